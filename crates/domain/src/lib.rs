@@ -1,1 +1,20 @@
+//! The words of identity lifecycle governance as types, and the decisions about them as pure functions.
+//! No I/O, no clock: state is read and written through [`kv`], time comes from events or as a parameter.
 
+pub mod account;
+pub mod alert;
+pub mod app;
+pub mod directory;
+pub mod drift;
+pub mod event;
+pub mod group;
+pub mod identity;
+pub mod ids;
+pub mod kv;
+pub mod leaver;
+pub mod ledger;
+pub mod lifecycle;
+pub mod obligation;
+
+pub use event::{Event, EventMeta, NewEvent, Recorded, TraceContext};
+pub use ids::{AppId, GroupId, IdentityId, Sequence, SourceName};

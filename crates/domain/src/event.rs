@@ -1,0 +1,91 @@
+//! What the log holds, in the domain's words.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::account::{Applied, Rejected, Verified};
+use crate::alert::AlertChanged;
+use crate::app::AppSpec;
+use crate::drift::DriftDetected;
+use crate::group::GroupChanged;
+use crate::identity::{IdentityChanged, NameChanged};
+use crate::ids::{AppId, Sequence, SourceName};
+use crate::obligation::Overdue;
+
+/// W3C trace context, empty when there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TraceContext {
+    pub traceparent: String,
+    pub tracestate: String,
+}
+
+/// Who, when, why, and as part of what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventMeta {
+    /// Unique; appending the same id twice appends once.
+    pub event_id: Uuid,
+    /// The appender's clock.
+    pub occurred_at: Timestamp,
+    /// Who did it.
+    pub actor: String,
+    /// The system of record it came from.
+    pub source: Option<SourceName>,
+    /// Why, for people.
+    pub reason: String,
+    /// The same for everything that one request led to.
+    pub correlation_id: String,
+    /// The event that led to this one.
+    pub causation_id: Option<Uuid>,
+    /// The trace it belongs to.
+    pub trace: TraceContext,
+}
+
+/// Everything that can happen.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Event {
+    Identity(IdentityChanged),
+    NameClaimed(NameChanged),
+    NameReleased(NameChanged),
+    Group(GroupChanged),
+    AppConfigured(AppSpec),
+    AppRemoved(AppId),
+    AccountApplied(Applied),
+    AccountVerified(Verified),
+    AccountRejected(Rejected),
+    DriftDetected(DriftDetected),
+    ObligationOverdue(Overdue),
+    AlertFired(AlertChanged),
+    AlertResolved(AlertChanged),
+    /// Written by a newer version, or damaged: carried and shown, never acted on.
+    Unknown,
+}
+
+/// An event to append.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub struct NewEvent {
+    pub meta: EventMeta,
+    pub event: Event,
+}
+
+/// An event as the log has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Its position.
+    pub sequence: Sequence,
+    /// The log's clock.
+    pub recorded_at: Timestamp,
+    /// The type on the wire.
+    pub type_name: String,
+    /// The schema version of its payload.
+    pub schema_version: u32,
+    /// Who, when and why.
+    pub meta: EventMeta,
+    /// What.
+    pub event: Event,
+    /// The stored payload, as it was appended.
+    pub payload: Vec<u8>,
+}

@@ -1,0 +1,151 @@
+//! Identities: what a source may do with them, decided from the last event of each.
+
+use jiff::Timestamp;
+use rollcall_scim::{Changed, changed_paths};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ids::{IdentityId, Sequence, SourceName};
+use crate::lifecycle::{Active, IdentityChange, Lifecycle, classify, next};
+
+/// One change of one identity, with its state after it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IdentityChanged {
+    /// Which.
+    pub id: IdentityId,
+    /// What it means.
+    pub change: IdentityChange,
+    /// The lifecycle before; `None`: there was no such identity.
+    pub before: Option<Lifecycle>,
+    /// The lifecycle after.
+    pub after: Lifecycle,
+    /// The source removed the resource.
+    pub deleted: bool,
+    /// The SCIM resource after the change.
+    pub resource: Map<String, Value>,
+    /// What differs from before.
+    pub changed: Vec<Changed>,
+    /// When it takes effect; `None`: when it was received.
+    pub effective_at: Option<Timestamp>,
+}
+
+/// A unique name got or lost its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameChanged {
+    /// The name as [`name_key`] gives it.
+    pub name: String,
+    /// The owner.
+    pub identity: IdentityId,
+}
+
+/// The state of an identity in a projection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Which.
+    pub id: IdentityId,
+    /// Where it stands.
+    pub lifecycle: Lifecycle,
+    /// The source removed the resource.
+    pub deleted: bool,
+    /// The SCIM resource.
+    pub resource: Map<String, Value>,
+    /// The system of record that changed it last.
+    pub source: Option<SourceName>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// The event that changed it last.
+    pub version: Sequence,
+}
+
+impl Identity {
+    /// The name it signs in with.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        user_name(&self.resource)
+    }
+}
+
+/// The `userName` of a resource; empty when it has none.
+#[must_use]
+pub fn user_name(resource: &Map<String, Value>) -> &str {
+    resource.get("userName").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What makes two user names the same: case does not count (RFC 7643 §4.1.1).
+#[must_use]
+pub fn name_key(user_name: &str) -> String {
+    user_name.trim().to_lowercase()
+}
+
+fn is_active(resource: &Map<String, Value>) -> Option<bool> {
+    resource.get("active").and_then(Value::as_bool)
+}
+
+fn with_active(mut resource: Map<String, Value>, active: bool) -> (Map<String, Value>, Active) {
+    resource.insert("active".into(), active.into());
+    (resource, if active { Active::Yes } else { Active::No })
+}
+
+/// A new identity; one whose source does not say is active.
+#[must_use]
+pub fn create(id: IdentityId, resource: Map<String, Value>) -> IdentityChanged {
+    let active = is_active(&resource).unwrap_or(true);
+    let (resource, active) = with_active(resource, active);
+    let after = next(None, active);
+    IdentityChanged {
+        id,
+        change: classify(None, after),
+        before: None,
+        after,
+        deleted: false,
+        changed: changed_paths(&Map::new(), &resource),
+        resource,
+        effective_at: None,
+    }
+}
+
+/// The change to a new resource; `None` when nothing differs.
+///
+/// A resource without `active` keeps the one it had, so that an incomplete PUT never rehires a leaver.
+#[must_use]
+pub fn update(last: &IdentityChanged, resource: Map<String, Value>) -> Option<IdentityChanged> {
+    let active = is_active(&resource).or_else(|| is_active(&last.resource)).unwrap_or(true);
+    let (resource, active) = with_active(resource, active);
+    let changed = changed_paths(&last.resource, &resource);
+    if changed.is_empty() {
+        return None;
+    }
+    let after = next(Some(last.after), active);
+    Some(IdentityChanged {
+        id: last.id,
+        change: classify(Some(last.after), after),
+        before: Some(last.after),
+        after,
+        deleted: false,
+        resource,
+        changed,
+        effective_at: None,
+    })
+}
+
+/// The removal of the resource; one that was active leaves by it.
+#[must_use]
+pub fn delete(last: &IdentityChanged) -> IdentityChanged {
+    let (resource, _) = with_active(last.resource.clone(), false);
+    let (change, after) = match last.after {
+        Lifecycle::Active => (IdentityChange::Left, Lifecycle::Left),
+        other => (IdentityChange::Deleted, other),
+    };
+    IdentityChanged {
+        id: last.id,
+        change,
+        before: Some(last.after),
+        after,
+        deleted: true,
+        changed: changed_paths(&last.resource, &resource),
+        resource,
+        effective_at: None,
+    }
+}

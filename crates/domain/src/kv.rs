@@ -1,0 +1,122 @@
+//! Keyed state that `evolve` reads and writes; a projection gives it durability, tests a map in memory.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// State could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum KvError {
+    /// The storage failed.
+    #[error("state can't be read: {0}")]
+    Storage(String),
+    /// A value is not what its key promises.
+    #[error("state at '{key}' is damaged: {reason}; delete the projection's folder to rebuild it from the log")]
+    Damaged {
+        /// The key.
+        key: String,
+        /// What the decoder said.
+        reason: String,
+    },
+}
+
+/// A key and its value.
+pub type Pair = (String, Vec<u8>);
+
+/// State that can be read.
+pub trait Read {
+    /// The value at a key.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError>;
+
+    /// Up to `limit` pairs whose key starts with `prefix`, in key order, after the key `after` when it is given.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError>;
+}
+
+/// State that can be changed.
+pub trait Write: Read {
+    /// Sets a value.
+    fn put(&mut self, key: String, value: Vec<u8>);
+    /// Removes a value.
+    fn delete(&mut self, key: &str);
+}
+
+fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, KvError> {
+    serde_json::from_slice(bytes).map_err(|e| KvError::Damaged { key: key.into(), reason: e.to_string() })
+}
+
+/// The typed value at a key.
+///
+/// # Errors
+/// When the storage fails or the value is damaged.
+pub fn load<T: DeserializeOwned>(state: &(impl Read + ?Sized), key: &str) -> Result<Option<T>, KvError> {
+    state.get(key)?.map(|bytes| decode(key, &bytes)).transpose()
+}
+
+/// Typed values whose key starts with `prefix`; see [`Read::scan`].
+///
+/// # Errors
+/// When the storage fails or a value is damaged.
+pub fn load_all<T: DeserializeOwned>(
+    state: &(impl Read + ?Sized),
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(String, T)>, KvError> {
+    let pairs = state.scan(prefix, after, limit)?;
+    pairs.into_iter().map(|(key, bytes)| decode(&key, &bytes).map(|value| (key, value))).collect()
+}
+
+/// The keys that start with `prefix`, without it.
+///
+/// # Errors
+/// When the storage fails.
+pub fn suffixes(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<String>, KvError> {
+    let pairs = state.scan(prefix, None, usize::MAX)?;
+    Ok(pairs.into_iter().filter_map(|(key, _)| key.strip_prefix(prefix).map(str::to_owned)).collect())
+}
+
+/// Sets a typed value.
+pub fn store<T: Serialize>(state: &mut (impl Write + ?Sized), key: String, value: &T) {
+    // Our own types always serialize: their map keys are strings.
+    if let Ok(bytes) = serde_json::to_vec(value) {
+        state.put(key, bytes);
+    }
+}
+
+/// State in memory, for tests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Memory(pub BTreeMap<String, Vec<u8>>);
+
+impl Read for Memory {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after.to_owned()),
+            _ => Bound::Included(prefix.to_owned()),
+        };
+        let range = self.0.range((start, Bound::Unbounded));
+        let inside = range.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(inside.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+}
+
+impl Write for Memory {
+    fn put(&mut self, key: String, value: Vec<u8>) {
+        self.0.insert(key, value);
+    }
+
+    fn delete(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+}

@@ -1,0 +1,53 @@
+//! Leavers: a departure is complete when the last of its obligations is verified.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AppId, IdentityId, Sequence};
+
+/// One departure of one identity, in a projection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaver {
+    /// Who.
+    pub identity: IdentityId,
+    /// The event by which they left.
+    pub opened_by: Sequence,
+    /// The clock's start: the later of received and effective.
+    pub left_at: Timestamp,
+    /// Every app that ever had an account.
+    pub apps: BTreeSet<AppId>,
+    /// Those where it is not verified gone.
+    pub open: BTreeSet<AppId>,
+    /// Those of them past their deadline.
+    pub overdue: BTreeSet<AppId>,
+    /// When the last obligation was verified.
+    pub completed_at: Option<Timestamp>,
+    /// The later change, a rehire, that ended one of its obligations before it was verified.
+    pub superseded_by: Option<Sequence>,
+}
+
+/// How far a departure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum LeaverStatus {
+    Open,
+    Overdue,
+    Completed,
+    Superseded,
+}
+
+impl Leaver {
+    /// How far it is.
+    #[must_use]
+    pub fn status(&self) -> LeaverStatus {
+        match (self.completed_at, self.open.is_empty(), self.overdue.is_empty()) {
+            (Some(_), _, _) => LeaverStatus::Completed,
+            (None, true, _) => LeaverStatus::Superseded,
+            (None, false, true) => LeaverStatus::Open,
+            (None, false, false) => LeaverStatus::Overdue,
+        }
+    }
+}

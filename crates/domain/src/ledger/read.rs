@@ -1,0 +1,149 @@
+//! Where the ledger keeps what, and how it is read.
+
+use jiff::Timestamp;
+
+use crate::account::Account;
+use crate::alert::Alert;
+use crate::drift::DriftItem;
+use crate::ids::{AppId, IdentityId, Sequence};
+use crate::kv::{KvError, Read, load, load_all, suffixes};
+use crate::leaver::Leaver;
+use crate::obligation::{Obligation, ObligationId};
+
+/// The key of an account.
+#[must_use]
+pub fn account_key(identity: IdentityId, app: &AppId) -> String {
+    format!("account/{identity}/{app}")
+}
+
+/// The key prefix of the identities whose account in an app is not verified.
+#[must_use]
+pub fn pending_prefix(app: &AppId) -> String {
+    format!("pending/{app}/")
+}
+
+/// The key of an obligation.
+#[must_use]
+pub fn obligation_key(id: &ObligationId) -> String {
+    format!("obligation/{}/{}/{:020}", id.identity, id.app, id.opened_by.0)
+}
+
+pub(super) fn open_key(id: &ObligationId) -> String {
+    format!("open/{}/{}/{:020}", id.app, id.identity, id.opened_by.0)
+}
+
+pub(super) fn deadline_key(obligation: &Obligation) -> String {
+    let micros = u64::try_from(obligation.deadline.as_microsecond()).unwrap_or_default();
+    format!("deadline/{micros:020}/{}", obligation.id)
+}
+
+pub(super) fn leaver_key(identity: IdentityId, opened_by: Sequence) -> String {
+    format!("leaver/{identity}/{:020}", opened_by.0)
+}
+
+pub(super) fn leaving_key(identity: IdentityId, opened_by: Sequence) -> String {
+    format!("leaving/{identity}/{:020}", opened_by.0)
+}
+
+/// The account of an identity in an app.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn account(state: &(impl Read + ?Sized), identity: IdentityId, app: &AppId) -> Result<Option<Account>, KvError> {
+    load(state, &account_key(identity, app))
+}
+
+/// The accounts of an identity.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn accounts_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Account>, KvError> {
+    values(state, &format!("account/{identity}/"))
+}
+
+/// The obligations of an identity, ended ones included.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn obligations_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Obligation>, KvError> {
+    values(state, &format!("obligation/{identity}/"))
+}
+
+/// The open obligations of every app, or of one.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<Obligation>, KvError> {
+    let prefix = app.map_or_else(|| "open/".to_owned(), |app| format!("open/{app}/"));
+    let ids: Vec<(String, ObligationId)> = load_all(state, &prefix, None, usize::MAX)?;
+    found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))
+}
+
+/// The open obligations whose deadline is at or before `now` and that are not called overdue yet.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn due(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
+    let ids: Vec<(String, ObligationId)> = load_all(state, "deadline/", None, limit)?;
+    let all: Vec<Obligation> = found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))?;
+    Ok(all.into_iter().filter(|o| o.deadline <= now).collect())
+}
+
+/// The departures that are not complete.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn open_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvError> {
+    let keys = suffixes(state, "leaving/")?;
+    found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
+}
+
+/// One departure.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn leaver(
+    state: &(impl Read + ?Sized),
+    identity: IdentityId,
+    opened_by: Sequence,
+) -> Result<Option<Leaver>, KvError> {
+    load(state, &leaver_key(identity, opened_by))
+}
+
+/// The open drift items, of every app or of one.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn drift(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<DriftItem>, KvError> {
+    values(state, &app.map_or_else(|| "drift/".to_owned(), |app| format!("drift/{app}/")))
+}
+
+/// The open drift of one account.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn drift_of(state: &(impl Read + ?Sized), app: &AppId, id: IdentityId) -> Result<Option<DriftItem>, KvError> {
+    load(state, &format!("drift/{app}/{id}"))
+}
+
+/// The alerts that a sink has accepted and that are not resolved.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn firing_alerts(state: &(impl Read + ?Sized)) -> Result<Vec<Alert>, KvError> {
+    values(state, "alert/")
+}
+
+pub(super) fn values<T: serde::de::DeserializeOwned>(
+    state: &(impl Read + ?Sized),
+    prefix: &str,
+) -> Result<Vec<T>, KvError> {
+    Ok(load_all(state, prefix, None, usize::MAX)?.into_iter().map(|(_, value)| value).collect())
+}
+
+pub(super) fn found<T: serde::de::DeserializeOwned>(
+    state: &(impl Read + ?Sized),
+    keys: impl Iterator<Item = String>,
+) -> Result<Vec<T>, KvError> {
+    Ok(keys.map(|key| load(state, &key)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}

@@ -1,0 +1,13 @@
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=rollcall");
+    let files = ["rollcall/v1/envelope.proto", "rollcall/v1/events.proto"];
+    let descriptors = protox::compile(files, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    prost_build::Config::new().compile_fds(descriptors)?;
+    Ok(())
+}

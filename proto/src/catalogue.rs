@@ -1,0 +1,62 @@
+//! The event types this version knows, and the message that each one's payload holds.
+
+/// The schema version that this build writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+macro_rules! event_types {
+    ($($variant:ident = $name:literal in $message:literal;)*) => {
+        /// The kind of an event; its name is what `Envelope.type` holds.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventType {
+            $(#[doc = $name] $variant,)*
+        }
+
+        impl EventType {
+            /// Every type, in catalogue order.
+            pub const ALL: &'static [EventType] = &[$(EventType::$variant),*];
+
+            /// The name on the wire.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(EventType::$variant => $name,)* }
+            }
+
+            /// The full name of the protobuf message in the payload.
+            #[must_use]
+            pub const fn message(self) -> &'static str {
+                match self { $(EventType::$variant => concat!("rollcall.v1.", $message),)* }
+            }
+
+            /// The type with this name, or `None` for one that a newer version wrote.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(EventType::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+event_types! {
+    IdentityJoined = "identity.joined" in "IdentityChanged";
+    IdentityMoved = "identity.moved" in "IdentityChanged";
+    IdentityLeft = "identity.left" in "IdentityChanged";
+    IdentityRehired = "identity.rehired" in "IdentityChanged";
+    IdentityStaged = "identity.staged" in "IdentityChanged";
+    IdentityUpdated = "identity.updated" in "IdentityChanged";
+    IdentityDeleted = "identity.deleted" in "IdentityChanged";
+    NameClaimed = "name.claimed" in "NameChanged";
+    NameReleased = "name.released" in "NameChanged";
+    GroupCreated = "group.created" in "GroupChanged";
+    GroupUpdated = "group.updated" in "GroupChanged";
+    GroupMembersChanged = "group.members_changed" in "GroupChanged";
+    GroupDeleted = "group.deleted" in "GroupChanged";
+    AppConfigured = "app.configured" in "AppConfigured";
+    AppRemoved = "app.removed" in "AppRemoved";
+    AccountApplied = "account.applied" in "AccountApplied";
+    AccountVerified = "account.verified" in "AccountVerified";
+    AccountRejected = "account.rejected" in "AccountRejected";
+    DriftDetected = "drift.detected" in "DriftDetected";
+    ObligationOverdue = "obligation.overdue" in "ObligationOverdue";
+    AlertFired = "alert.fired" in "AlertChanged";
+    AlertResolved = "alert.resolved" in "AlertChanged";
+}
