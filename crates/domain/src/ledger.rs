@@ -9,7 +9,6 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use rollcall_scim::{Filter, USER_TYPE};
 use serde_json::Value;
 
@@ -21,7 +20,7 @@ use crate::drift::DriftItem;
 use crate::event::{Event, Recorded};
 use crate::group::{GroupChange, GroupChanged};
 use crate::identity::Identity;
-use crate::ids::{AppId, IdentityId, Sequence};
+use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 use crate::leaver::Leaver;
 use crate::lifecycle::{ChangeKind, Lifecycle};

@@ -1,1 +1,18 @@
+//! The event log on NATS JetStream: the only truth. Appends with expected sequences, tail and replay without a gap,
+//! and a refusal to run where an acknowledged event could be lost.
 
+mod codec;
+mod error;
+mod log;
+mod private_server;
+mod safety;
+mod subject;
+mod tail;
+mod wire;
+
+pub use error::LogError;
+pub use log::{Appended, Connection, EventLog, Expect, Limits, Unit};
+pub use private_server::PrivateServer;
+pub use safety::{Durability, SyncKnowledge};
+pub use subject::{Subject, subject_of};
+pub use tail::Tail;

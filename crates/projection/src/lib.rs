@@ -1,1 +1,13 @@
+//! Projections on sled: state and cursor in one atomic batch, and the runner that every service uses.
 
+mod error;
+mod lock;
+mod runner;
+mod store;
+mod transaction;
+
+pub use error::ProjectionError;
+pub use lock::FolderLock;
+pub use runner::{Projection, Runner};
+pub use store::{Store, View};
+pub use transaction::Transaction;

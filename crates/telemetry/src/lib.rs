@@ -1,1 +1,8 @@
+//! Tracing and OpenTelemetry: set-up, trace context across the log and HTTP, metric names.
 
+mod context;
+pub mod metrics;
+mod setup;
+
+pub use context::{TraceParts, adopt, adopt_headers, current, inject_headers};
+pub use setup::{Guard, Otlp, SetupError, init, prometheus_text};

@@ -1,0 +1,49 @@
+//! What can go wrong with the log.
+
+use rollcall_domain::Sequence;
+
+/// A failure of the log, said so that an operator knows what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// No server answered.
+    #[error("can't reach NATS at {url}: {reason}")]
+    Connect {
+        /// Where.
+        url: String,
+        /// What the client said.
+        reason: String,
+    },
+    /// The server could lose what it has acknowledged.
+    #[error(
+        "refusing to use NATS at {url}: {reason}; fix it, or set durability = \"warn\" under [nats] to accept the risk"
+    )]
+    Unsafe {
+        /// Where.
+        url: String,
+        /// What is unsafe.
+        reason: String,
+    },
+    /// The stream can't be created or read.
+    #[error("stream ROLLCALL: {0}")]
+    Stream(String),
+    /// Someone else appended to a subject in between.
+    #[error("'{subject}' has changed: its last event is not number {expected} any more")]
+    Conflict {
+        /// The subject.
+        subject: String,
+        /// What the appender expected; 0: none.
+        expected: Sequence,
+    },
+    /// The append got no answer; it may or may not have happened.
+    #[error("the log did not acknowledge the append: {0}")]
+    Unacknowledged(String),
+    /// The log said no.
+    #[error("the log refused the append: {0}")]
+    Refused(String),
+    /// A unit that can never be appended.
+    #[error("a unit of {0} events can't be appended: 1 to 1000 are allowed")]
+    UnitSize(usize),
+    /// The private server did not start.
+    #[error("the private nats-server: {0}")]
+    PrivateServer(String),
+}

@@ -1,0 +1,79 @@
+//! Subjects name aggregates, so that the order of events per aggregate is the stream's own.
+
+use std::fmt;
+
+use rollcall_domain::identity::name_key;
+use rollcall_domain::ids::{AppId, GroupId, IdentityId};
+use rollcall_domain::{Event, EventMeta};
+use sha2::{Digest, Sha256};
+
+/// A subject of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Subject(String);
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Subject {
+    /// The events of one identity.
+    #[must_use]
+    pub fn identity(id: IdentityId) -> Self {
+        Self(format!("rollcall.identity.{id}"))
+    }
+
+    /// The events of one group.
+    #[must_use]
+    pub fn group(id: GroupId) -> Self {
+        Self(format!("rollcall.group.{id}"))
+    }
+
+    /// The events of one app.
+    #[must_use]
+    pub fn app(id: &AppId) -> Self {
+        Self(format!("rollcall.app.{id}"))
+    }
+
+    /// The claims of one user name; hashed, as a name may hold what a subject may not.
+    #[must_use]
+    pub fn user_name(name: &str) -> Self {
+        let digest = Sha256::digest(name_key(name).as_bytes());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self(format!("rollcall.name.user.{hex}"))
+    }
+
+    /// The events of one account.
+    #[must_use]
+    pub fn account(app: &AppId, identity: IdentityId) -> Self {
+        Self(format!("rollcall.account.{app}.{identity}"))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The subject an event is appended under.
+#[must_use]
+pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
+    match event {
+        Event::Identity(changed) => Subject::identity(changed.id),
+        Event::NameClaimed(name) | Event::NameReleased(name) => Subject::user_name(&name.name),
+        Event::Group(changed) => Subject::group(changed.id),
+        Event::AppConfigured(spec) => Subject::app(&spec.id),
+        Event::AppRemoved(id) => Subject::app(id),
+        Event::AccountApplied(applied) => Subject::account(&applied.app, applied.identity),
+        Event::AccountVerified(verified) => Subject::account(&verified.app, verified.identity),
+        Event::AccountRejected(rejected) => Subject::account(&rejected.app, rejected.identity),
+        Event::DriftDetected(drift) => Subject(format!("rollcall.drift.{}.{}", drift.app, drift.identity)),
+        Event::ObligationOverdue(overdue) => {
+            Subject(format!("rollcall.obligation.{}.{}", overdue.id.app, overdue.id.identity))
+        }
+        Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
+        Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),
+    }
+}

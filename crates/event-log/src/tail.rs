@@ -1,0 +1,102 @@
+//! Following the log: every event once, in order, without a gap, whatever happens to the connection.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
+use async_nats::jetstream::stream::Stream;
+use futures_util::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use rollcall_domain::{Recorded, Sequence};
+use tracing::warn;
+
+use crate::codec;
+
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// A position in the log that moves forward.
+pub struct Tail {
+    stream: Stream,
+    after: Sequence,
+    messages: Option<Pin<Box<Ordered>>>,
+}
+
+impl std::fmt::Debug for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tail").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
+impl Tail {
+    pub(crate) fn new(stream: Stream, after: Sequence) -> Self {
+        Self { stream, after, messages: None }
+    }
+
+    /// The next events: at least one, at most `limit`. Waits for as long as there is none, and for a server that is
+    /// away. Dropping the future loses nothing.
+    pub async fn next(&mut self, limit: usize) -> Vec<Recorded> {
+        let mut batch = Vec::new();
+        loop {
+            let messages = match &mut self.messages {
+                Some(messages) => messages,
+                None => match self.subscribe().await {
+                    Ok(messages) => self.messages.insert(Box::pin(messages)),
+                    Err(reason) => {
+                        warn!(reason, after = self.after.0, "the log can't be followed, trying again");
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                },
+            };
+            let next = if batch.is_empty() { messages.next().await } else { messages.next().now_or_never().flatten() };
+            let problem = match next {
+                None if !batch.is_empty() => return batch,
+                None => "the subscription ended".to_owned(),
+                Some(Err(e)) => e.to_string(),
+                Some(Ok(message)) => match self.accept(&message) {
+                    Ok(event) => {
+                        batch.extend(event);
+                        if batch.len() >= limit {
+                            return batch;
+                        }
+                        continue;
+                    }
+                    Err(problem) => problem,
+                },
+            };
+            self.messages = None;
+            if !batch.is_empty() {
+                return batch;
+            }
+            warn!(reason = problem, after = self.after.0, "following the log again");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn subscribe(&self) -> Result<Ordered, String> {
+        let config = OrderedConfig {
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.after.0 + 1 },
+            ..OrderedConfig::default()
+        };
+        let consumer = self.stream.create_consumer(config).await.map_err(|e| e.to_string())?;
+        consumer.messages().await.map_err(|e| e.to_string())
+    }
+
+    /// The event of a message; `None` for one that was seen already.
+    fn accept(&mut self, message: &Message) -> Result<Option<Recorded>, String> {
+        let info = message.info().map_err(|e| e.to_string())?;
+        let sequence = Sequence(info.stream_sequence);
+        if sequence <= self.after {
+            return Ok(None);
+        }
+        // Nothing can be deleted from the stream, so its sequences have no holes.
+        if sequence.0 != self.after.0 + 1 {
+            return Err(format!("event {} came after event {}", sequence.0, self.after.0));
+        }
+        let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).map_err(|e| e.to_string())?;
+        self.after = sequence;
+        Ok(Some(codec::decode(sequence, at, &message.payload)))
+    }
+}

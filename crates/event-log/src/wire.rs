@@ -1,0 +1,122 @@
+//! Small conversions between protobuf's types and the domain's.
+
+use jiff::Timestamp;
+use prost_types::Timestamp as ProtoTimestamp;
+use rollcall_domain::account::{Operation, Origin, RejectionCause, Target};
+use rollcall_domain::app::Deprovision;
+use rollcall_domain::drift::DriftKind;
+use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
+use rollcall_proto::v1;
+use rollcall_scim::Changed;
+use serde_json::{Map, Value};
+
+pub fn to_proto_time(at: Timestamp) -> ProtoTimestamp {
+    ProtoTimestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
+}
+
+pub fn from_proto_time(at: ProtoTimestamp) -> Option<Timestamp> {
+    Timestamp::new(at.seconds, at.nanos).ok()
+}
+
+pub fn to_json<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+pub fn object(json: &str) -> Option<Map<String, Value>> {
+    if json.is_empty() {
+        return Some(Map::new());
+    }
+    serde_json::from_str(json).ok()
+}
+
+pub fn to_changed(changed: &[Changed]) -> Vec<v1::ChangedPath> {
+    let text = |v: &Option<Value>| v.as_ref().map(to_json).unwrap_or_default();
+    changed
+        .iter()
+        .map(|c| v1::ChangedPath { path: c.path.clone(), before_json: text(&c.before), after_json: text(&c.after) })
+        .collect()
+}
+
+pub fn from_changed(changed: Vec<v1::ChangedPath>) -> Vec<Changed> {
+    let value = |text: &str| serde_json::from_str(text).ok();
+    changed
+        .into_iter()
+        .map(|c| Changed { before: value(&c.before_json), after: value(&c.after_json), path: c.path })
+        .collect()
+}
+
+pub fn optional(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+macro_rules! enum_conversion {
+    ($to:ident, $from:ident, $domain:ty, $proto:ty, $($domain_variant:ident = $proto_variant:ident),+) => {
+        pub fn $to(value: $domain) -> i32 {
+            match value { $(<$domain>::$domain_variant => <$proto>::$proto_variant.into(),)+ }
+        }
+        pub fn $from(value: i32) -> Option<$domain> {
+            match <$proto>::try_from(value).ok()? {
+                $(<$proto>::$proto_variant => Some(<$domain>::$domain_variant),)+
+                <$proto>::Unspecified => None,
+            }
+        }
+    };
+}
+
+enum_conversion!(to_lifecycle, from_lifecycle, Lifecycle, v1::Lifecycle, Staged = Staged, Active = Active, Left = Left);
+enum_conversion!(
+    to_deprovision,
+    from_deprovision,
+    Deprovision,
+    v1::Deprovision,
+    Deactivate = Deactivate,
+    Delete = Delete
+);
+enum_conversion!(
+    to_operation,
+    from_operation,
+    Operation,
+    v1::Operation,
+    Create = Create,
+    Update = Update,
+    Deactivate = Deactivate,
+    Delete = Delete
+);
+enum_conversion!(
+    to_cause,
+    from_cause,
+    RejectionCause,
+    v1::Rejection,
+    Refused = Refused,
+    Unreachable = Unreachable,
+    Conflict = Conflict,
+    Throttled = Throttled,
+    NotScim = NotScim,
+    NotConnected = NotConnected
+);
+enum_conversion!(
+    to_drift,
+    from_drift,
+    DriftKind,
+    v1::DriftKind,
+    Zombie = Zombie,
+    Attribute = Attribute,
+    Missing = Missing
+);
+enum_conversion!(to_change, from_change, ChangeKind, v1::ChangeKind, Joiner = Joiner, Mover = Mover, Leaver = Leaver);
+
+pub const fn to_present(target: Target) -> bool {
+    matches!(target, Target::Present)
+}
+
+pub const fn from_present(present: bool) -> Target {
+    if present { Target::Present } else { Target::Absent }
+}
+
+pub const fn to_adopted(origin: Origin) -> bool {
+    matches!(origin, Origin::Adopted)
+}
+
+pub const fn from_adopted(adopted: bool) -> Origin {
+    if adopted { Origin::Adopted } else { Origin::Ours }
+}

@@ -1,0 +1,50 @@
+//! What can go wrong with a projection.
+
+use std::path::PathBuf;
+
+use rollcall_domain::kv::KvError;
+
+/// A failure of a projection.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// Another process has the folder.
+    #[error("{path} is in use by another process: give each process its own data directory, or stop the other one")]
+    Locked {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder can't be used.
+    #[error("{path}: {reason}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The storage failed.
+    #[error("projection '{name}': {reason}")]
+    Storage {
+        /// The projection.
+        name: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// State could not be read.
+    #[error("projection '{name}': {source}")]
+    State {
+        /// The projection.
+        name: &'static str,
+        /// Why.
+        source: KvError,
+    },
+    /// A wait for an event took too long.
+    #[error("projection '{name}' has not reached event {wanted} in time; it is at {at}")]
+    Behind {
+        /// The projection.
+        name: &'static str,
+        /// The event that was waited for.
+        wanted: u64,
+        /// How far it is.
+        at: u64,
+    },
+}

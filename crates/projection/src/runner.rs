@@ -1,0 +1,104 @@
+//! Keeping a projection up to date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::kv::KvError;
+use rollcall_domain::{Recorded, Sequence};
+use rollcall_event_log::EventLog;
+use rollcall_telemetry::metrics::{label, metrics};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::error::ProjectionError;
+use crate::store::Store;
+use crate::transaction::Transaction;
+
+/// The most events in one commit.
+const BATCH: usize = 256;
+
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
+/// Derives state from events, one after the other. Given the same events it derives the same state.
+pub trait Projection: Send + 'static {
+    /// Brings the state up to date with one event.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError>;
+}
+
+/// Applies the log to a projection, for ever.
+#[derive(Debug)]
+pub struct Runner {
+    log: EventLog,
+    store: Arc<Store>,
+}
+
+impl Runner {
+    /// A runner that goes on where the store is.
+    #[must_use]
+    pub const fn new(log: EventLog, store: Arc<Store>) -> Self {
+        Self { log, store }
+    }
+
+    /// Runs until `stop`; what was applied is on disk then.
+    ///
+    /// # Errors
+    /// When the storage fails: the service can't go on.
+    pub async fn run(self, mut projection: impl Projection, stop: CancellationToken) -> Result<(), ProjectionError> {
+        let mut tail = self.log.tail(self.store.cursor());
+        let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
+        loop {
+            let events = tokio::select! {
+                () = stop.cancelled() => break,
+                events = tail.next(BATCH) => events,
+            };
+            let Some(last) = events.last().map(|e| e.sequence) else { continue };
+            let store = Arc::clone(&self.store);
+            // sled blocks, and one event may touch every identity.
+            let worked = tokio::task::spawn_blocking(move || {
+                let outcome = apply(&store, &mut projection, &events, last);
+                (projection, outcome)
+            });
+            let Ok((back, outcome)) = worked.await else {
+                let reason = "applying events failed unexpectedly".into();
+                return Err(ProjectionError::Storage { name: self.store.name(), reason });
+            };
+            projection = back;
+            outcome?;
+        }
+        let _ = measure.await;
+        self.store.flush()
+    }
+}
+
+fn apply(
+    store: &Store,
+    projection: &mut impl Projection,
+    events: &[Recorded],
+    last: Sequence,
+) -> Result<(), ProjectionError> {
+    let mut state = store.begin();
+    for event in events {
+        projection.apply(&mut state, event).map_err(|source| ProjectionError::State { name: store.name(), source })?;
+    }
+    store.commit(state, last)
+}
+
+async fn measure_lag(log: EventLog, store: Arc<Store>, stop: CancellationToken) {
+    let mut every = tokio::time::interval(LAG_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        match log.head().await {
+            Ok(head) => {
+                let lag = head.0.saturating_sub(store.cursor().0);
+                metrics().projection_lag_events.record(lag, &[label("service", store.name())]);
+            }
+            Err(e) => debug!(error = %e, "the lag can't be measured"),
+        }
+    }
+}

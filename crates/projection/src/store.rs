@@ -1,0 +1,190 @@
+//! The durable state of one projection.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::Sequence;
+use rollcall_domain::kv::{KvError, Pair, Read};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::error::ProjectionError;
+use crate::lock::FolderLock;
+use crate::transaction::Transaction;
+
+/// Not a key of any state: those are words and slashes.
+const CURSOR: &[u8] = b"\0cursor";
+const STAMP: &[u8] = b"\0stamp";
+
+/// The state of a projection and its position in the log, opened by one process.
+#[derive(Debug)]
+pub struct Store {
+    name: &'static str,
+    tree: sled::Tree,
+    cursor: watch::Sender<Sequence>,
+    // Dropped last: the folder is ours until the database is closed.
+    _db: sled::Db,
+    _lock: FolderLock,
+}
+
+impl Store {
+    /// Opens the projection in `folder`. One that was written under another `stamp` is emptied, so that it is built
+    /// again from the log; so is one whose files are damaged.
+    ///
+    /// # Errors
+    /// When another process has the folder, or the storage fails.
+    pub fn open(name: &'static str, folder: &Path, stamp: u32, cache_bytes: u64) -> Result<Arc<Self>, ProjectionError> {
+        let lock = FolderLock::take(folder)?;
+        let failed = |e: sled::Error| ProjectionError::Storage { name, reason: e.to_string() };
+        let path = folder.join("state");
+        let open = || sled::Config::new().path(&path).cache_capacity(cache_bytes).flush_every_ms(Some(500)).open();
+        let db = match open() {
+            Err(sled::Error::Corruption { .. }) => {
+                info!(projection = name, "the state is damaged and is built again from the log");
+                remove(&path)?;
+                open().map_err(failed)?
+            }
+            other => other.map_err(failed)?,
+        };
+        let stamped = |tree: &sled::Tree| -> Result<bool, sled::Error> {
+            Ok(tree.get(STAMP)?.is_some_and(|found| *found == stamp.to_be_bytes()))
+        };
+        let (db, tree) = if stamped(&db).map_err(failed)? {
+            let tree = (*db).clone();
+            (db, tree)
+        } else {
+            if !db.is_empty() {
+                info!(projection = name, stamp, "the projection has changed and is built again from the log");
+            }
+            drop(db);
+            remove(&path)?;
+            let db = open().map_err(failed)?;
+            db.insert(STAMP, &stamp.to_be_bytes()).map_err(failed)?;
+            let tree = (*db).clone();
+            (db, tree)
+        };
+        let at = tree.get(CURSOR).map_err(failed)?.map_or(Sequence(0), |bytes| read_sequence(&bytes));
+        Ok(Arc::new(Self { name, tree, cursor: watch::Sender::new(at), _db: db, _lock: lock }))
+    }
+
+    /// The last event that the state holds.
+    #[must_use]
+    pub fn cursor(&self) -> Sequence {
+        *self.cursor.borrow()
+    }
+
+    /// The name of the projection.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Tells of every new position.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Sequence> {
+        self.cursor.subscribe()
+    }
+
+    /// The state as it is now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View { tree: self.tree.clone() }
+    }
+
+    /// Waits until the state holds an event.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Behind`] when it takes longer than `patience`.
+    pub async fn wait_for(&self, wanted: Sequence, patience: Duration) -> Result<(), ProjectionError> {
+        let mut watch = self.watch();
+        let reached = watch.wait_for(|at| *at >= wanted);
+        match tokio::time::timeout(patience, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                Err(ProjectionError::Behind { name: self.name, wanted: wanted.0, at: self.cursor().0 })
+            }
+        }
+    }
+
+    /// A set of changes on top of the state.
+    #[must_use]
+    pub fn begin(&self) -> Transaction {
+        Transaction::new(self.view())
+    }
+
+    /// Makes changes durable together with the position they belong to, all or nothing.
+    ///
+    /// # Errors
+    /// When the storage fails; nothing has changed then.
+    pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes.into_changes() {
+            match value {
+                Some(value) => batch.insert(key.into_bytes(), value),
+                None => batch.remove(key.into_bytes()),
+            }
+        }
+        batch.insert(CURSOR, &at.0.to_be_bytes());
+        self.tree
+            .apply_batch(batch)
+            .map_err(|e| ProjectionError::Storage { name: self.name, reason: e.to_string() })?;
+        self.cursor.send_replace(at);
+        Ok(())
+    }
+
+    /// Puts everything on disk.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn flush(&self) -> Result<(), ProjectionError> {
+        let flushed = self.tree.flush();
+        flushed.map(|_| ()).map_err(|e| ProjectionError::Storage { name: self.name, reason: e.to_string() })
+    }
+}
+
+fn remove(path: &Path) -> Result<(), ProjectionError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(ProjectionError::Folder { path: path.into(), reason: format!("can't be emptied: {e}") })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_sequence(bytes: &[u8]) -> Sequence {
+    Sequence(bytes.try_into().map(u64::from_be_bytes).unwrap_or_default())
+}
+
+/// The state of a projection, to read.
+#[derive(Debug, Clone)]
+pub struct View {
+    tree: sled::Tree,
+}
+
+impl Read for View {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        let found = self.tree.get(key.as_bytes()).map_err(|e| KvError::Storage(e.to_string()))?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        let start = after.filter(|after| *after >= prefix).unwrap_or(prefix);
+        let mut out = Vec::new();
+        for pair in self.tree.range(start.as_bytes()..) {
+            if out.len() >= limit {
+                break;
+            }
+            let (key, value) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
+            if !key.starts_with(prefix.as_bytes()) {
+                break;
+            }
+            let key = String::from_utf8_lossy(&key).into_owned();
+            if after != Some(key.as_str()) {
+                out.push((key, value.to_vec()));
+            }
+        }
+        Ok(out)
+    }
+}

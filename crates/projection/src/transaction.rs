@@ -1,0 +1,66 @@
+//! Changes that are not committed yet, seen by those who make them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use rollcall_domain::kv::{KvError, Pair, Read, Write};
+
+use crate::store::View;
+
+/// Changes on top of a state.
+#[derive(Debug)]
+pub struct Transaction {
+    base: View,
+    changes: BTreeMap<String, Option<Vec<u8>>>,
+}
+
+impl Transaction {
+    pub(crate) fn new(base: View) -> Self {
+        Self { base, changes: BTreeMap::new() }
+    }
+
+    pub(crate) fn into_changes(self) -> BTreeMap<String, Option<Vec<u8>>> {
+        self.changes
+    }
+}
+
+impl Read for Transaction {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        match self.changes.get(key) {
+            Some(changed) => Ok(changed.clone()),
+            None => self.base.get(key),
+        }
+    }
+
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let changed: Vec<_> = self
+            .changes
+            .range::<str, _>((start, Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .collect();
+        // Each change can hide at most one pair of the base.
+        let base = self.base.scan(prefix, after, limit.saturating_add(changed.len()))?;
+        let mut merged: BTreeMap<String, Vec<u8>> = base.into_iter().collect();
+        for (key, value) in changed {
+            match value {
+                Some(value) => merged.insert(key.clone(), value.clone()),
+                None => merged.remove(key),
+            };
+        }
+        Ok(merged.into_iter().take(limit).collect())
+    }
+}
+
+impl Write for Transaction {
+    fn put(&mut self, key: String, value: Vec<u8>) {
+        self.changes.insert(key, Some(value));
+    }
+
+    fn delete(&mut self, key: &str) {
+        self.changes.insert(key.to_owned(), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! The metrics, under the names that dashboards and alert rules rely on. No identity is ever a label.
+
+use std::sync::OnceLock;
+
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use opentelemetry::{KeyValue, global};
+
+/// Up to a week: from a fast app to one that needs people.
+const ACCESS_SECONDS: [f64; 16] = [
+    0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0, 172_800.0,
+    345_600.0, 604_800.0,
+];
+
+const REQUEST_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Every instrument.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Metrics {
+    pub change_to_access_seconds: Histogram<f64>,
+    pub leaver_completion_seconds: Histogram<f64>,
+    pub obligations_open: Gauge<u64>,
+    pub obligations_overdue: Gauge<u64>,
+    pub oldest_overdue_seconds: Gauge<f64>,
+    pub drift_items: Gauge<u64>,
+    pub drift_debt_hours: Gauge<f64>,
+    pub projection_lag_events: Gauge<u64>,
+    pub downstream_requests: Counter<u64>,
+    pub alerts: Counter<u64>,
+    pub events_appended: Counter<u64>,
+    pub http_server_seconds: Histogram<f64>,
+}
+
+/// The instruments of this process.
+pub fn metrics() -> &'static Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(|| Metrics::new(&global::meter("rollcall")))
+}
+
+/// A label.
+pub fn label(name: &'static str, value: impl Into<String>) -> KeyValue {
+    KeyValue::new(name, value.into())
+}
+
+impl Metrics {
+    fn new(meter: &Meter) -> Self {
+        let histogram = |name: &'static str, help: &'static str, buckets: &[f64]| {
+            meter.f64_histogram(name).with_description(help).with_boundaries(buckets.to_vec()).build()
+        };
+        let gauge = |name: &'static str, help: &'static str| meter.u64_gauge(name).with_description(help).build();
+        let seconds = |name: &'static str, help: &'static str| meter.f64_gauge(name).with_description(help).build();
+        let counter = |name: &'static str, help: &'static str| meter.u64_counter(name).with_description(help).build();
+        Self {
+            change_to_access_seconds: histogram(
+                "rollcall_change_to_access_seconds",
+                "From a change to its state in an app, as applied and as verified",
+                &ACCESS_SECONDS,
+            ),
+            leaver_completion_seconds: histogram(
+                "rollcall_leaver_completion_seconds",
+                "From a departure to the last of its accounts verified gone",
+                &ACCESS_SECONDS,
+            ),
+            obligations_open: gauge("rollcall_obligations_open", "Obligations that have not ended"),
+            obligations_overdue: gauge("rollcall_obligations_overdue", "Open obligations past their deadline"),
+            oldest_overdue_seconds: seconds(
+                "rollcall_oldest_overdue_seconds",
+                "How long the obligation that is overdue longest has been so; 0 when none is",
+            ),
+            drift_items: gauge("rollcall_drift_items", "Accounts that differ from what is desired"),
+            drift_debt_hours: seconds("rollcall_drift_debt_hours", "How long open drift has been open, summed"),
+            projection_lag_events: gauge(
+                "rollcall_projection_lag_events",
+                "Events in the log that a service has not applied yet",
+            ),
+            downstream_requests: counter("rollcall_downstream_requests_total", "Requests to apps"),
+            alerts: counter("rollcall_alerts_total", "Deliveries to alert sinks"),
+            events_appended: counter("rollcall_events_appended_total", "Events appended to the log"),
+            http_server_seconds: histogram(
+                "http_server_request_duration_seconds",
+                "Requests served, by route and status",
+                &REQUEST_SECONDS,
+            ),
+        }
+    }
+}
