@@ -1,1 +1,14 @@
+//! The configuration file: read whole, checked whole, every mistake named with its line.
 
+mod load;
+mod model;
+mod secret;
+mod section;
+
+pub use load::load;
+pub use model::{
+    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, NatsConfig, NatsPlace, Role, ServerConfig, SourceConfig,
+    TelemetryConfig,
+};
+pub use secret::{Needs, Token};
+pub use section::{ConfigError, Mistake};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::app::Deprovision;
 use crate::drift::DriftKind;
@@ -51,6 +52,8 @@ pub struct Account {
     pub desired: Desired,
     /// The change that says so.
     pub desired_version: Sequence,
+    /// The id of that change's event.
+    pub caused_by: Uuid,
     /// The correlation id of that change.
     pub correlation_id: String,
     /// The trace of that change.

@@ -199,6 +199,7 @@ fn open(
     let account = Account {
         desired,
         desired_version: opened_by,
+        caused_by: event.meta.event_id,
         correlation_id: event.meta.correlation_id.clone(),
         trace: event.meta.trace.clone(),
         rejection: None,
@@ -207,6 +208,7 @@ fn open(
             identity,
             desired: Desired::Absent,
             desired_version: opened_by,
+            caused_by: event.meta.event_id,
             correlation_id: String::new(),
             trace: crate::event::TraceContext::default(),
             remote_id: None,

@@ -4,6 +4,7 @@
 mod codec;
 mod error;
 mod log;
+mod meta;
 mod private_server;
 mod safety;
 mod subject;
@@ -12,6 +13,7 @@ mod wire;
 
 pub use error::LogError;
 pub use log::{Appended, Connection, EventLog, Expect, Limits, Unit};
+pub use meta::{by_request, by_service};
 pub use private_server::PrivateServer;
 pub use safety::{Durability, SyncKnowledge};
 pub use subject::{Subject, subject_of};

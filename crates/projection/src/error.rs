@@ -37,6 +37,27 @@ pub enum ProjectionError {
         /// Why.
         source: KvError,
     },
+    /// The state was built from another log.
+    #[error(
+        "projection '{name}' holds event {at}, but the log ends at {head}: it belongs to another log; restore that log, \
+         or delete {name}'s folder to build it from this one"
+    )]
+    OtherLog {
+        /// The projection.
+        name: &'static str,
+        /// How far it is.
+        at: u64,
+        /// How far the log is.
+        head: u64,
+    },
+    /// The log can't be read.
+    #[error("projection '{name}': {source}")]
+    Log {
+        /// The projection.
+        name: &'static str,
+        /// Why.
+        source: rollcall_event_log::LogError,
+    },
     /// A wait for an event took too long.
     #[error("projection '{name}' has not reached event {wanted} in time; it is at {at}")]
     Behind {

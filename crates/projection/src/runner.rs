@@ -45,8 +45,13 @@ impl Runner {
     /// Runs until `stop`; what was applied is on disk then.
     ///
     /// # Errors
-    /// When the storage fails: the service can't go on.
+    /// When the storage fails or belongs to another log: the service can't go on.
     pub async fn run(self, mut projection: impl Projection, stop: CancellationToken) -> Result<(), ProjectionError> {
+        let name = self.store.name();
+        let head = self.log.head().await.map_err(|source| ProjectionError::Log { name, source })?;
+        if self.store.cursor() > head {
+            return Err(ProjectionError::OtherLog { name, at: self.store.cursor().0, head: head.0 });
+        }
         let mut tail = self.log.tail(self.store.cursor());
         let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
         loop {

@@ -1,0 +1,319 @@
+//! From text to configuration.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
+use rollcall_domain::{AppId, SourceName};
+use rollcall_scim::{Filter, USER_TYPE};
+use toml::de::{DeTable, DeValue};
+
+use crate::model::{
+    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, NatsConfig, NatsPlace, Role, ServerConfig, SourceConfig,
+    TelemetryConfig,
+};
+use crate::secret::Token;
+use crate::section::{ConfigError, Mistake, PASSWORD, Reading, Section, TOKEN, http_url, some_text};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Reads and checks a configuration file; `environment` gives the value of a variable.
+///
+/// Secrets that can't be had are not mistakes yet: see [`Config::require`].
+///
+/// # Errors
+/// Every mistake at once, each with its line.
+pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError::File { file: file.clone(), reason: format!("can't be read: {e}") })?;
+    parse(&file, &text, environment)
+}
+
+/// The same for text that was read already.
+pub(crate) fn parse(
+    file: &str,
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    let reading = Rc::new(Reading { text, environment, mistakes: RefCell::default(), warnings: RefCell::default() });
+    for error in errors {
+        let line = error.span().map(|span| reading.line(span.start));
+        reading.mistake(line, error.message().to_owned());
+    }
+    let root_table = root.get_ref();
+    let section = |key: &'static str| match root_table.get(key).map(|v| (v.get_ref(), v.span())) {
+        Some((DeValue::Table(table), span)) => Section::new(Rc::clone(&reading), key, Some(table), span),
+        other => {
+            let span = other.as_ref().map_or(0..0, |(_, span)| span.clone());
+            if let Some((_, span)) = other {
+                reading.mistake(Some(reading.line(span.start)), format!("{key} must be a table: write [{key}]"));
+            }
+            Section::new(Rc::clone(&reading), key, None, span)
+        }
+    };
+    let sections = |key: &'static str| -> Vec<Section<'_>> {
+        let Some(value) = root_table.get(key) else { return Vec::new() };
+        let mut out = Vec::new();
+        match value.get_ref() {
+            DeValue::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    match item.get_ref() {
+                        DeValue::Table(table) => {
+                            let name = format!("{key}.{index}");
+                            out.push(Section::new(Rc::clone(&reading), &name, Some(table), item.span()));
+                        }
+                        _ => reading.mistake(
+                            Some(reading.line(item.span().start)),
+                            format!("each of {key} must be a table: write [[{key}]]"),
+                        ),
+                    }
+                }
+            }
+            _ => reading.mistake(
+                Some(reading.line(value.span().start)),
+                format!("{key} is a list: write [[{key}]] with two brackets"),
+            ),
+        }
+        out
+    };
+    let known = ["server", "nats", "telemetry", "sources", "api_tokens", "apps", "alerts"];
+    for (key, _) in root_table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
+        let line = reading.line(key.span().start);
+        reading.mistake(Some(line), format!("there is no '{}': there are {}", key.get_ref(), known.join(", ")));
+    }
+
+    let server = server(section("server").with_environment("SERVER"));
+    let nats = nats(section("nats").with_environment("NATS"));
+    let telemetry = telemetry(section("telemetry").with_environment("TELEMETRY"));
+    let sources: Vec<_> = sections("sources").into_iter().filter_map(source).collect();
+    let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
+    let apps: Vec<_> = sections("apps").into_iter().filter_map(app).collect();
+    let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
+    unique(&reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
+    unique(&reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
+    unique(&reading, "app", apps.iter().map(|(line, a)| (*line, a.spec.id.to_string())));
+    unique(&reading, "alert", alerts.iter().map(|(line, a)| (*line, a.name.clone())));
+    let tokens: Vec<(usize, &Token)> = (sources.iter().map(|(line, s)| (*line, &s.token)))
+        .chain(api_tokens.iter().map(|(line, t)| (*line, &t.token)))
+        .collect();
+    for (index, (line, token)) in tokens.iter().enumerate() {
+        if let Some((first, _)) = tokens.iter().take(index).find(|(_, other)| token.same_as(other)) {
+            reading.mistake(Some(*line), format!("the same token is used at line {first}: each needs its own"));
+        }
+    }
+
+    let mut mistakes: Vec<Mistake> = reading.mistakes.take();
+    mistakes.sort_by_key(|m| m.line);
+    if !mistakes.is_empty() {
+        return Err(ConfigError::Mistakes { file: file.to_owned(), mistakes });
+    }
+    let warnings = reading.warnings.take();
+    Ok(Config {
+        file: file.to_owned(),
+        server,
+        nats,
+        telemetry,
+        sources: sources.into_iter().map(|(_, s)| s).collect(),
+        api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
+        apps: apps.into_iter().map(|(_, a)| a).collect(),
+        alerts: alerts.into_iter().map(|(_, a)| a).collect(),
+        warnings,
+    })
+}
+
+fn unique(reading: &Reading<'_>, what: &str, names: impl Iterator<Item = (usize, String)>) {
+    let mut seen = BTreeMap::new();
+    for (line, name) in names {
+        if let Some(first) = seen.get(&name) {
+            reading.mistake(Some(line), format!("there is {what} '{name}' at line {first} already"));
+        } else {
+            seen.insert(name, line);
+        }
+    }
+}
+
+fn server(mut s: Section<'_>) -> ServerConfig {
+    let address = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| format!("'{text}' must be an address and port, such as 127.0.0.1:8080"))
+    };
+    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+    let config = ServerConfig {
+        listen: s.parsed("listen", address).unwrap_or(default),
+        data_dir: s.parsed("data_dir", some_text).map_or_else(|| PathBuf::from("rollcall-data"), PathBuf::from),
+        projector: s.parsed("projector", http_url),
+        max_body_bytes: size(s.integer("max_body_bytes", 1024..=16 << 20, 1 << 20)),
+        max_page: size(s.integer("max_page", 1..=10_000, 200)),
+        max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
+        read_patience: s.duration("read_patience", Duration::from_secs(5)),
+        cache_bytes: s.integer("cache_bytes", 1 << 20..=64 << 30, 64 << 20),
+    };
+    s.finish();
+    config
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn nats(mut s: Section<'_>) -> NatsConfig {
+    let url = |text: &str| {
+        let url = url::Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
+        if !matches!(url.scheme(), "nats" | "tls") {
+            return Err(format!("'{text}' must start with nats:// or tls://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("it holds a user or password: use user and password_env".into());
+        }
+        Ok(text.to_owned())
+    };
+    let url = s.parsed("url", url);
+    let monitoring_url = s.parsed("monitoring_url", http_url);
+    let user = s.parsed("user", some_text);
+    let password = s.secret(PASSWORD);
+    let credentials = match (user, password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        _ => {
+            s.mistake("user and password go together");
+            None
+        }
+    };
+    let choice = |text: &str| match text {
+        "refuse" => Ok(DurabilityChoice::Refuse),
+        "warn" => Ok(DurabilityChoice::Warn),
+        _ => Err(format!("'{text}' must be refuse or warn")),
+    };
+    let replicas = size(s.integer("replicas", 1..=5, 1));
+    if url.is_none() && replicas > 1 {
+        s.mistake("replicas above 1 need the url of a cluster: the private server is one server");
+    }
+    let config = NatsConfig {
+        place: url.map_or(NatsPlace::Private, |url| NatsPlace::Server { url, monitoring_url, credentials }),
+        replicas,
+        durability: s.parsed("durability", choice).unwrap_or(DurabilityChoice::Refuse),
+    };
+    s.finish();
+    config
+}
+
+fn telemetry(mut s: Section<'_>) -> TelemetryConfig {
+    let config = TelemetryConfig { otlp_endpoint: s.parsed("otlp_endpoint", http_url) };
+    s.finish();
+    config
+}
+
+fn required_token(s: &mut Section<'_>) -> Option<Token> {
+    let token = s.secret(TOKEN);
+    if token.is_none() {
+        s.mistake("a token is missing: give token_env or token_file");
+    }
+    token
+}
+
+fn source(mut s: Section<'_>) -> Option<(usize, SourceConfig)> {
+    let name = s.required("name", |text| text.parse::<SourceName>().map_err(|e| e.to_string()));
+    let token = required_token(&mut s);
+    let line = s.line();
+    s.finish();
+    Some((line, SourceConfig { name: name?, token: token? }))
+}
+
+fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
+    let name = s.required("name", some_text);
+    let role = s.required("role", |text| match text {
+        "viewer" => Ok(Role::Viewer),
+        "auditor" => Ok(Role::Auditor),
+        "operator" => Ok(Role::Operator),
+        "admin" => Ok(Role::Admin),
+        _ => Err(format!("'{text}' must be viewer, auditor, operator or admin")),
+    });
+    let token = required_token(&mut s);
+    let line = s.line();
+    s.finish();
+    Some((line, ApiToken { name: name?, role: role?, token: token? }))
+}
+
+fn app(mut s: Section<'_>) -> Option<(usize, AppConfig)> {
+    let id = s.required("id", |text| text.parse::<AppId>().map_err(|e| e.to_string()));
+    let name = s.parsed("name", some_text);
+    let base_url = s.required("base_url", http_url);
+    let owner = s.required("owner", some_text);
+    let assign = s.required("assign", |text| {
+        Filter::parse(text, &USER_TYPE).map(|filter| filter.text().to_owned()).map_err(|e| e.to_string())
+    });
+    let deprovision = s.parsed("deprovision", |text| match text {
+        "deactivate" => Ok(Deprovision::Deactivate),
+        "delete" => Ok(Deprovision::Delete),
+        _ => Err(format!("'{text}' must be deactivate or delete")),
+    });
+    let token = s.secret(TOKEN);
+    let reconcile_every = s.duration("reconcile_every", 15 * MINUTE);
+    let per_second = s.integer("max_requests_per_second", 1..=10_000, 20);
+    let in_flight = s.integer("max_in_flight", 1..=1024, 8);
+    let request_timeout = s.duration("request_timeout", Duration::from_secs(30));
+    let retry_min = s.duration("retry_min", Duration::from_secs(1));
+    let retry_max = s.duration("retry_max", 5 * MINUTE);
+    let max_scan = size(s.integer("max_scan", 1..=10_000_000, 100_000));
+    if retry_min > retry_max {
+        s.mistake("retry_min is longer than retry_max");
+    }
+    let mut levels = s.table("sla");
+    let sla = ServiceLevel {
+        joiner: levels.duration("joiner", 4 * HOUR),
+        mover: levels.duration("mover", 4 * HOUR),
+        leaver: levels.duration("leaver", 15 * MINUTE),
+    };
+    levels.finish();
+    let (Some(id), Some(base_url)) = (id, base_url) else {
+        s.finish();
+        return None;
+    };
+    let loopback = match base_url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    if base_url.scheme() == "http" && !loopback {
+        s.warn(format!("app '{id}' is reached without TLS: its token and people's data can be read on the way"));
+    }
+    let line = s.line();
+    s.finish();
+    let spec = AppSpec {
+        name: name.unwrap_or_else(|| id.to_string()),
+        base_url: base_url.to_string(),
+        owner: owner?,
+        assign: assign?,
+        deprovision: deprovision.unwrap_or(Deprovision::Deactivate),
+        sla,
+        reconcile_every,
+        max_requests_per_second: u32::try_from(per_second).unwrap_or(u32::MAX),
+        max_in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
+        id,
+    };
+    Some((line, AppConfig { spec, base_url, token, request_timeout, retry_min, retry_max, max_scan }))
+}
+
+fn alert((index, mut s): (usize, Section<'_>)) -> Option<(usize, AlertSink)> {
+    let kind = s.required("kind", |text| match text {
+        "webhook" => Ok(()),
+        "alertmanager" | "pagerduty" | "slack" => {
+            Err(format!("'{text}' is not built yet: use webhook, or the alert rules on /metrics"))
+        }
+        _ => Err(format!("'{text}' must be webhook, alertmanager, pagerduty or slack")),
+    });
+    let name = s.parsed("name", some_text).unwrap_or_else(|| format!("webhook-{index}"));
+    let url = s.required("url", http_url);
+    let token = s.secret(TOKEN);
+    let line = s.line();
+    s.finish();
+    kind?;
+    Some((line, AlertSink { name, url: url?, token }))
+}

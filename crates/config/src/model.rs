@@ -1,0 +1,192 @@
+//! What the configuration says.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::{AppId, SourceName};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::secret::{Needs, Token};
+use crate::section::{ConfigError, Mistake};
+
+/// The whole configuration.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct Config {
+    pub file: String,
+    pub server: ServerConfig,
+    pub nats: NatsConfig,
+    pub telemetry: TelemetryConfig,
+    pub sources: Vec<SourceConfig>,
+    pub api_tokens: Vec<ApiToken>,
+    pub apps: Vec<AppConfig>,
+    pub alerts: Vec<AlertSink>,
+    /// What works, and should not stay so.
+    pub warnings: Vec<String>,
+}
+
+/// The public address and its bounds.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where projections, and the private server's data, are kept.
+    pub data_dir: PathBuf,
+    /// Where a gateway that runs alone finds the projector.
+    pub projector: Option<Url>,
+    /// The largest request body in bytes.
+    pub max_body_bytes: usize,
+    /// The largest page of a list.
+    pub max_page: usize,
+    /// The most requests that are worked on at once.
+    pub max_requests_in_flight: usize,
+    /// How long a read waits for its own writes.
+    pub read_patience: Duration,
+    /// The memory that each projection may cache, in bytes.
+    pub cache_bytes: u64,
+}
+
+/// The log.
+#[derive(Debug, Clone)]
+pub struct NatsConfig {
+    /// Where it is.
+    pub place: NatsPlace,
+    /// How many servers keep each event.
+    pub replicas: usize,
+    /// What to do when it could lose events.
+    pub durability: DurabilityChoice,
+}
+
+/// Where the log is.
+#[derive(Debug, Clone)]
+pub enum NatsPlace {
+    /// In the data directory, with a server of our own.
+    Private,
+    /// On a server that someone else runs.
+    Server {
+        /// Its address.
+        url: String,
+        /// Its monitoring address, where its sync setting can be read.
+        monitoring_url: Option<Url>,
+        /// User and password.
+        credentials: Option<(String, Token)>,
+    },
+}
+
+/// What to do when the log could lose acknowledged events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum DurabilityChoice {
+    Refuse,
+    Warn,
+}
+
+/// Where telemetry goes besides `/metrics` and the log.
+#[derive(Debug, Clone, Default)]
+pub struct TelemetryConfig {
+    /// The base address of an OTLP/HTTP collector.
+    pub otlp_endpoint: Option<Url>,
+}
+
+/// A system of record that pushes changes in.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct SourceConfig {
+    pub name: SourceName,
+    pub token: Token,
+}
+
+/// What a holder of an API token may do; each role may do what the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum Role {
+    Viewer,
+    Auditor,
+    Operator,
+    Admin,
+}
+
+/// Someone who may use the API.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct ApiToken {
+    pub name: String,
+    pub role: Role,
+    pub token: Token,
+}
+
+/// An app and how to reach it.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct AppConfig {
+    pub spec: AppSpec,
+    pub base_url: Url,
+    pub token: Option<Token>,
+    /// How long one request to the app may take.
+    pub request_timeout: Duration,
+    /// The shortest and longest pause between tries.
+    pub retry_min: Duration,
+    pub retry_max: Duration,
+    /// The most accounts that are read when a filter of the app can't be trusted.
+    pub max_scan: usize,
+}
+
+/// Who is told that a leaver is overdue.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct AlertSink {
+    pub name: String,
+    pub url: Url,
+    pub token: Option<Token>,
+}
+
+impl Config {
+    /// The app with this id.
+    #[must_use]
+    pub fn app(&self, id: &AppId) -> Option<&AppConfig> {
+        self.apps.iter().find(|app| app.spec.id == *id)
+    }
+
+    /// Checks that the secrets are there that a service can't do without.
+    ///
+    /// # Errors
+    /// Every one that is missing.
+    pub fn require(&self, needs: &[Needs]) -> Result<(), ConfigError> {
+        let all = needs.contains(&Needs::Everything);
+        let wanted = |need: Needs| all || needs.contains(&need);
+        let mut tokens: Vec<&Token> = Vec::new();
+        if wanted(Needs::Sources) {
+            tokens.extend(self.sources.iter().map(|s| &s.token));
+        }
+        if wanted(Needs::ApiTokens) {
+            tokens.extend(self.api_tokens.iter().map(|t| &t.token));
+        }
+        if wanted(Needs::Apps) {
+            tokens.extend(self.apps.iter().filter_map(|a| a.token.as_ref()));
+        }
+        if wanted(Needs::Alerts) {
+            tokens.extend(self.alerts.iter().filter_map(|a| a.token.as_ref()));
+        }
+        if let NatsPlace::Server { credentials: Some((_, password)), .. } = &self.nats.place {
+            tokens.push(password);
+        }
+        let mut mistakes: Vec<Mistake> = tokens.into_iter().filter_map(Token::mistake).cloned().collect();
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        mistakes.sort_by_key(|m| m.line);
+        Err(ConfigError::Mistakes { file: self.file.clone(), mistakes })
+    }
+}
+
+impl NatsPlace {
+    /// User and password as the log takes them.
+    #[must_use]
+    pub fn credentials(&self) -> Option<(String, SecretString)> {
+        let Self::Server { credentials: Some((user, password)), .. } = self else { return None };
+        password.secret().map(|secret| (user.clone(), secret.clone()))
+    }
+}

@@ -1,0 +1,295 @@
+//! Reading one table: each key once, each mistake with its line.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
+use secrecy::SecretString;
+use toml::de::{DeTable, DeValue};
+use url::Url;
+
+use crate::secret::Token;
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Its line, from 1; `None`: it is in the environment.
+    pub line: Option<usize>,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// The configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{file}: {reason}")]
+    File {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// It has mistakes.
+    #[error("{file} has {}:\n{}", count(.mistakes.len()), lines(.mistakes))]
+    Mistakes {
+        /// The file.
+        file: String,
+        /// All of them, by line.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+fn count(mistakes: usize) -> String {
+    if mistakes == 1 { "1 mistake".into() } else { format!("{mistakes} mistakes") }
+}
+
+fn lines(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(|m| format!("  {m}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What is shared while a file is read.
+pub(crate) struct Reading<'a> {
+    pub text: &'a str,
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    pub mistakes: RefCell<Vec<Mistake>>,
+    pub warnings: RefCell<Vec<String>>,
+}
+
+impl Reading<'_> {
+    pub fn line(&self, at: usize) -> usize {
+        self.text.get(..at).unwrap_or(self.text).matches('\n').count() + 1
+    }
+
+    pub fn mistake(&self, line: Option<usize>, message: impl Into<String>) {
+        self.mistakes.borrow_mut().push(Mistake { line, message: message.into() });
+    }
+}
+
+/// One table of the file.
+pub(crate) struct Section<'a> {
+    reading: Rc<Reading<'a>>,
+    name: String,
+    table: Option<&'a DeTable<'a>>,
+    line: usize,
+    known: BTreeSet<&'static str>,
+    /// `ROLLCALL_<PREFIX>_<KEY>` overrides; only for tables that there is one of.
+    prefix: Option<&'static str>,
+}
+
+/// A value and where it came from.
+struct Found<T> {
+    value: T,
+    line: Option<usize>,
+    place: String,
+}
+
+impl<'a> Section<'a> {
+    pub fn new(reading: Rc<Reading<'a>>, name: &str, table: Option<&'a DeTable<'a>>, span: Range<usize>) -> Self {
+        let line = reading.line(span.start);
+        Self { reading, name: name.to_owned(), table, line, known: BTreeSet::new(), prefix: None }
+    }
+
+    pub fn with_environment(mut self, prefix: &'static str) -> Self {
+        self.prefix = Some(prefix);
+        self
+    }
+
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    pub fn mistake(&self, message: impl Into<String>) {
+        self.reading.mistake(Some(self.line), format!("[{}]: {}", self.name, message.into()));
+    }
+
+    pub fn warn(&self, message: impl Into<String>) {
+        self.reading.warnings.borrow_mut().push(format!("line {}: {}", self.line, message.into()));
+    }
+
+    fn raw(&mut self, key: &'static str) -> Option<(&'a DeValue<'a>, usize)> {
+        self.known.insert(key);
+        let value = self.table?.get(key)?;
+        Some((value.get_ref(), self.reading.line(value.span().start)))
+    }
+
+    fn text(&mut self, key: &'static str) -> Option<Found<String>> {
+        let raw = self.raw(key);
+        if let Some(prefix) = self.prefix {
+            let variable = format!("ROLLCALL_{prefix}_{}", key.to_ascii_uppercase());
+            if let Some(value) = (self.reading.environment)(&variable) {
+                return Some(Found { value, line: None, place: format!("environment variable {variable}") });
+            }
+        }
+        let (value, line) = raw?;
+        let place = format!("{}.{key}", self.name);
+        let value = match value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.to_string(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            other => {
+                self.reading.mistake(Some(line), format!("{place} must be a string, not a {}", other.type_str()));
+                return None;
+            }
+        };
+        Some(Found { value, line: Some(line), place })
+    }
+
+    /// The value at a key, read by `read`, which says what it should have been.
+    pub fn parsed<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let found = self.text(key)?;
+        match read(found.value.trim()) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                self.reading.mistake(found.line, format!("{}: {why}", found.place));
+                None
+            }
+        }
+    }
+
+    /// The same, for a key that must be there.
+    pub fn required<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let mistakes = self.reading.mistakes.borrow().len();
+        let value = self.parsed(key, read);
+        if value.is_none() && self.reading.mistakes.borrow().len() == mistakes {
+            self.mistake(format!("{key} is missing"));
+        }
+        value
+    }
+
+    pub fn integer(&mut self, key: &'static str, allowed: RangeInclusive<u64>, default: u64) -> u64 {
+        let read = |text: &str| match text.parse::<u64>() {
+            Ok(number) if allowed.contains(&number) => Ok(number),
+            _ => Err(format!("'{text}' must be a whole number from {} to {}", allowed.start(), allowed.end())),
+        };
+        self.parsed(key, read).unwrap_or(default)
+    }
+
+    pub fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
+        self.parsed(key, duration).unwrap_or(default)
+    }
+
+    /// The table under a key.
+    pub fn table(&mut self, key: &'static str) -> Section<'a> {
+        let name = format!("{}.{key}", self.name);
+        match self.raw(key) {
+            Some((DeValue::Table(table), line)) => Section {
+                reading: Rc::clone(&self.reading),
+                name,
+                table: Some(table),
+                line,
+                known: BTreeSet::new(),
+                prefix: None,
+            },
+            other => {
+                if let Some((value, line)) = other {
+                    self.reading.mistake(Some(line), format!("{name} must be a table, not a {}", value.type_str()));
+                }
+                let reading = Rc::clone(&self.reading);
+                Section { reading, name, table: None, line: self.line, known: BTreeSet::new(), prefix: None }
+            }
+        }
+    }
+
+    /// A secret: `token_env`, `token_file` or `token` for the key `token`.
+    pub fn secret(&mut self, names: SecretKeys) -> Option<Token> {
+        let literal = self.text(names.literal);
+        let variable = self.text(names.env);
+        let file = self.text(names.file);
+        let missing = |found: &Found<String>, why: String| {
+            Some(Token::missing(Mistake { line: found.line, message: format!("{}: {why}", found.place) }))
+        };
+        match (literal, variable, file) {
+            (None, None, None) => None,
+            (Some(found), None, None) => {
+                if found.value.is_empty() {
+                    return missing(&found, "it is empty".into());
+                }
+                self.warn(format!(
+                    "{} holds the secret itself: use {} or {} outside a test",
+                    found.place, names.env, names.file
+                ));
+                Some(Token::found(SecretString::from(found.value)))
+            }
+            (None, Some(found), None) => match (self.reading.environment)(&found.value) {
+                Some(value) if !value.is_empty() => Some(Token::found(SecretString::from(value))),
+                _ => missing(&found, format!("environment variable {} is not set, or is empty", found.value)),
+            },
+            (None, None, Some(found)) => match std::fs::read_to_string(&found.value) {
+                Ok(text) if !text.trim().is_empty() => Some(Token::found(SecretString::from(text.trim()))),
+                Ok(_) => missing(&found, format!("file {} is empty", found.value)),
+                Err(e) => missing(&found, format!("file {} can't be read: {e}", found.value)),
+            },
+            _ => {
+                let message = format!("give one of {}, {} and {}", names.env, names.file, names.literal);
+                self.mistake(message.clone());
+                Some(Token::missing(Mistake { line: Some(self.line), message }))
+            }
+        }
+    }
+
+    /// Says what is in the table and means nothing.
+    pub fn finish(self) {
+        for (key, value) in self.table.into_iter().flatten() {
+            let name = key.get_ref();
+            if !self.known.contains(name.as_ref()) {
+                let known = self.known.iter().copied().collect::<Vec<_>>().join(", ");
+                let line = self.reading.line(key.span().start);
+                let at = Some(line.min(self.reading.line(value.span().start).max(line)));
+                self.reading.mistake(at, format!("[{}] has no key '{name}': it knows {known}", self.name));
+            }
+        }
+    }
+}
+
+/// The three keys a secret can be under.
+#[derive(Clone, Copy)]
+pub(crate) struct SecretKeys {
+    literal: &'static str,
+    env: &'static str,
+    file: &'static str,
+}
+
+pub(crate) const TOKEN: SecretKeys = SecretKeys { literal: "token", env: "token_env", file: "token_file" };
+pub(crate) const PASSWORD: SecretKeys = SecretKeys { literal: "password", env: "password_env", file: "password_file" };
+
+/// Any text but none.
+pub(crate) fn some_text(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("it is empty".into()) } else { Ok(text.to_owned()) }
+}
+
+/// An `http` or `https` address without anything after its path.
+pub(crate) fn http_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("'{text}' must start with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it holds a user or password: use a token".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(format!("'{text}' must not have a query or fragment"));
+    }
+    Ok(url)
+}
+
+/// A time span such as `15m`, `4h` or `1d 12h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' must be a time span above zero, such as 500ms, 15m, 4h or 7d");
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(signed).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
+}

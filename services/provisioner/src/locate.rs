@@ -1,0 +1,205 @@
+//! Finding an account before anything is done to it, and again afterwards. "Not found" is believed only where every
+//! way of looking agrees: a false "gone" is the worst answer there is.
+
+use std::collections::BTreeSet;
+
+use reqwest::StatusCode;
+use rollcall_domain::account::{Rejection, RejectionCause, Remote, Target};
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::kv::{KvError, Read};
+use serde_json::Value;
+
+use crate::client::{Failure, ScimClient};
+use crate::ownership::{Ownership, ownership};
+
+const PAGE: usize = 100;
+
+/// Whom to look for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub identity: IdentityId,
+    pub target: Target,
+    /// The app's id of the account, when it is known.
+    pub remote_id: Option<String>,
+    /// Every user name the account may have.
+    pub user_names: BTreeSet<String>,
+}
+
+/// An account that was found.
+#[derive(Debug, Clone)]
+pub struct Located {
+    pub remote: Remote,
+    pub ownership: Ownership,
+}
+
+/// A failure of the app, or of our own state.
+#[derive(Debug)]
+pub enum LocateError {
+    App(Failure),
+    State(KvError),
+}
+
+impl From<Failure> for LocateError {
+    fn from(failure: Failure) -> Self {
+        Self::App(failure)
+    }
+}
+
+impl From<KvError> for LocateError {
+    fn from(error: KvError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// What a search proves.
+enum Search {
+    /// The accounts that match; there are no others.
+    Complete(Vec<Remote>),
+    /// The app does not filter, or not truthfully.
+    Untrusted,
+}
+
+/// The account of an identity, live ones first; `None` when the app has none.
+pub async fn locate(
+    client: &ScimClient,
+    directory: &impl Read,
+    wanted: &Wanted,
+    max_scan: usize,
+) -> Result<Option<Located>, LocateError> {
+    let mut found: Vec<Remote> = Vec::new();
+    if let Some(id) = &wanted.remote_id {
+        found.extend(read_by_id(client, id).await?);
+    }
+    let external_id = wanted.identity.to_string();
+    let mut untrusted = false;
+    match search(client, "externalId", &external_id).await? {
+        Search::Complete(matches) => found.extend(matches),
+        // Apps without externalId are common: the user name decides then.
+        Search::Untrusted => untrusted = wanted.user_names.is_empty(),
+    }
+    for name in &wanted.user_names {
+        match search(client, "userName", name).await? {
+            Search::Complete(matches) => found.extend(matches),
+            Search::Untrusted => untrusted = true,
+        }
+    }
+    if untrusted {
+        found.extend(scan(client, wanted, &external_id, max_scan).await?);
+    }
+    choose(directory, wanted, found).map_err(LocateError::from)
+}
+
+fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<Option<Located>, KvError> {
+    let mut seen = BTreeSet::new();
+    let mut candidates = Vec::new();
+    for remote in found {
+        if seen.insert(remote.id.clone()) {
+            let ownership = ownership(directory, wanted.identity, wanted.target, &remote)?;
+            candidates.push(Located { remote, ownership });
+        }
+    }
+    // Someone else's account matters to one who must have one: it is in the way. To one who must be gone it is not there.
+    if wanted.target == Target::Absent {
+        candidates.retain(|c| c.ownership != Ownership::Foreign);
+    }
+    let rank = |c: &Located| {
+        let whose = match c.ownership {
+            Ownership::Ours => 0,
+            Ownership::Adoptable => 1,
+            Ownership::Foreign => 2,
+        };
+        match wanted.target {
+            Target::Present => (whose, u8::from(!c.remote.is_active())),
+            // Every live account has to go before "gone" is true, whichever way it was found.
+            Target::Absent => (u8::from(!c.remote.is_active()), whose),
+        }
+    };
+    Ok(candidates.into_iter().min_by_key(rank))
+}
+
+async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>, Failure> {
+    let answer = client.get(id).await?;
+    match answer.status {
+        StatusCode::OK => {
+            let remote = answer.body.as_ref().and_then(to_remote);
+            remote.map(Some).ok_or_else(|| answer.not_scim("the answer to a read is not a User"))
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+        _ => Err(answer.failure()),
+    }
+}
+
+async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Search, Failure> {
+    let quoted = Value::from(value).to_string();
+    let answer = client.search(&format!("{attribute} eq {quoted}")).await?;
+    match answer.status.as_u16() {
+        200 => {}
+        // It does not know the filter or the attribute.
+        400 | 403 | 404 | 405 | 501 => return Ok(Search::Untrusted),
+        _ => return Err(answer.failure()),
+    }
+    let page = answer.list()?;
+    let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
+    let Some(resources) = resources else {
+        return Err(answer.not_scim("a search found something that is not a User"));
+    };
+    // Also when there are more than it shows: one of those could be the one.
+    let complete = u64::try_from(resources.len()).is_ok_and(|shown| shown >= page.total_results);
+    if !complete || !resources.iter().all(|r| same(r.text(attribute), value)) {
+        return Ok(Search::Untrusted);
+    }
+    Ok(Search::Complete(resources))
+}
+
+/// Every account of the app, page by page, for those that match.
+async fn scan(
+    client: &ScimClient,
+    wanted: &Wanted,
+    external_id: &str,
+    max_scan: usize,
+) -> Result<Vec<Remote>, Failure> {
+    let mut found = Vec::new();
+    let mut read = 0;
+    loop {
+        let answer = client.page(read + 1, PAGE).await?;
+        if answer.status != StatusCode::OK {
+            return Err(answer.failure());
+        }
+        let page = answer.list()?;
+        let total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
+        let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
+        let Some(resources) = resources else {
+            return Err(answer.not_scim("a page holds something that is not a User"));
+        };
+        if total > max_scan || (resources.is_empty() && read < total) {
+            let detail = format!(
+                "the app does not filter by externalId or userName, and its {total} accounts can't all be read \
+                 (max_scan is {max_scan}): who has an account can't be told"
+            );
+            return Err(Failure {
+                rejection: Rejection { cause: RejectionCause::NotScim, status: Some(200), detail },
+                retry_after: None,
+            });
+        }
+        read += resources.len();
+        let matches = |r: &Remote| {
+            same(r.text("externalId"), external_id) || wanted.user_names.iter().any(|n| same(r.text("userName"), n))
+        };
+        found.extend(resources.into_iter().filter(matches));
+        if read >= total {
+            return Ok(found);
+        }
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a.to_lowercase() == b.to_lowercase()
+}
+
+/// A User in an app's answer; `None` when it is none.
+pub fn to_remote(value: &Value) -> Option<Remote> {
+    let resource = value.as_object()?.clone();
+    let id = resource.get("id")?.as_str()?.to_owned();
+    resource.get("userName")?.as_str()?;
+    Some(Remote { id, resource })
+}
