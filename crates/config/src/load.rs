@@ -146,6 +146,7 @@ fn server(mut s: Section<'_>) -> ServerConfig {
     let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
     let config = ServerConfig {
         listen: s.parsed("listen", address).unwrap_or(default),
+        public_url: s.parsed("public_url", http_url),
         data_dir: s.parsed("data_dir", some_text).map_or_else(|| PathBuf::from("rollcall-data"), PathBuf::from),
         projector: s.parsed("projector", http_url),
         max_body_bytes: size(s.integer("max_body_bytes", 1024..=16 << 20, 1 << 20)),

@@ -33,6 +33,8 @@ pub struct Config {
 pub struct ServerConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// The address that clients know, for links; without it, the one they asked.
+    pub public_url: Option<Url>,
     /// Where projections, and the private server's data, are kept.
     pub data_dir: PathBuf,
     /// Where a gateway that runs alone finds the projector.

@@ -38,6 +38,18 @@ pub trait Read {
     /// # Errors
     /// When the storage fails.
     fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError>;
+
+    /// The same from the last key backwards, before the key `before` when it is given.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError>;
+}
+
+/// A text that sorts after every key that starts with `prefix`: keys are ASCII, or UTF-8 that ends below this.
+#[must_use]
+pub fn end_of(prefix: &str) -> String {
+    format!("{prefix}\u{10ffff}")
 }
 
 /// State that can be changed.
@@ -107,6 +119,12 @@ impl Read for Memory {
         };
         let range = self.0.range((start, Bound::Unbounded));
         let inside = range.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(inside.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        let end = before.map_or_else(|| end_of(prefix), str::to_owned);
+        let inside = self.0.range(prefix.to_owned()..end).rev().take(limit);
         Ok(inside.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 }

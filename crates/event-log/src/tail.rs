@@ -41,7 +41,7 @@ impl Tail {
         loop {
             let messages = match &mut self.messages {
                 Some(messages) => messages,
-                None => match self.subscribe().await {
+                None => match subscribe(&self.stream, self.after).await {
                     Ok(messages) => self.messages.insert(Box::pin(messages)),
                     Err(reason) => {
                         warn!(reason, after = self.after.0, "the log can't be followed, trying again");
@@ -75,15 +75,6 @@ impl Tail {
         }
     }
 
-    async fn subscribe(&self) -> Result<Ordered, String> {
-        let config = OrderedConfig {
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.after.0 + 1 },
-            ..OrderedConfig::default()
-        };
-        let consumer = self.stream.create_consumer(config).await.map_err(|e| e.to_string())?;
-        consumer.messages().await.map_err(|e| e.to_string())
-    }
-
     /// The event of a message; `None` for one that was seen already.
     fn accept(&mut self, message: &Message) -> Result<Option<Recorded>, String> {
         let info = message.info().map_err(|e| e.to_string())?;
@@ -99,4 +90,13 @@ impl Tail {
         self.after = sequence;
         Ok(Some(codec::decode(sequence, at, &message.payload)))
     }
+}
+
+async fn subscribe(stream: &Stream, after: Sequence) -> Result<Ordered, String> {
+    let config = OrderedConfig {
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after.0 + 1 },
+        ..OrderedConfig::default()
+    };
+    let consumer = stream.create_consumer(config).await.map_err(|e| e.to_string())?;
+    consumer.messages().await.map_err(|e| e.to_string())
 }

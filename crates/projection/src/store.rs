@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::Sequence;
-use rollcall_domain::kv::{KvError, Pair, Read};
+use rollcall_domain::kv::{KvError, Pair, Read, end_of};
 use tokio::sync::watch;
 use tracing::info;
 
@@ -184,6 +184,19 @@ impl Read for View {
             if after != Some(key.as_str()) {
                 out.push((key, value.to_vec()));
             }
+        }
+        Ok(out)
+    }
+
+    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        let end = before.map_or_else(|| end_of(prefix), str::to_owned);
+        if end.as_str() <= prefix {
+            return Ok(Vec::new());
+        }
+        let mut out = Vec::new();
+        for pair in self.tree.range(prefix.as_bytes()..end.as_bytes()).rev().take(limit) {
+            let (key, value) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
+            out.push((String::from_utf8_lossy(&key).into_owned(), value.to_vec()));
         }
         Ok(out)
     }

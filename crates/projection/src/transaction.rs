@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use rollcall_domain::kv::{KvError, Pair, Read, Write};
+use rollcall_domain::kv::{KvError, Pair, Read, Write, end_of};
 
 use crate::store::View;
 
@@ -52,6 +52,24 @@ impl Read for Transaction {
             };
         }
         Ok(merged.into_iter().take(limit).collect())
+    }
+
+    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        let end = before.map_or_else(|| end_of(prefix), str::to_owned);
+        if end.as_str() <= prefix {
+            return Ok(Vec::new());
+        }
+        let changed: Vec<_> =
+            self.changes.range::<str, _>((Bound::Included(prefix), Bound::Excluded(end.as_str()))).collect();
+        let base = self.base.scan_back(prefix, before, limit.saturating_add(changed.len()))?;
+        let mut merged: BTreeMap<String, Vec<u8>> = base.into_iter().collect();
+        for (key, value) in changed {
+            match value {
+                Some(value) => merged.insert(key.clone(), value.clone()),
+                None => merged.remove(key),
+            };
+        }
+        Ok(merged.into_iter().rev().take(limit).collect())
     }
 }
 

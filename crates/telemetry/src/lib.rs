@@ -1,6 +1,7 @@
 //! Tracing and OpenTelemetry: set-up, trace context across the log and HTTP, metric names.
 
 mod context;
+pub mod http;
 pub mod metrics;
 mod setup;
 

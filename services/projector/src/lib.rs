@@ -1,1 +1,13 @@
+//! The projector: current state and the audit timeline, over HTTP.
 
+mod api;
+mod entry;
+mod error;
+mod query;
+mod service;
+mod summary;
+mod timeline;
+mod views;
+
+pub use error::ProjectorError;
+pub use service::{NAME, Projector};

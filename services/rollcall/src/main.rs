@@ -1,1 +1,27 @@
-fn main() {}
+//! Rollcall: did every connected app follow, how long did it take, and can we prove it?
+
+mod assemble;
+mod cli;
+mod demo;
+mod health;
+mod process;
+mod server;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    // Two TLS users in one process need one provider, chosen before either starts.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("rollcall: the TLS provider is installed already");
+        return ExitCode::FAILURE;
+    }
+    match cli::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("rollcall: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

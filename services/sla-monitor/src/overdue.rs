@@ -18,6 +18,11 @@ const BATCH: usize = 500;
 
 /// Calls every obligation overdue whose deadline has passed; returns how many.
 pub async fn call_overdue(log: &EventLog, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+    if ledger::due(&store.view(), now, 1)?.is_empty() {
+        return Ok(0);
+    }
+    // Proof that is in the log already must not be overlooked.
+    store.wait_for(log.head().await?, Duration::from_secs(60)).await?;
     let due = ledger::due(&store.view(), now, BATCH)?;
     let mut last = None;
     for obligation in &due {

@@ -1,0 +1,89 @@
+//! What can go wrong, and how SCIM says it (RFC 7644 §3.12).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rollcall_domain::kv::KvError;
+use rollcall_event_log::LogError;
+use rollcall_projection::ProjectionError;
+use rollcall_scim::ScimError;
+use tracing::error;
+
+/// The gateway can't work.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// Its projection failed.
+    #[error("gateway: {0}")]
+    Projection(#[from] ProjectionError),
+    /// Its state can't be read.
+    #[error("gateway: {0}")]
+    State(#[from] KvError),
+    /// The log failed.
+    #[error("gateway: {0}")]
+    Log(#[from] LogError),
+    /// The client for the projector can't be made.
+    #[error("gateway: no HTTP client for the projector: {0}")]
+    Client(String),
+}
+
+/// A request that is not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("{0}")]
+    Scim(#[from] ScimError),
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    #[error("{0}")]
+    Log(#[from] LogError),
+    #[error("{0}")]
+    State(#[from] KvError),
+    #[error("{0}")]
+    Behind(#[from] ProjectionError),
+    #[error("{0} changed too often at the same time: send the request again")]
+    Contention(&'static str),
+}
+
+impl Refusal {
+    /// There is no such resource.
+    pub fn not_found(kind: &str, id: &str) -> Self {
+        Self::Scim(ScimError::status(404, format!("there is no {kind} '{id}'")))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let unavailable = |detail: String| ScimError::status(503, detail);
+        let error = match self {
+            Self::Scim(error) => error,
+            Self::Unauthorized(detail) => ScimError::status(401, detail),
+            Self::Log(e) => {
+                error!(error = %e, "the log can't be used");
+                unavailable(
+                    "the event log can't be reached: nothing has changed that was not confirmed; try again".into(),
+                )
+            }
+            Self::State(e) => {
+                error!(error = %e, "the state can't be read");
+                ScimError::status(500, "the directory can't be read")
+            }
+            Self::Behind(e) => unavailable(format!("the directory is not up to date yet: {e}")),
+            contention @ Self::Contention(_) => unavailable(contention.to_string()),
+        };
+        let mut response = scim_response(StatusCode::from_u16(error.status).unwrap_or_default(), error.body());
+        let headers = response.headers_mut();
+        match error.status {
+            401 => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"rollcall\""));
+            }
+            503 => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// A SCIM answer.
+pub fn scim_response(status: StatusCode, body: serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/scim+json")], body.to_string()).into_response()
+}

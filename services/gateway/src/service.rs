@@ -1,0 +1,147 @@
+//! The service: a projection of the directory, and the paths under `/scim/v2`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::routing::{any, get, post};
+use axum::{Router, middleware};
+use rollcall_config::{Config, SourceConfig};
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::kv::KvError;
+use rollcall_domain::{Recorded, directory};
+use rollcall_event_log::EventLog;
+use rollcall_projection::{Projection, Runner, Store, Transaction, View};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{GatewayError, Refusal};
+use crate::register::register_apps;
+use crate::{auth, discovery, groups, users};
+
+/// The name in metrics and folders.
+pub const NAME: &str = "gateway";
+
+/// Changes whenever the state would be derived otherwise than before.
+const STAMP: u32 = 1;
+
+/// What the paths need.
+#[derive(Debug)]
+pub struct Door {
+    pub log: EventLog,
+    pub store: Arc<Store>,
+    pub sources: Vec<SourceConfig>,
+    pub public_url: Option<String>,
+    pub max_body_bytes: usize,
+    pub max_page: usize,
+    pub patience: Duration,
+    pub registered: watch::Sender<bool>,
+}
+
+impl Door {
+    /// The directory with everything in it that the log had when the request came in.
+    pub async fn fresh(&self) -> Result<View, Refusal> {
+        self.store.wait_for(self.log.head().await?, self.patience).await?;
+        Ok(self.store.view())
+    }
+}
+
+/// The gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    door: Arc<Door>,
+    apps: Vec<AppSpec>,
+}
+
+struct DirectoryProjection;
+
+impl Projection for DirectoryProjection {
+    fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
+        directory::evolve(state, event)
+    }
+}
+
+impl Gateway {
+    /// Opens its state.
+    ///
+    /// # Errors
+    /// When the folder is taken or damaged.
+    pub fn open(config: &Config, log: EventLog) -> Result<Self, GatewayError> {
+        let folder = config.server.data_dir.join(NAME);
+        let door = Door {
+            log,
+            store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?,
+            sources: config.sources.clone(),
+            public_url: config.server.public_url.as_ref().map(ToString::to_string),
+            max_body_bytes: config.server.max_body_bytes,
+            max_page: config.server.max_page,
+            patience: config.server.read_patience,
+            registered: watch::Sender::new(false),
+        };
+        let apps = config.apps.iter().map(|app| app.spec.clone()).collect();
+        Ok(Self { door: Arc::new(door), apps })
+    }
+
+    /// Its state, for readiness.
+    #[must_use]
+    pub fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.door.store)
+    }
+
+    /// Whether the configured apps are on the log, without which no change should be accepted.
+    #[must_use]
+    pub fn registered(&self) -> watch::Receiver<bool> {
+        self.door.registered.subscribe()
+    }
+
+    /// What it serves, under `/scim/v2`.
+    pub fn router(&self) -> Router {
+        let door = Arc::clone(&self.door);
+        let scim = Router::new()
+            .route("/Users", post(users::create).get(users::search))
+            .route("/Users/{id}", get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
+            .route("/Groups", post(groups::create).get(groups::search))
+            .route("/Groups/{id}", get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+            .route("/ServiceProviderConfig", get(discovery::config))
+            .route("/Schemas", get(discovery::schemas))
+            .route("/Schemas/{id}", get(discovery::schema))
+            .route("/ResourceTypes", get(discovery::resource_types))
+            .route("/ResourceTypes/{id}", get(discovery::resource_type))
+            .route("/Me", any(discovery::not_offered))
+            .route("/Bulk", any(discovery::not_offered))
+            .route("/.search", any(discovery::not_offered))
+            .route("/{*path}", any(discovery::nothing_here))
+            .method_not_allowed_fallback(discovery::wrong_method)
+            .layer(middleware::from_fn_with_state(Arc::clone(&door), auth::authenticate))
+            .with_state(door);
+        Router::new().nest("/scim/v2", scim)
+    }
+
+    /// Registers the apps, then keeps its state up to date until `stop`.
+    ///
+    /// # Errors
+    /// When the storage fails, or the apps can't be registered.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), GatewayError> {
+        let runner = Runner::new(self.door.log.clone(), Arc::clone(&self.door.store));
+        let projected = async {
+            let ended = runner.run(DirectoryProjection, stop.clone()).await;
+            stop.cancel();
+            ended
+        };
+        let registered = async {
+            tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                done = register_apps(&self.door.log, &self.door.store, &self.apps) => {
+                    if done.is_err() {
+                        stop.cancel();
+                    } else {
+                        self.door.registered.send_replace(true);
+                    }
+                    done
+                }
+            }
+        };
+        let (projected, registered) = tokio::join!(projected, registered);
+        projected?;
+        registered
+    }
+}

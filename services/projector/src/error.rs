@@ -1,0 +1,56 @@
+//! What can go wrong, and how it is answered (RFC 9457).
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use problem_details::ProblemDetails;
+use rollcall_domain::kv::KvError;
+use rollcall_event_log::LogError;
+use rollcall_projection::ProjectionError;
+use tracing::error;
+
+/// The projector can't work.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectorError {
+    /// Its projection failed.
+    #[error("projector: {0}")]
+    Projection(#[from] ProjectionError),
+}
+
+/// A request that is not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    #[error("there is no {0}")]
+    NotFound(String),
+    #[error("{0}")]
+    State(#[from] KvError),
+    #[error("{0}")]
+    Behind(#[from] ProjectionError),
+    #[error("{0}")]
+    Log(#[from] LogError),
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Behind(_) | Self::Log(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        if status.is_server_error() {
+            error!(error = %self, "a request failed");
+        }
+        let problem = ProblemDetails::from_status_code(status).with_detail(self.to_string());
+        let mut response = problem.into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = axum::http::HeaderValue::from_static("Bearer realm=\"rollcall\"");
+            response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

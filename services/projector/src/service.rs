@@ -1,0 +1,79 @@
+//! The service: directory, ledger and timeline in one projection.
+
+use std::sync::Arc;
+
+use axum::Router;
+use rollcall_config::Config;
+use rollcall_domain::Recorded;
+use rollcall_domain::kv::KvError;
+use rollcall_domain::ledger::Ledger;
+use rollcall_event_log::EventLog;
+use rollcall_projection::{Projection, Runner, Store, Transaction};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api};
+use crate::error::ProjectorError;
+use crate::timeline;
+
+/// The name in metrics and folders.
+pub const NAME: &str = "projector";
+
+/// Changes whenever the state would be derived otherwise than before.
+const STAMP: u32 = 1;
+
+/// The projector.
+#[derive(Debug)]
+pub struct Projector {
+    log: EventLog,
+    store: Arc<Store>,
+    api: Arc<Api>,
+}
+
+#[derive(Default)]
+struct StateProjection(Ledger);
+
+impl Projection for StateProjection {
+    fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
+        self.0.evolve(state, event)?;
+        timeline::add(state, event)
+    }
+}
+
+impl Projector {
+    /// Opens its state.
+    ///
+    /// # Errors
+    /// When the folder is taken or damaged.
+    pub fn open(config: &Config, log: EventLog) -> Result<Self, ProjectorError> {
+        let folder = config.server.data_dir.join(NAME);
+        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
+        let api = Arc::new(Api {
+            log: log.clone(),
+            store: Arc::clone(&store),
+            tokens: config.api_tokens.clone(),
+            max_page: config.server.max_page,
+            patience: config.server.read_patience,
+        });
+        Ok(Self { log, store, api })
+    }
+
+    /// Its state, for readiness.
+    #[must_use]
+    pub fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// What it serves, under `/v1`.
+    pub fn router(&self) -> Router {
+        api::router(Arc::clone(&self.api))
+    }
+
+    /// Keeps its state up to date until `stop`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
+        let runner = Runner::new(self.log, self.store);
+        Ok(runner.run(StateProjection::default(), stop).await?)
+    }
+}

@@ -1,0 +1,89 @@
+//! What happened, in a sentence.
+
+use rollcall_domain::account::{Operation, Origin, Target};
+use rollcall_domain::group::GroupChange;
+use rollcall_domain::identity::user_name;
+use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::lifecycle::IdentityChange;
+use rollcall_domain::{Event, Recorded, directory};
+use serde_json::Value;
+
+fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
+    Ok(directory::identity(state, id)?.map_or_else(|| id.to_string(), |i| i.user_name().to_owned()))
+}
+
+fn at(state: &impl Read, id: &AppId) -> Result<String, KvError> {
+    Ok(directory::app(state, id)?.map_or_else(|| id.to_string(), |a| a.spec.name))
+}
+
+/// What an event says, for people; `state` is the directory with the event in it.
+pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
+    Ok(match &event.event {
+        Event::Identity(e) => {
+            let name = user_name(&e.resource);
+            let paths = e.changed.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
+            match e.change {
+                IdentityChange::Joined => format!("{name} joined"),
+                IdentityChange::Moved => format!("{name} moved: {paths}"),
+                IdentityChange::Left if e.deleted => format!("{name} left: deleted by the source"),
+                IdentityChange::Left => format!("{name} left: no longer active"),
+                IdentityChange::Rehired => format!("{name} was rehired"),
+                IdentityChange::Staged => format!("{name} is staged: known, not active yet"),
+                IdentityChange::Updated => format!("{name} changed while not active: {paths}"),
+                IdentityChange::Deleted => format!("{name} was deleted by the source"),
+            }
+        }
+        Event::NameClaimed(e) => format!("user name {} claimed", e.name),
+        Event::NameReleased(e) => format!("user name {} released", e.name),
+        Event::Group(e) => {
+            let name = e.resource.get("displayName").and_then(Value::as_str).unwrap_or_default();
+            let members = format!("{} in, {} out", e.added.len(), e.removed.len());
+            match e.change {
+                GroupChange::Created => format!("group {name} created with {} members", e.added.len()),
+                GroupChange::Updated => format!("group {name} changed, members: {members}"),
+                GroupChange::MembersChanged => format!("members of group {name} changed: {members}"),
+                GroupChange::Deleted => format!("group {name} deleted"),
+            }
+        }
+        Event::AppConfigured(e) => format!("app {} configured: accounts for {}", e.name, e.assign),
+        Event::AppRemoved(id) => format!("app {} is no longer configured; what it owes stays", at(state, id)?),
+        Event::AccountApplied(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            let adopted = if e.origin == Origin::Adopted { ", adopting an account it had" } else { "" };
+            let done = match e.operation {
+                Operation::Create => "created",
+                Operation::Update => "updated",
+                Operation::Deactivate => "deactivated",
+                Operation::Delete => "deleted",
+            };
+            format!("{app} says it has {done} the account of {name}{adopted}; not proved yet")
+        }
+        Event::AccountVerified(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            match (e.target, &e.remote_id) {
+                (Target::Present, _) => format!("verified in {app}: the account of {name} is as desired"),
+                (Target::Absent, None) => format!("verified in {app}: the account of {name} is gone"),
+                (Target::Absent, Some(_)) => format!("verified in {app}: the account of {name} is inactive"),
+            }
+        }
+        Event::AccountRejected(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            let status = e.rejection.status.map(|s| format!(" ({s})")).unwrap_or_default();
+            let cause = e.rejection.cause.name();
+            format!("{app} could not be brought in line for {name}: {cause}{status}: {}", e.rejection.detail)
+        }
+        Event::DriftDetected(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            let paths = e.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
+            format!("{app} was read and differs for {name}: {} {paths}", e.kind.name()).trim_end().to_owned()
+        }
+        Event::ObligationOverdue(e) => {
+            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            format!("overdue in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
+        }
+        Event::AlertFired(e) => format!("alert sent to {}: {}", e.sink, e.summary),
+        Event::AlertResolved(e) => format!("alert resolved at {}", e.sink),
+        Event::Unknown => format!("{} (written by a newer version)", event.type_name),
+    })
+}

@@ -1,0 +1,85 @@
+//! Opening services on one log, and what each brings to the process.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use jiff::Timestamp;
+use rollcall_config::Config;
+use rollcall_event_log::EventLog;
+use rollcall_gateway::Gateway;
+use rollcall_projection::Store;
+use rollcall_projector::Projector;
+use rollcall_provisioner::Provisioner;
+use rollcall_sla_monitor::Monitor;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Service;
+
+type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// A service that is ready to run.
+pub struct Part {
+    pub name: &'static str,
+    pub store: Arc<Store>,
+    /// What has to be true besides being up to date.
+    pub condition: Option<watch::Receiver<bool>>,
+    pub router: Option<Router>,
+    pub run: Box<dyn FnOnce(CancellationToken) -> Running + Send>,
+}
+
+/// Opens a service; `services` are all that this process runs.
+///
+/// # Errors
+/// When its folder is taken, or something it needs can't be had.
+pub fn open(service: Service, services: &[Service], config: &Config, log: &EventLog) -> anyhow::Result<Part> {
+    let log = log.clone();
+    Ok(match service {
+        Service::Gateway => {
+            let gateway = Gateway::open(config, log)?;
+            let mut router = gateway.router();
+            if !services.contains(&Service::Projector) {
+                router = router.merge(rollcall_gateway::projector_proxy(config.server.projector.clone())?);
+            }
+            Part {
+                name: rollcall_gateway::NAME,
+                store: gateway.store(),
+                condition: Some(gateway.registered()),
+                router: Some(router),
+                run: Box::new(|stop| Box::pin(async { Ok(gateway.run(stop).await?) })),
+            }
+        }
+        Service::Projector => {
+            let projector = Projector::open(config, log)?;
+            Part {
+                name: rollcall_projector::NAME,
+                store: projector.store(),
+                condition: None,
+                router: Some(projector.router()),
+                run: Box::new(|stop| Box::pin(async { Ok(projector.run(stop).await?) })),
+            }
+        }
+        Service::Provisioner => {
+            let provisioner = Provisioner::open(config, log)?;
+            Part {
+                name: rollcall_provisioner::NAME,
+                store: provisioner.store(),
+                condition: None,
+                router: None,
+                run: Box::new(|stop| Box::pin(async { Ok(provisioner.run(stop).await?) })),
+            }
+        }
+        Service::SlaMonitor => {
+            let monitor = Monitor::open(config, log, Timestamp::now)?;
+            Part {
+                name: rollcall_sla_monitor::NAME,
+                store: monitor.store(),
+                condition: None,
+                router: None,
+                run: Box::new(|stop| Box::pin(async { Ok(monitor.run(stop).await?) })),
+            }
+        }
+    })
+}

@@ -1,0 +1,143 @@
+//! The commands.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rollcall_config::{Config, Needs};
+use rollcall_telemetry::Otlp;
+
+use crate::{assemble, demo, process};
+
+/// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every service in one process, with a private nats-server unless nats.url is set
+    Up(RunArgs),
+    /// Run one service
+    Run {
+        service: Service,
+        #[command(flatten)]
+        args: RunArgs,
+    },
+    /// Validate the configuration: every mistake with its line; changes nothing
+    Check {
+        /// The configuration file
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Play an identity provider against real apps, and show what Rollcall knows
+    Demo(demo::DemoArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration file
+    #[arg(long)]
+    config: PathBuf,
+    /// Where projections and the private server's data are kept; overrides server.data_dir
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// The address to listen on; overrides server.listen
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+}
+
+/// One of the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Service {
+    Gateway,
+    Projector,
+    Provisioner,
+    SlaMonitor,
+}
+
+impl Service {
+    const ALL: [Self; 4] = [Self::Gateway, Self::Projector, Self::Provisioner, Self::SlaMonitor];
+
+    /// The secrets it can't do without.
+    const fn needs(self) -> Needs {
+        match self {
+            Self::Gateway => Needs::Sources,
+            Self::Projector => Needs::ApiTokens,
+            Self::Provisioner => Needs::Apps,
+            Self::SlaMonitor => Needs::Alerts,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => rollcall_gateway::NAME,
+            Self::Projector => rollcall_projector::NAME,
+            Self::Provisioner => rollcall_provisioner::NAME,
+            Self::SlaMonitor => rollcall_sla_monitor::NAME,
+        }
+    }
+}
+
+fn load(path: &std::path::Path) -> anyhow::Result<Config> {
+    Ok(rollcall_config::load(path, &|name| std::env::var(name).ok())?)
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// With what went wrong, for people.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Up(args) => serve(&args, &Service::ALL, "rollcall"),
+        Command::Run { service, args } => serve(&args, &[service], &format!("rollcall-{}", service.name())),
+        Command::Check { config } => check(&config),
+        Command::Demo(args) => demo::run(args),
+    }
+}
+
+fn check(path: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let config = load(path)?;
+    config.require(&[Needs::Everything])?;
+    for warning in &config.warnings {
+        println!("warning: {warning}");
+    }
+    println!(
+        "{} is valid: {} sources, {} API tokens, {} apps, {} alert sinks",
+        path.display(),
+        config.sources.len(),
+        config.api_tokens.len(),
+        config.apps.len(),
+        config.alerts.len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn serve(args: &RunArgs, services: &[Service], name: &str) -> anyhow::Result<ExitCode> {
+    let mut config = load(&args.config)?;
+    if let Some(dir) = &args.data_dir {
+        config.server.data_dir.clone_from(dir);
+    }
+    if let Some(listen) = args.listen {
+        config.server.listen = listen;
+    }
+    let needs: Vec<Needs> = services.iter().map(|s| s.needs()).collect();
+    config.require(&needs)?;
+    let otlp = config.telemetry.otlp_endpoint.as_ref().map(|url| Otlp { endpoint: url.to_string() });
+    // Before the runtime: the exporters' own clients block.
+    let telemetry = rollcall_telemetry::init(name, otlp.as_ref())?;
+    for warning in &config.warnings {
+        tracing::warn!(file = config.file, "{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
+    let outcome = runtime.block_on(process::run(&config, services, assemble::open));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    drop(telemetry);
+    outcome.map(|()| ExitCode::SUCCESS)
+}

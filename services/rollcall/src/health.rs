@@ -1,0 +1,83 @@
+//! `/healthz`, `/readyz` and `/metrics`: open to all, and without anything secret.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use rollcall_domain::Sequence;
+use rollcall_event_log::EventLog;
+use rollcall_projection::Store;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+/// What readiness looks at.
+pub struct Health {
+    pub log: EventLog,
+    /// Where the log was when the process started: a service that has not read so far knows too little.
+    pub head: Sequence,
+    pub services: Vec<Watched>,
+}
+
+/// One service.
+pub struct Watched {
+    pub name: &'static str,
+    pub store: Arc<Store>,
+    pub condition: Option<watch::Receiver<bool>>,
+}
+
+impl Watched {
+    /// Why it is not ready; `None` when it is.
+    fn obstacle(&self, health: &Health) -> Option<String> {
+        let at = self.store.cursor();
+        if !health.log.is_connected() {
+            Some("the event log can't be reached".into())
+        } else if at < health.head {
+            Some(format!("catching up: at event {at} of {}", health.head))
+        } else if self.condition.as_ref().is_some_and(|c| !*c.borrow()) {
+            Some("registering the configured apps".into())
+        } else {
+            None
+        }
+    }
+}
+
+impl Health {
+    /// Waits until every service is ready for the first time.
+    pub async fn wait(&self) {
+        for service in &self.services {
+            let mut store = service.store.watch();
+            let _ = store.wait_for(|at| *at >= self.head).await;
+            if let Some(condition) = &service.condition {
+                let _ = condition.clone().wait_for(|holds| *holds).await;
+            }
+        }
+    }
+}
+
+/// The paths.
+pub fn router(health: Arc<Health>) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(health)
+}
+
+async fn ready(State(health): State<Arc<Health>>) -> Response {
+    let mut services = serde_json::Map::new();
+    let mut all = true;
+    for service in &health.services {
+        let obstacle = service.obstacle(&health);
+        all &= obstacle.is_none();
+        services.insert(service.name.into(), json!({ "ready": obstacle.is_none(), "reason": obstacle }));
+    }
+    let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": all, "services": Value::Object(services) }))).into_response()
+}
+
+async fn metrics() -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], rollcall_telemetry::prometheus_text()).into_response()
+}

@@ -1,0 +1,143 @@
+//! One process from start to stop: lock, log, services, address; then the same backwards.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rollcall_config::{Config, DurabilityChoice, NatsPlace};
+use rollcall_event_log::{Connection, Durability, EventLog, Limits, PrivateServer, SyncKnowledge};
+use rollcall_projection::FolderLock;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::assemble::Part;
+use crate::cli::Service;
+use crate::health::{self, Health, Watched};
+use crate::server;
+
+/// How long open requests may take once the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long services may take after that.
+const SETTLE: Duration = Duration::from_secs(15);
+
+type Open = fn(Service, &[Service], &Config, &EventLog) -> anyhow::Result<Part>;
+
+/// Runs the services until SIGTERM or SIGINT, or until one of them fails.
+///
+/// # Errors
+/// When the process can't start, or a service fails.
+pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be caught")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be caught")?;
+    let everything = services.len() > 1;
+    // One service alone locks its own folder; all of them also share the private server's.
+    let _lock = if everything { Some(FolderLock::take(&config.server.data_dir)?) } else { None };
+    let (connection, private) = connection(config, everything).await?;
+    let log = EventLog::connect(&connection).await?;
+    let parts = services.iter().map(|s| open(*s, services, config, &log)).collect::<Result<Vec<_>, _>>()?;
+    let head = log.head().await?;
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("can't listen on {}", config.server.listen))?;
+    let address = listener.local_addr().context("the listener has no address")?;
+
+    let stop_http = CancellationToken::new();
+    let stop_services = CancellationToken::new();
+    let mut running: JoinSet<(&'static str, anyhow::Result<()>)> = JoinSet::new();
+    let mut routers = Vec::new();
+    let mut watched = Vec::new();
+    for part in parts {
+        watched.push(Watched { name: part.name, store: part.store, condition: part.condition });
+        routers.extend(part.router);
+        let (name, work) = (part.name, (part.run)(stop_services.child_token()));
+        running.spawn(async move { (name, work.await) });
+    }
+    let health = Arc::new(Health { log: log.clone(), head, services: watched });
+    let router = server::router(routers, health::router(Arc::clone(&health)), config.server.max_requests_in_flight);
+    let graceful = stop_http.clone().cancelled_owned();
+    let http = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(graceful).await });
+
+    let mut announced = false;
+    let mut failure = None;
+    loop {
+        tokio::select! {
+            () = health.wait(), if !announced => {
+                announced = true;
+                println!("ready http://{address}");
+                // A pipe keeps what is not flushed.
+                let _ = std::io::stdout().flush();
+                info!(%address, "ready");
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(ended) = running.join_next() => {
+                failure = Some(match ended {
+                    Ok((name, Ok(()))) => format!("{name} stopped unexpectedly"),
+                    Ok((name, Err(e))) => format!("{name} failed: {e:#}"),
+                    Err(e) => format!("a service stopped unexpectedly: {e}"),
+                });
+                break;
+            }
+        }
+    }
+    info!("stopping");
+    stop_http.cancel();
+    if tokio::time::timeout(DRAIN, http).await.is_err() {
+        error!("some requests were still open and are cut off");
+    }
+    stop_services.cancel();
+    let settle = async {
+        while let Some(ended) = running.join_next().await {
+            if let Ok((name, Err(e))) = ended {
+                error!(service = name, error = format!("{e:#}"), "failed while stopping");
+            }
+        }
+    };
+    if tokio::time::timeout(SETTLE, settle).await.is_err() {
+        error!("some services did not stop in time");
+    }
+    drop(log);
+    if let Some(server) = private {
+        server.stop().await;
+    }
+    match failure {
+        Some(reason) => bail!(reason),
+        None => Ok(()),
+    }
+}
+
+async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connection, Option<PrivateServer>)> {
+    let durability = match config.nats.durability {
+        DurabilityChoice::Refuse => Durability::Refuse,
+        DurabilityChoice::Warn => Durability::Warn,
+    };
+    let replicas = config.nats.replicas;
+    let limits = Limits::default();
+    match &config.nats.place {
+        NatsPlace::Server { url, monitoring_url, .. } => {
+            let sync = monitoring_url.clone().map_or(SyncKnowledge::Unknown, SyncKnowledge::Monitoring);
+            let credentials = config.nats.place.credentials();
+            Ok((Connection { url: url.clone(), credentials, replicas, durability, sync, limits }, None))
+        }
+        NatsPlace::Private if everything => {
+            let server = PrivateServer::start(&config.server.data_dir.join("nats")).await?;
+            let connection = Connection {
+                url: server.url.clone(),
+                credentials: Some(server.credentials.clone()),
+                replicas,
+                durability,
+                sync: SyncKnowledge::Private,
+                limits,
+            };
+            Ok((connection, Some(server)))
+        }
+        NatsPlace::Private => {
+            bail!("{}: [nats] url is missing: a service that runs alone needs a server that all share", config.file)
+        }
+    }
+}
