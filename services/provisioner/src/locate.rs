@@ -67,15 +67,26 @@ pub async fn locate(
     max_scan: usize,
 ) -> Result<Option<Located>, LocateError> {
     let mut found: Vec<Remote> = Vec::new();
+    let external_id = wanted.identity.to_string();
+    // Our own account settles it: for one who must have it that is the one, and for one who must not, a live one is
+    // enough to know. Only "gone" needs every way of looking.
+    let settled = |found: &[Remote]| {
+        found.iter().any(|r| r.text("externalId") == external_id && (wanted.target == Target::Present || r.is_active()))
+    };
     if let Some(id) = &wanted.remote_id {
         found.extend(read_by_id(client, id).await?);
+        if settled(&found) {
+            return Ok(choose(directory, wanted, found)?);
+        }
     }
-    let external_id = wanted.identity.to_string();
     let mut untrusted = false;
     match search(client, "externalId", &external_id).await? {
         Search::Complete(matches) => found.extend(matches),
         // Apps without externalId are common: the user name decides then.
         Search::Untrusted => untrusted = wanted.user_names.is_empty(),
+    }
+    if settled(&found) {
+        return Ok(choose(directory, wanted, found)?);
     }
     for name in &wanted.user_names {
         match search(client, "userName", name).await? {
