@@ -1,0 +1,99 @@
+//! Decisions about identities, groups and apps.
+
+use std::collections::BTreeSet;
+
+use rollcall_domain::Sequence;
+use rollcall_domain::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
+use rollcall_domain::identity::{create, delete, name_key, update};
+use rollcall_domain::ids::{AppId, GroupId, IdentityId};
+use rollcall_domain::lifecycle::{IdentityChange, Lifecycle};
+use rollcall_domain::obligation::ObligationId;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn id() -> IdentityId {
+    IdentityId(Uuid::from_u128(1))
+}
+
+#[test]
+fn whoever_is_created_without_a_word_on_it_is_active() {
+    let created = create(id(), map(json!({ "userName": "anna" })));
+    assert_eq!((created.change, created.after), (IdentityChange::Joined, Lifecycle::Active));
+    assert_eq!(created.resource["active"], json!(true));
+    let staged = create(id(), map(json!({ "userName": "anna", "active": false })));
+    assert_eq!((staged.change, staged.after), (IdentityChange::Staged, Lifecycle::Staged));
+}
+
+#[test]
+fn an_update_that_changes_nothing_is_no_event() {
+    let created = create(id(), map(json!({ "userName": "anna", "active": true })));
+    assert_eq!(update(&created, map(json!({ "userName": "anna" }))), None);
+}
+
+#[test]
+fn a_put_without_active_never_rehires_a_leaver() {
+    let created = create(id(), map(json!({ "userName": "anna" })));
+    let left = update(&created, map(json!({ "userName": "anna", "active": false }))).unwrap();
+    assert_eq!(left.change, IdentityChange::Left);
+    let changed = update(&left, map(json!({ "userName": "anna", "title": "x" }))).unwrap();
+    assert_eq!((changed.change, changed.after), (IdentityChange::Updated, Lifecycle::Left));
+}
+
+#[test]
+fn deleting_someone_active_is_a_departure_and_someone_gone_is_not_a_second_one() {
+    let created = create(id(), map(json!({ "userName": "anna" })));
+    let deleted = delete(&created);
+    assert_eq!((deleted.change, deleted.after, deleted.deleted), (IdentityChange::Left, Lifecycle::Left, true));
+    let left = update(&created, map(json!({ "userName": "anna", "active": false }))).unwrap();
+    assert_eq!(delete(&left).change, IdentityChange::Deleted);
+}
+
+#[test]
+fn the_changed_paths_say_before_and_after() {
+    let created = create(id(), map(json!({ "userName": "anna", "name": { "givenName": "Anna" }, "title": "Dev" })));
+    let moved = update(&created, map(json!({ "userName": "anna", "name": { "givenName": "Ann" }, "nickName": "A" })));
+    let paths: Vec<_> = moved.unwrap().changed.into_iter().map(|c| (c.path, c.before, c.after)).collect();
+    assert_eq!(
+        paths,
+        [
+            ("name.givenName".to_owned(), Some(json!("Anna")), Some(json!("Ann"))),
+            ("nickName".to_owned(), None, Some(json!("A"))),
+            ("title".to_owned(), Some(json!("Dev")), None),
+        ]
+    );
+}
+
+#[test]
+fn names_are_the_same_in_any_case() {
+    assert_eq!(name_key(" Anna@Example.COM"), name_key("anna@example.com"));
+}
+
+#[test]
+fn a_large_membership_change_is_split_and_loses_nobody() {
+    let everyone: BTreeSet<_> =
+        (0..2 * u128::try_from(MEMBERS_PER_EVENT).unwrap() + 1).map(|n| IdentityId(Uuid::from_u128(n))).collect();
+    let version = Version { resource: map(json!({ "displayName": "All" })), members: everyone.clone() };
+    let events = group::create(GroupId(Uuid::from_u128(1)), version.clone());
+    assert_eq!(events.iter().map(|e| e.added.len()).collect::<Vec<_>>(), [MEMBERS_PER_EVENT, MEMBERS_PER_EVENT, 1]);
+    assert_eq!(events[0].change, GroupChange::Created);
+    assert_eq!(events[2].change, GroupChange::MembersChanged);
+    let added: BTreeSet<_> = events.iter().flat_map(|e| e.added.clone()).collect();
+    assert_eq!(added, everyone);
+    assert!(group::update(GroupId(Uuid::from_u128(1)), &version, version.clone()).is_empty());
+}
+
+#[test]
+fn ids_refuse_what_they_are_not() {
+    for bad in ["", "A", "a b", "a.b", "ä", &"x".repeat(65)] {
+        assert!(bad.parse::<AppId>().is_err(), "{bad}");
+    }
+    let obligation = ObligationId { opened_by: Sequence(7), app: "crm-1_x".parse().unwrap(), identity: id() };
+    assert_eq!(obligation.to_string().parse(), Ok(obligation));
+    for bad in ["", "o", "o1", "o1.crm", "ox.crm.00000000-0000-0000-0000-000000000001"] {
+        assert!(bad.parse::<ObligationId>().is_err(), "{bad}");
+    }
+}

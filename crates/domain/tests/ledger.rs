@@ -1,0 +1,427 @@
+//! The ledger against stories of events, and against random ones.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use rollcall_domain::account::{Applied, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified};
+use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
+use rollcall_domain::group::{GroupChange, GroupChanged};
+use rollcall_domain::identity::{self, IdentityChanged};
+use rollcall_domain::kv::Memory;
+use rollcall_domain::leaver::LeaverStatus;
+use rollcall_domain::ledger::{self, Fact, Ledger};
+use rollcall_domain::obligation::{Obligation, ObligationStatus, Overdue};
+use rollcall_domain::{
+    AppId, Event, EventMeta, GroupId, IdentityId, Recorded, Sequence, SourceName, TraceContext, directory,
+};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+const START: i64 = 1_767_225_600;
+
+fn at(sequence: u64) -> Timestamp {
+    Timestamp::from_second(START + i64::try_from(sequence).unwrap()).unwrap()
+}
+
+fn app_id(text: &str) -> AppId {
+    text.parse().unwrap()
+}
+
+fn person(n: u128) -> IdentityId {
+    IdentityId(Uuid::from_u128(n))
+}
+
+fn resource(json: Value) -> Map<String, Value> {
+    json.as_object().unwrap().clone()
+}
+
+fn spec(id: &str, assign: &str) -> AppSpec {
+    AppSpec {
+        id: app_id(id),
+        name: id.to_uppercase(),
+        base_url: "http://localhost".into(),
+        owner: "owner@example.com".into(),
+        assign: assign.into(),
+        deprovision: Deprovision::Deactivate,
+        sla: ServiceLevel {
+            joiner: Duration::from_secs(400),
+            mover: Duration::from_secs(300),
+            leaver: Duration::from_secs(100),
+        },
+        reconcile_every: Duration::from_secs(900),
+        max_requests_per_second: 10,
+        max_in_flight: 2,
+    }
+}
+
+/// A log in memory and the ledger derived from it.
+#[derive(Default)]
+struct World {
+    state: Memory,
+    ledger: Ledger,
+    log: Vec<Recorded>,
+    facts: Vec<Fact>,
+}
+
+impl World {
+    fn append(&mut self, event: Event) -> Sequence {
+        let sequence = Sequence(u64::try_from(self.log.len()).unwrap() + 1);
+        let recorded = Recorded {
+            sequence,
+            recorded_at: at(sequence.0),
+            type_name: String::new(),
+            schema_version: 1,
+            meta: EventMeta {
+                event_id: Uuid::from_u128(u128::from(sequence.0)),
+                occurred_at: at(sequence.0),
+                actor: "hr".into(),
+                source: Some("hr".parse::<SourceName>().unwrap()),
+                reason: String::new(),
+                correlation_id: format!("c{sequence}"),
+                causation_id: None,
+                trace: TraceContext::default(),
+            },
+            event,
+            payload: Vec::new(),
+        };
+        self.facts.extend(self.ledger.evolve(&mut self.state, &recorded).unwrap());
+        self.log.push(recorded);
+        sequence
+    }
+
+    fn last(&self, id: IdentityId) -> Option<IdentityChanged> {
+        self.log.iter().rev().find_map(|e| match &e.event {
+            Event::Identity(changed) if changed.id == id => Some(changed.clone()),
+            _ => None,
+        })
+    }
+
+    fn join(&mut self, id: IdentityId, user: Value) -> Sequence {
+        self.append(Event::Identity(identity::create(id, resource(user))))
+    }
+
+    fn update(&mut self, id: IdentityId, user: Value) -> Option<Sequence> {
+        let changed = identity::update(&self.last(id)?, resource(user))?;
+        Some(self.append(Event::Identity(changed)))
+    }
+
+    fn verify(&mut self, id: IdentityId, app: &str) -> Sequence {
+        let account = ledger::account(&self.state, id, &app_id(app)).unwrap().unwrap();
+        self.append(Event::AccountVerified(Verified {
+            app: app_id(app),
+            identity: id,
+            version: account.desired_version,
+            remote_id: Some("r".into()),
+            target: account.desired.target(),
+            observed: Map::new(),
+        }))
+    }
+
+    fn obligation(&self, id: IdentityId, app: &str, opened_by: Sequence) -> Obligation {
+        let all = ledger::obligations_of(&self.state, id).unwrap();
+        all.into_iter().find(|o| o.id.app == app_id(app) && o.id.opened_by == opened_by).unwrap()
+    }
+
+    fn statuses(&self, id: IdentityId) -> Vec<(String, u64, ObligationStatus)> {
+        let all = ledger::obligations_of(&self.state, id).unwrap();
+        all.iter().map(|o| (o.id.app.to_string(), o.id.opened_by.0, o.status())).collect()
+    }
+}
+
+fn employee(department: &str) -> Value {
+    json!({ "userName": "anna", "userType": "Employee", "title": department, "active": true })
+}
+
+fn two_apps() -> World {
+    let mut world = World::default();
+    world.append(Event::AppConfigured(spec("chat", r#"userType eq "Employee""#)));
+    world.append(Event::AppConfigured(spec("crm", r#"title eq "Sales""#)));
+    world
+}
+
+#[test]
+fn a_joiner_owes_the_apps_that_the_rules_choose_with_their_deadlines() {
+    let mut world = two_apps();
+    let joined = world.join(person(1), employee("Dev"));
+    assert_eq!(world.statuses(person(1)), [("chat".into(), joined.0, ObligationStatus::Open)]);
+    let obligation = world.obligation(person(1), "chat", joined);
+    assert_eq!(obligation.deadline, at(joined.0 + 400));
+    assert_eq!(obligation.target, Target::Present);
+}
+
+#[test]
+fn applied_is_not_verified_and_verified_ends_the_obligation_and_is_measured() {
+    let mut world = two_apps();
+    let joined = world.join(person(1), employee("Dev"));
+    world.append(Event::AccountApplied(Applied {
+        app: app_id("chat"),
+        identity: person(1),
+        version: joined,
+        remote_id: Some("r".into()),
+        operation: Operation::Create,
+        origin: Origin::Ours,
+    }));
+    assert_eq!(world.obligation(person(1), "chat", joined).status(), ObligationStatus::Applied);
+    world.verify(person(1), "chat");
+    assert_eq!(world.obligation(person(1), "chat", joined).status(), ObligationStatus::Verified);
+    assert!(matches!(world.facts.as_slice(), [Fact::Applied(_), Fact::Verified(_)]), "{:?}", world.facts);
+    assert!(ledger::open_obligations(&world.state, None).unwrap().is_empty());
+}
+
+#[test]
+fn a_mover_owes_the_app_she_enters_and_the_app_she_leaves() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Sales"));
+    world.verify(person(1), "chat");
+    world.verify(person(1), "crm");
+    let moved = world.update(person(1), employee("Dev")).unwrap();
+    assert_eq!(world.obligation(person(1), "crm", moved).target, Target::Absent);
+    assert_eq!(world.obligation(person(1), "chat", moved).target, Target::Present);
+    assert_eq!(world.obligation(person(1), "crm", moved).deadline, at(moved.0 + 300));
+}
+
+#[test]
+fn a_leaver_owes_every_app_that_ever_had_the_account_even_where_it_was_removed_before() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Sales"));
+    world.update(person(1), employee("Dev"));
+    world.verify(person(1), "crm");
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
+    for app in ["chat", "crm"] {
+        assert_eq!(world.obligation(person(1), app, left).deadline, at(left.0 + 100), "{app}");
+    }
+    let leaver = ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
+    assert_eq!(leaver.status(), LeaverStatus::Open);
+    world.verify(person(1), "chat");
+    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), LeaverStatus::Open);
+    let last = world.verify(person(1), "crm");
+    let leaver = ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
+    assert_eq!((leaver.status(), leaver.completed_at), (LeaverStatus::Completed, Some(at(last.0))));
+}
+
+#[test]
+fn an_overdue_leaver_stays_so_until_it_is_verified() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    let left = world.update(person(1), json!({ "userName": "anna", "userType": "Employee", "active": false })).unwrap();
+    assert!(ledger::due(&world.state, at(left.0 + 99), 10).unwrap().is_empty());
+    let due = ledger::due(&world.state, at(left.0 + 100), 10).unwrap();
+    assert_eq!(due.len(), 1);
+    let overdue = Overdue { id: due[0].id.clone(), change: due[0].change, deadline: due[0].deadline };
+    world.append(Event::ObligationOverdue(overdue.clone()));
+    // Said twice, it is counted once, and not due again.
+    world.append(Event::ObligationOverdue(overdue));
+    assert!(ledger::due(&world.state, at(left.0 + 500), 10).unwrap().is_empty());
+    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), LeaverStatus::Overdue);
+    world.append(Event::AccountRejected(Rejected {
+        app: app_id("chat"),
+        identity: person(1),
+        version: left,
+        rejection: Rejection { cause: RejectionCause::Unreachable, status: None, detail: "down".into() },
+    }));
+    assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Overdue);
+    world.verify(person(1), "chat");
+    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), LeaverStatus::Completed);
+}
+
+#[test]
+fn a_rehire_supersedes_what_the_departure_still_owed() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    let left = world.update(person(1), json!({ "userName": "anna", "userType": "Employee", "active": false })).unwrap();
+    let back = world.update(person(1), employee("Dev")).unwrap();
+    assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Superseded);
+    assert_eq!(world.obligation(person(1), "chat", back).target, Target::Present);
+    let leaver = ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
+    assert_eq!((leaver.status(), leaver.superseded_by), (LeaverStatus::Superseded, Some(back)));
+    assert!(ledger::open_leavers(&world.state).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_verified_of_an_older_change_ends_no_newer_obligation() {
+    let mut world = two_apps();
+    let joined = world.join(person(1), employee("Dev"));
+    let left = world.update(person(1), json!({ "userName": "anna", "userType": "Employee", "active": false })).unwrap();
+    world.append(Event::AccountVerified(Verified {
+        app: app_id("chat"),
+        identity: person(1),
+        version: joined,
+        remote_id: Some("r".into()),
+        target: Target::Present,
+        observed: Map::new(),
+    }));
+    assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Open);
+    // Nor does one that contradicts what is desired.
+    world.append(Event::AccountVerified(Verified {
+        app: app_id("chat"),
+        identity: person(1),
+        version: left,
+        remote_id: Some("r".into()),
+        target: Target::Present,
+        observed: Map::new(),
+    }));
+    assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Open);
+    assert!(ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap().is_pending());
+}
+
+#[test]
+fn a_group_in_a_rule_moves_its_members() {
+    let mut world = World::default();
+    world.append(Event::AppConfigured(spec("vpn", r#"groups.display eq "Remote""#)));
+    world.join(person(1), employee("Dev"));
+    let group = |change, added: Vec<IdentityId>, removed: Vec<IdentityId>| {
+        Event::Group(GroupChanged {
+            id: GroupId(Uuid::from_u128(9)),
+            change,
+            resource: resource(json!({ "displayName": "Remote" })),
+            added,
+            removed,
+            changed: Vec::new(),
+        })
+    };
+    let in_group = world.append(group(GroupChange::Created, vec![person(1)], Vec::new()));
+    assert_eq!(world.obligation(person(1), "vpn", in_group).target, Target::Present);
+    let gone = world.append(group(GroupChange::Deleted, Vec::new(), Vec::new()));
+    assert_eq!(world.obligation(person(1), "vpn", gone).target, Target::Absent);
+}
+
+#[test]
+fn an_app_that_is_configured_later_owes_those_who_are_here() {
+    let mut world = World::default();
+    world.join(person(1), employee("Dev"));
+    let configured = world.append(Event::AppConfigured(spec("chat", r#"userType eq "Employee""#)));
+    assert_eq!(world.obligation(person(1), "chat", configured).target, Target::Present);
+}
+
+#[test]
+fn an_app_that_is_removed_keeps_its_accounts_and_still_owes_its_leavers() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    world.append(Event::AppRemoved(app_id("chat")));
+    world.update(person(1), employee("Ops"));
+    assert!(ledger::open_obligations(&world.state, None).unwrap().is_empty());
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
+    assert_eq!(world.obligation(person(1), "chat", left).target, Target::Absent);
+}
+
+#[test]
+fn an_unknown_event_changes_nothing() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    let before = world.state.clone();
+    world.append(Event::Unknown);
+    assert_eq!(world.state, before);
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Set { who: u128, department: &'static str, active: bool },
+    Delete { who: u128 },
+    Verify { who: u128, app: &'static str },
+    Overdue,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let who = 1_u128..4;
+    let act = prop_oneof![
+        4 => (who.clone(), prop_oneof![Just("Dev"), Just("Sales")], any::<bool>())
+            .prop_map(|(who, department, active)| Act::Set { who, department, active }),
+        1 => who.clone().prop_map(|who| Act::Delete { who }),
+        5 => (who, prop_oneof![Just("chat"), Just("crm")]).prop_map(|(who, app)| Act::Verify { who, app }),
+        1 => Just(Act::Overdue),
+    ];
+    prop::collection::vec(act, 1..60)
+}
+
+fn play(acts: &[Act]) -> World {
+    let mut world = two_apps();
+    for act in acts {
+        match act {
+            Act::Set { who, department, active } => {
+                let user = json!({ "userName": who.to_string(), "userType": "Employee", "title": department, "active": active });
+                match world.last(person(*who)) {
+                    Some(last) if last.deleted => {}
+                    Some(_) => drop(world.update(person(*who), user)),
+                    None => drop(world.join(person(*who), user)),
+                }
+            }
+            Act::Delete { who } => {
+                if let Some(last) = world.last(person(*who)).filter(|l| !l.deleted) {
+                    world.append(Event::Identity(identity::delete(&last)));
+                }
+            }
+            Act::Verify { who, app } => {
+                if ledger::account(&world.state, person(*who), &app_id(app)).unwrap().is_some() {
+                    world.verify(person(*who), app);
+                }
+            }
+            Act::Overdue => {
+                for due in ledger::due(&world.state, Timestamp::MAX, 100).unwrap() {
+                    let overdue = Overdue { id: due.id.clone(), change: due.change, deadline: due.deadline };
+                    world.append(Event::ObligationOverdue(overdue));
+                }
+            }
+        }
+    }
+    world
+}
+
+proptest! {
+    #[test]
+    fn no_obligation_is_ever_dropped(acts in acts()) {
+        let world = play(&acts);
+        for n in 1..4 {
+            let id = person(n);
+            let identity = directory::identity(&world.state, id).unwrap();
+            for account in ledger::accounts_of(&world.state, id).unwrap() {
+                let of_app: Vec<_> = ledger::obligations_of(&world.state, id).unwrap()
+                    .into_iter().filter(|o| o.id.app == account.app).collect();
+                let newest = of_app.iter().max_by_key(|o| o.id.opened_by).unwrap();
+                // What is desired now is owed by the newest obligation, open exactly while it is not verified.
+                prop_assert_eq!(newest.id.opened_by, account.desired_version);
+                prop_assert_eq!(newest.target, account.desired.target());
+                prop_assert_eq!(newest.end.is_none(), account.is_pending());
+                // Whoever is not active is desired nowhere.
+                let active = identity.as_ref().is_some_and(|i| i.lifecycle == rollcall_domain::lifecycle::Lifecycle::Active);
+                prop_assert!(active || account.desired.target() == Target::Absent);
+                // Open obligations never contradict each other.
+                let targets: BTreeSet<_> =
+                    of_app.iter().filter(|o| o.end.is_none()).map(|o| format!("{:?}", o.target)).collect();
+                prop_assert!(targets.len() <= 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_departure_is_complete_exactly_when_each_of_its_obligations_is_verified(acts in acts()) {
+        let world = play(&acts);
+        for recorded in &world.log {
+            let Event::Identity(changed) = &recorded.event else { continue };
+            let Some(leaver) = ledger::leaver(&world.state, changed.id, recorded.sequence).unwrap() else { continue };
+            let owed: Vec<_> = ledger::obligations_of(&world.state, changed.id).unwrap()
+                .into_iter().filter(|o| o.id.opened_by == recorded.sequence).collect();
+            let all = owed.iter().all(|o| o.status() == ObligationStatus::Verified);
+            prop_assert_eq!(leaver.status() == LeaverStatus::Completed, all, "{:?} {:?}", leaver, owed);
+            let overdue = owed.iter().any(|o| o.status() == ObligationStatus::Overdue);
+            prop_assert_eq!(leaver.status() == LeaverStatus::Overdue, overdue);
+        }
+    }
+
+    #[test]
+    fn the_same_events_derive_the_same_state(acts in acts()) {
+        let world = play(&acts);
+        let (mut again, mut ledger) = (Memory::default(), Ledger::default());
+        for event in &world.log {
+            // A restart at any point forgets what was only in memory.
+            if event.sequence.0 % 3 == 0 {
+                ledger = Ledger::default();
+            }
+            ledger.evolve(&mut again, event).unwrap();
+        }
+        prop_assert_eq!(again, world.state);
+    }
+}
