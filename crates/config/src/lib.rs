@@ -12,3 +12,6 @@ pub use model::{
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! The configuration: a whole one, and every mistake with its line.
+
+use std::time::Duration;
+
+use crate::load::parse;
+use crate::model::{Config, NatsPlace, Role};
+use crate::secret::Needs;
+use crate::section::ConfigError;
+
+const WHOLE: &str = r#"
+[server]
+listen = "127.0.0.1:8080"
+[nats]
+url = "nats://nats:4222"
+monitoring_url = "http://nats:8222"
+replicas = 3
+[[sources]]
+name = "okta"
+token_env = "OKTA_SCIM_TOKEN"
+[[api_tokens]]
+name = "auditor"
+role = "auditor"
+token_env = "ROLLCALL_AUDITOR_TOKEN"
+[[apps]]
+id = "github"
+name = "GitHub"
+base_url = "https://api.example.com/scim/v2"
+token_env = "GITHUB_SCIM_TOKEN"
+owner = "dev-platform@example.com"
+assign = 'active eq true and userType eq "Employee"'
+deprovision = "deactivate"
+reconcile_every = "15m"
+max_requests_per_second = 20
+max_in_flight = 8
+[apps.sla]
+joiner = "4h"
+mover = "4h"
+leaver = "15m"
+[[alerts]]
+kind = "webhook"
+url = "http://alerts:9093/hook"
+"#;
+
+fn environment(name: &str) -> Option<String> {
+    ["OKTA_SCIM_TOKEN", "ROLLCALL_AUDITOR_TOKEN", "GITHUB_SCIM_TOKEN"]
+        .contains(&name)
+        .then(|| format!("secret of {name}"))
+}
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    parse("test.toml", text, &environment)
+}
+
+fn mistakes(text: &str) -> Vec<(Option<usize>, String)> {
+    match read(text) {
+        Err(ConfigError::Mistakes { mistakes, .. }) => mistakes.into_iter().map(|m| (m.line, m.message)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_whole_configuration_is_read() {
+    let config = read(WHOLE).unwrap();
+    assert!(matches!(config.nats.place, NatsPlace::Server { .. }));
+    assert_eq!(config.api_tokens[0].role, Role::Auditor);
+    assert_eq!(config.apps[0].spec.sla.leaver, Duration::from_secs(900));
+    assert!(config.sources[0].token.matches("secret of OKTA_SCIM_TOKEN"));
+    assert!(!config.sources[0].token.matches("secret of OKTA_SCIM_TOKE"));
+    config.require(&[Needs::Everything]).unwrap();
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    assert!(!format!("{:?}", read(WHOLE).unwrap()).contains("secret of"));
+}
+
+#[test]
+fn every_mistake_is_named_with_its_line() {
+    let table = [
+        ("[server]\nlisten = \"here\"", 2, "127.0.0.1:8080"),
+        ("[server]\n\nlisen = \"127.0.0.1:1\"", 3, "no key 'lisen'"),
+        ("[servers]", 1, "no 'servers'"),
+        ("server = 5", 1, "[server]"),
+        ("[server]\nmax_body_bytes = 1", 2, "from 1024"),
+        ("[nats]\nurl = \"http://x\"", 2, "nats://"),
+        ("[nats]\nurl = \"nats://u:p@x\"", 2, "password_env"),
+        ("[nats]\nreplicas = 3", 1, "private server"),
+        ("[nats]\nurl = \"nats://x\"\nuser = \"u\"", 1, "go together"),
+        ("[nats]\ndurability = \"maybe\"", 2, "refuse or warn"),
+        ("[sources]\nname = \"x\"", 1, "[[sources]]"),
+        ("[[sources]]\nname = \"Not A Slug\"\ntoken = \"t\"", 2, "source name"),
+        ("[[sources]]\nname = \"hr\"", 1, "token_env"),
+        ("[[sources]]\ntoken = \"t\"", 1, "name is missing"),
+        ("[[sources]]\nname = \"hr\"\ntoken = \"t\"\ntoken_env = \"T\"", 1, "give one of"),
+        ("[[sources]]\nname = \"a\"\ntoken = \"t\"\n[[sources]]\nname = \"a\"\ntoken = \"u\"", 4, "line 1"),
+        ("[[sources]]\nname = \"a\"\ntoken = \"t\"\n[[sources]]\nname = \"b\"\ntoken = \"t\"", 4, "same token"),
+        ("[[api_tokens]]\nname = \"x\"\nrole = \"king\"\ntoken = \"t\"", 3, "viewer"),
+        ("[[alerts]]\nkind = \"slack\"\nurl = \"http://x\"", 2, "not built yet"),
+        ("[[alerts]]\nkind = \"webhook\"\nurl = \"ftp://x\"", 3, "http://"),
+        ("this is not toml", 1, ""),
+    ];
+    for (text, line, part) in table {
+        let found = mistakes(text);
+        assert!(
+            found.iter().any(|(at, message)| *at == Some(line) && message.contains(part)),
+            "{text:?}: wanted line {line} with {part:?}, found {found:?}"
+        );
+    }
+}
+
+#[test]
+fn all_mistakes_of_an_app_are_named_at_once() {
+    let app = |line: &str, with: &str| WHOLE.replace(line, with);
+    let table = [
+        (app("id = \"github\"", "id = \"Git Hub\""), "app id"),
+        (app("https://api.example.com/scim/v2", "https://u:p@api.example.com"), "token"),
+        (app("https://api.example.com/scim/v2", "api.example.com"), "not a URL"),
+        (app("userType eq \"Employee\"", "shoeSize eq 5"), "shoeSize"),
+        (app("\"deactivate\"", "\"ignore\""), "deactivate or delete"),
+        (app("reconcile_every = \"15m\"", "reconcile_every = \"soon\""), "time span"),
+        (app("leaver = \"15m\"", "leaver = \"0s\""), "above zero"),
+        (app("leaver = \"15m\"", "leavr = \"15m\""), "no key 'leavr'"),
+        (app("max_in_flight = 8", "max_in_flight = 0"), "from 1"),
+        (app("owner = \"dev-platform@example.com\"", ""), "owner is missing"),
+    ];
+    for (text, part) in &table {
+        let found = mistakes(text);
+        assert!(found.len() == 1 && found[0].1.contains(part) && found[0].0.is_some(), "{part}: {found:?}");
+    }
+    let all = table[0].0.replace("\"deactivate\"", "\"ignore\"").replace("leaver = \"15m\"", "leaver = \"0s\"");
+    assert_eq!(mistakes(&all).len(), 3);
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_its_mistakes_are_its_own() {
+    let with = |value: &'static str| {
+        parse("test.toml", WHOLE, &move |name: &str| match name {
+            "ROLLCALL_SERVER_LISTEN" => Some(value.to_owned()),
+            other => environment(other),
+        })
+    };
+    assert_eq!(with("127.0.0.1:9").unwrap().server.listen.port(), 9);
+    let error = with("nowhere").unwrap_err().to_string();
+    assert!(error.contains("ROLLCALL_SERVER_LISTEN"), "{error}");
+}
+
+#[test]
+fn a_secret_that_can_not_be_had_is_a_mistake_only_for_who_needs_it() {
+    let config = parse("test.toml", WHOLE, &|name| environment(name).filter(|_| name != "GITHUB_SCIM_TOKEN")).unwrap();
+    config.require(&[Needs::Sources, Needs::ApiTokens]).unwrap();
+    let error = config.require(&[Needs::Apps]).unwrap_err().to_string();
+    assert!(error.contains("line 19") && error.contains("GITHUB_SCIM_TOKEN"), "{error}");
+}
+
+#[test]
+fn days_and_mixed_time_spans_are_read() {
+    for (text, seconds) in [("500ms", 0.5), ("7d", 604_800.0), ("1h30m", 5400.0), ("1d 12h", 129_600.0)] {
+        let config = read(&WHOLE.replace("leaver = \"15m\"", &format!("leaver = \"{text}\""))).unwrap();
+        assert!((config.apps[0].spec.sla.leaver.as_secs_f64() - seconds).abs() < f64::EPSILON, "{text}");
+    }
+}

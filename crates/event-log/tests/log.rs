@@ -1,0 +1,410 @@
+//! The log against a real nats-server.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::identity::{self, NameChanged, name_key};
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::{Event, NewEvent, Recorded, Sequence, TraceContext};
+use rollcall_event_log::{
+    Connection, Durability, EventLog, Expect, Limits, LogError, PrivateServer, Subject, SyncKnowledge, Unit, by_service,
+};
+use serde_json::json;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+fn connection(server: &PrivateServer) -> Connection {
+    Connection {
+        url: server.url.clone(),
+        credentials: Some(server.credentials.clone()),
+        replicas: 1,
+        durability: Durability::Refuse,
+        sync: SyncKnowledge::Private,
+        limits: Limits { connect_timeout: Duration::from_secs(10), ..Limits::default() },
+    }
+}
+
+async fn start(dir: &Path) -> (PrivateServer, EventLog) {
+    let server = PrivateServer::start(dir).await.unwrap();
+    let log = EventLog::connect(&connection(&server)).await.unwrap();
+    (server, log)
+}
+
+async fn fresh() -> (TempDir, PrivateServer, EventLog) {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, log) = start(dir.path()).await;
+    (dir, server, log)
+}
+
+fn person(n: u128) -> IdentityId {
+    IdentityId(Uuid::from_u128(n))
+}
+
+fn joined(n: u128) -> NewEvent {
+    let resource = json!({ "userName": format!("user{n}"), "title": "Dev" }).as_object().unwrap().clone();
+    let mut meta = by_service("test", "correlation", Some(Uuid::from_u128(7)));
+    meta.reason = "because".into();
+    meta.source = Some("hr".parse().unwrap());
+    meta.trace = TraceContext {
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
+        tracestate: "a=b".into(),
+    };
+    NewEvent { meta, event: Event::Identity(identity::create(person(n), resource)) }
+}
+
+fn claimed(n: u128, name: &str) -> NewEvent {
+    let event = Event::NameClaimed(NameChanged { name: name_key(name), identity: person(n) });
+    NewEvent { meta: by_service("test", "correlation", None), event }
+}
+
+async fn read(log: &EventLog, after: u64, count: usize) -> Vec<Recorded> {
+    let mut tail = log.tail(Sequence(after));
+    let mut all = Vec::new();
+    let reading = async {
+        while all.len() < count {
+            all.extend(tail.next(64).await);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), reading).await.expect("the events in time");
+    all
+}
+
+#[tokio::test]
+async fn what_is_appended_is_read_back_as_it_was() {
+    let (_dir, _server, log) = fresh().await;
+    let event = joined(1);
+    let appended = log.append(&Unit::one(event.clone(), Expect::Last(Sequence(0)))).await.unwrap();
+    assert_eq!(appended.last, Sequence(1));
+    assert_eq!(log.head().await.unwrap(), Sequence(1));
+    let found = log.last(&Subject::identity(person(1))).await.unwrap().unwrap();
+    assert_eq!((&found.meta, &found.event), (&event.meta, &event.event));
+    assert_eq!((found.sequence, found.type_name.as_str()), (Sequence(1), "identity.joined"));
+    assert_eq!(read(&log, 0, 1).await, [found]);
+    assert_eq!(log.last(&Subject::identity(person(2))).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_expectation_that_does_not_hold_is_a_conflict_and_appends_nothing() {
+    let (_dir, _server, log) = fresh().await;
+    log.append(&Unit::one(joined(1), Expect::Last(Sequence(0)))).await.unwrap();
+    let error = log.append(&Unit::one(joined(1), Expect::Last(Sequence(0)))).await.unwrap_err();
+    assert!(matches!(error, LogError::Conflict { .. }), "{error}");
+    assert_eq!(log.head().await.unwrap(), Sequence(1));
+}
+
+#[tokio::test]
+async fn the_same_event_twice_is_appended_once() {
+    let (_dir, _server, log) = fresh().await;
+    let unit = Unit::one(joined(1), Expect::Any);
+    let first = log.append(&unit).await.unwrap();
+    assert_eq!(log.append(&unit).await.unwrap(), first);
+    assert_eq!(log.head().await.unwrap(), Sequence(1));
+}
+
+#[tokio::test]
+async fn a_unit_is_appended_whole_or_not_at_all() {
+    let (_dir, _server, log) = fresh().await;
+    let mut unit = Unit::one(claimed(1, "anna"), Expect::Last(Sequence(0)));
+    unit.push(joined(1), Expect::Last(Sequence(0)));
+    assert_eq!(log.append(&unit).await.unwrap().last, Sequence(2));
+    // The name is taken: the second creation must leave nothing behind.
+    let mut second = Unit::one(claimed(2, "ANNA"), Expect::Last(Sequence(0)));
+    second.push(joined(2), Expect::Last(Sequence(0)));
+    let error = log.append(&second).await.unwrap_err();
+    assert!(matches!(error, LogError::Conflict { .. }), "{error}");
+    assert_eq!(log.head().await.unwrap(), Sequence(2));
+    assert_eq!(log.last(&Subject::identity(person(2))).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn of_many_that_want_one_name_one_gets_it() {
+    let (_dir, _server, log) = fresh().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 1..=20 {
+        let log = log.clone();
+        tasks.spawn(async move {
+            let mut unit = Unit::one(claimed(n, "anna"), Expect::Last(Sequence(0)));
+            unit.push(joined(n), Expect::Last(Sequence(0)));
+            log.append(&unit).await
+        });
+    }
+    let outcomes = tasks.join_all().await;
+    assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1);
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        assert!(matches!(error, LogError::Conflict { .. }), "{error}");
+    }
+    assert_eq!(log.head().await.unwrap(), Sequence(2));
+}
+
+#[tokio::test]
+async fn more_batches_at_once_than_the_server_takes_all_get_through() {
+    let (_dir, _server, log) = fresh().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 1..=120 {
+        let log = log.clone();
+        tasks.spawn(async move {
+            let mut unit = Unit::one(claimed(n, &format!("user{n}")), Expect::Last(Sequence(0)));
+            unit.push(joined(n), Expect::Last(Sequence(0)));
+            log.append(&unit).await.map(|appended| appended.last)
+        });
+    }
+    let outcomes = tasks.join_all().await;
+    let distinct: BTreeSet<_> = outcomes.into_iter().map(|o| o.unwrap()).collect();
+    assert_eq!(distinct.len(), 120);
+    assert_eq!(log.head().await.unwrap(), Sequence(240));
+}
+
+#[tokio::test]
+async fn a_unit_of_no_events_or_too_many_is_refused() {
+    let (_dir, _server, log) = fresh().await;
+    assert!(matches!(log.append(&Unit::default()).await, Err(LogError::UnitSize(0))));
+    let mut many = Unit::default();
+    for n in 0..1001 {
+        many.push(joined(n), Expect::Any);
+    }
+    assert!(matches!(log.append(&many).await, Err(LogError::UnitSize(1001))));
+}
+
+#[tokio::test]
+async fn a_tail_resumes_where_it_is_told_and_follows_what_comes() {
+    let (_dir, _server, log) = fresh().await;
+    for n in 1..=10 {
+        log.append(&Unit::one(joined(n), Expect::Any)).await.unwrap();
+    }
+    let mut tail = log.tail(Sequence(7));
+    let mut seen: Vec<u64> = Vec::new();
+    while seen.len() < 3 {
+        seen.extend(tail.next(2).await.iter().map(|e| e.sequence.0));
+    }
+    log.append(&Unit::one(joined(11), Expect::Any)).await.unwrap();
+    seen.extend(tail.next(2).await.iter().map(|e| e.sequence.0));
+    assert_eq!(seen, [8, 9, 10, 11]);
+}
+
+#[tokio::test]
+async fn a_tail_has_no_gap_when_the_server_is_killed_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let spawn = || {
+        let config = dir.path().join("own.conf");
+        let store = dir.path().join("js");
+        let text =
+            format!("host: 127.0.0.1\nport: {port}\njetstream {{ store_dir: {store:?}, sync_interval: always }}\n");
+        std::fs::write(&config, text).unwrap();
+        let binary = std::env::var_os("ROLLCALL_NATS_SERVER").unwrap_or_else(|| "nats-server".into());
+        let mut command = tokio::process::Command::new(binary);
+        command.arg("-c").arg(config).kill_on_drop(true).stderr(std::process::Stdio::null());
+        command.spawn().unwrap()
+    };
+    let mut server = spawn();
+    let log = EventLog::connect(&Connection {
+        url: format!("nats://127.0.0.1:{port}"),
+        credentials: None,
+        replicas: 1,
+        durability: Durability::Refuse,
+        sync: SyncKnowledge::Private,
+        limits: Limits { append_retries: 20, ..Limits::default() },
+    })
+    .await
+    .unwrap();
+    let follower = log.clone();
+    let following = tokio::spawn(async move { read(&follower, 0, 60).await });
+    for n in 1..=60 {
+        if n % 20 == 0 {
+            server.kill().await.unwrap();
+            server = spawn();
+        }
+        log.append(&Unit::one(joined(n), Expect::Last(Sequence(0)))).await.unwrap();
+    }
+    let seen: Vec<u64> = following.await.unwrap().iter().map(|e| e.sequence.0).collect();
+    assert_eq!(seen, (1..=60).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_private_server_keeps_its_log_and_a_leftover_one_gives_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, log) = start(dir.path()).await;
+    log.append(&Unit::one(joined(1), Expect::Any)).await.unwrap();
+    // As after a SIGKILL of ours: the server lives on, nobody stops it.
+    std::mem::forget(server);
+    let (server, log) = start(dir.path()).await;
+    assert_eq!(log.head().await.unwrap(), Sequence(1));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_whose_sync_setting_is_unsafe_or_unknown_is_refused_or_warned_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("own.conf");
+    let store = dir.path().join("js");
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (port, monitoring) = (free(), free());
+    let text = format!("port: {port}\nhttp: \"127.0.0.1:{monitoring}\"\njetstream {{ store_dir: {store:?} }}\n");
+    std::fs::write(&config, text).unwrap();
+    let binary = std::env::var_os("ROLLCALL_NATS_SERVER").unwrap_or_else(|| "nats-server".into());
+    let mut command = tokio::process::Command::new(binary);
+    let _server = command.arg("-c").arg(config).kill_on_drop(true).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let monitoring = SyncKnowledge::Monitoring(format!("http://127.0.0.1:{monitoring}").parse().unwrap());
+    let connect = |durability, sync| {
+        let url = format!("nats://127.0.0.1:{port}");
+        async move {
+            let limits = Limits { connect_timeout: Duration::from_secs(10), ..Limits::default() };
+            EventLog::connect(&Connection { url, credentials: None, replicas: 1, durability, sync, limits }).await
+        }
+    };
+    let unsafe_sync = connect(Durability::Refuse, monitoring.clone()).await.unwrap_err().to_string();
+    assert!(unsafe_sync.contains("every 120 s") && unsafe_sync.contains("sync_interval: always"), "{unsafe_sync}");
+    let unknown = connect(Durability::Refuse, SyncKnowledge::Unknown).await.unwrap_err().to_string();
+    assert!(unknown.contains("monitoring_url"), "{unknown}");
+    connect(Durability::Warn, monitoring).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_that_could_lose_events_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = PrivateServer::start(dir.path()).await.unwrap();
+    let (user, password) = server.credentials.clone();
+    let password = secrecy::ExposeSecret::expose_secret(&password).to_owned();
+    let client =
+        async_nats::ConnectOptions::new().user_and_password(user, password).connect(&server.url).await.unwrap();
+    let stream = async_nats::jetstream::stream::Config {
+        name: "ROLLCALL".into(),
+        subjects: vec!["rollcall.>".into()],
+        max_age: Duration::from_secs(3600),
+        ..Default::default()
+    };
+    async_nats::jetstream::new(client).create_stream(stream).await.unwrap();
+    let error = EventLog::connect(&connection(&server)).await.unwrap_err().to_string();
+    for part in ["deny_delete", "deny_purge", "max_age", "discard", "allow_atomic"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = PrivateServer::start(dir.path()).await.unwrap();
+    let mut gone = connection(&server);
+    gone.limits.connect_timeout = Duration::from_millis(500);
+    server.stop().await;
+    let error = EventLog::connect(&gone).await.unwrap_err().to_string();
+    assert!(error.contains(&gone.url), "{error}");
+}
+
+#[tokio::test]
+async fn every_kind_of_event_survives_the_log() {
+    use rollcall_domain::account::{Applied, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified};
+    use rollcall_domain::alert::AlertChanged;
+    use rollcall_domain::app::{Deprovision, ServiceLevel};
+    use rollcall_domain::drift::{DriftDetected, DriftKind};
+    use rollcall_domain::group;
+    use rollcall_domain::ids::GroupId;
+    use rollcall_domain::lifecycle::ChangeKind;
+    use rollcall_domain::obligation::{ObligationId, Overdue};
+    use rollcall_scim::Changed;
+
+    let (_dir, _server, log) = fresh().await;
+    let (app, id) = ("crm".parse().unwrap(), person(1));
+    let map = |value: serde_json::Value| value.as_object().unwrap().clone();
+    let created = identity::create(id, map(json!({ "userName": "a" })));
+    let spec = AppSpec {
+        id: "crm".parse().unwrap(),
+        name: "CRM".into(),
+        base_url: "https://crm".into(),
+        owner: "o".into(),
+        assign: "active eq true".into(),
+        deprovision: Deprovision::Delete,
+        sla: ServiceLevel {
+            joiner: Duration::from_millis(1),
+            mover: Duration::from_secs(2),
+            leaver: Duration::from_secs(3),
+        },
+        reconcile_every: Duration::from_secs(4),
+        max_requests_per_second: 5,
+        max_in_flight: 6,
+    };
+    let version = group::Version { resource: map(json!({ "displayName": "g" })), members: BTreeSet::from([id]) };
+    let change = Changed { path: "title".into(), before: Some(json!("a")), after: None };
+    let alert = AlertChanged { key: "k".into(), sink: "s".into(), identity: id, summary: "x".into() };
+    let version_7 = Sequence(7);
+    let events = vec![
+        Event::Identity(identity::update(&created, map(json!({ "userName": "a", "active": false }))).unwrap()),
+        Event::Identity(identity::delete(&created)),
+        Event::NameReleased(NameChanged { name: "a".into(), identity: id }),
+        Event::Group(group::create(GroupId(Uuid::from_u128(3)), version).remove(0)),
+        Event::Group(group::delete(GroupId(Uuid::from_u128(3)), map(json!({})))),
+        Event::AppConfigured(spec),
+        Event::AppRemoved("crm".parse().unwrap()),
+        Event::AccountApplied(Applied {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: version_7,
+            remote_id: None,
+            operation: Operation::Delete,
+            origin: Origin::Adopted,
+        }),
+        Event::AccountVerified(Verified {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: version_7,
+            remote_id: Some("r".into()),
+            target: Target::Absent,
+            observed: map(json!({ "active": false })),
+        }),
+        Event::AccountRejected(Rejected {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: version_7,
+            rejection: Rejection { cause: RejectionCause::Throttled, status: Some(429), detail: "slow".into() },
+        }),
+        Event::DriftDetected(DriftDetected {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: version_7,
+            kind: DriftKind::Missing,
+            differences: vec![change],
+        }),
+        Event::ObligationOverdue(Overdue {
+            id: ObligationId { opened_by: version_7, app, identity: id },
+            change: ChangeKind::Leaver,
+            deadline: "2026-01-31T12:00:00.123456789Z".parse().unwrap(),
+        }),
+        Event::AlertFired(alert.clone()),
+        Event::AlertResolved(alert),
+    ];
+    for event in &events {
+        let meta = by_service("test", "c", None);
+        log.append(&Unit::one(NewEvent { meta, event: event.clone() }, Expect::Any)).await.unwrap();
+    }
+    let found: Vec<Event> = read(&log, 0, events.len()).await.into_iter().map(|e| e.event).collect();
+    assert_eq!(found, events);
+}
+
+#[tokio::test]
+async fn what_a_newer_version_wrote_is_carried_as_unknown() {
+    use prost::Message as _;
+    let (_dir, server, log) = fresh().await;
+    let (user, password) = server.credentials.clone();
+    let password = secrecy::ExposeSecret::expose_secret(&password).to_owned();
+    let client =
+        async_nats::ConnectOptions::new().user_and_password(user, password).connect(&server.url).await.unwrap();
+    let newer = rollcall_proto::v1::Envelope {
+        event_id: Uuid::from_u128(5).to_string(),
+        r#type: "identity.teleported".into(),
+        schema_version: 9,
+        actor: "the future".into(),
+        payload: vec![1, 2, 3],
+        ..Default::default()
+    };
+    let context = async_nats::jetstream::new(client);
+    for bytes in [newer.encode_to_vec(), vec![0xff; 7]] {
+        context.publish("rollcall.identity.x", bytes.into()).await.unwrap().await.unwrap();
+    }
+    let found = read(&log, 0, 2).await;
+    assert_eq!((found[0].type_name.as_str(), &found[0].event), ("identity.teleported", &Event::Unknown));
+    assert_eq!((found[0].schema_version, found[0].meta.actor.as_str()), (9, "the future"));
+    assert_eq!(found[0].payload, [1, 2, 3]);
+    assert_eq!((found[1].type_name.as_str(), &found[1].payload), ("undecodable", &vec![0xff; 7]));
+}

@@ -1,0 +1,183 @@
+//! Projections: atomic, rebuilt when they change, one process per folder, and kept up to date from a real log.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::identity::create;
+use rollcall_domain::kv::{KvError, Read, Write, load, store};
+use rollcall_domain::{Event, IdentityId, NewEvent, Recorded, Sequence};
+use rollcall_event_log::{
+    Connection, Durability, EventLog, Expect, Limits, PrivateServer, SyncKnowledge, Unit, by_service,
+};
+use rollcall_projection::{FolderLock, Projection, ProjectionError, Runner, Store, Transaction};
+use serde_json::Map;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const CACHE: u64 = 8 << 20;
+
+#[test]
+fn state_and_position_are_committed_together_and_survive() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+        let mut changes = store.begin();
+        changes.put("a".into(), b"1".to_vec());
+        changes.put("b".into(), b"2".to_vec());
+        store.commit(changes, Sequence(5)).unwrap();
+        let mut dropped = store.begin();
+        dropped.put("a".into(), b"never committed".to_vec());
+        drop(dropped);
+        store.flush().unwrap();
+    }
+    let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+    assert_eq!(store.cursor(), Sequence(5));
+    assert_eq!(store.view().get("a").unwrap(), Some(b"1".to_vec()));
+}
+
+#[test]
+fn another_stamp_starts_from_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    {
+        let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+        let mut changes = store.begin();
+        changes.put("a".into(), b"1".to_vec());
+        store.commit(changes, Sequence(5)).unwrap();
+    }
+    let store = Store::open("test", dir.path(), 2, CACHE).unwrap();
+    assert_eq!((store.cursor(), store.view().get("a").unwrap()), (Sequence(0), None));
+}
+
+#[test]
+fn a_folder_is_used_by_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = FolderLock::take(dir.path()).unwrap();
+    let error = Store::open("test", dir.path(), 1, CACHE).unwrap_err();
+    assert!(matches!(&error, ProjectionError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("another process"), "{error}");
+    drop(held);
+    Store::open("test", dir.path(), 1, CACHE).unwrap();
+}
+
+#[test]
+fn the_lock_of_a_process_that_died_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("lock");
+    let mut other = Command::new("flock")
+        .arg(&lock)
+        .args(["sleep", "60"])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("flock of util-linux");
+    let held = std::time::Instant::now() + Duration::from_secs(10);
+    while FolderLock::take(dir.path()).is_ok() {
+        assert!(std::time::Instant::now() < held, "the other process did not lock the folder");
+    }
+    other.kill().unwrap();
+    other.wait().unwrap();
+    Command::new("pkill").args(["-f", &format!("flock {}", lock.display())]).status().ok();
+}
+
+#[test]
+fn a_transaction_sees_its_own_changes_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+    let mut changes = store.begin();
+    for key in ["x/1", "x/2", "x/3", "y/1"] {
+        changes.put(key.into(), key.as_bytes().to_vec());
+    }
+    store.commit(changes, Sequence(1)).unwrap();
+    let mut changes = store.begin();
+    changes.delete("x/2");
+    changes.put("x/25".into(), Vec::new());
+    let keys = |pairs: Vec<(String, Vec<u8>)>| pairs.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert_eq!(keys(changes.scan("x/", None, 10).unwrap()), ["x/1", "x/25", "x/3"]);
+    assert_eq!(keys(changes.scan("x/", Some("x/1"), 1).unwrap()), ["x/25"]);
+    assert_eq!(keys(changes.scan_back("x/", None, 2).unwrap()), ["x/3", "x/25"]);
+    assert_eq!(keys(changes.scan_back("x/", Some("x/25"), 2).unwrap()), ["x/1"]);
+    assert_eq!(keys(store.view().scan("x/", None, 10).unwrap()), ["x/1", "x/2", "x/3"]);
+    assert_eq!(keys(store.view().scan_back("x/", None, 1).unwrap()), ["x/3"]);
+}
+
+/// Counts events, and remembers the order it saw them in.
+struct Count;
+
+impl Projection for Count {
+    fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
+        let seen: Vec<u64> = load(state, "seen")?.unwrap_or_default();
+        store(state, "seen".into(), &[seen, vec![event.sequence.0]].concat());
+        Ok(())
+    }
+}
+
+async fn log(server: &PrivateServer) -> EventLog {
+    EventLog::connect(&Connection {
+        url: server.url.clone(),
+        credentials: Some(server.credentials.clone()),
+        replicas: 1,
+        durability: Durability::Refuse,
+        sync: SyncKnowledge::Private,
+        limits: Limits::default(),
+    })
+    .await
+    .unwrap()
+}
+
+async fn append(log: &EventLog, count: u128) {
+    for _ in 0..count {
+        let event = Event::Identity(create(IdentityId(Uuid::now_v7()), Map::new()));
+        let unit = Unit::one(NewEvent { meta: by_service("test", "", None), event }, Expect::Any);
+        log.append(&unit).await.unwrap();
+    }
+}
+
+async fn run_to(log: &EventLog, store: &Arc<Store>, sequence: u64) {
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Runner::new(log.clone(), Arc::clone(store)).run(Count, stop.clone()));
+    store.wait_for(Sequence(sequence), Duration::from_secs(30)).await.unwrap();
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_runner_applies_each_event_once_across_restarts_and_rebuilds_from_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = PrivateServer::start(&dir.path().join("nats")).await.unwrap();
+    let log = log(&server).await;
+    let folder = dir.path().join("state");
+    append(&log, 30).await;
+    let store = Store::open("test", &folder, 1, CACHE).unwrap();
+    run_to(&log, &store, 30).await;
+    drop(store);
+    append(&log, 30).await;
+    let everything: Vec<u64> = (1..=60).collect();
+    let store = Store::open("test", &folder, 1, CACHE).unwrap();
+    run_to(&log, &store, 60).await;
+    assert_eq!(load::<Vec<u64>>(&store.view(), "seen").unwrap(), Some(everything.clone()));
+    drop(store);
+    std::fs::remove_dir_all(&folder).unwrap();
+    let store = Store::open("test", &folder, 1, CACHE).unwrap();
+    run_to(&log, &store, 60).await;
+    assert_eq!(load::<Vec<u64>>(&store.view(), "seen").unwrap(), Some(everything));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn state_of_another_log_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = PrivateServer::start(&dir.path().join("nats")).await.unwrap();
+    let log = log(&server).await;
+    let store = Store::open("test", &dir.path().join("state"), 1, CACHE).unwrap();
+    store.commit(store.begin(), Sequence(9)).unwrap();
+    let error = Runner::new(log, store).run(Count, CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, ProjectionError::OtherLog { at: 9, head: 0, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn waiting_for_what_does_not_come_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+    let error = store.wait_for(Sequence(1), Duration::from_millis(20)).await.unwrap_err();
+    assert!(matches!(error, ProjectionError::Behind { wanted: 1, at: 0, .. }), "{error}");
+}
