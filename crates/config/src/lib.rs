@@ -5,13 +5,10 @@ mod model;
 mod secret;
 mod section;
 
-pub use load::load;
+pub use load::{load, parse};
 pub use model::{
     AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, NatsConfig, NatsPlace, Role, ServerConfig, SourceConfig,
     TelemetryConfig,
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};
-
-#[cfg(test)]
-mod tests;

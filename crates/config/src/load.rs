@@ -35,12 +35,11 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
     parse(&file, &text, environment)
 }
 
-/// The same for text that was read already.
-pub(crate) fn parse(
-    file: &str,
-    text: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Config, ConfigError> {
+/// The same for text that was read already; `file` is its name in messages.
+///
+/// # Errors
+/// Every mistake at once, each with its line.
+pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     let (root, errors) = DeTable::parse_recoverable(text);
     let reading = Rc::new(Reading { text, environment, mistakes: RefCell::default(), warnings: RefCell::default() });
     for error in errors {

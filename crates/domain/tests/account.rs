@@ -1,5 +1,7 @@
 //! What follows from desired and observed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use rollcall_domain::account::{Desired, Remote, Step, Target, judge, managed_attributes, plan};
 use rollcall_domain::app::Deprovision;
 use rollcall_domain::drift::DriftKind;

@@ -1,5 +1,7 @@
 //! Decisions about identities, groups and apps.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 
 use rollcall_domain::Sequence;

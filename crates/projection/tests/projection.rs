@@ -1,5 +1,7 @@
 //! Projections: atomic, rebuilt when they change, one process per folder, and kept up to date from a real log.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Filters: what matches, and what is refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use rollcall_scim::{Filter, ScimType, USER_TYPE};
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! PATCH: what each operation does, as the RFC says and as identity providers send it, and what is refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use rollcall_scim::{GROUP_TYPE, PatchRequest, USER_TYPE};
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,7 @@
 //! Resources that clients send: made canonical, or refused.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use rollcall_scim::{Selection, USER_TYPE, changed_paths, normalize};
 use serde_json::{Value, json};
 

@@ -1,11 +1,10 @@
 //! The configuration: a whole one, and every mistake with its line.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
-use crate::load::parse;
-use crate::model::{Config, NatsPlace, Role};
-use crate::secret::Needs;
-use crate::section::ConfigError;
+use rollcall_config::{Config, ConfigError, NatsPlace, Needs, Role, parse};
 
 const WHOLE: &str = r#"
 [server]

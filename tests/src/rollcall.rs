@@ -1,0 +1,233 @@
+//! Rollcall as a process that can be killed.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use reqwest::{Client, Method, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// The secrets of the tests; none may appear in a log, an event or a metric.
+pub const SOURCE_TOKEN: &str = "source-secret-5f1d";
+/// See [`SOURCE_TOKEN`].
+pub const API_TOKEN: &str = "api-secret-77ab";
+/// See [`SOURCE_TOKEN`].
+pub const APP_TOKEN: &str = "app-secret-c0de";
+
+/// An app in the configuration.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct App {
+    pub id: &'static str,
+    pub base_url: String,
+    pub assign: &'static str,
+    pub deprovision: &'static str,
+    pub leaver_sla: &'static str,
+}
+
+/// A Rollcall with its data, whether it runs or not.
+pub struct Rollcall {
+    folder: TempDir,
+    port: u16,
+    child: Mutex<Option<Child>>,
+    http: Client,
+    extra: String,
+    apps: Vec<App>,
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_or(0, |a| a.port())
+}
+
+/// Asks until there is an answer; says what did not come.
+///
+/// # Errors
+/// When asking fails, or a minute has passed.
+pub async fn until<T, F: Future<Output = anyhow::Result<Option<T>>>>(
+    what: &str,
+    ask: impl Fn() -> F,
+) -> anyhow::Result<T> {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    let mut every = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        every.tick().await;
+        if let Some(found) = ask().await? {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            bail!("{what}: did not come true in time");
+        }
+    }
+}
+
+impl Rollcall {
+    /// A Rollcall with these apps that does not run yet; `extra` is appended to its configuration.
+    ///
+    /// # Errors
+    /// When there is no temporary folder.
+    pub fn new(apps: &[App], extra: &str) -> anyhow::Result<Self> {
+        let http = Client::builder().timeout(Duration::from_secs(20)).build()?;
+        let folder = tempfile::tempdir()?;
+        Ok(Self {
+            folder,
+            port: free_port(),
+            child: Mutex::new(None),
+            http,
+            extra: extra.to_owned(),
+            apps: apps.to_vec(),
+        })
+    }
+
+    /// Where it keeps what it writes.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("rollcall.log")
+    }
+
+    fn configuration(&self) -> String {
+        let mut text = format!(
+            "[server]\nlisten = \"127.0.0.1:{}\"\n[[sources]]\nname = \"hr\"\ntoken_env = \"TEST_SOURCE\"\n\
+             [[api_tokens]]\nname = \"auditor\"\nrole = \"auditor\"\ntoken_env = \"TEST_API\"\n{}\n",
+            self.port, self.extra
+        );
+        for app in &self.apps {
+            text.push_str(&format!(
+                "[[apps]]\nid = \"{}\"\nbase_url = \"{}\"\nowner = \"o@example.com\"\ntoken_env = \"TEST_APP\"\n\
+                 assign = '{}'\ndeprovision = \"{}\"\nmax_requests_per_second = 2000\nmax_in_flight = 4\n\
+                 request_timeout = \"5s\"\nretry_min = \"100ms\"\nretry_max = \"500ms\"\n\
+                 [apps.sla]\nleaver = \"{}\"\n",
+                app.id, app.base_url, app.assign, app.deprovision, app.leaver_sla
+            ));
+        }
+        text
+    }
+
+    /// Starts it, and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start(&self) -> anyhow::Result<()> {
+        let config = self.folder.path().join("rollcall.toml");
+        fs::write(&config, self.configuration())?;
+        let binary = std::env::var_os("ROLLCALL_BINARY").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/rollcall")),
+            PathBuf::from,
+        );
+        let log = File::options().create(true).append(true).open(self.log_file())?;
+        let mut child = Command::new(binary)
+            .arg("up")
+            .arg("--config")
+            .arg(config)
+            .arg("--data-dir")
+            .arg(self.folder.path().join("data"))
+            .env("TEST_SOURCE", SOURCE_TOKEN)
+            .env("TEST_API", API_TOKEN)
+            .env("TEST_APP", APP_TOKEN)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("rollcall: build it first, ./dev test does")?;
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.context("not ready")??;
+        if line.as_deref() != Some(&format!("ready {}", self.address())) {
+            bail!("not ready: {line:?}\n{}", fs::read_to_string(self.log_file())?);
+        }
+        *self.child.lock().await = Some(child);
+        Ok(())
+    }
+
+    /// Its address.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// SIGKILL: no time for anything.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn kill(&self) -> anyhow::Result<()> {
+        self.child.lock().await.take().context("it does not run")?.kill().await?;
+        Ok(())
+    }
+
+    /// SIGTERM, and the exit status.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn stop(&self) -> anyhow::Result<()> {
+        let mut child = self.child.lock().await.take().context("it does not run")?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).context("no process")?;
+        kill_process(pid, Signal::TERM)?;
+        let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await??;
+        if status.success() { Ok(()) } else { bail!("stopped with {status}") }
+    }
+
+    /// One SCIM request with any body; the answer whatever it is.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<String>,
+    ) -> anyhow::Result<(StatusCode, Value)> {
+        let mut request = self.http.request(method, format!("{}{path}", self.address())).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.header("content-type", "application/scim+json").body(body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
+    /// One SCIM request that must succeed.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn scim(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let path = format!("/scim/v2{path}");
+        let (status, answer) = self.raw(method, &path, SOURCE_TOKEN, Some(body.to_string())).await?;
+        if status.is_success() { Ok(answer) } else { bail!("{path} answered {status}: {answer}") }
+    }
+
+    /// One request to the API that must succeed.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn api(&self, path: &str) -> anyhow::Result<Value> {
+        let (status, answer) = self.raw(Method::GET, path, API_TOKEN, None).await?;
+        if status.is_success() { Ok(answer) } else { bail!("{path} answered {status}: {answer}") }
+    }
+
+    /// Every item of a list.
+    ///
+    /// # Errors
+    /// When a page can't be had.
+    pub async fn items(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        let separator = if path.contains('?') { '&' } else { '?' };
+        loop {
+            let page = self.api(&format!("{path}{separator}limit=200{cursor}")).await?;
+            items.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(items),
+            }
+        }
+    }
+}
