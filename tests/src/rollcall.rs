@@ -49,6 +49,13 @@ pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_or(0, |a| a.port())
 }
 
+/// The program that `./dev test` has built.
+#[must_use]
+pub fn command() -> Command {
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/rollcall");
+    Command::new(std::env::var_os("ROLLCALL_BINARY").unwrap_or_else(|| built.into()))
+}
+
 /// Asks until there is an answer; says what did not come.
 ///
 /// # Errors
@@ -118,12 +125,8 @@ impl Rollcall {
     pub async fn start(&self) -> anyhow::Result<()> {
         let config = self.folder.path().join("rollcall.toml");
         fs::write(&config, self.configuration())?;
-        let binary = std::env::var_os("ROLLCALL_BINARY").map_or_else(
-            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/debug/rollcall")),
-            PathBuf::from,
-        );
         let log = File::options().create(true).append(true).open(self.log_file())?;
-        let mut child = Command::new(binary)
+        let mut child = command()
             .arg("up")
             .arg("--config")
             .arg(config)

@@ -60,6 +60,11 @@ fn invalid(detail: impl Into<String>) -> ScimError {
     ScimError::bad_request(ScimType::InvalidFilter, detail)
 }
 
+/// The parser's message runs over several lines.
+pub(crate) fn one_line(message: &impl ToString) -> String {
+    message.to_string().lines().map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
 impl Filter {
     /// Parses a filter over resources of this kind.
     ///
@@ -67,7 +72,7 @@ impl Filter {
     /// `invalidFilter` when it is malformed, names an attribute that is not there, or compares what has no order.
     pub fn parse(text: &str, kind: &ResourceType) -> Result<Self, ScimError> {
         let parsed: ast::Filter =
-            text.trim().parse().map_err(|e| invalid(format!("filter '{text}' is not valid: {e}")))?;
+            text.trim().parse().map_err(|e| invalid(format!("filter '{text}' is not valid: {}", one_line(&e))))?;
         Ok(Self { text: text.trim().to_owned(), root: compile(&parsed, kind)? })
     }
 

@@ -4,7 +4,7 @@ use scim_v2::filter::{AttrPath, PatchPath};
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
-use crate::filter::{ValueFilter, value_filter};
+use crate::filter::{ValueFilter, one_line, value_filter};
 use crate::message::PATCH_OP;
 use crate::path::{Target, core_attribute, resolve, whole_extension};
 use crate::resource::{finish, normalize_single, normalize_value};
@@ -148,7 +148,8 @@ fn push(out: &mut Vec<Operation>, op: Op, place: Place, value: Value) -> Result<
 
 fn read_place(path: &str, kind: &ResourceType) -> Result<Place, ScimError> {
     let invalid = |why: String| ScimError::bad_request(ScimType::InvalidPath, why);
-    let parsed: PatchPath = path.parse().map_err(|e| invalid(format!("path '{path}' is not valid: {e}")))?;
+    let parsed: PatchPath =
+        path.parse().map_err(|e| invalid(format!("path '{path}' is not valid: {}", one_line(&e))))?;
     match parsed {
         PatchPath::Attr(attr) => match whole_extension(&attr, kind) {
             Some(schema) => Ok(Place::Extension(schema)),

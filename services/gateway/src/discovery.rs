@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use rollcall_scim::{
@@ -12,7 +12,7 @@ use rollcall_scim::{
 use serde_json::Value;
 
 use crate::error::{Refusal, scim_response};
-use crate::request::base;
+use crate::request::{Path, base};
 use crate::service::Door;
 
 type Shared = State<Arc<Door>>;

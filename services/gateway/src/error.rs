@@ -1,11 +1,12 @@
 //! What can go wrong, and how SCIM says it (RFC 7644 §3.12).
 
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rollcall_domain::kv::KvError;
 use rollcall_event_log::LogError;
 use rollcall_projection::ProjectionError;
-use rollcall_scim::ScimError;
+use rollcall_scim::{ScimError, ScimType};
 use tracing::error;
 
 /// The gateway can't work.
@@ -49,6 +50,18 @@ impl Refusal {
     }
 }
 
+impl From<PathRejection> for Refusal {
+    fn from(rejection: PathRejection) -> Self {
+        Self::Scim(ScimError::bad_request(ScimType::InvalidValue, rejection.body_text()))
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::Scim(ScimError::bad_request(ScimType::InvalidValue, rejection.body_text()))
+    }
+}
+
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let unavailable = |detail: String| ScimError::status(503, detail);
@@ -73,6 +86,9 @@ impl IntoResponse for Refusal {
         match error.status {
             401 => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"rollcall\""));
+            }
+            413 => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             503 => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use rollcall_domain::identity::{self, Identity, IdentityChanged, NameChanged, name_key, user_name};
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::error::{Refusal, scim_response};
 use crate::list::Search;
 use crate::render;
-use crate::request::{Context, base, read_json};
+use crate::request::{Context, Path, Query, base, read_json};
 use crate::service::Door;
 
 type Shared = State<Arc<Door>>;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query as Raw, Request, State};
+use axum::extract::{Query as Raw, Request, State};
 use axum::http::{Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
-use crate::query::Query;
+use crate::query::{Path, Query};
 use crate::timeline::{self, Choice};
 use crate::views;
 

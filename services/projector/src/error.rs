@@ -1,5 +1,6 @@
 //! What can go wrong, and how it is answered (RFC 9457).
 
+use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use problem_details::ProblemDetails;
@@ -31,6 +32,12 @@ pub enum ApiError {
     Behind(#[from] ProjectionError),
     #[error("{0}")]
     Log(#[from] LogError),
+}
+
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::BadRequest(rejection.body_text())
+    }
 }
 
 impl IntoResponse for ApiError {

@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use axum::extract::FromRequestParts;
 use jiff::Timestamp;
 
 use crate::error::ApiError;
+
+/// What a path names, refused as a problem.
+#[derive(Debug, FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(ApiError))]
+pub struct Path<T>(pub T);
 
 /// The parameters of one request.
 #[derive(Debug)]
