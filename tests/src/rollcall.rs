@@ -16,6 +16,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::nats::NatsServer;
+
 /// The secrets of the tests; none may appear in a log, an event or a metric.
 pub const SOURCE_TOKEN: &str = "source-secret-5f1d";
 /// See [`SOURCE_TOKEN`].
@@ -34,15 +36,26 @@ pub struct App {
     pub leaver_sla: &'static str,
 }
 
+/// How it runs.
+enum Form {
+    /// `up`: all in one process, with a private nats-server.
+    Together,
+    /// `run` once per service, on a shared nats-server.
+    Apart { nats: NatsServer, projector: u16 },
+}
+
 /// A Rollcall with its data, whether it runs or not.
 pub struct Rollcall {
     folder: TempDir,
     port: u16,
-    child: Mutex<Option<Child>>,
+    form: Form,
+    running: Mutex<Vec<(&'static str, Child)>>,
     http: Client,
     extra: String,
     apps: Vec<App>,
 }
+
+const SERVICES: [&str; 4] = ["gateway", "projector", "provisioner", "sla-monitor"];
 
 /// A loopback port that was free a moment ago.
 pub fn free_port() -> u16 {
@@ -77,27 +90,49 @@ pub async fn until<T, F: Future<Output = anyhow::Result<Option<T>>>>(
     }
 }
 
+async fn terminate(name: &str, mut child: Child) -> anyhow::Result<()> {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    kill_process(pid.context("no process")?, Signal::TERM)?;
+    let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await??;
+    if status.success() { Ok(()) } else { bail!("{name} stopped with {status}") }
+}
+
 impl Rollcall {
     /// A Rollcall with these apps that does not run yet; `extra` is appended to its configuration.
     ///
     /// # Errors
     /// When there is no temporary folder.
     pub fn new(apps: &[App], extra: &str) -> anyhow::Result<Self> {
+        Self::of(Form::Together, apps, extra)
+    }
+
+    /// The same with a process per service, on a nats-server that is started here.
+    ///
+    /// # Errors
+    /// When there is no temporary folder, or no nats-server.
+    pub async fn apart(apps: &[App], extra: &str) -> anyhow::Result<Self> {
+        Self::of(Form::Apart { nats: NatsServer::start().await?, projector: free_port() }, apps, extra)
+    }
+
+    fn of(form: Form, apps: &[App], extra: &str) -> anyhow::Result<Self> {
         let http = Client::builder().timeout(Duration::from_secs(20)).build()?;
-        let folder = tempfile::tempdir()?;
-        Ok(Self {
-            folder,
-            port: free_port(),
-            child: Mutex::new(None),
-            http,
-            extra: extra.to_owned(),
-            apps: apps.to_vec(),
-        })
+        let (extra, apps, running) = (extra.to_owned(), apps.to_vec(), Mutex::new(Vec::new()));
+        Ok(Self { folder: tempfile::tempdir()?, port: free_port(), form, running, http, extra, apps })
     }
 
     /// Where it keeps what it writes.
     pub fn log_file(&self) -> PathBuf {
         self.folder.path().join("rollcall.log")
+    }
+
+    /// Where its projections are.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its configuration, once it has been started.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("rollcall.toml")
     }
 
     fn configuration(&self) -> String {
@@ -106,6 +141,10 @@ impl Rollcall {
              [[api_tokens]]\nname = \"auditor\"\nrole = \"auditor\"\ntoken_env = \"TEST_API\"\n{}\n",
             self.port, self.extra
         );
+        if let Form::Apart { nats, projector } = &self.form {
+            text.push_str(&format!("[nats]\nurl = \"{}\"\nmonitoring_url = \"{}\"\n", nats.url, nats.monitoring_url));
+            text = text.replacen("[server]", &format!("[server]\nprojector = \"http://127.0.0.1:{projector}\""), 1);
+        }
         for app in &self.apps {
             text.push_str(&format!(
                 "[[apps]]\nid = \"{}\"\nbase_url = \"{}\"\nowner = \"o@example.com\"\ntoken_env = \"TEST_APP\"\n\
@@ -123,15 +162,33 @@ impl Rollcall {
     /// # Errors
     /// When it does not become ready.
     pub async fn start(&self) -> anyhow::Result<()> {
-        let config = self.folder.path().join("rollcall.toml");
-        fs::write(&config, self.configuration())?;
+        fs::write(self.config_file(), self.configuration())?;
+        let mut running = self.running.lock().await;
+        match &self.form {
+            Form::Together => running.push(("up", self.start_one(&["up"], self.port).await?)),
+            Form::Apart { projector, .. } => {
+                for service in SERVICES {
+                    let port = match service {
+                        "gateway" => self.port,
+                        "projector" => *projector,
+                        _ => free_port(),
+                    };
+                    running.push((service, self.start_one(&["run", service], port).await?));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_one(&self, arguments: &[&str], port: u16) -> anyhow::Result<Child> {
         let log = File::options().create(true).append(true).open(self.log_file())?;
         let mut child = command()
-            .arg("up")
+            .args(arguments)
             .arg("--config")
-            .arg(config)
+            .arg(self.config_file())
             .arg("--data-dir")
-            .arg(self.folder.path().join("data"))
+            .arg(self.data_dir())
+            .args(["--listen", &format!("127.0.0.1:{port}")])
             .env("TEST_SOURCE", SOURCE_TOKEN)
             .env("TEST_API", API_TOKEN)
             .env("TEST_APP", APP_TOKEN)
@@ -143,11 +200,10 @@ impl Rollcall {
             .context("rollcall: build it first, ./dev test does")?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
         let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.context("not ready")??;
-        if line.as_deref() != Some(&format!("ready {}", self.address())) {
-            bail!("not ready: {line:?}\n{}", fs::read_to_string(self.log_file())?);
+        if line.as_deref() != Some(&format!("ready http://127.0.0.1:{port}")) {
+            bail!("{arguments:?} is not ready: {line:?}\n{}", fs::read_to_string(self.log_file())?);
         }
-        *self.child.lock().await = Some(child);
-        Ok(())
+        Ok(child)
     }
 
     /// Its address.
@@ -155,25 +211,37 @@ impl Rollcall {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// SIGKILL: no time for anything.
+    /// SIGKILL to every process: no time for anything.
     ///
     /// # Errors
-    /// When it does not run.
+    /// When one can't be killed.
     pub async fn kill(&self) -> anyhow::Result<()> {
-        self.child.lock().await.take().context("it does not run")?.kill().await?;
+        for (_, mut child) in self.running.lock().await.drain(..) {
+            child.kill().await?;
+        }
         Ok(())
     }
 
-    /// SIGTERM, and the exit status.
+    /// SIGTERM to every process, and each must end well.
     ///
     /// # Errors
-    /// When it does not stop.
+    /// When one does not.
     pub async fn stop(&self) -> anyhow::Result<()> {
-        let mut child = self.child.lock().await.take().context("it does not run")?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).context("no process")?;
-        kill_process(pid, Signal::TERM)?;
-        let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await??;
-        if status.success() { Ok(()) } else { bail!("stopped with {status}") }
+        for (name, child) in self.running.lock().await.drain(..) {
+            terminate(name, child).await?;
+        }
+        Ok(())
+    }
+
+    /// The same to one of the services that run apart.
+    ///
+    /// # Errors
+    /// When it does not run, or does not end well.
+    pub async fn stop_service(&self, name: &str) -> anyhow::Result<()> {
+        let mut running = self.running.lock().await;
+        let at = running.iter().position(|(service, _)| *service == name).context("it does not run")?;
+        let (name, child) = running.remove(at);
+        terminate(name, child).await
     }
 
     /// One SCIM request with any body; the answer whatever it is.

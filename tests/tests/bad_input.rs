@@ -60,7 +60,8 @@ fn creations() -> Vec<Case> {
         post(400, "invalidValue", "active").with(&user(json!({ "active": "perhaps" }))),
         post(400, "invalidValue", "userName").with(&json!({ "schemas": [USER], "userName": 7 })),
         post(400, "invalidValue", "emails").with(&user(json!({ "emails": "a@example.com" }))),
-        post(400, "invalidSyntax", "urn:example:unknown").with(&user(json!({ "schemas": [USER, "urn:example:unknown"] }))),
+        post(400, "invalidSyntax", "urn:example:unknown")
+            .with(&user(json!({ "schemas": [USER, "urn:example:unknown"] }))),
         post(400, "invalidValue", "userName").with(&json!({ "schemas": [USER], "title": "Dev" })),
         post(400, "invalidValue", "userName").with(&json!({ "schemas": [USER], "userName": "  " })),
         post(409, "uniqueness", "ANN@example.com").with(&json!({ "schemas": [USER], "userName": "ANN@example.com" })),

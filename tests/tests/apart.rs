@@ -1,0 +1,97 @@
+//! A process per service on a shared nats-server: the same flow, and one trace through all of it.
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN, command};
+use rollcall_tests::{App, Collector, Rollcall, Scim2Server, until};
+use serde_json::json;
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+
+fn app(id: &'static str, server: &Scim2Server) -> App {
+    App {
+        id,
+        base_url: server.base_url.clone(),
+        assign: "active eq true",
+        deprovision: "deactivate",
+        leaver_sla: "10m",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_apart_do_what_they_do_together_and_one_trace_leads_through_them() -> anyhow::Result<()> {
+    let server = Scim2Server::start().await?;
+    let collector = Collector::start().await?;
+    let extra = format!("[telemetry]\notlp_endpoint = \"{}\"", collector.endpoint);
+    let rollcall = Rollcall::apart(&[app("wiki", &server)], &extra).await?;
+    rollcall.start().await?;
+
+    let eve = json!({ "schemas": [USER], "userName": "eve@example.com", "title": "Dev" });
+    let id = rollcall.scim(Method::POST, "/Users", &eve).await?["id"].as_str().context("no id")?.to_owned();
+    // The gateway passes /v1 on to the projector.
+    let verified = || async {
+        let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
+        Ok(identity["accounts"][0]["verified"].as_bool().filter(|v| *v))
+    };
+    until("the account is verified", verified).await?;
+    ensure!(server.users().await?.iter().filter(|u| u["userName"] == "eve@example.com").count() == 1);
+
+    let joined = &rollcall.items("/v1/timeline?type=identity.joined").await?[0];
+    let trace = joined["trace_id"].as_str().context("no trace")?;
+    let wanted = [
+        ("rollcall-gateway", "POST /scim/v2/Users", None),
+        ("rollcall-provisioner", "provision", Some(("app", "wiki"))),
+        ("rollcall-provisioner", "downstream", Some(("operation", "create"))),
+        ("rollcall-provisioner", "downstream", Some(("operation", "read"))),
+    ];
+    until("one trace from the request to the read-back", || async {
+        let spans = collector.trace(trace);
+        let all = wanted.iter().all(|(service, name, attribute)| {
+            let fits = |a: &Option<(&str, &str)>, s: &rollcall_tests::SeenSpan| a.is_none_or(|(n, v)| s.says(n, v));
+            spans.iter().any(|s| s.service == *service && s.name == *name && fits(attribute, s))
+        });
+        Ok(all.then_some(()))
+    })
+    .await?;
+
+    // Killed and started again, each service goes on where it was.
+    rollcall.kill().await?;
+    rollcall.start().await?;
+    rollcall.raw(Method::DELETE, &format!("/scim/v2/Users/{id}"), SOURCE_TOKEN, None).await?;
+    until("the leaver is complete", || async {
+        Ok(rollcall.items("/v1/leavers?status=completed").await?.into_iter().next())
+    })
+    .await?;
+    let users = server.users().await?;
+    ensure!(users.len() == 1 && users[0]["active"] == false, "{users:?}");
+    rollcall.stop().await
+}
+
+#[tokio::test]
+async fn a_gateway_without_a_projector_says_so() -> anyhow::Result<()> {
+    let rollcall = Rollcall::apart(&[], "").await?;
+    rollcall.start().await?;
+    rollcall.stop_service("projector").await?;
+    let (status, answer) = rollcall.raw(Method::GET, "/v1/timeline", API_TOKEN, None).await?;
+    ensure!(status == 502 && answer["detail"].as_str().is_some_and(|d| d.contains("projector")), "{status} {answer}");
+    let made =
+        rollcall.scim(Method::POST, "/Users", &json!({ "schemas": [USER], "userName": "n@example.com" })).await?;
+    ensure!(made["userName"] == "n@example.com", "the door depends on the projector: {made}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_data_is_told_why_not() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    let mut second = command();
+    second.arg("up").arg("--config").arg(rollcall.config_file()).arg("--data-dir").arg(rollcall.data_dir());
+    second.args(["--listen", "127.0.0.1:0"]).env("TEST_SOURCE", SOURCE_TOKEN).env("TEST_API", API_TOKEN);
+    let output = second.output().await?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let folder = rollcall.data_dir().display().to_string();
+    ensure!(!output.status.success() && said.contains(&folder) && said.contains("another process"), "{said}");
+    // The first one does not notice.
+    rollcall.items("/v1/apps").await?;
+    rollcall.stop().await
+}
