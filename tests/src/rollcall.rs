@@ -41,7 +41,7 @@ enum Form {
     /// `up`: all in one process, with a private nats-server.
     Together,
     /// `run` once per service, on a shared nats-server.
-    Apart { nats: NatsServer, projector: u16 },
+    Apart { nats: Box<NatsServer>, projector: u16 },
 }
 
 /// A Rollcall with its data, whether it runs or not.
@@ -111,7 +111,7 @@ impl Rollcall {
     /// # Errors
     /// When there is no temporary folder, or no nats-server.
     pub async fn apart(apps: &[App], extra: &str) -> anyhow::Result<Self> {
-        Self::of(Form::Apart { nats: NatsServer::start().await?, projector: free_port() }, apps, extra)
+        Self::of(Form::Apart { nats: Box::new(NatsServer::start().await?), projector: free_port() }, apps, extra)
     }
 
     fn of(form: Form, apps: &[App], extra: &str) -> anyhow::Result<Self> {
