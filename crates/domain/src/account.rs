@@ -30,6 +30,26 @@ pub enum Target {
     Absent,
 }
 
+impl Target {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Absent => "absent",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Present => Self::Absent,
+            Self::Absent => Self::Present,
+        }
+    }
+}
+
 impl Desired {
     /// Whether there must be an account.
     #[must_use]

@@ -1,7 +1,7 @@
 //! The ledger: accounts, obligations, drift, leavers and alerts, derived from the log on top of the directory.
 //! The provisioner acts on it, the monitor watches its clocks, the projector shows it; all three derive the same.
 //!
-//! Keys: `account/<identity>/<app>`, `pending/<app>/<identity>`, `obligation/<identity>/<app>/<opened_by>`,
+//! Keys: `account/<identity>/<app>`, `pending/<app>/<target>/<identity>`, `obligation/<identity>/<app>/<opened_by>`,
 //! `open/<app>/<identity>/<opened_by>`, `deadline/<micros>/<obligation>`, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>`, `alert/<key>/<sink>`.
 
@@ -28,9 +28,9 @@ use crate::obligation::{self, Change, End, Obligation, ObligationId, Overdue};
 
 pub use read::{
     account, account_key, accounts_of, drift, drift_of, due, firing_alerts, leaver, obligation_key, obligations_of,
-    open_leavers, open_obligations, pending_prefix,
+    open_leavers, open_obligations, pending,
 };
-use read::{deadline_key, found, leaver_key, leaving_key, open_key};
+use read::{deadline_key, found, leaver_key, leaving_key, open_key, pending_key};
 
 /// What an event led to, for those who measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,7 +119,7 @@ impl Ledger {
 
     fn apps(&mut self, state: &impl Read) -> Result<&BTreeMap<AppId, (App, Option<Filter>)>, KvError> {
         if self.apps.is_none() {
-            // A rule was checked before it was appended; one that a newer version wrote assigns nobody.
+            // A rule was checked before it was appended; one that doesn't parse was written by a newer version.
             let with_rule = |app: App| {
                 let rule = Filter::parse(&app.spec.assign, &USER_TYPE).ok();
                 (app.spec.id.clone(), (app, rule))
@@ -145,9 +145,10 @@ impl Ledger {
             resource.insert("groups".into(), directory::groups_attribute(&groups));
         }
         for (app, rule) in self.apps(state)?.values() {
-            // An app that is no longer configured keeps who it has, until they leave.
-            let removed = app.connection == Connection::Removed && change.kind != ChangeKind::Leaver;
-            if removed || only.is_some_and(|only| *only != app.spec.id) {
+            // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
+            let decided = app.connection == Connection::Configured && rule.is_some();
+            let spared = !decided && change.kind != ChangeKind::Leaver;
+            if spared || only.is_some_and(|only| *only != app.spec.id) {
                 continue;
             }
             let before = account(state, id, &app.spec.id)?;
@@ -187,7 +188,7 @@ fn open(
     event: &Recorded,
 ) -> Result<(), KvError> {
     let ObligationId { app, identity, opened_by } = obligation.id.clone();
-    let opposite = |o: &Obligation| o.target != obligation.target;
+    let opposite = |o: &Obligation| o.target == obligation.target.opposite();
     let end = End::Superseded { at: event.recorded_at, by: opened_by };
     for ended in end_obligations(state, identity, &app, opposite, &end)? {
         leaver_obligation_ended(state, &ended, event, &mut Vec::new())?;
@@ -195,7 +196,9 @@ fn open(
     store(state, obligation_key(&obligation.id), &obligation);
     store(state, open_key(&obligation.id), &obligation.id);
     store(state, deadline_key(&obligation), &obligation.id);
-    store(state, format!("{}{identity}", pending_prefix(&app)), &());
+    let target = desired.target();
+    state.delete(&pending_key(&app, target.opposite(), identity));
+    store(state, pending_key(&app, target, identity), &opened_by);
     let account = Account {
         desired,
         desired_version: opened_by,
@@ -294,7 +297,7 @@ fn account_verified(
     account.rejection = None;
     store(state, account_key(verified.identity, &verified.app), &account);
     if !account.is_pending() {
-        state.delete(&format!("{}{}", pending_prefix(&account.app), account.identity));
+        state.delete(&pending_key(&account.app, account.desired.target(), account.identity));
         state.delete(&format!("drift/{}/{}", account.app, account.identity));
     }
     let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target;

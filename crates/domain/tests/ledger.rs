@@ -230,6 +230,24 @@ fn an_overdue_leaver_stays_so_until_it_is_verified() {
 }
 
 #[test]
+fn pending_accounts_are_found_by_what_they_must_become() {
+    let mut world = two_apps();
+    let pending = |world: &World, target| ledger::pending(&world.state, &app_id("chat"), target, None, 10).unwrap();
+    let joined = [1, 2, 3].map(|n| (person(n), world.join(person(n), employee("Dev"))));
+    assert_eq!(pending(&world, Target::Present), joined);
+    let after = ledger::pending(&world.state, &app_id("chat"), Target::Present, Some(person(1)), 1).unwrap();
+    assert_eq!(after, joined[1..2]);
+    world.verify(person(1), "chat");
+    world.verify(person(2), "chat");
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(2)).unwrap())));
+    assert_eq!(pending(&world, Target::Absent), [(person(2), left)]);
+    assert_eq!(pending(&world, Target::Present), joined[2..]);
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(3)).unwrap())));
+    assert_eq!(pending(&world, Target::Absent).last(), Some(&(person(3), left)));
+    assert_eq!(pending(&world, Target::Present), []);
+}
+
+#[test]
 fn a_rehire_supersedes_what_the_departure_still_owed() {
     let mut world = two_apps();
     world.join(person(1), employee("Dev"));
@@ -304,6 +322,18 @@ fn an_app_that_is_removed_keeps_its_accounts_and_still_owes_its_leavers() {
     world.join(person(1), employee("Dev"));
     world.verify(person(1), "chat");
     world.append(Event::AppRemoved(app_id("chat")));
+    world.update(person(1), employee("Ops"));
+    assert!(ledger::open_obligations(&world.state, None).unwrap().is_empty());
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
+    assert_eq!(world.obligation(person(1), "chat", left).target, Target::Absent);
+}
+
+#[test]
+fn a_rule_that_can_not_be_read_takes_nobodys_access_and_still_owes_its_leavers() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    world.append(Event::AppConfigured(spec("chat", "title resembles \"Dev\"")));
     world.update(person(1), employee("Ops"));
     assert!(ledger::open_obligations(&world.state, None).unwrap().is_empty());
     let left = world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));

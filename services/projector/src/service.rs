@@ -19,7 +19,7 @@ use crate::timeline;
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 1;
+const STAMP: u32 = 2;
 
 /// The projector.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 1;
+const STAMP: u32 = 2;
 
 /// The provisioner.
 #[derive(Debug)]

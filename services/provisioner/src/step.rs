@@ -7,7 +7,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use reqwest::StatusCode;
 use rollcall_config::AppConfig;
 use rollcall_domain::account::{
-    Account, Applied, Desired, Operation, Origin, Rejected, RejectionCause, Remote, Step, Target, Verified, judge, plan,
+    Account, Applied, Desired, Operation, Origin, Rejected, RejectionCause, Remote, Step, Verified, judge, plan,
 };
 use rollcall_domain::drift::{DriftDetected, DriftKind};
 use rollcall_domain::{Event, NewEvent, Sequence, directory, ledger};
@@ -328,9 +328,4 @@ fn merged(remote: &Remote, attributes: &Map<String, Value>) -> Value {
         }
     }
     Value::Object(resource)
-}
-
-/// Whether an account must be gone: those come first.
-pub fn is_departure(account: &Account) -> bool {
-    account.desired.target() == Target::Absent
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use rollcall_domain::account::Account;
+use rollcall_domain::account::{Account, Target};
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::kv::Read as _;
 use rollcall_domain::{AppId, Sequence, ledger};
 use rollcall_telemetry::TraceParts;
 use tokio::task::JoinSet;
@@ -16,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, field, info_span};
 
 use crate::error::ProvisionerError;
-use crate::step::{Desk, Outcome, is_departure};
+use crate::step::{Desk, Outcome};
 
-/// The most accounts that are looked at to find the next ones to work on.
-const LOOKAHEAD: usize = 4096;
+/// How many pending accounts are read at once.
+const CHUNK: usize = 256;
 
 /// The longest that an app's Retry-After is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
@@ -109,22 +108,28 @@ impl Worker {
         free: usize,
     ) -> Result<Vec<Account>, ProvisionerError> {
         let view = self.desk.store.view();
-        let prefix = ledger::pending_prefix(&self.app);
         let now = Instant::now();
+        let ripe = |id: &IdentityId, version: Sequence| {
+            !busy.contains(id) && waiting.get(id).is_none_or(|w| w.until <= now || w.version != version)
+        };
         let mut ready = Vec::new();
-        for (key, _) in view.scan(&prefix, None, LOOKAHEAD)? {
-            let Some(id) = key.strip_prefix(&prefix).and_then(|id| id.parse().ok()) else { continue };
-            if busy.contains(&id) {
-                continue;
-            }
-            let Some(account) = ledger::account(&view, id, &self.app)?.filter(Account::is_pending) else { continue };
-            let ripe = waiting.get(&id).is_none_or(|w| w.until <= now || w.version != account.desired_version);
-            if ripe {
-                ready.push(account);
+        for target in [Target::Absent, Target::Present] {
+            let mut after = None;
+            loop {
+                // Those that wait are passed over, however many they are: behind them may be someone who has to go.
+                let chunk = ledger::pending(&view, &self.app, target, after, CHUNK)?;
+                let Some((last, _)) = chunk.last() else { break };
+                after = Some(*last);
+                for (id, version) in chunk {
+                    if ready.len() == free {
+                        return Ok(ready);
+                    }
+                    if ripe(&id, version) {
+                        ready.extend(ledger::account(&view, id, &self.app)?.filter(Account::is_pending));
+                    }
+                }
             }
         }
-        ready.sort_by_key(|account| (!is_departure(account), account.desired_version));
-        ready.truncate(free);
         Ok(ready)
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::account::Account;
+use crate::account::{Account, Target};
 use crate::alert::Alert;
 use crate::drift::DriftItem;
 use crate::ids::{AppId, IdentityId, Sequence};
@@ -16,16 +16,14 @@ pub fn account_key(identity: IdentityId, app: &AppId) -> String {
     format!("account/{identity}/{app}")
 }
 
-/// The key prefix of the identities whose account in an app is not verified.
-#[must_use]
-pub fn pending_prefix(app: &AppId) -> String {
-    format!("pending/{app}/")
-}
-
 /// The key of an obligation.
 #[must_use]
 pub fn obligation_key(id: &ObligationId) -> String {
     format!("obligation/{}/{}/{:020}", id.identity, id.app, id.opened_by.0)
+}
+
+pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> String {
+    format!("pending/{app}/{}/{identity}", target.name())
 }
 
 pub(super) fn open_key(id: &ObligationId) -> String {
@@ -51,6 +49,25 @@ pub(super) fn leaving_key(identity: IdentityId, opened_by: Sequence) -> String {
 /// When the state can't be read.
 pub fn account(state: &(impl Read + ?Sized), identity: IdentityId, app: &AppId) -> Result<Option<Account>, KvError> {
     load(state, &account_key(identity, app))
+}
+
+/// Accounts of an app that are not verified, of those that must reach one target, after an identity and at most `limit`;
+/// each with the change that asks for it.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn pending(
+    state: &(impl Read + ?Sized),
+    app: &AppId,
+    target: Target,
+    after: Option<IdentityId>,
+    limit: usize,
+) -> Result<Vec<(IdentityId, Sequence)>, KvError> {
+    let prefix = format!("pending/{app}/{}/", target.name());
+    let after = after.map(|id| pending_key(app, target, id));
+    let found: Vec<(String, Sequence)> = load_all(state, &prefix, after.as_deref(), limit)?;
+    let id = |key: &str| key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
+    Ok(found.into_iter().filter_map(|(key, version)| Some((id(&key)?, version))).collect())
 }
 
 /// The accounts of an identity.
