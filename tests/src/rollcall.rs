@@ -90,6 +90,19 @@ pub async fn until<T, F: Future<Output = anyhow::Result<Option<T>>>>(
     }
 }
 
+impl Drop for Rollcall {
+    fn drop(&mut self) {
+        for (_, child) in self.running.get_mut() {
+            let _ = child.start_kill();
+        }
+        // A private server outlives a killed Rollcall, so that it can be told to give way at the next start.
+        let pid = fs::read_to_string(self.data_dir().join("nats/nats.pid")).ok();
+        if let Some(pid) = pid.and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 async fn terminate(name: &str, mut child: Child) -> anyhow::Result<()> {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     kill_process(pid.context("no process")?, Signal::TERM)?;

@@ -66,7 +66,9 @@ fn a_folder_is_used_by_one_process() {
 fn the_lock_of_a_process_that_died_is_free() {
     let dir = tempfile::tempdir().unwrap();
     let lock = dir.path().join("lock");
+    // One process, which holds the lock itself.
     let mut other = Command::new("flock")
+        .arg("--no-fork")
         .arg(&lock)
         .args(["sleep", "60"])
         .stdout(Stdio::null())
@@ -78,7 +80,7 @@ fn the_lock_of_a_process_that_died_is_free() {
     }
     other.kill().unwrap();
     other.wait().unwrap();
-    Command::new("pkill").args(["-f", &format!("flock {}", lock.display())]).status().ok();
+    FolderLock::take(dir.path()).unwrap();
 }
 
 #[test]
