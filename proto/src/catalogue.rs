@@ -50,6 +50,9 @@ event_types! {
     GroupUpdated = "group.updated" in "GroupChanged";
     GroupMembersChanged = "group.members_changed" in "GroupChanged";
     GroupDeleted = "group.deleted" in "GroupChanged";
+    ResourceCreated = "resource.created" in "ResourceChanged";
+    ResourceUpdated = "resource.updated" in "ResourceChanged";
+    ResourceDeleted = "resource.deleted" in "ResourceChanged";
     AppConfigured = "app.configured" in "AppConfigured";
     AppRemoved = "app.removed" in "AppRemoved";
     AccountApplied = "account.applied" in "AccountApplied";

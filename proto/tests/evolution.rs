@@ -39,7 +39,8 @@ fn every_stored_payload_still_says_what_it_said() {
 
 #[test]
 fn an_unknown_field_is_carried_and_shown() {
-    let mut stored = v1::NameChanged { name: "anna".into(), identity_id: "i".into() }.encode_to_vec();
+    let mut stored =
+        v1::NameChanged { name: "anna".into(), identity_id: "i".into(), ..Default::default() }.encode_to_vec();
     prost::encoding::string::encode(99, &"from the future".to_owned(), &mut stored);
     let shown = payload_json("name.claimed", &stored).unwrap();
     assert_eq!(shown, json!({ "name": "anna", "identity_id": "i", "unknown_fields": [99] }));

@@ -67,8 +67,15 @@ fn creations() -> Vec<Case> {
         post(409, "uniqueness", "ANN@example.com").with(&json!({ "schemas": [USER], "userName": "ANN@example.com" })),
         post(413, "", "bytes").with(&user(json!({ "title": "x".repeat(2_000_000) }))),
         case(Method::POST, "/Groups", 400, "invalidValue", "displayName").with(&json!({ "schemas": [GROUP] })),
-        case(Method::POST, "/Groups", 400, "invalidValue", NOBODY)
-            .with(&json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "value": NOBODY }] })),
+        case(Method::POST, "/Groups", 400, "invalidValue", "members")
+            .with(&json!({ "schemas": [GROUP], "displayName": "g", "members": [{ "type": "User" }] })),
+        post(400, "invalidSyntax", "twice")
+            .with_text(&format!("{{\"schemas\": [\"{USER}\"], \"userName\": \"a\", \"userName\": \"b\"}}")),
+        post(400, "invalidValue", "twice").with(&json!({ "schemas": [USER], "userName": "a", "username": "b" })),
+        post(400, "invalidSyntax", "NUL").with(&user(json!({ "title": "a\u{0}b" }))),
+        post(400, "invalidSyntax", "levels deep").with_text(&format!("{}{}", "[".repeat(40), "]".repeat(40))),
+        post(409, "uniqueness", "ＡＮＮ").with(&json!({ "schemas": [USER], "userName": "ＡＮＮ@example.com" })),
+        post(409, "uniqueness", "externalId").with(&user(json!({ "externalId": "ann-1" }))),
     ]
 }
 
@@ -119,8 +126,9 @@ async fn each_mistake_at_the_scim_door_is_named_and_appends_nothing() -> anyhow:
     let rollcall = Rollcall::new(&[], "")?;
     rollcall.start().await?;
     let mut ann = String::new();
-    for name in ["bob", "ann@example.com"] {
-        let made = rollcall.scim(Method::POST, "/Users", &json!({ "schemas": [USER], "userName": name })).await?;
+    for (name, external_id) in [("bob", "bob-1"), ("ann@example.com", "ann-1")] {
+        let user = json!({ "schemas": [USER], "userName": name, "externalId": external_id });
+        let made = rollcall.scim(Method::POST, "/Users", &user).await?;
         ann = made["id"].as_str().unwrap_or_default().to_owned();
     }
     let before = rollcall.items("/v1/timeline").await?;

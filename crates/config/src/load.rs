@@ -3,18 +3,20 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
+use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::{AppId, SourceName};
-use rollcall_scim::{Filter, USER_TYPE};
+use rollcall_scim::{Catalogue, Filter, Strictness};
 use toml::de::{DeTable, DeValue};
 
 use crate::model::{
-    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, NatsConfig, NatsPlace, Role, ServerConfig, SourceConfig,
-    TelemetryConfig,
+    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, NatsConfig, NatsPlace, Role, ScimConfig, ServerConfig,
+    SourceConfig, TelemetryConfig,
 };
 use crate::secret::Token;
 use crate::section::{ConfigError, Mistake, PASSWORD, Reading, Section, TOKEN, http_url, some_text};
@@ -82,7 +84,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         }
         out
     };
-    let known = ["server", "nats", "telemetry", "sources", "api_tokens", "apps", "alerts"];
+    let known = ["server", "nats", "scim", "telemetry", "sources", "api_tokens", "apps", "alerts"];
     for (key, _) in root_table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
         let line = reading.line(key.span().start);
         reading.mistake(Some(line), format!("there is no '{}': there are {}", key.get_ref(), known.join(", ")));
@@ -90,10 +92,11 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
 
     let server = server(section("server").with_environment("SERVER"));
     let nats = nats(section("nats").with_environment("NATS"));
+    let scim = scim(section("scim").with_environment("SCIM"));
     let telemetry = telemetry(section("telemetry").with_environment("TELEMETRY"));
     let sources: Vec<_> = sections("sources").into_iter().filter_map(source).collect();
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
-    let apps: Vec<_> = sections("apps").into_iter().filter_map(app).collect();
+    let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue)).collect();
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     unique(&reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(&reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
@@ -118,6 +121,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         file: file.to_owned(),
         server,
         nats,
+        scim,
         telemetry,
         sources: sources.into_iter().map(|(_, s)| s).collect(),
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
@@ -203,10 +207,45 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
     config
 }
 
+fn scim(mut s: Section<'_>) -> ScimConfig {
+    let config = ScimConfig {
+        catalogue: s.parsed("schemas", schemas).unwrap_or_default(),
+        max_bulk_operations: size(s.integer("max_bulk_operations", 1..=10_000, 1000)),
+        max_filter_bytes: size(s.integer("max_filter_bytes", 64..=64 << 10, 4096)),
+        max_members_per_request: size(s.integer("max_members_per_request", 1..=100_000, 10_000)),
+        max_members_shown: size(s.integer("max_members_shown", 1..=1_000_000, 10_000)),
+    };
+    s.finish();
+    config
+}
+
+/// The core schemas and those in the `.json` files of a folder.
+fn schemas(folder: &str) -> Result<Catalogue, String> {
+    let unreadable = |e: std::io::Error| format!("'{folder}' can't be read: {e}");
+    let mut files = std::fs::read_dir(folder)
+        .map_err(unreadable)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)?;
+    files.retain(|path| path.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    let mut documents = Vec::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).map_err(|e| format!("{} can't be read: {e}", path.display()))?;
+        let value = serde_json::from_str(&text).map_err(|e| format!("{} is not JSON: {e}", path.display()))?;
+        documents.push((path.display().to_string(), value));
+    }
+    Catalogue::load(&documents).map_err(|e| e.to_string())
+}
+
 fn telemetry(mut s: Section<'_>) -> TelemetryConfig {
     let config = TelemetryConfig { otlp_endpoint: s.parsed("otlp_endpoint", http_url) };
     s.finish();
     config
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("'{text}' must be true or false"))
 }
 
 fn required_token(s: &mut Section<'_>) -> Option<Token> {
@@ -220,9 +259,16 @@ fn required_token(s: &mut Section<'_>) -> Option<Token> {
 fn source(mut s: Section<'_>) -> Option<(usize, SourceConfig)> {
     let name = s.required("name", |text| text.parse::<SourceName>().map_err(|e| e.to_string()));
     let token = required_token(&mut s);
+    let strictness = match s.parsed("strict", truth) {
+        Some(true) => Strictness::Strict,
+        _ => Strictness::Tolerant,
+    };
+    let per_second = s.integer("max_requests_per_second", 1..=1_000_000, 1000);
+    let max_requests_per_second =
+        NonZeroU32::new(u32::try_from(per_second).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
     let line = s.line();
     s.finish();
-    Some((line, SourceConfig { name: name?, token: token? }))
+    Some((line, SourceConfig { name: name?, token: token?, strictness, max_requests_per_second }))
 }
 
 fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
@@ -240,13 +286,18 @@ fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
     Some((line, ApiToken { name: name?, role: role?, token: token? }))
 }
 
-fn app(mut s: Section<'_>) -> Option<(usize, AppConfig)> {
+fn app(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, AppConfig)> {
     let id = s.required("id", |text| text.parse::<AppId>().map_err(|e| e.to_string()));
     let name = s.parsed("name", some_text);
     let base_url = s.required("base_url", http_url);
     let owner = s.required("owner", some_text);
     let assign = s.required("assign", |text| {
-        Filter::parse(text, &USER_TYPE).map(|filter| filter.text().to_owned()).map_err(|e| e.to_string())
+        Filter::parse(text, catalogue.user()).map(|filter| filter.text().to_owned()).map_err(|e| e.to_string())
+    });
+    let identities = s.list("identities", |text| match text {
+        "user" => Ok(IdentityKind::User),
+        "agent" => Ok(IdentityKind::Agent),
+        _ => Err(format!("'{text}' must be user or agent")),
     });
     let deprovision = s.parsed("deprovision", |text| match text {
         "deactivate" => Ok(Deprovision::Deactivate),
@@ -291,6 +342,7 @@ fn app(mut s: Section<'_>) -> Option<(usize, AppConfig)> {
         base_url: base_url.to_string(),
         owner: owner?,
         assign: assign?,
+        identities: identities.filter(|all| !all.is_empty()).unwrap_or_else(|| vec![IdentityKind::User]),
         deprovision: deprovision.unwrap_or(Deprovision::Deactivate),
         sla,
         reconcile_every,

@@ -1,11 +1,13 @@
 //! What the configuration says.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::{AppId, SourceName};
+use rollcall_scim::{Catalogue, Strictness};
 use secrecy::SecretString;
 use url::Url;
 
@@ -19,6 +21,7 @@ pub struct Config {
     pub file: String,
     pub server: ServerConfig,
     pub nats: NatsConfig,
+    pub scim: ScimConfig,
     pub telemetry: TelemetryConfig,
     pub sources: Vec<SourceConfig>,
     pub api_tokens: Vec<ApiToken>,
@@ -49,6 +52,21 @@ pub struct ServerConfig {
     pub read_patience: Duration,
     /// The memory that each projection may cache, in bytes.
     pub cache_bytes: u64,
+}
+
+/// The SCIM door: what it serves, and its bounds.
+#[derive(Debug, Clone)]
+pub struct ScimConfig {
+    /// The schemas and resource types, those in the `schemas` folder included.
+    pub catalogue: Catalogue,
+    /// The most operations in a bulk request.
+    pub max_bulk_operations: usize,
+    /// The longest filter.
+    pub max_filter_bytes: usize,
+    /// The most group members that one request names.
+    pub max_members_per_request: usize,
+    /// The most members that an answer to a change of a group shows; a larger group is answered 204.
+    pub max_members_shown: usize,
 }
 
 /// The log.
@@ -99,6 +117,10 @@ pub struct TelemetryConfig {
 pub struct SourceConfig {
     pub name: SourceName,
     pub token: Token,
+    /// Whether known deviations from the RFCs are accepted.
+    pub strictness: Strictness,
+    /// The most requests in a second.
+    pub max_requests_per_second: NonZeroU32,
 }
 
 /// What a holder of an API token may do; each role may do what the ones before it may.

@@ -160,6 +160,29 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The values of a list at a key.
+    pub fn list<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        let (value, line) = self.raw(key)?;
+        let place = format!("{}.{key}", self.name);
+        let DeValue::Array(items) = value else {
+            self.reading.mistake(Some(line), format!("{place} must be a list, not a {}", value.type_str()));
+            return None;
+        };
+        let mut out = Vec::new();
+        for item in items {
+            let line = self.reading.line(item.span().start);
+            let read = match item.get_ref() {
+                DeValue::String(text) => read(text.trim()),
+                other => Err(format!("a string is needed, not a {}", other.type_str())),
+            };
+            match read {
+                Ok(value) => out.push(value),
+                Err(why) => self.reading.mistake(Some(line), format!("{place}: {why}")),
+            }
+        }
+        Some(out)
+    }
+
     /// The same, for a key that must be there.
     pub fn required<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let mistakes = self.reading.mistakes.borrow().len();

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::app::Deprovision;
 use crate::drift::DriftKind;
 use crate::event::TraceContext;
+use crate::identity::user_name;
 use crate::ids::{AppId, IdentityId, Sequence};
 
 /// What an account must be.
@@ -229,6 +230,7 @@ pub fn managed_attributes(identity: IdentityId, resource: &Map<String, Value>) -
     for name in TEXTS {
         out.extend(resource.get(name).map(|v| (name.to_owned(), v.clone())));
     }
+    out.insert("userName".into(), user_name(resource).into());
     out.insert("externalId".into(), identity.to_string().into());
     out.insert("active".into(), true.into());
     let name = resource.get("name").and_then(Value::as_object);

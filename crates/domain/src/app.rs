@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
+use crate::identity::IdentityKind;
 use crate::ids::{AppId, Sequence};
 use crate::lifecycle::ChangeKind;
 
@@ -53,6 +54,8 @@ pub struct AppSpec {
     pub owner: String,
     /// Who has an account here: a SCIM filter over active identities.
     pub assign: String,
+    /// Which kinds of identity may have one.
+    pub identities: Vec<IdentityKind>,
     /// What happens to leavers.
     pub deprovision: Deprovision,
     /// How soon changes must arrive.

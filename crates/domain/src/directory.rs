@@ -1,18 +1,22 @@
 //! The directory: identities, groups and apps as the log has them. Every service keeps it.
 //!
-//! Keys: `identity/<id>`, `user-name/<key>`, `external-id/<value>/<id>`, `group/<id>`, `member/<group>/<identity>`,
-//! `member-of/<identity>/<group>`, `app/<id>`.
+//! Keys: `identity/<id>`, `user-name/<kind>/<key>`, `external-id/<value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
+//! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
+//! `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, AppSpec, Connection};
 use crate::event::{Event, Recorded};
-use crate::group::{Group, GroupChange, GroupChanged};
-use crate::identity::{Identity, IdentityChanged, name_key, user_name};
-use crate::ids::{AppId, GroupId, IdentityId};
+use crate::group::{Group, GroupChange, GroupChanged, MemberId};
+use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
+use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
+use crate::name::name_key;
+use crate::resource::{Resource, ResourceChange, ResourceChanged};
 
 /// The key prefix of all identities.
 pub const IDENTITIES: &str = "identity/";
@@ -45,13 +49,47 @@ pub fn identity(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Option<I
     load(state, &identity_key(id))
 }
 
-/// The identity that owns a user name, in any case.
+/// The user that owns a user name, in any case.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn identity_by_user_name(state: &(impl Read + ?Sized), name: &str) -> Result<Option<Identity>, KvError> {
-    let Some(id) = load::<IdentityId>(state, &format!("user-name/{}", name_key(name)))? else { return Ok(None) };
+    identity_by_name(state, IdentityKind::User, name)
+}
+
+/// The identity of a kind that signs in with a name, in any case.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn identity_by_name(
+    state: &(impl Read + ?Sized),
+    kind: IdentityKind,
+    name: &str,
+) -> Result<Option<Identity>, KvError> {
+    let Some(id) = load::<IdentityId>(state, &name_of(kind, name))? else { return Ok(None) };
     identity(state, id)
+}
+
+fn name_of(kind: IdentityKind, name: &str) -> String {
+    format!("user-name/{}/{}", kind.name(), name_key(name))
+}
+
+/// How many resources of a type there are, deleted ones not counted.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn count(state: &(impl Read + ?Sized), resource_type: &str) -> Result<u64, KvError> {
+    Ok(load(state, &count_key(resource_type))?.unwrap_or_default())
+}
+
+fn count_key(resource_type: &str) -> String {
+    format!("count/{resource_type}")
+}
+
+fn recount(state: &mut (impl Write + ?Sized), resource_type: &str, change: impl Fn(u64) -> u64) -> Result<(), KvError> {
+    let now = change(count(state, resource_type)?);
+    store(state, count_key(resource_type), &now);
+    Ok(())
 }
 
 /// The identities whose `externalId` is this.
@@ -59,7 +97,7 @@ pub fn identity_by_user_name(state: &(impl Read + ?Sized), name: &str) -> Result
 /// # Errors
 /// When the state can't be read.
 pub fn identities_by_external_id(state: &(impl Read + ?Sized), value: &str) -> Result<Vec<Identity>, KvError> {
-    let ids = suffixes(state, &format!("external-id/{value}/"))?;
+    let ids = suffixes(state, &format!("external-id/{}/", escape(value)))?;
     let found = ids.iter().filter_map(|id| id.parse().ok()).map(|id| identity(state, id));
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
@@ -72,22 +110,173 @@ pub fn group(state: &(impl Read + ?Sized), id: GroupId) -> Result<Option<Group>,
     load(state, &group_key(id))
 }
 
-/// The members of a group.
+/// The groups whose `displayName` is this, in any case.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn members(state: &(impl Read + ?Sized), id: GroupId) -> Result<BTreeSet<IdentityId>, KvError> {
-    Ok(suffixes(state, &format!("member/{id}/"))?.iter().filter_map(|id| id.parse().ok()).collect())
-}
-
-/// The groups an identity is in.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn groups_of(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Vec<Group>, KvError> {
-    let ids = suffixes(state, &format!("member-of/{id}/"))?;
+pub fn groups_by_name(state: &(impl Read + ?Sized), name: &str) -> Result<Vec<Group>, KvError> {
+    let ids = suffixes(state, &format!("group-name/{}/", escape(&name_key(name))))?;
     let found = ids.iter().filter_map(|id| id.parse().ok()).map(|id| group(state, id));
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Keeps a text in one part of a key.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25").replace('/', "%2F")
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("%2F", "/").replace("%25", "%")
+}
+
+/// The key prefix of the identities of a kind that are not deleted; their ids follow it.
+#[must_use]
+pub fn live_prefix(kind: IdentityKind) -> String {
+    format!("live/{}/", kind.name())
+}
+
+fn member_key(group: GroupId, member: &MemberId) -> String {
+    format!("member/{group}/{}", escape(member.as_str()))
+}
+
+fn member_of_key(member: &MemberId, group: GroupId) -> String {
+    format!("member-of/{}/{group}", escape(member.as_str()))
+}
+
+/// The members of a group, as its source names them.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn members(state: &(impl Read + ?Sized), id: GroupId) -> Result<BTreeSet<MemberId>, KvError> {
+    Ok(suffixes(state, &format!("member/{id}/"))?.iter().map(|m| MemberId::from(unescape(m).as_str())).collect())
+}
+
+/// Whether someone is a member of a group, not counting groups in it.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_member(state: &(impl Read + ?Sized), group: GroupId, member: &MemberId) -> Result<bool, KvError> {
+    Ok(state.get(&member_key(group, member))?.is_some())
+}
+
+/// Some members of a group after a member, at most `limit`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn members_after(
+    state: &(impl Read + ?Sized),
+    id: GroupId,
+    after: Option<&MemberId>,
+    limit: usize,
+) -> Result<Vec<(MemberId, MemberKind)>, KvError> {
+    let prefix = format!("member/{id}/");
+    let after = after.map(|m| member_key(id, m));
+    let found: Vec<(String, MemberKind)> = load_all(state, &prefix, after.as_deref(), limit)?;
+    let member = |key: String| key.strip_prefix(&prefix).map(|m| MemberId::from(unescape(m).as_str()));
+    Ok(found.into_iter().filter_map(|(key, kind)| Some((member(key)?, kind))).collect())
+}
+
+/// What a member was when it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum MemberKind {
+    User,
+    Agent,
+    Group,
+    Unknown,
+}
+
+fn kind_of(state: &(impl Read + ?Sized), member: &MemberId) -> Result<MemberKind, KvError> {
+    if let Some(id) = member.identity() {
+        match identity(state, id)?.map(|i| i.kind) {
+            Some(IdentityKind::User) => return Ok(MemberKind::User),
+            Some(IdentityKind::Agent) => return Ok(MemberKind::Agent),
+            None => {}
+        }
+    }
+    match member.group() {
+        Some(id) if group(state, id)?.is_some() => Ok(MemberKind::Group),
+        _ => Ok(MemberKind::Unknown),
+    }
+}
+
+/// The identities in a group, those in groups in it included.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn identities_in(state: &(impl Read + ?Sized), id: GroupId) -> Result<BTreeSet<IdentityId>, KvError> {
+    let (mut found, mut seen, mut open) = (BTreeSet::new(), BTreeSet::from([id]), vec![id]);
+    while let Some(next) = open.pop() {
+        for member in members(state, next)? {
+            // Groups and identities share one space of ids.
+            match member.group() {
+                Some(inner) if group(state, inner)?.is_some() => {
+                    if seen.insert(inner) {
+                        open.push(inner);
+                    }
+                }
+                _ => found.extend(member.identity()),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How an identity is in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    /// It is a member.
+    Direct,
+    /// A group that it is in is a member.
+    Indirect,
+}
+
+impl Membership {
+    /// The word for it (RFC 7643 §4.1.2).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Indirect => "indirect",
+        }
+    }
+}
+
+/// The groups an identity is in, direct ones first.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn groups_of(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Vec<(Group, Membership)>, KvError> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut open = vec![(MemberId::from(id), Membership::Direct)];
+    while let Some((member, membership)) = open.pop() {
+        for group_id in suffixes(state, &format!("member-of/{}/", escape(member.as_str())))? {
+            let Some(group_id) = group_id.parse::<GroupId>().ok().filter(|id| seen.insert(*id)) else { continue };
+            if let Some(group) = group(state, group_id)? {
+                found.push((group, membership));
+                open.push((MemberId::from(group_id), Membership::Indirect));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The resource of this type with this id; deleted ones are gone.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn resource(
+    state: &(impl Read + ?Sized),
+    resource_type: &str,
+    id: ResourceId,
+) -> Result<Option<Resource>, KvError> {
+    load(state, &format!("{}{id}", resource_prefix(resource_type)))
+}
+
+/// The key prefix of all resources of a type.
+#[must_use]
+pub fn resource_prefix(resource_type: &str) -> String {
+    format!("resource/{resource_type}/")
 }
 
 /// The app with this id, removed ones included.
@@ -108,8 +297,8 @@ pub fn apps(state: &(impl Read + ?Sized)) -> Result<Vec<App>, KvError> {
 
 /// The `groups` attribute of a User.
 #[must_use]
-pub fn groups_attribute(groups: &[Group]) -> Value {
-    let one = |g: &Group| json!({ "value": g.id, "display": g.display_name(), "type": "direct" });
+pub fn groups_attribute(groups: &[(Group, Membership)]) -> Value {
+    let one = |(group, membership): &(Group, Membership)| json!({ "value": group.id, "display": group.display_name(), "type": membership.name() });
     Value::Array(groups.iter().map(one).collect())
 }
 
@@ -121,6 +310,7 @@ pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<(),
     match &event.event {
         Event::Identity(changed) => identity_changed(state, changed, event),
         Event::Group(changed) => group_changed(state, changed, event),
+        Event::Resource(changed) => resource_changed(state, changed, event),
         Event::AppConfigured(spec) => {
             put_app(state, spec.clone(), Connection::Configured, event);
             Ok(())
@@ -146,28 +336,38 @@ fn identity_changed(
 ) -> Result<(), KvError> {
     let before = identity(state, changed.id)?;
     if let Some(before) = before.as_ref().filter(|b| !b.deleted) {
-        let key = format!("user-name/{}", name_key(before.user_name()));
+        let key = name_of(before.kind, before.user_name());
         // A name that was released may already have a new owner.
         if load::<IdentityId>(state, &key)? == Some(changed.id) {
             state.delete(&key);
         }
         if let Some(value) = external_id(&before.resource) {
-            state.delete(&format!("external-id/{value}/{}", changed.id));
+            state.delete(&external_id_key(value, &changed.id));
         }
     }
     if changed.deleted {
-        for group in suffixes(state, &format!("member-of/{}/", changed.id))? {
-            state.delete(&format!("member/{group}/{}", changed.id));
-            state.delete(&format!("member-of/{}/{group}", changed.id));
-        }
+        leave_groups(state, &changed.id.into())?;
     } else {
-        store(state, format!("user-name/{}", name_key(user_name(&changed.resource))), &changed.id);
+        store(state, name_of(changed.kind, user_name(&changed.resource)), &changed.id);
         if let Some(value) = external_id(&changed.resource) {
-            store(state, format!("external-id/{value}/{}", changed.id), &());
+            store(state, external_id_key(value, &changed.id), &());
         }
+    }
+    let live = format!("{}{}", live_prefix(changed.kind), changed.id);
+    match (before.as_ref().is_some_and(|b| !b.deleted), changed.deleted) {
+        (false, false) => {
+            store(state, live, &());
+            recount(state, changed.kind.name(), |n| n + 1)?;
+        }
+        (true, true) => {
+            state.delete(&live);
+            recount(state, changed.kind.name(), |n| n.saturating_sub(1))?;
+        }
+        _ => {}
     }
     let identity = Identity {
         id: changed.id,
+        kind: changed.kind,
         lifecycle: changed.after,
         deleted: changed.deleted,
         resource: changed.resource.clone(),
@@ -180,34 +380,104 @@ fn identity_changed(
     Ok(())
 }
 
+fn external_id_key(value: &str, id: &IdentityId) -> String {
+    format!("external-id/{}/{id}", escape(value))
+}
+
+fn leave_groups(state: &mut (impl Write + ?Sized), member: &MemberId) -> Result<(), KvError> {
+    for group in suffixes(state, &format!("member-of/{}/", escape(member.as_str())))? {
+        let Ok(id) = group.parse() else { continue };
+        state.delete(&member_key(id, member));
+        state.delete(&member_of_key(member, id));
+        if let Some(mut group) = self::group(state, id)? {
+            group.members = group.members.saturating_sub(1);
+            store(state, group_key(id), &group);
+        }
+    }
+    Ok(())
+}
+
+fn group_name_key(group: &Group) -> String {
+    format!("group-name/{}/{}", escape(&name_key(group.display_name())), group.id)
+}
+
 fn group_changed(state: &mut (impl Write + ?Sized), changed: &GroupChanged, event: &Recorded) -> Result<(), KvError> {
+    let before = group(state, changed.id)?;
+    if let Some(before) = &before {
+        state.delete(&group_name_key(before));
+    }
     if changed.change == GroupChange::Deleted {
         for member in members(state, changed.id)? {
-            state.delete(&format!("member/{}/{member}", changed.id));
-            state.delete(&format!("member-of/{member}/{}", changed.id));
+            state.delete(&member_key(changed.id, &member));
+            state.delete(&member_of_key(&member, changed.id));
         }
+        leave_groups(state, &changed.id.into())?;
         state.delete(&group_key(changed.id));
+        if before.is_some() {
+            recount(state, "Group", |n| n.saturating_sub(1))?;
+        }
         return Ok(());
     }
+    let mut count = before.as_ref().map_or(0, |b| b.members);
     for member in &changed.removed {
-        state.delete(&format!("member/{}/{member}", changed.id));
-        state.delete(&format!("member-of/{member}/{}", changed.id));
+        count = count.saturating_sub(u64::from(is_member(state, changed.id, member)?));
+        state.delete(&member_key(changed.id, member));
+        state.delete(&member_of_key(member, changed.id));
     }
     for member in &changed.added {
         // Whoever was deleted while the group was being changed does not come back through it.
-        if identity(state, *member)?.is_some_and(|i| !i.deleted) {
-            store(state, format!("member/{}/{member}", changed.id), &());
-            store(state, format!("member-of/{member}/{}", changed.id), &());
+        let gone = match member.identity() {
+            Some(id) => identity(state, id)?.is_some_and(|i| i.deleted),
+            None => false,
+        };
+        if !gone {
+            count += u64::from(!is_member(state, changed.id, member)?);
+            let kind = kind_of(state, member)?;
+            store(state, member_key(changed.id, member), &kind);
+            store(state, member_of_key(member, changed.id), &());
         }
     }
-    let before = group(state, changed.id)?;
+    if before.is_none() {
+        recount(state, "Group", |n| n + 1)?;
+    }
     let group = Group {
         id: changed.id,
+        resource: changed.resource.clone(),
+        members: count,
+        created_at: before.map_or(event.recorded_at, |b| b.created_at),
+        changed_at: event.recorded_at,
+        version: event.sequence,
+    };
+    store(state, group_name_key(&group), &());
+    store(state, group_key(changed.id), &group);
+    Ok(())
+}
+
+fn resource_changed(
+    state: &mut (impl Write + ?Sized),
+    changed: &ResourceChanged,
+    event: &Recorded,
+) -> Result<(), KvError> {
+    let before = resource(state, &changed.resource_type, changed.id)?;
+    let key = format!("{}{}", resource_prefix(&changed.resource_type), changed.id);
+    if changed.change == ResourceChange::Deleted {
+        state.delete(&key);
+        if before.is_some() {
+            recount(state, &changed.resource_type, |n| n.saturating_sub(1))?;
+        }
+        return Ok(());
+    }
+    if before.is_none() {
+        recount(state, &changed.resource_type, |n| n + 1)?;
+    }
+    let resource = Resource {
+        id: changed.id,
+        resource_type: changed.resource_type.clone(),
         resource: changed.resource.clone(),
         created_at: before.map_or(event.recorded_at, |b| b.created_at),
         changed_at: event.recorded_at,
         version: event.sequence,
     };
-    store(state, group_key(changed.id), &group);
+    store(state, key, &resource);
     Ok(())
 }

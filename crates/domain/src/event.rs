@@ -12,6 +12,7 @@ use crate::group::GroupChanged;
 use crate::identity::{IdentityChanged, NameChanged};
 use crate::ids::{AppId, Sequence, SourceName};
 use crate::obligation::Overdue;
+use crate::resource::ResourceChanged;
 
 /// W3C trace context, empty when there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,8 @@ pub struct EventMeta {
     pub causation_id: Option<Uuid>,
     /// The trace it belongs to.
     pub trace: TraceContext,
+    /// The deviations from the RFCs that the request relied on.
+    pub quirks: Vec<String>,
 }
 
 /// Everything that can happen.
@@ -50,6 +53,7 @@ pub enum Event {
     NameClaimed(NameChanged),
     NameReleased(NameChanged),
     Group(GroupChanged),
+    Resource(ResourceChanged),
     AppConfigured(AppSpec),
     AppRemoved(AppId),
     AccountApplied(Applied),

@@ -9,6 +9,50 @@ use serde_json::{Map, Value};
 
 use crate::ids::{GroupId, IdentityId, Sequence};
 
+/// Who a source calls a member: the id of an identity or of a group, or one that nobody knows here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MemberId(String);
+
+impl MemberId {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The identity, if it is one's id.
+    #[must_use]
+    pub fn identity(&self) -> Option<IdentityId> {
+        self.0.parse().ok()
+    }
+
+    /// The group, if it is one's id.
+    #[must_use]
+    pub fn group(&self) -> Option<GroupId> {
+        self.0.parse().ok()
+    }
+}
+
+impl From<&str> for MemberId {
+    /// Ids are written in one way, so that one member is not two.
+    fn from(text: &str) -> Self {
+        Self(text.parse::<IdentityId>().map_or_else(|_| text.to_owned(), |id| id.to_string()))
+    }
+}
+
+impl From<IdentityId> for MemberId {
+    fn from(id: IdentityId) -> Self {
+        Self(id.to_string())
+    }
+}
+
+impl From<GroupId> for MemberId {
+    fn from(id: GroupId) -> Self {
+        Self(id.to_string())
+    }
+}
+
 /// What happened to a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,9 +77,9 @@ pub struct GroupChanged {
     /// The SCIM resource after the change, without members.
     pub resource: Map<String, Value>,
     /// New members.
-    pub added: Vec<IdentityId>,
+    pub added: Vec<MemberId>,
     /// Former members.
-    pub removed: Vec<IdentityId>,
+    pub removed: Vec<MemberId>,
     /// What differs from before, members left out.
     pub changed: Vec<Changed>,
 }
@@ -47,6 +91,8 @@ pub struct Group {
     pub id: GroupId,
     /// The SCIM resource, without members.
     pub resource: Map<String, Value>,
+    /// How many members it has.
+    pub members: u64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -71,7 +117,7 @@ pub const MEMBERS_PER_EVENT: usize = 1000;
 #[allow(missing_docs)]
 pub struct Version {
     pub resource: Map<String, Value>,
-    pub members: BTreeSet<IdentityId>,
+    pub members: BTreeSet<MemberId>,
 }
 
 /// The events of a new group.
@@ -91,6 +137,22 @@ pub fn update(id: GroupId, before: &Version, after: Version) -> Vec<GroupChanged
     }
 }
 
+/// The events of single members that come or go, decided without knowing the others.
+#[must_use]
+pub fn change_members(
+    id: GroupId,
+    resource: &Map<String, Value>,
+    added: Vec<MemberId>,
+    removed: Vec<MemberId>,
+) -> Vec<GroupChanged> {
+    let whole = |members: Vec<MemberId>| Version { resource: resource.clone(), members: members.into_iter().collect() };
+    let (before, after) = (whole(removed), whole(added));
+    if before.members == after.members {
+        return Vec::new();
+    }
+    split(id, GroupChange::MembersChanged, &before, after)
+}
+
 /// The event of a group that goes.
 #[must_use]
 pub fn delete(id: GroupId, resource: Map<String, Value>) -> GroupChanged {
@@ -105,10 +167,10 @@ pub fn delete(id: GroupId, resource: Map<String, Value>) -> GroupChanged {
 }
 
 fn split(id: GroupId, change: GroupChange, before: &Version, after: Version) -> Vec<GroupChanged> {
-    let added: Vec<_> = after.members.difference(&before.members).copied().collect();
-    let removed: Vec<_> = before.members.difference(&after.members).copied().collect();
+    let added: Vec<_> = after.members.difference(&before.members).cloned().collect();
+    let removed: Vec<_> = before.members.difference(&after.members).cloned().collect();
     let events = added.len().div_ceil(MEMBERS_PER_EVENT).max(removed.len().div_ceil(MEMBERS_PER_EVENT)).max(1);
-    let part = |all: &[IdentityId], n: usize| all.chunks(MEMBERS_PER_EVENT).nth(n).unwrap_or_default().to_vec();
+    let part = |all: &[MemberId], n: usize| all.chunks(MEMBERS_PER_EVENT).nth(n).unwrap_or_default().to_vec();
     (0..events)
         .map(|n| GroupChanged {
             id,

@@ -4,15 +4,40 @@ use jiff::Timestamp;
 use rollcall_scim::{Changed, changed_paths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::ids::{IdentityId, Sequence, SourceName};
 use crate::lifecycle::{Active, IdentityChange, Lifecycle, classify, next};
+use crate::name::NameSpace;
+
+/// What kind of identity it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IdentityKind {
+    /// A person, or a service account.
+    #[default]
+    User,
+    /// An AI agent.
+    Agent,
+}
+
+impl IdentityKind {
+    /// The name of its resource type.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "User",
+            Self::Agent => "Agent",
+        }
+    }
+}
 
 /// One change of one identity, with its state after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IdentityChanged {
     /// Which.
     pub id: IdentityId,
+    /// What kind of identity.
+    pub kind: IdentityKind,
     /// What it means.
     pub change: IdentityChange,
     /// The lifecycle before; `None`: there was no such identity.
@@ -32,10 +57,12 @@ pub struct IdentityChanged {
 /// A unique name got or lost its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameChanged {
-    /// The name as [`name_key`] gives it.
+    /// Within what it is unique.
+    pub space: NameSpace,
+    /// The name as [`name_key`] gives it, or exactly where case counts.
     pub name: String,
-    /// The owner.
-    pub identity: IdentityId,
+    /// The owner's id.
+    pub owner: Uuid,
 }
 
 /// The state of an identity in a projection.
@@ -43,6 +70,9 @@ pub struct NameChanged {
 pub struct Identity {
     /// Which.
     pub id: IdentityId,
+    /// What kind.
+    #[serde(default)]
+    pub kind: IdentityKind,
     /// Where it stands.
     pub lifecycle: Lifecycle,
     /// The source removed the resource.
@@ -67,16 +97,11 @@ impl Identity {
     }
 }
 
-/// The `userName` of a resource; empty when it has none.
+/// The name that an identity signs in with: the `userName` of a User, the `name` of an Agent; empty when it has none.
 #[must_use]
 pub fn user_name(resource: &Map<String, Value>) -> &str {
-    resource.get("userName").and_then(Value::as_str).unwrap_or_default()
-}
-
-/// What makes two user names the same: case does not count (RFC 7643 §4.1.1).
-#[must_use]
-pub fn name_key(user_name: &str) -> String {
-    user_name.trim().to_lowercase()
+    let name = resource.get("userName").or_else(|| resource.get("name"));
+    name.and_then(Value::as_str).unwrap_or_default()
 }
 
 fn is_active(resource: &Map<String, Value>) -> Option<bool> {
@@ -90,12 +115,13 @@ fn with_active(mut resource: Map<String, Value>, active: bool) -> (Map<String, V
 
 /// A new identity; one whose source does not say is active.
 #[must_use]
-pub fn create(id: IdentityId, resource: Map<String, Value>) -> IdentityChanged {
+pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>) -> IdentityChanged {
     let active = is_active(&resource).unwrap_or(true);
     let (resource, active) = with_active(resource, active);
     let after = next(None, active);
     IdentityChanged {
         id,
+        kind,
         change: classify(None, after),
         before: None,
         after,
@@ -106,20 +132,32 @@ pub fn create(id: IdentityId, resource: Map<String, Value>) -> IdentityChanged {
     }
 }
 
-/// The change to a new resource; `None` when nothing differs.
+/// The change to a whole new resource; `None` when nothing differs.
 ///
-/// A resource without `active` keeps the one it had, so that an incomplete PUT never rehires a leaver.
+/// One without `active` keeps the state it had, so that an incomplete PUT never rehires a leaver.
+#[must_use]
+pub fn replace(last: &IdentityChanged, resource: Map<String, Value>) -> Option<IdentityChanged> {
+    let active = is_active(&resource).unwrap_or(last.after == Lifecycle::Active);
+    update(last, with_active(resource, active).0)
+}
+
+/// The change to a resource of which parts were changed; `None` when nothing differs.
+///
+/// Where `active` was removed the identity stays what it was: only a word on it makes a joiner or a leaver.
 #[must_use]
 pub fn update(last: &IdentityChanged, resource: Map<String, Value>) -> Option<IdentityChanged> {
-    let active = is_active(&resource).or_else(|| is_active(&last.resource)).unwrap_or(true);
-    let (resource, active) = with_active(resource, active);
     let changed = changed_paths(&last.resource, &resource);
     if changed.is_empty() {
         return None;
     }
-    let after = next(Some(last.after), active);
+    let after = match is_active(&resource) {
+        Some(true) => next(Some(last.after), Active::Yes),
+        Some(false) => next(Some(last.after), Active::No),
+        None => last.after,
+    };
     Some(IdentityChanged {
         id: last.id,
+        kind: last.kind,
         change: classify(Some(last.after), after),
         before: Some(last.after),
         after,
@@ -140,6 +178,7 @@ pub fn delete(last: &IdentityChanged) -> IdentityChanged {
     };
     IdentityChanged {
         id: last.id,
+        kind: last.kind,
         change,
         before: Some(last.after),
         after,

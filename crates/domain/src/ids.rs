@@ -43,6 +43,8 @@ uuid_id! {
     IdentityId, "an identity id";
     /// A group of identities.
     GroupId, "a group id";
+    /// A resource that is neither an identity nor a group.
+    ResourceId, "a resource id";
 }
 
 /// The position of an event in the stream, from 1; 0 is before the first.

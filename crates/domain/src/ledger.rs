@@ -9,7 +9,7 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_scim::{Filter, USER_TYPE};
+use rollcall_scim::{Catalogue, Filter};
 use serde_json::Value;
 
 use crate::account::{Account, Applied, Desired, Rejected, Verified, managed_attributes};
@@ -19,7 +19,7 @@ use crate::directory;
 use crate::drift::DriftItem;
 use crate::event::{Event, Recorded};
 use crate::group::{GroupChange, GroupChanged};
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 use crate::leaver::Leaver;
@@ -46,10 +46,50 @@ pub enum Fact {
 /// Derives the ledger; keeps the apps and their parsed rules at hand.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    apps: Option<BTreeMap<AppId, (App, Option<Filter>)>>,
+    catalogue: Catalogue,
+    apps: Option<BTreeMap<AppId, (App, Rules)>>,
+}
+
+/// An assignment rule, as it applies to each kind of identity.
+#[derive(Debug, Clone)]
+struct Rules {
+    user: Rule,
+    agent: Rule,
+}
+
+#[derive(Debug, Clone)]
+enum Rule {
+    Matches(Box<Filter>),
+    Nobody,
+    /// A newer version wrote it.
+    Unreadable,
+}
+
+impl Rules {
+    fn read(app: &App, catalogue: &Catalogue) -> Self {
+        let parse = |kind| Filter::parse(&app.spec.assign, kind).ok().map(|f| Rule::Matches(Box::new(f)));
+        let allowed = |kind: IdentityKind| app.spec.identities.contains(&kind);
+        let user = if allowed(IdentityKind::User) { parse(catalogue.user()) } else { Some(Rule::Nobody) };
+        // A rule about attributes that only people have chooses no agents.
+        let agent = if allowed(IdentityKind::Agent) { parse(catalogue.agent()) } else { None };
+        Self { user: user.unwrap_or(Rule::Unreadable), agent: agent.unwrap_or(Rule::Nobody) }
+    }
+
+    const fn of(&self, kind: IdentityKind) -> &Rule {
+        match kind {
+            IdentityKind::User => &self.user,
+            IdentityKind::Agent => &self.agent,
+        }
+    }
 }
 
 impl Ledger {
+    /// One whose rules may name attributes of these schemas.
+    #[must_use]
+    pub const fn new(catalogue: Catalogue) -> Self {
+        Self { catalogue, apps: None }
+    }
+
     /// Brings directory and ledger up to date with one event.
     ///
     /// # Errors
@@ -112,19 +152,18 @@ impl Ledger {
                 store(state, format!("alert/{}/{}", alert.key, alert.sink), &alert);
             }
             Event::AlertResolved(resolved) => state.delete(&format!("alert/{}/{}", resolved.key, resolved.sink)),
-            Event::NameClaimed(_) | Event::NameReleased(_) | Event::Unknown => {}
+            Event::NameClaimed(_) | Event::NameReleased(_) | Event::Resource(_) | Event::Unknown => {}
         }
         Ok(facts)
     }
 
-    fn apps(&mut self, state: &impl Read) -> Result<&BTreeMap<AppId, (App, Option<Filter>)>, KvError> {
+    fn apps(&mut self, state: &impl Read) -> Result<&BTreeMap<AppId, (App, Rules)>, KvError> {
         if self.apps.is_none() {
-            // A rule was checked before it was appended; one that doesn't parse was written by a newer version.
-            let with_rule = |app: App| {
-                let rule = Filter::parse(&app.spec.assign, &USER_TYPE).ok();
-                (app.spec.id.clone(), (app, rule))
+            let with_rules = |app: App| {
+                let rules = Rules::read(&app, &self.catalogue);
+                (app.spec.id.clone(), (app, rules))
             };
-            self.apps = Some(directory::apps(state)?.into_iter().map(with_rule).collect());
+            self.apps = Some(directory::apps(state)?.into_iter().map(with_rules).collect());
         }
         Ok(self.apps.get_or_insert_default())
     }
@@ -143,16 +182,19 @@ impl Ledger {
         if let Some(resource) = subject.as_object_mut() {
             let groups = directory::groups_of(state, id)?;
             resource.insert("groups".into(), directory::groups_attribute(&groups));
+            // A resource need not say it; the lifecycle does.
+            resource.insert("active".into(), (identity.lifecycle == Lifecycle::Active).into());
         }
-        for (app, rule) in self.apps(state)?.values() {
+        for (app, rules) in self.apps(state)?.values() {
+            let rule = rules.of(identity.kind);
             // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
-            let decided = app.connection == Connection::Configured && rule.is_some();
+            let decided = app.connection == Connection::Configured && !matches!(rule, Rule::Unreadable);
             let spared = !decided && change.kind != ChangeKind::Leaver;
             if spared || only.is_some_and(|only| *only != app.spec.id) {
                 continue;
             }
             let before = account(state, id, &app.spec.id)?;
-            let desired = desired(&identity, &subject, app, rule.as_ref());
+            let desired = desired(&identity, &subject, app, rule);
             let owed = obligation::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 open(state, obligation, before, desired, event)?;
@@ -162,8 +204,9 @@ impl Ledger {
     }
 }
 
-fn desired(identity: &Identity, subject: &Value, app: &App, rule: Option<&Filter>) -> Desired {
-    let assigned = app.connection == Connection::Configured && rule.is_some_and(|rule| rule.matches(subject));
+fn desired(identity: &Identity, subject: &Value, app: &App, rule: &Rule) -> Desired {
+    let chosen = matches!(rule, Rule::Matches(filter) if filter.matches(subject));
+    let assigned = app.connection == Connection::Configured && chosen;
     if identity.lifecycle == Lifecycle::Active && !identity.deleted && assigned {
         Desired::Present(managed_attributes(identity.id, &identity.resource))
     } else {
@@ -172,10 +215,18 @@ fn desired(identity: &Identity, subject: &Value, app: &App, rule: Option<&Filter
 }
 
 fn affected_by_group(state: &impl Read, changed: &GroupChanged) -> Result<BTreeSet<IdentityId>, KvError> {
-    let mut affected: BTreeSet<_> = changed.added.iter().chain(&changed.removed).copied().collect();
+    let mut affected = BTreeSet::new();
+    for member in changed.added.iter().chain(&changed.removed) {
+        match member.group() {
+            Some(inner) if directory::group(state, inner)?.is_some() => {
+                affected.extend(directory::identities_in(state, inner)?);
+            }
+            _ => affected.extend(member.identity()),
+        }
+    }
     let renamed = changed.changed.iter().any(|c| c.path == "displayName");
     if renamed || changed.change == GroupChange::Deleted {
-        affected.extend(directory::members(state, changed.id)?);
+        affected.extend(directory::identities_in(state, changed.id)?);
     }
     Ok(affected)
 }

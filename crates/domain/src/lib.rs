@@ -14,7 +14,9 @@ pub mod kv;
 pub mod leaver;
 pub mod ledger;
 pub mod lifecycle;
+pub mod name;
 pub mod obligation;
+pub mod resource;
 
 pub use event::{Event, EventMeta, NewEvent, Recorded, TraceContext};
-pub use ids::{AppId, GroupId, IdentityId, Sequence, SourceName};
+pub use ids::{AppId, GroupId, IdentityId, ResourceId, Sequence, SourceName};

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 
 use rollcall_domain::Sequence;
 use rollcall_domain::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
-use rollcall_domain::identity::{create, delete, name_key, update};
+use rollcall_domain::identity::{IdentityKind, create, delete, replace, update};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId};
 use rollcall_domain::lifecycle::{IdentityChange, Lifecycle};
+use rollcall_domain::name::name_key;
 use rollcall_domain::obligation::ObligationId;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -23,31 +24,47 @@ fn id() -> IdentityId {
 
 #[test]
 fn whoever_is_created_without_a_word_on_it_is_active() {
-    let created = create(id(), map(json!({ "userName": "anna" })));
+    let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
     assert_eq!((created.change, created.after), (IdentityChange::Joined, Lifecycle::Active));
     assert_eq!(created.resource["active"], json!(true));
-    let staged = create(id(), map(json!({ "userName": "anna", "active": false })));
+    let staged = create(id(), IdentityKind::User, map(json!({ "userName": "anna", "active": false })));
     assert_eq!((staged.change, staged.after), (IdentityChange::Staged, Lifecycle::Staged));
 }
 
 #[test]
 fn an_update_that_changes_nothing_is_no_event() {
-    let created = create(id(), map(json!({ "userName": "anna", "active": true })));
-    assert_eq!(update(&created, map(json!({ "userName": "anna" }))), None);
+    let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna", "active": true })));
+    assert_eq!(replace(&created, map(json!({ "userName": "anna" }))), None);
+    assert_eq!(update(&created, map(json!({ "userName": "anna", "active": true }))), None);
 }
 
 #[test]
 fn a_put_without_active_never_rehires_a_leaver() {
-    let created = create(id(), map(json!({ "userName": "anna" })));
+    let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
     let left = update(&created, map(json!({ "userName": "anna", "active": false }))).unwrap();
     assert_eq!(left.change, IdentityChange::Left);
-    let changed = update(&left, map(json!({ "userName": "anna", "title": "x" }))).unwrap();
+    let changed = replace(&left, map(json!({ "userName": "anna", "title": "x" }))).unwrap();
     assert_eq!((changed.change, changed.after), (IdentityChange::Updated, Lifecycle::Left));
+    assert_eq!(changed.resource["active"], json!(false));
+}
+
+#[test]
+fn whoever_is_no_longer_called_active_or_not_stays_what_they_were() {
+    let created = create(id(), IdentityKind::Agent, map(json!({ "name": "helper" })));
+    let silent = update(&created, map(json!({ "name": "helper" }))).unwrap();
+    assert_eq!(
+        (silent.change, silent.after, silent.kind),
+        (IdentityChange::Moved, Lifecycle::Active, IdentityKind::Agent)
+    );
+    assert!(!silent.resource.contains_key("active"));
+    let left = update(&silent, map(json!({ "name": "helper", "active": false }))).unwrap();
+    let silent = update(&left, map(json!({ "name": "helper" }))).unwrap();
+    assert_eq!((silent.change, silent.after), (IdentityChange::Updated, Lifecycle::Left));
 }
 
 #[test]
 fn deleting_someone_active_is_a_departure_and_someone_gone_is_not_a_second_one() {
-    let created = create(id(), map(json!({ "userName": "anna" })));
+    let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
     let deleted = delete(&created);
     assert_eq!((deleted.change, deleted.after, deleted.deleted), (IdentityChange::Left, Lifecycle::Left, true));
     let left = update(&created, map(json!({ "userName": "anna", "active": false }))).unwrap();
@@ -56,8 +73,12 @@ fn deleting_someone_active_is_a_departure_and_someone_gone_is_not_a_second_one()
 
 #[test]
 fn the_changed_paths_say_before_and_after() {
-    let created = create(id(), map(json!({ "userName": "anna", "name": { "givenName": "Anna" }, "title": "Dev" })));
-    let moved = update(&created, map(json!({ "userName": "anna", "name": { "givenName": "Ann" }, "nickName": "A" })));
+    let created = create(
+        id(),
+        IdentityKind::User,
+        map(json!({ "userName": "anna", "name": { "givenName": "Anna" }, "title": "Dev" })),
+    );
+    let moved = replace(&created, map(json!({ "userName": "anna", "name": { "givenName": "Ann" }, "nickName": "A" })));
     let paths: Vec<_> = moved.unwrap().changed.into_iter().map(|c| (c.path, c.before, c.after)).collect();
     assert_eq!(
         paths,
@@ -72,12 +93,18 @@ fn the_changed_paths_say_before_and_after() {
 #[test]
 fn names_are_the_same_in_any_case() {
     assert_eq!(name_key(" Anna@Example.COM"), name_key("anna@example.com"));
+    // Written in full-width letters, as a ligature, composed and decomposed.
+    for (one, other) in [("Ａnna", "anna"), ("ﬁona", "Fiona"), ("ren\u{e9}", "RENE\u{301}"), ("Å", "\u{212b}")] {
+        assert_eq!(name_key(one), name_key(other), "{one} {other}");
+    }
+    assert_ne!(name_key("rene"), name_key("ren\u{e9}"));
 }
 
 #[test]
 fn a_large_membership_change_is_split_and_loses_nobody() {
-    let everyone: BTreeSet<_> =
-        (0..2 * u128::try_from(MEMBERS_PER_EVENT).unwrap() + 1).map(|n| IdentityId(Uuid::from_u128(n))).collect();
+    let everyone: BTreeSet<_> = (0..2 * u128::try_from(MEMBERS_PER_EVENT).unwrap() + 1)
+        .map(|n| IdentityId(Uuid::from_u128(n)).into())
+        .collect();
     let version = Version { resource: map(json!({ "displayName": "All" })), members: everyone.clone() };
     let events = group::create(GroupId(Uuid::from_u128(1)), version.clone());
     assert_eq!(events.iter().map(|e| e.added.len()).collect::<Vec<_>>(), [MEMBERS_PER_EVENT, MEMBERS_PER_EVENT, 1]);

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rollcall_domain::account::{Applied, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified};
+use rollcall_domain::account::{
+    Applied, Desired, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
+};
 use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
-use rollcall_domain::group::{GroupChange, GroupChanged};
-use rollcall_domain::identity::{self, IdentityChanged};
+use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::kv::Memory;
 use rollcall_domain::leaver::LeaverStatus;
 use rollcall_domain::ledger::{self, Fact, Ledger};
@@ -46,6 +48,7 @@ fn spec(id: &str, assign: &str) -> AppSpec {
         base_url: "http://localhost".into(),
         owner: "owner@example.com".into(),
         assign: assign.into(),
+        identities: vec![IdentityKind::User],
         deprovision: Deprovision::Deactivate,
         sla: ServiceLevel {
             joiner: Duration::from_secs(400),
@@ -84,6 +87,7 @@ impl World {
                 correlation_id: format!("c{sequence}"),
                 causation_id: None,
                 trace: TraceContext::default(),
+                quirks: Vec::new(),
             },
             event,
             payload: Vec::new(),
@@ -101,11 +105,11 @@ impl World {
     }
 
     fn join(&mut self, id: IdentityId, user: Value) -> Sequence {
-        self.append(Event::Identity(identity::create(id, resource(user))))
+        self.append(Event::Identity(identity::create(id, IdentityKind::User, resource(user))))
     }
 
     fn update(&mut self, id: IdentityId, user: Value) -> Option<Sequence> {
-        let changed = identity::update(&self.last(id)?, resource(user))?;
+        let changed = identity::replace(&self.last(id)?, resource(user))?;
         Some(self.append(Event::Identity(changed)))
     }
 
@@ -287,25 +291,60 @@ fn what_is_verified_of_an_older_change_ends_no_newer_obligation() {
     assert!(ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap().is_pending());
 }
 
+fn group_id(n: u128) -> GroupId {
+    GroupId(Uuid::from_u128(n))
+}
+
+fn group(id: GroupId, change: GroupChange, added: Vec<MemberId>, removed: Vec<MemberId>) -> Event {
+    let resource = resource(json!({ "displayName": format!("Group {}", id.0.as_u128()) }));
+    Event::Group(GroupChanged { id, change, resource, added, removed, changed: Vec::new() })
+}
+
 #[test]
 fn a_group_in_a_rule_moves_its_members() {
     let mut world = World::default();
-    world.append(Event::AppConfigured(spec("vpn", r#"groups.display eq "Remote""#)));
+    world.append(Event::AppConfigured(spec("vpn", r#"groups.display eq "Group 9""#)));
     world.join(person(1), employee("Dev"));
-    let group = |change, added: Vec<IdentityId>, removed: Vec<IdentityId>| {
-        Event::Group(GroupChanged {
-            id: GroupId(Uuid::from_u128(9)),
-            change,
-            resource: resource(json!({ "displayName": "Remote" })),
-            added,
-            removed,
-            changed: Vec::new(),
-        })
-    };
-    let in_group = world.append(group(GroupChange::Created, vec![person(1)], Vec::new()));
+    let nine = group_id(9);
+    let in_group = world.append(group(nine, GroupChange::Created, vec![person(1).into()], Vec::new()));
     assert_eq!(world.obligation(person(1), "vpn", in_group).target, Target::Present);
-    let gone = world.append(group(GroupChange::Deleted, Vec::new(), Vec::new()));
+    let gone = world.append(group(nine, GroupChange::Deleted, Vec::new(), Vec::new()));
     assert_eq!(world.obligation(person(1), "vpn", gone).target, Target::Absent);
+}
+
+#[test]
+fn whoever_is_in_a_group_of_a_group_is_in_both_even_where_they_go_in_circles() {
+    let mut world = World::default();
+    world.append(Event::AppConfigured(spec("vpn", r#"groups.display eq "Group 9""#)));
+    world.join(person(1), employee("Dev"));
+    let (outer, inner) = (group_id(9), group_id(8));
+    world.append(group(inner, GroupChange::Created, vec![person(1).into(), "nobody/here".into()], Vec::new()));
+    let nested = world.append(group(outer, GroupChange::Created, vec![inner.into()], Vec::new()));
+    assert_eq!(world.obligation(person(1), "vpn", nested).target, Target::Present);
+    world.append(group(inner, GroupChange::MembersChanged, vec![outer.into()], Vec::new()));
+    let groups = directory::groups_of(&world.state, person(1)).unwrap();
+    let named: Vec<_> = groups.iter().map(|(g, how)| (g.display_name().to_owned(), how.name())).collect();
+    assert_eq!(named, [("Group 8".to_owned(), "direct"), ("Group 9".to_owned(), "indirect")]);
+    let apart = world.append(group(outer, GroupChange::MembersChanged, Vec::new(), vec![inner.into()]));
+    assert_eq!(world.obligation(person(1), "vpn", apart).target, Target::Absent);
+}
+
+#[test]
+fn an_agent_has_accounts_only_in_apps_that_take_agents() {
+    let mut world = World::default();
+    let both = AppSpec { identities: vec![IdentityKind::User, IdentityKind::Agent], ..spec("both", "active eq true") };
+    let staff = AppSpec { identities: both.identities.clone(), ..spec("staff", r#"userType eq "Employee""#) };
+    for app in [both, staff, spec("people", "active eq true")] {
+        world.append(Event::AppConfigured(app));
+    }
+    let agent = resource(json!({ "name": "helper", "displayName": "Helper" }));
+    world.append(Event::Identity(identity::create(person(7), IdentityKind::Agent, agent)));
+    let accounts = ledger::accounts_of(&world.state, person(7)).unwrap();
+    assert_eq!(accounts.iter().map(|a| a.app.as_str()).collect::<Vec<_>>(), ["both"]);
+    let Desired::Present(attributes) = &accounts[0].desired else { panic!("not desired") };
+    assert_eq!(attributes["userName"], json!("helper"));
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(7)).unwrap())));
+    assert_eq!(world.obligation(person(7), "both", left).target, Target::Absent);
 }
 
 #[test]

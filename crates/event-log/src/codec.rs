@@ -8,11 +8,13 @@ use rollcall_domain::account::{Applied, Rejected, Rejection, Verified};
 use rollcall_domain::alert::AlertChanged;
 use rollcall_domain::app::{AppSpec, ServiceLevel};
 use rollcall_domain::drift::DriftDetected;
-use rollcall_domain::group::{GroupChange, GroupChanged};
-use rollcall_domain::identity::{IdentityChanged, NameChanged};
-use rollcall_domain::ids::{IdentityId, Sequence};
+use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
+use rollcall_domain::identity::{IdentityChanged, IdentityKind, NameChanged};
+use rollcall_domain::ids::Sequence;
 use rollcall_domain::lifecycle::IdentityChange;
+use rollcall_domain::name::NameSpace;
 use rollcall_domain::obligation::Overdue;
+use rollcall_domain::resource::{ResourceChange, ResourceChanged};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, TraceContext};
 use rollcall_proto::{EventType, SCHEMA_VERSION, v1};
 use uuid::Uuid;
@@ -38,6 +40,11 @@ fn type_of(event: &Event) -> Option<EventType> {
             GroupChange::Updated => EventType::GroupUpdated,
             GroupChange::MembersChanged => EventType::GroupMembersChanged,
             GroupChange::Deleted => EventType::GroupDeleted,
+        },
+        Event::Resource(changed) => match changed.change {
+            ResourceChange::Created => EventType::ResourceCreated,
+            ResourceChange::Updated => EventType::ResourceUpdated,
+            ResourceChange::Deleted => EventType::ResourceDeleted,
         },
         Event::AppConfigured(_) => EventType::AppConfigured,
         Event::AppRemoved(_) => EventType::AppRemoved,
@@ -69,6 +76,7 @@ pub fn encode(event: &NewEvent) -> Option<(EventType, Vec<u8>)> {
         traceparent: meta.trace.traceparent.clone(),
         tracestate: meta.trace.tracestate.clone(),
         payload: encode_payload(&event.event),
+        quirks: meta.quirks.clone(),
     };
     Some((kind, envelope.encode_to_vec()))
 }
@@ -78,7 +86,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn encode_payload(event: &Event) -> Vec<u8> {
-    let ids = |all: &[IdentityId]| all.iter().map(ToString::to_string).collect();
+    let ids = |all: &[MemberId]| all.iter().map(|id| id.as_str().to_owned()).collect();
     match event {
         Event::Identity(e) => v1::IdentityChanged {
             identity_id: e.id.to_string(),
@@ -88,16 +96,25 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             resource_json: wire::to_json(&e.resource),
             changed: wire::to_changed(&e.changed),
             effective_at: e.effective_at.map(wire::to_proto_time),
+            kind: wire::to_kind(e.kind),
         }
         .encode_to_vec(),
         Event::NameClaimed(e) | Event::NameReleased(e) => {
-            v1::NameChanged { name: e.name.clone(), identity_id: e.identity.to_string() }.encode_to_vec()
+            let space = if e.space == NameSpace::default() { String::new() } else { e.space.to_string() };
+            v1::NameChanged { name: e.name.clone(), identity_id: e.owner.to_string(), space }.encode_to_vec()
         }
         Event::Group(e) => v1::GroupChanged {
             group_id: e.id.to_string(),
             resource_json: wire::to_json(&e.resource),
             added: ids(&e.added),
             removed: ids(&e.removed),
+            changed: wire::to_changed(&e.changed),
+        }
+        .encode_to_vec(),
+        Event::Resource(e) => v1::ResourceChanged {
+            resource_id: e.id.to_string(),
+            resource_type: e.resource_type.clone(),
+            resource_json: wire::to_json(&e.resource),
             changed: wire::to_changed(&e.changed),
         }
         .encode_to_vec(),
@@ -114,6 +131,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             reconcile_every_ms: millis(e.reconcile_every),
             max_requests_per_second: e.max_requests_per_second,
             max_in_flight: e.max_in_flight,
+            identities: e.identities.iter().copied().map(wire::to_kind).collect(),
         }
         .encode_to_vec(),
         Event::AppRemoved(id) => v1::AppRemoved { app_id: id.to_string() }.encode_to_vec(),
@@ -189,6 +207,7 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, stored: &[u8]) -> Reco
                 correlation_id: String::new(),
                 causation_id: None,
                 trace: TraceContext::default(),
+                quirks: Vec::new(),
             },
             event: Event::Unknown,
             payload: stored.to_vec(),
@@ -208,6 +227,7 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, stored: &[u8]) -> Reco
             correlation_id: envelope.correlation_id,
             causation_id: envelope.causation_id.parse().ok(),
             trace: TraceContext { traceparent: envelope.traceparent, tracestate: envelope.tracestate },
+            quirks: envelope.quirks,
         },
         type_name: envelope.r#type,
         event: event.unwrap_or(Event::Unknown),
@@ -219,6 +239,7 @@ fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
     let m = v1::IdentityChanged::decode(payload).ok()?;
     Some(Event::Identity(IdentityChanged {
         id: m.identity_id.parse().ok()?,
+        kind: wire::from_kind(m.kind).unwrap_or_default(),
         change,
         before: wire::from_lifecycle(m.before),
         after: wire::from_lifecycle(m.after)?,
@@ -229,20 +250,38 @@ fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
     }))
 }
 
+/// Which kinds an app takes; before agents were known it took users.
+fn kinds(stored: &[i32]) -> Vec<IdentityKind> {
+    let kinds: Vec<_> = stored.iter().filter_map(|kind| wire::from_kind(*kind)).collect();
+    if kinds.is_empty() { vec![IdentityKind::User] } else { kinds }
+}
+
 fn name_changed(payload: &[u8]) -> Option<NameChanged> {
     let m = v1::NameChanged::decode(payload).ok()?;
-    Some(NameChanged { name: m.name, identity: m.identity_id.parse().ok()? })
+    let space = if m.space.is_empty() { NameSpace::default() } else { m.space.as_str().into() };
+    Some(NameChanged { space, name: m.name, owner: m.identity_id.parse().ok()? })
 }
 
 fn group_changed(change: GroupChange, payload: &[u8]) -> Option<Event> {
     let m = v1::GroupChanged::decode(payload).ok()?;
-    let ids = |all: Vec<String>| all.iter().map(|id| id.parse().ok()).collect::<Option<Vec<IdentityId>>>();
+    let ids = |all: Vec<String>| all.iter().map(|id| MemberId::from(id.as_str())).collect();
     Some(Event::Group(GroupChanged {
         id: m.group_id.parse().ok()?,
         change,
         resource: wire::object(&m.resource_json)?,
-        added: ids(m.added)?,
-        removed: ids(m.removed)?,
+        added: ids(m.added),
+        removed: ids(m.removed),
+        changed: wire::from_changed(m.changed),
+    }))
+}
+
+fn resource_changed(change: ResourceChange, payload: &[u8]) -> Option<Event> {
+    let m = v1::ResourceChanged::decode(payload).ok()?;
+    Some(Event::Resource(ResourceChanged {
+        id: m.resource_id.parse().ok()?,
+        resource_type: m.resource_type,
+        change,
+        resource: wire::object(&m.resource_json)?,
         changed: wire::from_changed(m.changed),
     }))
 }
@@ -267,6 +306,9 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
         EventType::GroupUpdated => group_changed(GroupChange::Updated, payload)?,
         EventType::GroupMembersChanged => group_changed(GroupChange::MembersChanged, payload)?,
         EventType::GroupDeleted => group_changed(GroupChange::Deleted, payload)?,
+        EventType::ResourceCreated => resource_changed(ResourceChange::Created, payload)?,
+        EventType::ResourceUpdated => resource_changed(ResourceChange::Updated, payload)?,
+        EventType::ResourceDeleted => resource_changed(ResourceChange::Deleted, payload)?,
         EventType::AppConfigured => {
             let m = v1::AppConfigured::decode(payload).ok()?;
             Event::AppConfigured(AppSpec {
@@ -275,6 +317,7 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
                 base_url: m.base_url,
                 owner: m.owner,
                 assign: m.assign,
+                identities: kinds(&m.identities),
                 deprovision: wire::from_deprovision(m.deprovision)?,
                 sla: ServiceLevel {
                     joiner: Duration::from_millis(m.joiner_sla_ms),

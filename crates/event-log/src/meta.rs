@@ -21,6 +21,7 @@ pub fn by_service(service: &str, correlation_id: &str, causation_id: Option<Uuid
         correlation_id: correlation_id.to_owned(),
         causation_id,
         trace: trace(),
+        quirks: Vec::new(),
     }
 }
 

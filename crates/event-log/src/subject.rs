@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use rollcall_domain::identity::name_key;
-use rollcall_domain::ids::{AppId, GroupId, IdentityId};
+use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId};
+use rollcall_domain::name::NameSpace;
 use rollcall_domain::{Event, EventMeta};
 use sha2::{Digest, Sha256};
 
@@ -36,12 +36,18 @@ impl Subject {
         Self(format!("rollcall.app.{id}"))
     }
 
-    /// The claims of one user name; hashed, as a name may hold what a subject may not.
+    /// The events of one resource that is neither an identity nor a group.
     #[must_use]
-    pub fn user_name(name: &str) -> Self {
-        let digest = Sha256::digest(name_key(name).as_bytes());
+    pub fn resource(id: ResourceId) -> Self {
+        Self(format!("rollcall.resource.{id}"))
+    }
+
+    /// The claims of one unique name; hashed, as a name may hold what a subject may not.
+    #[must_use]
+    pub fn name(space: &NameSpace, key: &str) -> Self {
+        let digest = Sha256::digest(key.as_bytes());
         let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("rollcall.name.user.{hex}"))
+        Self(format!("rollcall.name.{space}.{hex}"))
     }
 
     /// The events of one account.
@@ -62,8 +68,9 @@ impl Subject {
 pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
     match event {
         Event::Identity(changed) => Subject::identity(changed.id),
-        Event::NameClaimed(name) | Event::NameReleased(name) => Subject::user_name(&name.name),
+        Event::NameClaimed(name) | Event::NameReleased(name) => Subject::name(&name.space, &name.name),
         Event::Group(changed) => Subject::group(changed.id),
+        Event::Resource(changed) => Subject::resource(changed.id),
         Event::AppConfigured(spec) => Subject::app(&spec.id),
         Event::AppRemoved(id) => Subject::app(id),
         Event::AccountApplied(applied) => Subject::account(&applied.app, applied.identity),

@@ -5,6 +5,7 @@ use prost_types::Timestamp as ProtoTimestamp;
 use rollcall_domain::account::{Operation, Origin, RejectionCause, Target};
 use rollcall_domain::app::Deprovision;
 use rollcall_domain::drift::DriftKind;
+use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_proto::v1;
 use rollcall_scim::Changed;
@@ -63,6 +64,7 @@ macro_rules! enum_conversion {
     };
 }
 
+enum_conversion!(to_kind, from_kind, IdentityKind, v1::IdentityKind, User = User, Agent = Agent);
 enum_conversion!(to_lifecycle, from_lifecycle, Lifecycle, v1::Lifecycle, Staged = Staged, Active = Active, Left = Left);
 enum_conversion!(
     to_deprovision,

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::identity::{self, NameChanged, name_key};
-use rollcall_domain::ids::IdentityId;
+use rollcall_domain::identity::{self, IdentityKind, NameChanged};
+use rollcall_domain::ids::{IdentityId, ResourceId};
+use rollcall_domain::name::{NameSpace, name_key};
+use rollcall_domain::resource;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, TraceContext};
 use rollcall_event_log::{
     Connection, Durability, EventLog, Expect, Limits, LogError, PrivateServer, Subject, SyncKnowledge, Unit, by_service,
@@ -53,11 +55,12 @@ fn joined(n: u128) -> NewEvent {
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
         tracestate: "a=b".into(),
     };
-    NewEvent { meta, event: Event::Identity(identity::create(person(n), resource)) }
+    NewEvent { meta, event: Event::Identity(identity::create(person(n), IdentityKind::User, resource)) }
 }
 
 fn claimed(n: u128, name: &str) -> NewEvent {
-    let event = Event::NameClaimed(NameChanged { name: name_key(name), identity: person(n) });
+    let event =
+        Event::NameClaimed(NameChanged { space: NameSpace::default(), name: name_key(name), owner: person(n).0 });
     NewEvent { meta: by_service("test", "correlation", None), event }
 }
 
@@ -310,13 +313,14 @@ async fn every_kind_of_event_survives_the_log() {
     let (_dir, _server, log) = fresh().await;
     let (app, id) = ("crm".parse().unwrap(), person(1));
     let map = |value: serde_json::Value| value.as_object().unwrap().clone();
-    let created = identity::create(id, map(json!({ "userName": "a" })));
+    let created = identity::create(id, IdentityKind::Agent, map(json!({ "userName": "a" })));
     let spec = AppSpec {
         id: "crm".parse().unwrap(),
         name: "CRM".into(),
         base_url: "https://crm".into(),
         owner: "o".into(),
         assign: "active eq true".into(),
+        identities: vec![IdentityKind::User, IdentityKind::Agent],
         deprovision: Deprovision::Delete,
         sla: ServiceLevel {
             joiner: Duration::from_millis(1),
@@ -327,16 +331,20 @@ async fn every_kind_of_event_survives_the_log() {
         max_requests_per_second: 5,
         max_in_flight: 6,
     };
-    let version = group::Version { resource: map(json!({ "displayName": "g" })), members: BTreeSet::from([id]) };
+    let version = group::Version {
+        resource: map(json!({ "displayName": "g" })),
+        members: BTreeSet::from([id.into(), "whoever".into()]),
+    };
     let change = Changed { path: "title".into(), before: Some(json!("a")), after: None };
     let alert = AlertChanged { key: "k".into(), sink: "s".into(), identity: id, summary: "x".into() };
     let version_7 = Sequence(7);
     let events = vec![
         Event::Identity(identity::update(&created, map(json!({ "userName": "a", "active": false }))).unwrap()),
         Event::Identity(identity::delete(&created)),
-        Event::NameReleased(NameChanged { name: "a".into(), identity: id }),
+        Event::NameReleased(NameChanged { space: "agent-name".into(), name: "a".into(), owner: id.0 }),
         Event::Group(group::create(GroupId(Uuid::from_u128(3)), version).remove(0)),
         Event::Group(group::delete(GroupId(Uuid::from_u128(3)), map(json!({})))),
+        Event::Resource(resource::create(ResourceId(id.0), "AgenticApplication", map(json!({ "name": "a" })))),
         Event::AppConfigured(spec),
         Event::AppRemoved("crm".parse().unwrap()),
         Event::AccountApplied(Applied {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_domain::identity::create;
+use rollcall_domain::identity::{IdentityKind, create};
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, IdentityId, NewEvent, Recorded, Sequence};
 use rollcall_event_log::{
@@ -130,7 +130,7 @@ async fn log(server: &PrivateServer) -> EventLog {
 
 async fn append(log: &EventLog, count: u128) {
     for _ in 0..count {
-        let event = Event::Identity(create(IdentityId(Uuid::now_v7()), Map::new()));
+        let event = Event::Identity(create(IdentityId(Uuid::now_v7()), IdentityKind::User, Map::new()));
         let unit = Unit::one(NewEvent { meta: by_service("test", "", None), event }, Expect::Any);
         log.append(&unit).await.unwrap();
     }

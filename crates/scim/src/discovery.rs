@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::schema::{Attribute, Case, Kind, Mutability, Presence, ResourceType, Returned, Schema, Uniqueness};
+use crate::schema::{
+    Attribute, Case, Extension, Kind, Mutability, Presence, ResourceType, Returned, Schema, Uniqueness,
+};
 
 fn attribute_json(attribute: &Attribute) -> Value {
     let mut value = json!({
@@ -21,20 +23,25 @@ fn attribute_json(attribute: &Attribute) -> Value {
             Returned::Default => "default",
             Returned::Always => "always",
             Returned::Never => "never",
+            Returned::Request => "request",
         },
         "uniqueness": match attribute.uniqueness {
             Uniqueness::None => "none",
             Uniqueness::Server => "server",
+            Uniqueness::Global => "global",
         },
     });
     if let Some(object) = value.as_object_mut() {
+        if !attribute.canonical.is_empty() {
+            object.insert("canonicalValues".into(), json!(attribute.canonical));
+        }
         match attribute.kind {
             Kind::Complex => {
                 let subs = attribute.sub_attributes.iter().map(attribute_json).collect::<Vec<_>>();
                 object.insert("subAttributes".into(), subs.into());
             }
             Kind::Reference => {
-                object.insert("referenceTypes".into(), json!(["external"]));
+                object.insert("referenceTypes".into(), json!(attribute.references));
                 object.insert("caseExact".into(), true.into());
             }
             _ => {
@@ -61,7 +68,8 @@ pub fn schema_json(schema: &Schema, base: &str) -> Value {
 /// A resource type document.
 #[must_use]
 pub fn resource_type_json(kind: &ResourceType, base: &str) -> Value {
-    let extensions = kind.extensions.iter().map(|s| json!({ "schema": s.id, "required": false })).collect::<Vec<_>>();
+    let extension = |e: &Extension| json!({ "schema": e.schema.id, "required": e.presence == Presence::Required });
+    let extensions = kind.extensions.iter().map(extension).collect::<Vec<_>>();
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
         "id": kind.name,
@@ -74,17 +82,40 @@ pub fn resource_type_json(kind: &ResourceType, base: &str) -> Value {
     })
 }
 
-/// What this service provider can do; `max_results` is the largest page.
+/// The limits that a client should know.
+#[derive(Debug, Clone, Copy)]
+pub struct Capabilities {
+    /// The largest page.
+    pub max_page: usize,
+    /// The most operations in a bulk request.
+    pub max_bulk_operations: usize,
+    /// The largest body, in bytes.
+    pub max_body_bytes: usize,
+}
+
+/// What this service provider can do (RFC 7643 §5, RFC 9865 §3).
 #[must_use]
-pub fn service_provider_config(base: &str, max_results: usize) -> Value {
+pub fn service_provider_config(base: &str, can: &Capabilities) -> Value {
     json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
+        "documentationUri": "https://www.rfc-editor.org/rfc/rfc7644",
         "patch": { "supported": true },
-        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
-        "filter": { "supported": true, "maxResults": max_results },
+        "bulk": {
+            "supported": true,
+            "maxOperations": can.max_bulk_operations,
+            "maxPayloadSize": can.max_body_bytes,
+        },
+        "filter": { "supported": true, "maxResults": can.max_page },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
-        "etag": { "supported": false },
+        "sort": { "supported": true },
+        "etag": { "supported": true },
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": can.max_page,
+            "maxPageSize": can.max_page,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",

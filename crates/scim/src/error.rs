@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The `scimType` of an error with status 400 or 409 (RFC 7644 table 9).
+/// The `scimType` of an error with status 400 or 409 (RFC 7644 table 9, RFC 9865 §2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum ScimType {
@@ -14,6 +14,8 @@ pub enum ScimType {
     InvalidPath,
     NoTarget,
     InvalidValue,
+    InvalidCursor,
+    InvalidCount,
 }
 
 impl ScimType {
@@ -29,6 +31,8 @@ impl ScimType {
             Self::InvalidPath => "invalidPath",
             Self::NoTarget => "noTarget",
             Self::InvalidValue => "invalidValue",
+            Self::InvalidCursor => "invalidCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use jiff::Timestamp;
 use scim_v2::filter as ast;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use crate::error::{ScimError, ScimType};
 use crate::path::{Target, resolve};
@@ -38,6 +38,7 @@ struct Comparison {
 enum Operand {
     Null,
     Boolean(bool),
+    Number(Number),
     Text(String),
     Time(Timestamp),
 }
@@ -88,16 +89,10 @@ impl Filter {
         &self.text
     }
 
-    /// The value when the filter is exactly `attribute eq "value"`, so that an index can answer it.
+    /// The values that matching resources must have, `attribute eq "value"`, so that an index can find them.
     #[must_use]
-    pub fn equality(&self) -> Option<(&'static str, &str)> {
-        match &self.root {
-            Node::Compare(
-                Target { extension: None, attribute, sub: None },
-                Comparison { op: ast::CompareOp::Eq, operand: Operand::Text(value), .. },
-            ) => Some((attribute.name, value)),
-            _ => None,
-        }
+    pub fn equalities(&self) -> Vec<(&'static str, &str)> {
+        self.root.equalities()
     }
 }
 
@@ -167,13 +162,15 @@ fn comparison(leaf: &Attribute, op: &ast::CompareOp, value: &ast::CompValue) -> 
         (Kind::DateTime, CompValue::Str(text)) => {
             Operand::Time(text.parse().map_err(|_| mismatch("an RFC 3339 time"))?)
         }
+        (Kind::Integer | Kind::Decimal, CompValue::Number(number)) => Operand::Number(number.clone()),
+        (Kind::Integer | Kind::Decimal, _) => return Err(mismatch("a number")),
         (Kind::Complex, _) => return Err(mismatch("null, or compare a sub-attribute")),
         (_, CompValue::Str(text)) => Operand::Text(text.clone()),
         _ => return Err(mismatch("a string in double quotes")),
     };
     let allowed = match (&operand, leaf.kind) {
         (Operand::Null | Operand::Boolean(_), _) | (_, Kind::Binary) => equality,
-        (Operand::Time(_), _) => equality || ordering,
+        (Operand::Time(_) | Operand::Number(_), _) => equality || ordering,
         (Operand::Text(_), _) => true,
     };
     if !allowed {
@@ -183,6 +180,17 @@ fn comparison(leaf: &Attribute, op: &ast::CompareOp, value: &ast::CompValue) -> 
 }
 
 impl Node {
+    fn equalities(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Compare(
+                Target { extension: None, attribute, sub: None },
+                Comparison { op: ast::CompareOp::Eq, operand: Operand::Text(value), .. },
+            ) => vec![(attribute.name, value)],
+            Self::And(items) => items.iter().flat_map(Self::equalities).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn matches(&self, resource: &Value) -> bool {
         match self {
             Self::And(items) => items.iter().all(|n| n.matches(resource)),
@@ -213,6 +221,7 @@ impl ValueFilter {
                 let value = match &comparison.0.operand {
                     Operand::Text(text) => Value::from(text.as_str()),
                     Operand::Boolean(flag) => Value::from(*flag),
+                    Operand::Number(number) => Value::Number(number.clone()),
                     Operand::Null | Operand::Time(_) => return None,
                 };
                 Some(vec![(sub.name, value)])
@@ -223,6 +232,34 @@ impl ValueFilter {
             }
             _ => None,
         }
+    }
+}
+
+impl ValueFilter {
+    /// The values of `value` that it chooses, when it is nothing but equalities on it.
+    pub fn as_values(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Compare(sub, comparison) if sub.name == "value" && comparison.0.op == ast::CompareOp::Eq => {
+                match &comparison.0.operand {
+                    Operand::Text(text) => Some(vec![text]),
+                    _ => None,
+                }
+            }
+            Self::Any(items) => {
+                let parts = items.iter().map(Self::as_values).collect::<Option<Vec<_>>>()?;
+                Some(parts.into_iter().flatten().collect())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whole numbers exactly, others as far as a double goes.
+fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
+    let whole = |n: &Number| n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
+    match (whole(a), whole(b)) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
     }
 }
 
@@ -241,6 +278,9 @@ impl Comparison {
     fn matches_one(&self, op: &ast::CompareOp, value: &Value) -> bool {
         match (&self.operand, value) {
             (Operand::Boolean(wanted), Value::Bool(found)) => holds(op, found.cmp(wanted)),
+            (Operand::Number(wanted), Value::Number(found)) => {
+                compare_numbers(found, wanted).is_some_and(|o| holds(op, o))
+            }
             (Operand::Time(wanted), Value::String(found)) => {
                 found.parse::<Timestamp>().is_ok_and(|found| holds(op, found.cmp(wanted)))
             }

@@ -1,10 +1,13 @@
 //! Resources as a client sends them, made canonical: names in the schema's case, nothing read-only, nothing empty.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
 use crate::path::core_attribute;
-use crate::schema::{Attribute, Kind, Mutability, Presence, ResourceType, Returned};
+use crate::reading::{Quirk, Reading};
+use crate::schema::{Attribute, Case, Kind, Mutability, Presence, ResourceType, Schema};
 
 fn invalid(detail: impl Into<String>) -> ScimError {
     ScimError::bad_request(ScimType::InvalidValue, detail)
@@ -12,66 +15,140 @@ fn invalid(detail: impl Into<String>) -> ScimError {
 
 /// Checks a resource that a client sent for POST or PUT, and makes it canonical.
 ///
-/// Read-only attributes are ignored (RFC 7644 §3.5.1), write-only ones are dropped, null and empty values are absent
-/// (RFC 7643 §2.5), and `schemas` is what the resource really uses.
+/// Read-only attributes are ignored (RFC 7644 §3.5.1), those that are never answered are dropped, null and empty values
+/// are absent (RFC 7643 §2.5), and `schemas` is what the resource really uses.
 ///
 /// # Errors
 /// `invalidSyntax` for what is not a resource of this kind, `invalidValue` for a value that the schema does not allow.
-pub fn normalize(body: &Value, kind: &ResourceType) -> Result<Map<String, Value>, ScimError> {
+pub fn normalize(body: &Value, kind: &ResourceType, reading: &mut Reading) -> Result<Map<String, Value>, ScimError> {
     let body = body
         .as_object()
         .ok_or_else(|| ScimError::bad_request(ScimType::InvalidSyntax, "the body must be a JSON object"))?;
     check_schemas(body, kind)?;
     let mut out = Map::new();
     for (name, value) in body {
-        if name.eq_ignore_ascii_case("schemas") {
+        if is_schemas(name) {
             continue;
         }
         if let Some(extension) = kind.extension(name) {
-            let Some(fields) = value.as_object() else {
-                if value.is_null() {
-                    continue;
-                }
-                return Err(invalid(format!("'{}' must be an object", extension.id)));
-            };
-            let mut clean = Map::new();
-            for (name, value) in fields {
-                let attribute = extension
-                    .attribute(name)
-                    .ok_or_else(|| invalid(format!("schema {} has no attribute '{name}'", extension.id)))?;
-                insert(&mut clean, attribute, value)?;
-            }
-            if !clean.is_empty() {
-                out.insert(extension.id.to_owned(), Value::Object(clean));
+            let clean = normalize_extension(extension, value, reading)?;
+            if clean.is_some_and(|clean| out.insert(extension.id.to_owned(), Value::Object(clean)).is_some()) {
+                return Err(invalid(format!("'{}' is there twice", extension.id)));
             }
             continue;
         }
         let attribute = core_attribute(kind, name)
             .ok_or_else(|| invalid(format!("{} resources have no attribute '{name}'", kind.name)))?;
-        insert(&mut out, attribute, value)?;
+        insert(&mut out, attribute, value, reading)?;
     }
     finish(out, kind)
 }
 
-/// What PATCH ends with: sets `schemas`, and checks that what must be there is there.
+/// Whether a name is that of the list of schemas.
+pub(crate) fn is_schemas(name: &str) -> bool {
+    name.eq_ignore_ascii_case("schemas")
+}
+
+fn normalize_extension(
+    extension: &'static Schema,
+    value: &Value,
+    reading: &mut Reading,
+) -> Result<Option<Map<String, Value>>, ScimError> {
+    let Some(fields) = value.as_object() else {
+        if value.is_null() {
+            return Ok(None);
+        }
+        return Err(invalid(format!("'{}' must be an object", extension.id)));
+    };
+    let mut clean = Map::new();
+    for (name, value) in fields.iter().filter(|(name, _)| !is_schemas(name)) {
+        let attribute = extension
+            .attribute(name)
+            .ok_or_else(|| invalid(format!("schema {} has no attribute '{name}'", extension.id)))?;
+        insert(&mut clean, attribute, value, reading)?;
+    }
+    Ok(if clean.is_empty() { None } else { Some(clean) })
+}
+
+/// What POST, PUT and PATCH end with: sets `schemas`, and checks that what must be there is there.
 pub(crate) fn finish(mut resource: Map<String, Value>, kind: &ResourceType) -> Result<Map<String, Value>, ScimError> {
-    for attribute in kind.core.attributes {
-        if attribute.presence == Presence::Required
-            && resource.get(attribute.name).and_then(Value::as_str).is_none_or(|s| s.trim().is_empty())
-        {
-            return Err(invalid(format!("'{}' is required", attribute.name)));
+    resource.retain(|_, value| !value.as_object().is_some_and(Map::is_empty));
+    required(&resource, kind.core.attributes, "")?;
+    for extension in kind.extensions {
+        let id = extension.schema.id;
+        match resource.get(id).and_then(Value::as_object) {
+            Some(fields) => required(fields, extension.schema.attributes, &format!("{id}:"))?,
+            None if extension.presence == Presence::Required => {
+                return Err(invalid(format!("{} resources must have '{id}'", kind.name)));
+            }
+            None => {}
         }
     }
-    resource.retain(|_, value| !value.as_object().is_some_and(Map::is_empty));
-    let extensions = kind.extensions.iter().filter(|s| resource.contains_key(s.id)).map(|s| s.id);
+    let extensions = kind.extensions.iter().map(|e| e.schema.id).filter(|id| resource.contains_key(*id));
     let schemas = std::iter::once(kind.core.id).chain(extensions).map(Value::from).collect();
     resource.insert("schemas".into(), Value::Array(schemas));
     Ok(resource)
 }
 
+fn required(fields: &Map<String, Value>, attributes: &[Attribute], prefix: &str) -> Result<(), ScimError> {
+    let demanded =
+        |a: &&Attribute| a.presence == Presence::Required && a.mutability != Mutability::ReadOnly && a.is_kept();
+    for attribute in attributes.iter().filter(demanded) {
+        let missing = match fields.get(attribute.name) {
+            None | Some(Value::Null) => true,
+            Some(Value::String(text)) => text.trim().is_empty(),
+            Some(_) => false,
+        };
+        if missing {
+            return Err(invalid(format!("'{prefix}{}' is required", attribute.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that nothing immutable that had a value has another one (RFC 7643 §2.2).
+///
+/// # Errors
+/// `mutability`, with the attribute's name.
+pub fn check_immutable(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    kind: &ResourceType,
+) -> Result<(), ScimError> {
+    unchanged(before, after, kind.core.attributes)?;
+    let empty = Map::new();
+    for extension in kind.extensions {
+        let fields = |r: &Map<String, Value>| r.get(extension.schema.id).and_then(Value::as_object).cloned();
+        if let Some(before) = fields(before) {
+            unchanged(&before, &fields(after).unwrap_or_else(|| empty.clone()), extension.schema.attributes)?;
+        }
+    }
+    Ok(())
+}
+
+fn unchanged(
+    before: &Map<String, Value>,
+    after: &Map<String, Value>,
+    attributes: &[Attribute],
+) -> Result<(), ScimError> {
+    for attribute in attributes {
+        let Some(old) = before.get(attribute.name) else { continue };
+        let new = after.get(attribute.name);
+        if attribute.mutability == Mutability::Immutable && new != Some(old) {
+            let detail = format!("'{}' can't be changed once it is set", attribute.name);
+            return Err(ScimError::bad_request(ScimType::Mutability, detail));
+        }
+        // The values of a multi-valued attribute come and go whole.
+        if let (Some(old), Some(new), false) = (old.as_object(), new.and_then(Value::as_object), attribute.is_multi()) {
+            unchanged(old, new, attribute.sub_attributes)?;
+        }
+    }
+    Ok(())
+}
+
 fn check_schemas(body: &Map<String, Value>, kind: &ResourceType) -> Result<(), ScimError> {
     let syntax = |detail: String| ScimError::bad_request(ScimType::InvalidSyntax, detail);
-    let declared = body.iter().find(|(name, _)| name.eq_ignore_ascii_case("schemas")).map(|(_, value)| value);
+    let declared = body.iter().find(|(name, _)| is_schemas(name)).map(|(_, value)| value);
     let Some(declared) = declared.and_then(Value::as_array) else {
         return Err(syntax(format!("'schemas' must be an array that holds '{}'", kind.core.id)));
     };
@@ -87,12 +164,17 @@ fn check_schemas(body: &Map<String, Value>, kind: &ResourceType) -> Result<(), S
     if core { Ok(()) } else { Err(syntax(format!("'schemas' must hold '{}'", kind.core.id))) }
 }
 
-fn insert(out: &mut Map<String, Value>, attribute: &Attribute, value: &Value) -> Result<(), ScimError> {
+fn insert(
+    out: &mut Map<String, Value>,
+    attribute: &Attribute,
+    value: &Value,
+    reading: &mut Reading,
+) -> Result<(), ScimError> {
     if attribute.mutability == Mutability::ReadOnly {
         return Ok(());
     }
-    let clean = normalize_value(attribute, value, attribute.name)?;
-    if attribute.returned == Returned::Never {
+    let clean = normalize_value(attribute, value, attribute.name, reading)?;
+    if !attribute.is_kept() {
         return Ok(());
     }
     if clean.is_some_and(|clean| out.insert(attribute.name.to_owned(), clean).is_some()) {
@@ -102,20 +184,27 @@ fn insert(out: &mut Map<String, Value>, attribute: &Attribute, value: &Value) ->
 }
 
 /// The canonical value of an attribute, `None` when it is unassigned.
-pub(crate) fn normalize_value(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
+pub(crate) fn normalize_value(
+    attribute: &Attribute,
+    value: &Value,
+    path: &str,
+    reading: &mut Reading,
+) -> Result<Option<Value>, ScimError> {
     if value.is_null() {
         return Ok(None);
     }
     if !attribute.is_multi() {
-        return normalize_single(attribute, value, path);
+        return normalize_single(attribute, value, path, reading);
     }
     let Some(items) = value.as_array() else {
         return Err(invalid(format!("'{path}' has many values: it must be an array")));
     };
+    // A group may have very many members: those that are there twice are found by their text.
+    let mut seen = HashSet::with_capacity(items.len());
     let mut clean: Vec<Value> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let item = normalize_single(attribute, item, &format!("{path}[{index}]"))?;
-        clean.extend(item.filter(|item| !clean.contains(item)));
+        let item = normalize_single(attribute, item, &format!("{path}[{index}]"), reading)?;
+        clean.extend(item.filter(|item| seen.insert(item.to_string())));
     }
     let primaries = clean.iter().filter(|v| v.get("primary") == Some(&Value::Bool(true))).count();
     if primaries > 1 {
@@ -125,43 +214,86 @@ pub(crate) fn normalize_value(attribute: &Attribute, value: &Value, path: &str) 
 }
 
 /// The canonical form of one value.
-pub(crate) fn normalize_single(attribute: &Attribute, value: &Value, path: &str) -> Result<Option<Value>, ScimError> {
+pub(crate) fn normalize_single(
+    attribute: &Attribute,
+    value: &Value,
+    path: &str,
+    reading: &mut Reading,
+) -> Result<Option<Value>, ScimError> {
     let wrong = |wanted: &str| invalid(format!("'{path}' must be {wanted}, not {}", describe(value)));
     match (attribute.kind, value) {
         (_, Value::Null) => Ok(None),
         (Kind::Boolean, Value::Bool(_)) => Ok(Some(value.clone())),
-        // Microsoft Entra sends booleans in PATCH as "True" and "False".
-        (Kind::Boolean, Value::String(text)) => match text.to_ascii_lowercase().as_str() {
-            "true" => Ok(Some(Value::Bool(true))),
-            "false" => Ok(Some(Value::Bool(false))),
-            _ => Err(wrong("true or false")),
-        },
+        (Kind::Boolean, Value::String(text)) => {
+            let flag = match text.to_ascii_lowercase().as_str() {
+                "true" => true,
+                "false" => false,
+                _ => return Err(wrong("true or false")),
+            };
+            reading.accept(Quirk::BooleanText, ScimType::InvalidValue, || {
+                format!("'{path}' must be true or false, not a string")
+            })?;
+            Ok(Some(Value::Bool(flag)))
+        }
         (Kind::Boolean, _) => Err(wrong("true or false")),
+        (Kind::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => Ok(Some(value.clone())),
+        (Kind::Integer, _) => Err(wrong("a whole number")),
+        (Kind::Decimal, Value::Number(_)) => Ok(Some(value.clone())),
+        (Kind::Decimal, _) => Err(wrong("a number")),
         (Kind::DateTime, Value::String(text)) => match text.parse::<jiff::Timestamp>() {
             Ok(_) => Ok(Some(value.clone())),
             Err(_) => Err(wrong("an RFC 3339 time")),
         },
-        (Kind::String | Kind::Reference | Kind::Binary, Value::String(text)) => {
+        (Kind::String, Value::String(text)) => canonical(attribute, text, path, reading),
+        (Kind::Reference | Kind::Binary, Value::String(text)) => {
             Ok(if text.is_empty() { None } else { Some(value.clone()) })
         }
-        (Kind::Complex, Value::Object(fields)) => {
-            let mut clean = Map::new();
-            for (name, value) in fields {
-                let sub = attribute
-                    .sub(name)
-                    .ok_or_else(|| invalid(format!("'{}' has no sub-attribute '{name}'", attribute.name)))?;
-                if sub.mutability == Mutability::ReadOnly {
-                    continue;
-                }
-                if let Some(value) = normalize_value(sub, value, &format!("{path}.{}", sub.name))? {
-                    clean.insert(sub.name.to_owned(), value);
-                }
-            }
-            Ok(if clean.is_empty() { None } else { Some(Value::Object(clean)) })
-        }
+        (Kind::Complex, Value::Object(fields)) => normalize_complex(attribute, fields, path, reading),
         (Kind::Complex, _) => Err(wrong("an object")),
         (Kind::DateTime | Kind::String | Kind::Reference | Kind::Binary, _) => Err(wrong("a string")),
     }
+}
+
+/// RFC 7643 §7: canonical values are the usual ones; others may be used, and their case is the canonical one.
+fn canonical(attribute: &Attribute, text: &str, path: &str, reading: &mut Reading) -> Result<Option<Value>, ScimError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let usual =
+        attribute.canonical.iter().find(|c| attribute.case == Case::Insensitive && c.eq_ignore_ascii_case(text));
+    if let Some(usual) = usual.filter(|usual| **usual != text) {
+        reading.accept(Quirk::CanonicalCase, ScimType::InvalidValue, || {
+            format!("'{path}' must be '{usual}', not '{text}'")
+        })?;
+        return Ok(Some(Value::from(*usual)));
+    }
+    Ok(Some(text.into()))
+}
+
+fn normalize_complex(
+    attribute: &Attribute,
+    fields: &Map<String, Value>,
+    path: &str,
+    reading: &mut Reading,
+) -> Result<Option<Value>, ScimError> {
+    let mut clean = Map::new();
+    for (name, value) in fields {
+        let sub = attribute
+            .sub(name)
+            .ok_or_else(|| invalid(format!("'{}' has no sub-attribute '{name}'", attribute.name)))?;
+        if sub.mutability == Mutability::ReadOnly {
+            continue;
+        }
+        let value = normalize_value(sub, value, &format!("{path}.{}", sub.name), reading)?;
+        if value.is_some_and(|value| sub.is_kept() && clean.insert(sub.name.to_owned(), value).is_some()) {
+            return Err(invalid(format!("'{path}.{}' is there twice", sub.name)));
+        }
+    }
+    if clean.is_empty() {
+        return Ok(None);
+    }
+    required(&clean, attribute.sub_attributes, &format!("{path}."))?;
+    Ok(Some(Value::Object(clean)))
 }
 
 fn describe(value: &Value) -> String {
@@ -172,54 +304,5 @@ fn describe(value: &Value) -> String {
         Value::String(_) => "a string of another form".into(),
         Value::Array(_) => "an array".into(),
         Value::Object(_) => "an object".into(),
-    }
-}
-
-/// One difference between two versions of a resource.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Changed {
-    /// The attribute, with a dot before a sub-attribute and the URN of an extension before its attribute.
-    pub path: String,
-    /// The value before; `None`: it was not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<Value>,
-    /// The value after; `None`: it is not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Value>,
-}
-
-/// What differs between two versions of a resource, in path order; `schemas` and `meta` are left out.
-#[must_use]
-pub fn changed_paths(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<Changed> {
-    let mut out = Vec::new();
-    collect("", '.', before, after, &mut out);
-    out.retain(|c| c.path != "schemas" && !c.path.starts_with("meta"));
-    out.sort_by(|a, b| a.path.cmp(&b.path));
-    out
-}
-
-fn collect(
-    prefix: &str,
-    separator: char,
-    before: &Map<String, Value>,
-    after: &Map<String, Value>,
-    out: &mut Vec<Changed>,
-) {
-    let names = before.keys().chain(after.keys().filter(|k| !before.contains_key(*k)));
-    for name in names {
-        let (old, new) = (before.get(name), after.get(name));
-        if old == new {
-            continue;
-        }
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}{separator}{name}") };
-        let empty = Map::new();
-        let object = |v: Option<&Value>| v.is_none_or(Value::is_object);
-        if object(old) && object(new) {
-            let fields = |v: Option<&Value>| v.and_then(Value::as_object).cloned().unwrap_or_else(|| empty.clone());
-            let next = if name.starts_with("urn:") { ':' } else { '.' };
-            collect(&path, next, &fields(old), &fields(new), out);
-        } else {
-            out.push(Changed { path, before: old.cloned(), after: new.cloned() });
-        }
     }
 }

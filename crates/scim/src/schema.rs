@@ -1,11 +1,17 @@
 //! What a schema says about its attributes (RFC 7643 §2 and §7).
 
+use serde::{Deserialize, Serialize};
+
 /// The data type of an attribute (RFC 7643 §2.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub enum Kind {
+    #[default]
     String,
     Boolean,
+    Integer,
+    Decimal,
     DateTime,
     Binary,
     Reference,
@@ -19,6 +25,8 @@ impl Kind {
         match self {
             Self::String => "string",
             Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Decimal => "decimal",
             Self::DateTime => "dateTime",
             Self::Binary => "binary",
             Self::Reference => "reference",
@@ -28,9 +36,11 @@ impl Kind {
 }
 
 /// Who may write an attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub enum Mutability {
+    #[default]
     ReadWrite,
     ReadOnly,
     Immutable,
@@ -38,20 +48,26 @@ pub enum Mutability {
 }
 
 /// When an attribute is in an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub enum Returned {
+    #[default]
     Default,
     Always,
     Never,
+    Request,
 }
 
 /// Within what an attribute's value is unique.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub enum Uniqueness {
+    #[default]
     None,
     Server,
+    Global,
 }
 
 /// Whether an attribute holds one value or many.
@@ -99,6 +115,10 @@ pub struct Attribute {
     pub returned: Returned,
     /// Within what it is unique.
     pub uniqueness: Uniqueness,
+    /// The values it is usual to have (RFC 7643 §7); others are accepted.
+    pub canonical: &'static [&'static str],
+    /// What a reference may point at.
+    pub references: &'static [&'static str],
     /// Of a complex attribute.
     pub sub_attributes: &'static [Attribute],
 }
@@ -117,6 +137,8 @@ impl Attribute {
             mutability: Mutability::ReadWrite,
             returned: Returned::Default,
             uniqueness: Uniqueness::None,
+            canonical: &[],
+            references: &[],
             sub_attributes: &[],
         }
     }
@@ -163,11 +185,37 @@ impl Attribute {
         self
     }
 
+    /// The same, usually with one of these values.
+    #[must_use]
+    pub const fn canonical(mut self, values: &'static [&'static str]) -> Self {
+        self.canonical = values;
+        self
+    }
+
+    /// The same, pointing at these kinds of resource, `external` or `uri`.
+    #[must_use]
+    pub const fn references(mut self, kinds: &'static [&'static str]) -> Self {
+        self.references = kinds;
+        self
+    }
+
     /// The same, with these sub-attributes.
     #[must_use]
     pub const fn with(mut self, sub_attributes: &'static [Attribute]) -> Self {
         self.sub_attributes = sub_attributes;
         self
+    }
+
+    /// Whether no two resources may share a value of it.
+    #[must_use]
+    pub fn is_unique(&self) -> bool {
+        self.uniqueness != Uniqueness::None
+    }
+
+    /// Whether it is kept and answered at all.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.returned != Returned::Never && self.mutability != Mutability::WriteOnly
     }
 
     /// Whether it holds many values.
@@ -204,6 +252,15 @@ impl Schema {
     }
 }
 
+/// An extension of a resource type.
+#[derive(Debug, Clone, Copy)]
+pub struct Extension {
+    /// Its schema.
+    pub schema: &'static Schema,
+    /// Whether each resource must have it.
+    pub presence: Presence,
+}
+
 /// A kind of resource: a core schema and its extensions (RFC 7643 §6).
 #[derive(Debug, Clone, Copy)]
 pub struct ResourceType {
@@ -216,13 +273,13 @@ pub struct ResourceType {
     /// The core schema.
     pub core: &'static Schema,
     /// Extensions that a resource may have.
-    pub extensions: &'static [&'static Schema],
+    pub extensions: &'static [Extension],
 }
 
 impl ResourceType {
     /// The extension with this URN, in any case.
     #[must_use]
     pub fn extension(&self, urn: &str) -> Option<&'static Schema> {
-        self.extensions.iter().copied().find(|s| s.id.eq_ignore_ascii_case(urn))
+        self.extensions.iter().map(|e| e.schema).find(|s| s.id.eq_ignore_ascii_case(urn))
     }
 }

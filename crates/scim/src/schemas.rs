@@ -1,16 +1,16 @@
-//! The schemas Rollcall serves: User, EnterpriseUser and Group (RFC 7643 §4 and §8.7).
+//! The core schemas: User, EnterpriseUser and Group (RFC 7643 §4 and §8.7).
 
-use crate::schema::{Attribute, Kind, Mutability, ResourceType, Returned, Schema};
+use crate::schema::{Attribute, Extension, Kind, Mutability, Presence, ResourceType, Returned, Schema};
 
-const fn string(name: &'static str, description: &'static str) -> Attribute {
+pub(crate) const fn string(name: &'static str, description: &'static str) -> Attribute {
     Attribute::new(name, Kind::String, description)
 }
 
-const fn reference(name: &'static str, description: &'static str) -> Attribute {
-    Attribute::new(name, Kind::Reference, description).case_exact()
+pub(crate) const fn reference(name: &'static str, description: &'static str) -> Attribute {
+    Attribute::new(name, Kind::Reference, description).case_exact().references(&["external"])
 }
 
-const PRIMARY: Attribute =
+pub(crate) const PRIMARY: Attribute =
     Attribute::new("primary", Kind::Boolean, "Whether this is the preferred value; true at most once.");
 
 /// What every resource has besides its schema (RFC 7643 §3.1).
@@ -30,12 +30,8 @@ pub(crate) const COMMON: &[Attribute] = &[
     ]),
 ];
 
-const PLURAL: &[Attribute] = &[
-    string("value", "The value."),
-    string("display", "For people."),
-    string("type", "What it is for, such as work or home."),
-    PRIMARY,
-];
+pub(crate) const PLURAL: &[Attribute] =
+    &[string("value", "The value."), string("display", "For people."), string("type", "What it is for."), PRIMARY];
 
 /// The core User (RFC 7643 §4.1).
 pub static USER: Schema = Schema {
@@ -65,13 +61,23 @@ pub static USER: Schema = Schema {
             .case_exact()
             .mutability(Mutability::WriteOnly)
             .returned(Returned::Never),
-        Attribute::new("emails", Kind::Complex, "Email addresses.").multi().with(PLURAL),
-        Attribute::new("phoneNumbers", Kind::Complex, "Phone numbers.").multi().with(PLURAL),
+        Attribute::new("emails", Kind::Complex, "Email addresses.").multi().with(&[
+            string("value", "The address."),
+            string("display", "For people."),
+            string("type", "What it is for.").canonical(&["work", "home", "other"]),
+            PRIMARY,
+        ]),
+        Attribute::new("phoneNumbers", Kind::Complex, "Phone numbers.").multi().with(&[
+            string("value", "The number."),
+            string("display", "For people."),
+            string("type", "What it is for.").canonical(&["work", "home", "mobile", "fax", "pager", "other"]),
+            PRIMARY,
+        ]),
         Attribute::new("ims", Kind::Complex, "Instant messaging addresses.").multi().with(PLURAL),
         Attribute::new("photos", Kind::Complex, "Pictures of the person.").multi().with(&[
             reference("value", "Where the picture is."),
             string("display", "For people."),
-            string("type", "photo or thumbnail."),
+            string("type", "photo or thumbnail.").canonical(&["photo", "thumbnail"]),
             PRIMARY,
         ]),
         Attribute::new("addresses", Kind::Complex, "Postal addresses.").multi().with(&[
@@ -81,7 +87,7 @@ pub static USER: Schema = Schema {
             string("region", "The state or region."),
             string("postalCode", "The postal code."),
             string("country", "The country."),
-            string("type", "What it is for, such as work or home."),
+            string("type", "What it is for, such as work or home.").canonical(&["work", "home", "other"]),
             PRIMARY,
         ]),
         Attribute::new("groups", Kind::Complex, "The groups the identity is in; changed through the group.")
@@ -89,9 +95,11 @@ pub static USER: Schema = Schema {
             .mutability(Mutability::ReadOnly)
             .with(&[
                 string("value", "The group's id.").case_exact().mutability(Mutability::ReadOnly),
-                reference("$ref", "The group.").mutability(Mutability::ReadOnly),
+                reference("$ref", "The group.").references(&["Group"]).mutability(Mutability::ReadOnly),
                 string("display", "The group's name.").mutability(Mutability::ReadOnly),
-                string("type", "direct or indirect.").mutability(Mutability::ReadOnly),
+                string("type", "direct or indirect.")
+                    .canonical(&["direct", "indirect"])
+                    .mutability(Mutability::ReadOnly),
             ]),
         Attribute::new("entitlements", Kind::Complex, "What the identity is entitled to.").multi().with(PLURAL),
         Attribute::new("roles", Kind::Complex, "The identity's roles.").multi().with(PLURAL),
@@ -117,7 +125,7 @@ pub static ENTERPRISE_USER: Schema = Schema {
         string("department", "The department."),
         Attribute::new("manager", Kind::Complex, "The person's manager.").with(&[
             string("value", "The manager's id.").case_exact(),
-            reference("$ref", "The manager."),
+            reference("$ref", "The manager.").references(&["User"]),
             string("displayName", "The manager's name.").mutability(Mutability::ReadOnly),
         ]),
     ],
@@ -127,14 +135,16 @@ pub static ENTERPRISE_USER: Schema = Schema {
 pub static GROUP: Schema = Schema {
     id: "urn:ietf:params:scim:schemas:core:2.0:Group",
     name: "Group",
-    description: "A group of identities",
+    description: "A group of identities and other groups",
     attributes: &[
         string("displayName", "The group's name.").required(),
-        Attribute::new("members", Kind::Complex, "The identities in the group.").multi().with(&[
+        Attribute::new("members", Kind::Complex, "Who is in the group.").multi().with(&[
             string("value", "The member's id.").case_exact().mutability(Mutability::Immutable),
-            reference("$ref", "The member.").mutability(Mutability::Immutable),
+            reference("$ref", "The member.").references(&["User", "Group", "Agent"]).mutability(Mutability::Immutable),
             string("display", "The member's name.").mutability(Mutability::ReadOnly),
-            string("type", "User.").mutability(Mutability::Immutable),
+            string("type", "What the member is.")
+                .canonical(&["User", "Group", "Agent"])
+                .mutability(Mutability::Immutable),
         ]),
     ],
 };
@@ -145,7 +155,7 @@ pub static USER_TYPE: ResourceType = ResourceType {
     endpoint: "/Users",
     description: "Identities",
     core: &USER,
-    extensions: &[&ENTERPRISE_USER],
+    extensions: &[Extension { schema: &ENTERPRISE_USER, presence: Presence::Optional }],
 };
 
 /// Groups.

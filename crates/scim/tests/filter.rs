@@ -97,14 +97,18 @@ fn a_filter_that_nests_without_end_is_refused() {
 }
 
 #[test]
-fn a_plain_equality_can_be_answered_by_an_index() {
-    let equality = |text: &str| {
+fn what_must_be_equal_can_be_found_by_an_index() {
+    let equalities = |text: &str| {
         let filter = Filter::parse(text, &USER_TYPE).unwrap();
-        filter.equality().map(|(name, value)| (name, value.to_owned()))
+        filter.equalities().into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
     };
-    assert_eq!(equality(r#"username eq "Anna""#), Some(("userName", "Anna".into())));
+    assert_eq!(equalities(r#"username eq "Anna""#), ["userName=Anna"]);
+    assert_eq!(
+        equalities(r#"active eq true and userName eq "a" and externalId eq "b""#),
+        ["userName=a", "externalId=b"]
+    );
     for other in [r#"userName ne "a""#, r#"name.givenName eq "a""#, r#"userName eq "a" or userName eq "b""#, "title pr"]
     {
-        assert_eq!(equality(other), None, "{other}");
+        assert!(equalities(other).is_empty(), "{other}");
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use rollcall_scim::{GROUP_TYPE, PatchRequest, USER_TYPE};
+use rollcall_scim::{GROUP_TYPE, PatchRequest, Reading, USER_TYPE};
 use serde_json::{Map, Value, json};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -25,8 +25,8 @@ fn request(operations: Value) -> Value {
 
 fn apply(operation: Value) -> Result<Value, String> {
     let text = |e: rollcall_scim::ScimError| format!("{} {}", e.scim_type.map_or("-", |t| t.name()), e.detail);
-    let patch = PatchRequest::parse(&request(json!([operation])), &USER_TYPE).map_err(text)?;
-    patch.apply(&anna(), &USER_TYPE).map(Value::Object).map_err(text)
+    let patch = PatchRequest::parse(&request(json!([operation])), &USER_TYPE, &mut Reading::default()).map_err(text)?;
+    patch.apply(&anna(), &USER_TYPE, &mut Reading::default()).map(Value::Object).map_err(text)
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_request_of_another_form_is_refused() {
         request(json!({})),
         request(json!(vec![json!({ "op": "remove", "path": "title" }); 1001])),
     ] {
-        let error = PatchRequest::parse(&body, &USER_TYPE).expect_err("refused");
+        let error = PatchRequest::parse(&body, &USER_TYPE, &mut Reading::default()).expect_err("refused");
         assert_eq!(error.scim_type.map(|t| t.name()), Some("invalidSyntax"), "{}", error.detail);
     }
 }
@@ -148,7 +148,12 @@ fn all_operations_apply_or_none() {
         { "op": "remove", "path": "userName" },
     ]));
     let before = anna();
-    assert!(PatchRequest::parse(&body, &USER_TYPE).unwrap().apply(&before, &USER_TYPE).is_err());
+    assert!(
+        PatchRequest::parse(&body, &USER_TYPE, &mut Reading::default())
+            .unwrap()
+            .apply(&before, &USER_TYPE, &mut Reading::default())
+            .is_err()
+    );
     assert_eq!(before, anna());
 }
 
@@ -160,8 +165,8 @@ fn members_come_and_go_as_providers_send_them() {
         "members": [{ "value": "1", "type": "User", "$ref": "x/1" }, { "value": "2", "type": "User" }],
     });
     let members = |operation: Value| {
-        let patch = PatchRequest::parse(&request(json!([operation])), &GROUP_TYPE).unwrap();
-        let after = patch.apply(group.as_object().unwrap(), &GROUP_TYPE).unwrap();
+        let patch = PatchRequest::parse(&request(json!([operation])), &GROUP_TYPE, &mut Reading::default()).unwrap();
+        let after = patch.apply(group.as_object().unwrap(), &GROUP_TYPE, &mut Reading::default()).unwrap();
         let all = after.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         all.iter().map(|m| m["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };

@@ -7,8 +7,12 @@ use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rollcall_config::SourceConfig;
 use rollcall_scim::ScimError;
 
+use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::service::Door;
 
@@ -22,15 +26,41 @@ pub async fn authenticate(
     let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))) else {
         return Err(Refusal::Unauthorized("send the token of a source: Authorization: Bearer …"));
     };
-    let source = door.sources.iter().find(|s| s.token.matches(sent.trim()));
+    let source = door.sources.iter().find(|s| s.config.token.matches(sent.trim()));
     let Some(source) = source else {
         return Err(Refusal::Unauthorized("the token is not that of any [[sources]] in the configuration"));
     };
+    source.admit()?;
     // Before the apps are known, a change would find nobody to concern.
     if !*door.registered.borrow() {
         return Err(ScimError::status(503, "the gateway is starting").into());
     }
-    let source = source.name.clone();
-    request.extensions_mut().insert(source);
+    let caller = Caller::new(Arc::clone(&source.config), door.public_url.as_deref(), request.headers());
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
+}
+
+/// A source, and how much it may still ask.
+#[derive(Debug)]
+pub struct KnownSource {
+    pub config: Arc<SourceConfig>,
+    rate: DefaultDirectRateLimiter,
+}
+
+impl KnownSource {
+    /// One that has asked nothing yet.
+    pub fn new(config: SourceConfig) -> Self {
+        let rate = RateLimiter::direct(Quota::per_second(config.max_requests_per_second));
+        Self { config: Arc::new(config), rate }
+    }
+
+    fn admit(&self) -> Result<(), Refusal> {
+        let Err(early) = self.rate.check() else { return Ok(()) };
+        let wait = early.wait_time_from(DefaultClock::default().now());
+        Err(Refusal::TooMany {
+            source_name: self.config.name.clone(),
+            per_second: self.config.max_requests_per_second.get(),
+            seconds: wait.as_secs() + 1,
+        })
+    }
 }

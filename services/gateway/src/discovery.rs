@@ -2,64 +2,65 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
-use rollcall_scim::{
-    ENTERPRISE_USER, GROUP, GROUP_TYPE, ResourceType, Schema, ScimError, USER, USER_TYPE, list_response,
-    resource_type_json, schema_json, service_provider_config,
-};
+use rollcall_scim::{Capabilities, ScimError, list_response, resource_type_json, schema_json, service_provider_config};
 use serde_json::Value;
 
+use crate::caller::Caller;
 use crate::error::{Refusal, scim_response};
-use crate::request::{Path, base};
+use crate::request::Path;
 use crate::service::Door;
 
 type Shared = State<Arc<Door>>;
-
-const SCHEMAS: [&Schema; 3] = [&USER, &ENTERPRISE_USER, &GROUP];
-const TYPES: [&ResourceType; 2] = [&USER_TYPE, &GROUP_TYPE];
+type Who = Extension<Caller>;
+type Answer = Result<Response, Refusal>;
 
 fn all(items: Vec<Value>) -> Response {
     scim_response(StatusCode::OK, list_response(items.len(), 1, items))
 }
 
+/// RFC 7644 §4: discovery is not searched.
+fn unfiltered(uri: &Uri) -> Result<(), Refusal> {
+    let filtered = uri.query().unwrap_or_default().split('&').any(|pair| pair.starts_with("filter="));
+    if filtered { Err(ScimError::status(403, "discovery takes no filter").into()) } else { Ok(()) }
+}
+
 /// `GET /ServiceProviderConfig`.
-pub async fn config(State(door): Shared, headers: HeaderMap) -> Response {
-    let base = base(door.public_url.as_deref(), &headers);
-    scim_response(StatusCode::OK, service_provider_config(&base, door.max_page))
+pub async fn config(State(door): Shared, Extension(caller): Who, uri: Uri) -> Answer {
+    unfiltered(&uri)?;
+    let can = Capabilities {
+        max_page: door.bounds.max_page,
+        max_bulk_operations: door.max_bulk_operations,
+        max_body_bytes: door.max_body_bytes,
+    };
+    Ok(scim_response(StatusCode::OK, service_provider_config(&caller.base, &can)))
 }
 
 /// `GET /Schemas`.
-pub async fn schemas(State(door): Shared, headers: HeaderMap) -> Response {
-    let base = base(door.public_url.as_deref(), &headers);
-    all(SCHEMAS.iter().map(|schema| schema_json(schema, &base)).collect())
+pub async fn schemas(State(door): Shared, Extension(caller): Who, uri: Uri) -> Answer {
+    unfiltered(&uri)?;
+    Ok(all(door.catalogue.schemas().iter().map(|schema| schema_json(schema, &caller.base)).collect()))
 }
 
 /// `GET /Schemas/{id}`.
-pub async fn schema(State(door): Shared, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let base = base(door.public_url.as_deref(), &headers);
-    let found = SCHEMAS.iter().find(|schema| schema.id.eq_ignore_ascii_case(&id));
-    let schema = found.ok_or_else(|| Refusal::not_found("Schema", &id))?;
-    Ok(scim_response(StatusCode::OK, schema_json(schema, &base)))
+pub async fn schema(State(door): Shared, Extension(caller): Who, Path(id): Path<String>) -> Answer {
+    let schema = door.catalogue.schema(&id).ok_or_else(|| Refusal::not_found("Schema", &id))?;
+    Ok(scim_response(StatusCode::OK, schema_json(schema, &caller.base)))
 }
 
 /// `GET /ResourceTypes`.
-pub async fn resource_types(State(door): Shared, headers: HeaderMap) -> Response {
-    let base = base(door.public_url.as_deref(), &headers);
-    all(TYPES.iter().map(|kind| resource_type_json(kind, &base)).collect())
+pub async fn resource_types(State(door): Shared, Extension(caller): Who, uri: Uri) -> Answer {
+    unfiltered(&uri)?;
+    Ok(all(door.catalogue.types().iter().map(|kind| resource_type_json(kind, &caller.base)).collect()))
 }
 
 /// `GET /ResourceTypes/{id}`.
-pub async fn resource_type(
-    State(door): Shared,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let base = base(door.public_url.as_deref(), &headers);
-    let found = TYPES.iter().find(|kind| kind.name.eq_ignore_ascii_case(&id));
-    let kind = found.ok_or_else(|| Refusal::not_found("ResourceType", &id))?;
-    Ok(scim_response(StatusCode::OK, resource_type_json(kind, &base)))
+pub async fn resource_type(State(door): Shared, Extension(caller): Who, Path(id): Path<String>) -> Answer {
+    let kind = door.catalogue.resource_type(&id).ok_or_else(|| Refusal::not_found("ResourceType", &id))?;
+    Ok(scim_response(StatusCode::OK, resource_type_json(kind, &caller.base)))
 }
 
 /// A path that is not one of ours.
@@ -72,7 +73,7 @@ pub async fn wrong_method(method: Method, uri: Uri) -> Refusal {
     ScimError::status(405, format!("{method} is not possible at {}", uri.path())).into()
 }
 
-/// A part of SCIM that is not offered.
-pub async fn not_offered(uri: Uri) -> Refusal {
-    ScimError::status(501, format!("{} is not offered: see ServiceProviderConfig", uri.path())).into()
+/// `/Me`: a source is not a person (RFC 7644 §3.11 allows 501).
+pub async fn me() -> Refusal {
+    ScimError::status(501, "/Me is not offered: the token is that of a source, not of a person").into()
 }

@@ -3,6 +3,7 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rollcall_domain::SourceName;
 use rollcall_domain::kv::KvError;
 use rollcall_event_log::LogError;
 use rollcall_projection::ProjectionError;
@@ -41,6 +42,8 @@ pub enum Refusal {
     Behind(#[from] ProjectionError),
     #[error("{0} changed too often at the same time: send the request again")]
     Contention(&'static str),
+    #[error("source {source_name} sends more than {per_second} requests in a second: wait {seconds} s")]
+    TooMany { source_name: SourceName, per_second: u32, seconds: u64 },
 }
 
 impl Refusal {
@@ -62,10 +65,11 @@ impl From<QueryRejection> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
+impl Refusal {
+    /// The error in SCIM's words; what went wrong on our side is logged.
+    pub fn into_scim(self) -> ScimError {
         let unavailable = |detail: String| ScimError::status(503, detail);
-        let error = match self {
+        match self {
             Self::Scim(error) => error,
             Self::Unauthorized(detail) => ScimError::status(401, detail),
             Self::Log(e) => {
@@ -80,7 +84,18 @@ impl IntoResponse for Refusal {
             }
             Self::Behind(e) => unavailable(format!("the directory is not up to date yet: {e}")),
             contention @ Self::Contention(_) => unavailable(contention.to_string()),
+            Self::TooMany { .. } => ScimError::status(429, self.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let wait = match &self {
+            Self::TooMany { seconds, .. } => *seconds,
+            _ => 1,
         };
+        let error = self.into_scim();
         let mut response = scim_response(StatusCode::from_u16(error.status).unwrap_or_default(), error.body());
         let headers = response.headers_mut();
         match error.status {
@@ -90,8 +105,8 @@ impl IntoResponse for Refusal {
             413 => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            503 => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            429 | 503 => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
             }
             _ => {}
         }

@@ -1,95 +1,123 @@
-//! `/Groups`: membership, as differences.
+//! Groups: membership, as differences.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use axum::Extension;
-use axum::body::Body;
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use rollcall_domain::group::{self, Group, GroupChange, GroupChanged, Version};
-use rollcall_domain::ids::{GroupId, IdentityId, Sequence, SourceName};
-use rollcall_domain::kv::{Read, load_all};
-use rollcall_domain::{Event, NewEvent, directory};
+use axum::http::StatusCode;
+use rollcall_domain::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
+use rollcall_domain::identity::Identity;
+use rollcall_domain::ids::{GroupId, Sequence};
+use rollcall_domain::kv::Read;
+use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{Appended, Expect, LogError, Subject, Unit};
-use rollcall_scim::{GROUP_TYPE, PatchRequest, ScimError, ScimType, normalize};
-use serde_json::{Map, Value};
+use rollcall_projection::View;
+use rollcall_scim::{MemberChange, Quirk, Reading, ResourceType, ScimError, ScimType, Selection};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::error::{Refusal, scim_response};
-use crate::list::Search;
+use crate::caller::Caller;
+use crate::error::Refusal;
+use crate::names::{self, Holder, Source};
+use crate::operation::{Done, Edit};
 use crate::render;
-use crate::request::{Context, Path, Query, base, read_json};
 use crate::service::Door;
-
-type Shared = State<Arc<Door>>;
-type Answer = Result<Response, Refusal>;
+use crate::version::Condition;
 
 const ATTEMPTS: usize = 10;
 
-/// What a change turns a whole group, members included, into.
-type Change<'a> = dyn Fn(&Map<String, Value>) -> Result<Map<String, Value>, ScimError> + Send + Sync + 'a;
-
-fn parse_id(id: &str) -> Result<GroupId, Refusal> {
-    id.parse().map_err(|_| Refusal::not_found("Group", id))
+fn parse_id(kind: &ResourceType, id: &str) -> Result<GroupId, Refusal> {
+    id.parse().map_err(|_| Refusal::not_found(kind.name, id))
 }
 
-/// Splits a resource into its attributes and its members, each of which must be a user we know.
-fn version(mut resource: Map<String, Value>, state: &impl Read) -> Result<Version, Refusal> {
+/// The member that a value of `members` names.
+fn member(value: &Value, state: &impl Read, reading: &mut Reading) -> Result<MemberId, Refusal> {
     let invalid = |detail: String| ScimError::bad_request(ScimType::InvalidValue, detail);
+    let text = value.get("value").and_then(Value::as_str);
+    let text = text.ok_or_else(|| invalid("each of 'members' must have a 'value'".into()))?;
+    let member = MemberId::from(text);
+    let live = |i: Option<Identity>| i.is_some_and(|i| !i.deleted);
+    let known = match (member.identity(), member.group()) {
+        (Some(identity), Some(group)) => {
+            live(directory::identity(state, identity)?) || directory::group(state, group)?.is_some()
+        }
+        _ => false,
+    };
+    if !known {
+        reading.accept(Quirk::UnknownMember, ScimType::InvalidValue, || format!("nobody here is '{text}'"))?;
+    }
+    Ok(member)
+}
+
+/// Splits a resource into its attributes and its members.
+fn version(
+    mut resource: Map<String, Value>,
+    before: &BTreeSet<MemberId>,
+    state: &impl Read,
+    reading: &mut Reading,
+) -> Result<Version, Refusal> {
     let mut members = BTreeSet::new();
     let listed = resource.remove("members");
-    for member in listed.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let text = |name: &str| member.get(name).and_then(Value::as_str);
-        if text("type").is_some_and(|kind| !kind.eq_ignore_ascii_case("User")) {
-            return Err(invalid("a member must be a User: groups in groups are not supported".into()).into());
-        }
-        let value = text("value").ok_or_else(|| invalid("each of 'members' must have a 'value'".into()))?;
-        let known = match value.parse::<IdentityId>() {
-            Ok(id) => directory::identity(state, id)?.filter(|i| !i.deleted).map(|i| i.id),
-            Err(_) => None,
-        };
-        members.insert(known.ok_or_else(|| invalid(format!("member '{value}' is not a user here")))?);
+    for value in listed.as_ref().and_then(Value::as_array).into_iter().flatten() {
+        let known = value.get("value").and_then(Value::as_str).map(MemberId::from).filter(|id| before.contains(id));
+        members.insert(match known {
+            Some(id) => id,
+            None => member(value, state, reading)?,
+        });
     }
     Ok(Version { resource, members })
 }
 
+fn within(count: usize, max: usize) -> Result<(), Refusal> {
+    if count <= max {
+        return Ok(());
+    }
+    let detail = format!("{count} members are more than {max}, the most in one request: send several");
+    Err(ScimError::status(413, detail).into())
+}
+
 async fn append(
     door: &Door,
-    context: &Context,
+    mut unit: Unit,
+    meta: &(dyn Fn() -> EventMeta + Sync),
     events: Vec<GroupChanged>,
     expect: Sequence,
 ) -> Result<Appended, LogError> {
-    let mut unit = Unit::default();
     for changed in events {
-        unit.push(NewEvent { meta: context.meta(), event: Event::Group(changed) }, Expect::Last(expect));
+        unit.push(NewEvent { meta: meta(), event: Event::Group(changed) }, Expect::Last(expect));
     }
     door.log.append(&unit).await
 }
 
-/// `POST /Groups`.
+/// Adds a group.
 pub async fn create(
-    State(door): Shared,
-    Extension(source): Extension<SourceName>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let context = Context::new(source, "create Group", &headers);
-    let body = read_json(&headers, body, door.max_body_bytes).await?;
-    let resource = normalize(&body, &GROUP_TYPE)?;
-    let version = version(resource, &door.fresh().await?)?;
-    let id = GroupId(Uuid::now_v7());
-    let appended = append(&door, &context, group::create(id, version), Sequence(0)).await?;
-    let mut response = answer(&door, id, appended.last, StatusCode::CREATED, &headers).await?;
-    let location = format!("{}/Groups/{id}", base(door.public_url.as_deref(), &headers));
-    if let Ok(location) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(header::LOCATION, location);
+    door: &Door,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    resource: Map<String, Value>,
+    mut reading: Reading,
+    selection: &Selection,
+) -> Result<Done, Refusal> {
+    let version = version(resource, &BTreeSet::new(), &door.fresh().await?, &mut reading)?;
+    within(version.members.len(), door.max_members)?;
+    let meta = || caller.meta(&format!("create {}", kind.name), &reading);
+    for attempt in 0..ATTEMPTS {
+        let id = GroupId(Uuid::now_v7());
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let from = if attempt == 0 { Source::State } else { Source::Log };
+        let mut unit = Unit::default();
+        names::hold(door, &mut unit, &holder, from, None, Some(&version.resource)).await?;
+        match append(door, unit, &meta, group::create(id, version.clone()), Sequence(0)).await {
+            Ok(appended) => {
+                let done = settled(door, kind, id, appended.last, caller, selection).await?;
+                return Ok(Done { status: StatusCode::CREATED, ..done });
+            }
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
     }
-    Ok(response)
+    Err(Refusal::Contention("the name"))
 }
 
-async fn last_change(door: &Door, id: GroupId) -> Result<(GroupChanged, Sequence), Refusal> {
+async fn last_change(door: &Door, kind: &ResourceType, id: GroupId) -> Result<(GroupChanged, Sequence), Refusal> {
     let last = door.log.last(&Subject::group(id)).await?;
     match last.map(|e| (e.event, e.sequence)) {
         Some((Event::Group(changed), sequence)) if changed.change != GroupChange::Deleted => Ok((changed, sequence)),
@@ -97,35 +125,50 @@ async fn last_change(door: &Door, id: GroupId) -> Result<(GroupChanged, Sequence
             let detail = "the group was changed by a newer version of Rollcall: upgrade this one";
             Err(ScimError::status(501, detail).into())
         }
-        _ => Err(Refusal::not_found("Group", &id.to_string())),
+        _ => Err(Refusal::not_found(kind.name, &id.to_string())),
     }
 }
 
-async fn change(
+/// Changes a group.
+#[allow(clippy::too_many_arguments)]
+pub async fn change(
     door: &Door,
-    id: GroupId,
-    context: &Context,
-    headers: &HeaderMap,
-    change: &Change<'_>,
-) -> Result<Sequence, Refusal> {
-    let base = base(door.public_url.as_deref(), headers);
+    caller: &Caller,
+    kind: &'static ResourceType,
+    id: &str,
+    condition: &Condition,
+    edit: &Edit,
+    reading: Reading,
+    selection: &Selection,
+) -> Result<Done, Refusal> {
+    let id = parse_id(kind, id)?;
     for _ in 0..ATTEMPTS {
-        let (last, sequence) = last_change(door, id).await?;
+        let (last, sequence) = last_change(door, kind, id).await?;
+        condition.check(sequence)?;
         // Members are differences on the log: our state must hold the last one before the next is decided.
         door.store.wait_for(sequence, door.patience).await?;
         let view = door.fresh().await?;
-        let before = Version { resource: last.resource, members: directory::members(&view, id)? };
-        let mut whole = before.resource.clone();
-        if !before.members.is_empty() {
-            whole.insert("members".into(), render::members_attribute(&before.members, &base));
-        }
-        let after = version(change(&whole)?, &view)?;
-        let events = group::update(id, &before, after);
+        let mut reading = reading.clone();
+        let single = match edit {
+            Edit::Patch(request) => request.member_changes(),
+            Edit::Replace(_) => None,
+        };
+        let (events, after) = match single {
+            Some(changes) => {
+                within(changes.len(), door.max_members)?;
+                (single_members(&view, id, &last.resource, changes, &mut reading)?, last.resource.clone())
+            }
+            None => whole(door, &view, id, kind, &last.resource, edit, &mut reading)?,
+        };
         if events.is_empty() {
-            return Ok(sequence);
+            return settled(door, kind, id, sequence, caller, selection).await;
         }
-        match append(door, context, events, sequence).await {
-            Ok(appended) => return Ok(appended.last),
+        let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let mut unit = Unit::default();
+        names::hold(door, &mut unit, &holder, Source::Log, Some(&last.resource), Some(&after)).await?;
+        match append(door, unit, &meta, events, sequence).await {
+            Ok(appended) => return settled(door, kind, id, appended.last, caller, selection).await,
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }
@@ -133,51 +176,77 @@ async fn change(
     Err(Refusal::Contention("the group"))
 }
 
-/// `PUT /Groups/{id}`.
-pub async fn replace(
-    State(door): Shared,
-    Extension(source): Extension<SourceName>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let context = Context::new(source, "replace Group", &headers);
-    let id = parse_id(&id)?;
-    let body = read_json(&headers, body, door.max_body_bytes).await?;
-    let resource = normalize(&body, &GROUP_TYPE)?;
-    let at = change(&door, id, &context, &headers, &|_| Ok(resource.clone())).await?;
-    answer(&door, id, at, StatusCode::OK, &headers).await
+/// Members that come and go, without a look at the others.
+fn single_members(
+    view: &View,
+    id: GroupId,
+    resource: &Map<String, Value>,
+    changes: Vec<MemberChange>,
+    reading: &mut Reading,
+) -> Result<Vec<GroupChanged>, Refusal> {
+    let mut after: BTreeMap<MemberId, Presence> = BTreeMap::new();
+    for change in changes {
+        match change {
+            MemberChange::Add(value) => after.insert(member(&value, view, reading)?, Presence::In),
+            MemberChange::Remove(value) => after.insert(MemberId::from(value.as_str()), Presence::Out),
+        };
+    }
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    for (member, presence) in after {
+        match (presence, directory::is_member(view, id, &member)?) {
+            (Presence::In, false) => added.push(member),
+            (Presence::Out, true) => removed.push(member),
+            _ => {}
+        }
+    }
+    Ok(group::change_members(id, resource, added, removed))
 }
 
-/// `PATCH /Groups/{id}`.
-pub async fn patch(
-    State(door): Shared,
-    Extension(source): Extension<SourceName>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer {
-    let context = Context::new(source, "patch Group", &headers);
-    let id = parse_id(&id)?;
-    let body = read_json(&headers, body, door.max_body_bytes).await?;
-    let request = PatchRequest::parse(&body, &GROUP_TYPE)?;
-    let at = change(&door, id, &context, &headers, &|before| request.apply(before, &GROUP_TYPE)).await?;
-    answer(&door, id, at, StatusCode::OK, &headers).await
+#[derive(Debug, Clone, Copy)]
+enum Presence {
+    In,
+    Out,
 }
 
-/// `DELETE /Groups/{id}`.
+/// Any other change, decided on the group with all its members.
+fn whole(
+    door: &Door,
+    view: &View,
+    id: GroupId,
+    kind: &'static ResourceType,
+    resource: &Map<String, Value>,
+    edit: &Edit,
+    reading: &mut Reading,
+) -> Result<(Vec<GroupChanged>, Map<String, Value>), Refusal> {
+    let before = Version { resource: resource.clone(), members: directory::members(view, id)? };
+    let mut all = before.resource.clone();
+    if !before.members.is_empty() {
+        all.insert("members".into(), before.members.iter().map(|m| json!({ "value": m })).collect());
+    }
+    let after = version(edit.apply(&all, kind, reading)?, &before.members, view, reading)?;
+    within(after.members.symmetric_difference(&before.members).count(), door.max_members)?;
+    let resource = after.resource.clone();
+    Ok((group::update(id, &before, after), resource))
+}
+
+/// Removes a group, and every membership with it.
 pub async fn delete(
-    State(door): Shared,
-    Extension(source): Extension<SourceName>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Answer {
-    let context = Context::new(source, "delete Group", &headers);
-    let id = parse_id(&id)?;
+    door: &Door,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    id: &str,
+    condition: &Condition,
+) -> Result<Done, Refusal> {
+    let id = parse_id(kind, id)?;
+    let meta = || caller.meta(&format!("delete {}", kind.name), &caller.reading());
     for _ in 0..ATTEMPTS {
-        let (last, sequence) = last_change(&door, id).await?;
-        match append(&door, &context, vec![group::delete(id, last.resource)], sequence).await {
-            Ok(_) => return Ok(StatusCode::NO_CONTENT.into_response()),
+        let (last, sequence) = last_change(door, kind, id).await?;
+        condition.check(sequence)?;
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let mut unit = Unit::default();
+        names::hold(door, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
+        match append(door, unit, &meta, vec![group::delete(id, last.resource)], sequence).await {
+            Ok(_) => return Ok(Done::gone()),
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }
@@ -185,45 +254,23 @@ pub async fn delete(
     Err(Refusal::Contention("the group"))
 }
 
-async fn answer(door: &Door, id: GroupId, at: Sequence, status: StatusCode, headers: &HeaderMap) -> Answer {
+/// The group after a change. One with very many members is answered without a body (RFC 7644 §3.5.2), unless the
+/// client does not want to see them.
+async fn settled(
+    door: &Door,
+    kind: &ResourceType,
+    id: GroupId,
+    at: Sequence,
+    caller: &Caller,
+    selection: &Selection,
+) -> Result<Done, Refusal> {
     door.store.wait_for(at, door.patience).await?;
     let view = door.store.view();
-    let found = directory::group(&view, id)?.ok_or_else(|| Refusal::not_found("Group", &id.to_string()))?;
-    let members = directory::members(&view, id)?;
-    let body = render::group(&found, &members, &base(door.public_url.as_deref(), headers));
-    Ok(scim_response(status, Value::Object(body)))
-}
-
-/// `GET /Groups/{id}`.
-pub async fn read(
-    State(door): Shared,
-    Path(id): Path<String>,
-    Query(search): Query<Search>,
-    headers: HeaderMap,
-) -> Answer {
-    let selection = search.check(&GROUP_TYPE, door.max_page)?.selection;
-    let view = door.fresh().await?;
-    let id = parse_id(&id)?;
-    let found = directory::group(&view, id)?.ok_or_else(|| Refusal::not_found("Group", &id.to_string()))?;
-    let members = directory::members(&view, id)?;
-    let body = render::group(&found, &members, &base(door.public_url.as_deref(), &headers));
-    Ok(scim_response(StatusCode::OK, Value::Object(selection.apply(body))))
-}
-
-/// `GET /Groups`.
-pub async fn search(State(door): Shared, Query(search): Query<Search>, headers: HeaderMap) -> Answer {
-    let checked = search.check(&GROUP_TYPE, door.max_page)?;
-    let view = door.fresh().await?;
-    let base = base(door.public_url.as_deref(), &headers);
-    let body = tokio::task::spawn_blocking(move || -> Result<Value, Refusal> {
-        let mut page = checked.page();
-        let groups: Vec<(String, Group)> = load_all(&view, directory::GROUPS, None, usize::MAX)?;
-        for (_, group) in groups {
-            page.offer(render::group(&group, &directory::members(&view, group.id)?, &base));
-        }
-        Ok(page.finish())
-    })
-    .await
-    .map_err(|_| ScimError::status(500, "the search stopped unexpectedly"))??;
-    Ok(scim_response(StatusCode::OK, body))
+    let found: Option<Group> = directory::group(&view, id)?;
+    let found = found.ok_or_else(|| Refusal::not_found(kind.name, &id.to_string()))?;
+    let done = Done { status: StatusCode::OK, id: Some(id.to_string()), version: Some(found.version), body: None };
+    if selection.wants("members") && usize::try_from(found.members).map_or(true, |n| n > door.max_members_shown) {
+        return Ok(Done { status: StatusCode::NO_CONTENT, ..done });
+    }
+    Ok(Done { body: Some(render::group(&view, &found, selection, &caller.base)?), ..done })
 }

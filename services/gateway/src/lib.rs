@@ -2,16 +2,25 @@
 //! becomes one unit of events, or a precise error and nothing.
 
 mod auth;
+mod bulk;
+mod caller;
+mod cursor;
 mod discovery;
 mod error;
 mod groups;
-mod list;
+mod http;
+mod identities;
+mod names;
+mod operation;
 mod proxy;
+mod query;
 mod register;
 mod render;
 mod request;
+mod resources;
+mod search;
 mod service;
-mod users;
+mod version;
 
 pub use error::GatewayError;
 pub use proxy::router as projector_proxy;

@@ -4,11 +4,8 @@ use axum::body::Body;
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt as _;
-use rollcall_domain::{EventMeta, SourceName};
-use rollcall_event_log::by_request;
-use rollcall_scim::{ScimError, ScimType};
+use rollcall_scim::{ScimError, parse_json};
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::error::Refusal;
 
@@ -54,48 +51,5 @@ pub async fn read_json(headers: &HeaderMap, body: Body, max_bytes: usize) -> Res
         return Err(ScimError::status(415, detail).into());
     }
     let body = read_body(body, max_bytes).await?;
-    serde_json::from_slice(&body)
-        .map_err(|e| ScimError::bad_request(ScimType::InvalidSyntax, format!("the body is not valid JSON: {e}")).into())
-}
-
-/// Who asks, why, and as part of what.
-#[derive(Debug, Clone)]
-pub struct Context {
-    source: SourceName,
-    reason: String,
-    correlation_id: String,
-}
-
-impl Context {
-    /// Takes the correlation id from `X-Correlation-Id` or `X-Request-Id` and the reason from `Rollcall-Reason`, when
-    /// the client sends them and they are short and printable.
-    pub fn new(source: SourceName, operation: &str, headers: &HeaderMap) -> Self {
-        let text = |name: &str| {
-            let value = headers.get(name)?.to_str().ok()?.trim();
-            (!value.is_empty() && value.len() <= 200).then(|| value.to_owned())
-        };
-        let correlation_id = text("x-correlation-id").or_else(|| text("x-request-id"));
-        Self {
-            source,
-            reason: text("rollcall-reason").unwrap_or_else(|| format!("SCIM {operation}")),
-            correlation_id: correlation_id.unwrap_or_else(|| Uuid::now_v7().to_string()),
-        }
-    }
-
-    /// For one event.
-    pub fn meta(&self) -> EventMeta {
-        by_request(&self.source, &self.reason, &self.correlation_id)
-    }
-}
-
-/// The address that resources are under, ending in `/scim/v2`.
-pub fn base(public_url: Option<&str>, headers: &HeaderMap) -> String {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    match public_url {
-        Some(url) => format!("{}/scim/v2", url.trim_end_matches('/')),
-        None => {
-            let scheme = text("x-forwarded-proto").filter(|s| matches!(*s, "http" | "https")).unwrap_or("http");
-            format!("{scheme}://{}/scim/v2", text("host").unwrap_or("localhost"))
-        }
-    }
+    Ok(parse_json(&body)?)
 }

@@ -5,34 +5,41 @@ use std::time::Duration;
 
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
-use rollcall_config::{Config, SourceConfig};
+use rollcall_config::Config;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction, View};
+use rollcall_scim::Catalogue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::KnownSource;
 use crate::error::{GatewayError, Refusal};
+use crate::query::Bounds;
 use crate::register::register_apps;
-use crate::{auth, discovery, groups, users};
+use crate::{auth, discovery, http, names};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "gateway";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 1;
+const STAMP: u32 = 2;
 
 /// What the paths need.
 #[derive(Debug)]
 pub struct Door {
     pub log: EventLog,
     pub store: Arc<Store>,
-    pub sources: Vec<SourceConfig>,
+    pub sources: Vec<KnownSource>,
+    pub catalogue: Catalogue,
     pub public_url: Option<String>,
     pub max_body_bytes: usize,
-    pub max_page: usize,
+    pub bounds: Bounds,
+    pub max_bulk_operations: usize,
+    pub max_members: usize,
+    pub max_members_shown: usize,
     pub patience: Duration,
     pub registered: watch::Sender<bool>,
 }
@@ -56,7 +63,8 @@ struct DirectoryProjection;
 
 impl Projection for DirectoryProjection {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
-        directory::evolve(state, event)
+        directory::evolve(state, event)?;
+        names::evolve(state, event)
     }
 }
 
@@ -70,10 +78,14 @@ impl Gateway {
         let door = Door {
             log,
             store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?,
-            sources: config.sources.clone(),
+            sources: config.sources.iter().cloned().map(KnownSource::new).collect(),
+            catalogue: config.scim.catalogue,
             public_url: config.server.public_url.as_ref().map(ToString::to_string),
             max_body_bytes: config.server.max_body_bytes,
-            max_page: config.server.max_page,
+            bounds: Bounds { max_page: config.server.max_page, max_filter_bytes: config.scim.max_filter_bytes },
+            max_bulk_operations: config.scim.max_bulk_operations,
+            max_members: config.scim.max_members_per_request,
+            max_members_shown: config.scim.max_members_shown,
             patience: config.server.read_patience,
             registered: watch::Sender::new(false),
         };
@@ -96,20 +108,22 @@ impl Gateway {
     /// What it serves, under `/scim/v2`.
     pub fn router(&self) -> Router {
         let door = Arc::clone(&self.door);
-        let scim = Router::new()
-            .route("/Users", post(users::create).get(users::search))
-            .route("/Users/{id}", get(users::read).put(users::replace).patch(users::patch).delete(users::delete))
-            .route("/Groups", post(groups::create).get(groups::search))
-            .route("/Groups/{id}", get(groups::read).put(groups::replace).patch(groups::patch).delete(groups::delete))
+        let fixed = Router::new()
+            .route("/", get(http::list_everything))
+            .route("/.search", post(http::search_everything))
+            .route("/Bulk", post(http::bulk))
             .route("/ServiceProviderConfig", get(discovery::config))
             .route("/Schemas", get(discovery::schemas))
             .route("/Schemas/{id}", get(discovery::schema))
             .route("/ResourceTypes", get(discovery::resource_types))
             .route("/ResourceTypes/{id}", get(discovery::resource_type))
-            .route("/Me", any(discovery::not_offered))
-            .route("/Bulk", any(discovery::not_offered))
-            .route("/.search", any(discovery::not_offered))
-            .route("/{*path}", any(discovery::nothing_here))
+            .route("/Me", any(discovery::me))
+            .route("/{*path}", any(discovery::nothing_here));
+        let scim = door
+            .catalogue
+            .types()
+            .iter()
+            .fold(fixed, |router, kind| router.merge(http::routes(kind)))
             .method_not_allowed_fallback(discovery::wrong_method)
             .layer(middleware::from_fn_with_state(Arc::clone(&door), auth::authenticate))
             .with_state(door);

@@ -1,6 +1,7 @@
 //! One entry of the audit timeline: an event, for people and auditors.
 
 use jiff::Timestamp;
+use rollcall_domain::group::MemberId;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, Recorded};
@@ -25,6 +26,9 @@ pub struct Entry {
     pub actor: String,
     pub source: Option<SourceName>,
     pub reason: String,
+    /// The deviations from the RFCs that the request relied on.
+    #[serde(default)]
+    pub quirks: Vec<String>,
     pub summary: String,
     pub changes: Vec<Changed>,
     pub identity: Option<IdentityId>,
@@ -53,6 +57,7 @@ impl Entry {
             actor: meta.actor.clone(),
             source: meta.source.clone(),
             reason: meta.reason.clone(),
+            quirks: meta.quirks.clone(),
             summary: summary(event, state)?,
             changes,
             identity: identities.first().copied().filter(|_| identities.len() == 1),
@@ -69,8 +74,12 @@ impl Entry {
 fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
     match event {
         Event::Identity(e) => (vec![e.id], None, e.changed.clone()),
-        Event::NameClaimed(e) | Event::NameReleased(e) => (vec![e.identity], None, Vec::new()),
-        Event::Group(e) => (e.added.iter().chain(&e.removed).copied().collect(), None, e.changed.clone()),
+        // Owners share one space of ids with identities.
+        Event::NameClaimed(e) | Event::NameReleased(e) => (vec![IdentityId(e.owner)], None, Vec::new()),
+        Event::Group(e) => {
+            (e.added.iter().chain(&e.removed).filter_map(MemberId::identity).collect(), None, e.changed.clone())
+        }
+        Event::Resource(e) => (Vec::new(), None, e.changed.clone()),
         Event::AppConfigured(e) => (Vec::new(), Some(e.id.clone()), Vec::new()),
         Event::AppRemoved(id) => (Vec::new(), Some(id.clone()), Vec::new()),
         Event::AccountApplied(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),

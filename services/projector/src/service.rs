@@ -9,6 +9,7 @@ use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
+use rollcall_scim::Catalogue;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
@@ -19,7 +20,7 @@ use crate::timeline;
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 2;
+const STAMP: u32 = 3;
 
 /// The projector.
 #[derive(Debug)]
@@ -27,9 +28,9 @@ pub struct Projector {
     log: EventLog,
     store: Arc<Store>,
     api: Arc<Api>,
+    catalogue: Catalogue,
 }
 
-#[derive(Default)]
 struct StateProjection(Ledger);
 
 impl Projection for StateProjection {
@@ -54,7 +55,7 @@ impl Projector {
             max_page: config.server.max_page,
             patience: config.server.read_patience,
         });
-        Ok(Self { log, store, api })
+        Ok(Self { log, store, api, catalogue: config.scim.catalogue })
     }
 
     /// Its state, for readiness.
@@ -74,6 +75,6 @@ impl Projector {
     /// When the storage fails.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
         let runner = Runner::new(self.log, self.store);
-        Ok(runner.run(StateProjection::default(), stop).await?)
+        Ok(runner.run(StateProjection(Ledger::new(self.catalogue)), stop).await?)
     }
 }

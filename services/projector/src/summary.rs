@@ -6,6 +6,8 @@ use rollcall_domain::identity::user_name;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::lifecycle::IdentityChange;
+use rollcall_domain::name::NameSpace;
+use rollcall_domain::resource::ResourceChange;
 use rollcall_domain::{Event, Recorded, directory};
 use serde_json::Value;
 
@@ -15,6 +17,10 @@ fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
 
 fn at(state: &impl Read, id: &AppId) -> Result<String, KvError> {
     Ok(directory::app(state, id)?.map_or_else(|| id.to_string(), |a| a.spec.name))
+}
+
+fn space(space: &NameSpace) -> String {
+    if *space == NameSpace::default() { "user name".to_owned() } else { format!("{space} name") }
 }
 
 /// What an event says, for people; `state` is the directory with the event in it.
@@ -34,8 +40,8 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 IdentityChange::Deleted => format!("{name} was deleted by the source"),
             }
         }
-        Event::NameClaimed(e) => format!("user name {} claimed", e.name),
-        Event::NameReleased(e) => format!("user name {} released", e.name),
+        Event::NameClaimed(e) => format!("{} {} claimed", space(&e.space), e.name),
+        Event::NameReleased(e) => format!("{} {} released", space(&e.space), e.name),
         Event::Group(e) => {
             let name = e.resource.get("displayName").and_then(Value::as_str).unwrap_or_default();
             let members = format!("{} in, {} out", e.added.len(), e.removed.len());
@@ -44,6 +50,15 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 GroupChange::Updated => format!("group {name} changed, members: {members}"),
                 GroupChange::MembersChanged => format!("members of group {name} changed: {members}"),
                 GroupChange::Deleted => format!("group {name} deleted"),
+            }
+        }
+        Event::Resource(e) => {
+            let name = e.resource.get("displayName").or_else(|| e.resource.get("name")).and_then(Value::as_str);
+            let name = name.map_or_else(|| e.id.to_string(), str::to_owned);
+            match e.change {
+                ResourceChange::Created => format!("{} {name} created", e.resource_type),
+                ResourceChange::Updated => format!("{} {name} changed", e.resource_type),
+                ResourceChange::Deleted => format!("{} {name} deleted", e.resource_type),
             }
         }
         Event::AppConfigured(e) => format!("app {} configured: accounts for {}", e.name, e.assign),

@@ -10,6 +10,7 @@ use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
+use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -23,7 +24,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 2;
+const STAMP: u32 = 3;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -31,9 +32,9 @@ pub struct Provisioner {
     log: EventLog,
     store: Arc<Store>,
     apps: Vec<AppConfig>,
+    catalogue: Catalogue,
 }
 
-#[derive(Default)]
 struct LedgerProjection(Ledger);
 
 impl Projection for LedgerProjection {
@@ -50,7 +51,7 @@ impl Provisioner {
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProvisionerError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
-        Ok(Self { log, store, apps: config.apps.clone() })
+        Ok(Self { log, store, apps: config.apps.clone(), catalogue: config.scim.catalogue })
     }
 
     /// Its state, for readiness.
@@ -65,7 +66,7 @@ impl Provisioner {
     /// When its own state or the log fails for good; an app's failures are events.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProvisionerError> {
         let runner = Runner::new(self.log.clone(), Arc::clone(&self.store));
-        let projection = runner.run(LedgerProjection::default(), stop.clone());
+        let projection = runner.run(LedgerProjection(Ledger::new(self.catalogue)), stop.clone());
         let effects = self.effects(stop.clone());
         let (projected, worked) = tokio::join!(
             async {

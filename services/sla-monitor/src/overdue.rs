@@ -50,6 +50,7 @@ fn meta(store: &Store, obligation: &Obligation) -> Result<EventMeta, MonitorErro
         |a| (a.correlation_id, Some(a.caused_by), a.trace),
     );
     Ok(EventMeta {
+        quirks: Vec::new(),
         event_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("overdue {id}").as_bytes()),
         trace,
         ..by_service(NAME, &correlation, cause)

@@ -10,6 +10,7 @@ use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{Recorded, Sequence};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
+use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -24,7 +25,7 @@ use crate::webhook::Webhook;
 pub const NAME: &str = "sla-monitor";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 2;
+const STAMP: u32 = 3;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -38,6 +39,7 @@ pub struct Monitor {
     log: EventLog,
     store: Arc<Store>,
     sinks: Vec<AlertSink>,
+    catalogue: Catalogue,
     clock: Clock,
 }
 
@@ -65,7 +67,7 @@ impl Monitor {
     pub fn open(config: &Config, log: EventLog, clock: Clock) -> Result<Self, MonitorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
-        Ok(Self { log, store, sinks: config.alerts.clone(), clock })
+        Ok(Self { log, store, sinks: config.alerts.clone(), catalogue: config.scim.catalogue, clock })
     }
 
     /// Its state, for readiness.
@@ -81,8 +83,10 @@ impl Monitor {
     pub async fn run(self, stop: CancellationToken) -> Result<(), MonitorError> {
         let head = self.log.head().await?;
         let rebuilding = self.store.cursor() == Sequence(0);
-        let projection =
-            LedgerProjection { ledger: Ledger::default(), measured: if rebuilding { head } else { Sequence(0) } };
+        let projection = LedgerProjection {
+            ledger: Ledger::new(self.catalogue),
+            measured: if rebuilding { head } else { Sequence(0) },
+        };
         let runner = Runner::new(self.log.clone(), Arc::clone(&self.store));
         let projected = async {
             let ended = runner.run(projection, stop.clone()).await;

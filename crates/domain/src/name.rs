@@ -1,0 +1,113 @@
+//! Unique names: within what a value is unique, and what makes two values the same.
+
+use std::fmt;
+
+use rollcall_scim::{Attribute, Case, Kind, ResourceType};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::ids::SourceName;
+
+/// Within what a name is unique, such as all user names; fit to be part of a subject.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NameSpace(String);
+
+impl Default for NameSpace {
+    /// User names.
+    fn default() -> Self {
+        Self::USER.into()
+    }
+}
+
+impl From<&str> for NameSpace {
+    /// What is not a lower-case letter, a digit or `-` becomes one.
+    fn from(text: &str) -> Self {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        Self(text.chars().map(plain).collect())
+    }
+}
+
+impl fmt::Display for NameSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl NameSpace {
+    const USER: &'static str = "user";
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The external ids that a source gives to resources of a type.
+    #[must_use]
+    pub fn external_id(source: &SourceName, kind: &ResourceType) -> Self {
+        format!("external-id-{source}-{}", kind.name).as_str().into()
+    }
+
+    fn of(kind: &ResourceType, schema: &str, attribute: &Attribute) -> Self {
+        match (kind.name, attribute.name) {
+            ("User", "userName") => Self::default(),
+            _ => format!("{}-{schema}-{}", kind.name, attribute.name).as_str().into(),
+        }
+    }
+}
+
+/// What makes two names the same where case does not count (RFC 7643 §4.1.1): compatible characters are one, as in
+/// Unicode's NFKC, then case is folded.
+#[must_use]
+pub fn name_key(name: &str) -> String {
+    name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
+/// A value that no other resource may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UniqueValue {
+    /// Within what.
+    pub space: NameSpace,
+    /// What is compared.
+    pub key: String,
+    /// The attribute, for messages.
+    pub attribute: &'static str,
+    /// The value as it was sent, for messages.
+    pub value: String,
+}
+
+/// The values of a resource that its schemas, or its source, say are unique.
+#[must_use]
+pub fn unique_values(
+    resource: &Map<String, Value>,
+    kind: &ResourceType,
+    source: Option<&SourceName>,
+) -> Vec<UniqueValue> {
+    let mut out = Vec::new();
+    let mut take = |fields: &Map<String, Value>, schema: &str, attributes: &'static [Attribute]| {
+        for attribute in attributes.iter().filter(|a| a.is_unique() && !a.is_multi() && a.kind != Kind::Complex) {
+            let Some(value) = fields.get(attribute.name) else { continue };
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let key = if attribute.case == Case::Exact { value.clone() } else { name_key(&value) };
+            out.push(UniqueValue {
+                space: NameSpace::of(kind, schema, attribute),
+                key,
+                attribute: attribute.name,
+                value,
+            });
+        }
+    };
+    take(resource, kind.core.name, kind.core.attributes);
+    for extension in kind.extensions {
+        if let Some(fields) = resource.get(extension.schema.id).and_then(Value::as_object) {
+            take(fields, extension.schema.name, extension.schema.attributes);
+        }
+    }
+    if let (Some(source), Some(value)) = (source, resource.get("externalId").and_then(Value::as_str)) {
+        let (key, value) = (value.to_owned(), value.to_owned());
+        out.push(UniqueValue { space: NameSpace::external_id(source, kind), key, attribute: "externalId", value });
+    }
+    out
+}

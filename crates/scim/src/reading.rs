@@ -1,0 +1,96 @@
+//! How a client's language is read: to the letter, or as identity providers really speak it.
+
+use std::collections::BTreeSet;
+
+use crate::error::{ScimError, ScimType};
+
+/// Whether deviations from the RFCs are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// Known deviations are accepted and noted.
+    #[default]
+    Tolerant,
+    /// They are refused.
+    Strict,
+}
+
+/// A known deviation from the RFCs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Quirk {
+    /// `"op": "Replace"`, as Microsoft Entra sends it.
+    OperationCase,
+    /// `"active": "True"`, as Microsoft Entra sends it.
+    BooleanText,
+    /// A PATCH without a path whose keys are paths: `"name.givenName"`, `"urn:…:User:department"` (Microsoft Entra).
+    PathAsKey,
+    /// A removal that names its values in `value`, not in the path (Microsoft Entra).
+    RemovalByValue,
+    /// One value where many are meant, or a plain string where an object is meant (`"manager": "26118915"`).
+    PlainValue,
+    /// A value filter that matches nothing, with what it asks for made (Microsoft Entra's `emails[type eq "work"].value`).
+    ValueMade,
+    /// A group member whom nobody knows here.
+    UnknownMember,
+    /// A value that differs from a canonical one only in case.
+    CanonicalCase,
+}
+
+impl Quirk {
+    /// The word for it on events.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OperationCase => "operation-case",
+            Self::BooleanText => "boolean-text",
+            Self::PathAsKey => "path-as-key",
+            Self::RemovalByValue => "removal-by-value",
+            Self::PlainValue => "plain-value",
+            Self::ValueMade => "value-made",
+            Self::UnknownMember => "unknown-member",
+            Self::CanonicalCase => "canonical-case",
+        }
+    }
+}
+
+/// Reads one request, and notes which deviations it relied on.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    strictness: Strictness,
+    quirks: BTreeSet<Quirk>,
+}
+
+impl Reading {
+    /// A new one.
+    #[must_use]
+    pub const fn new(strictness: Strictness) -> Self {
+        Self { strictness, quirks: BTreeSet::new() }
+    }
+
+    /// Notes a deviation.
+    ///
+    /// # Errors
+    /// With `scim_type` when deviations are not accepted.
+    pub fn accept(
+        &mut self,
+        quirk: Quirk,
+        scim_type: ScimType,
+        detail: impl FnOnce() -> String,
+    ) -> Result<(), ScimError> {
+        match self.strictness {
+            Strictness::Tolerant => {
+                self.quirks.insert(quirk);
+                Ok(())
+            }
+            Strictness::Strict => Err(ScimError::bad_request(
+                scim_type,
+                format!("{} ({}: this source is read strictly)", detail(), quirk.name()),
+            )),
+        }
+    }
+
+    /// The deviations so far.
+    #[must_use]
+    pub fn quirks(&self) -> Vec<&'static str> {
+        self.quirks.iter().map(|quirk| quirk.name()).collect()
+    }
+}

@@ -1,0 +1,216 @@
+//! HTTP in, HTTP out.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use rollcall_scim::{BulkRequest, ResourceType, ScimError, Selection};
+use serde_json::Value;
+
+use crate::bulk;
+use crate::caller::Caller;
+use crate::error::{Refusal, scim_response};
+use crate::operation::{Done, Operation};
+use crate::query::Search;
+use crate::request::{Path, Query, read_json};
+use crate::search;
+use crate::service::Door;
+use crate::version::{Condition, etag};
+
+type Shared = State<Arc<Door>>;
+type Answer = Result<Response, Refusal>;
+type Kind = Extension<&'static ResourceType>;
+type Who = Extension<Caller>;
+
+/// The paths of one resource type.
+pub fn routes(kind: &'static ResourceType) -> Router<Arc<Door>> {
+    let endpoint = kind.endpoint;
+    Router::new()
+        .route(endpoint, post(create).get(list))
+        .route(&format!("{endpoint}/.search"), post(search_body))
+        .route(&format!("{endpoint}/{{id}}"), get(read).put(replace).patch(patch).delete(delete))
+        .layer(Extension(kind))
+}
+
+fn answer(caller: &Caller, kind: &ResourceType, done: Done, selection: &Selection) -> Response {
+    let Done { status, id, version, body } = done;
+    let mut response = match body {
+        Some(body) => scim_response(status, Value::Object(selection.apply(body))),
+        None => status.into_response(),
+    };
+    let headers = response.headers_mut();
+    let location = id.map(|id| format!("{}{}/{id}", caller.base, kind.endpoint));
+    let values = [(header::LOCATION, location), (header::ETAG, version.map(etag))];
+    for (name, value) in values {
+        if let Some(value) = value.and_then(|v| HeaderValue::from_str(&v).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+async fn perform(
+    door: &Door,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    operation: Operation,
+    headers: &HeaderMap,
+    selection: &Selection,
+) -> Answer {
+    let condition = Condition::read(headers, header::IF_MATCH);
+    let done = door.perform(caller, kind, &operation, &condition, selection).await?;
+    Ok(answer(caller, kind, done, selection))
+}
+
+async fn create(
+    State(door): Shared,
+    Extension(kind): Kind,
+    Extension(caller): Who,
+    Query(query): Query<Search>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let selection = query.selection(kind)?;
+    let body = read_json(&headers, body, door.max_body_bytes).await?;
+    perform(&door, &caller, kind, Operation::Create(body), &headers, &selection).await
+}
+
+async fn replace(
+    State(door): Shared,
+    Extension(kind): Kind,
+    Extension(caller): Who,
+    Path(id): Path<String>,
+    Query(query): Query<Search>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let selection = query.selection(kind)?;
+    let body = read_json(&headers, body, door.max_body_bytes).await?;
+    perform(&door, &caller, kind, Operation::Replace(id, body), &headers, &selection).await
+}
+
+async fn patch(
+    State(door): Shared,
+    Extension(kind): Kind,
+    Extension(caller): Who,
+    Path(id): Path<String>,
+    Query(query): Query<Search>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let selection = query.selection(kind)?;
+    let body = read_json(&headers, body, door.max_body_bytes).await?;
+    perform(&door, &caller, kind, Operation::Patch(id, body), &headers, &selection).await
+}
+
+async fn delete(
+    State(door): Shared,
+    Extension(kind): Kind,
+    Extension(caller): Who,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Answer {
+    perform(&door, &caller, kind, Operation::Delete(id), &headers, &Selection::whole(kind)).await
+}
+
+async fn read(
+    State(door): Shared,
+    Extension(kind): Kind,
+    Extension(caller): Who,
+    Path(id): Path<String>,
+    Query(query): Query<Search>,
+    headers: HeaderMap,
+) -> Answer {
+    let query = query.query(kind, door.bounds)?;
+    let view = door.fresh().await?;
+    let (done, query) = blocking(move || {
+        let found = search::by_id(&view, &query, &id, &caller.base)?;
+        let (version, body) = found.ok_or_else(|| Refusal::not_found(kind.name, &id))?;
+        let matches = query.filter.as_ref().is_none_or(|f| f.matches(&Value::Object(body.clone())));
+        if !matches {
+            return Err(Refusal::not_found(kind.name, &id));
+        }
+        let done = Done { status: StatusCode::OK, id: Some(id), version: Some(version), body: Some(body) };
+        Ok(((done, caller), query))
+    })
+    .await?;
+    let (done, caller) = done;
+    let known = Condition::read(&headers, header::IF_NONE_MATCH);
+    if done.version.is_some_and(|version| known.names(version)) {
+        return Ok(answer(
+            &caller,
+            kind,
+            Done { status: StatusCode::NOT_MODIFIED, body: None, ..done },
+            &query.selection,
+        ));
+    }
+    Ok(answer(&caller, kind, done, &query.selection))
+}
+
+async fn list(
+    State(door): Shared,
+    Extension(kind): Kind,
+    Extension(caller): Who,
+    Query(query): Query<Search>,
+) -> Answer {
+    find(&door, caller, &[kind], &query).await
+}
+
+async fn search_body(
+    State(door): Shared,
+    Extension(kind): Kind,
+    Extension(caller): Who,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let query = Search::from_body(&read_json(&headers, body, door.max_body_bytes).await?)?;
+    find(&door, caller, &[kind], &query).await
+}
+
+/// `POST /.search`: over all resource types.
+pub async fn search_everything(State(door): Shared, Extension(caller): Who, headers: HeaderMap, body: Body) -> Answer {
+    let query = Search::from_body(&read_json(&headers, body, door.max_body_bytes).await?)?;
+    find(&door, caller, door.catalogue.types(), &query).await
+}
+
+/// `GET /`: the same with a query string.
+pub async fn list_everything(State(door): Shared, Extension(caller): Who, Query(query): Query<Search>) -> Answer {
+    find(&door, caller, door.catalogue.types(), &query).await
+}
+
+async fn find(door: &Door, caller: Caller, kinds: &[&'static ResourceType], search: &Search) -> Answer {
+    let scope = kinds.iter().map(|k| k.name).collect::<Vec<_>>().join(",");
+    let page = search.page(&scope, door.bounds)?;
+    let mut queries = Vec::new();
+    let mut refused = None;
+    for kind in kinds {
+        // A filter that names what a type does not have finds none of that type.
+        match search.query(kind, door.bounds) {
+            Ok(query) => queries.push(query),
+            Err(refusal) => refused = refused.or(Some(refusal)),
+        }
+    }
+    if let (true, Some(refusal)) = (queries.is_empty(), refused) {
+        return Err(refusal);
+    }
+    let view = door.fresh().await?;
+    let body = blocking(move || search::answer(&view, &queries, &page, &caller.base)).await?;
+    Ok(scim_response(StatusCode::OK, body))
+}
+
+/// Reading many resources blocks; so does sled.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let stopped = |_| ScimError::status(500, "the search stopped unexpectedly");
+    tokio::task::spawn_blocking(work).await.map_err(stopped)?
+}
+
+/// `POST /Bulk`.
+pub async fn bulk(State(door): Shared, Extension(caller): Who, headers: HeaderMap, body: Body) -> Answer {
+    let body = read_json(&headers, body, door.max_body_bytes).await?;
+    let request = BulkRequest::parse(&body, door.max_bulk_operations)?;
+    Ok(scim_response(StatusCode::OK, bulk::perform(&door, &caller, &request).await))
+}

@@ -1,0 +1,156 @@
+//! Users and Agents: joiners, movers and leavers come in here.
+
+use axum::http::StatusCode;
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
+use rollcall_domain::ids::{IdentityId, Sequence};
+use rollcall_domain::{Event, EventMeta, NewEvent, directory};
+use rollcall_event_log::{Expect, LogError, Subject, Unit};
+use rollcall_scim::{Reading, ResourceType, ScimError};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::caller::Caller;
+use crate::error::Refusal;
+use crate::names::{self, Holder, Source};
+use crate::operation::{Done, Edit};
+use crate::render;
+use crate::service::Door;
+use crate::version::Condition;
+
+/// How often a change is decided anew when someone else changed the same thing meanwhile.
+const ATTEMPTS: usize = 10;
+
+fn parse_id(kind: &ResourceType, id: &str) -> Result<IdentityId, Refusal> {
+    id.parse().map_err(|_| Refusal::not_found(kind.name, id))
+}
+
+/// Adds someone; without a word on it they are active.
+pub async fn create(
+    door: &Door,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    of: IdentityKind,
+    resource: Map<String, Value>,
+    reading: Reading,
+) -> Result<Done, Refusal> {
+    let meta = || caller.meta(&format!("create {}", kind.name), &reading);
+    for attempt in 0..ATTEMPTS {
+        let id = IdentityId(Uuid::now_v7());
+        let created = identity::create(id, of, resource.clone());
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let from = if attempt == 0 { Source::State } else { Source::Log };
+        let mut unit = Unit::default();
+        names::hold(door, &mut unit, &holder, from, None, Some(&created.resource)).await?;
+        unit.push(event(meta(), created.clone()), Expect::Last(Sequence(0)));
+        match door.log.append(&unit).await {
+            Ok(appended) => {
+                let body = settled(door, &created, appended.last, &caller.base).await?;
+                return Ok(Done { status: StatusCode::CREATED, ..body });
+            }
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Refusal::Contention("the name"))
+}
+
+fn event(meta: EventMeta, changed: IdentityChanged) -> NewEvent {
+    NewEvent { meta, event: Event::Identity(changed) }
+}
+
+async fn last_change(
+    door: &Door,
+    kind: &ResourceType,
+    of: IdentityKind,
+    id: IdentityId,
+) -> Result<(IdentityChanged, Sequence), Refusal> {
+    let last = door.log.last(&Subject::identity(id)).await?;
+    match last.map(|e| (e.event, e.sequence)) {
+        Some((Event::Identity(changed), sequence)) if !changed.deleted && changed.kind == of => Ok((changed, sequence)),
+        Some((Event::Unknown, _)) => {
+            let detail = format!("the {} was changed by a newer version of Rollcall: upgrade this one", kind.name);
+            Err(ScimError::status(501, detail).into())
+        }
+        _ => Err(Refusal::not_found(kind.name, &id.to_string())),
+    }
+}
+
+/// Changes someone, from the newest state on the log.
+#[allow(clippy::too_many_arguments)]
+pub async fn change(
+    door: &Door,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    of: IdentityKind,
+    id: &str,
+    condition: &Condition,
+    edit: &Edit,
+    reading: Reading,
+) -> Result<Done, Refusal> {
+    let id = parse_id(kind, id)?;
+    for _ in 0..ATTEMPTS {
+        let (last, sequence) = last_change(door, kind, of, id).await?;
+        condition.check(sequence)?;
+        let mut reading = reading.clone();
+        let resource = edit.apply(&last.resource, kind, &mut reading)?;
+        let decided = match edit {
+            Edit::Replace(_) => identity::replace(&last, resource),
+            Edit::Patch(_) => identity::update(&last, resource),
+        };
+        let Some(changed) = decided else { return settled(door, &last, sequence, &caller.base).await };
+        let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let mut unit = Unit::default();
+        let (before, after) = (Some(&last.resource), Some(&changed.resource));
+        names::hold(door, &mut unit, &holder, Source::Log, before, after).await?;
+        unit.push(event(meta(), changed.clone()), Expect::Last(sequence));
+        match door.log.append(&unit).await {
+            Ok(appended) => return settled(door, &changed, appended.last, &caller.base).await,
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Refusal::Contention("the identity"))
+}
+
+/// Removes someone: whoever was active leaves by it.
+pub async fn delete(
+    door: &Door,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    of: IdentityKind,
+    id: &str,
+    condition: &Condition,
+) -> Result<Done, Refusal> {
+    let id = parse_id(kind, id)?;
+    let meta = || caller.meta(&format!("delete {}", kind.name), &caller.reading());
+    for _ in 0..ATTEMPTS {
+        let (last, sequence) = last_change(door, kind, of, id).await?;
+        condition.check(sequence)?;
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let mut unit = Unit::one(event(meta(), identity::delete(&last)), Expect::Last(sequence));
+        names::hold(door, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
+        match door.log.append(&unit).await {
+            Ok(_) => return Ok(Done::gone()),
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Refusal::Contention("the identity"))
+}
+
+/// The identity after a change, read from our own state once it holds the change.
+async fn settled(door: &Door, changed: &IdentityChanged, at: Sequence, base: &str) -> Result<Done, Refusal> {
+    let id = changed.id.to_string();
+    let done = |version, body| Done { status: StatusCode::OK, id: Some(id.clone()), version, body: Some(body) };
+    // The change is on the log already: a slow projection must not make it look like a failure.
+    if door.store.wait_for(at, door.patience).await.is_ok() {
+        let view = door.store.view();
+        if let Some(found) = directory::identity(&view, changed.id)?.filter(|i| !i.deleted) {
+            return Ok(done(Some(found.version), render::identity(&view, &found, base)?));
+        }
+    }
+    let mut resource = changed.resource.clone();
+    resource.insert("id".into(), id.clone().into());
+    Ok(done(None, resource))
+}

@@ -1,0 +1,123 @@
+//! Unique values: claimed and released on the log, in one unit with the change that needs it.
+
+use rollcall_domain::identity::NameChanged;
+use rollcall_domain::kv::{KvError, Write, load, store};
+use rollcall_domain::name::{NameSpace, UniqueValue, unique_values};
+use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, SourceName};
+use rollcall_event_log::{Expect, Subject, Unit};
+use rollcall_scim::{ResourceType, ScimError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::Refusal;
+use crate::service::Door;
+
+/// Who owns a name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Claim {
+    owner: Option<Uuid>,
+    /// The last event about the name; 0: there was none.
+    sequence: Sequence,
+}
+
+/// Where a claim is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// In our own state, which may be behind: the log refuses what was decided on old state.
+    State,
+    /// On the log itself.
+    Log,
+}
+
+/// What has an owner, and who it is.
+pub struct Holder<'a> {
+    pub kind: &'static ResourceType,
+    pub id: Uuid,
+    pub source: &'a SourceName,
+    pub meta: &'a (dyn Fn() -> EventMeta + Sync),
+}
+
+fn key(space: &NameSpace, name: &str) -> String {
+    format!("name/{space}/{name}")
+}
+
+/// Keeps the claims in our state.
+pub fn evolve(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
+    let (name, owner) = match &event.event {
+        Event::NameClaimed(name) => (name, Some(name.owner)),
+        Event::NameReleased(name) => (name, None),
+        _ => return Ok(()),
+    };
+    store(state, key(&name.space, &name.name), &Claim { owner, sequence: event.sequence });
+    Ok(())
+}
+
+async fn claim(door: &Door, from: Source, space: &NameSpace, name: &str) -> Result<Claim, Refusal> {
+    if from == Source::State {
+        return Ok(load(&door.store.view(), &key(space, name))?.unwrap_or_default());
+    }
+    let last = door.log.last(&Subject::name(space, name)).await?;
+    let sequence = last.as_ref().map_or(Sequence(0), |e| e.sequence);
+    let owner = match last.map(|e| e.event) {
+        Some(Event::NameClaimed(claimed)) => Some(claimed.owner),
+        _ => None,
+    };
+    Ok(Claim { owner, sequence })
+}
+
+fn changed(space: NameSpace, name: String, holder: &Holder<'_>, event: fn(NameChanged) -> Event) -> NewEvent {
+    NewEvent { meta: (holder.meta)(), event: event(NameChanged { space, name, owner: holder.id }) }
+}
+
+/// Adds to `unit` what makes the holder's names those of `after`.
+///
+/// # Errors
+/// `uniqueness` when one of them is someone else's.
+pub async fn hold(
+    door: &Door,
+    unit: &mut Unit,
+    holder: &Holder<'_>,
+    from: Source,
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Result<(), Refusal> {
+    let external = |r: Option<&Map<String, Value>>| r.and_then(|r| r.get("externalId")).cloned();
+    // Who set an external id does not lose it because another source changes something else.
+    let same_external = external(before) == external(after);
+    let values =
+        |r: Option<&Map<String, Value>>, source| r.map(|r| unique_values(r, holder.kind, source)).unwrap_or_default();
+    let old = values(before, None);
+    let new = values(after, Some(holder.source).filter(|_| !same_external));
+    let known = |all: &[UniqueValue], v: &UniqueValue| all.iter().any(|o| o.space == v.space && o.key == v.key);
+    for value in new.iter().filter(|v| !known(&old, v)) {
+        let mut found = claim(door, from, &value.space, &value.key).await?;
+        if found.owner.is_some_and(|owner| owner != holder.id) && from == Source::State {
+            found = claim(door, Source::Log, &value.space, &value.key).await?;
+        }
+        match found.owner {
+            Some(owner) if owner != holder.id => {
+                let detail = format!("{} '{}' is taken", value.attribute, value.value);
+                return Err(ScimError::uniqueness(detail).into());
+            }
+            Some(_) => {}
+            None => {
+                let event = changed(value.space.clone(), value.key.clone(), holder, Event::NameClaimed);
+                unit.push(event, Expect::Last(found.sequence));
+            }
+        }
+    }
+    let mut gone: Vec<(NameSpace, String)> =
+        old.into_iter().filter(|v| !known(&new, v)).map(|v| (v.space, v.key)).collect();
+    if let (false, Some(Value::String(value))) = (same_external, external(before)) {
+        let spaces = door.sources.iter().map(|s| NameSpace::external_id(&s.config.name, holder.kind));
+        gone.extend(spaces.map(|space| (space, value.clone())));
+    }
+    for (space, name) in gone {
+        let found = claim(door, Source::Log, &space, &name).await?;
+        if found.owner == Some(holder.id) {
+            unit.push(changed(space, name, holder, Event::NameReleased), Expect::Last(found.sequence));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What can be done to a resource of any type: one request, or one operation of many in a bulk request.
+
+use axum::http::StatusCode;
+use rollcall_domain::Sequence;
+use rollcall_domain::identity::IdentityKind;
+use rollcall_scim::{PatchRequest, Reading, ResourceType, ScimError, Selection, check_immutable, normalize};
+use serde_json::{Map, Value};
+
+use crate::caller::Caller;
+use crate::error::Refusal;
+use crate::service::Door;
+use crate::version::Condition;
+use crate::{groups, identities, resources};
+
+/// How resources of a type live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// They join, move and leave.
+    Identity(IdentityKind),
+    /// They have members.
+    Group,
+    /// They are kept and shown.
+    Plain,
+}
+
+impl Family {
+    /// Of a resource type.
+    pub fn of(kind: &ResourceType) -> Self {
+        match kind.name {
+            "User" => Self::Identity(IdentityKind::User),
+            "Agent" => Self::Identity(IdentityKind::Agent),
+            "Group" => Self::Group,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// A change of a resource that is there.
+#[derive(Debug, Clone)]
+pub enum Edit {
+    /// PUT: the whole resource.
+    Replace(Map<String, Value>),
+    /// PATCH: parts of it.
+    Patch(PatchRequest),
+}
+
+impl Edit {
+    /// Reads the body of a PUT.
+    pub fn replace(body: &Value, kind: &ResourceType, reading: &mut Reading) -> Result<Self, ScimError> {
+        normalize(body, kind, reading).map(Self::Replace)
+    }
+
+    /// Reads the body of a PATCH.
+    pub fn patch(body: &Value, kind: &ResourceType, reading: &mut Reading) -> Result<Self, ScimError> {
+        PatchRequest::parse(body, kind, reading).map(Self::Patch)
+    }
+
+    /// What it is called in a reason.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Replace(_) => "replace",
+            Self::Patch(_) => "patch",
+        }
+    }
+
+    /// The resource after it.
+    pub fn apply(
+        &self,
+        before: &Map<String, Value>,
+        kind: &ResourceType,
+        reading: &mut Reading,
+    ) -> Result<Map<String, Value>, ScimError> {
+        let after = match self {
+            Self::Replace(resource) => resource.clone(),
+            Self::Patch(request) => request.apply(before, kind, reading)?,
+        };
+        check_immutable(before, &after, kind)?;
+        Ok(after)
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub status: StatusCode,
+    /// The id, where there is a resource afterwards.
+    pub id: Option<String>,
+    pub version: Option<Sequence>,
+    /// The resource as it is answered; `None`: without a body.
+    pub body: Option<Map<String, Value>>,
+}
+
+impl Done {
+    /// Something is gone.
+    pub const fn gone() -> Self {
+        Self { status: StatusCode::NO_CONTENT, id: None, version: None, body: None }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    Create(Value),
+    Replace(String, Value),
+    Patch(String, Value),
+    Delete(String),
+}
+
+impl Door {
+    /// Does one operation.
+    ///
+    /// # Errors
+    /// With what is wrong with it; nothing has changed then.
+    pub async fn perform(
+        &self,
+        caller: &Caller,
+        kind: &'static ResourceType,
+        operation: &Operation,
+        condition: &Condition,
+        selection: &Selection,
+    ) -> Result<Done, Refusal> {
+        let family = Family::of(kind);
+        let mut reading = caller.reading();
+        let (id, edit) = match operation {
+            Operation::Create(body) => {
+                let resource = normalize(body, kind, &mut reading)?;
+                return match family {
+                    Family::Identity(of) => identities::create(self, caller, kind, of, resource, reading).await,
+                    Family::Group => groups::create(self, caller, kind, resource, reading, selection).await,
+                    Family::Plain => resources::create(self, caller, kind, resource, reading).await,
+                };
+            }
+            Operation::Delete(id) => {
+                return match family {
+                    Family::Identity(of) => identities::delete(self, caller, kind, of, id, condition).await,
+                    Family::Group => groups::delete(self, caller, kind, id, condition).await,
+                    Family::Plain => resources::delete(self, caller, kind, id, condition).await,
+                };
+            }
+            Operation::Replace(id, body) => (id, Edit::replace(body, kind, &mut reading)?),
+            Operation::Patch(id, body) => (id, Edit::patch(body, kind, &mut reading)?),
+        };
+        match family {
+            Family::Identity(of) => identities::change(self, caller, kind, of, id, condition, &edit, reading).await,
+            Family::Group => groups::change(self, caller, kind, id, condition, &edit, reading, selection).await,
+            Family::Plain => resources::change(self, caller, kind, id, condition, &edit, reading).await,
+        }
+    }
+}
