@@ -119,15 +119,16 @@ impl Gateway {
             .route("/ResourceTypes/{id}", get(discovery::resource_type))
             .route("/Me", any(discovery::me))
             .route("/{*path}", any(discovery::nothing_here));
-        let scim = door
-            .catalogue
-            .types()
-            .iter()
-            .fold(fixed, |router, kind| router.merge(http::routes(kind)))
-            .method_not_allowed_fallback(discovery::wrong_method)
-            .layer(middleware::from_fn_with_state(Arc::clone(&door), auth::authenticate))
-            .with_state(door);
-        Router::new().nest("/scim/v2", scim)
+        let secured = |router: Router<Arc<Door>>| {
+            router
+                .method_not_allowed_fallback(discovery::wrong_method)
+                .layer(middleware::from_fn_with_state(Arc::clone(&door), auth::authenticate))
+                .with_state(Arc::clone(&door))
+        };
+        let scim = door.catalogue.types().iter().fold(fixed, |router, kind| router.merge(http::routes(kind)));
+        // A nested router does not answer at its own address with a slash.
+        let root = Router::new().route("/scim/v2/", get(http::list_everything));
+        Router::new().nest("/scim/v2", secured(scim)).merge(secured(root))
     }
 
     /// Registers the apps, then keeps its state up to date until `stop`.
