@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -178,7 +178,7 @@ impl Rollcall {
         fs::write(self.config_file(), self.configuration())?;
         let mut running = self.running.lock().await;
         match &self.form {
-            Form::Together => running.push(("up", self.start_one(&["up"], self.port).await?)),
+            Form::Together => running.push(("up", self.start_one(&["up"], self.port, &self.data_dir()).await?)),
             Form::Apart { projector, .. } => {
                 for service in SERVICES {
                     let port = match service {
@@ -186,21 +186,32 @@ impl Rollcall {
                         "projector" => *projector,
                         _ => free_port(),
                     };
-                    running.push((service, self.start_one(&["run", service], port).await?));
+                    running.push((service, self.start_one(&["run", service], port, &self.data_dir()).await?));
                 }
             }
         }
         Ok(())
     }
 
-    async fn start_one(&self, arguments: &[&str], port: u16) -> anyhow::Result<Child> {
+    /// Starts one more gateway on the same log, and gives its address.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn second_gateway(&self) -> anyhow::Result<String> {
+        let port = free_port();
+        let child = self.start_one(&["run", "gateway"], port, &self.folder.path().join("data-2")).await?;
+        self.running.lock().await.push(("gateway", child));
+        Ok(format!("http://127.0.0.1:{port}"))
+    }
+
+    async fn start_one(&self, arguments: &[&str], port: u16, data: &Path) -> anyhow::Result<Child> {
         let log = File::options().create(true).append(true).open(self.log_file())?;
         let mut child = command()
             .args(arguments)
             .arg("--config")
             .arg(self.config_file())
             .arg("--data-dir")
-            .arg(self.data_dir())
+            .arg(data)
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .env("TEST_SOURCE", SOURCE_TOKEN)
             .env("TEST_API", API_TOKEN)

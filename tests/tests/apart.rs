@@ -95,3 +95,34 @@ async fn a_second_process_on_the_same_data_is_told_why_not() -> anyhow::Result<(
     rollcall.items("/v1/apps").await?;
     rollcall.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_gateways_one_gives_a_name_away_and_both_see_it() -> anyhow::Result<()> {
+    let rollcall = Rollcall::apart(&[], "").await?;
+    rollcall.start().await?;
+    let addresses = [rollcall.address(), rollcall.second_gateway().await?];
+    let client = reqwest::Client::new();
+    for round in 0..10 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for n in 0..16 {
+            // The same name to everybody but a computer.
+            let name = [format!("zoë{round}"), format!("ZOË{round}"), format!("zoe\u{308}{round}")][n % 3].clone();
+            let request = client.post(format!("{}/scim/v2/Users", addresses[n % 2])).bearer_auth(SOURCE_TOKEN);
+            let body = json!({ "schemas": [USER], "userName": name }).to_string();
+            tasks.spawn(async move { anyhow::Ok(request.body(body).send().await?.status().as_u16()) });
+        }
+        let mut statuses = Vec::new();
+        while let Some(status) = tasks.join_next().await {
+            statuses.push(status??);
+        }
+        statuses.sort_unstable();
+        let taken = statuses.iter().filter(|s| **s == 409).count();
+        ensure!(statuses[0] == 201 && taken == 15, "round {round}: {statuses:?}");
+    }
+    for address in addresses {
+        let list = client.get(format!("{address}/scim/v2/Users")).bearer_auth(SOURCE_TOKEN).send().await?;
+        let list: serde_json::Value = serde_json::from_str(&list.text().await?)?;
+        ensure!(list["totalResults"] == 10, "{list}");
+    }
+    rollcall.stop().await
+}
