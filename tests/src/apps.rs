@@ -64,6 +64,40 @@ impl Scim2Server {
     }
 }
 
+/// A SCIMMY process.
+pub struct Scimmy {
+    /// Its SCIM base address.
+    pub base_url: String,
+    _child: Child,
+}
+
+impl Scimmy {
+    /// Starts one, where Node.js and what it needs are there.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn start() -> anyhow::Result<Option<Self>> {
+        let Some(script) = std::env::var_os("ROLLCALL_SCIMMY") else { return Ok(None) };
+        let port = free_port();
+        let child = Command::new("node")
+            .arg(script)
+            .args([port.to_string().as_str(), APP_TOKEN])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("node")?;
+        let base_url = format!("http://127.0.0.1:{port}/scim/v2");
+        let address = format!("{base_url}/Users");
+        until("SCIMMY answers", || async {
+            Ok(Client::new().get(&address).bearer_auth(APP_TOKEN).send().await.ok().map(drop))
+        })
+        .await?;
+        Ok(Some(Self { base_url, _child: child }))
+    }
+}
+
 /// What the lying app holds and has heard.
 #[derive(Default)]
 struct Inner {

@@ -1,11 +1,12 @@
 //! What the end-to-end tests share: a real `rollcall` process, real apps, and waiting for what must come true.
 
 mod apps;
+pub mod bench;
 mod collector;
 mod nats;
 pub mod rollcall;
 
-pub use apps::{Lying, Scim2Server};
+pub use apps::{Lying, Scim2Server, Scimmy};
 pub use collector::{Collector, SeenSpan};
 pub use nats::NatsServer;
 pub use rollcall::{App, Rollcall, free_port, until};

@@ -47,3 +47,9 @@ pub enum LogError {
     #[error("the private nats-server: {0}")]
     PrivateServer(String),
 }
+
+impl LogError {
+    pub(crate) fn closed() -> Self {
+        Self::Stream("the connection was given up".into())
+    }
+}

@@ -1,8 +1,11 @@
 //! The event log on NATS JetStream: the only truth. Appends with expected sequences, tail and replay without a gap,
 //! and a refusal to run where an acknowledged event could be lost.
 
+mod append;
 mod codec;
+mod commit;
 mod error;
+mod head;
 mod log;
 mod meta;
 mod private_server;

@@ -161,6 +161,9 @@ pub async fn change(
             None => whole(door, &view, id, kind, &last.resource, edit, &mut reading)?,
         };
         if events.is_empty() {
+            if door.log.last_sequence(&Subject::group(id)).await? != sequence {
+                continue;
+            }
             return settled(door, kind, id, sequence, caller, selection).await;
         }
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);

@@ -97,7 +97,12 @@ pub async fn change(
             Edit::Replace(_) => identity::replace(&last, resource),
             Edit::Patch(_) => identity::update(&last, resource),
         };
-        let Some(changed) = decided else { return settled(door, &last, sequence, &caller.base).await };
+        let Some(changed) = decided else {
+            if door.log.last_sequence(&Subject::identity(id)).await? != sequence {
+                continue;
+            }
+            return settled(door, &last, sequence, &caller.base).await;
+        };
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let mut unit = Unit::default();

@@ -89,6 +89,9 @@ pub async fn change(
         let mut reading = reading.clone();
         let after = edit.apply(&last.resource, kind, &mut reading)?;
         let Some(changed) = resource::update(&last, after) else {
+            if door.log.last_sequence(&Subject::resource(id)).await? != sequence {
+                continue;
+            }
             return settled(door, kind, id, sequence, &caller.base).await;
         };
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);

@@ -1,0 +1,173 @@
+//! Sending messages to the stream, and understanding its answer.
+
+use std::collections::BTreeSet;
+
+use async_nats::header::{
+    HeaderMap, NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
+    NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID,
+};
+use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
+use bytes::Bytes;
+use jiff::Timestamp;
+use rollcall_domain::{Recorded, Sequence};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::codec;
+use crate::error::LogError;
+use crate::log::{Appended, Expect, STREAM, Unit};
+use crate::subject::{Subject, subject_of};
+
+/// The server allows 50 atomic batches per stream in flight; more are refused.
+const BATCHES_IN_FLIGHT: usize = 32;
+
+const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
+const BATCH_HAS_DUPLICATE: u64 = 10201;
+
+/// Appends to the stream.
+#[derive(Debug)]
+pub struct Appender {
+    client: async_nats::Client,
+    stream: Stream,
+    batches: Semaphore,
+    /// How often an append without an answer is tried again.
+    pub retries: usize,
+}
+
+/// One event, ready to be sent.
+#[derive(Debug)]
+pub struct Message {
+    pub subject: Subject,
+    headers: HeaderMap,
+    pub payload: Bytes,
+    pub type_name: &'static str,
+    event_id: Uuid,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+struct Ack {
+    #[serde(default)]
+    seq: u64,
+    error: Option<AckError>,
+}
+
+#[derive(Deserialize)]
+struct AckError {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+/// The last event of a subject; `None` when there is none.
+pub async fn last_event(stream: &Stream, subject: &Subject) -> Result<Option<Recorded>, LogError> {
+    match stream.direct_get_last_for_subject(subject.as_str()).await {
+        Ok(message) => {
+            let at = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
+            Ok(Some(codec::decode(Sequence(message.sequence), at, &message.payload)))
+        }
+        Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(e) => Err(LogError::Stream(format!("reading the last event of '{subject}': {e}"))),
+    }
+}
+
+impl Appender {
+    /// One for a stream.
+    pub fn new(client: async_nats::Client, stream: Stream, retries: usize) -> Self {
+        Self { client, stream, batches: Semaphore::new(BATCHES_IN_FLIGHT), retries }
+    }
+
+    /// Appends messages, all or none; `attempt` is above 1 when they may have been appended before.
+    pub async fn try_append(&self, messages: &[&Message], attempt: u32) -> Result<Appended, LogError> {
+        let Some((last, earlier)) = messages.split_last() else { return Err(LogError::UnitSize(0)) };
+        let _permit = if earlier.is_empty() { None } else { Some(self.batches.acquire().await) };
+        let batch = Uuid::now_v7().simple().to_string();
+        let in_batch = |message: &Message, position: usize| {
+            let mut headers = message.headers.clone();
+            if !earlier.is_empty() {
+                headers.insert(NATS_BATCH_ID, batch.as_str());
+                headers.insert(NATS_BATCH_SEQUENCE, position.to_string());
+            }
+            headers
+        };
+        let unanswered = |e: String| LogError::Unacknowledged(e);
+        for (index, message) in earlier.iter().enumerate() {
+            let headers = in_batch(message, index + 1);
+            let subject = message.subject.to_string();
+            let sent = self.client.publish_with_headers(subject, headers, message.payload.clone()).await;
+            sent.map_err(|e| unanswered(e.to_string()))?;
+        }
+        let mut headers = in_batch(last, messages.len());
+        if !earlier.is_empty() {
+            headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+        }
+        let request = self.client.request_with_headers(last.subject.to_string(), headers, last.payload.clone());
+        let answer = request.await.map_err(|e| unanswered(e.to_string()))?;
+        let ack: Ack = serde_json::from_slice(&answer.payload)
+            .map_err(|e| unanswered(format!("the answer is not an acknowledgement: {e}")))?;
+        match ack.error {
+            None => Ok(Appended { last: Sequence(ack.seq) }),
+            Some(error) => self.refused(messages, last, &error, attempt).await,
+        }
+    }
+
+    async fn refused(
+        &self,
+        messages: &[&Message],
+        last: &Message,
+        error: &AckError,
+        attempt: u32,
+    ) -> Result<Appended, LogError> {
+        let conflict = WRONG_LAST_SEQUENCE.contains(&error.err_code);
+        // An earlier attempt may have been appended without our hearing of it.
+        if error.err_code == BATCH_HAS_DUPLICATE || (conflict && attempt > 1) {
+            let found = last_event(&self.stream, &last.subject).await?.filter(|e| e.meta.event_id == last.event_id);
+            if let Some(event) = found {
+                return Ok(Appended { last: event.sequence });
+            }
+        }
+        if conflict {
+            let culprit = messages.iter().copied().find(|m| m.expect != Expect::Any).unwrap_or(last);
+            let expected = match culprit.expect {
+                Expect::Last(sequence) => sequence,
+                Expect::Any => Sequence(0),
+            };
+            return Err(LogError::Conflict { subject: culprit.subject.to_string(), expected });
+        }
+        // Too many batches at once, or one that lost a message on the way: nothing was appended.
+        if (10174..=10211).contains(&error.err_code) && error.err_code != BATCH_HAS_DUPLICATE {
+            return Err(LogError::Unacknowledged(format!("{} ({})", error.description, error.err_code)));
+        }
+        Err(LogError::Refused(format!("{} ({})", error.description, error.err_code)))
+    }
+}
+
+/// The messages of a unit.
+pub fn prepare(unit: &Unit) -> Result<Vec<Message>, LogError> {
+    if unit.is_empty() || unit.len() > 1000 {
+        return Err(LogError::UnitSize(unit.len()));
+    }
+    let mut seen = BTreeSet::new();
+    let mut messages = Vec::with_capacity(unit.len());
+    for (event, expect) in &unit.events {
+        let Some((kind, payload)) = codec::encode(event) else {
+            return Err(LogError::Refused("an unknown event can't be appended".into()));
+        };
+        let subject = subject_of(&event.event, &event.meta);
+        let mut headers = HeaderMap::new();
+        headers.insert(NATS_MESSAGE_ID, event.meta.event_id.to_string());
+        headers.insert(NATS_EXPECTED_STREAM, STREAM);
+        if !event.meta.trace.traceparent.is_empty() {
+            headers.insert("traceparent", event.meta.trace.traceparent.as_str());
+        }
+        let expect = if seen.insert(subject.clone()) { *expect } else { Expect::Any };
+        if let Expect::Last(sequence) = expect {
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.0.to_string());
+        }
+        let event_id = event.meta.event_id;
+        messages.push(Message { subject, headers, payload: payload.into(), type_name: kind.name(), event_id, expect });
+    }
+    Ok(messages)
+}
