@@ -7,8 +7,8 @@ mod section;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, NatsConfig, NatsPlace, Role, ScimConfig, ServerConfig,
-    SourceConfig, TelemetryConfig,
+    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
+    ScimConfig, ServerConfig, SourceConfig, TelemetryConfig,
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

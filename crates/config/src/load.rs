@@ -15,8 +15,8 @@ use rollcall_scim::{Catalogue, Filter, Strictness};
 use toml::de::{DeTable, DeValue};
 
 use crate::model::{
-    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, NatsConfig, NatsPlace, Role, ScimConfig, ServerConfig,
-    SourceConfig, TelemetryConfig,
+    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
+    ScimConfig, ServerConfig, SourceConfig, TelemetryConfig,
 };
 use crate::secret::Token;
 use crate::section::{ConfigError, Mistake, PASSWORD, Reading, Section, TOKEN, http_url, some_text};
@@ -102,7 +102,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     unique(&reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
     unique(&reading, "app", apps.iter().map(|(line, a)| (*line, a.spec.id.to_string())));
     unique(&reading, "alert", alerts.iter().map(|(line, a)| (*line, a.name.clone())));
-    let tokens: Vec<(usize, &Token)> = (sources.iter().map(|(line, s)| (*line, &s.token)))
+    let tokens: Vec<(usize, &Token)> = (sources.iter().filter_map(|(line, s)| Some((*line, s.token.as_ref()?))))
         .chain(api_tokens.iter().map(|(line, t)| (*line, &t.token)))
         .collect();
     for (index, (line, token)) in tokens.iter().enumerate() {
@@ -258,7 +258,13 @@ fn required_token(s: &mut Section<'_>) -> Option<Token> {
 
 fn source(mut s: Section<'_>) -> Option<(usize, SourceConfig)> {
     let name = s.required("name", |text| text.parse::<SourceName>().map_err(|e| e.to_string()));
-    let token = required_token(&mut s);
+    let token = s.secret(TOKEN);
+    let table = s.table("jwt");
+    let silent = table.is_absent();
+    let jwt = jwt(table);
+    if token.is_none() && silent {
+        s.mistake("a credential is missing: give token_env or token_file, or a [sources.jwt] table");
+    }
     let strictness = match s.parsed("strict", truth) {
         Some(true) => Strictness::Strict,
         _ => Strictness::Tolerant,
@@ -268,7 +274,44 @@ fn source(mut s: Section<'_>) -> Option<(usize, SourceConfig)> {
         NonZeroU32::new(u32::try_from(per_second).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
     let line = s.line();
     s.finish();
-    Some((line, SourceConfig { name: name?, token: token?, strictness, max_requests_per_second }))
+    Some((line, SourceConfig { name: name?, token, jwt, strictness, max_requests_per_second }))
+}
+
+fn jwt(mut s: Section<'_>) -> Option<JwtConfig> {
+    if s.is_absent() {
+        return None;
+    }
+    let issuer = s.required("issuer", some_text);
+    let audience = s.required("audience", some_text);
+    let subject = s.parsed("subject", some_text);
+    let secure = |text: &str| {
+        let url = http_url(text)?;
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return Err(format!(
+                "'{text}' must start with https://: whoever changes the keys on the way lets anyone in"
+            ));
+        }
+        Ok(KeyPlace::Url(url))
+    };
+    let url = s.parsed("jwks_url", secure);
+    let file = s.parsed("jwks_file", some_text).map(|path| KeyPlace::File(path.into()));
+    match (s.has("jwks_url"), s.has("jwks_file")) {
+        (true, true) => s.mistake("give one of jwks_url and jwks_file"),
+        (false, false) => s.mistake("the issuer's keys are missing: give jwks_url or jwks_file"),
+        _ => {}
+    }
+    let keys = url.or(file);
+    s.finish();
+    Some(JwtConfig { issuer: issuer?, audience: audience?, subject, keys: keys? })
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
 }
 
 fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
@@ -326,13 +369,7 @@ fn app(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, AppConfig)> 
         s.finish();
         return None;
     };
-    let loopback = match base_url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    };
-    if base_url.scheme() == "http" && !loopback {
+    if base_url.scheme() == "http" && !is_loopback(&base_url) {
         s.warn(format!("app '{id}' is reached without TLS: its token and people's data can be read on the way"));
     }
     let line = s.line();

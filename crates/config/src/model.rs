@@ -116,11 +116,36 @@ pub struct TelemetryConfig {
 #[allow(missing_docs)]
 pub struct SourceConfig {
     pub name: SourceName,
-    pub token: Token,
+    /// An opaque bearer token.
+    pub token: Option<Token>,
+    /// Access tokens that an authorization server issues.
+    pub jwt: Option<JwtConfig>,
     /// Whether known deviations from the RFCs are accepted.
     pub strictness: Strictness,
     /// The most requests in a second.
     pub max_requests_per_second: NonZeroU32,
+}
+
+/// OAuth 2.0 access tokens in the form of JWTs (RFC 9068).
+#[derive(Debug, Clone)]
+pub struct JwtConfig {
+    /// Who issues them.
+    pub issuer: String,
+    /// Whom they are for.
+    pub audience: String,
+    /// Whom they are about; `None`: anyone the issuer gives one for this audience.
+    pub subject: Option<String>,
+    /// Where the issuer's keys are.
+    pub keys: KeyPlace,
+}
+
+/// Where a JWK set is.
+#[derive(Debug, Clone)]
+pub enum KeyPlace {
+    /// At an address; read again when a key is not in it.
+    Url(Url),
+    /// In a file.
+    File(PathBuf),
 }
 
 /// What a holder of an API token may do; each role may do what the ones before it may.
@@ -183,7 +208,7 @@ impl Config {
         let wanted = |need: Needs| all || needs.contains(&need);
         let mut tokens: Vec<&Token> = Vec::new();
         if wanted(Needs::Sources) {
-            tokens.extend(self.sources.iter().map(|s| &s.token));
+            tokens.extend(self.sources.iter().filter_map(|s| s.token.as_ref()));
         }
         if wanted(Needs::ApiTokens) {
             tokens.extend(self.api_tokens.iter().map(|t| &t.token));

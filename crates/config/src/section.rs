@@ -205,6 +205,16 @@ impl<'a> Section<'a> {
         self.parsed(key, duration).unwrap_or(default)
     }
 
+    /// Whether nothing is said here.
+    pub const fn is_absent(&self) -> bool {
+        self.table.is_none()
+    }
+
+    /// Whether there is anything at a key, good or not.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// The table under a key.
     pub fn table(&mut self, key: &'static str) -> Section<'a> {
         let name = format!("{}.{key}", self.name);

@@ -63,8 +63,8 @@ fn a_whole_configuration_is_read() {
     assert!(matches!(config.nats.place, NatsPlace::Server { .. }));
     assert_eq!(config.api_tokens[0].role, Role::Auditor);
     assert_eq!(config.apps[0].spec.sla.leaver, Duration::from_secs(900));
-    assert!(config.sources[0].token.matches("secret of OKTA_SCIM_TOKEN"));
-    assert!(!config.sources[0].token.matches("secret of OKTA_SCIM_TOKE"));
+    assert!(config.sources[0].token.as_ref().unwrap().matches("secret of OKTA_SCIM_TOKEN"));
+    assert!(!config.sources[0].token.as_ref().unwrap().matches("secret of OKTA_SCIM_TOKE"));
     config.require(&[Needs::Everything]).unwrap();
     assert!(config.warnings.is_empty());
 }
@@ -158,4 +158,64 @@ fn days_and_mixed_time_spans_are_read() {
         let config = read(&WHOLE.replace("leaver = \"15m\"", &format!("leaver = \"{text}\""))).unwrap();
         assert!((config.apps[0].spec.sla.leaver.as_secs_f64() - seconds).abs() < f64::EPSILON, "{text}");
     }
+}
+
+fn with_source(extra: &str) -> String {
+    WHOLE.replace("token_env = \"OKTA_SCIM_TOKEN\"\n", extra)
+}
+
+#[test]
+fn a_source_may_come_with_access_tokens_and_be_read_strictly() {
+    let config = read(&with_source(
+        "strict = true\nmax_requests_per_second = 7\n[sources.jwt]\nissuer = \"https://idp\"\naudience = \"rollcall\"\n\
+         jwks_url = \"https://idp/keys\"\n",
+    ))
+    .unwrap();
+    let source = &config.sources[0];
+    assert!(source.token.is_none());
+    assert_eq!(source.strictness, rollcall_scim::Strictness::Strict);
+    assert_eq!(source.max_requests_per_second.get(), 7);
+    let jwt = source.jwt.as_ref().unwrap();
+    assert_eq!((jwt.issuer.as_str(), jwt.audience.as_str(), jwt.subject.as_deref()), ("https://idp", "rollcall", None));
+}
+
+#[test]
+fn every_mistake_about_a_source_is_named() {
+    let jwt = |rest: &str| with_source(&format!("[sources.jwt]\nissuer = \"https://idp\"\naudience = \"a\"\n{rest}"));
+    for (text, names) in [
+        (with_source(""), "a credential is missing"),
+        (with_source("token_env = \"OKTA_SCIM_TOKEN\"\nstrict = \"perhaps\"\n"), "must be true or false"),
+        (with_source("token_env = \"OKTA_SCIM_TOKEN\"\nmax_requests_per_second = 0\n"), "from 1 to"),
+        (with_source("[sources.jwt]\naudience = \"a\"\njwks_file = \"k\"\n"), "issuer is missing"),
+        (jwt(""), "jwks_url or jwks_file"),
+        (jwt("jwks_url = \"http://idp/keys\"\n"), "https://"),
+        (jwt("jwks_url = \"https://idp/keys\"\njwks_file = \"keys\"\n"), "one of jwks_url and jwks_file"),
+    ] {
+        let found = mistakes(&text);
+        assert!(found.len() == 1 && found[0].1.contains(names), "{names}: {found:?}");
+    }
+}
+
+#[test]
+fn own_schemas_are_read_from_a_folder_and_rules_may_name_their_attributes() {
+    let folder = tempfile::tempdir().unwrap();
+    let urn = "urn:example:scim:badge";
+    let schema = format!(
+        "{{\"schemas\": [\"urn:ietf:params:scim:schemas:core:2.0:Schema\"], \"id\": \"{urn}\", \"name\": \"Badge\",
+           \"attributes\": [{{\"name\": \"level\", \"type\": \"integer\"}}]}}"
+    );
+    let user = format!(
+        "{{\"schemas\": [\"urn:ietf:params:scim:schemas:core:2.0:ResourceType\"], \"name\": \"User\",
+           \"endpoint\": \"/Users\", \"schema\": \"urn:ietf:params:scim:schemas:core:2.0:User\",
+           \"schemaExtensions\": [{{\"schema\": \"{urn}\"}}]}}"
+    );
+    std::fs::write(folder.path().join("schema.json"), &schema).unwrap();
+    std::fs::write(folder.path().join("user.json"), &user).unwrap();
+    let text = format!("[scim]\nschemas = {:?}\n{WHOLE}", folder.path());
+    let text = text.replace("active eq true and userType eq \"Employee\"", &format!("{urn}:level ge 3"));
+    let config = read(&text).unwrap();
+    assert!(config.scim.catalogue.schema(urn).is_some());
+    std::fs::write(folder.path().join("user.json"), user.replace(urn, "urn:example:other")).unwrap();
+    let found = mistakes(&text);
+    assert!(found.iter().any(|(line, m)| *line == Some(2) && m.contains("urn:example:other")), "{found:?}");
 }

@@ -14,6 +14,7 @@ use rollcall_scim::ScimError;
 
 use crate::caller::Caller;
 use crate::error::Refusal;
+use crate::jwt::{JwtVerifier, Rejected};
 use crate::service::Door;
 
 /// Lets a request in with the source that it comes from, or not at all.
@@ -24,12 +25,9 @@ pub async fn authenticate(
 ) -> Result<Response, Refusal> {
     let sent = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))) else {
-        return Err(Refusal::Unauthorized("send the token of a source: Authorization: Bearer …"));
+        return Err(Refusal::Unauthorized("send the token of a source: Authorization: Bearer …".into()));
     };
-    let source = door.sources.iter().find(|s| s.config.token.matches(sent.trim()));
-    let Some(source) = source else {
-        return Err(Refusal::Unauthorized("the token is not that of any [[sources]] in the configuration"));
-    };
+    let source = identify(&door.sources, sent.trim()).await?;
     source.admit()?;
     // Before the apps are known, a change would find nobody to concern.
     if !*door.registered.borrow() {
@@ -40,18 +38,38 @@ pub async fn authenticate(
     Ok(next.run(request).await)
 }
 
+/// The source whose credential this is.
+async fn identify<'a>(sources: &'a [KnownSource], token: &str) -> Result<&'a KnownSource, Refusal> {
+    if let Some(source) = sources.iter().find(|s| s.config.token.as_ref().is_some_and(|t| t.matches(token))) {
+        return Ok(source);
+    }
+    let mut reason = "the token is not that of any [[sources]] in the configuration".to_owned();
+    for source in sources {
+        let Some(verifier) = &source.jwt else { continue };
+        match verifier.verify(token).await {
+            Ok(()) => return Ok(source),
+            Err(Rejected::NotOurs) => {}
+            Err(Rejected::Invalid(why)) => reason = format!("the access token is refused: {why}"),
+            Err(Rejected::NoKeys) => reason = "the issuer's keys can't be had now".to_owned(),
+        }
+    }
+    Err(Refusal::Unauthorized(reason.into()))
+}
+
 /// A source, and how much it may still ask.
 #[derive(Debug)]
 pub struct KnownSource {
     pub config: Arc<SourceConfig>,
+    jwt: Option<JwtVerifier>,
     rate: DefaultDirectRateLimiter,
 }
 
 impl KnownSource {
     /// One that has asked nothing yet.
-    pub fn new(config: SourceConfig) -> Self {
+    pub fn new(config: SourceConfig, http: &reqwest::Client) -> Self {
+        let jwt = config.jwt.clone().map(|jwt| JwtVerifier::new(jwt, http.clone()));
         let rate = RateLimiter::direct(Quota::per_second(config.max_requests_per_second));
-        Self { config: Arc::new(config), rate }
+        Self { config: Arc::new(config), jwt, rate }
     }
 
     fn admit(&self) -> Result<(), Refusal> {

@@ -1,5 +1,7 @@
 //! What can go wrong, and how SCIM says it (RFC 7644 §3.12).
 
+use std::borrow::Cow;
+
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +25,7 @@ pub enum GatewayError {
     #[error("gateway: {0}")]
     Log(#[from] LogError),
     /// The client for the projector can't be made.
-    #[error("gateway: no HTTP client for the projector: {0}")]
+    #[error("gateway: no HTTP client: {0}")]
     Client(String),
 }
 
@@ -33,7 +35,7 @@ pub enum Refusal {
     #[error("{0}")]
     Scim(#[from] ScimError),
     #[error("{0}")]
-    Unauthorized(&'static str),
+    Unauthorized(Cow<'static, str>),
     #[error("{0}")]
     Log(#[from] LogError),
     #[error("{0}")]
@@ -71,7 +73,7 @@ impl Refusal {
         let unavailable = |detail: String| ScimError::status(503, detail);
         match self {
             Self::Scim(error) => error,
-            Self::Unauthorized(detail) => ScimError::status(401, detail),
+            Self::Unauthorized(detail) => ScimError::status(401, detail.into_owned()),
             Self::Log(e) => {
                 error!(error = %e, "the log can't be used");
                 unavailable(

@@ -10,6 +10,7 @@ mod error;
 mod groups;
 mod http;
 mod identities;
+mod jwt;
 mod names;
 mod operation;
 mod proxy;

@@ -75,10 +75,12 @@ impl Gateway {
     /// When the folder is taken or damaged.
     pub fn open(config: &Config, log: EventLog) -> Result<Self, GatewayError> {
         let folder = config.server.data_dir.join(NAME);
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
         let door = Door {
             log,
             store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?,
-            sources: config.sources.iter().cloned().map(KnownSource::new).collect(),
+            sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
             catalogue: config.scim.catalogue,
             public_url: config.server.public_url.as_ref().map(ToString::to_string),
             max_body_bytes: config.server.max_body_bytes,
