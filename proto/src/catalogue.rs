@@ -53,6 +53,7 @@ event_types! {
     ResourceCreated = "resource.created" in "ResourceChanged";
     ResourceUpdated = "resource.updated" in "ResourceChanged";
     ResourceDeleted = "resource.deleted" in "ResourceChanged";
+    ChangeRefused = "change.refused" in "ChangeRefused";
     AppConfigured = "app.configured" in "AppConfigured";
     AppRemoved = "app.removed" in "AppRemoved";
     AccountApplied = "account.applied" in "AccountApplied";

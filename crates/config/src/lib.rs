@@ -8,7 +8,7 @@ mod section;
 pub use load::{load, parse};
 pub use model::{
     AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
-    ScimConfig, ServerConfig, SourceConfig, TelemetryConfig,
+    ScimConfig, ServerConfig, Sight, SourceConfig, TelemetryConfig,
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

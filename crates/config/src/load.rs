@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
+use rollcall_domain::authority::{AttributePath, Authority, Precedence};
 use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Filter, Strictness};
@@ -16,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::model::{
     AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
-    ScimConfig, ServerConfig, SourceConfig, TelemetryConfig,
+    ScimConfig, ServerConfig, Sight, SourceConfig, TelemetryConfig,
 };
 use crate::secret::Token;
 use crate::section::{ConfigError, Mistake, PASSWORD, Reading, Section, TOKEN, http_url, some_text};
@@ -84,7 +85,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         }
         out
     };
-    let known = ["server", "nats", "scim", "telemetry", "sources", "api_tokens", "apps", "alerts"];
+    let known = ["server", "nats", "scim", "telemetry", "sources", "precedence", "api_tokens", "apps", "alerts"];
     for (key, _) in root_table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
         let line = reading.line(key.span().start);
         reading.mistake(Some(line), format!("there is no '{}': there are {}", key.get_ref(), known.join(", ")));
@@ -94,11 +95,15 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     let nats = nats(section("nats").with_environment("NATS"));
     let scim = scim(section("scim").with_environment("SCIM"));
     let telemetry = telemetry(section("telemetry").with_environment("TELEMETRY"));
-    let sources: Vec<_> = sections("sources").into_iter().filter_map(source).collect();
+    let sources: Vec<_> = sections("sources").into_iter().filter_map(|s| source(s, &scim.catalogue)).collect();
+    let names: Vec<SourceName> = sources.iter().map(|(_, s)| s.name.clone()).collect();
+    let rules = sections("precedence").into_iter().flat_map(|s| precedence(s, &names, &scim.catalogue));
+    let rules: Vec<(usize, Precedence)> = rules.collect();
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
     let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue)).collect();
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     unique(&reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
+    unique(&reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
     unique(&reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
     unique(&reading, "app", apps.iter().map(|(line, a)| (*line, a.spec.id.to_string())));
     unique(&reading, "alert", alerts.iter().map(|(line, a)| (*line, a.name.clone())));
@@ -124,6 +129,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         scim,
         telemetry,
         sources: sources.into_iter().map(|(_, s)| s).collect(),
+        authority: Authority { rules: rules.into_iter().map(|(_, r)| r).collect() },
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),
@@ -256,7 +262,7 @@ fn required_token(s: &mut Section<'_>) -> Option<Token> {
     token
 }
 
-fn source(mut s: Section<'_>) -> Option<(usize, SourceConfig)> {
+fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, SourceConfig)> {
     let name = s.required("name", |text| text.parse::<SourceName>().map_err(|e| e.to_string()));
     let token = s.secret(TOKEN);
     let table = s.table("jwt");
@@ -269,12 +275,61 @@ fn source(mut s: Section<'_>) -> Option<(usize, SourceConfig)> {
         Some(true) => Strictness::Strict,
         _ => Strictness::Tolerant,
     };
+    let resources = s.list("resources", |text| {
+        let known = || catalogue.types().iter().map(|t| t.name).collect::<Vec<_>>().join(", ");
+        let found = catalogue.resource_type(text).map(|t| t.name.to_owned());
+        found.ok_or_else(|| format!("there is no resource type '{text}': there are {}", known()))
+    });
+    let sight = s.parsed("sees", |text| match text {
+        "everything" => Ok(Sight::Everything),
+        "own" => Ok(Sight::Own),
+        _ => Err(format!("'{text}' must be everything or own")),
+    });
     let per_second = s.integer("max_requests_per_second", 1..=1_000_000, 1000);
     let max_requests_per_second =
         NonZeroU32::new(u32::try_from(per_second).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
     let line = s.line();
     s.finish();
-    Some((line, SourceConfig { name: name?, token, jwt, strictness, max_requests_per_second }))
+    let resources = resources.map(|names| names.into_iter().collect());
+    let sight = sight.unwrap_or(Sight::Everything);
+    Some((line, SourceConfig { name: name?, token, jwt, strictness, max_requests_per_second, resources, sight }))
+}
+
+/// One rule for each of the attributes of a `[[precedence]]`.
+fn precedence(mut s: Section<'_>, known: &[SourceName], catalogue: &Catalogue) -> Vec<(usize, Precedence)> {
+    let attributes = s.list("attributes", |text| attribute_path(text, catalogue));
+    let sources = s.list("sources", |text| {
+        let found = known.iter().find(|name| name.as_str() == text).cloned();
+        found.ok_or_else(|| format!("there is no source '{text}'"))
+    });
+    for (what, missing) in [("attributes", attributes.is_none()), ("sources", sources.is_none())] {
+        if missing && !s.has(what) {
+            s.mistake(format!("{what} is missing"));
+        }
+    }
+    let line = s.line();
+    s.finish();
+    let sources = sources.unwrap_or_default();
+    let rule = |attribute| (line, Precedence { attribute, sources: sources.clone() });
+    attributes.unwrap_or_default().into_iter().map(rule).collect()
+}
+
+/// An attribute of a User or an Agent, such as `title` or `urn:…:enterprise:2.0:User:department`.
+fn attribute_path(text: &str, catalogue: &Catalogue) -> Result<AttributePath, String> {
+    let kinds = [catalogue.user(), catalogue.agent()];
+    let (urn, name) = match text.rsplit_once(':') {
+        Some((urn, name)) => (Some(urn), name),
+        None => (None, text),
+    };
+    let schemas = kinds.iter().filter_map(|kind| match urn {
+        None => Some(kind.core),
+        Some(urn) => kind.extension(urn),
+    });
+    let found = schemas.filter_map(|schema| Some((schema, schema.attribute(name)?))).next();
+    let Some((schema, attribute)) = found else {
+        return Err(format!("'{text}' is no attribute of a User or an Agent; an extension's is written urn:…:name"));
+    };
+    Ok(AttributePath { extension: urn.map(|_| schema.id.to_owned()), name: attribute.name.to_owned() })
 }
 
 fn jwt(mut s: Section<'_>) -> Option<JwtConfig> {

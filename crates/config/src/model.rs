@@ -1,11 +1,13 @@
 //! What the configuration says.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::authority::Authority;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Strictness};
 use secrecy::SecretString;
@@ -24,6 +26,8 @@ pub struct Config {
     pub scim: ScimConfig,
     pub telemetry: TelemetryConfig,
     pub sources: Vec<SourceConfig>,
+    /// Whose word counts, where sources disagree.
+    pub authority: Authority,
     pub api_tokens: Vec<ApiToken>,
     pub apps: Vec<AppConfig>,
     pub alerts: Vec<AlertSink>,
@@ -124,6 +128,27 @@ pub struct SourceConfig {
     pub strictness: Strictness,
     /// The most requests in a second.
     pub max_requests_per_second: NonZeroU32,
+    /// The names of the resource types that it may see and change; `None`: every one.
+    pub resources: Option<BTreeSet<String>>,
+    /// Which resources of those it sees.
+    pub sight: Sight,
+}
+
+/// Which resources a source sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Those of other sources, too.
+    Everything,
+    /// Those that it has created.
+    Own,
+}
+
+impl SourceConfig {
+    /// Whether it may see and change resources of this type.
+    #[must_use]
+    pub fn may_use(&self, resource_type: &str) -> bool {
+        self.resources.as_ref().is_none_or(|names| names.contains(resource_type))
+    }
 }
 
 /// OAuth 2.0 access tokens in the form of JWTs (RFC 9068).

@@ -219,3 +219,29 @@ fn own_schemas_are_read_from_a_folder_and_rules_may_name_their_attributes() {
     let found = mistakes(&text);
     assert!(found.iter().any(|(line, m)| *line == Some(2) && m.contains("urn:example:other")), "{found:?}");
 }
+
+fn with_rule(rule: &str) -> String {
+    format!("{WHOLE}\n[[precedence]]\n{rule}")
+}
+
+#[test]
+fn precedence_names_attributes_and_sources_that_are_there() {
+    let department = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department";
+    let config =
+        read(&with_rule(&format!("attributes = [\"title\", \"{department}\"]\nsources = [\"okta\"]"))).unwrap();
+    let paths: Vec<String> = config.authority.rules.iter().map(|r| r.attribute.text()).collect();
+    assert_eq!(paths, ["title", department]);
+    let table = [
+        ("attributes = [\"shoeSize\"]\nsources = [\"okta\"]", "shoeSize"),
+        ("attributes = [\"title\"]\nsources = [\"hr\"]", "no source 'hr'"),
+        ("attributes = [\"title\", \"title\"]\nsources = [\"okta\"]", "already"),
+        ("sources = [\"okta\"]", "attributes is missing"),
+    ];
+    for (rule, part) in table {
+        let found = mistakes(&with_rule(rule));
+        assert!(found.len() == 1 && found[0].1.contains(part) && found[0].0.is_some(), "{part}: {found:?}");
+    }
+    let source = |line: &str| with_source(&format!("token_env = \"OKTA_SCIM_TOKEN\"\n{line}\n"));
+    assert!(mistakes(&source("sees = \"some\""))[0].1.contains("everything or own"));
+    assert!(mistakes(&source("resources = [\"Car\"]"))[0].1.contains("no resource type 'Car'"));
+}

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::account::{Applied, Rejected, Verified};
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
+use crate::authority::ChangeRefused;
 use crate::drift::DriftDetected;
 use crate::group::GroupChanged;
 use crate::identity::{IdentityChanged, NameChanged};
@@ -54,6 +55,7 @@ pub enum Event {
     NameReleased(NameChanged),
     Group(GroupChanged),
     Resource(ResourceChanged),
+    ChangeRefused(ChangeRefused),
     AppConfigured(AppSpec),
     AppRemoved(AppId),
     AccountApplied(Applied),

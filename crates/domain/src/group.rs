@@ -7,7 +7,7 @@ use rollcall_scim::{Changed, changed_paths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ids::{GroupId, IdentityId, Sequence};
+use crate::ids::{GroupId, IdentityId, Sequence, SourceName};
 
 /// Who a source calls a member: the id of an identity or of a group, or one that nobody knows here.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,6 +93,9 @@ pub struct Group {
     pub resource: Map<String, Value>,
     /// How many members it has.
     pub members: u64,
+    /// The source that created it.
+    #[serde(default)]
+    pub created_by: Option<SourceName>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::authority::Provenance;
 use crate::ids::{IdentityId, Sequence, SourceName};
 use crate::lifecycle::{Active, IdentityChange, Lifecycle, classify, next};
 use crate::name::NameSpace;
@@ -52,6 +53,8 @@ pub struct IdentityChanged {
     pub changed: Vec<Changed>,
     /// When it takes effect; `None`: when it was received.
     pub effective_at: Option<Timestamp>,
+    /// Which source set the attributes that have a rule.
+    pub provenance: Provenance,
 }
 
 /// A unique name got or lost its owner.
@@ -81,6 +84,9 @@ pub struct Identity {
     pub resource: Map<String, Value>,
     /// The system of record that changed it last.
     pub source: Option<SourceName>,
+    /// The one that created it.
+    #[serde(default)]
+    pub created_by: Option<SourceName>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -113,6 +119,13 @@ fn with_active(mut resource: Map<String, Value>, active: bool) -> (Map<String, V
     (resource, if active { Active::Yes } else { Active::No })
 }
 
+/// A new resource as it is meant: one whose source does not say is active.
+#[must_use]
+pub fn started(resource: Map<String, Value>) -> Map<String, Value> {
+    let active = is_active(&resource).unwrap_or(true);
+    with_active(resource, active).0
+}
+
 /// A new identity; one whose source does not say is active.
 #[must_use]
 pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>) -> IdentityChanged {
@@ -129,19 +142,20 @@ pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>) 
         changed: changed_paths(&Map::new(), &resource),
         resource,
         effective_at: None,
+        provenance: Provenance::new(),
     }
 }
 
-/// The change to a whole new resource; `None` when nothing differs.
+/// A whole new resource as it is meant.
 ///
 /// One without `active` keeps the state it had, so that an incomplete PUT never rehires a leaver.
 #[must_use]
-pub fn replace(last: &IdentityChanged, resource: Map<String, Value>) -> Option<IdentityChanged> {
+pub fn completed(last: &IdentityChanged, resource: Map<String, Value>) -> Map<String, Value> {
     let active = is_active(&resource).unwrap_or(last.after == Lifecycle::Active);
-    update(last, with_active(resource, active).0)
+    with_active(resource, active).0
 }
 
-/// The change to a resource of which parts were changed; `None` when nothing differs.
+/// The change to a new version of the resource; `None` when nothing differs.
 ///
 /// Where `active` was removed the identity stays what it was: only a word on it makes a joiner or a leaver.
 #[must_use]
@@ -165,6 +179,7 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>) -> Option<Id
         resource,
         changed,
         effective_at: None,
+        provenance: last.provenance.clone(),
     })
 }
 
@@ -186,5 +201,6 @@ pub fn delete(last: &IdentityChanged) -> IdentityChanged {
         changed: changed_paths(&last.resource, &resource),
         resource,
         effective_at: None,
+        provenance: last.provenance.clone(),
     }
 }

@@ -152,7 +152,11 @@ impl Ledger {
                 store(state, format!("alert/{}/{}", alert.key, alert.sink), &alert);
             }
             Event::AlertResolved(resolved) => state.delete(&format!("alert/{}/{}", resolved.key, resolved.sink)),
-            Event::NameClaimed(_) | Event::NameReleased(_) | Event::Resource(_) | Event::Unknown => {}
+            Event::NameClaimed(_)
+            | Event::NameReleased(_)
+            | Event::Resource(_)
+            | Event::ChangeRefused(_)
+            | Event::Unknown => {}
         }
         Ok(facts)
     }

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod alert;
 pub mod app;
+pub mod authority;
 pub mod directory;
 pub mod drift;
 pub mod event;

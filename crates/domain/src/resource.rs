@@ -5,7 +5,7 @@ use rollcall_scim::{Changed, changed_paths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ids::{ResourceId, Sequence};
+use crate::ids::{ResourceId, Sequence, SourceName};
 
 /// What happened to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub struct Resource {
     pub resource_type: String,
     /// The resource.
     pub resource: Map<String, Value>,
+    /// The source that created it.
+    #[serde(default)]
+    pub created_by: Option<SourceName>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use rollcall_domain::Sequence;
 use rollcall_domain::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
-use rollcall_domain::identity::{IdentityKind, create, delete, replace, update};
+use rollcall_domain::identity::{IdentityKind, completed, create, delete, update};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId};
 use rollcall_domain::lifecycle::{IdentityChange, Lifecycle};
 use rollcall_domain::name::name_key;
@@ -34,7 +34,7 @@ fn whoever_is_created_without_a_word_on_it_is_active() {
 #[test]
 fn an_update_that_changes_nothing_is_no_event() {
     let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna", "active": true })));
-    assert_eq!(replace(&created, map(json!({ "userName": "anna" }))), None);
+    assert_eq!(update(&created, completed(&created, map(json!({ "userName": "anna" })))), None);
     assert_eq!(update(&created, map(json!({ "userName": "anna", "active": true }))), None);
 }
 
@@ -43,7 +43,7 @@ fn a_put_without_active_never_rehires_a_leaver() {
     let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
     let left = update(&created, map(json!({ "userName": "anna", "active": false }))).unwrap();
     assert_eq!(left.change, IdentityChange::Left);
-    let changed = replace(&left, map(json!({ "userName": "anna", "title": "x" }))).unwrap();
+    let changed = update(&left, completed(&left, map(json!({ "userName": "anna", "title": "x" })))).unwrap();
     assert_eq!((changed.change, changed.after), (IdentityChange::Updated, Lifecycle::Left));
     assert_eq!(changed.resource["active"], json!(false));
 }
@@ -78,7 +78,10 @@ fn the_changed_paths_say_before_and_after() {
         IdentityKind::User,
         map(json!({ "userName": "anna", "name": { "givenName": "Anna" }, "title": "Dev" })),
     );
-    let moved = replace(&created, map(json!({ "userName": "anna", "name": { "givenName": "Ann" }, "nickName": "A" })));
+    let moved = update(
+        &created,
+        completed(&created, map(json!({ "userName": "anna", "name": { "givenName": "Ann" }, "nickName": "A" }))),
+    );
     let paths: Vec<_> = moved.unwrap().changed.into_iter().map(|c| (c.path, c.before, c.after)).collect();
     assert_eq!(
         paths,

@@ -109,7 +109,8 @@ impl World {
     }
 
     fn update(&mut self, id: IdentityId, user: Value) -> Option<Sequence> {
-        let changed = identity::replace(&self.last(id)?, resource(user))?;
+        let last = self.last(id)?;
+        let changed = identity::update(&last, identity::completed(&last, resource(user)))?;
         Some(self.append(Event::Identity(changed)))
     }
 

@@ -7,6 +7,7 @@ use prost::Message;
 use rollcall_domain::account::{Applied, Rejected, Rejection, Verified};
 use rollcall_domain::alert::AlertChanged;
 use rollcall_domain::app::{AppSpec, ServiceLevel};
+use rollcall_domain::authority::{ChangeRefused, Denied};
 use rollcall_domain::drift::DriftDetected;
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::{IdentityChanged, IdentityKind, NameChanged};
@@ -46,6 +47,7 @@ fn type_of(event: &Event) -> Option<EventType> {
             ResourceChange::Updated => EventType::ResourceUpdated,
             ResourceChange::Deleted => EventType::ResourceDeleted,
         },
+        Event::ChangeRefused(_) => EventType::ChangeRefused,
         Event::AppConfigured(_) => EventType::AppConfigured,
         Event::AppRemoved(_) => EventType::AppRemoved,
         Event::AccountApplied(_) => EventType::AccountApplied,
@@ -97,6 +99,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             changed: wire::to_changed(&e.changed),
             effective_at: e.effective_at.map(wire::to_proto_time),
             kind: wire::to_kind(e.kind),
+            provenance: e.provenance.iter().map(|(path, source)| (path.clone(), source.to_string())).collect(),
         }
         .encode_to_vec(),
         Event::NameClaimed(e) | Event::NameReleased(e) => {
@@ -116,6 +119,14 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             resource_type: e.resource_type.clone(),
             resource_json: wire::to_json(&e.resource),
             changed: wire::to_changed(&e.changed),
+        }
+        .encode_to_vec(),
+        Event::ChangeRefused(e) => v1::ChangeRefused {
+            target_id: e.target.map(|id| id.to_string()).unwrap_or_default(),
+            resource_type: e.resource_type.clone(),
+            operation: e.operation.clone(),
+            detail: e.detail.clone(),
+            denied: e.denied.iter().map(to_denied).collect(),
         }
         .encode_to_vec(),
         Event::AppConfigured(e) => v1::AppConfigured {
@@ -190,6 +201,18 @@ fn encode_payload(event: &Event) -> Vec<u8> {
     }
 }
 
+fn to_denied(denied: &Denied) -> v1::DeniedPath {
+    v1::DeniedPath {
+        change: wire::to_changed(std::slice::from_ref(&denied.change)).pop(),
+        held_by: denied.held_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn from_denied(denied: v1::DeniedPath) -> Option<Denied> {
+    let change = wire::from_changed(denied.change.into_iter().collect()).pop()?;
+    Some(Denied { change, held_by: denied.held_by.parse().ok() })
+}
+
 /// A stored event; one that does not decode is `Event::Unknown` with its bytes.
 pub fn decode(sequence: Sequence, recorded_at: Timestamp, stored: &[u8]) -> Recorded {
     let Ok(envelope) = v1::Envelope::decode(stored) else {
@@ -247,6 +270,7 @@ fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
         resource: wire::object(&m.resource_json)?,
         changed: wire::from_changed(m.changed),
         effective_at: m.effective_at.and_then(wire::from_proto_time),
+        provenance: m.provenance.into_iter().filter_map(|(path, source)| Some((path, source.parse().ok()?))).collect(),
     }))
 }
 
@@ -309,6 +333,16 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
         EventType::ResourceCreated => resource_changed(ResourceChange::Created, payload)?,
         EventType::ResourceUpdated => resource_changed(ResourceChange::Updated, payload)?,
         EventType::ResourceDeleted => resource_changed(ResourceChange::Deleted, payload)?,
+        EventType::ChangeRefused => {
+            let m = v1::ChangeRefused::decode(payload).ok()?;
+            Event::ChangeRefused(ChangeRefused {
+                target: m.target_id.parse().ok(),
+                resource_type: m.resource_type,
+                operation: m.operation,
+                detail: m.detail,
+                denied: m.denied.into_iter().filter_map(from_denied).collect(),
+            })
+        }
         EventType::AppConfigured => {
             let m = v1::AppConfigured::decode(payload).ok()?;
             Event::AppConfigured(AppSpec {

@@ -71,6 +71,11 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::NameClaimed(name) | Event::NameReleased(name) => Subject::name(&name.space, &name.name),
         Event::Group(changed) => Subject::group(changed.id),
         Event::Resource(changed) => Subject::resource(changed.id),
+        Event::ChangeRefused(refused) => {
+            let source = meta.source.as_ref().map_or("unknown", |s| s.as_str());
+            let target = refused.target.map_or_else(|| "new".to_owned(), |id| id.to_string());
+            Subject(format!("rollcall.refused.{source}.{target}"))
+        }
         Event::AppConfigured(spec) => Subject::app(&spec.id),
         Event::AppRemoved(id) => Subject::app(id),
         Event::AccountApplied(applied) => Subject::account(&applied.app, applied.identity),

@@ -17,6 +17,7 @@ use crate::error::{Refusal, scim_response};
 use crate::operation::{Done, Operation};
 use crate::query::Search;
 use crate::request::{Path, Query, read_json};
+use crate::scope;
 use crate::search;
 use crate::service::Door;
 use crate::version::{Condition, etag};
@@ -125,7 +126,8 @@ async fn read(
     Query(query): Query<Search>,
     headers: HeaderMap,
 ) -> Answer {
-    let query = query.query(kind, door.bounds)?;
+    scope::may_use(&caller, kind)?;
+    let query = query.query(kind, door.bounds)?.seen_by(&caller);
     let view = door.fresh().await?;
     let (done, query) = blocking(move || {
         let found = search::by_id(&view, &query, &id, &caller.base)?;
@@ -183,14 +185,18 @@ pub async fn list_everything(State(door): Shared, Extension(caller): Who, Query(
 }
 
 async fn find(door: &Door, caller: Caller, kinds: &[&'static ResourceType], search: &Search) -> Answer {
-    let scope = kinds.iter().map(|k| k.name).collect::<Vec<_>>().join(",");
-    let page = search.page(&scope, door.bounds)?;
+    if let [kind] = kinds {
+        scope::may_use(&caller, kind)?;
+    }
+    let kinds: Vec<_> = kinds.iter().copied().filter(|kind| caller.source.may_use(kind.name)).collect();
+    let names = kinds.iter().map(|k| k.name).collect::<Vec<_>>().join(",");
+    let page = search.page(&names, door.bounds)?;
     let mut queries = Vec::new();
     let mut refused = None;
     for kind in kinds {
         // A filter that names what a type does not have finds none of that type.
         match search.query(kind, door.bounds) {
-            Ok(query) => queries.push(query),
+            Ok(query) => queries.push(query.seen_by(&caller)),
             Err(refusal) => refused = refused.or(Some(refusal)),
         }
     }

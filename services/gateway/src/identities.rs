@@ -1,11 +1,12 @@
 //! Users and Agents: joiners, movers and leavers come in here.
 
 use axum::http::StatusCode;
+use rollcall_domain::authority::Denied;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{Expect, LogError, Subject, Unit};
-use rollcall_scim::{Reading, ResourceType, ScimError};
+use rollcall_scim::{Presence, Reading, ResourceType, ScimError};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -14,6 +15,7 @@ use crate::error::Refusal;
 use crate::names::{self, Holder, Source};
 use crate::operation::{Done, Edit};
 use crate::render;
+use crate::scope;
 use crate::service::Door;
 use crate::version::Condition;
 
@@ -33,15 +35,26 @@ pub async fn create(
     resource: Map<String, Value>,
     reading: Reading,
 ) -> Result<Done, Refusal> {
+    let rules = door.authority.settle(&caller.source.name, None, identity::started(resource));
+    let essential = |d: &Denied| kind.core.attribute(&d.change.path).is_some_and(|a| a.presence == Presence::Required);
+    if door.authority.forbids_creation(&caller.source.name) || rules.denied.iter().any(essential) {
+        let detail = format!("source '{}' has no say on what a new {} needs", caller.source.name, kind.name);
+        door.refuse(caller, kind, "create", None, &detail, rules.denied).await?;
+        return Err(ScimError::status(403, detail).into());
+    }
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
         let id = IdentityId(Uuid::now_v7());
-        let created = identity::create(id, of, resource.clone());
+        let mut created = identity::create(id, of, rules.resource.clone());
+        created.provenance.clone_from(&rules.provenance);
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
         names::hold(door, &mut unit, &holder, from, None, Some(&created.resource)).await?;
         unit.push(event(meta(), created.clone()), Expect::Last(Sequence(0)));
+        let denied = rules.denied.clone();
+        let refused = scope::partly_refused(&door.store.view(), caller, meta(), kind, "create", id.0, denied)?;
+        refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
         match door.log.append(&unit).await {
             Ok(appended) => {
                 let body = settled(door, &created, appended.last, &caller.base).await?;
@@ -93,22 +106,30 @@ pub async fn change(
         condition.check(sequence)?;
         let mut reading = reading.clone();
         let resource = edit.apply(&last.resource, kind, &mut reading)?;
-        let decided = match edit {
-            Edit::Replace(_) => identity::replace(&last, resource),
-            Edit::Patch(_) => identity::update(&last, resource),
+        let wanted = match edit {
+            Edit::Replace(_) => identity::completed(&last, resource),
+            Edit::Patch(_) => resource,
         };
-        let Some(changed) = decided else {
+        let rules = door.authority.settle(&caller.source.name, Some(&last), wanted);
+        let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
+        let view = door.store.view();
+        let refused = scope::partly_refused(&view, caller, meta(), kind, edit.name(), id.0, rules.denied)?;
+        let Some(mut changed) = identity::update(&last, rules.resource) else {
+            if let Some(event) = refused {
+                door.log.append(&Unit::one(event, Expect::Any)).await?;
+            }
             if door.log.last_sequence(&Subject::identity(id)).await? != sequence {
                 continue;
             }
             return settled(door, &last, sequence, &caller.base).await;
         };
-        let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
+        changed.provenance = rules.provenance;
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));
         names::hold(door, &mut unit, &holder, Source::Log, before, after).await?;
         unit.push(event(meta(), changed.clone()), Expect::Last(sequence));
+        refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
         match door.log.append(&unit).await {
             Ok(appended) => return settled(door, &changed, appended.last, &caller.base).await,
             Err(LogError::Conflict { .. }) => {}
@@ -132,6 +153,11 @@ pub async fn delete(
     for _ in 0..ATTEMPTS {
         let (last, sequence) = last_change(door, kind, of, id).await?;
         condition.check(sequence)?;
+        if let Some(denied) = door.authority.forbids_removal(&caller.source.name, &last) {
+            let detail = scope::explain(std::slice::from_ref(&denied));
+            door.refuse(caller, kind, "delete", Some(&id.to_string()), &detail, vec![denied]).await?;
+            return Err(ScimError::status(403, detail).into());
+        }
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let mut unit = Unit::one(event(meta(), identity::delete(&last)), Expect::Last(sequence));
         names::hold(door, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;

@@ -19,6 +19,7 @@ mod register;
 mod render;
 mod request;
 mod resources;
+mod scope;
 mod search;
 mod service;
 mod version;

@@ -106,6 +106,26 @@ pub enum Operation {
     Delete(String),
 }
 
+impl Operation {
+    /// What it is called on events.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Replace(..) => "replace",
+            Self::Patch(..) => "patch",
+            Self::Delete(_) => "delete",
+        }
+    }
+
+    /// What it is about; `None`: something new.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Create(_) => None,
+            Self::Replace(id, _) | Self::Patch(id, _) | Self::Delete(id) => Some(id),
+        }
+    }
+}
+
 impl Door {
     /// Does one operation.
     ///
@@ -119,6 +139,7 @@ impl Door {
         condition: &Condition,
         selection: &Selection,
     ) -> Result<Done, Refusal> {
+        self.admit(caller, kind, operation).await?;
         let family = Family::of(kind);
         let mut reading = caller.reading();
         let (id, edit) = match operation {

@@ -1,9 +1,12 @@
 //! What a search asks for (RFC 7644 §3.4.2, RFC 9865): from a query string, or from the body of `.search`.
 
+use rollcall_config::Sight;
+use rollcall_domain::SourceName;
 use rollcall_scim::{Filter, ResourceType, ScimError, ScimType, Selection, Sort};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::caller::Caller;
 use crate::cursor::Cursor;
 use crate::error::Refusal;
 
@@ -46,6 +49,21 @@ pub struct Query {
     pub filter: Option<Filter>,
     pub sort: Option<Sort>,
     pub selection: Selection,
+    /// The source that sees nothing but what it has created; `None`: one that sees everything.
+    pub only_of: Option<SourceName>,
+}
+
+impl Query {
+    /// The same for what one source sees.
+    pub fn seen_by(mut self, caller: &Caller) -> Self {
+        self.only_of = (caller.source.sight == Sight::Own).then(|| caller.source.name.clone());
+        self
+    }
+
+    /// Whether a resource that this source has created is looked at.
+    pub fn sees(&self, created_by: Option<&SourceName>) -> bool {
+        self.only_of.is_none() || self.only_of.as_ref() == created_by
+    }
 }
 
 /// The part of the result that is answered.
@@ -120,6 +138,7 @@ impl Search {
             filter: filter.map(|text| Filter::parse(text, kind)).transpose()?,
             sort: Sort::parse(self.sort_by.as_deref(), self.sort_order.as_deref(), kind)?,
             selection: self.selection(kind)?,
+            only_of: None,
         })
     }
 

@@ -27,7 +27,7 @@ pub fn answer(view: &View, queries: &[Query], page: &Page, base: &str) -> Result
     }
     for query in queries {
         // Nothing to compare: the rest is counted without a look at it.
-        if query.filter.is_none() && queries.len() == 1 {
+        if query.filter.is_none() && query.only_of.is_none() && queries.len() == 1 {
             return plain(view, query, page, base);
         }
         for found in matching(view, query, base)? {
@@ -187,16 +187,19 @@ fn rendered(
     match Family::of(query.kind) {
         Family::Identity(of) => {
             let Ok(id) = id.parse() else { return Ok(None) };
-            let found = directory::identity(view, id)?.filter(|i| !i.deleted && i.kind == of);
+            let found = directory::identity(view, id)?;
+            let found = found.filter(|i| !i.deleted && i.kind == of && query.sees(i.created_by.as_ref()));
             found.map(|found| render::identity(view, &found, base)).transpose()
         }
         Family::Group => {
             let Ok(id) = id.parse() else { return Ok(None) };
-            directory::group(view, id)?.map(|found| render::group(view, &found, selection, base)).transpose()
+            let found = directory::group(view, id)?.filter(|g| query.sees(g.created_by.as_ref()));
+            found.map(|found| render::group(view, &found, selection, base)).transpose()
         }
         Family::Plain => {
             let Ok(id) = id.parse() else { return Ok(None) };
             let found = directory::resource(view, query.kind.name, id)?;
+            let found = found.filter(|r| query.sees(r.created_by.as_ref()));
             Ok(found.map(|found| render::resource(&found, query.kind, base)))
         }
     }

@@ -7,6 +7,7 @@ use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use rollcall_config::Config;
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::authority::Authority;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
@@ -19,13 +20,13 @@ use crate::auth::KnownSource;
 use crate::error::{GatewayError, Refusal};
 use crate::query::Bounds;
 use crate::register::register_apps;
-use crate::{auth, discovery, http, names};
+use crate::{auth, discovery, http, names, scope};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "gateway";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 2;
+const STAMP: u32 = 3;
 
 /// What the paths need.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Door {
     pub store: Arc<Store>,
     pub sources: Vec<KnownSource>,
     pub catalogue: Catalogue,
+    pub authority: Authority,
     pub public_url: Option<String>,
     pub max_body_bytes: usize,
     pub bounds: Bounds,
@@ -64,6 +66,7 @@ struct DirectoryProjection;
 impl Projection for DirectoryProjection {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         directory::evolve(state, event)?;
+        scope::evolve(state, event);
         names::evolve(state, event)
     }
 }
@@ -82,6 +85,7 @@ impl Gateway {
             store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?,
             sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
             catalogue: config.scim.catalogue,
+            authority: config.authority.clone(),
             public_url: config.server.public_url.as_ref().map(ToString::to_string),
             max_body_bytes: config.server.max_body_bytes,
             bounds: Bounds { max_page: config.server.max_page, max_filter_bytes: config.scim.max_filter_bytes },

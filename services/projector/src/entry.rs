@@ -80,6 +80,10 @@ fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
             (e.added.iter().chain(&e.removed).filter_map(MemberId::identity).collect(), None, e.changed.clone())
         }
         Event::Resource(e) => (Vec::new(), None, e.changed.clone()),
+        Event::ChangeRefused(e) => {
+            let denied = e.denied.iter().map(|d| d.change.clone()).collect();
+            (e.target.map(IdentityId).into_iter().collect(), None, denied)
+        }
         Event::AppConfigured(e) => (Vec::new(), Some(e.id.clone()), Vec::new()),
         Event::AppRemoved(id) => (Vec::new(), Some(id.clone()), Vec::new()),
         Event::AccountApplied(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),

@@ -61,6 +61,10 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 ResourceChange::Deleted => format!("{} {name} deleted", e.resource_type),
             }
         }
+        Event::ChangeRefused(e) => {
+            let source = event.meta.source.as_ref().map_or("a source", |s| s.as_str());
+            format!("refused: {source} may not {} this {}: {}", e.operation, e.resource_type, e.detail)
+        }
         Event::AppConfigured(e) => format!("app {} configured: accounts for {}", e.name, e.assign),
         Event::AppRemoved(id) => format!("app {} is no longer configured; what it owes stays", at(state, id)?),
         Event::AccountApplied(e) => {

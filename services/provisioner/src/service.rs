@@ -24,7 +24,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 3;
+const STAMP: u32 = 4;
 
 /// The provisioner.
 #[derive(Debug)]

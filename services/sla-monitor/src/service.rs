@@ -25,7 +25,7 @@ use crate::webhook::Webhook;
 pub const NAME: &str = "sla-monitor";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 3;
+const STAMP: u32 = 4;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);

@@ -1,0 +1,181 @@
+//! Whose word counts: the precedence of sources for single attributes of identities.
+
+use std::collections::BTreeMap;
+
+use rollcall_scim::Changed;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::identity::IdentityChanged;
+use crate::ids::SourceName;
+
+/// Which source set the present value of each attribute that has a rule, by the attribute's path.
+pub type Provenance = BTreeMap<String, SourceName>;
+
+/// An attribute: one of the core schema, or `urn:…:User:department` of an extension.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttributePath {
+    /// The URN of the extension; `None`: the core schema.
+    pub extension: Option<String>,
+    /// The attribute's name.
+    pub name: String,
+}
+
+impl AttributePath {
+    /// As [`changed_paths`](rollcall_scim::changed_paths) writes it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.extension.as_ref().map_or_else(|| self.name.clone(), |urn| format!("{urn}:{}", self.name))
+    }
+
+    fn get<'a>(&self, resource: &'a Map<String, Value>) -> Option<&'a Value> {
+        match &self.extension {
+            Some(urn) => resource.get(urn)?.as_object()?.get(&self.name),
+            None => resource.get(&self.name),
+        }
+    }
+
+    fn set(&self, resource: &mut Map<String, Value>, value: Option<Value>) {
+        let Some(urn) = &self.extension else {
+            put(resource, &self.name, value);
+            return;
+        };
+        let fields = resource.entry(urn.clone()).or_insert_with(|| Value::Object(Map::new()));
+        if let Some(fields) = fields.as_object_mut() {
+            put(fields, &self.name, value);
+            if fields.is_empty() {
+                resource.remove(urn);
+            }
+        }
+    }
+}
+
+fn put(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    match value {
+        Some(value) => drop(fields.insert(name.to_owned(), value)),
+        None => drop(fields.remove(name)),
+    }
+}
+
+/// Who may set an attribute: the first source that has set it wins over those behind it; others never set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Precedence {
+    /// Which attribute.
+    pub attribute: AttributePath,
+    /// From the one whose word counts most.
+    pub sources: Vec<SourceName>,
+}
+
+/// The rules; an attribute without one belongs to whoever changed it last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Authority {
+    /// At most one for each attribute.
+    pub rules: Vec<Precedence>,
+}
+
+/// A part of a change that was not the source's to make.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Denied {
+    /// What stays, and what was asked for.
+    pub change: Changed,
+    /// The source whose word stands; `None`: nobody's yet.
+    pub held_by: Option<SourceName>,
+}
+
+/// What a source's wish comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settled {
+    /// The resource with every part that was the source's to change.
+    pub resource: Map<String, Value>,
+    /// Who set what, afterwards.
+    pub provenance: Provenance,
+    /// The parts that were not.
+    pub denied: Vec<Denied>,
+}
+
+impl Precedence {
+    /// Whether `source` may set what `held_by` has set.
+    fn allows(&self, source: &SourceName, held_by: Option<&SourceName>) -> bool {
+        let rank = |name: &SourceName| self.sources.iter().position(|s| s == name);
+        match (rank(source), held_by.and_then(rank)) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(ours), Some(theirs)) => ours <= theirs,
+        }
+    }
+}
+
+impl Authority {
+    /// Takes from `wanted` what `source` may change, and keeps the rest as it is in `last`; `None` is a new identity.
+    #[must_use]
+    pub fn settle(&self, source: &SourceName, last: Option<&IdentityChanged>, wanted: Map<String, Value>) -> Settled {
+        let empty = Map::new();
+        let before = last.map_or(&empty, |last| &last.resource);
+        let mut provenance = last.map(|last| last.provenance.clone()).unwrap_or_default();
+        let (mut resource, mut denied) = (wanted, Vec::new());
+        for rule in &self.rules {
+            let path = rule.attribute.text();
+            let (have, want) = (rule.attribute.get(before).cloned(), rule.attribute.get(&resource).cloned());
+            let held_by = provenance.get(&path).cloned();
+            let allowed = rule.allows(source, held_by.as_ref());
+            if have == want {
+                continue;
+            }
+            if allowed {
+                provenance.insert(path, source.clone());
+            } else {
+                rule.attribute.set(&mut resource, have.clone());
+                denied.push(Denied { change: Changed { path, before: have, after: want }, held_by });
+            }
+        }
+        keep_schemas(&mut resource, before);
+        Settled { resource, provenance, denied }
+    }
+
+    /// Why `source` may not bring in anyone: whether they are active is not its to say.
+    #[must_use]
+    pub fn forbids_creation(&self, source: &SourceName) -> bool {
+        self.about_active().is_some_and(|rule| !rule.allows(source, None))
+    }
+
+    fn about_active(&self) -> Option<&Precedence> {
+        self.rules.iter().find(|r| r.attribute.extension.is_none() && r.attribute.name == "active")
+    }
+
+    /// Why `source` may not end what `last` says: the rule about `active` is against it.
+    #[must_use]
+    pub fn forbids_removal(&self, source: &SourceName, last: &IdentityChanged) -> Option<Denied> {
+        let rule = self.about_active()?;
+        let held_by = last.provenance.get("active").cloned();
+        let change = Changed { path: "active".into(), before: last.resource.get("active").cloned(), after: None };
+        (!rule.allows(source, held_by.as_ref())).then_some(Denied { change, held_by })
+    }
+}
+
+/// An extension that was put back is named in `schemas` again.
+fn keep_schemas(resource: &mut Map<String, Value>, before: &Map<String, Value>) {
+    let urns: Vec<String> = resource.keys().filter(|key| key.starts_with("urn:")).cloned().collect();
+    let known = before.get("schemas").and_then(Value::as_array).cloned().unwrap_or_default();
+    if let Some(schemas) = resource.get_mut("schemas").and_then(Value::as_array_mut) {
+        for urn in urns.into_iter().map(Value::from) {
+            if known.contains(&urn) && !schemas.contains(&urn) {
+                schemas.push(urn);
+            }
+        }
+    }
+}
+
+/// What a source wanted and may not do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChangeRefused {
+    /// What it was about; `None`: something new.
+    pub target: Option<uuid::Uuid>,
+    /// The name of its resource type.
+    pub resource_type: String,
+    /// Such as `replace`.
+    pub operation: String,
+    /// Why, for people.
+    pub detail: String,
+    /// The parts; none when the whole of it was refused.
+    pub denied: Vec<Denied>,
+}

@@ -1,0 +1,105 @@
+//! Whose word counts for an attribute.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use rollcall_domain::authority::{AttributePath, Authority, Precedence, Settled};
+use rollcall_domain::identity::{IdentityChanged, IdentityKind, completed, create, started, update};
+use rollcall_domain::ids::{IdentityId, SourceName};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+fn source(name: &str) -> SourceName {
+    name.parse().unwrap()
+}
+
+fn rule(extension: Option<&str>, name: &str, sources: &[&str]) -> Precedence {
+    let attribute = AttributePath { extension: extension.map(str::to_owned), name: name.to_owned() };
+    Precedence { attribute, sources: sources.iter().map(|s| source(s)).collect() }
+}
+
+fn authority() -> Authority {
+    Authority {
+        rules: vec![
+            rule(None, "title", &["hr", "okta"]),
+            rule(Some(ENTERPRISE), "department", &["hr"]),
+            rule(None, "active", &["hr", "okta"]),
+        ],
+    }
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn joined(by: &str, resource: Value) -> (IdentityChanged, Settled) {
+    let settled = authority().settle(&source(by), None, started(map(resource)));
+    let mut made = create(IdentityId(Uuid::from_u128(1)), IdentityKind::User, settled.resource.clone());
+    made.provenance.clone_from(&settled.provenance);
+    (made, settled)
+}
+
+fn put(by: &str, last: &IdentityChanged, resource: Value) -> (Option<IdentityChanged>, Settled) {
+    let settled = authority().settle(&source(by), Some(last), completed(last, map(resource)));
+    let mut changed = update(last, settled.resource.clone());
+    if let Some(changed) = &mut changed {
+        changed.provenance.clone_from(&settled.provenance);
+    }
+    (changed, settled)
+}
+
+#[test]
+fn a_source_with_less_say_does_not_undo_what_one_with_more_has_said() {
+    let (anna, settled) = joined("hr", json!({ "userName": "anna", "title": "Lead" }));
+    assert!(settled.denied.is_empty());
+    let (changed, settled) = put("okta", &anna, json!({ "userName": "anna", "title": "Boss", "nickName": "A" }));
+    let changed = changed.unwrap();
+    assert_eq!((&changed.resource["title"], &changed.resource["nickName"]), (&json!("Lead"), &json!("A")));
+    assert_eq!(settled.denied.len(), 1);
+    assert_eq!(settled.denied[0].held_by, Some(source("hr")));
+    assert_eq!(settled.denied[0].change.after, Some(json!("Boss")));
+    // Left out is cleared, and that is not its to do either.
+    let (changed, settled) = put("okta", &anna, json!({ "userName": "anna" }));
+    assert!(changed.is_none() && settled.denied.len() == 1);
+}
+
+#[test]
+fn a_source_with_more_say_takes_an_attribute_over() {
+    let (anna, _) = joined("okta", json!({ "userName": "anna", "title": "Lead" }));
+    let (changed, settled) = put("hr", &anna, json!({ "userName": "anna", "title": "Boss" }));
+    let changed = changed.unwrap();
+    assert!(settled.denied.is_empty());
+    let (_, settled) = put("okta", &changed, json!({ "userName": "anna", "title": "Lead" }));
+    assert_eq!(settled.denied.len(), 1);
+}
+
+#[test]
+fn a_source_that_is_not_named_never_sets_the_attribute() {
+    let department =
+        |name: &str| json!({ "userName": "anna", "schemas": [ENTERPRISE], (ENTERPRISE): { "department": name } });
+    let (anna, settled) = joined("okta", department("Sales"));
+    assert_eq!(settled.denied[0].held_by, None);
+    assert!(anna.resource.get(ENTERPRISE).is_none(), "{:?}", anna.resource);
+    let (changed, _) = put("hr", &anna, department("Research"));
+    let (_, settled) = put("okta", &changed.unwrap(), department("Sales"));
+    assert_eq!(settled.resource[ENTERPRISE]["department"], "Research");
+}
+
+#[test]
+fn who_may_not_say_that_someone_is_active_neither_brings_in_nor_takes_away() {
+    let authority = authority();
+    assert!(authority.forbids_creation(&source("crm")) && !authority.forbids_creation(&source("okta")));
+    let (anna, _) = joined("hr", json!({ "userName": "anna" }));
+    assert!(authority.forbids_removal(&source("okta"), &anna).is_some());
+    assert!(authority.forbids_removal(&source("hr"), &anna).is_none());
+    let (changed, settled) = put("okta", &anna, json!({ "userName": "anna", "active": false }));
+    assert!(changed.is_none(), "okta ended what hr has begun");
+    assert_eq!(settled.denied[0].change.path, "active");
+}
+
+#[test]
+fn without_rules_everyone_changes_everything() {
+    let settled = Authority::default().settle(&source("any"), None, map(json!({ "title": "x" })));
+    assert!(settled.denied.is_empty() && settled.provenance.is_empty());
+}

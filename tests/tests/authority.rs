@@ -1,0 +1,103 @@
+//! Several sources: whose word counts, and what each may see and change. What one wanted beyond that is an event.
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use rollcall_tests::Rollcall;
+use rollcall_tests::rollcall::SOURCE_TOKEN;
+use serde_json::{Value, json};
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+const OKTA: &str = "okta-secret-81cc";
+const LAB: &str = "lab-secret-19e0";
+
+fn sources() -> String {
+    format!(
+        "[[sources]]\nname = \"okta\"\ntoken = \"{OKTA}\"\n\
+         [[sources]]\nname = \"lab\"\ntoken = \"{LAB}\"\nsees = \"own\"\nresources = [\"User\"]\n\
+         [[precedence]]\nattributes = [\"title\", \"active\"]\nsources = [\"hr\", \"okta\", \"lab\"]\n"
+    )
+}
+
+async fn ask(
+    rollcall: &Rollcall,
+    method: Method,
+    path: &str,
+    token: &str,
+    body: Option<Value>,
+) -> anyhow::Result<(u16, Value)> {
+    let body = body.map(|b| b.to_string());
+    let (status, answer) = rollcall.raw(method, &format!("/scim/v2{path}"), token, body).await?;
+    Ok((status.as_u16(), answer))
+}
+
+async fn refusals(rollcall: &Rollcall) -> anyhow::Result<Vec<Value>> {
+    rollcall.items("/v1/timeline?type=change.refused").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_source_with_less_say_wants_is_refused_and_recorded_once() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], &sources())?;
+    rollcall.start().await?;
+    let anna = json!({ "schemas": [USER], "userName": "anna", "title": "Lead" });
+    let (status, made) = ask(&rollcall, Method::POST, "/Users", SOURCE_TOKEN, Some(anna)).await?;
+    ensure!(status == 201, "{made}");
+    let path = format!("/Users/{}", made["id"].as_str().context("no id")?);
+
+    let wanted = json!({ "schemas": [USER], "userName": "anna", "title": "Boss", "nickName": "A" });
+    for _ in 0..3 {
+        let (status, answer) = ask(&rollcall, Method::PUT, &path, OKTA, Some(wanted.clone())).await?;
+        ensure!(status == 200 && answer["title"] == "Lead" && answer["nickName"] == "A", "{status} {answer}");
+    }
+    let found = refusals(&rollcall).await?;
+    ensure!(found.len() == 1, "a source that repeats itself filled the log: {found:?}");
+    let refused = &found[0];
+    ensure!(refused["source"] == "okta" && refused["identity"] == made["id"], "{refused}");
+    ensure!(refused["changes"][0]["path"] == "title" && refused["changes"][0]["after"] == "Boss", "{refused}");
+    ensure!(refused["summary"].as_str().is_some_and(|s| s.contains("'hr'")), "{refused}");
+
+    // Nor may it end what HR has begun.
+    let (status, answer) = ask(&rollcall, Method::DELETE, &path, OKTA, None).await?;
+    ensure!(status == 403 && answer["detail"].as_str().is_some_and(|d| d.contains("hr")), "{status} {answer}");
+    let (status, answer) = ask(&rollcall, Method::GET, &path, OKTA, None).await?;
+    ensure!(status == 200 && answer["active"] == true, "{status} {answer}");
+    ensure!(refusals(&rollcall).await?.len() == 2, "the refused removal is not on the log");
+    let (status, _) = ask(&rollcall, Method::DELETE, &path, SOURCE_TOKEN, None).await?;
+    ensure!(status == 204, "{status}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_sees_and_changes_only_what_it_may() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], &sources())?;
+    rollcall.start().await?;
+    let user = |name: &str| Some(json!({ "schemas": [USER], "userName": name }));
+    let (_, anna) = ask(&rollcall, Method::POST, "/Users", SOURCE_TOKEN, user("anna")).await?;
+    let (status, robot) = ask(&rollcall, Method::POST, "/Users", LAB, user("robot")).await?;
+    ensure!(status == 201, "{robot}");
+    let path = |user: &Value| format!("/Users/{}", user["id"].as_str().unwrap_or_default());
+
+    let (status, all) = ask(&rollcall, Method::GET, "/Users", LAB, None).await?;
+    ensure!(status == 200 && all["totalResults"] == 1 && all["Resources"][0]["userName"] == "robot", "{all}");
+    let (_, found) = ask(&rollcall, Method::GET, "/Users?filter=userName%20eq%20%22anna%22", LAB, None).await?;
+    ensure!(found["totalResults"] == 0, "{found}");
+    ensure!(ask(&rollcall, Method::GET, &path(&robot), LAB, None).await?.0 == 200);
+    ensure!(ask(&rollcall, Method::GET, &path(&anna), LAB, None).await?.0 == 404);
+    for (method, body) in [(Method::PUT, user("anna")), (Method::DELETE, None)] {
+        let (status, answer) = ask(&rollcall, method, &path(&anna), LAB, body).await?;
+        ensure!(status == 404, "{status} {answer}");
+    }
+    // A name that someone else has is still taken.
+    ensure!(ask(&rollcall, Method::POST, "/Users", LAB, user("ANNA")).await?.0 == 409);
+    let group = json!({ "schemas": [GROUP], "displayName": "G" });
+    ensure!(ask(&rollcall, Method::POST, "/Groups", LAB, Some(group)).await?.0 == 403);
+    ensure!(ask(&rollcall, Method::GET, "/Groups", LAB, None).await?.0 == 403);
+    let (status, everything) = ask(&rollcall, Method::GET, "/", LAB, None).await?;
+    ensure!(status == 200 && everything["totalResults"] == 1, "{everything}");
+
+    let found = refusals(&rollcall).await?;
+    ensure!(found.len() == 3 && found.iter().all(|r| r["source"] == "lab"), "{found:?}");
+    let (_, all) = ask(&rollcall, Method::GET, "/Users", OKTA, None).await?;
+    ensure!(all["totalResults"] == 2, "{all}");
+    Ok(())
+}
