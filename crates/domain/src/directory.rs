@@ -66,8 +66,16 @@ pub fn identity_by_name(
     kind: IdentityKind,
     name: &str,
 ) -> Result<Option<Identity>, KvError> {
-    let Some(id) = load::<IdentityId>(state, &name_of(kind, name))? else { return Ok(None) };
+    let Some(id) = id_by_name(state, kind, name)? else { return Ok(None) };
     identity(state, id)
+}
+
+/// The id of the identity of a kind that signs in with a name, in any case.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn id_by_name(state: &(impl Read + ?Sized), kind: IdentityKind, name: &str) -> Result<Option<IdentityId>, KvError> {
+    load(state, &name_of(kind, name))
 }
 
 fn name_of(kind: IdentityKind, name: &str) -> String {
@@ -92,14 +100,13 @@ fn recount(state: &mut (impl Write + ?Sized), resource_type: &str, change: impl 
     Ok(())
 }
 
-/// The identities whose `externalId` is this.
+/// The ids of the identities whose `externalId` is this.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn identities_by_external_id(state: &(impl Read + ?Sized), value: &str) -> Result<Vec<Identity>, KvError> {
+pub fn ids_by_external_id(state: &(impl Read + ?Sized), value: &str) -> Result<Vec<IdentityId>, KvError> {
     let ids = suffixes(state, &format!("external-id/{}/", escape(value)))?;
-    let found = ids.iter().filter_map(|id| id.parse().ok()).map(|id| identity(state, id));
-    Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
 /// The group with this id; deleted ones are gone.

@@ -18,7 +18,7 @@ use crate::operation::{Done, Operation};
 use crate::query::Search;
 use crate::request::{Path, Query, read_json};
 use crate::scope;
-use crate::search;
+use crate::search::{self, Amount};
 use crate::service::Door;
 use crate::version::{Condition, etag};
 
@@ -129,7 +129,7 @@ async fn read(
     scope::may_use(&caller, kind)?;
     let query = query.query(kind, door.bounds)?.seen_by(&caller);
     let view = door.fresh().await?;
-    let (done, query) = blocking(move || {
+    let (done, query) = answered(search::amount_of_one(&query), move || {
         let found = search::by_id(&view, &query, &id, &caller.base)?;
         let (version, body) = found.ok_or_else(|| Refusal::not_found(kind.name, &id))?;
         let matches = query.filter.as_ref().is_none_or(|f| f.matches(&Value::Object(body.clone())));
@@ -204,12 +204,20 @@ async fn find(door: &Door, caller: Caller, kinds: &[&'static ResourceType], sear
         return Err(refusal);
     }
     let view = door.fresh().await?;
-    let body = blocking(move || search::answer(&view, &queries, &page, &caller.base)).await?;
+    let few = queries.iter().all(|q| search::amount(q) == Amount::Few);
+    let amount = if few { Amount::Few } else { Amount::Many };
+    let body = answered(amount, move || search::answer(&view, &queries, &page, &caller.base)).await?;
     Ok(scim_response(StatusCode::OK, body))
 }
 
-/// Reading many resources blocks; so does sled.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+/// Reading many resources blocks, and goes to threads of its own; for a few the way there costs more than they do.
+async fn answered<T: Send + 'static>(
+    amount: Amount,
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    if amount == Amount::Few {
+        return work();
+    }
     let stopped = |_| ScimError::status(500, "the search stopped unexpectedly");
     tokio::task::spawn_blocking(work).await.map_err(stopped)?
 }

@@ -19,6 +19,26 @@ const CHUNK: usize = 500;
 /// One resource, with its id.
 type Found = (String, Map<String, Value>);
 
+/// How much is read for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// A few resources, found by an index.
+    Few,
+    /// Perhaps every one.
+    Many,
+}
+
+/// How much a search reads.
+pub fn amount(query: &Query) -> Amount {
+    if index(query).is_some() { amount_of_one(query) } else { Amount::Many }
+}
+
+/// How much the reading of one resource reads.
+pub fn amount_of_one(query: &Query) -> Amount {
+    // The members of a group can be very many.
+    if Family::of(query.kind) == Family::Group { Amount::Many } else { Amount::Few }
+}
+
 /// The answer to a search over some resource types.
 pub fn answer(view: &View, queries: &[Query], page: &Page, base: &str) -> Result<Value, Refusal> {
     let mut collector = Collector::new(page);
@@ -237,28 +257,39 @@ fn matching<'a>(
     }))
 }
 
+/// What finds the only resources that can match.
+enum Index<'a> {
+    Id(&'a str),
+    Name(IdentityKind, &'a str),
+    ExternalId(&'a str),
+    GroupName(&'a str),
+}
+
+fn index(query: &Query) -> Option<Index<'_>> {
+    let family = Family::of(query.kind);
+    query.filter.as_ref()?.equalities().into_iter().find_map(|(attribute, value)| match (family, attribute) {
+        (_, "id") => Some(Index::Id(value)),
+        (Family::Identity(of @ IdentityKind::User), "userName")
+        | (Family::Identity(of @ IdentityKind::Agent), "name") => Some(Index::Name(of, value)),
+        (Family::Identity(_), "externalId") => Some(Index::ExternalId(value)),
+        (Family::Group, "displayName") => Some(Index::GroupName(value)),
+        _ => None,
+    })
+}
+
 /// The ids of the only resources that can match, where an index knows.
 fn few(view: &View, query: &Query) -> Result<Option<Vec<String>>, Refusal> {
-    let Some(filter) = &query.filter else { return Ok(None) };
-    let family = Family::of(query.kind);
-    for (attribute, value) in filter.equalities() {
-        let ids = match (family, attribute) {
-            (_, "id") => vec![value.to_owned()],
-            (Family::Identity(of @ IdentityKind::User), "userName")
-            | (Family::Identity(of @ IdentityKind::Agent), "name") => {
-                directory::identity_by_name(view, of, value)?.into_iter().map(|i| i.id.to_string()).collect()
-            }
-            (Family::Identity(_), "externalId") => {
-                directory::identities_by_external_id(view, value)?.into_iter().map(|i| i.id.to_string()).collect()
-            }
-            (Family::Group, "displayName") => {
-                directory::groups_by_name(view, value)?.into_iter().map(|g| g.id.to_string()).collect()
-            }
-            _ => continue,
-        };
-        return Ok(Some(ids));
-    }
-    Ok(None)
+    let Some(index) = index(query) else { return Ok(None) };
+    Ok(Some(match index {
+        Index::Id(id) => vec![id.to_owned()],
+        Index::Name(of, name) => directory::id_by_name(view, of, name)?.iter().map(ToString::to_string).collect(),
+        Index::ExternalId(value) => {
+            directory::ids_by_external_id(view, value)?.iter().map(ToString::to_string).collect()
+        }
+        Index::GroupName(name) => {
+            directory::groups_by_name(view, name)?.into_iter().map(|g| g.id.to_string()).collect()
+        }
+    }))
 }
 
 fn all(view: &View, prefix: String) -> impl Iterator<Item = Result<String, Refusal>> + '_ {
