@@ -56,11 +56,27 @@ event_types! {
     ChangeRefused = "change.refused" in "ChangeRefused";
     AppConfigured = "app.configured" in "AppConfigured";
     AppRemoved = "app.removed" in "AppRemoved";
+    AppDiscovered = "app.discovered" in "AppDiscovered";
+    AppQuarantined = "app.quarantined" in "AppQuarantined";
+    AppRecovered = "app.recovered" in "AppRecovered";
     AccountApplied = "account.applied" in "AccountApplied";
     AccountVerified = "account.verified" in "AccountVerified";
     AccountRejected = "account.rejected" in "AccountRejected";
+    AccountAdopted = "account.adopted" in "AccountAdopted";
     DriftDetected = "drift.detected" in "DriftDetected";
+    DriftCleared = "drift.cleared" in "DriftCleared";
+    DriftAccepted = "drift.accepted" in "DriftAccepted";
     ObligationOverdue = "obligation.overdue" in "ObligationOverdue";
+    ObligationWaived = "obligation.waived" in "ObligationWaived";
+    HoldPlaced = "hold.placed" in "HoldPlaced";
+    HoldReleased = "hold.released" in "HoldDecided";
+    HoldRejected = "hold.rejected" in "HoldDecided";
+    ReconciliationRequested = "reconciliation.requested" in "Reconciliation";
+    ReconciliationStarted = "reconciliation.started" in "Reconciliation";
+    ReconciliationProgressed = "reconciliation.progressed" in "Reconciliation";
+    ReconciliationCompleted = "reconciliation.completed" in "Reconciliation";
+    ReconciliationFailed = "reconciliation.failed" in "Reconciliation";
+    SyncRequested = "sync.requested" in "SyncRequested";
     AlertFired = "alert.fired" in "AlertChanged";
     AlertResolved = "alert.resolved" in "AlertChanged";
 }

@@ -3,10 +3,12 @@
 mod apps;
 pub mod bench;
 mod collector;
+mod faulty;
 mod nats;
 pub mod rollcall;
 
 pub use apps::{Lying, Scim2Server, Scimmy};
 pub use collector::{Collector, SeenSpan};
+pub use faulty::{Faulty, Script};
 pub use nats::NatsServer;
 pub use rollcall::{App, Rollcall, free_port, until};

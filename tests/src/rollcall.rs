@@ -34,6 +34,9 @@ pub struct App {
     pub assign: &'static str,
     pub deprovision: &'static str,
     pub leaver_sla: &'static str,
+    /// More lines of its table, and more tables of it.
+    pub keys: &'static str,
+    pub tables: &'static str,
 }
 
 /// How it runs.
@@ -175,12 +178,13 @@ impl Rollcall {
             text = text.replacen("[server]", &format!("[server]\nprojector = \"http://127.0.0.1:{projector}\""), 1);
         }
         for app in &self.apps {
+            let timeout = if app.keys.contains("request_timeout") { "" } else { "request_timeout = \"5s\"\n" };
             text.push_str(&format!(
                 "[[apps]]\nid = \"{}\"\nbase_url = \"{}\"\nowner = \"o@example.com\"\ntoken_env = \"TEST_APP\"\n\
                  assign = '{}'\ndeprovision = \"{}\"\nmax_requests_per_second = 2000\nmax_in_flight = 4\n\
-                 request_timeout = \"5s\"\nretry_min = \"100ms\"\nretry_max = \"500ms\"\n\
-                 [apps.sla]\nleaver = \"{}\"\n",
-                app.id, app.base_url, app.assign, app.deprovision, app.leaver_sla
+                 retry_min = \"100ms\"\nretry_max = \"500ms\"\nprobe_every = \"200ms\"\n{timeout}{}\n\
+                 [apps.sla]\nleaver = \"{}\"\n{}\n",
+                app.id, app.base_url, app.assign, app.deprovision, app.keys, app.leaver_sla, app.tables
             ));
         }
         text
@@ -218,6 +222,49 @@ impl Rollcall {
         let child = self.start_one(&["run", "gateway"], port, &self.folder.path().join("data-2")).await?;
         self.running.lock().await.push(("gateway", child));
         Ok(format!("http://127.0.0.1:{port}"))
+    }
+
+    /// Starts one more provisioner on the same log.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn second_provisioner(&self) -> anyhow::Result<()> {
+        let data = self.folder.path().join("data-2");
+        let child = self.start_one(&["run", "provisioner"], free_port(), &data).await?;
+        self.running.lock().await.push(("provisioner-2", child));
+        Ok(())
+    }
+
+    /// Starts one of the services that run apart again.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_service(&self, name: &'static str) -> anyhow::Result<()> {
+        let child = self.start_one(&["run", name], free_port(), &self.data_dir()).await?;
+        self.running.lock().await.push((name, child));
+        Ok(())
+    }
+
+    /// SIGKILL to one of the services that run apart.
+    ///
+    /// # Errors
+    /// When it does not run, or can't be killed.
+    pub async fn kill_service(&self, name: &str) -> anyhow::Result<()> {
+        let mut running = self.running.lock().await;
+        let at = running.iter().position(|(service, _)| *service == name).context("it does not run")?;
+        let (_, mut child) = running.remove(at);
+        Ok(child.kill().await?)
+    }
+
+    /// Stops one of the services that run apart for a while, or lets it go on.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn signal(&self, name: &str, signal: Signal) -> anyhow::Result<()> {
+        let running = self.running.lock().await;
+        let found = running.iter().find(|(service, _)| *service == name).context("it does not run")?;
+        let pid = found.1.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(kill_process(pid.context("no process")?, signal)?)
     }
 
     async fn start_one(&self, arguments: &[&str], port: u16, data: &Path) -> anyhow::Result<Child> {

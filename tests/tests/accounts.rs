@@ -11,7 +11,15 @@ const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 fn app(server: &Scim2Server, assign: &'static str) -> App {
-    App { id: "wiki", base_url: server.base_url.clone(), assign, deprovision: "delete", leaver_sla: "10m" }
+    App {
+        id: "wiki",
+        base_url: server.base_url.clone(),
+        assign,
+        deprovision: "delete",
+        leaver_sla: "10m",
+        keys: "",
+        tables: "",
+    }
 }
 
 /// What an administrator made in the app by hand.

@@ -15,6 +15,8 @@ fn app(id: &'static str, server: &Scim2Server) -> App {
         assign: "active eq true",
         deprovision: "deactivate",
         leaver_sla: "10m",
+        keys: "",
+        tables: "",
     }
 }
 

@@ -96,6 +96,9 @@ async fn ten_kills_while_two_hundred_changes_flow_lose_and_repeat_nothing() -> a
         assign,
         deprovision,
         leaver_sla: "10m",
+        keys: "",
+        // So many leave here that they would wait for a decision.
+        tables: "[apps.guard]\nmax_removals = 10000\nmax_percent = 100",
     };
     let apps = [app("one", &one, "userName pr", "deactivate"), app("two", &two, r#"title co "1""#, "delete")];
     let rollcall = Rollcall::new(&apps, "")?;

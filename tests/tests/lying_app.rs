@@ -32,6 +32,8 @@ async fn a_confirmed_deletion_that_did_not_happen_is_never_verified_and_stays_ov
         assign: "userName pr",
         deprovision: "delete",
         leaver_sla: "1s",
+        keys: "",
+        tables: "",
     }];
     let rollcall = Rollcall::new(&apps, &format!("[[alerts]]\nkind = \"webhook\"\nurl = \"{hook}\""))?;
     rollcall.start().await?;
@@ -67,11 +69,13 @@ async fn a_confirmed_deletion_that_did_not_happen_is_never_verified_and_stays_ov
     rollcall.kill().await?;
     rollcall.start().await?;
     ensure!(rollcall.items("/v1/leavers?status=overdue").await?.len() == 1, "forgotten");
-    let (_, metrics) = rollcall.raw(Method::GET, "/metrics", "", None).await?;
-    let metrics = metrics.as_str().unwrap_or_default().to_owned();
-    for name in ["rollcall_projection_lag_events", "rollcall_downstream_requests_total"] {
-        ensure!(metrics.contains(name), "{name} is missing:\n{metrics}");
-    }
+    until("the metrics are there", || async {
+        let (_, metrics) = rollcall.raw(Method::GET, "/metrics", "", None).await?;
+        let metrics = metrics.as_str().unwrap_or_default().to_owned();
+        let names = ["rollcall_projection_lag_events", "rollcall_downstream_requests_total"];
+        Ok(names.iter().all(|name| metrics.contains(name)).then_some(()))
+    })
+    .await?;
 
     // The app does it at last: verified, complete, resolved.
     app.repent();

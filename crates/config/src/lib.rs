@@ -1,5 +1,6 @@
 //! The configuration file: read whole, checked whole, every mistake named with its line.
 
+mod app;
 mod load;
 mod model;
 mod secret;
@@ -7,8 +8,8 @@ mod section;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
-    ScimConfig, ServerConfig, Sight, SourceConfig, TelemetryConfig,
+    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace,
+    PrivateAddresses, Role, ScimConfig, ServerConfig, Sight, SourceConfig, TelemetryConfig,
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

@@ -8,22 +8,18 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
+use rollcall_domain::SourceName;
 use rollcall_domain::authority::{AttributePath, Authority, Precedence};
-use rollcall_domain::identity::IdentityKind;
-use rollcall_domain::{AppId, SourceName};
-use rollcall_scim::{Catalogue, Filter, Strictness};
+use rollcall_scim::{Catalogue, Strictness};
 use toml::de::{DeTable, DeValue};
 
+use crate::app::app;
 use crate::model::{
-    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
-    ScimConfig, ServerConfig, Sight, SourceConfig, TelemetryConfig,
+    AlertSink, ApiToken, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role, ScimConfig,
+    ServerConfig, Sight, SourceConfig, TelemetryConfig,
 };
 use crate::secret::Token;
 use crate::section::{ConfigError, Mistake, PASSWORD, Reading, Section, TOKEN, http_url, some_text};
-
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// Reads and checks a configuration file; `environment` gives the value of a variable.
 ///
@@ -168,7 +164,7 @@ fn server(mut s: Section<'_>) -> ServerConfig {
     config
 }
 
-fn size(number: u64) -> usize {
+pub(crate) fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -250,7 +246,7 @@ fn telemetry(mut s: Section<'_>) -> TelemetryConfig {
     config
 }
 
-fn truth(text: &str) -> Result<bool, String> {
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| format!("'{text}' must be true or false"))
 }
 
@@ -315,7 +311,7 @@ fn precedence(mut s: Section<'_>, known: &[SourceName], catalogue: &Catalogue) -
 }
 
 /// An attribute of a User or an Agent, such as `title` or `urn:…:enterprise:2.0:User:department`.
-fn attribute_path(text: &str, catalogue: &Catalogue) -> Result<AttributePath, String> {
+pub(crate) fn attribute_path(text: &str, catalogue: &Catalogue) -> Result<AttributePath, String> {
     let kinds = [catalogue.user(), catalogue.agent()];
     let (urn, name) = match text.rsplit_once(':') {
         Some((urn, name)) => (Some(urn), name),
@@ -360,7 +356,7 @@ fn jwt(mut s: Section<'_>) -> Option<JwtConfig> {
     Some(JwtConfig { issuer: issuer?, audience: audience?, subject, keys: keys? })
 }
 
-fn is_loopback(url: &url::Url) -> bool {
+pub(crate) fn is_loopback(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
@@ -382,67 +378,6 @@ fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
     let line = s.line();
     s.finish();
     Some((line, ApiToken { name: name?, role: role?, token: token? }))
-}
-
-fn app(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, AppConfig)> {
-    let id = s.required("id", |text| text.parse::<AppId>().map_err(|e| e.to_string()));
-    let name = s.parsed("name", some_text);
-    let base_url = s.required("base_url", http_url);
-    let owner = s.required("owner", some_text);
-    let assign = s.required("assign", |text| {
-        Filter::parse(text, catalogue.user()).map(|filter| filter.text().to_owned()).map_err(|e| e.to_string())
-    });
-    let identities = s.list("identities", |text| match text {
-        "user" => Ok(IdentityKind::User),
-        "agent" => Ok(IdentityKind::Agent),
-        _ => Err(format!("'{text}' must be user or agent")),
-    });
-    let deprovision = s.parsed("deprovision", |text| match text {
-        "deactivate" => Ok(Deprovision::Deactivate),
-        "delete" => Ok(Deprovision::Delete),
-        _ => Err(format!("'{text}' must be deactivate or delete")),
-    });
-    let token = s.secret(TOKEN);
-    let reconcile_every = s.duration("reconcile_every", 15 * MINUTE);
-    let per_second = s.integer("max_requests_per_second", 1..=10_000, 20);
-    let in_flight = s.integer("max_in_flight", 1..=1024, 8);
-    let request_timeout = s.duration("request_timeout", Duration::from_secs(30));
-    let retry_min = s.duration("retry_min", Duration::from_secs(1));
-    let retry_max = s.duration("retry_max", 5 * MINUTE);
-    let max_scan = size(s.integer("max_scan", 1..=10_000_000, 100_000));
-    if retry_min > retry_max {
-        s.mistake("retry_min is longer than retry_max");
-    }
-    let mut levels = s.table("sla");
-    let sla = ServiceLevel {
-        joiner: levels.duration("joiner", 4 * HOUR),
-        mover: levels.duration("mover", 4 * HOUR),
-        leaver: levels.duration("leaver", 15 * MINUTE),
-    };
-    levels.finish();
-    let (Some(id), Some(base_url)) = (id, base_url) else {
-        s.finish();
-        return None;
-    };
-    if base_url.scheme() == "http" && !is_loopback(&base_url) {
-        s.warn(format!("app '{id}' is reached without TLS: its token and people's data can be read on the way"));
-    }
-    let line = s.line();
-    s.finish();
-    let spec = AppSpec {
-        name: name.unwrap_or_else(|| id.to_string()),
-        base_url: base_url.to_string(),
-        owner: owner?,
-        assign: assign?,
-        identities: identities.filter(|all| !all.is_empty()).unwrap_or_else(|| vec![IdentityKind::User]),
-        deprovision: deprovision.unwrap_or(Deprovision::Deactivate),
-        sla,
-        reconcile_every,
-        max_requests_per_second: u32::try_from(per_second).unwrap_or(u32::MAX),
-        max_in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
-        id,
-    };
-    Some((line, AppConfig { spec, base_url, token, request_timeout, retry_min, retry_max, max_scan }))
 }
 
 fn alert((index, mut s): (usize, Section<'_>)) -> Option<(usize, AlertSink)> {

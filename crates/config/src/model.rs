@@ -183,6 +183,19 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Auditor => "auditor",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// Someone who may use the API.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
@@ -206,6 +219,21 @@ pub struct AppConfig {
     pub retry_max: Duration,
     /// The most accounts that are read when a filter of the app can't be trusted.
     pub max_scan: usize,
+    /// How often it may fail in a row before it is left alone.
+    pub quarantine_after: u32,
+    /// How often it is asked then whether it answers again.
+    pub probe_every: Duration,
+    /// Whether its name may stand for an address of a private network.
+    pub private_addresses: PrivateAddresses,
+}
+
+/// Whether an app's host name may resolve to an address that is not public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivateAddresses {
+    /// Such an address is not asked.
+    Refused,
+    /// It may; also where the address itself is configured.
+    Allowed,
 }
 
 /// Who is told that a leaver is overdue.

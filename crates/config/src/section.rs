@@ -237,6 +237,71 @@ impl<'a> Section<'a> {
         }
     }
 
+    fn within(&self, name: String, table: &'a DeTable<'a>, line: usize) -> Section<'a> {
+        let reading = Rc::clone(&self.reading);
+        Section { reading, name, table: Some(table), line, known: BTreeSet::new(), prefix: None }
+    }
+
+    /// The tables of a list under a key.
+    pub fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let Some((value, line)) = self.raw(key) else { return Vec::new() };
+        let name = format!("{}.{key}", self.name);
+        let DeValue::Array(items) = value else {
+            self.reading.mistake(Some(line), format!("{name} is a list of tables: write [[{key}]] with two brackets"));
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for item in items {
+            let line = self.reading.line(item.span().start);
+            match item.get_ref() {
+                DeValue::Table(table) => out.push(self.within(name.clone(), table, line)),
+                _ => self.reading.mistake(Some(line), format!("each of {name} must be a table")),
+            }
+        }
+        out
+    }
+
+    /// What stands under each key of a table whose keys are not known beforehand.
+    pub fn entries(self) -> Vec<Entry<'a>> {
+        let mut out = Vec::new();
+        for (key, value) in self.table.into_iter().flatten() {
+            let line = self.reading.line(key.span().start);
+            let name = format!("{}.{}", self.name, key.get_ref());
+            let (text, table) = match value.get_ref() {
+                DeValue::String(text) => (Some(text.to_string()), None),
+                DeValue::Table(table) => (None, Some(table)),
+                other => {
+                    let message = format!("{name} must be a string or a table, not a {}", other.type_str());
+                    self.reading.mistake(Some(line), message);
+                    continue;
+                }
+            };
+            let reading = Rc::clone(&self.reading);
+            let section = Section { reading, name, table, line, known: BTreeSet::new(), prefix: None };
+            out.push(Entry { key: key.get_ref().to_string(), text, section });
+        }
+        out
+    }
+
+    /// The value at a key as JSON, when it is a text, a number or a truth value.
+    pub fn constant(&mut self, key: &'static str) -> Option<serde_json::Value> {
+        let (value, line) = self.raw(key)?;
+        match value {
+            DeValue::String(text) => Some(text.to_string().into()),
+            DeValue::Boolean(flag) => Some((*flag).into()),
+            DeValue::Integer(number) => number.to_string().parse::<i64>().ok().map(Into::into),
+            other => {
+                let message = format!(
+                    "{}.{key} must be a text, a whole number or a truth value, not a {}",
+                    self.name,
+                    other.type_str()
+                );
+                self.reading.mistake(Some(line), message);
+                None
+            }
+        }
+    }
+
     /// A secret: `token_env`, `token_file` or `token` for the key `token`.
     pub fn secret(&mut self, names: SecretKeys) -> Option<Token> {
         let literal = self.text(names.literal);
@@ -286,6 +351,15 @@ impl<'a> Section<'a> {
             }
         }
     }
+}
+
+/// One key of a table whose keys are not known beforehand.
+pub(crate) struct Entry<'a> {
+    pub key: String,
+    /// The text under it, when it is one.
+    pub text: Option<String>,
+    /// The table under it, when it is one; in any case the place for mistakes.
+    pub section: Section<'a>,
 }
 
 /// The three keys a secret can be under.

@@ -1,25 +1,37 @@
 //! Accounts: what is desired, what was last observed, and what follows from the two.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::app::Deprovision;
+use crate::conformance::Confirmed;
 use crate::drift::DriftKind;
 use crate::event::TraceContext;
-use crate::identity::user_name;
-use crate::ids::{AppId, IdentityId, Sequence};
+use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::mapping::{self, Attributes};
 
 /// What an account must be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Desired {
-    /// There, with these attributes.
-    Present(Map<String, Value>),
-    /// Gone.
+    /// There.
+    Present(Presence),
+    /// Gone, and in no managed group.
     Absent,
+}
+
+/// How a live account must be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Presence {
+    /// What it shows.
+    pub attributes: Attributes,
+    /// The managed groups that it is in, as the app names them.
+    pub groups: BTreeSet<String>,
 }
 
 /// Desired, without its attributes.
@@ -79,6 +91,8 @@ pub struct Account {
     pub correlation_id: String,
     /// The trace of that change.
     pub trace: TraceContext,
+    /// The system of record that it came from; none: the configuration.
+    pub source: Option<SourceName>,
     /// The app's own id of the account, when it is known.
     pub remote_id: Option<String>,
     /// The last change that the app says it has applied.
@@ -91,6 +105,11 @@ pub struct Account {
     pub verified_at: Option<Timestamp>,
     /// The last failure since the last success.
     pub rejection: Option<Rejection>,
+    /// The version of the app at which its repeated refusal was taken as final, until something changes.
+    pub parked_at: Option<Sequence>,
+    /// What the app confirmed and was not read back yet.
+    #[serde(default)]
+    pub confirmed: Vec<Confirmed>,
 }
 
 impl Account {
@@ -99,10 +118,16 @@ impl Account {
     pub fn is_pending(&self) -> bool {
         self.verified_version.is_none_or(|verified| verified < self.desired_version)
     }
+
+    /// When the app confirmed the last change of what is desired now.
+    #[must_use]
+    pub fn confirmed_at(&self) -> Option<Timestamp> {
+        self.confirmed.iter().filter(|c| c.version == self.desired_version).map(|c| c.at).max()
+    }
 }
 
 /// What was done to an app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Operation {
@@ -110,6 +135,10 @@ pub enum Operation {
     Update,
     Deactivate,
     Delete,
+    /// Put into a group.
+    Enter,
+    /// Taken out of a group.
+    Leave,
 }
 
 impl Operation {
@@ -121,6 +150,21 @@ impl Operation {
             Self::Update => "update",
             Self::Deactivate => "deactivate",
             Self::Delete => "delete",
+            Self::Enter => "enter",
+            Self::Leave => "leave",
+        }
+    }
+
+    /// Several of them, for people.
+    #[must_use]
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Create => "creates",
+            Self::Update => "updates",
+            Self::Deactivate => "deactivations",
+            Self::Delete => "deletes",
+            Self::Enter => "membership additions",
+            Self::Leave => "membership removals",
         }
     }
 }
@@ -143,6 +187,17 @@ pub struct Applied {
     pub remote_id: Option<String>,
     pub operation: Operation,
     pub origin: Origin,
+    /// The group, for a membership.
+    pub group: Option<String>,
+}
+
+/// An account that belonged to nobody is taken as that of an identity which has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Adopted {
+    pub app: AppId,
+    pub identity: IdentityId,
+    pub remote_id: String,
 }
 
 /// The app was read back and shows what is desired.
@@ -173,6 +228,8 @@ pub enum RejectionCause {
     NotScim,
     /// It is not in the configuration.
     NotConnected,
+    /// Its mapping gives no account that the app could take.
+    Unmappable,
 }
 
 impl RejectionCause {
@@ -186,6 +243,7 @@ impl RejectionCause {
             Self::Throttled => "throttled",
             Self::NotScim => "not_scim",
             Self::NotConnected => "not_connected",
+            Self::Unmappable => "unmappable",
         }
     }
 }
@@ -217,42 +275,8 @@ pub struct Rejected {
     pub identity: IdentityId,
     pub version: Sequence,
     pub rejection: Rejection,
-}
-
-const TEXTS: [&str; 3] = ["userName", "displayName", "title"];
-const NAME_PARTS: [&str; 2] = ["givenName", "familyName"];
-
-/// The attributes that Rollcall manages in an app, from an identity's resource. The app's `externalId` is the
-/// identity's id, so that an account is found again whatever it is renamed to.
-#[must_use]
-pub fn managed_attributes(identity: IdentityId, resource: &Map<String, Value>) -> Map<String, Value> {
-    let mut out = Map::new();
-    for name in TEXTS {
-        out.extend(resource.get(name).map(|v| (name.to_owned(), v.clone())));
-    }
-    out.insert("userName".into(), user_name(resource).into());
-    out.insert("externalId".into(), identity.to_string().into());
-    out.insert("active".into(), true.into());
-    let name = resource.get("name").and_then(Value::as_object);
-    let parts: Map<String, Value> = NAME_PARTS
-        .iter()
-        .filter_map(|part| name.and_then(|n| n.get(*part)).map(|v| ((*part).to_owned(), v.clone())))
-        .collect();
-    if !parts.is_empty() {
-        out.insert("name".into(), Value::Object(parts));
-    }
-    if let Some(email) = primary_email(resource) {
-        out.insert("emails".into(), json!([{ "value": email, "type": "work", "primary": true }]));
-    }
-    out
-}
-
-/// The preferred email address: the primary one, else the first.
-#[must_use]
-pub fn primary_email(resource: &Map<String, Value>) -> Option<&str> {
-    let emails = resource.get("emails")?.as_array()?;
-    let primary = emails.iter().find(|e| e.get("primary") == Some(&Value::Bool(true)));
-    primary.or_else(|| emails.first())?.get("value")?.as_str()
+    /// The version of the app at which it is not asked again until something changes; `None`: it is tried on.
+    pub parked_at: Option<Sequence>,
 }
 
 /// An account as an app answered it.
@@ -262,6 +286,8 @@ pub struct Remote {
     pub id: String,
     /// The resource.
     pub resource: Map<String, Value>,
+    /// The managed groups that the app shows it in.
+    pub groups: BTreeSet<String>,
 }
 
 impl Remote {
@@ -277,43 +303,83 @@ impl Remote {
         self.resource.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// What Rollcall manages of it.
+    /// What Rollcall manages of it, by path, and its groups: what "verified" stands on.
     #[must_use]
-    pub fn managed(&self) -> Map<String, Value> {
-        let keep = ["userName", "displayName", "title", "externalId", "active", "name", "emails"];
-        self.resource.iter().filter(|(k, _)| keep.contains(&k.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect()
+    pub fn managed(&self, desired: &Desired) -> Map<String, Value> {
+        let always = ["userName", "externalId", "active"];
+        let paths: BTreeSet<&str> = match desired {
+            Desired::Present(presence) => presence.attributes.keys().map(String::as_str).chain(always).collect(),
+            Desired::Absent => always.into(),
+        };
+        let shown = |path: &str| mapping::observed(&self.resource, path).map(|value| (path.to_owned(), value));
+        let mut out: Map<String, Value> = paths.into_iter().filter_map(shown).collect();
+        if !self.groups.is_empty() {
+            out.insert("groups".into(), self.groups.iter().cloned().collect());
+        }
+        out
     }
 }
 
-/// What to ask of an app next.
+/// What to ask of an app.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
-    /// It is already as desired.
-    Nothing,
     /// Create it with these attributes.
-    Create(Map<String, Value>),
+    Create(Attributes),
     /// Change these: desired before, observed after.
     Update(Vec<Changed>),
+    /// Put it into a group.
+    Enter(String),
+    /// Take it out of a group.
+    Leave(String),
     /// Set it inactive.
     Deactivate,
     /// Delete it.
     Delete,
 }
 
-/// What follows from desired and observed.
-#[must_use]
-pub fn plan(desired: &Desired, observed: Option<&Remote>, deprovision: Deprovision) -> Step {
-    match (desired, observed, deprovision) {
-        (Desired::Present(attributes), None, _) => Step::Create(attributes.clone()),
-        (Desired::Present(attributes), Some(remote), _) => match differences(attributes, remote) {
-            changes if changes.is_empty() => Step::Nothing,
-            changes => Step::Update(changes),
-        },
-        (Desired::Absent, None, _) => Step::Nothing,
-        (Desired::Absent, Some(_), Deprovision::Delete) => Step::Delete,
-        (Desired::Absent, Some(remote), Deprovision::Deactivate) if remote.is_active() => Step::Deactivate,
-        (Desired::Absent, Some(_), Deprovision::Deactivate) => Step::Nothing,
+impl Step {
+    /// The word in events and answers.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        match self {
+            Self::Create(_) => Operation::Create,
+            Self::Update(_) => Operation::Update,
+            Self::Enter(_) => Operation::Enter,
+            Self::Leave(_) => Operation::Leave,
+            Self::Deactivate => Operation::Deactivate,
+            Self::Delete => Operation::Delete,
+        }
     }
+}
+
+/// What follows from desired and observed, in the order in which it is done: whoever leaves, leaves the groups first.
+#[must_use]
+pub fn plan(desired: &Desired, observed: Option<&Remote>, deprovision: Deprovision) -> Vec<Step> {
+    let nobody = BTreeSet::new();
+    let in_groups = observed.map_or(&nobody, |remote| &remote.groups);
+    let leave = |groups: &BTreeSet<String>| in_groups.difference(groups).cloned().map(Step::Leave).collect::<Vec<_>>();
+    let mut steps = Vec::new();
+    match (desired, observed) {
+        (Desired::Present(presence), _) => {
+            match observed.map(|remote| differences(&presence.attributes, remote)) {
+                None => steps.push(Step::Create(presence.attributes.clone())),
+                Some(changes) if changes.is_empty() => {}
+                Some(changes) => steps.push(Step::Update(changes)),
+            }
+            steps.extend(leave(&presence.groups));
+            steps.extend(presence.groups.difference(in_groups).cloned().map(Step::Enter));
+        }
+        (Desired::Absent, None) => {}
+        (Desired::Absent, Some(remote)) => {
+            steps.extend(leave(&nobody));
+            match deprovision {
+                Deprovision::Delete => steps.push(Step::Delete),
+                Deprovision::Deactivate if remote.is_active() => steps.push(Step::Deactivate),
+                Deprovision::Deactivate => {}
+            }
+        }
+    }
+    steps
 }
 
 /// What a read-back proves, or how it differs.
@@ -325,51 +391,52 @@ pub fn judge(
     observed: Option<&Remote>,
     deprovision: Deprovision,
 ) -> Result<Target, (DriftKind, Vec<Changed>)> {
-    match plan(desired, observed, deprovision) {
-        Step::Nothing => Ok(desired.target()),
-        Step::Create(_) => Err((DriftKind::Missing, Vec::new())),
-        Step::Update(changes) => Err((DriftKind::Attribute, changes)),
-        Step::Deactivate | Step::Delete => {
-            let active = observed.is_some_and(Remote::is_active);
-            let change = Changed { path: "active".into(), before: Some(false.into()), after: Some(active.into()) };
-            Err((DriftKind::Zombie, vec![change]))
+    let steps = plan(desired, observed, deprovision);
+    if steps.is_empty() {
+        return Ok(desired.target());
+    }
+    let mut kind = DriftKind::Membership;
+    let mut changes = Vec::new();
+    let group = |name: &str, before: Option<Value>, after: Option<Value>| Changed {
+        path: format!("groups[display eq {}]", Value::from(name)),
+        before,
+        after,
+    };
+    let there = || Some(Value::Bool(true));
+    for step in steps {
+        match step {
+            Step::Create(_) => kind = DriftKind::Missing,
+            Step::Update(differences) => {
+                kind = DriftKind::Attribute;
+                changes.extend(differences);
+            }
+            Step::Enter(name) => changes.push(group(&name, there(), None)),
+            Step::Leave(name) => changes.push(group(&name, None, there())),
+            Step::Deactivate | Step::Delete => {
+                let active = observed.is_some_and(Remote::is_active);
+                changes.push(Changed { path: "active".into(), before: Some(false.into()), after: Some(active.into()) });
+            }
         }
     }
+    if desired.target() == Target::Absent {
+        kind = DriftKind::Zombie;
+    }
+    Err((kind, changes))
 }
 
 /// How an account differs from the desired attributes; attributes that Rollcall does not manage don't count.
-///
-/// A title or a part of the name that the source has cleared must be cleared in the app too; apps may derive the
-/// others themselves, so those only count when the source has them.
 #[must_use]
-pub fn differences(desired: &Map<String, Value>, remote: &Remote) -> Vec<Changed> {
+pub fn differences(desired: &Attributes, remote: &Remote) -> Vec<Changed> {
     let mut out = Vec::new();
-    let mut compare = |path: &str, want: Option<&Value>, have: Option<&Value>, same: bool| {
-        let clearable = path == "title" || path.starts_with("name.");
-        if !same && (want.is_some() || clearable) {
-            out.push(Changed { path: path.to_owned(), before: want.cloned(), after: have.cloned() });
-        }
-    };
-    for path in ["userName", "displayName", "title", "externalId"] {
-        let (want, have) = (desired.get(path), remote.resource.get(path));
-        let same = match (path, want.and_then(Value::as_str), have.and_then(Value::as_str)) {
-            ("userName", Some(want), Some(have)) => want.to_lowercase() == have.to_lowercase(),
-            (_, want, have) => want == have,
+    for (path, want) in desired {
+        let same = match path.as_str() {
+            "active" => *want == Value::Bool(remote.is_active()),
+            _ => mapping::shows(&remote.resource, path, want),
         };
-        compare(path, want, have, same);
+        if !same {
+            let before = Some(want.clone()).filter(|value| !value.is_null());
+            out.push(Changed { path: path.clone(), before, after: mapping::observed(&remote.resource, path) });
+        }
     }
-    compare("active", desired.get("active"), remote.resource.get("active"), remote.is_active());
-    for part in NAME_PARTS {
-        let of = |map: &Map<String, Value>| map.get("name").and_then(|n| n.get(part)).cloned();
-        let (want, have) = (of(desired), of(&remote.resource));
-        compare(&format!("name.{part}"), want.as_ref(), have.as_ref(), want == have);
-    }
-    let emails = remote.resource.get("emails").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let wanted = primary_email(desired);
-    let same = emails
-        .iter()
-        .filter_map(|e| e.get("value").and_then(Value::as_str))
-        .any(|have| wanted.is_some_and(|want| want.eq_ignore_ascii_case(have)));
-    compare("emails", desired.get("emails"), remote.resource.get("emails"), same);
     out
 }

@@ -1,14 +1,20 @@
 //! Connected apps: who should have an account, and how soon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::account::Target;
+use crate::capability::Capabilities;
+use crate::drift::Policies;
 use crate::event::Event;
+use crate::guard::Guard;
 use crate::identity::IdentityKind;
 use crate::ids::{AppId, Sequence};
 use crate::lifecycle::ChangeKind;
+use crate::mapping::Mapping;
+use crate::name::name_key;
 
 /// What happens to the account of someone who should have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +36,12 @@ pub struct ServiceLevel {
 }
 
 impl ServiceLevel {
-    /// The time allowed for a change of this kind.
+    /// The time allowed for a change of this kind; what should be gone is as urgent as a leaver.
     #[must_use]
-    pub const fn allowed(&self, kind: ChangeKind) -> Duration {
+    pub const fn allowed(&self, kind: ChangeKind, target: Target) -> Duration {
         match kind {
+            ChangeKind::Repair if matches!(target, Target::Absent) => self.leaver,
+            ChangeKind::Repair => self.mover,
             ChangeKind::Joiner => self.joiner,
             ChangeKind::Mover => self.mover,
             ChangeKind::Leaver => self.leaver,
@@ -66,6 +74,45 @@ pub struct AppSpec {
     pub max_requests_per_second: u32,
     /// The most requests at once.
     pub max_in_flight: u32,
+    /// What its accounts show; none: the usual.
+    #[serde(default)]
+    pub attributes: Mapping,
+    /// Which groups of ours are groups of its own.
+    #[serde(default)]
+    pub groups: Vec<GroupRule>,
+    /// What is done about drift.
+    #[serde(default)]
+    pub drift: Policies,
+    /// How many removals are usual.
+    #[serde(default)]
+    pub guard: Guard,
+    /// What it can do, where it does not say so itself.
+    #[serde(default)]
+    pub capabilities: Capabilities,
+}
+
+/// Whoever is in a group here is in a group of the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRule {
+    /// The display name of the group here, in any case.
+    pub from: String,
+    /// The display name of the group there.
+    pub to: String,
+}
+
+impl AppSpec {
+    /// The groups of the app that Rollcall manages.
+    #[must_use]
+    pub fn managed_groups(&self) -> BTreeSet<String> {
+        self.groups.iter().map(|rule| rule.to.clone()).collect()
+    }
+
+    /// Those of them that someone in these groups of ours is in.
+    #[must_use]
+    pub fn groups_for<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> BTreeSet<String> {
+        let chosen = |rule: &&GroupRule| names.clone().any(|name| name_key(name) == name_key(&rule.from));
+        self.groups.iter().filter(chosen).map(|rule| rule.to.clone()).collect()
+    }
 }
 
 /// The state of an app in a projection.
@@ -96,7 +143,7 @@ pub fn configure(known: &[App], configured: &[AppSpec]) -> Vec<Event> {
     let same = |spec: &AppSpec| {
         known.get(&spec.id).is_some_and(|app| app.spec == *spec && app.connection == Connection::Configured)
     };
-    let changed = configured.iter().filter(|spec| !same(spec)).cloned().map(Event::AppConfigured);
+    let changed = configured.iter().filter(|spec| !same(spec)).map(|spec| Event::AppConfigured(Box::new(spec.clone())));
     let gone = known
         .values()
         .filter(|app| app.connection == Connection::Configured)

@@ -319,7 +319,7 @@ pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<(),
         Event::Group(changed) => group_changed(state, changed, event),
         Event::Resource(changed) => resource_changed(state, changed, event),
         Event::AppConfigured(spec) => {
-            put_app(state, spec.clone(), Connection::Configured, event);
+            put_app(state, (**spec).clone(), Connection::Configured, event);
             Ok(())
         }
         Event::AppRemoved(id) => {

@@ -4,15 +4,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::account::{Applied, Rejected, Verified};
+use crate::account::{Adopted, Applied, Rejected, Verified};
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::authority::ChangeRefused;
-use crate::drift::DriftDetected;
+use crate::capability::Discovered;
+use crate::drift::{DriftDetected, DriftId};
+use crate::exception::{DriftAccepted, Waived};
 use crate::group::GroupChanged;
+use crate::guard::{Hold, HoldDecided};
+use crate::health::Quarantined;
 use crate::identity::{IdentityChanged, NameChanged};
 use crate::ids::{AppId, Sequence, SourceName};
 use crate::obligation::Overdue;
+use crate::reconciliation::{Reconciliation, SyncRequested};
 use crate::resource::ResourceChanged;
 
 /// W3C trace context, empty when there is none.
@@ -56,13 +61,24 @@ pub enum Event {
     Group(GroupChanged),
     Resource(ResourceChanged),
     ChangeRefused(ChangeRefused),
-    AppConfigured(AppSpec),
+    AppConfigured(Box<AppSpec>),
     AppRemoved(AppId),
     AccountApplied(Applied),
     AccountVerified(Verified),
+    AppDiscovered(Discovered),
+    AppQuarantined(Quarantined),
+    AppRecovered(AppId),
     AccountRejected(Rejected),
+    AccountAdopted(Adopted),
     DriftDetected(DriftDetected),
+    DriftCleared(DriftId),
+    DriftAccepted(DriftAccepted),
     ObligationOverdue(Overdue),
+    ObligationWaived(Waived),
+    HoldPlaced(Hold),
+    HoldDecided(HoldDecided),
+    Reconciliation(Reconciliation),
+    SyncRequested(SyncRequested),
     AlertFired(AlertChanged),
     AlertResolved(AlertChanged),
     /// Written by a newer version, or damaged: carried and shown, never acted on.

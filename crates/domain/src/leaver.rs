@@ -22,6 +22,9 @@ pub struct Leaver {
     pub open: BTreeSet<AppId>,
     /// Those of them past their deadline.
     pub overdue: BTreeSet<AppId>,
+    /// Those of them that are left as they are by someone's decision, for a while.
+    #[serde(default)]
+    pub waived: BTreeSet<AppId>,
     /// When the last obligation was verified.
     pub completed_at: Option<Timestamp>,
     /// The later change, a rehire, that ended one of its obligations before it was verified.

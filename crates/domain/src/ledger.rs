@@ -3,8 +3,15 @@
 //!
 //! Keys: `account/<identity>/<app>`, `pending/<app>/<target>/<identity>`, `obligation/<identity>/<app>/<opened_by>`,
 //! `open/<app>/<identity>/<opened_by>`, `deadline/<micros>/<obligation>`, `leaver/<identity>/<opened_by>`,
-//! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>`, `alert/<key>/<sink>`.
+//! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
+//! `removals/<source>/<app>`, `hold/<source>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
+//! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app.
 
+mod accounts;
+mod apps;
+mod drifts;
+mod guarded;
+mod obligations;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,25 +19,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use rollcall_scim::{Catalogue, Filter};
 use serde_json::Value;
 
-use crate::account::{Account, Applied, Desired, Rejected, Verified, managed_attributes};
+use crate::account::{Desired, Presence};
 use crate::alert::Alert;
 use crate::app::{App, Connection};
 use crate::directory;
-use crate::drift::DriftItem;
 use crate::event::{Event, Recorded};
 use crate::group::{GroupChange, GroupChanged};
 use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AppId, IdentityId};
-use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
+use crate::kv::{KvError, Read, Write, store, suffixes};
 use crate::leaver::Leaver;
 use crate::lifecycle::{ChangeKind, Lifecycle};
-use crate::obligation::{self, Change, End, Obligation, ObligationId, Overdue};
+use crate::mapping::managed_attributes;
+use crate::obligation::{self, Change, Obligation};
 
 pub use read::{
-    account, account_key, accounts_of, drift, drift_of, due, firing_alerts, leaver, obligation_key, obligations_of,
-    open_leavers, open_obligations, pending,
+    HOLDS, account, account_key, accounts_of, capabilities, conformance, drift, drift_of, due, firing_alerts, hold,
+    holds, identities_at, is_hold_said, is_waived, leaver, obligation_key, obligations_of, open_leavers,
+    open_obligations, pending, quarantine, quarantines, reconciled,
 };
-use read::{deadline_key, found, leaver_key, leaving_key, open_key, pending_key};
 
 /// What an event led to, for those who measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -108,7 +115,7 @@ impl Ledger {
                     let change = Change { sequence: event.sequence, kind, at };
                     self.owe(state, changed.id, change, None, event)?;
                     if kind == ChangeKind::Leaver {
-                        open_leaver(state, changed.id, change, &mut facts)?;
+                        obligations::open_leaver(state, changed.id, change, &mut facts)?;
                     }
                 }
             }
@@ -126,32 +133,34 @@ impl Ledger {
                 }
             }
             Event::AppRemoved(_) => self.apps = None,
-            Event::AccountApplied(applied) => account_applied(state, applied, event, &mut facts)?,
-            Event::AccountVerified(verified) => account_verified(state, verified, event, &mut facts)?,
-            Event::AccountRejected(rejected) => account_rejected(state, rejected)?,
-            Event::DriftDetected(found) => {
-                let item = DriftItem {
-                    app: found.app.clone(),
-                    identity: found.identity,
-                    version: found.version,
-                    kind: found.kind,
-                    differences: found.differences.clone(),
-                    detected_at: event.recorded_at,
-                };
-                store(state, format!("drift/{}/{}", item.app, item.identity), &item);
-            }
-            Event::ObligationOverdue(overdue) => obligation_overdue(state, overdue, event)?,
+            Event::AccountApplied(applied) => accounts::applied(state, applied, event, &mut facts)?,
+            Event::AccountVerified(verified) => accounts::verified(state, verified, event, &mut facts)?,
+            Event::AccountRejected(rejected) => accounts::rejected(state, rejected)?,
+            Event::AccountAdopted(adopted) => accounts::adopted(state, adopted, event)?,
+            Event::SyncRequested(wanted) => accounts::sync(state, wanted, event)?,
+            Event::DriftDetected(found) => drifts::detected(state, found, event)?,
+            Event::DriftCleared(id) => drifts::cleared(state, id, event)?,
+            Event::DriftAccepted(accepted) => drifts::accepted(state, accepted, event)?,
+            Event::ObligationOverdue(overdue) => obligations::overdue(state, overdue, event)?,
+            Event::ObligationWaived(waived) => obligations::waived(state, waived, event)?,
+            Event::HoldDecided(decided) => guarded::decided(state, decided, event)?,
+            Event::AppDiscovered(found) => apps::discovered(state, found),
+            Event::AppQuarantined(quarantined) => apps::quarantined(state, quarantined, event),
+            Event::AppRecovered(app) => apps::recovered(state, app),
+            Event::Reconciliation(step) => apps::reconciliation(state, step, event)?,
             Event::AlertFired(fired) => {
                 let alert = Alert {
                     key: fired.key.clone(),
                     sink: fired.sink.clone(),
-                    identity: fired.identity,
+                    about: fired.about.clone(),
                     summary: fired.summary.clone(),
                     fired_at: event.recorded_at,
                 };
                 store(state, format!("alert/{}/{}", alert.key, alert.sink), &alert);
             }
             Event::AlertResolved(resolved) => state.delete(&format!("alert/{}/{}", resolved.key, resolved.sink)),
+            // That removals wait follows from the removals themselves; the event is for people.
+            Event::HoldPlaced(hold) => guarded::said(state, hold),
             Event::NameClaimed(_)
             | Event::NameReleased(_)
             | Event::Resource(_)
@@ -183,8 +192,10 @@ impl Ledger {
     ) -> Result<(), KvError> {
         let Some(identity) = directory::identity(state, id)? else { return Ok(()) };
         let mut subject = Value::Object(identity.resource.clone());
+        let mut names: Vec<String> = Vec::new();
         if let Some(resource) = subject.as_object_mut() {
             let groups = directory::groups_of(state, id)?;
+            names = groups.iter().map(|(group, _)| group.display_name().to_owned()).collect();
             resource.insert("groups".into(), directory::groups_attribute(&groups));
             // A resource need not say it; the lifecycle does.
             resource.insert("active".into(), (identity.lifecycle == Lifecycle::Active).into());
@@ -198,21 +209,25 @@ impl Ledger {
                 continue;
             }
             let before = account(state, id, &app.spec.id)?;
-            let desired = desired(&identity, &subject, app, rule);
+            let desired = desired(&identity, &subject, &names, app, rule);
             let owed = obligation::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
-                open(state, obligation, before, desired, event)?;
+                guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;
+                obligations::open(state, obligation, before, desired, event)?;
             }
         }
         Ok(())
     }
 }
 
-fn desired(identity: &Identity, subject: &Value, app: &App, rule: &Rule) -> Desired {
+fn desired(identity: &Identity, subject: &Value, groups: &[String], app: &App, rule: &Rule) -> Desired {
     let chosen = matches!(rule, Rule::Matches(filter) if filter.matches(subject));
     let assigned = app.connection == Connection::Configured && chosen;
     if identity.lifecycle == Lifecycle::Active && !identity.deleted && assigned {
-        Desired::Present(managed_attributes(identity.id, &identity.resource))
+        Desired::Present(Presence {
+            attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
+            groups: app.spec.groups_for(groups.iter().map(String::as_str)),
+        })
     } else {
         Desired::Absent
     }
@@ -233,218 +248,4 @@ fn affected_by_group(state: &impl Read, changed: &GroupChanged) -> Result<BTreeS
         affected.extend(directory::identities_in(state, changed.id)?);
     }
     Ok(affected)
-}
-
-fn open(
-    state: &mut impl Write,
-    obligation: Obligation,
-    before: Option<Account>,
-    desired: Desired,
-    event: &Recorded,
-) -> Result<(), KvError> {
-    let ObligationId { app, identity, opened_by } = obligation.id.clone();
-    let opposite = |o: &Obligation| o.target == obligation.target.opposite();
-    let end = End::Superseded { at: event.recorded_at, by: opened_by };
-    for ended in end_obligations(state, identity, &app, opposite, &end)? {
-        leaver_obligation_ended(state, &ended, event, &mut Vec::new())?;
-    }
-    store(state, obligation_key(&obligation.id), &obligation);
-    store(state, open_key(&obligation.id), &obligation.id);
-    store(state, deadline_key(&obligation), &obligation.id);
-    let target = desired.target();
-    state.delete(&pending_key(&app, target.opposite(), identity));
-    store(state, pending_key(&app, target, identity), &opened_by);
-    let account = Account {
-        desired,
-        desired_version: opened_by,
-        caused_by: event.meta.event_id,
-        correlation_id: event.meta.correlation_id.clone(),
-        trace: event.meta.trace.clone(),
-        rejection: None,
-        ..before.unwrap_or(Account {
-            app: app.clone(),
-            identity,
-            desired: Desired::Absent,
-            desired_version: opened_by,
-            caused_by: event.meta.event_id,
-            correlation_id: String::new(),
-            trace: crate::event::TraceContext::default(),
-            remote_id: None,
-            applied_version: None,
-            verified_version: None,
-            observed: None,
-            verified_at: None,
-            rejection: None,
-        })
-    };
-    store(state, account_key(identity, &app), &account);
-    Ok(())
-}
-
-/// Ends the open obligations of an account that `which` chooses; returns them as they are now.
-fn end_obligations(
-    state: &mut impl Write,
-    identity: IdentityId,
-    app: &AppId,
-    which: impl Fn(&Obligation) -> bool,
-    end: &End,
-) -> Result<Vec<Obligation>, KvError> {
-    let ids: Vec<(String, ObligationId)> = load_all(state, &format!("open/{app}/{identity}/"), None, usize::MAX)?;
-    let mut ended = Vec::new();
-    for (open, id) in ids {
-        let Some(mut obligation) = load::<Obligation>(state, &obligation_key(&id))? else { continue };
-        if !which(&obligation) {
-            continue;
-        }
-        obligation.end = Some(end.clone());
-        state.delete(&open);
-        state.delete(&deadline_key(&obligation));
-        store(state, obligation_key(&id), &obligation);
-        ended.push(obligation);
-    }
-    Ok(ended)
-}
-
-fn account_applied(
-    state: &mut impl Write,
-    applied: &Applied,
-    event: &Recorded,
-    facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
-    let Some(mut account) = account(state, applied.identity, &applied.app)? else { return Ok(()) };
-    account.applied_version = Some(applied.version);
-    account.remote_id = applied.remote_id.clone().or(account.remote_id);
-    if applied.version == account.desired_version {
-        account.rejection = None;
-    }
-    store(state, account_key(applied.identity, &applied.app), &account);
-    for mut obligation in open_of(state, &account)? {
-        if obligation.id.opened_by <= applied.version && obligation.applied_at.is_none() {
-            obligation.applied_at = Some(event.recorded_at);
-            store(state, obligation_key(&obligation.id), &obligation);
-            facts.push(Fact::Applied(obligation));
-        }
-    }
-    Ok(())
-}
-
-fn open_of(state: &impl Read, account: &Account) -> Result<Vec<Obligation>, KvError> {
-    let prefix = format!("open/{}/{}/", account.app, account.identity);
-    let ids: Vec<(String, ObligationId)> = load_all(state, &prefix, None, usize::MAX)?;
-    found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))
-}
-
-fn account_verified(
-    state: &mut impl Write,
-    verified: &Verified,
-    event: &Recorded,
-    facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
-    let Some(mut account) = account(state, verified.identity, &verified.app)? else { return Ok(()) };
-    // What was read back must be what is desired: an event that contradicts it proves nothing.
-    if verified.version == account.desired_version && verified.target != account.desired.target() {
-        return Ok(());
-    }
-    account.verified_version = account.verified_version.max(Some(verified.version));
-    account.remote_id.clone_from(&verified.remote_id);
-    account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
-    account.verified_at = Some(event.recorded_at);
-    account.rejection = None;
-    store(state, account_key(verified.identity, &verified.app), &account);
-    if !account.is_pending() {
-        state.delete(&pending_key(&account.app, account.desired.target(), account.identity));
-        state.delete(&format!("drift/{}/{}", account.app, account.identity));
-    }
-    let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target;
-    let end = End::Verified { at: event.recorded_at, by: event.sequence };
-    for obligation in end_obligations(state, account.identity, &account.app, met, &end)? {
-        if obligation.applied_at.is_none() {
-            facts.push(Fact::Applied(obligation.clone()));
-        }
-        leaver_obligation_ended(state, &obligation, event, facts)?;
-        facts.push(Fact::Verified(obligation));
-    }
-    Ok(())
-}
-
-fn account_rejected(state: &mut impl Write, rejected: &Rejected) -> Result<(), KvError> {
-    let Some(mut account) = account(state, rejected.identity, &rejected.app)? else { return Ok(()) };
-    if rejected.version == account.desired_version {
-        account.rejection = Some(rejected.rejection.clone());
-        store(state, account_key(rejected.identity, &rejected.app), &account);
-    }
-    Ok(())
-}
-
-fn obligation_overdue(state: &mut impl Write, overdue: &Overdue, event: &Recorded) -> Result<(), KvError> {
-    let Some(mut obligation) = load::<Obligation>(state, &obligation_key(&overdue.id))? else { return Ok(()) };
-    // Verified while the clock's word was on its way.
-    if obligation.end.is_some() || obligation.overdue_at.is_some() {
-        return Ok(());
-    }
-    obligation.overdue_at = Some(event.recorded_at);
-    state.delete(&deadline_key(&obligation));
-    store(state, obligation_key(&obligation.id), &obligation);
-    if obligation.change == ChangeKind::Leaver {
-        let id = &obligation.id;
-        if let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? {
-            leaver.overdue.insert(id.app.clone());
-            store(state, leaver_key(id.identity, id.opened_by), &leaver);
-        }
-    }
-    Ok(())
-}
-
-fn open_leaver(
-    state: &mut impl Write,
-    identity: IdentityId,
-    change: Change,
-    facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
-    let apps: BTreeSet<AppId> = accounts_of(state, identity)?.into_iter().map(|a| a.app).collect();
-    let mut leaver = Leaver {
-        identity,
-        opened_by: change.sequence,
-        left_at: change.at,
-        open: apps.clone(),
-        apps,
-        overdue: BTreeSet::new(),
-        completed_at: None,
-        superseded_by: None,
-    };
-    if leaver.open.is_empty() {
-        leaver.completed_at = Some(change.at);
-        facts.push(Fact::LeaverCompleted(leaver.clone()));
-    } else {
-        store(state, leaving_key(identity, change.sequence), &());
-    }
-    store(state, leaver_key(identity, change.sequence), &leaver);
-    Ok(())
-}
-
-fn leaver_obligation_ended(
-    state: &mut impl Write,
-    obligation: &Obligation,
-    event: &Recorded,
-    facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
-    if obligation.change != ChangeKind::Leaver {
-        return Ok(());
-    }
-    let id = &obligation.id;
-    let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
-    leaver.open.remove(&id.app);
-    leaver.overdue.remove(&id.app);
-    if let Some(End::Superseded { by, .. }) = obligation.end {
-        leaver.superseded_by = Some(by);
-    }
-    if leaver.open.is_empty() {
-        state.delete(&leaving_key(id.identity, id.opened_by));
-        if leaver.superseded_by.is_none() {
-            leaver.completed_at = Some(event.recorded_at);
-            facts.push(Fact::LeaverCompleted(leaver.clone()));
-        }
-    }
-    store(state, leaver_key(id.identity, id.opened_by), &leaver);
-    Ok(())
 }

@@ -44,11 +44,13 @@ pub enum ChangeKind {
     Mover,
     /// Loses all.
     Leaver,
+    /// An app no longer shows what was verified there.
+    Repair,
 }
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Joiner, Self::Mover, Self::Leaver];
+    pub const ALL: [Self; 4] = [Self::Joiner, Self::Mover, Self::Leaver, Self::Repair];
 
     /// The word in metrics and answers.
     #[must_use]
@@ -57,6 +59,7 @@ impl ChangeKind {
             Self::Joiner => "joiner",
             Self::Mover => "mover",
             Self::Leaver => "leaver",
+            Self::Repair => "repair",
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Desired, Target};
 use crate::app::ServiceLevel;
+use crate::exception::Exception;
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
 use crate::lifecycle::ChangeKind;
 
@@ -84,6 +85,8 @@ pub struct Obligation {
     pub applied_at: Option<Timestamp>,
     /// When it was found past its deadline.
     pub overdue_at: Option<Timestamp>,
+    /// The exception that leaves it unmet for a while.
+    pub waived: Option<Exception>,
     /// How it ended; `None`: it is open.
     pub end: Option<End>,
 }
@@ -116,6 +119,7 @@ pub enum ObligationStatus {
     Open,
     Applied,
     Overdue,
+    Waived,
     Verified,
     Superseded,
 }
@@ -130,15 +134,38 @@ pub struct Overdue {
 }
 
 impl Obligation {
+    /// What `change` owes for one account.
+    #[must_use]
+    pub fn new(change: Change, app: &AppId, identity: IdentityId, sla: &ServiceLevel, target: Target) -> Self {
+        Self {
+            id: ObligationId { opened_by: change.sequence, app: app.clone(), identity },
+            change: change.kind,
+            target,
+            opened_at: change.at,
+            deadline: deadline(change.at, sla.allowed(change.kind, target)),
+            applied_at: None,
+            overdue_at: None,
+            waived: None,
+            end: None,
+        }
+    }
+
+    /// When its clock rings: at its deadline, or when it is no longer excepted.
+    #[must_use]
+    pub fn rings_at(&self) -> Timestamp {
+        self.waived.as_ref().map_or(self.deadline, |exception| exception.expires_at)
+    }
+
     /// How far it is.
     #[must_use]
     pub const fn status(&self) -> ObligationStatus {
-        match (&self.end, self.overdue_at, self.applied_at) {
-            (Some(End::Verified { .. }), _, _) => ObligationStatus::Verified,
-            (Some(End::Superseded { .. }), _, _) => ObligationStatus::Superseded,
-            (None, Some(_), _) => ObligationStatus::Overdue,
-            (None, None, Some(_)) => ObligationStatus::Applied,
-            (None, None, None) => ObligationStatus::Open,
+        match (&self.end, &self.waived, self.overdue_at, self.applied_at) {
+            (Some(End::Verified { .. }), ..) => ObligationStatus::Verified,
+            (Some(End::Superseded { .. }), ..) => ObligationStatus::Superseded,
+            (None, Some(_), ..) => ObligationStatus::Waived,
+            (None, None, Some(_), _) => ObligationStatus::Overdue,
+            (None, None, None, Some(_)) => ObligationStatus::Applied,
+            (None, None, None, None) => ObligationStatus::Open,
         }
     }
 }
@@ -158,19 +185,10 @@ pub fn derive(
 ) -> Option<Obligation> {
     let owed = match account {
         None => desired.target() == Target::Present,
-        Some(_) if change.kind == ChangeKind::Leaver => true,
+        Some(_) if matches!(change.kind, ChangeKind::Leaver | ChangeKind::Repair) => true,
         Some(account) => account.desired != *desired,
     };
-    owed.then(|| Obligation {
-        id: ObligationId { opened_by: change.sequence, app: app.clone(), identity },
-        change: change.kind,
-        target: desired.target(),
-        opened_at: change.at,
-        deadline: deadline(change.at, sla.allowed(change.kind)),
-        applied_at: None,
-        overdue_at: None,
-        end: None,
-    })
+    owed.then(|| Obligation::new(change, app, identity, sla, desired.target()))
 }
 
 /// The end of the time allowed; the end of time when that is too far to tell.

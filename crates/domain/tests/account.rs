@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use rollcall_domain::account::{Desired, Remote, Step, Target, judge, managed_attributes, plan};
+use std::collections::BTreeSet;
+
+use rollcall_domain::account::{Desired, Presence, Remote, Step, Target, differences, judge, plan};
 use rollcall_domain::app::Deprovision;
 use rollcall_domain::drift::DriftKind;
 use rollcall_domain::ids::IdentityId;
+use rollcall_domain::mapping::{Origin, Rule, WhenEmpty, managed_attributes, to_resource};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -25,7 +28,8 @@ fn desired() -> Desired {
         "emails": [{ "value": "old@example.com" }, { "value": "anna@example.com", "primary": true }],
         "nickName": "not managed",
     });
-    Desired::Present(managed_attributes(identity(), &map(user)))
+    let attributes = managed_attributes(&Vec::new(), identity(), &map(user));
+    Desired::Present(Presence { attributes, groups: BTreeSet::new() })
 }
 
 fn remote(change: Value) -> Remote {
@@ -45,7 +49,7 @@ fn remote(change: Value) -> Remote {
             resource.insert(key, value);
         }
     }
-    Remote { id: "r".into(), resource }
+    Remote { id: "r".into(), resource, groups: BTreeSet::new() }
 }
 
 #[test]
@@ -100,9 +104,10 @@ fn gone_is_what_the_app_shows_and_nothing_else() {
 
 #[test]
 fn a_missing_account_is_created_with_what_is_managed() {
-    let Step::Create(attributes) = plan(&desired(), None, Deprovision::Deactivate) else { panic!("no creation") };
+    let steps = plan(&desired(), None, Deprovision::Deactivate);
+    let [Step::Create(attributes)] = steps.as_slice() else { panic!("no creation: {steps:?}") };
     assert_eq!(
-        Value::Object(attributes),
+        Value::Object(to_resource(attributes)),
         json!({
             "userName": "Anna@example.com",
             "externalId": identity().to_string(),
@@ -112,4 +117,73 @@ fn a_missing_account_is_created_with_what_is_managed() {
             "emails": [{ "value": "anna@example.com", "type": "work", "primary": true }],
         })
     );
+}
+
+fn groups(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+fn in_groups(remote: Remote, names: &[&str]) -> Remote {
+    Remote { groups: groups(names), ..remote }
+}
+
+#[test]
+fn memberships_are_brought_in_line_and_named_when_they_are_not() {
+    let Desired::Present(presence) = desired() else { panic!("absent") };
+    let desired = Desired::Present(Presence { groups: groups(&["dev", "ops"]), ..presence });
+    let remote = in_groups(remote(json!({})), &["ops", "sales"]);
+    let steps = plan(&desired, Some(&remote), Deprovision::Deactivate);
+    assert_eq!(steps, [Step::Leave("sales".into()), Step::Enter("dev".into())]);
+    let (kind, differences) = judge(&desired, Some(&remote), Deprovision::Deactivate).unwrap_err();
+    assert_eq!((kind, differences.len()), (DriftKind::Membership, 2));
+    let right = in_groups(remote, &["ops", "dev"]);
+    assert_eq!(judge(&desired, Some(&right), Deprovision::Deactivate), Ok(Target::Present));
+}
+
+#[test]
+fn whoever_leaves_leaves_the_groups_first_and_is_not_gone_while_in_one() {
+    let live = in_groups(remote(json!({})), &["ops"]);
+    let steps = plan(&Desired::Absent, Some(&live), Deprovision::Deactivate);
+    assert_eq!(steps, [Step::Leave("ops".into()), Step::Deactivate]);
+    let inactive = in_groups(remote(json!({ "active": false })), &["ops"]);
+    let (kind, _) = judge(&Desired::Absent, Some(&inactive), Deprovision::Deactivate).unwrap_err();
+    assert_eq!(kind, DriftKind::Zombie);
+}
+
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+#[test]
+fn a_mapping_takes_from_attributes_constants_and_templates() {
+    let rule = |target: &str, origin, when_empty| Rule { target: target.into(), origin, when_empty };
+    let mapping = vec![
+        rule("userName", Origin::Template("{name.givenName}.{name.familyName}".into()), WhenEmpty::Clear),
+        rule("displayName", Origin::Template("{nickName} ".into()), WhenEmpty::Clear),
+        rule("userType", Origin::Constant(json!("staff")), WhenEmpty::Clear),
+        rule("nickName", Origin::Attribute("emails".into()), WhenEmpty::Clear),
+        rule("title", Origin::Attribute("title".into()), WhenEmpty::Leave),
+        rule(
+            &format!("{ENTERPRISE}:department"),
+            Origin::Attribute(format!("{ENTERPRISE}:department")),
+            WhenEmpty::Clear,
+        ),
+    ];
+    let user = json!({
+        "userName": "anna", "name": { "givenName": "Anna", "familyName": "Lee" },
+        "emails": [{ "value": "a@example.com" }], (ENTERPRISE): { "department": "Sales" },
+    });
+    let attributes = managed_attributes(&mapping, identity(), &map(user));
+    assert_eq!(attributes["userName"], "Anna.Lee");
+    assert_eq!(attributes["displayName"], Value::Null);
+    assert_eq!(attributes["nickName"], "a@example.com");
+    assert!(!attributes.contains_key("title"));
+    let resource = to_resource(&attributes);
+    assert_eq!(resource[ENTERPRISE]["department"], "Sales");
+    assert!(!resource.contains_key("displayName"));
+
+    // What must not be set counts as different while the app shows it.
+    let mut shown = resource.clone();
+    shown.insert("displayName".into(), "made by hand".into());
+    let remote = Remote { id: "r".into(), resource: shown, groups: BTreeSet::new() };
+    let paths: Vec<String> = differences(&attributes, &remote).into_iter().map(|c| c.path).collect();
+    assert_eq!(paths, ["displayName"]);
 }

@@ -1,26 +1,28 @@
 //! Domain events to stored bytes and back. What does not decode is carried as unknown, never lost and never fatal.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use prost::Message;
-use rollcall_domain::account::{Applied, Rejected, Rejection, Verified};
-use rollcall_domain::alert::AlertChanged;
-use rollcall_domain::app::{AppSpec, ServiceLevel};
+use rollcall_domain::account::{Adopted, Applied, Rejected, Rejection, Verified};
+use rollcall_domain::alert::{About, AlertChanged};
 use rollcall_domain::authority::{ChangeRefused, Denied};
-use rollcall_domain::drift::DriftDetected;
+use rollcall_domain::capability::Discovered;
+use rollcall_domain::drift::{DriftDetected, DriftId};
+use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
-use rollcall_domain::identity::{IdentityChanged, IdentityKind, NameChanged};
+use rollcall_domain::guard::{Decision, Hold, HoldDecided};
+use rollcall_domain::health::Quarantined;
+use rollcall_domain::identity::{IdentityChanged, NameChanged};
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::lifecycle::IdentityChange;
 use rollcall_domain::name::NameSpace;
 use rollcall_domain::obligation::Overdue;
+use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::resource::{ResourceChange, ResourceChanged};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, TraceContext};
 use rollcall_proto::{EventType, SCHEMA_VERSION, v1};
 use uuid::Uuid;
 
-use crate::wire;
+use crate::{app_wire, wire};
 
 /// The type of a domain event; `None` for one this version does not know.
 fn type_of(event: &Event) -> Option<EventType> {
@@ -50,6 +52,26 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::ChangeRefused(_) => EventType::ChangeRefused,
         Event::AppConfigured(_) => EventType::AppConfigured,
         Event::AppRemoved(_) => EventType::AppRemoved,
+        Event::AppDiscovered(_) => EventType::AppDiscovered,
+        Event::AppQuarantined(_) => EventType::AppQuarantined,
+        Event::AppRecovered(_) => EventType::AppRecovered,
+        Event::AccountAdopted(_) => EventType::AccountAdopted,
+        Event::DriftCleared(_) => EventType::DriftCleared,
+        Event::DriftAccepted(_) => EventType::DriftAccepted,
+        Event::ObligationWaived(_) => EventType::ObligationWaived,
+        Event::HoldPlaced(_) => EventType::HoldPlaced,
+        Event::HoldDecided(decided) => match decided.decision {
+            Decision::Release => EventType::HoldReleased,
+            Decision::Reject { .. } => EventType::HoldRejected,
+        },
+        Event::Reconciliation(step) => match step.event {
+            ReconciliationEvent::Requested => EventType::ReconciliationRequested,
+            ReconciliationEvent::Started => EventType::ReconciliationStarted,
+            ReconciliationEvent::Progressed { .. } => EventType::ReconciliationProgressed,
+            ReconciliationEvent::Completed { .. } => EventType::ReconciliationCompleted,
+            ReconciliationEvent::Failed { .. } => EventType::ReconciliationFailed,
+        },
+        Event::SyncRequested(_) => EventType::SyncRequested,
         Event::AccountApplied(_) => EventType::AccountApplied,
         Event::AccountVerified(_) => EventType::AccountVerified,
         Event::AccountRejected(_) => EventType::AccountRejected,
@@ -81,10 +103,6 @@ pub fn encode(event: &NewEvent) -> Option<(EventType, Vec<u8>)> {
         quirks: meta.quirks.clone(),
     };
     Some((kind, envelope.encode_to_vec()))
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn encode_payload(event: &Event) -> Vec<u8> {
@@ -129,22 +147,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             denied: e.denied.iter().map(to_denied).collect(),
         }
         .encode_to_vec(),
-        Event::AppConfigured(e) => v1::AppConfigured {
-            app_id: e.id.to_string(),
-            name: e.name.clone(),
-            base_url: e.base_url.clone(),
-            owner: e.owner.clone(),
-            assign: e.assign.clone(),
-            deprovision: wire::to_deprovision(e.deprovision),
-            joiner_sla_ms: millis(e.sla.joiner),
-            mover_sla_ms: millis(e.sla.mover),
-            leaver_sla_ms: millis(e.sla.leaver),
-            reconcile_every_ms: millis(e.reconcile_every),
-            max_requests_per_second: e.max_requests_per_second,
-            max_in_flight: e.max_in_flight,
-            identities: e.identities.iter().copied().map(wire::to_kind).collect(),
-        }
-        .encode_to_vec(),
+        Event::AppConfigured(e) => app_wire::to_stored(e).encode_to_vec(),
         Event::AppRemoved(id) => v1::AppRemoved { app_id: id.to_string() }.encode_to_vec(),
         Event::AccountApplied(e) => v1::AccountApplied {
             app_id: e.app.to_string(),
@@ -153,6 +156,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             remote_id: e.remote_id.clone().unwrap_or_default(),
             operation: wire::to_operation(e.operation),
             adopted: wire::to_adopted(e.origin),
+            group: e.group.clone().unwrap_or_default(),
         }
         .encode_to_vec(),
         Event::AccountVerified(e) => v1::AccountVerified {
@@ -171,14 +175,71 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             cause: wire::to_cause(e.rejection.cause),
             status: e.rejection.status.map(u32::from).unwrap_or_default(),
             detail: e.rejection.detail.clone(),
+            parked_at: e.parked_at.map(|at| at.0).unwrap_or_default(),
+        }
+        .encode_to_vec(),
+        Event::AccountAdopted(e) => v1::AccountAdopted {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            remote_id: e.remote_id.clone(),
         }
         .encode_to_vec(),
         Event::DriftDetected(e) => v1::DriftDetected {
-            app_id: e.app.to_string(),
-            identity_id: e.identity.to_string(),
+            app_id: e.id.app.to_string(),
+            identity_id: e.id.identity.to_string(),
             version: e.version.0,
-            kind: wire::to_drift(e.kind),
+            kind: wire::to_drift(e.id.kind),
             differences: wire::to_changed(&e.differences),
+            remote_id: e.remote_id.clone(),
+            user_name: e.user_name.clone(),
+        }
+        .encode_to_vec(),
+        Event::DriftCleared(id) => v1::DriftCleared { drift_id: id.to_string() }.encode_to_vec(),
+        Event::DriftAccepted(e) => v1::DriftAccepted {
+            drift_id: e.id.to_string(),
+            reason: e.reason.clone(),
+            expires_at: Some(wire::to_proto_time(e.expires_at)),
+        }
+        .encode_to_vec(),
+        Event::ObligationWaived(e) => v1::ObligationWaived {
+            obligation_id: e.id.to_string(),
+            reason: e.reason.clone(),
+            expires_at: Some(wire::to_proto_time(e.expires_at)),
+        }
+        .encode_to_vec(),
+        Event::AppDiscovered(e) => v1::AppDiscovered {
+            app_id: e.app.to_string(),
+            capabilities: Some(app_wire::to_capabilities(&e.capabilities)),
+        }
+        .encode_to_vec(),
+        Event::AppQuarantined(e) => v1::AppQuarantined {
+            app_id: e.app.to_string(),
+            cause: wire::to_cause(e.rejection.cause),
+            status: e.rejection.status.map(u32::from).unwrap_or_default(),
+            detail: e.rejection.detail.clone(),
+            failures: e.failures,
+        }
+        .encode_to_vec(),
+        Event::AppRecovered(id) => v1::AppRecovered { app_id: id.to_string() }.encode_to_vec(),
+        Event::HoldPlaced(e) => v1::HoldPlaced {
+            source: e.source.to_string(),
+            app_id: e.app.to_string(),
+            removals: e.removals as u64,
+            by: e.by.0,
+            since: Some(wire::to_proto_time(e.since)),
+        }
+        .encode_to_vec(),
+        Event::HoldDecided(e) => {
+            let expires_at = match e.decision {
+                Decision::Release => None,
+                Decision::Reject { expires_at } => Some(wire::to_proto_time(expires_at)),
+            };
+            v1::HoldDecided { source: e.source.to_string(), reason: e.reason.clone(), expires_at }.encode_to_vec()
+        }
+        Event::Reconciliation(e) => reconciliation(e).encode_to_vec(),
+        Event::SyncRequested(e) => match e {
+            SyncRequested::Identity(id) => v1::SyncRequested { identity_id: id.to_string(), ..Default::default() },
+            SyncRequested::App(app) => v1::SyncRequested { app_id: app.to_string(), ..Default::default() },
         }
         .encode_to_vec(),
         Event::ObligationOverdue(e) => v1::ObligationOverdue {
@@ -190,14 +251,37 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             deadline: Some(wire::to_proto_time(e.deadline)),
         }
         .encode_to_vec(),
-        Event::AlertFired(e) | Event::AlertResolved(e) => v1::AlertChanged {
-            key: e.key.clone(),
-            sink: e.sink.clone(),
-            identity_id: e.identity.to_string(),
-            summary: e.summary.clone(),
-        }
-        .encode_to_vec(),
+        Event::AlertFired(e) | Event::AlertResolved(e) => alert(e).encode_to_vec(),
         Event::Unknown => Vec::new(),
+    }
+}
+
+fn alert(e: &AlertChanged) -> v1::AlertChanged {
+    let told =
+        v1::AlertChanged { key: e.key.clone(), sink: e.sink.clone(), summary: e.summary.clone(), ..Default::default() };
+    match &e.about {
+        About::Leaver { identity, opened_by } => {
+            v1::AlertChanged { identity_id: identity.to_string(), opened_by: opened_by.0, ..told }
+        }
+        About::Quarantine { app, by } => v1::AlertChanged { app_id: app.to_string(), opened_by: by.0, ..told },
+        About::Hold { source, by } => v1::AlertChanged { source: source.to_string(), opened_by: by.0, ..told },
+    }
+}
+
+fn reconciliation(e: &Reconciliation) -> v1::Reconciliation {
+    let (progress, detail) = match &e.event {
+        ReconciliationEvent::Progressed { progress } | ReconciliationEvent::Completed { progress } => {
+            (*progress, String::new())
+        }
+        ReconciliationEvent::Failed { detail } => (Progress::default(), detail.clone()),
+        ReconciliationEvent::Requested | ReconciliationEvent::Started => (Progress::default(), String::new()),
+    };
+    v1::Reconciliation {
+        app_id: e.app.to_string(),
+        accounts: progress.accounts,
+        groups: progress.groups,
+        findings: progress.findings,
+        detail,
     }
 }
 
@@ -274,12 +358,6 @@ fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
     }))
 }
 
-/// Which kinds an app takes; before agents were known it took users.
-fn kinds(stored: &[i32]) -> Vec<IdentityKind> {
-    let kinds: Vec<_> = stored.iter().filter_map(|kind| wire::from_kind(*kind)).collect();
-    if kinds.is_empty() { vec![IdentityKind::User] } else { kinds }
-}
-
 fn name_changed(payload: &[u8]) -> Option<NameChanged> {
     let m = v1::NameChanged::decode(payload).ok()?;
     let space = if m.space.is_empty() { NameSpace::default() } else { m.space.as_str().into() };
@@ -312,7 +390,45 @@ fn resource_changed(change: ResourceChange, payload: &[u8]) -> Option<Event> {
 
 fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
     let m = v1::AlertChanged::decode(payload).ok()?;
-    Some(AlertChanged { key: m.key, sink: m.sink, identity: m.identity_id.parse().ok()?, summary: m.summary })
+    let by = Sequence(m.opened_by);
+    let about = match (m.app_id.as_str(), m.source.as_str()) {
+        ("", "") => {
+            // Before it had a field of its own, the departure was a part of the key only.
+            let opened_by = if m.opened_by == 0 { m.key.rsplit('-').next()?.parse().ok()? } else { m.opened_by };
+            About::Leaver { identity: m.identity_id.parse().ok()?, opened_by: Sequence(opened_by) }
+        }
+        (app, "") => About::Quarantine { app: app.parse().ok()?, by },
+        (_, source) => About::Hold { source: source.parse().ok()?, by },
+    };
+    Some(AlertChanged { key: m.key, sink: m.sink, about, summary: m.summary })
+}
+
+fn rejection(cause: i32, status: u32, detail: String) -> Option<Rejection> {
+    let status = u16::try_from(status).ok().filter(|status| *status != 0);
+    Some(Rejection { cause: wire::from_cause(cause)?, status, detail })
+}
+
+fn hold_decided(kind: EventType, payload: &[u8]) -> Option<Event> {
+    let m = v1::HoldDecided::decode(payload).ok()?;
+    let decision = if kind == EventType::HoldReleased {
+        Decision::Release
+    } else {
+        Decision::Reject { expires_at: m.expires_at.and_then(wire::from_proto_time)? }
+    };
+    Some(Event::HoldDecided(HoldDecided { source: m.source.parse().ok()?, decision, reason: m.reason }))
+}
+
+fn reconciled(kind: EventType, payload: &[u8]) -> Option<Event> {
+    let m = v1::Reconciliation::decode(payload).ok()?;
+    let progress = Progress { accounts: m.accounts, groups: m.groups, findings: m.findings };
+    let event = match kind {
+        EventType::ReconciliationRequested => ReconciliationEvent::Requested,
+        EventType::ReconciliationStarted => ReconciliationEvent::Started,
+        EventType::ReconciliationProgressed => ReconciliationEvent::Progressed { progress },
+        EventType::ReconciliationCompleted => ReconciliationEvent::Completed { progress },
+        _ => ReconciliationEvent::Failed { detail: m.detail },
+    };
+    Some(Event::Reconciliation(Reconciliation { app: m.app_id.parse().ok()?, event }))
 }
 
 fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
@@ -344,24 +460,7 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
             })
         }
         EventType::AppConfigured => {
-            let m = v1::AppConfigured::decode(payload).ok()?;
-            Event::AppConfigured(AppSpec {
-                id: m.app_id.parse().ok()?,
-                name: m.name,
-                base_url: m.base_url,
-                owner: m.owner,
-                assign: m.assign,
-                identities: kinds(&m.identities),
-                deprovision: wire::from_deprovision(m.deprovision)?,
-                sla: ServiceLevel {
-                    joiner: Duration::from_millis(m.joiner_sla_ms),
-                    mover: Duration::from_millis(m.mover_sla_ms),
-                    leaver: Duration::from_millis(m.leaver_sla_ms),
-                },
-                reconcile_every: Duration::from_millis(m.reconcile_every_ms),
-                max_requests_per_second: m.max_requests_per_second,
-                max_in_flight: m.max_in_flight,
-            })
+            Event::AppConfigured(Box::new(app_wire::from_stored(v1::AppConfigured::decode(payload).ok()?)?))
         }
         EventType::AppRemoved => Event::AppRemoved(v1::AppRemoved::decode(payload).ok()?.app_id.parse().ok()?),
         EventType::AccountApplied => {
@@ -373,6 +472,7 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
                 remote_id: wire::optional(m.remote_id),
                 operation: wire::from_operation(m.operation)?,
                 origin: wire::from_adopted(m.adopted),
+                group: wire::optional(m.group),
             })
         }
         EventType::AccountVerified => {
@@ -392,21 +492,72 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
                 app: m.app_id.parse().ok()?,
                 identity: m.identity_id.parse().ok()?,
                 version: Sequence(m.version),
-                rejection: Rejection {
-                    cause: wire::from_cause(m.cause)?,
-                    status: u16::try_from(m.status).ok().filter(|status| *status != 0),
-                    detail: m.detail,
-                },
+                rejection: rejection(m.cause, m.status, m.detail)?,
+                parked_at: Some(Sequence(m.parked_at)).filter(|at| at.0 != 0),
             })
         }
         EventType::DriftDetected => {
             let m = v1::DriftDetected::decode(payload).ok()?;
             Event::DriftDetected(DriftDetected {
-                app: m.app_id.parse().ok()?,
-                identity: m.identity_id.parse().ok()?,
+                id: DriftId {
+                    app: m.app_id.parse().ok()?,
+                    identity: m.identity_id.parse().ok()?,
+                    kind: wire::from_drift(m.kind)?,
+                },
                 version: Sequence(m.version),
-                kind: wire::from_drift(m.kind)?,
                 differences: wire::from_changed(m.differences),
+                remote_id: m.remote_id,
+                user_name: m.user_name,
+            })
+        }
+        EventType::DriftCleared => Event::DriftCleared(v1::DriftCleared::decode(payload).ok()?.drift_id.parse().ok()?),
+        EventType::DriftAccepted => {
+            let m = v1::DriftAccepted::decode(payload).ok()?;
+            let expires_at = m.expires_at.and_then(wire::from_proto_time)?;
+            Event::DriftAccepted(DriftAccepted { id: m.drift_id.parse().ok()?, reason: m.reason, expires_at })
+        }
+        EventType::ObligationWaived => {
+            let m = v1::ObligationWaived::decode(payload).ok()?;
+            let expires_at = m.expires_at.and_then(wire::from_proto_time)?;
+            Event::ObligationWaived(Waived { id: m.obligation_id.parse().ok()?, reason: m.reason, expires_at })
+        }
+        EventType::AppDiscovered => {
+            let m = v1::AppDiscovered::decode(payload).ok()?;
+            let capabilities = app_wire::from_capabilities(m.capabilities?);
+            Event::AppDiscovered(Discovered { app: m.app_id.parse().ok()?, capabilities })
+        }
+        EventType::AppQuarantined => {
+            let m = v1::AppQuarantined::decode(payload).ok()?;
+            let rejection = rejection(m.cause, m.status, m.detail)?;
+            Event::AppQuarantined(Quarantined { app: m.app_id.parse().ok()?, rejection, failures: m.failures })
+        }
+        EventType::AppRecovered => Event::AppRecovered(v1::AppRecovered::decode(payload).ok()?.app_id.parse().ok()?),
+        EventType::AccountAdopted => {
+            let m = v1::AccountAdopted::decode(payload).ok()?;
+            let (app, identity) = (m.app_id.parse().ok()?, m.identity_id.parse().ok()?);
+            Event::AccountAdopted(Adopted { app, identity, remote_id: m.remote_id })
+        }
+        EventType::HoldPlaced => {
+            let m = v1::HoldPlaced::decode(payload).ok()?;
+            Event::HoldPlaced(Hold {
+                source: m.source.parse().ok()?,
+                app: m.app_id.parse().ok()?,
+                removals: usize::try_from(m.removals).ok()?,
+                by: Sequence(m.by),
+                since: m.since.and_then(wire::from_proto_time)?,
+            })
+        }
+        EventType::HoldReleased | EventType::HoldRejected => hold_decided(kind, payload)?,
+        EventType::ReconciliationRequested
+        | EventType::ReconciliationStarted
+        | EventType::ReconciliationProgressed
+        | EventType::ReconciliationCompleted
+        | EventType::ReconciliationFailed => reconciled(kind, payload)?,
+        EventType::SyncRequested => {
+            let m = v1::SyncRequested::decode(payload).ok()?;
+            Event::SyncRequested(match m.identity_id.parse() {
+                Ok(id) => SyncRequested::Identity(id),
+                Err(_) => SyncRequested::App(m.app_id.parse().ok()?),
             })
         }
         EventType::ObligationOverdue => {

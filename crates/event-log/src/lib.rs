@@ -1,11 +1,13 @@
 //! The event log on NATS JetStream: the only truth. Appends with expected sequences, tail and replay without a gap,
 //! and a refusal to run where an acknowledged event could be lost.
 
+mod app_wire;
 mod append;
 mod codec;
 mod commit;
 mod error;
 mod head;
+mod lease;
 mod log;
 mod meta;
 mod private_server;
@@ -15,6 +17,7 @@ mod tail;
 mod wire;
 
 pub use error::LogError;
+pub use lease::{Held, Leases, TERM as LEASE_TERM};
 pub use log::{Appended, Connection, EventLog, Expect, Limits, Unit};
 pub use meta::{by_request, by_service};
 pub use private_server::PrivateServer;

@@ -16,6 +16,7 @@ use crate::append::{Appender, last_event, prepare};
 use crate::commit::{self, Pending};
 use crate::error::LogError;
 use crate::head::{self, HeadAnswer};
+use crate::lease::Leases;
 use crate::safety::{Durability, SyncKnowledge, unsafe_settings, unsafe_sync};
 use crate::subject::Subject;
 use crate::tail::Tail;
@@ -115,6 +116,7 @@ pub struct Appended {
 #[derive(Debug, Clone)]
 pub struct EventLog {
     client: async_nats::Client,
+    replicas: usize,
     stream: Stream,
     appends: Arc<Semaphore>,
     units: mpsc::Sender<Pending>,
@@ -161,7 +163,8 @@ impl EventLog {
         tokio::spawn(commit::run(Arc::new(appender), waiting));
         let (heads, asking) = mpsc::channel(limits.appends_in_flight);
         tokio::spawn(head::run(stream.clone(), asking));
-        Ok(Self { client, stream, appends: Arc::new(Semaphore::new(limits.appends_in_flight)), units, heads })
+        let replicas = connection.replicas;
+        Ok(Self { client, replicas, stream, appends: Arc::new(Semaphore::new(limits.appends_in_flight)), units, heads })
     }
 
     /// The position of the last event in the log; 0 when it is empty.
@@ -172,6 +175,14 @@ impl EventLog {
         let (answer, told) = oneshot::channel();
         self.heads.send(answer).await.map_err(|_| LogError::closed())?;
         told.await.map_err(|_| LogError::closed())?
+    }
+
+    /// The leases of one holder, whose name nobody else has.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn leases(&self, holder: &str) -> Result<Leases, LogError> {
+        Leases::open(self.client.clone(), self.replicas, holder).await
     }
 
     /// Whether the server answers.

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId};
+use rollcall_domain::drift::DriftId;
+use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId, SourceName};
 use rollcall_domain::name::NameSpace;
+use rollcall_domain::obligation::ObligationId;
+use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, EventMeta};
 use sha2::{Digest, Sha256};
 
@@ -56,6 +59,30 @@ impl Subject {
         Self(format!("rollcall.account.{app}.{identity}"))
     }
 
+    /// What is found out about one app.
+    #[must_use]
+    pub fn app_state(id: &AppId) -> Self {
+        Self(format!("rollcall.app-state.{id}"))
+    }
+
+    /// The obligations of one account.
+    #[must_use]
+    pub fn obligation(id: &ObligationId) -> Self {
+        Self(format!("rollcall.obligation.{}.{}", id.app, id.identity))
+    }
+
+    /// The drift of one account.
+    #[must_use]
+    pub fn drift(id: &DriftId) -> Self {
+        Self(format!("rollcall.drift.{}.{}", id.app, id.identity))
+    }
+
+    /// The holds on the removals of one source.
+    #[must_use]
+    pub fn hold(source: &SourceName) -> Self {
+        Self(format!("rollcall.hold.{source}"))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -81,10 +108,20 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::AccountApplied(applied) => Subject::account(&applied.app, applied.identity),
         Event::AccountVerified(verified) => Subject::account(&verified.app, verified.identity),
         Event::AccountRejected(rejected) => Subject::account(&rejected.app, rejected.identity),
-        Event::DriftDetected(drift) => Subject(format!("rollcall.drift.{}.{}", drift.app, drift.identity)),
-        Event::ObligationOverdue(overdue) => {
-            Subject(format!("rollcall.obligation.{}.{}", overdue.id.app, overdue.id.identity))
-        }
+        Event::AppDiscovered(found) => Subject::app_state(&found.app),
+        Event::AppQuarantined(quarantined) => Subject::app_state(&quarantined.app),
+        Event::AppRecovered(id) => Subject::app_state(id),
+        Event::AccountAdopted(adopted) => Subject::account(&adopted.app, adopted.identity),
+        Event::DriftDetected(found) => Subject::drift(&found.id),
+        Event::DriftCleared(id) => Subject::drift(id),
+        Event::DriftAccepted(accepted) => Subject::drift(&accepted.id),
+        Event::ObligationWaived(waived) => Subject::obligation(&waived.id),
+        Event::HoldPlaced(hold) => Subject::hold(&hold.source),
+        Event::HoldDecided(decided) => Subject::hold(&decided.source),
+        Event::Reconciliation(step) => Subject(format!("rollcall.reconciliation.{}", step.app)),
+        Event::SyncRequested(SyncRequested::Identity(id)) => Subject(format!("rollcall.sync.identity.{id}")),
+        Event::SyncRequested(SyncRequested::App(app)) => Subject(format!("rollcall.sync.app.{app}")),
+        Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),
         Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),
     }

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use prost_types::Timestamp as ProtoTimestamp;
 use rollcall_domain::account::{Operation, Origin, RejectionCause, Target};
 use rollcall_domain::app::Deprovision;
-use rollcall_domain::drift::DriftKind;
+use rollcall_domain::capability::Support;
+use rollcall_domain::drift::{DriftKind, Policy};
 use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_proto::v1;
@@ -82,7 +83,9 @@ enum_conversion!(
     Create = Create,
     Update = Update,
     Deactivate = Deactivate,
-    Delete = Delete
+    Delete = Delete,
+    Enter = Enter,
+    Leave = Leave
 );
 enum_conversion!(
     to_cause,
@@ -94,7 +97,8 @@ enum_conversion!(
     Conflict = Conflict,
     Throttled = Throttled,
     NotScim = NotScim,
-    NotConnected = NotConnected
+    NotConnected = NotConnected,
+    Unmappable = Unmappable
 );
 enum_conversion!(
     to_drift,
@@ -103,9 +107,38 @@ enum_conversion!(
     v1::DriftKind,
     Zombie = Zombie,
     Attribute = Attribute,
-    Missing = Missing
+    Missing = Missing,
+    Orphan = Orphan,
+    Membership = Membership,
+    Duplicate = Duplicate
 );
-enum_conversion!(to_change, from_change, ChangeKind, v1::ChangeKind, Joiner = Joiner, Mover = Mover, Leaver = Leaver);
+enum_conversion!(
+    to_change,
+    from_change,
+    ChangeKind,
+    v1::ChangeKind,
+    Joiner = Joiner,
+    Mover = Mover,
+    Leaver = Leaver,
+    Repair = Repair
+);
+enum_conversion!(to_policy, from_policy, Policy, v1::DriftPolicy, Report = Report, Repair = Repair, Adopt = Adopt);
+
+pub const fn to_support(support: Support) -> i32 {
+    match support {
+        Support::Unknown => v1::Support::Unspecified as i32,
+        Support::Yes => v1::Support::Yes as i32,
+        Support::No => v1::Support::No as i32,
+    }
+}
+
+pub fn from_support(value: i32) -> Support {
+    match v1::Support::try_from(value) {
+        Ok(v1::Support::Yes) => Support::Yes,
+        Ok(v1::Support::No) => Support::No,
+        _ => Support::Unknown,
+    }
+}
 
 pub const fn to_present(target: Target) -> bool {
     matches!(target, Target::Present)

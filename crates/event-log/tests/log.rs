@@ -300,20 +300,39 @@ async fn a_server_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn every_kind_of_event_survives_the_log() {
-    use rollcall_domain::account::{Applied, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified};
-    use rollcall_domain::alert::AlertChanged;
-    use rollcall_domain::app::{Deprovision, ServiceLevel};
-    use rollcall_domain::drift::{DriftDetected, DriftKind};
+    use rollcall_domain::account::{
+        Adopted, Applied, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
+    };
+    use rollcall_domain::alert::{About, AlertChanged};
+    use rollcall_domain::app::{Deprovision, GroupRule, ServiceLevel};
+    use rollcall_domain::capability::{Capabilities, Discovered, Support};
+    use rollcall_domain::drift::{DriftDetected, DriftId, DriftKind, Policies, Policy};
+    use rollcall_domain::exception::{DriftAccepted, Waived};
     use rollcall_domain::group;
+    use rollcall_domain::guard::{Decision, Guard, Hold, HoldDecided};
+    use rollcall_domain::health::Quarantined;
     use rollcall_domain::ids::GroupId;
     use rollcall_domain::lifecycle::ChangeKind;
+    use rollcall_domain::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
     use rollcall_domain::obligation::{ObligationId, Overdue};
+    use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
     use rollcall_scim::Changed;
 
     let (_dir, _server, log) = fresh().await;
     let (app, id) = ("crm".parse().unwrap(), person(1));
     let map = |value: serde_json::Value| value.as_object().unwrap().clone();
     let created = identity::create(id, IdentityKind::Agent, map(json!({ "userName": "a" })));
+    let can = Capabilities {
+        patch: Support::No,
+        filter: Support::Yes,
+        page_size: Some(10),
+        required: vec!["userName".into()],
+        consistency_delay: Some(Duration::from_millis(11)),
+        ..Capabilities::default()
+    };
+    let until = "2026-02-28T00:00:00Z".parse().unwrap();
+    let obligation = ObligationId { opened_by: Sequence(7), app: "crm".parse().unwrap(), identity: id };
+    let drift = DriftId { app: "crm".parse().unwrap(), identity: id, kind: DriftKind::Orphan };
     let spec = AppSpec {
         id: "crm".parse().unwrap(),
         name: "CRM".into(),
@@ -330,13 +349,43 @@ async fn every_kind_of_event_survives_the_log() {
         reconcile_every: Duration::from_secs(4),
         max_requests_per_second: 5,
         max_in_flight: 6,
+        attributes: vec![
+            Rule {
+                target: "title".into(),
+                origin: MappedFrom::Attribute("title".into()),
+                when_empty: WhenEmpty::Clear,
+            },
+            Rule { target: "userType".into(), origin: MappedFrom::Constant(json!(1)), when_empty: WhenEmpty::Leave },
+            Rule {
+                target: "displayName".into(),
+                origin: MappedFrom::Template("{title}".into()),
+                when_empty: WhenEmpty::Clear,
+            },
+        ],
+        groups: vec![GroupRule { from: "A".into(), to: "b".into() }],
+        drift: Policies { orphan: Policy::Adopt, ..Policies::default() },
+        guard: Guard { max_removals: 7, max_percent: 8, window: Duration::from_secs(9) },
+        capabilities: can.clone(),
     };
     let version = group::Version {
         resource: map(json!({ "displayName": "g" })),
         members: BTreeSet::from([id.into(), "whoever".into()]),
     };
     let change = Changed { path: "title".into(), before: Some(json!("a")), after: None };
-    let alert = AlertChanged { key: "k".into(), sink: "s".into(), identity: id, summary: "x".into() };
+    let about = |about: About| AlertChanged { key: about.key(), sink: "s".into(), about, summary: "x".into() };
+    let leaver = about(About::Leaver { identity: id, opened_by: Sequence(3) });
+    let quarantine = about(About::Quarantine { app: "crm".parse().unwrap(), by: Sequence(3) });
+    let held = about(About::Hold { source: "hr".parse().unwrap(), by: Sequence(3) });
+    let hold = Hold {
+        source: "hr".parse().unwrap(),
+        app: "crm".parse().unwrap(),
+        removals: 101,
+        by: Sequence(7),
+        since: until,
+    };
+    let (source, reason) = (hold.source.clone(), "r".to_owned());
+    let step = |event| Event::Reconciliation(Reconciliation { app: "crm".parse().unwrap(), event });
+    let progress = Progress { accounts: 1, groups: 2, findings: 3 };
     let version_7 = Sequence(7);
     let events = vec![
         Event::Identity(identity::update(&created, map(json!({ "userName": "a", "active": false }))).unwrap()),
@@ -345,7 +394,7 @@ async fn every_kind_of_event_survives_the_log() {
         Event::Group(group::create(GroupId(Uuid::from_u128(3)), version).remove(0)),
         Event::Group(group::delete(GroupId(Uuid::from_u128(3)), map(json!({})))),
         Event::Resource(resource::create(ResourceId(id.0), "AgenticApplication", map(json!({ "name": "a" })))),
-        Event::AppConfigured(spec),
+        Event::AppConfigured(Box::new(spec)),
         Event::AppRemoved("crm".parse().unwrap()),
         Event::AccountApplied(Applied {
             app: "crm".parse().unwrap(),
@@ -354,6 +403,16 @@ async fn every_kind_of_event_survives_the_log() {
             remote_id: None,
             operation: Operation::Delete,
             origin: Origin::Adopted,
+            group: None,
+        }),
+        Event::AccountApplied(Applied {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: version_7,
+            remote_id: Some("r".into()),
+            operation: Operation::Enter,
+            origin: Origin::Ours,
+            group: Some("g".into()),
         }),
         Event::AccountVerified(Verified {
             app: "crm".parse().unwrap(),
@@ -368,21 +427,45 @@ async fn every_kind_of_event_survives_the_log() {
             identity: id,
             version: version_7,
             rejection: Rejection { cause: RejectionCause::Throttled, status: Some(429), detail: "slow".into() },
+            parked_at: Some(Sequence(9)),
         }),
         Event::DriftDetected(DriftDetected {
-            app: "crm".parse().unwrap(),
-            identity: id,
+            id: DriftId { app: "crm".parse().unwrap(), identity: id, kind: DriftKind::Missing },
             version: version_7,
-            kind: DriftKind::Missing,
             differences: vec![change],
+            remote_id: "r".into(),
+            user_name: "a".into(),
         }),
         Event::ObligationOverdue(Overdue {
             id: ObligationId { opened_by: version_7, app, identity: id },
             change: ChangeKind::Leaver,
             deadline: "2026-01-31T12:00:00.123456789Z".parse().unwrap(),
         }),
-        Event::AlertFired(alert.clone()),
-        Event::AlertResolved(alert),
+        Event::AlertFired(leaver.clone()),
+        Event::AlertResolved(leaver),
+        Event::AlertFired(quarantine),
+        Event::AlertFired(held),
+        Event::AppDiscovered(Discovered { app: "crm".parse().unwrap(), capabilities: can }),
+        Event::AppQuarantined(Quarantined {
+            app: "crm".parse().unwrap(),
+            rejection: Rejection { cause: RejectionCause::Unreachable, status: None, detail: "gone".into() },
+            failures: 5,
+        }),
+        Event::AppRecovered("crm".parse().unwrap()),
+        Event::AccountAdopted(Adopted { app: "crm".parse().unwrap(), identity: id, remote_id: "r".into() }),
+        Event::DriftCleared(drift.clone()),
+        Event::DriftAccepted(DriftAccepted { id: drift, reason: reason.clone(), expires_at: until }),
+        Event::ObligationWaived(Waived { id: obligation, reason: reason.clone(), expires_at: until }),
+        Event::HoldPlaced(hold),
+        Event::HoldDecided(HoldDecided { source: source.clone(), decision: Decision::Release, reason: reason.clone() }),
+        Event::HoldDecided(HoldDecided { source, decision: Decision::Reject { expires_at: until }, reason }),
+        step(ReconciliationEvent::Requested),
+        step(ReconciliationEvent::Started),
+        step(ReconciliationEvent::Progressed { progress }),
+        step(ReconciliationEvent::Completed { progress }),
+        step(ReconciliationEvent::Failed { detail: "down".into() }),
+        Event::SyncRequested(SyncRequested::Identity(id)),
+        Event::SyncRequested(SyncRequested::App("crm".parse().unwrap())),
     ];
     for event in &events {
         let meta = by_service("test", "c", None);

@@ -14,6 +14,8 @@ pub struct ListResponse {
     pub total_results: u64,
     /// Those on this page.
     pub resources: Vec<Value>,
+    /// Where the next page starts (RFC 9865).
+    pub next_cursor: Option<String>,
 }
 
 impl ListResponse {
@@ -31,7 +33,8 @@ impl ListResponse {
             Some(Value::Array(all)) => all.clone(),
             Some(_) => return None,
         };
-        Some(Self { total_results, resources })
+        let next_cursor = object.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+        Some(Self { total_results, resources, next_cursor })
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub oldest_overdue_seconds: Gauge<f64>,
     pub drift_items: Gauge<u64>,
     pub drift_debt_hours: Gauge<f64>,
+    pub app_quarantined: Gauge<u64>,
+    pub removals_held: Gauge<u64>,
     pub projection_lag_events: Gauge<u64>,
     pub downstream_requests: Counter<u64>,
     pub alerts: Counter<u64>,
@@ -69,6 +71,8 @@ impl Metrics {
             ),
             drift_items: gauge("rollcall_drift_items", "Accounts that differ from what is desired"),
             drift_debt_hours: seconds("rollcall_drift_debt_hours", "How long open drift has been open, summed"),
+            app_quarantined: gauge("rollcall_app_quarantined", "1 while an app is left alone because it fails"),
+            removals_held: gauge("rollcall_removals_held", "Sources whose removals wait for a decision"),
             projection_lag_events: gauge(
                 "rollcall_projection_lag_events",
                 "Events in the log that a service has not applied yet",

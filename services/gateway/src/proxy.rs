@@ -15,6 +15,9 @@ use crate::error::GatewayError;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The largest body that is passed on.
+const MAX_BODY: usize = 64 << 10;
+
 struct Projector {
     base: Option<Url>,
     http: reqwest::Client,
@@ -43,11 +46,15 @@ async fn pass_on(State(projector): State<Arc<Projector>>, request: Request) -> R
     address.set_path(request.uri().path());
     address.set_query(request.uri().query());
     let mut headers = HeaderMap::new();
-    for name in [header::AUTHORIZATION, header::ACCEPT] {
+    for name in [header::AUTHORIZATION, header::ACCEPT, header::CONTENT_TYPE] {
         headers.extend(request.headers().get(&name).map(|value| (name, value.clone())));
     }
     rollcall_telemetry::inject_headers(&mut headers);
-    match projector.http.request(request.method().clone(), address).headers(headers).send().await {
+    let method = request.method().clone();
+    let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_BODY).await else {
+        return problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {MAX_BODY} bytes"));
+    };
+    match projector.http.request(method, address).headers(headers).body(body).send().await {
         Ok(answer) => {
             let status = answer.status();
             let kind = answer.headers().get(header::CONTENT_TYPE).cloned();

@@ -10,18 +10,21 @@ use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use rollcall_config::{ApiToken, Role};
-use rollcall_domain::directory;
+use rollcall_domain::guard::Hold;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::kv::load_all;
 use rollcall_domain::leaver::{Leaver, LeaverStatus};
 use rollcall_domain::obligation::{Obligation, ObligationStatus};
+use rollcall_domain::{directory, ledger};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Store, View};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::actions;
 use crate::error::ApiError;
+use crate::plan;
 use crate::query::{Path, Query};
 use crate::timeline::{self, Choice};
 use crate::views;
@@ -54,6 +57,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/apps", get(apps))
         .route("/v1/apps/{id}", get(app))
         .route("/v1/drift", get(drift))
+        .route("/v1/holds", get(holds))
+        .route("/v1/plan", get(planned))
+        .merge(actions::router())
         .route("/v1/{*path}", get(nothing_here))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), authorize))
         .with_state(api)
@@ -63,21 +69,44 @@ async fn nothing_here(uri: Uri) -> ApiError {
     ApiError::NotFound(format!("path {}", uri.path()))
 }
 
-async fn authorize(State(api): Shared, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let sent = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
     let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))) else {
         return Err(ApiError::Unauthorized("send an API token: Authorization: Bearer …"));
     };
-    let mut roles = api.tokens.iter().filter(|t| t.token.matches(sent.trim())).map(|t| t.role);
-    match roles.next() {
-        Some(role) if role >= Role::Viewer => Ok(next.run(request).await),
-        _ => Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration")),
+    let Some(token) = api.tokens.iter().find(|t| t.token.matches(sent.trim())) else {
+        return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
+    };
+    request.extensions_mut().insert(Person { name: token.name.clone(), role: token.role });
+    Ok(next.run(request).await)
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The name of their token.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+impl Person {
+    /// Refuses who may less than this.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn needs(&self, role: Role) -> Result<(), ApiError> {
+        if self.role >= role {
+            return Ok(());
+        }
+        let (name, has, needed) = (&self.name, self.role.name(), role.name());
+        Err(ApiError::Forbidden(format!("'{name}' has the role {has}: this needs {needed}")))
     }
 }
 
 impl Api {
     /// The state with everything in it that the log had when the request came in.
-    async fn fresh(&self) -> Result<View, ApiError> {
+    pub async fn fresh(&self) -> Result<View, ApiError> {
         self.store.wait_for(self.log.head().await?, self.patience).await?;
         Ok(self.store.view())
     }
@@ -238,8 +267,29 @@ async fn drift(State(api): Shared, pairs: Pairs) -> Answer {
     let kind: Option<rollcall_domain::drift::DriftKind> = word(&query, "kind")?;
     let view = api.fresh().await?;
     let wanted = |item: &rollcall_domain::drift::DriftItem| {
-        app.as_ref().is_none_or(|a| *a == item.app) && kind.is_none_or(|k| k == item.kind)
+        app.as_ref().is_none_or(|a| *a == item.id.app) && kind.is_none_or(|k| k == item.id.kind)
     };
     let (found, next) = page(&view, "drift/", &query, wanted)?;
     Ok(list(found.iter().map(views::drift_item).collect(), next))
+}
+
+async fn holds(State(api): Shared, pairs: Pairs) -> Answer {
+    let query = api.query(pairs, &["limit", "cursor"])?;
+    let view = api.fresh().await?;
+    let (found, next) = page::<Hold>(&view, ledger::HOLDS, &query, |_| true)?;
+    Ok(list(found.iter().map(|hold| json!(hold)).collect(), next))
+}
+
+async fn planned(State(api): Shared, pairs: Pairs) -> Answer {
+    let query = api.query(pairs, &["identity", "app", "limit"])?;
+    let view = api.fresh().await?;
+    let plans = match (query.text("identity"), query.parsed::<AppId>("app", "an app id")?) {
+        (Some(id), None) => plan::of_identity(&view, known_identity(&view, id)?.id)?,
+        (None, Some(app)) => {
+            directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?;
+            plan::of_app(&view, &app, query.limit()?)?
+        }
+        _ => return Err(ApiError::BadRequest("give one of the query parameters 'identity' and 'app'".into())),
+    };
+    Ok(list(plans, None))
 }

@@ -1,9 +1,11 @@
 //! One entry of the audit timeline: an event, for people and auditors.
 
 use jiff::Timestamp;
+use rollcall_domain::drift::{DriftId, DriftKind};
 use rollcall_domain::group::MemberId;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, Recorded};
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
@@ -89,9 +91,28 @@ fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::AccountApplied(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountVerified(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountRejected(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
-        Event::DriftDetected(e) => (vec![e.identity], Some(e.app.clone()), e.differences.clone()),
+        Event::AccountAdopted(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
+        Event::AppDiscovered(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
+        Event::AppQuarantined(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
+        Event::AppRecovered(id) => (Vec::new(), Some(id.clone()), Vec::new()),
+        Event::DriftDetected(e) => (whose(&e.id), Some(e.id.app.clone()), e.differences.clone()),
+        Event::DriftCleared(id) => (whose(id), Some(id.app.clone()), Vec::new()),
+        Event::DriftAccepted(e) => (whose(&e.id), Some(e.id.app.clone()), Vec::new()),
+        Event::ObligationWaived(e) => (vec![e.id.identity], Some(e.id.app.clone()), Vec::new()),
+        Event::HoldPlaced(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
+        Event::HoldDecided(_) => (Vec::new(), None, Vec::new()),
+        Event::Reconciliation(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
+        Event::SyncRequested(SyncRequested::Identity(id)) => (vec![*id], None, Vec::new()),
+        Event::SyncRequested(SyncRequested::App(app)) => (Vec::new(), Some(app.clone()), Vec::new()),
         Event::ObligationOverdue(e) => (vec![e.id.identity], Some(e.id.app.clone()), Vec::new()),
-        Event::AlertFired(e) | Event::AlertResolved(e) => (vec![e.identity], None, Vec::new()),
+        Event::AlertFired(e) | Event::AlertResolved(e) => {
+            (e.about.identity().into_iter().collect(), e.about.app().cloned(), Vec::new())
+        }
         Event::Unknown => (Vec::new(), None, Vec::new()),
     }
+}
+
+/// The account of nobody belongs to no timeline but that of its app.
+fn whose(id: &DriftId) -> Vec<IdentityId> {
+    if id.kind == DriftKind::Orphan { Vec::new() } else { vec![id.identity] }
 }

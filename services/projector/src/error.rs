@@ -24,6 +24,10 @@ pub enum ApiError {
     BadRequest(String),
     #[error("{0}")]
     Unauthorized(&'static str),
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    Conflict(String),
     #[error("there is no {0}")]
     NotFound(String),
     #[error("{0}")]
@@ -45,6 +49,8 @@ impl IntoResponse for ApiError {
         let status = match &self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Behind(_) | Self::Log(_) => StatusCode::SERVICE_UNAVAILABLE,

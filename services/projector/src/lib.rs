@@ -1,8 +1,10 @@
 //! The projector: current state and the audit timeline, over HTTP.
 
+mod actions;
 mod api;
 mod entry;
 mod error;
+mod plan;
 mod query;
 mod service;
 mod summary;

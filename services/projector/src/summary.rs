@@ -1,12 +1,15 @@
 //! What happened, in a sentence.
 
 use rollcall_domain::account::{Operation, Origin, Target};
+use rollcall_domain::drift::DriftKind;
 use rollcall_domain::group::GroupChange;
+use rollcall_domain::guard::Decision;
 use rollcall_domain::identity::user_name;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::lifecycle::IdentityChange;
 use rollcall_domain::name::NameSpace;
+use rollcall_domain::reconciliation::{ReconciliationEvent, SyncRequested};
 use rollcall_domain::resource::ResourceChange;
 use rollcall_domain::{Event, Recorded, directory};
 use serde_json::Value;
@@ -75,6 +78,12 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 Operation::Update => "updated",
                 Operation::Deactivate => "deactivated",
                 Operation::Delete => "deleted",
+                Operation::Enter | Operation::Leave => {
+                    let group = e.group.as_deref().unwrap_or_default();
+                    let done = if e.operation == Operation::Enter { "put" } else { "taken" };
+                    let way = if e.operation == Operation::Enter { "into" } else { "out of" };
+                    return Ok(format!("{app} says it has {done} {name} {way} group {group}; not proved yet"));
+                }
             };
             format!("{app} says it has {done} the account of {name}{adopted}; not proved yet")
         }
@@ -90,16 +99,79 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
             let status = e.rejection.status.map(|s| format!(" ({s})")).unwrap_or_default();
             let cause = e.rejection.cause.name();
-            format!("{app} could not be brought in line for {name}: {cause}{status}: {}", e.rejection.detail)
+            let parked = if e.parked_at.is_some() { "; not asked again until something changes" } else { "" };
+            format!("{app} could not be brought in line for {name}: {cause}{status}: {}{parked}", e.rejection.detail)
         }
         Event::DriftDetected(e) => {
-            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            let app = at(state, &e.id.app)?;
+            if e.id.kind == DriftKind::Orphan {
+                return Ok(format!(
+                    "{app} has an account that belongs to nobody: {} (id {})",
+                    e.user_name, e.remote_id
+                ));
+            }
+            let name = who(state, e.id.identity)?;
             let paths = e.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
-            format!("{app} was read and differs for {name}: {} {paths}", e.kind.name()).trim_end().to_owned()
+            format!("{app} was read and differs for {name}: {} {paths}", e.id.kind.name()).trim_end().to_owned()
         }
         Event::ObligationOverdue(e) => {
             let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
             format!("overdue in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
+        }
+        Event::AccountAdopted(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            format!("the account {} of {app}, which belonged to nobody, is taken as that of {name}", e.remote_id)
+        }
+        Event::AppDiscovered(e) => format!("{} says anew what it can do", at(state, &e.app)?),
+        Event::AppQuarantined(e) => {
+            let (app, times, detail) = (at(state, &e.app)?, e.failures, &e.rejection.detail);
+            format!("{app} is left alone until it answers again: {times} failures in a row, the last: {detail}")
+        }
+        Event::AppRecovered(id) => format!("{} answers again", at(state, id)?),
+        Event::DriftCleared(id) => format!("{} was read again: no {} any more", at(state, &id.app)?, id.kind.name()),
+        Event::DriftAccepted(e) => {
+            let (by, app, kind, until) = (&event.meta.actor, at(state, &e.id.app)?, e.id.kind.name(), e.expires_at);
+            format!("{by} leaves the {kind} in {app} in place until {until}: {}", e.reason)
+        }
+        Event::ObligationWaived(e) => {
+            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            let (by, until) = (&event.meta.actor, e.expires_at);
+            format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
+        }
+        Event::HoldPlaced(e) => {
+            let (source, app, removals) = (&e.source, at(state, &e.app)?, e.removals);
+            format!(
+                "the removals of source {source} wait for a decision: {removals} accounts in {app} are more than usual"
+            )
+        }
+        Event::HoldDecided(e) => {
+            let (by, source) = (&event.meta.actor, &e.source);
+            match e.decision {
+                Decision::Release => format!("{by} lets the removals of source {source} go on: {}", e.reason),
+                Decision::Reject { expires_at } => {
+                    format!("{by} calls the removals of source {source} a mistake until {expires_at}: {}", e.reason)
+                }
+            }
+        }
+        Event::Reconciliation(e) => {
+            let app = at(state, &e.app)?;
+            match &e.event {
+                ReconciliationEvent::Requested => format!("{} wants {app} compared now", event.meta.actor),
+                ReconciliationEvent::Started => format!("{app} is compared as a whole"),
+                ReconciliationEvent::Progressed { progress } => {
+                    format!("{app}: {} accounts compared", progress.accounts)
+                }
+                ReconciliationEvent::Completed { progress } => {
+                    format!("{app} was compared: {} accounts, {} findings", progress.accounts, progress.findings)
+                }
+                ReconciliationEvent::Failed { detail } => format!("{app} could not be compared: {detail}"),
+            }
+        }
+        Event::SyncRequested(SyncRequested::Identity(id)) => {
+            format!("{} wants every account of {} read now", event.meta.actor, who(state, *id)?)
+        }
+        Event::SyncRequested(SyncRequested::App(app)) => {
+            format!("{} wants every account in {} read now", event.meta.actor, at(state, app)?)
         }
         Event::AlertFired(e) => format!("alert sent to {}: {}", e.sink, e.summary),
         Event::AlertResolved(e) => format!("alert resolved at {}", e.sink),

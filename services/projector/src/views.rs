@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rollcall_domain::account::{Account, Target};
 use rollcall_domain::app::{App, Connection};
-use rollcall_domain::drift::DriftItem;
+use rollcall_domain::drift::{DriftItem, DriftKind};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::Leaver;
@@ -59,6 +59,7 @@ pub fn account(account: &Account) -> Value {
         "verified": !account.is_pending(),
         "verified_version": account.verified_version,
         "verified_at": account.verified_at,
+        "parked": account.parked_at.is_some(),
         "remote_id": account.remote_id,
         "observed": account.observed,
         "last_failure": account.rejection,
@@ -85,6 +86,7 @@ pub fn obligation(obligation: &Obligation) -> Value {
         "deadline": obligation.deadline,
         "applied_at": obligation.applied_at,
         "overdue_at": obligation.overdue_at,
+        "waived": obligation.waived,
         "verified_at": verified.as_ref().and_then(|v| v.get("at")),
         "verified_by": verified.as_ref().and_then(|v| v.get("by")),
         "superseded_by": superseded.as_ref().and_then(|v| v.get("by")),
@@ -110,6 +112,7 @@ pub fn leaver(state: &impl Read, leaver: &Leaver) -> Result<Value, KvError> {
         "apps": leaver.apps,
         "open": leaver.open,
         "overdue": leaver.overdue,
+        "waived": leaver.waived,
         "obligations": obligations,
     }))
 }
@@ -118,6 +121,11 @@ pub fn leaver(state: &impl Read, leaver: &Leaver) -> Result<Value, KvError> {
 pub fn app(state: &impl Read, app: &App) -> Result<Value, KvError> {
     let spec = &app.spec;
     let open = ledger::open_obligations(state, Some(&spec.id))?;
+    let learned = ledger::capabilities(state, &spec.id)?.unwrap_or_default();
+    let conformance = ledger::conformance(state, &spec.id)?;
+    let quarantine = ledger::quarantine(state, &spec.id)?;
+    let drift = ledger::drift(state, Some(&spec.id))?;
+    let now = Timestamp::now();
     let seconds = |d: std::time::Duration| d.as_secs_f64();
     Ok(json!({
         "id": spec.id,
@@ -135,18 +143,39 @@ pub fn app(state: &impl Read, app: &App) -> Result<Value, KvError> {
         },
         "obligations_open": open.len(),
         "obligations_overdue": open.iter().filter(|o| o.overdue_at.is_some()).count(),
-        "drift_items": ledger::drift(state, Some(&spec.id))?.len(),
+        "drift_items": drift.len(),
+        "drift_debt_hours": drift.iter().map(|item| item.debt_hours(now)).sum::<f64>(),
+        "attributes": spec.attributes,
+        "groups": spec.groups,
+        "drift_policy": spec.drift,
+        "guard": spec.guard,
+        "capabilities": spec.capabilities.over(&learned),
+        "health": match &quarantine {
+            Some(quarantine) => json!({ "state": "quarantined", "since": quarantine.since, "reason": quarantine.rejection }),
+            None => json!({ "state": "working" }),
+        },
+        "conformance": {
+            "score": conformance.score(),
+            "operations": conformance.0.iter().map(|(operation, tally)| (operation.name().to_owned(), json!(tally))).collect::<serde_json::Map<_, _>>(),
+            "findings": conformance.findings(),
+        },
+        "reconciliation": ledger::reconciled(state, &spec.id)?,
     }))
 }
 
 /// An open drift item.
 pub fn drift_item(item: &DriftItem) -> Value {
     json!({
-        "app": item.app,
-        "identity": item.identity,
-        "kind": item.kind,
+        "id": item.id,
+        "app": item.id.app,
+        "identity": Some(item.id.identity).filter(|_| item.id.kind != DriftKind::Orphan),
+        "kind": item.id.kind,
+        "remote_id": item.remote_id,
+        "user_name": item.user_name,
         "differences": item.differences,
         "detected_at": item.detected_at,
+        "age_hours": Timestamp::now().duration_since(item.detected_at).as_secs_f64() / 3600.0,
+        "accepted": item.accepted,
         "version": item.version,
     })
 }

@@ -1,6 +1,7 @@
 //! SCIM over HTTP to one app, within its limits.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -17,6 +18,8 @@ use tracing::{Instrument as _, field, info_span};
 use url::Url;
 
 use crate::error::ProvisionerError;
+use crate::lease::Lease;
+use crate::resolver::{Resolver, refused_address};
 
 const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
 
@@ -40,13 +43,69 @@ pub struct Answer {
 pub struct Failure {
     pub rejection: Rejection,
     pub retry_after: Option<Duration>,
+    pub sent: Sent,
 }
 
 impl Failure {
     /// A failure that the app did not answer itself.
     pub fn new(cause: RejectionCause, detail: impl Into<String>) -> Self {
-        Self { rejection: Rejection { cause, status: None, detail: detail.into() }, retry_after: None }
+        Self { rejection: Rejection { cause, status: None, detail: detail.into() }, retry_after: None, sent: Sent::Yes }
     }
+
+    /// Nothing was sent: another process works on the app by now.
+    fn lost_lease() -> Self {
+        Self { sent: Sent::No, ..Self::new(RejectionCause::Unreachable, "the lease on the app is lost") }
+    }
+
+    /// Whether the app itself is sick, not only what was asked of it.
+    pub fn is_of_the_app(&self) -> bool {
+        match (self.rejection.cause, self.rejection.status) {
+            (RejectionCause::Unreachable | RejectionCause::NotScim, _) => self.sent == Sent::Yes,
+            (RejectionCause::Refused, Some(401 | 403 | 500..)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the app said that it will not do this, however often it is asked.
+    pub fn is_final(&self) -> bool {
+        let by_app = self.rejection.cause == RejectionCause::Refused
+            && self.rejection.status.is_some_and(|s| (400..500).contains(&s) && !matches!(s, 401 | 403 | 408 | 425));
+        by_app || matches!(self.rejection.cause, RejectionCause::Conflict | RejectionCause::Unmappable)
+    }
+}
+
+/// Whether a request left us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Sent {
+    Yes,
+    No,
+}
+
+/// Which resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Endpoint {
+    Users,
+    Groups,
+}
+
+impl Endpoint {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Users => "Users",
+            Self::Groups => "Groups",
+        }
+    }
+}
+
+/// Where a page starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageStart {
+    /// At this resource, counted from 1.
+    Index(usize),
+    /// Where the last page said; empty: at the first.
+    Cursor(String),
 }
 
 impl Answer {
@@ -55,19 +114,21 @@ impl Answer {
         let cause = match self.status.as_u16() {
             409 => RejectionCause::Conflict,
             429 => RejectionCause::Throttled,
-            502..=504 => RejectionCause::Unreachable,
+            503 if self.retry_after.is_some() => RejectionCause::Throttled,
+            500..=599 => RejectionCause::Unreachable,
             _ => RejectionCause::Refused,
         };
         let said = self.body.as_ref().and_then(|b| b.get("detail")).and_then(Value::as_str).unwrap_or(&self.text);
         let rejection = Rejection { cause, status: Some(self.status.as_u16()), detail: shorten(said) };
-        Failure { rejection, retry_after: self.retry_after }
+        Failure { rejection, retry_after: self.retry_after, sent: Sent::Yes }
     }
 
     /// The failure that this answer is, although its status says success.
     pub fn not_scim(&self, what: &str) -> Failure {
         let detail = format!("{what}: {}", shorten(&self.text));
         let status = Some(self.status.as_u16());
-        Failure { rejection: Rejection { cause: RejectionCause::NotScim, status, detail }, retry_after: None }
+        let rejection = Rejection { cause: RejectionCause::NotScim, status, detail };
+        Failure { rejection, retry_after: None, sent: Sent::Yes }
     }
 
     /// The page of resources in it.
@@ -85,6 +146,7 @@ fn shorten(text: &str) -> String {
 #[derive(Debug)]
 pub struct ScimClient {
     app: AppId,
+    lease: Arc<Lease>,
     base: Url,
     token: Option<SecretString>,
     http: reqwest::Client,
@@ -92,9 +154,17 @@ pub struct ScimClient {
 }
 
 impl ScimClient {
-    pub fn new(config: &AppConfig) -> Result<Self, ProvisionerError> {
+    /// One that sends nothing once the lease on its app is lost.
+    ///
+    /// # Errors
+    /// When its address may not be asked.
+    pub fn new(config: &AppConfig, lease: Arc<Lease>) -> Result<Self, ProvisionerError> {
         let app = config.spec.id.clone();
+        if let Some(reason) = refused_address(&config.base_url, config.private_addresses) {
+            return Err(ProvisionerError::Client { app: app.to_string(), reason });
+        }
         let http = reqwest::Client::builder()
+            .dns_resolver(Arc::new(Resolver { private: config.private_addresses }))
             .timeout(config.request_timeout)
             .connect_timeout(config.request_timeout.min(Duration::from_secs(10)))
             // A redirect would take the token to where nobody configured it.
@@ -105,6 +175,7 @@ impl ScimClient {
         let per_second = NonZeroU32::new(config.spec.max_requests_per_second).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
             app,
+            lease,
             base: config.base_url.clone(),
             token: config.token.as_ref().and_then(|t| t.secret()).cloned(),
             http,
@@ -124,36 +195,45 @@ impl ScimClient {
         url
     }
 
-    /// `GET /Users/{id}`.
-    pub async fn get(&self, id: &str) -> Result<Answer, Failure> {
-        self.send("read", Method::GET, self.address(&["Users", id], &[]), None).await
+    /// `GET /{Users or Groups}/{id}`.
+    pub async fn get(&self, kind: Endpoint, id: &str) -> Result<Answer, Failure> {
+        self.send("read", Method::GET, self.address(&[kind.path(), id], &[]), None).await
     }
 
-    /// `GET /Users?filter=…`.
-    pub async fn search(&self, filter: &str) -> Result<Answer, Failure> {
-        self.send("search", Method::GET, self.address(&["Users"], &[("filter", filter)]), None).await
+    /// `GET /{Users or Groups}?filter=…`.
+    pub async fn search(&self, kind: Endpoint, filter: &str) -> Result<Answer, Failure> {
+        self.send("search", Method::GET, self.address(&[kind.path()], &[("filter", filter)]), None).await
     }
 
-    /// `GET /Users?startIndex=…&count=…`.
-    pub async fn page(&self, start_index: usize, count: usize) -> Result<Answer, Failure> {
-        let (start_index, count) = (start_index.to_string(), count.to_string());
-        let query = [("startIndex", start_index.as_str()), ("count", count.as_str())];
-        self.send("scan", Method::GET, self.address(&["Users"], &query), None).await
+    /// `GET /{Users or Groups}?…&count=…`: one page of all.
+    pub async fn page(&self, kind: Endpoint, from: &PageStart, count: usize) -> Result<Answer, Failure> {
+        let count = count.to_string();
+        let start = match from {
+            PageStart::Index(index) => ("startIndex", index.to_string()),
+            PageStart::Cursor(cursor) => ("cursor", cursor.clone()),
+        };
+        let query = [(start.0, start.1.as_str()), ("count", count.as_str())];
+        self.send("scan", Method::GET, self.address(&[kind.path()], &query), None).await
     }
 
-    /// `POST /Users`.
-    pub async fn create(&self, resource: &Value) -> Result<Answer, Failure> {
-        self.send("create", Method::POST, self.address(&["Users"], &[]), Some(resource)).await
+    /// `GET /{document}`: one of the discovery documents.
+    pub async fn discover(&self, document: &str) -> Result<Answer, Failure> {
+        self.send("discover", Method::GET, self.address(&[document], &[]), None).await
     }
 
-    /// `PATCH /Users/{id}`.
-    pub async fn patch(&self, id: &str, request: &Value) -> Result<Answer, Failure> {
-        self.send("patch", Method::PATCH, self.address(&["Users", id], &[]), Some(request)).await
+    /// `POST /{Users or Groups}`.
+    pub async fn create(&self, kind: Endpoint, resource: &Value) -> Result<Answer, Failure> {
+        self.send("create", Method::POST, self.address(&[kind.path()], &[]), Some(resource)).await
     }
 
-    /// `PUT /Users/{id}`.
-    pub async fn replace(&self, id: &str, resource: &Value) -> Result<Answer, Failure> {
-        self.send("replace", Method::PUT, self.address(&["Users", id], &[]), Some(resource)).await
+    /// `PATCH /{Users or Groups}/{id}`.
+    pub async fn patch(&self, kind: Endpoint, id: &str, request: &Value) -> Result<Answer, Failure> {
+        self.send("patch", Method::PATCH, self.address(&[kind.path(), id], &[]), Some(request)).await
+    }
+
+    /// `PUT /{Users or Groups}/{id}`.
+    pub async fn replace(&self, kind: Endpoint, id: &str, resource: &Value) -> Result<Answer, Failure> {
+        self.send("replace", Method::PUT, self.address(&[kind.path(), id], &[]), Some(resource)).await
     }
 
     /// `DELETE /Users/{id}`.
@@ -169,6 +249,9 @@ impl ScimClient {
         body: Option<&Value>,
     ) -> Result<Answer, Failure> {
         self.rate.until_ready().await;
+        if !self.lease.is_held() {
+            return Err(Failure::lost_lease());
+        }
         let span = info_span!(
             "downstream",
             otel.kind = "client",
@@ -206,7 +289,7 @@ impl ScimClient {
         let unreachable = |e: reqwest::Error| Failure::new(RejectionCause::Unreachable, shorten(&causes(&e)));
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        let seconds = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| retry_after(v.to_str().ok()?));
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             bytes.extend_from_slice(&chunk);
@@ -219,9 +302,18 @@ impl ScimClient {
             status,
             body: serde_json::from_slice(&bytes).ok(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
-            retry_after: seconds.map(Duration::from_secs),
+            retry_after,
         })
     }
+}
+
+/// Seconds, or a date (RFC 9110 §10.2.3).
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = httpdate::parse_http_date(text.trim()).ok()?;
+    Some(at.duration_since(std::time::SystemTime::now()).unwrap_or_default())
 }
 
 fn causes(error: &reqwest::Error) -> String {

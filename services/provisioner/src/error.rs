@@ -16,6 +16,12 @@ pub enum ProvisionerError {
     /// The log failed.
     #[error("provisioner: {0}")]
     Log(#[from] LogError),
+    /// It can't keep its name.
+    #[error("provisioner: its name can't be kept in its folder: {reason}")]
+    Name {
+        /// Why.
+        reason: String,
+    },
     /// A client for an app can't be made.
     #[error("provisioner: no HTTP client for app '{app}': {reason}")]
     Client {

@@ -4,15 +4,15 @@
 use std::collections::BTreeSet;
 
 use reqwest::StatusCode;
-use rollcall_domain::account::{Rejection, RejectionCause, Remote, Target};
+use rollcall_domain::account::{RejectionCause, Remote, Target};
+use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
 use serde_json::Value;
 
-use crate::client::{Failure, ScimClient};
+use crate::client::{Endpoint, Failure, ScimClient};
 use crate::ownership::{Ownership, ownership};
-
-const PAGE: usize = 100;
+use crate::pages::Pages;
 
 /// Whom to look for.
 #[derive(Debug, Clone)]
@@ -23,6 +23,26 @@ pub struct Wanted {
     pub remote_id: Option<String>,
     /// Every user name the account may have.
     pub user_names: BTreeSet<String>,
+    /// How far to look.
+    pub reach: Reach,
+}
+
+/// How far an account is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// By every way there is.
+    Everywhere,
+    /// By its id alone: it belongs to nobody, and nothing else is known of it.
+    ById,
+}
+
+/// How an app can be looked through.
+#[derive(Debug, Clone)]
+pub struct Search<'a> {
+    pub client: &'a ScimClient,
+    pub can: &'a Capabilities,
+    /// The most accounts that are read one by one.
+    pub max_scan: usize,
 }
 
 /// An account that was found.
@@ -52,7 +72,7 @@ impl From<KvError> for LocateError {
 }
 
 /// What a search proves.
-enum Search {
+enum Answered {
     /// The accounts that match; there are no others.
     Complete(Vec<Remote>),
     /// The app does not filter, or not truthfully.
@@ -60,12 +80,8 @@ enum Search {
 }
 
 /// The account of an identity, live ones first; `None` when the app has none.
-pub async fn locate(
-    client: &ScimClient,
-    directory: &impl Read,
-    wanted: &Wanted,
-    max_scan: usize,
-) -> Result<Option<Located>, LocateError> {
+pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, LocateError> {
+    let client = app.client;
     let mut found: Vec<Remote> = Vec::new();
     let external_id = wanted.identity.to_string();
     // Our own account settles it: for one who must have it that is the one, and for one who must not, a live one is
@@ -75,27 +91,30 @@ pub async fn locate(
     };
     if let Some(id) = &wanted.remote_id {
         found.extend(read_by_id(client, id).await?);
-        if settled(&found) {
+        if settled(&found) || wanted.reach == Reach::ById {
             return Ok(choose(directory, wanted, found)?);
         }
     }
-    let mut untrusted = false;
-    match search(client, "externalId", &external_id).await? {
-        Search::Complete(matches) => found.extend(matches),
-        // Apps without externalId are common: the user name decides then.
-        Search::Untrusted => untrusted = wanted.user_names.is_empty(),
+    let filters = app.can.filter != Support::No;
+    let mut untrusted = !filters;
+    if filters {
+        match search(client, "externalId", &external_id).await? {
+            Answered::Complete(matches) => found.extend(matches),
+            // Apps without externalId are common: the user name decides then.
+            Answered::Untrusted => untrusted = wanted.user_names.is_empty(),
+        }
     }
     if settled(&found) {
         return Ok(choose(directory, wanted, found)?);
     }
-    for name in &wanted.user_names {
+    for name in wanted.user_names.iter().filter(|_| filters) {
         match search(client, "userName", name).await? {
-            Search::Complete(matches) => found.extend(matches),
-            Search::Untrusted => untrusted = true,
+            Answered::Complete(matches) => found.extend(matches),
+            Answered::Untrusted => untrusted = true,
         }
     }
     if untrusted {
-        found.extend(scan(client, wanted, &external_id, max_scan).await?);
+        found.extend(scan(app, wanted, &external_id).await?);
     }
     choose(directory, wanted, found).map_err(LocateError::from)
 }
@@ -129,7 +148,7 @@ fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<
 }
 
 async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>, Failure> {
-    let answer = client.get(id).await?;
+    let answer = client.get(Endpoint::Users, id).await?;
     match answer.status {
         StatusCode::OK => {
             let remote = answer.body.as_ref().and_then(to_remote);
@@ -140,13 +159,13 @@ async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>, Fai
     }
 }
 
-async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Search, Failure> {
+async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Answered, Failure> {
     let quoted = Value::from(value).to_string();
-    let answer = client.search(&format!("{attribute} eq {quoted}")).await?;
+    let answer = client.search(Endpoint::Users, &format!("{attribute} eq {quoted}")).await?;
     match answer.status.as_u16() {
         200 => {}
         // It does not know the filter or the attribute.
-        400 | 403 | 404 | 405 | 501 => return Ok(Search::Untrusted),
+        400 | 403 | 404 | 405 | 501 => return Ok(Answered::Untrusted),
         _ => return Err(answer.failure()),
     }
     let page = answer.list()?;
@@ -157,50 +176,41 @@ async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Sea
     // Also when there are more than it shows: one of those could be the one.
     let complete = u64::try_from(resources.len()).is_ok_and(|shown| shown >= page.total_results);
     if !complete || !resources.iter().all(|r| same(r.text(attribute), value)) {
-        return Ok(Search::Untrusted);
+        return Ok(Answered::Untrusted);
     }
-    Ok(Search::Complete(resources))
+    Ok(Answered::Complete(resources))
 }
 
 /// Every account of the app, page by page, for those that match.
-async fn scan(
-    client: &ScimClient,
-    wanted: &Wanted,
-    external_id: &str,
-    max_scan: usize,
-) -> Result<Vec<Remote>, Failure> {
+async fn scan(app: &Search<'_>, wanted: &Wanted, external_id: &str) -> Result<Vec<Remote>, Failure> {
     let mut found = Vec::new();
-    let mut read = 0;
-    loop {
-        let answer = client.page(read + 1, PAGE).await?;
-        if answer.status != StatusCode::OK {
-            return Err(answer.failure());
-        }
-        let page = answer.list()?;
-        let total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
+    let mut seen = BTreeSet::new();
+    let mut pages = Pages::new(Endpoint::Users, app.can);
+    while let Some(page) = pages.next(app.client).await? {
         let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
         let Some(resources) = resources else {
-            return Err(answer.not_scim("a page holds something that is not a User"));
+            return Err(page.answer.not_scim("a page holds something that is not a User"));
         };
-        if total > max_scan || (resources.is_empty() && read < total) {
+        if page.total.max(seen.len() + resources.len()) > app.max_scan {
+            let (total, max_scan) = (page.total, app.max_scan);
             let detail = format!(
                 "the app does not filter by externalId or userName, and its {total} accounts can't all be read \
                  (max_scan is {max_scan}): who has an account can't be told"
             );
-            return Err(Failure {
-                rejection: Rejection { cause: RejectionCause::NotScim, status: Some(200), detail },
-                retry_after: None,
-            });
+            return Err(Failure::new(RejectionCause::NotScim, detail));
         }
-        read += resources.len();
-        let matches = |r: &Remote| {
-            same(r.text("externalId"), external_id) || wanted.user_names.iter().any(|n| same(r.text("userName"), n))
-        };
-        found.extend(resources.into_iter().filter(matches));
-        if read >= total {
-            return Ok(found);
+        for remote in resources {
+            // The same account on two pages: others were passed over.
+            if !seen.insert(remote.id.clone()) {
+                return Err(page.answer.not_scim("the pages of the app overlap: who has an account can't be told"));
+            }
+            let named = wanted.user_names.iter().any(|name| same(remote.text("userName"), name));
+            if named || same(remote.text("externalId"), external_id) {
+                found.push(remote);
+            }
         }
     }
+    Ok(found)
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -212,5 +222,5 @@ pub fn to_remote(value: &Value) -> Option<Remote> {
     let resource = value.as_object()?.clone();
     let id = resource.get("id")?.as_str()?.to_owned();
     resource.get("userName")?.as_str()?;
-    Some(Remote { id, resource })
+    Some(Remote { id, resource, groups: BTreeSet::new() })
 }

@@ -1,37 +1,42 @@
 //! The service: a projection of the ledger, and one worker per app.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config::{AppConfig, Config};
-use rollcall_domain::app::{App, Connection};
+use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
-use rollcall_domain::{Recorded, directory};
+use rollcall_domain::{AppId, Recorded, directory};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info, warn};
 
 use crate::client::ScimClient;
 use crate::error::ProvisionerError;
-use crate::step::Desk;
+use crate::lease::Lease;
+use crate::memberships::Memberships;
+use crate::share::{Share, Slot, TURN, name_in};
+use crate::step::{Desk, Link};
 use crate::worker::Worker;
 
 /// The name in events, metrics and folders.
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 4;
+const STAMP: u32 = 5;
 
 /// The provisioner.
 #[derive(Debug)]
 pub struct Provisioner {
     log: EventLog,
     store: Arc<Store>,
-    apps: Vec<AppConfig>,
+    name: String,
+    apps: BTreeMap<AppId, AppConfig>,
     catalogue: Catalogue,
 }
 
@@ -51,7 +56,9 @@ impl Provisioner {
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProvisionerError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
-        Ok(Self { log, store, apps: config.apps.clone(), catalogue: config.scim.catalogue })
+        let name = name_in(&folder).map_err(|e| ProvisionerError::Name { reason: e.to_string() })?;
+        let apps = config.apps.iter().map(|app| (app.spec.id.clone(), app.clone())).collect();
+        Ok(Self { log, store, name, apps, catalogue: config.scim.catalogue })
     }
 
     /// Its state, for readiness.
@@ -88,46 +95,98 @@ impl Provisioner {
             () = stop.cancelled() => return Ok(()),
             _ = caught_up.wait_for(|at| *at >= head) => {}
         }
-        let mut workers = JoinSet::new();
-        for app in &self.apps {
-            workers.spawn(self.worker(app)?.run(stop.clone()));
+        let mut apps: BTreeMap<Slot, Vec<AppId>> = BTreeMap::new();
+        let removed = directory::apps(&self.store.view())?;
+        let removed = removed.into_iter().filter(|a| a.connection == Connection::Removed).map(|a| a.spec.id);
+        let ids: BTreeSet<AppId> = self.apps.keys().cloned().chain(removed).collect();
+        for id in ids {
+            apps.entry(Slot::of(&id)).or_default().push(id);
         }
-        for app in directory::apps(&self.store.view())? {
-            if app.connection == Connection::Removed && !self.apps.iter().any(|a| a.spec.id == app.spec.id) {
-                workers.spawn(self.disconnected(app).run(stop.clone()));
+        let leases = self.log.leases(&self.name).await?;
+        let mut share = Share::new(leases, self.name.clone(), apps.keys().copied().collect());
+        let mut working: BTreeMap<Slot, Working> = BTreeMap::new();
+        let mut every = tokio::time::interval(TURN);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = every.tick() => {}
+            }
+            let mut lost = share.expired();
+            match share.turn().await {
+                Ok(turn) => {
+                    lost.extend(turn.lost);
+                    for (slot, lease) in turn.gained {
+                        let ids = apps.get(&slot).map(Vec::as_slice).unwrap_or_default();
+                        info!(apps = ids.len(), ?slot, "provisioning");
+                        working.insert(slot, self.start(ids, &lease, &stop));
+                    }
+                }
+                Err(e) => warn!(error = %e, "the leases on the apps can't be renewed, trying again"),
+            }
+            for slot in lost {
+                info!(?slot, "another provisioner goes on with these apps");
+                if let Some(working) = working.remove(&slot) {
+                    working.stop().await;
+                }
+                share.release(slot).await;
             }
         }
-        info!(apps = workers.len(), "provisioning");
-        while workers.join_next().await.is_some() {}
-        stop.cancelled().await;
+        for (_, working) in working {
+            working.stop().await;
+        }
+        share.leave().await;
         Ok(())
     }
 
-    fn worker(&self, app: &AppConfig) -> Result<Worker, ProvisionerError> {
-        let desk = Desk {
-            log: self.log.clone(),
-            store: Arc::clone(&self.store),
-            client: Some(ScimClient::new(app)?),
-            config: Some(app.clone()),
-        };
-        Ok(Worker {
-            app: app.spec.id.clone(),
-            desk: Arc::new(desk),
-            max_in_flight: usize::try_from(app.spec.max_in_flight).unwrap_or(1),
-            retry_min: app.retry_min,
-            retry_max: app.retry_max,
-        })
+    fn start(&self, ids: &[AppId], lease: &Arc<Lease>, stop: &CancellationToken) -> Working {
+        let stop = stop.child_token();
+        let mut workers = JoinSet::new();
+        for id in ids {
+            workers.spawn(self.worker(id, lease).run(stop.clone()));
+        }
+        Working { stop, workers }
     }
 
-    /// An app that is not in the configuration any more still owes what it owed: that is said, not forgotten.
-    fn disconnected(&self, app: App) -> Worker {
-        let desk = Desk { log: self.log.clone(), store: Arc::clone(&self.store), client: None, config: None };
+    fn worker(&self, id: &AppId, lease: &Arc<Lease>) -> Worker {
+        // An app that is not in the configuration any more still owes what it owed: that is said, not forgotten. So is
+        // that one can't be used as it is configured.
+        let mut unreachable =
+            "the app is not in the configuration: connect it again, or close its accounts by hand".to_owned();
+        let link = self.apps.get(id).and_then(|config| match ScimClient::new(config, Arc::clone(lease)) {
+            Ok(client) => Some(Link { config: config.clone(), client, memberships: Memberships::default() }),
+            Err(e) => {
+                error!(app = %id, error = %e, "the app can't be used");
+                unreachable = e.to_string();
+                None
+            }
+        });
+        let config = self.apps.get(id);
+        let seconds = Duration::from_secs;
+        let desk = Desk { log: self.log.clone(), store: Arc::clone(&self.store), app: id.clone(), link, unreachable };
         Worker {
-            app: app.spec.id,
+            app: id.clone(),
             desk: Arc::new(desk),
-            max_in_flight: 1,
-            retry_min: Duration::from_secs(60),
-            retry_max: Duration::from_secs(3600),
+            max_in_flight: config.map_or(1, |c| usize::try_from(c.spec.max_in_flight).unwrap_or(1)),
+            retry_min: config.map_or(seconds(60), |c| c.retry_min),
+            retry_max: config.map_or(seconds(3600), |c| c.retry_max),
+            quarantine_after: config.map_or(u32::MAX, |c| c.quarantine_after),
+            probe_every: config.map_or(seconds(60), |c| c.probe_every),
+            reconcile_every: config.map_or(seconds(86_400), |c| c.spec.reconcile_every),
         }
+    }
+}
+
+/// The workers of one slot.
+#[derive(Debug)]
+struct Working {
+    stop: CancellationToken,
+    workers: JoinSet<()>,
+}
+
+impl Working {
+    async fn stop(mut self) {
+        self.stop.cancel();
+        while self.workers.join_next().await.is_some() {}
     }
 }

@@ -1,38 +1,55 @@
-//! One account, once: find, change, read back, say what was seen.
+//! One account, once: look, change, look again, say what was seen.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use rollcall_config::AppConfig;
 use rollcall_domain::account::{
-    Account, Applied, Desired, Operation, Origin, Rejected, RejectionCause, Remote, Step, Verified, judge, plan,
+    Account, Applied, Desired, Origin, Rejected, RejectionCause, Remote, Step, Target, Verified, judge, plan,
 };
-use rollcall_domain::drift::{DriftDetected, DriftKind};
-use rollcall_domain::{Event, NewEvent, Sequence, directory, ledger};
+use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, nobody};
+use rollcall_domain::mapping::{Attributes, to_resource, to_send};
+use rollcall_domain::{AppId, Event, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_scim::{Changed, PATCH_OP, USER};
 use serde_json::{Map, Value, json};
 use tracing::info;
 
-use crate::client::{Failure, ScimClient};
+use crate::client::{Endpoint, Failure, ScimClient};
 use crate::error::ProvisionerError;
-use crate::locate::{LocateError, Located, Wanted, locate, to_remote};
+use crate::locate::{LocateError, Located, Reach, Search, Wanted, locate, to_remote};
+use crate::memberships::{Memberships, patch_is_missing};
 use crate::ownership::Ownership;
 use crate::service::NAME;
 
-/// How often an app that lags is read again before its answer counts as drift.
-const READ_BACKS: usize = 3;
+/// How long an app that lags is waited for at once; one that needs longer is come back to.
+const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(1000)];
+
+/// How often a refusal that is final is heard before the app is not asked again until something changes.
+const PARK_AFTER: u32 = 3;
 
 /// What is needed to work on the accounts of one app.
 #[derive(Debug)]
 pub struct Desk {
     pub log: EventLog,
     pub store: Arc<Store>,
-    pub config: Option<AppConfig>,
-    pub client: Option<ScimClient>,
+    pub app: AppId,
+    /// How to reach it; `None`: it can't be, and `unreachable` says why.
+    pub link: Option<Link>,
+    pub unreachable: String,
+}
+
+/// An app that can be reached.
+#[derive(Debug)]
+pub struct Link {
+    pub config: AppConfig,
+    pub client: ScimClient,
+    pub memberships: Memberships,
 }
 
 /// How one attempt ended.
@@ -40,13 +57,17 @@ pub struct Desk {
 pub enum Outcome {
     /// It was read back as desired.
     Verified,
-    /// It has to be tried again, not before this time.
+    /// The app works, and shows something else; or is to be read again after this time.
     Again(Option<Duration>),
+    /// The app refused, or could not be used.
+    Failed(Failure),
 }
 
 enum Trouble {
     App(Failure),
-    Drift(DriftKind, Vec<Changed>),
+    Drift(DriftKind, Vec<Changed>, Option<Remote>),
+    /// It may still come to be as desired.
+    Wait(Duration),
     Ours(ProvisionerError),
 }
 
@@ -72,50 +93,34 @@ impl<E: Into<ProvisionerError>> From<E> for Trouble {
 }
 
 impl Desk {
-    /// Brings one account to what is desired, as far as the app lets us, and appends what was seen.
+    /// Brings one account to what is desired, as far as the app lets us, and appends what was seen; `refusals` is how
+    /// often the app has refused it in a row.
     ///
     /// # Errors
     /// When our own log or state fails; the app's failures are outcomes.
-    pub async fn work_on(&self, account: &Account) -> Result<Outcome, ProvisionerError> {
+    pub async fn work_on(&self, account: &Account, refusals: u32) -> Result<Outcome, ProvisionerError> {
         let trouble = match self.attempt(account).await {
             Ok(()) => return Ok(Outcome::Verified),
             Err(trouble) => trouble,
         };
         match trouble {
             Trouble::Ours(error) => Err(error),
+            Trouble::Wait(pause) => Ok(Outcome::Again(Some(pause))),
             Trouble::App(failure) => {
-                info!(
-                    cause = failure.rejection.cause.name(),
-                    status = failure.rejection.status,
-                    detail = failure.rejection.detail,
-                    "the app could not be changed or read"
-                );
-                // One event for the first failure and for each that differs: a dead app must not flood the log.
-                if account.rejection.as_ref().is_none_or(|last| !last.repeats(&failure.rejection)) {
-                    let rejected = Rejected {
-                        app: account.app.clone(),
-                        identity: account.identity,
-                        version: account.desired_version,
-                        rejection: failure.rejection,
-                    };
-                    self.append(account, Event::AccountRejected(rejected)).await?;
-                }
-                Ok(Outcome::Again(failure.retry_after))
+                self.reject(account, &failure, refusals).await?;
+                Ok(Outcome::Failed(failure))
             }
-            Trouble::Drift(kind, differences) => {
+            Trouble::Drift(kind, differences, remote) => {
                 info!(kind = kind.name(), "the app shows something else than what is desired");
-                let open = ledger::drift_of(&self.store.view(), &account.app, account.identity)?;
-                let same = |d: &rollcall_domain::drift::DriftItem| {
-                    d.kind == kind && d.differences == differences && d.version == account.desired_version
+                let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
+                let drift = DriftDetected {
+                    id,
+                    version: account.desired_version,
+                    differences,
+                    remote_id: remote.as_ref().map(|r| r.id.clone()).unwrap_or_default(),
+                    user_name: remote.as_ref().map(|r| r.text("userName").to_owned()).unwrap_or_default(),
                 };
-                if !open.as_ref().is_some_and(same) {
-                    let drift = DriftDetected {
-                        app: account.app.clone(),
-                        identity: account.identity,
-                        version: account.desired_version,
-                        kind,
-                        differences,
-                    };
+                if !self.is_known(&drift)? {
                     self.append(account, Event::DriftDetected(drift)).await?;
                 }
                 Ok(Outcome::Again(None))
@@ -123,130 +128,239 @@ impl Desk {
         }
     }
 
-    async fn attempt(&self, account: &Account) -> Result<(), Trouble> {
-        let (Some(client), Some(config)) = (&self.client, &self.config) else {
-            let detail = "the app is not in the configuration: connect it again, or close its accounts by hand";
-            return Err(Failure::new(RejectionCause::NotConnected, detail).into());
+    /// One event for the first failure, for each that differs, and when it is taken as final: a dead app must not flood
+    /// the log. Nobody who must go is ever parked.
+    async fn reject(&self, account: &Account, failure: &Failure, refusals: u32) -> Result<(), ProvisionerError> {
+        let cause = failure.rejection.cause.name();
+        let (status, detail) = (failure.rejection.status, &failure.rejection.detail);
+        info!(cause, status, detail, "the app could not be changed or read");
+        let parks = failure.is_final() && refusals + 1 >= PARK_AFTER && account.desired.target() == Target::Present;
+        let parked_at = if parks { self.app_version()? } else { None };
+        let repeated = account.rejection.as_ref().is_some_and(|last| last.repeats(&failure.rejection));
+        if repeated && (parked_at.is_none() || account.parked_at.is_some()) {
+            return Ok(());
+        }
+        let rejected = Rejected {
+            app: account.app.clone(),
+            identity: account.identity,
+            version: account.desired_version,
+            rejection: failure.rejection.clone(),
+            parked_at,
         };
+        self.append(account, Event::AccountRejected(rejected)).await?;
+        Ok(())
+    }
+
+    /// The version of the app that its settings have now.
+    pub fn app_version(&self) -> Result<Option<Sequence>, ProvisionerError> {
+        Ok(directory::app(&self.store.view(), &self.app)?.map(|app| app.version))
+    }
+
+    /// What the app can do, as configured and as learned.
+    pub fn capabilities(&self, config: &AppConfig) -> Result<Capabilities, ProvisionerError> {
+        let learned = ledger::capabilities(&self.store.view(), &self.app)?.unwrap_or_default();
+        Ok(config.spec.capabilities.over(&learned))
+    }
+
+    /// Whether the same drift is open already.
+    pub fn is_known(&self, drift: &DriftDetected) -> Result<bool, ProvisionerError> {
+        let open = ledger::drift_of(&self.store.view(), &drift.id.app, drift.id.identity)?;
+        let same = |item: &DriftItem| {
+            item.id == drift.id && item.differences == drift.differences && item.version == drift.version
+        };
+        Ok(open.iter().any(same))
+    }
+
+    async fn attempt(&self, account: &Account) -> Result<(), Trouble> {
+        let Some(Link { config, client, memberships }) = &self.link else {
+            return Err(Failure::new(RejectionCause::NotConnected, self.unreachable.clone()).into());
+        };
+        check_mapping(&account.desired)?;
+        let can = self.capabilities(config)?;
+        let search = Search { client, can: &can, max_scan: config.max_scan };
+        let deprovision = config.spec.capabilities.deprovision(config.spec.deprovision);
+        let managed = config.spec.managed_groups();
         let mut wanted = self.wanted(account)?;
-        let mut located = locate(client, &self.store.view(), &wanted, config.max_scan).await?;
-        refuse_foreign(located.as_ref())?;
-        let mut step = plan(&account.desired, remote(located.as_ref()), config.spec.deprovision);
-        if let Step::Create(attributes) = &step {
-            let answer = client.create(&new_user(attributes)).await?;
-            match answer.status {
-                StatusCode::CREATED | StatusCode::OK => {
-                    let created = answer.body.as_ref().and_then(to_remote);
-                    let created = created.ok_or_else(|| answer.not_scim("the answer to a creation is not a User"))?;
-                    wanted.remote_id = Some(created.id.clone());
-                    self.applied(account, Some(created.id), Operation::Create, Origin::Ours).await?;
-                    step = Step::Nothing;
+        let mut pauses = PAUSES.into_iter();
+        let mut sent = Sent::Nothing;
+        loop {
+            let mut located = locate(&search, &self.store.view(), &wanted).await?;
+            refuse_foreign(located.as_ref())?;
+            if let Some(found) = &mut located {
+                found.remote.groups = memberships.of(client, &can, &managed, &found.remote.id).await?;
+                wanted.remote_id = Some(found.remote.id.clone());
+            }
+            let remote = located.as_ref().map(|l| &l.remote);
+            let steps = plan(&account.desired, remote, deprovision);
+            if steps.is_empty() {
+                return self.verify(account, remote).await;
+            }
+            if sent != Sent::Everything
+                && let Some(wait) = may_still_show(account, &can)
+            {
+                return Err(Trouble::Wait(wait));
+            }
+            if sent == Sent::Everything {
+                if let Some(pause) = pauses.next() {
+                    tokio::time::sleep(pause).await;
+                    continue;
                 }
-                StatusCode::CONFLICT => {
-                    // Someone was faster, perhaps ourselves before a restart: adopt it, or name the conflict.
-                    located = locate(client, &self.store.view(), &wanted, config.max_scan).await?;
-                    refuse_foreign(located.as_ref())?;
-                    if located.is_none() {
-                        return Err(answer.failure().into());
+                if let Some(delay) = can.consistency_delay {
+                    return Err(Trouble::Wait(delay));
+                }
+                let (kind, differences) = match judge(&account.desired, remote, deprovision) {
+                    Err(found) => found,
+                    Ok(_) => continue,
+                };
+                return Err(Trouble::Drift(kind, differences, located.map(|l| l.remote)));
+            }
+            let conflicted = sent == Sent::Conflict;
+            sent = self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, conflicted).await?;
+        }
+    }
+
+    /// Asks the app for each step in turn.
+    async fn carry_out(
+        &self,
+        account: &Account,
+        steps: &[Step],
+        located: Option<&Located>,
+        wanted: &mut Wanted,
+        can: &Capabilities,
+        conflicted: bool,
+    ) -> Result<Sent, Trouble> {
+        let Some(Link { client, memberships, .. }) = &self.link else { return Ok(Sent::Nothing) };
+        let origin = match located.map(|l| l.ownership) {
+            Some(Ownership::Adoptable | Ownership::Foreign) => Origin::Adopted,
+            Some(Ownership::Ours) | None => Origin::Ours,
+        };
+        for step in steps {
+            let mut group = None;
+            match (step, located) {
+                (Step::Create(attributes), _) => match create(client, attributes, can).await? {
+                    Ok(id) => wanted.remote_id = Some(id),
+                    // Someone was faster, perhaps ourselves before a restart: look again, once.
+                    Err(conflict) if conflicted => return Err(conflict.into()),
+                    Err(_) => return Ok(Sent::Conflict),
+                },
+                (Step::Enter(name) | Step::Leave(name), _) => {
+                    let Some(id) = wanted.remote_id.as_deref() else { continue };
+                    match step {
+                        Step::Enter(_) => memberships.enter(client, can, name, id).await?,
+                        _ => memberships.leave(client, can, name, id).await?,
                     }
-                    step = plan(&account.desired, remote(located.as_ref()), config.spec.deprovision);
+                    group = Some(name.clone());
                 }
-                _ => return Err(answer.failure().into()),
+                (Step::Update(changes), Some(found)) => {
+                    update(client, can, changes, &account.desired, &found.remote).await?;
+                }
+                (Step::Deactivate, Some(found)) => deactivate(client, can, &found.remote).await?,
+                (Step::Delete, Some(found)) => delete(client, &found.remote).await?,
+                (Step::Update(_) | Step::Deactivate | Step::Delete, None) => continue,
             }
-        }
-        if let Some(found) = &located {
-            wanted.remote_id = Some(found.remote.id.clone());
-            let origin = match found.ownership {
-                Ownership::Ours => Origin::Ours,
-                Ownership::Adoptable | Ownership::Foreign => Origin::Adopted,
+            let applied = Applied {
+                app: account.app.clone(),
+                identity: account.identity,
+                version: account.desired_version,
+                remote_id: wanted.remote_id.clone(),
+                operation: step.operation(),
+                origin,
+                group,
             };
-            let operation = change(client, &step, &account.desired, &found.remote).await?;
-            if let Some(operation) = operation {
-                self.applied(account, Some(found.remote.id.clone()), operation, origin).await?;
-            }
+            self.append(account, Event::AccountApplied(applied)).await?;
         }
-        let observed = self.read_back(client, config, account, &wanted).await?;
+        Ok(Sent::Everything)
+    }
+
+    async fn verify(&self, account: &Account, remote: Option<&Remote>) -> Result<(), Trouble> {
+        let id = account.remote_id.as_deref().unwrap_or_default();
+        // The account of nobody that has become somebody's is not gone: it is not nobody's any more.
+        if account.identity == nobody(&account.app, id) && remote.is_none() && self.is_somebodys(account).await? {
+            let id = DriftId { app: account.app.clone(), identity: account.identity, kind: DriftKind::Orphan };
+            self.append(account, Event::DriftCleared(id)).await?;
+            return Ok(());
+        }
         let verified = Verified {
             app: account.app.clone(),
             identity: account.identity,
             version: account.desired_version,
-            remote_id: observed.as_ref().map(|r| r.id.clone()),
+            remote_id: remote.map(|r| r.id.clone()),
             target: account.desired.target(),
-            observed: observed.map(|r| r.managed()).unwrap_or_default(),
+            observed: remote.map(|r| r.managed(&account.desired)).unwrap_or_default(),
         };
         self.append(account, Event::AccountVerified(verified)).await?;
         Ok(())
     }
 
+    /// Whether the app still has the account that was nobody's.
+    async fn is_somebodys(&self, account: &Account) -> Result<bool, Trouble> {
+        let (Some(link), Some(id)) = (&self.link, &account.remote_id) else { return Ok(false) };
+        let answer = link.client.get(Endpoint::Users, id).await?;
+        Ok(answer.body.as_ref().and_then(to_remote).is_some_and(|remote| remote.is_active()))
+    }
+
     fn wanted(&self, account: &Account) -> Result<Wanted, Trouble> {
         let identity = directory::identity(&self.store.view(), account.identity)?;
-        let names = [
-            identity.as_ref().map(|i| i.user_name().to_owned()),
-            account.observed.as_ref().and_then(|o| o.get("userName")?.as_str()).map(str::to_owned),
-        ];
+        let name_in = |attributes: &Map<String, Value>| attributes.get("userName")?.as_str().map(str::to_owned);
+        let desired = match &account.desired {
+            Desired::Present(presence) => name_in(&presence.attributes),
+            Desired::Absent => None,
+        };
+        let names =
+            [identity.as_ref().map(|i| i.user_name().to_owned()), account.observed.as_ref().and_then(name_in), desired];
+        let names: BTreeSet<String> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
+        let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
         Ok(Wanted {
             identity: account.identity,
             target: account.desired.target(),
             remote_id: account.remote_id.clone(),
-            user_names: names.into_iter().flatten().filter(|n| !n.is_empty()).collect(),
+            user_names: names,
+            reach,
         })
-    }
-
-    /// Reads the account until it is as desired; an app that lags gets a few moments.
-    async fn read_back(
-        &self,
-        client: &ScimClient,
-        config: &AppConfig,
-        account: &Account,
-        wanted: &Wanted,
-    ) -> Result<Option<Remote>, Trouble> {
-        let pauses =
-            ExponentialBuilder::default().with_min_delay(Duration::from_millis(250)).with_max_times(READ_BACKS).build();
-        let mut pauses = pauses.into_iter();
-        loop {
-            let located = locate(client, &self.store.view(), wanted, config.max_scan).await?;
-            // Someone else's account proves nothing about ours.
-            refuse_foreign(located.as_ref())?;
-            match judge(&account.desired, remote(located.as_ref()), config.spec.deprovision) {
-                Ok(_) => return Ok(located.map(|l| l.remote)),
-                Err((kind, differences)) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(pause).await,
-                    None => return Err(Trouble::Drift(kind, differences)),
-                },
-            }
-        }
-    }
-
-    async fn applied(
-        &self,
-        account: &Account,
-        remote_id: Option<String>,
-        operation: Operation,
-        origin: Origin,
-    ) -> Result<(), ProvisionerError> {
-        let applied = Applied {
-            app: account.app.clone(),
-            identity: account.identity,
-            version: account.desired_version,
-            remote_id,
-            operation,
-            origin,
-        };
-        self.append(account, Event::AccountApplied(applied)).await?;
-        Ok(())
     }
 
     /// Appends, and waits until our own state holds it: the next decision must know.
     async fn append(&self, account: &Account, event: Event) -> Result<Sequence, ProvisionerError> {
         let meta = by_service(NAME, &account.correlation_id, Some(account.caused_by));
-        let appended = self.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+        self.say(NewEvent { meta, event }).await
+    }
+
+    /// The same for what follows from no account.
+    pub async fn say(&self, event: NewEvent) -> Result<Sequence, ProvisionerError> {
+        let appended = self.log.append(&Unit::one(event, Expect::Any)).await?;
         self.store.wait_for(appended.last, Duration::from_secs(60)).await?;
         Ok(appended.last)
     }
 }
 
-fn remote(located: Option<&Located>) -> Option<&Remote> {
-    located.map(|l| &l.remote)
+/// What was asked of the app so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    Nothing,
+    /// A creation, which found that there is an account.
+    Conflict,
+    Everything,
+}
+
+/// How long an app that needs time may still need it.
+fn may_still_show(account: &Account, can: &Capabilities) -> Option<Duration> {
+    let delay = can.consistency_delay?;
+    let since = Timestamp::now().duration_since(account.confirmed_at()?);
+    let since = Duration::try_from(since).unwrap_or_default();
+    delay.checked_sub(since).filter(|left| !left.is_zero()).map(|left| left.min(Duration::from_secs(1)))
+}
+
+/// A mapping can give what no app takes.
+fn check_mapping(desired: &Desired) -> Result<(), Failure> {
+    let Desired::Present(presence) = desired else { return Ok(()) };
+    match presence.attributes.get("userName") {
+        Some(Value::String(name)) if !name.is_empty() => Ok(()),
+        other => {
+            let what = other.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            let detail = format!("the mapping gives {what} as userName: mend [apps.attributes], or the identity");
+            Err(Failure::new(RejectionCause::Unmappable, detail))
+        }
+    }
 }
 
 fn refuse_foreign(located: Option<&Located>) -> Result<(), Failure> {
@@ -260,55 +374,86 @@ fn refuse_foreign(located: Option<&Located>) -> Result<(), Failure> {
     Err(Failure::new(RejectionCause::Conflict, detail))
 }
 
-fn new_user(attributes: &Map<String, Value>) -> Value {
-    let mut resource = attributes.clone();
-    resource.insert("schemas".into(), json!([USER.id]));
-    Value::Object(resource)
+/// Creates an account, and gives its id; a conflict is for the caller to look into.
+async fn create(
+    client: &ScimClient,
+    attributes: &Attributes,
+    can: &Capabilities,
+) -> Result<Result<String, Failure>, Failure> {
+    let mut resource = to_resource(attributes);
+    let mut schemas = vec![Value::from(USER.id)];
+    schemas.extend(resource.get("schemas").and_then(Value::as_array).into_iter().flatten().cloned());
+    resource.insert("schemas".into(), schemas.into());
+    let lacking = || can.required.iter().filter(|name| !resource.contains_key(*name)).cloned().collect::<Vec<_>>();
+    let answer = client.create(Endpoint::Users, &Value::Object(resource.clone())).await?;
+    match answer.status {
+        StatusCode::CREATED | StatusCode::OK => {
+            let created = answer.body.as_ref().and_then(to_remote);
+            let created = created.ok_or_else(|| answer.not_scim("the answer to a creation is not a User"))?;
+            Ok(Ok(created.id))
+        }
+        StatusCode::CONFLICT => Ok(Err(answer.failure())),
+        _ => {
+            let mut failure = answer.failure();
+            let lacking = lacking();
+            if !lacking.is_empty() {
+                let names = lacking.join(", ");
+                failure.rejection.detail =
+                    format!("{} (the app requires {names}, which the mapping does not give)", failure.rejection.detail);
+            }
+            Err(failure)
+        }
+    }
 }
 
-/// Asks the app for one step; what was done, if anything was to do.
-async fn change(
+async fn update(
     client: &ScimClient,
-    step: &Step,
+    can: &Capabilities,
+    changes: &[Changed],
     desired: &Desired,
     remote: &Remote,
-) -> Result<Option<Operation>, Failure> {
-    let (operation, answer) = match step {
-        Step::Nothing | Step::Create(_) => return Ok(None),
-        Step::Update(changes) => {
-            let answer = client.patch(&remote.id, &patch(changes)).await?;
-            let answer = match (patch_is_missing(answer.status), desired) {
-                (true, Desired::Present(attributes)) => client.replace(&remote.id, &merged(remote, attributes)).await?,
-                _ => answer,
-            };
-            (Operation::Update, answer)
+) -> Result<(), Failure> {
+    if can.patch != Support::No {
+        let answer = client.patch(Endpoint::Users, &remote.id, &patch(changes)).await?;
+        if !patch_is_missing(&answer) {
+            return if answer.status.is_success() { Ok(()) } else { Err(answer.failure()) };
         }
-        Step::Deactivate => {
-            let inactive = Changed { path: "active".into(), before: Some(false.into()), after: None };
-            let answer = client.patch(&remote.id, &patch(&[inactive])).await?;
-            let answer = if patch_is_missing(answer.status) {
-                let attributes = Map::from_iter([("active".to_owned(), Value::Bool(false))]);
-                client.replace(&remote.id, &merged(remote, &attributes)).await?
-            } else {
-                answer
-            };
-            (Operation::Deactivate, answer)
-        }
-        Step::Delete => (Operation::Delete, client.delete(&remote.id).await?),
-    };
-    let gone = operation != Operation::Update && answer.status == StatusCode::NOT_FOUND;
-    if answer.status.is_success() || gone { Ok(Some(operation)) } else { Err(answer.failure()) }
+    }
+    let Desired::Present(presence) = desired else { return Ok(()) };
+    replace(client, remote, &presence.attributes).await
 }
 
-fn patch_is_missing(status: StatusCode) -> bool {
-    matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+async fn deactivate(client: &ScimClient, can: &Capabilities, remote: &Remote) -> Result<(), Failure> {
+    if can.patch != Support::No {
+        let inactive = Changed { path: "active".into(), before: Some(false.into()), after: None };
+        let answer = client.patch(Endpoint::Users, &remote.id, &patch(&[inactive])).await?;
+        if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        if !patch_is_missing(&answer) {
+            return Err(answer.failure());
+        }
+    }
+    replace(client, remote, &Attributes::from_iter([("active".to_owned(), Value::Bool(false))])).await
+}
+
+async fn delete(client: &ScimClient, remote: &Remote) -> Result<(), Failure> {
+    let answer = client.delete(&remote.id).await?;
+    if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND { Ok(()) } else { Err(answer.failure()) }
+}
+
+async fn replace(client: &ScimClient, remote: &Remote, attributes: &Attributes) -> Result<(), Failure> {
+    let answer = client.replace(Endpoint::Users, &remote.id, &merged(remote, attributes)).await?;
+    if answer.status.is_success() { Ok(()) } else { Err(answer.failure()) }
 }
 
 fn patch(changes: &[Changed]) -> Value {
     let operations: Vec<Value> = changes
         .iter()
         .map(|change| match &change.before {
-            Some(wanted) => json!({ "op": "replace", "path": change.path, "value": wanted }),
+            Some(wanted) => {
+                json!({ "op": "replace", "path": change.path, "value": to_send(&change.path, wanted) })
+            }
             None => json!({ "op": "remove", "path": change.path }),
         })
         .collect();
@@ -316,16 +461,40 @@ fn patch(changes: &[Changed]) -> Value {
 }
 
 /// The app's own resource with the managed attributes on top, for an app without PATCH.
-fn merged(remote: &Remote, attributes: &Map<String, Value>) -> Value {
+fn merged(remote: &Remote, attributes: &Attributes) -> Value {
     let mut resource = remote.resource.clone();
     resource.remove("meta");
-    for (name, value) in attributes {
-        match (resource.get_mut(name), value) {
-            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new.clone()),
-            _ => {
-                resource.insert(name.clone(), value.clone());
+    resource.remove("groups");
+    for (path, _) in attributes.iter().filter(|(_, value)| value.is_null()) {
+        clear(&mut resource, path);
+    }
+    for (name, value) in to_resource(attributes) {
+        match (resource.get_mut(&name), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+            (Some(Value::Array(old)), Value::Array(new)) if name == "schemas" => {
+                old.extend(new.into_iter().filter(|urn| !old.contains(urn)).collect::<Vec<_>>());
             }
+            (_, value) => drop(resource.insert(name, value)),
         }
     }
     Value::Object(resource)
+}
+
+fn clear(resource: &mut Map<String, Value>, path: &str) {
+    let (urn, rest) = match path.rsplit_once(':') {
+        Some((urn, rest)) => (Some(urn), rest),
+        None => (None, path),
+    };
+    let mut fields = match urn {
+        Some(urn) => resource.get_mut(urn).and_then(Value::as_object_mut),
+        None => Some(resource),
+    };
+    let mut name = rest;
+    if let Some((attribute, sub)) = rest.split_once('.') {
+        fields = fields.and_then(|f| f.get_mut(attribute)).and_then(Value::as_object_mut);
+        name = sub;
+    }
+    if let Some(fields) = fields {
+        fields.remove(name);
+    }
 }

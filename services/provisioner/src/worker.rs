@@ -6,15 +6,23 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use rollcall_domain::account::{Account, Target};
+use rollcall_domain::capability::Discovered;
+use rollcall_domain::health::Quarantined;
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::{AppId, Sequence, ledger};
+use rollcall_domain::{AppId, Event, NewEvent, Sequence, ledger};
+use rollcall_event_log::by_service;
 use rollcall_telemetry::TraceParts;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, field, info_span};
+use tracing::{Instrument as _, error, field, info, info_span, warn};
 
+use crate::breaker::{Breaker, Verdict};
+use crate::client::Failure;
+use crate::discovery::{discover, probe};
 use crate::error::ProvisionerError;
+use crate::reconcile::Schedule;
+use crate::service::NAME;
 use crate::step::{Desk, Outcome};
 
 /// How many pending accounts are read at once.
@@ -34,12 +42,17 @@ pub struct Worker {
     pub max_in_flight: usize,
     pub retry_min: Duration,
     pub retry_max: Duration,
+    pub quarantine_after: u32,
+    pub probe_every: Duration,
+    pub reconcile_every: Duration,
 }
 
 struct Waiting {
     until: Instant,
     version: Sequence,
     pauses: ExponentialBackoff,
+    /// How often in a row the app has refused for good.
+    refusals: u32,
 }
 
 type Done = (IdentityId, Sequence, Result<Outcome, ProvisionerError>);
@@ -47,37 +60,126 @@ type Done = (IdentityId, Sequence, Result<Outcome, ProvisionerError>);
 impl Worker {
     /// Runs until `stop`, then lets what is in flight end.
     pub async fn run(self, stop: CancellationToken) {
+        let mut schedule = Schedule::new(Arc::clone(&self.desk), self.reconcile_every);
+        let mut known = Knowledge::Nothing;
+        while !stop.is_cancelled() {
+            if known == Knowledge::Nothing {
+                known = self.learn(&stop).await;
+            }
+            match self.quarantined() {
+                Ok(true) => self.wait_for_recovery(&stop).await,
+                Ok(false) => self.work(&stop, &mut schedule).await,
+                Err(e) => {
+                    error!(app = %self.app, error = %e, "the state of the app can't be read");
+                    tokio::time::sleep(self.retry_min).await;
+                }
+            }
+        }
+        schedule.stop().await;
+    }
+
+    fn quarantined(&self) -> Result<bool, ProvisionerError> {
+        Ok(self.desk.link.is_some() && ledger::quarantine(&self.desk.store.view(), &self.app)?.is_some())
+    }
+
+    /// Reads the app's discovery documents; what they say that is new becomes an event. An app that can't be read is
+    /// worked on all the same, as far as it goes.
+    async fn learn(&self, stop: &CancellationToken) -> Knowledge {
+        let Some(link) = &self.desk.link else { return Knowledge::Tried };
+        let found = tokio::select! {
+            () = stop.cancelled() => return Knowledge::Nothing,
+            found = discover(&link.client) => found,
+        };
+        let learned = match found {
+            Ok(learned) => learned,
+            Err(failure) => {
+                let rejection = &failure.rejection;
+                warn!(app = %self.app, cause = rejection.cause.name(), detail = rejection.detail, "discovery failed");
+                return Knowledge::Tried;
+            }
+        };
+        let before = ledger::capabilities(&self.desk.store.view(), &self.app).ok().flatten();
+        if before.as_ref() != Some(&learned) {
+            let event = Event::AppDiscovered(Discovered { app: self.app.clone(), capabilities: learned });
+            if let Err(e) = self.say(event).await {
+                error!(app = %self.app, error = %e, "what was learned of the app is not on the log");
+                return Knowledge::Nothing;
+            }
+        }
+        Knowledge::Tried
+    }
+
+    async fn say(&self, event: Event) -> Result<(), ProvisionerError> {
+        self.desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await.map(drop)
+    }
+
+    /// Leaves the app alone but for a probe, until it answers.
+    async fn wait_for_recovery(&self, stop: &CancellationToken) {
+        let Some(link) = &self.desk.link else { return };
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.probe_every) => {}
+            }
+            match probe(&link.client).await {
+                Ok(()) => break,
+                Err(failure) if !failure.is_of_the_app() => break,
+                Err(_) => {}
+            }
+        }
+        info!(app = %self.app, "the app answers again");
+        if let Err(e) = self.say(Event::AppRecovered(self.app.clone())).await {
+            error!(app = %self.app, error = %e, "the recovery of the app is not on the log");
+        }
+        self.learn(stop).await;
+    }
+
+    /// Works on accounts until `stop`, or until the app has to be left alone.
+    async fn work(&self, stop: &CancellationToken, schedule: &mut Schedule) {
         let mut waiting: BTreeMap<IdentityId, Waiting> = BTreeMap::new();
         let mut busy: BTreeSet<IdentityId> = BTreeSet::new();
         let mut tasks: JoinSet<Done> = JoinSet::new();
+        let mut breaker = Breaker::new(self.quarantine_after);
+        let mut throttled_until = Instant::now();
         let mut news = self.desk.store.watch();
-        while !stop.is_cancelled() {
+        let mut opened = None;
+        while !stop.is_cancelled() && opened.is_none() {
             news.mark_unchanged();
+            schedule.turn();
             let free = self.max_in_flight.saturating_sub(busy.len());
-            if free > 0 {
+            if free > 0 && throttled_until <= Instant::now() {
                 match self.next(&waiting, &busy, free) {
                     Ok(accounts) => {
                         for account in accounts {
                             busy.insert(account.identity);
-                            tasks.spawn(work(Arc::clone(&self.desk), account));
+                            let refusals = waiting.get(&account.identity).map_or(0, |w| w.refusals);
+                            tasks.spawn(work(Arc::clone(&self.desk), account, refusals));
                         }
                     }
                     Err(e) => error!(app = %self.app, error = %e, "the pending accounts can't be read"),
                 }
             }
-            let idle = Instant::now() + IDLE;
-            let wake = waiting
-                .iter()
-                .filter(|(id, _)| !busy.contains(id))
-                .map(|(_, w)| w.until)
-                .filter(|until| *until > Instant::now())
-                .min()
-                .map_or(idle, |until| until.min(idle));
+            let now = Instant::now();
+            let retries = waiting.iter().filter(|(id, _)| !busy.contains(id)).map(|(_, w)| w.until);
+            let wake = retries.chain([throttled_until, schedule.wake()]).filter(|until| *until > now).min();
+            let wake = wake.unwrap_or(now + IDLE).min(now + IDLE);
             tokio::select! {
                 () = stop.cancelled() => {}
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => match done {
                     Ok((id, version, outcome)) => {
                         busy.remove(&id);
+                        match &outcome {
+                            Ok(Outcome::Failed(failure)) => {
+                                if let Some(pause) = throttle(failure) {
+                                    throttled_until = throttled_until.max(Instant::now() + pause);
+                                }
+                                if let Verdict::Opened { failures, rejection } = breaker.failed(id, failure) {
+                                    opened = Some(Quarantined { app: self.app.clone(), rejection, failures });
+                                }
+                            }
+                            Ok(_) => breaker.succeeded(),
+                            Err(_) => {}
+                        }
                         self.settle(&mut waiting, id, version, outcome);
                     }
                     // A task that panicked is forgotten as busy, so that the account is tried again.
@@ -88,6 +190,7 @@ impl Worker {
                         while tasks.join_next().await.is_some() {}
                     }
                 },
+                () = schedule.ended() => {}
                 changed = news.changed(), if busy.len() < self.max_in_flight => {
                     if changed.is_err() {
                         break;
@@ -98,6 +201,12 @@ impl Worker {
         }
         let settle = async { while tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(5), settle).await;
+        if let Some(quarantined) = opened {
+            warn!(app = %self.app, failures = quarantined.failures, detail = quarantined.rejection.detail, "left alone");
+            if let Err(e) = self.say(Event::AppQuarantined(quarantined)).await {
+                error!(app = %self.app, error = %e, "the quarantine is not on the log");
+            }
+        }
     }
 
     /// The accounts to work on now, departures first.
@@ -109,6 +218,8 @@ impl Worker {
     ) -> Result<Vec<Account>, ProvisionerError> {
         let view = self.desk.store.view();
         let now = Instant::now();
+        let holds: BTreeSet<_> = ledger::holds(&view)?.into_iter().map(|hold| hold.source).collect();
+        let app_version = self.desk.app_version()?;
         let ripe = |id: &IdentityId, version: Sequence| {
             !busy.contains(id) && waiting.get(id).is_none_or(|w| w.until <= now || w.version != version)
         };
@@ -124,8 +235,21 @@ impl Worker {
                     if ready.len() == free {
                         return Ok(ready);
                     }
-                    if ripe(&id, version) {
-                        ready.extend(ledger::account(&view, id, &self.app)?.filter(Account::is_pending));
+                    if !ripe(&id, version) {
+                        continue;
+                    }
+                    let Some(account) = ledger::account(&view, id, &self.app)?.filter(Account::is_pending) else {
+                        continue;
+                    };
+                    let held = account.source.as_ref().is_some_and(|source| holds.contains(source));
+                    let stays = match target {
+                        // A person has to look at it first, or has decided.
+                        Target::Absent => held || ledger::is_waived(&view, &self.app, id)?,
+                        // Asked again when the identity changes, which makes another version, or when the app does.
+                        Target::Present => account.parked_at.is_some() && account.parked_at >= app_version,
+                    };
+                    if !stays {
+                        ready.push(account);
                     }
                 }
             }
@@ -140,22 +264,34 @@ impl Worker {
         version: Sequence,
         outcome: Result<Outcome, ProvisionerError>,
     ) {
+        let mut refused = false;
         let at_least = match outcome {
             Ok(Outcome::Verified) => {
                 waiting.remove(&id);
                 return;
             }
-            Ok(Outcome::Again(at_least)) => at_least.unwrap_or_default().min(MAX_RETRY_AFTER),
+            Ok(Outcome::Again(Some(pause))) => {
+                // It is on its way: looked at again soon, without growing impatience.
+                let pauses = self.pauses();
+                waiting.insert(id, Waiting { until: Instant::now() + pause, version, pauses, refusals: 0 });
+                return;
+            }
+            Ok(Outcome::Again(None)) => Duration::ZERO,
+            Ok(Outcome::Failed(failure)) => {
+                refused = failure.is_final();
+                failure.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)
+            }
             Err(e) => {
                 error!(app = %self.app, error = %e, "an account could not be worked on");
                 Duration::ZERO
             }
         };
-        let fresh = || Waiting { until: Instant::now(), version, pauses: self.pauses() };
+        let fresh = || Waiting { until: Instant::now(), version, pauses: self.pauses(), refusals: 0 };
         let entry = waiting.entry(id).or_insert_with(fresh);
         if entry.version != version {
             *entry = fresh();
         }
+        entry.refusals = if refused { entry.refusals.saturating_add(1) } else { 0 };
         let pause = entry.pauses.next().unwrap_or(self.retry_max).max(at_least);
         entry.until = Instant::now() + pause;
     }
@@ -171,7 +307,20 @@ impl Worker {
     }
 }
 
-async fn work(desk: Arc<Desk>, account: Account) -> Done {
+/// Whether the discovery documents were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    Nothing,
+    Tried,
+}
+
+/// How long an app that is asked too much is not asked at all.
+fn throttle(failure: &Failure) -> Option<Duration> {
+    let asked = failure.rejection.cause == rollcall_domain::account::RejectionCause::Throttled;
+    asked.then(|| failure.retry_after.unwrap_or(Duration::from_secs(1)).min(MAX_RETRY_AFTER))
+}
+
+async fn work(desk: Arc<Desk>, account: Account, refusals: u32) -> Done {
     let span = info_span!(
         "provision",
         otel.kind = "consumer",
@@ -183,6 +332,6 @@ async fn work(desk: Arc<Desk>, account: Account) -> Done {
     let trace = &account.trace;
     let parts = TraceParts { traceparent: trace.traceparent.clone(), tracestate: trace.tracestate.clone() };
     rollcall_telemetry::adopt(&span, &parts);
-    let outcome = desk.work_on(&account).instrument(span).await;
+    let outcome = desk.work_on(&account, refusals).instrument(span).await;
     (account.identity, account.desired_version, outcome)
 }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, demo, process};
+use crate::{assemble, demo, operator, process};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -34,7 +34,17 @@ enum Command {
         /// The configuration file
         #[arg(long)]
         config: PathBuf,
+        /// Ask no app whether it can be used as it is configured
+        #[arg(long)]
+        offline: bool,
+        /// Exit with 1 when there are warnings
+        #[arg(long)]
+        strict: bool,
     },
+    /// Say what would be sent to the apps, to whom and why, without sending it
+    Plan(operator::TargetArgs),
+    /// Bring accounts in line, and read them back, now
+    Sync(operator::TargetArgs),
     /// Play an identity provider against real apps, and show what Rollcall knows
     Demo(demo::DemoArgs),
 }
@@ -97,15 +107,24 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(args) => serve(&args, &Service::ALL, "rollcall"),
         Command::Run { service, args } => serve(&args, &[service], &format!("rollcall-{}", service.name())),
-        Command::Check { config } => check(&config),
+        Command::Check { config, offline, strict } => {
+            let reach = if offline { Reach::FileOnly } else { Reach::Apps };
+            check(&config, reach, if strict { Level::Strict } else { Level::Usual })
+        }
+        Command::Plan(args) => operator::plan(&args),
+        Command::Sync(args) => operator::sync(&args),
         Command::Demo(args) => demo::run(args),
     }
 }
 
-fn check(path: &std::path::Path) -> anyhow::Result<ExitCode> {
+fn check(path: &std::path::Path, reach: Reach, level: Level) -> anyhow::Result<ExitCode> {
     let config = load(path)?;
     config.require(&[Needs::Everything])?;
-    for warning in &config.warnings {
+    let mut warnings = config.warnings.clone();
+    if reach == Reach::Apps {
+        warnings.extend(ask_apps(&config)?);
+    }
+    for warning in &warnings {
         println!("warning: {warning}");
     }
     println!(
@@ -116,7 +135,38 @@ fn check(path: &std::path::Path) -> anyhow::Result<ExitCode> {
         config.apps.len(),
         config.alerts.len()
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(if level == Level::Strict && !warnings.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// How far `check` looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    FileOnly,
+    Apps,
+}
+
+/// What `check` takes as a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Usual,
+    Strict,
+}
+
+/// What is wrong with the apps themselves: they are asked, all at once, and nothing is changed.
+fn ask_apps(config: &Config) -> anyhow::Result<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
+    Ok(runtime.block_on(async {
+        let mut asked = tokio::task::JoinSet::new();
+        for app in config.apps.clone() {
+            asked.spawn(async move {
+                let outcome = rollcall_provisioner::check(&app).await;
+                outcome.err().map(|why| format!("app '{}' can't be used as it is configured: {why}", app.spec.id))
+            });
+        }
+        let mut found: Vec<String> = asked.join_all().await.into_iter().flatten().collect();
+        found.sort();
+        found
+    }))
 }
 
 fn serve(args: &RunArgs, services: &[Service], name: &str) -> anyhow::Result<ExitCode> {

@@ -4,6 +4,7 @@ mod assemble;
 mod cli;
 mod demo;
 mod health;
+mod operator;
 mod process;
 mod server;
 

@@ -1,6 +1,6 @@
 //! Latencies as they happen, and gauges of what is open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::drift::DriftKind;
@@ -58,7 +58,7 @@ pub fn gauges(state: &impl Read, now: Timestamp) -> Result<(), KvError> {
         for change in ChangeKind::ALL {
             open.insert((app.clone(), change), (0, 0));
         }
-        for kind in [DriftKind::Zombie, DriftKind::Attribute, DriftKind::Missing] {
+        for kind in DriftKind::ALL {
             drift.insert((app.clone(), kind), 0);
         }
         debt.insert(app.clone(), 0.0);
@@ -73,8 +73,9 @@ pub fn gauges(state: &impl Read, now: Timestamp) -> Result<(), KvError> {
         }
     }
     for item in ledger::drift(state, None)? {
-        *drift.entry((item.app.clone(), item.kind)).or_default() += 1;
-        *debt.entry(item.app).or_default() += seconds(now.duration_since(item.detected_at)) / 3600.0;
+        let hours = item.debt_hours(now);
+        *drift.entry((item.id.app.clone(), item.id.kind)).or_default() += 1;
+        *debt.entry(item.id.app).or_default() += hours;
     }
     for ((app, change), (count, overdue)) in open {
         let labels = [label("app", app.as_str()), label("change", change.name())];
@@ -88,5 +89,10 @@ pub fn gauges(state: &impl Read, now: Timestamp) -> Result<(), KvError> {
         metrics().drift_debt_hours.record(hours, &[label("app", app.as_str())]);
     }
     metrics().oldest_overdue_seconds.record(oldest, &[]);
+    let sick: BTreeSet<AppId> = ledger::quarantines(state)?.into_iter().map(|q| q.app).collect();
+    for app in &apps {
+        metrics().app_quarantined.record(u64::from(sick.contains(app)), &[label("app", app.as_str())]);
+    }
+    metrics().removals_held.record(ledger::holds(state)?.len() as u64, &[]);
     Ok(())
 }

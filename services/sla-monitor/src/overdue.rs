@@ -1,5 +1,6 @@
 //! Deadlines that pass without proof.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,7 +31,7 @@ pub async fn call_overdue(log: &EventLog, store: &Store, now: Timestamp) -> Resu
         let event = Event::ObligationOverdue(Overdue {
             id: obligation.id.clone(),
             change: obligation.change,
-            deadline: obligation.deadline,
+            deadline: obligation.rings_at(),
         });
         let meta = meta(store, obligation)?;
         last = Some(log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?.last);
@@ -39,6 +40,22 @@ pub async fn call_overdue(log: &EventLog, store: &Store, now: Timestamp) -> Resu
         store.wait_for(last, Duration::from_secs(60)).await?;
     }
     Ok(due.len())
+}
+
+/// Says which sources' removals wait, once for each time; that they wait follows from the removals themselves.
+pub async fn say_holds(log: &EventLog, store: &Store, said: &mut BTreeSet<Uuid>) -> Result<(), MonitorError> {
+    for hold in ledger::holds(&store.view())? {
+        let name = format!("hold {} {}", hold.source, hold.by);
+        let event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        if said.contains(&event_id) || ledger::is_hold_said(&store.view(), &hold)? {
+            continue;
+        }
+        warn!(source = %hold.source, app = %hold.app, removals = hold.removals, "removals wait for a decision");
+        let meta = EventMeta { event_id, ..by_service(NAME, "", None) };
+        log.append(&Unit::one(NewEvent { meta, event: Event::HoldPlaced(hold) }, Expect::Any)).await?;
+        said.insert(event_id);
+    }
+    Ok(())
 }
 
 /// The event's id follows from the obligation's: saying it twice says it once.
@@ -51,7 +68,7 @@ fn meta(store: &Store, obligation: &Obligation) -> Result<EventMeta, MonitorErro
     );
     Ok(EventMeta {
         quirks: Vec::new(),
-        event_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("overdue {id}").as_bytes()),
+        event_id: Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("overdue {id} {}", obligation.rings_at()).as_bytes()),
         trace,
         ..by_service(NAME, &correlation, cause)
     })

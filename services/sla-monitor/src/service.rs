@@ -1,5 +1,6 @@
 //! The service: a projection of the ledger, its clocks and its sinks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +19,14 @@ use tracing::warn;
 use crate::alerts::AlertLoop;
 use crate::error::MonitorError;
 use crate::measure;
-use crate::overdue::call_overdue;
+use crate::overdue::{call_overdue, say_holds};
 use crate::webhook::Webhook;
 
 /// The name in events, metrics and folders.
 pub const NAME: &str = "sla-monitor";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 4;
+const STAMP: u32 = 5;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -110,6 +111,7 @@ impl Monitor {
             let alerts = AlertLoop { log: self.log.clone(), store: Arc::clone(&self.store), sink: Webhook::new(sink)? };
             sinks.spawn(alerts.run(stop.clone()));
         }
+        let mut said = BTreeSet::new();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -120,6 +122,9 @@ impl Monitor {
             let now = (self.clock)();
             if let Err(e) = call_overdue(&self.log, &self.store, now).await {
                 warn!(error = %e, "deadlines can't be watched, trying again");
+            }
+            if let Err(e) = say_holds(&self.log, &self.store, &mut said).await {
+                warn!(error = %e, "that removals wait is not on the log, trying again");
             }
             if let Err(e) = measure::gauges(&self.store.view(), now) {
                 warn!(error = %e, "the gauges can't be set");

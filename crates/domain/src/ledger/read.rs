@@ -4,11 +4,16 @@ use jiff::Timestamp;
 
 use crate::account::{Account, Target};
 use crate::alert::Alert;
+use crate::capability::Capabilities;
+use crate::conformance::Conformance;
 use crate::drift::DriftItem;
-use crate::ids::{AppId, IdentityId, Sequence};
+use crate::guard::Hold;
+use crate::health::Quarantine;
+use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Read, load, load_all, suffixes};
 use crate::leaver::Leaver;
 use crate::obligation::{Obligation, ObligationId};
+use crate::reconciliation::Reconciled;
 
 /// The key of an account.
 #[must_use]
@@ -22,6 +27,18 @@ pub fn obligation_key(id: &ObligationId) -> String {
     format!("obligation/{}/{}/{:020}", id.identity, id.app, id.opened_by.0)
 }
 
+pub(super) fn at_key(app: &AppId, identity: IdentityId) -> String {
+    format!("at/{app}/{identity}")
+}
+
+/// Everyone who has, or had, an account in an app.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn identities_at(state: &(impl Read + ?Sized), app: &AppId) -> Result<Vec<IdentityId>, KvError> {
+    Ok(suffixes(state, &format!("at/{app}/"))?.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
 pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> String {
     format!("pending/{app}/{}/{identity}", target.name())
 }
@@ -31,7 +48,7 @@ pub(super) fn open_key(id: &ObligationId) -> String {
 }
 
 pub(super) fn deadline_key(obligation: &Obligation) -> String {
-    let micros = u64::try_from(obligation.deadline.as_microsecond()).unwrap_or_default();
+    let micros = u64::try_from(obligation.rings_at().as_microsecond()).unwrap_or_default();
     format!("deadline/{micros:020}/{}", obligation.id)
 }
 
@@ -96,14 +113,15 @@ pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Re
     found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))
 }
 
-/// The open obligations whose deadline is at or before `now` and that are not called overdue yet.
+/// The open obligations whose deadline, or the end of whose exception, is at or before `now`, and that are not called
+/// overdue yet.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn due(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
     let ids: Vec<(String, ObligationId)> = load_all(state, "deadline/", None, limit)?;
     let all: Vec<Obligation> = found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))?;
-    Ok(all.into_iter().filter(|o| o.deadline <= now).collect())
+    Ok(all.into_iter().filter(|o| o.rings_at() <= now).collect())
 }
 
 /// The departures that are not complete.
@@ -139,8 +157,108 @@ pub fn drift(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<Dr
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn drift_of(state: &(impl Read + ?Sized), app: &AppId, id: IdentityId) -> Result<Option<DriftItem>, KvError> {
-    load(state, &format!("drift/{app}/{id}"))
+pub fn drift_of(state: &(impl Read + ?Sized), app: &AppId, id: IdentityId) -> Result<Vec<DriftItem>, KvError> {
+    values(state, &format!("drift/{app}/{id}/"))
+}
+
+/// Whether everything that is open for an account is left as it is by someone's decision.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_waived(state: &(impl Read + ?Sized), app: &AppId, identity: IdentityId) -> Result<bool, KvError> {
+    let open = super::obligations::open_of(state, app, identity)?;
+    Ok(!open.is_empty() && open.iter().all(|o| o.waived.is_some()))
+}
+
+/// The key prefix of all holds.
+pub const HOLDS: &str = "hold/";
+
+pub(super) fn hold_key(source: &SourceName) -> String {
+    format!("{HOLDS}{source}")
+}
+
+pub(super) fn said_key(source: &SourceName) -> String {
+    format!("hold-said/{source}")
+}
+
+/// Whether it was said that removals wait.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_hold_said(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool, KvError> {
+    Ok(load::<Sequence>(state, &said_key(&hold.source))? == Some(hold.by))
+}
+
+/// The hold on a source's removals, when there is one.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn hold(state: &(impl Read + ?Sized), source: &SourceName) -> Result<Option<Hold>, KvError> {
+    load(state, &hold_key(source))
+}
+
+/// Every hold.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn holds(state: &(impl Read + ?Sized)) -> Result<Vec<Hold>, KvError> {
+    values(state, HOLDS)
+}
+
+pub(super) fn capabilities_key(app: &AppId) -> String {
+    format!("capabilities/{app}")
+}
+
+/// What was learned of what an app can do.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn capabilities(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Capabilities>, KvError> {
+    load(state, &capabilities_key(app))
+}
+
+pub(super) fn quarantine_key(app: &AppId) -> String {
+    format!("quarantine/{app}")
+}
+
+/// Whether an app is left alone, and why.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn quarantine(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Quarantine>, KvError> {
+    load(state, &quarantine_key(app))
+}
+
+/// Every app that is left alone.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn quarantines(state: &(impl Read + ?Sized)) -> Result<Vec<Quarantine>, KvError> {
+    values(state, "quarantine/")
+}
+
+pub(super) fn conformance_key(app: &AppId) -> String {
+    format!("conformance/{app}")
+}
+
+/// How far an app does what it says.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn conformance(state: &(impl Read + ?Sized), app: &AppId) -> Result<Conformance, KvError> {
+    Ok(load(state, &conformance_key(app))?.unwrap_or_default())
+}
+
+pub(super) fn reconciled_key(app: &AppId) -> String {
+    format!("reconciled/{app}")
+}
+
+/// When an app was compared, and what is asked for.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn reconciled(state: &(impl Read + ?Sized), app: &AppId) -> Result<Reconciled, KvError> {
+    Ok(load(state, &reconciled_key(app))?.unwrap_or_default())
 }
 
 /// The alerts that a sink has accepted and that are not resolved.

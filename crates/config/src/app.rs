@@ -1,0 +1,238 @@
+//! One `[[apps]]`: who has an account there, what it shows, what the app can bear and can do.
+
+use std::time::Duration;
+
+use rollcall_domain::AppId;
+use rollcall_domain::app::{AppSpec, Deprovision, GroupRule, ServiceLevel};
+use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::drift::{DriftKind, Policies, Policy};
+use rollcall_domain::guard::Guard;
+use rollcall_domain::identity::IdentityKind;
+use rollcall_domain::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, template_paths};
+use rollcall_scim::{Catalogue, Filter};
+
+use crate::load::{attribute_path, is_loopback, size, truth};
+use crate::model::{AppConfig, PrivateAddresses};
+use crate::section::{Entry, Section, TOKEN, http_url, some_text};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Reads one app; `None` when it has mistakes.
+pub(crate) fn app(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, AppConfig)> {
+    let id = s.required("id", |text| text.parse::<AppId>().map_err(|e| e.to_string()));
+    let name = s.parsed("name", some_text);
+    let base_url = s.required("base_url", http_url);
+    let owner = s.required("owner", some_text);
+    let assign = s.required("assign", |text| {
+        Filter::parse(text, catalogue.user()).map(|filter| filter.text().to_owned()).map_err(|e| e.to_string())
+    });
+    let identities = s.list("identities", |text| match text {
+        "user" => Ok(IdentityKind::User),
+        "agent" => Ok(IdentityKind::Agent),
+        _ => Err(format!("'{text}' must be user or agent")),
+    });
+    let deprovision = s.parsed("deprovision", |text| match text {
+        "deactivate" => Ok(Deprovision::Deactivate),
+        "delete" => Ok(Deprovision::Delete),
+        _ => Err(format!("'{text}' must be deactivate or delete")),
+    });
+    let token = s.secret(TOKEN);
+    let reconcile_every = s.duration("reconcile_every", 15 * MINUTE);
+    let per_second = s.integer("max_requests_per_second", 1..=10_000, 20);
+    let in_flight = s.integer("max_in_flight", 1..=1024, 8);
+    let request_timeout = s.duration("request_timeout", Duration::from_secs(30));
+    let retry_min = s.duration("retry_min", Duration::from_secs(1));
+    let retry_max = s.duration("retry_max", 5 * MINUTE);
+    let max_scan = size(s.integer("max_scan", 1..=10_000_000, 100_000));
+    if retry_min > retry_max {
+        s.mistake("retry_min is longer than retry_max");
+    }
+    let mut levels = s.table("sla");
+    let sla = ServiceLevel {
+        joiner: levels.duration("joiner", 4 * HOUR),
+        mover: levels.duration("mover", 4 * HOUR),
+        leaver: levels.duration("leaver", 15 * MINUTE),
+    };
+    levels.finish();
+    let attributes = mapping(s.table("attributes"), catalogue);
+    let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
+    let drift = policies(s.table("drift"));
+    let guard = guard(s.table("guard"));
+    let capabilities = capabilities(s.table("capabilities"));
+    let quarantine_after = s.integer("quarantine_after", 1..=1000, 5);
+    let probe_every = s.duration("probe_every", Duration::from_secs(5));
+    let private_addresses = match s.parsed("allow_private_addresses", truth) {
+        Some(true) => PrivateAddresses::Allowed,
+        _ => PrivateAddresses::Refused,
+    };
+    let (Some(id), Some(base_url)) = (id, base_url) else {
+        s.finish();
+        return None;
+    };
+    if base_url.scheme() == "http" && !is_loopback(&base_url) {
+        s.warn(format!("app '{id}' is reached without TLS: its token and people's data can be read on the way"));
+    }
+    let line = s.line();
+    s.finish();
+    let spec = AppSpec {
+        name: name.unwrap_or_else(|| id.to_string()),
+        base_url: base_url.to_string(),
+        owner: owner?,
+        assign: assign?,
+        identities: identities.filter(|all| !all.is_empty()).unwrap_or_else(|| vec![IdentityKind::User]),
+        deprovision: deprovision.unwrap_or(Deprovision::Deactivate),
+        sla,
+        reconcile_every,
+        max_requests_per_second: u32::try_from(per_second).unwrap_or(u32::MAX),
+        max_in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
+        attributes,
+        groups,
+        drift,
+        guard,
+        capabilities,
+        id,
+    };
+    let config = AppConfig {
+        spec,
+        base_url,
+        token,
+        request_timeout,
+        retry_min,
+        retry_max,
+        max_scan,
+        quarantine_after: u32::try_from(quarantine_after).unwrap_or(u32::MAX),
+        probe_every,
+        private_addresses,
+    };
+    Some((line, config))
+}
+
+/// What the accounts show: `target = "source attribute"`, or a table with `attribute`, `constant` or `template`.
+fn mapping(s: Section<'_>, catalogue: &Catalogue) -> Mapping {
+    s.entries().into_iter().filter_map(|entry| rule(entry, catalogue)).collect()
+}
+
+fn rule(entry: Entry<'_>, catalogue: &Catalogue) -> Option<Rule> {
+    let Entry { key: target, text, mut section } = entry;
+    let attribute = |path: &str| source_path(path, catalogue).map(Origin::Attribute);
+    let template = |text: &str| {
+        let paths = template_paths(text).ok_or_else(|| format!("the braces of '{text}' don't match"))?;
+        paths.into_iter().try_for_each(|path| source_path(path, catalogue).map(drop))?;
+        Ok(Origin::Template(text.to_owned()))
+    };
+    let origins: Vec<Origin> = match text {
+        Some(path) => match attribute(&path) {
+            Ok(origin) => vec![origin],
+            Err(why) => {
+                section.mistake(why);
+                return None;
+            }
+        },
+        None => {
+            let said = ["attribute", "constant", "template"].into_iter().filter(|key| section.has(key)).count();
+            let found = [
+                section.parsed("attribute", attribute),
+                section.constant("constant").map(Origin::Constant),
+                section.parsed("template", template),
+            ];
+            if said != 1 {
+                section.mistake("give one of attribute, constant and template");
+            }
+            found.into_iter().flatten().collect()
+        }
+    };
+    if RESERVED.iter().any(|name| name.eq_ignore_ascii_case(&target)) {
+        section
+            .mistake(format!("'{target}' can't be mapped: Rollcall sets externalId and active, and never a password"));
+    }
+    let kept = section.parsed("when_empty", |text| match text {
+        "clear" => Ok(WhenEmpty::Clear),
+        "leave" => Ok(WhenEmpty::Leave),
+        _ => Err(format!("'{text}' must be clear or leave")),
+    });
+    section.finish();
+    let origin = origins.into_iter().next()?;
+    Some(Rule { target, origin, when_empty: kept.unwrap_or(WhenEmpty::Clear) })
+}
+
+/// A source attribute, such as `title`, `name.givenName` or `urn:…:User:department`.
+fn source_path(path: &str, catalogue: &Catalogue) -> Result<String, String> {
+    let (whole, sub) = match path.rsplit_once(':').map_or(path, |(_, rest)| rest).split_once('.') {
+        Some((_, sub)) => (path.strip_suffix(&format!(".{sub}")).unwrap_or(path), Some(sub)),
+        None => (path, None),
+    };
+    let found = attribute_path(whole, catalogue)?;
+    if found.name == "password" {
+        return Err("a password is never passed on".into());
+    }
+    Ok(match sub {
+        Some(sub) => format!("{}.{sub}", found.text()),
+        None => found.text(),
+    })
+}
+
+fn group_rule(mut s: Section<'_>) -> Option<GroupRule> {
+    let (from, to) = (s.required("from", some_text), s.required("to", some_text));
+    s.finish();
+    Some(GroupRule { from: from?, to: to? })
+}
+
+fn policies(mut s: Section<'_>) -> Policies {
+    let mut of = |kind: DriftKind| {
+        let read = |text: &str| match (text, kind) {
+            ("report", _) => Ok(Policy::Report),
+            ("repair", kind) if kind != DriftKind::Duplicate => Ok(Policy::Repair),
+            ("adopt", DriftKind::Orphan) => Ok(Policy::Adopt),
+            ("adopt" | "repair", _) => Err(format!("'{text}' is not possible for {}", kind.name())),
+            _ => Err(format!("'{text}' must be report, repair, or for orphan adopt")),
+        };
+        s.parsed(kind.name(), read).unwrap_or_else(|| Policies::default().of(kind))
+    };
+    let policies = Policies {
+        orphan: of(DriftKind::Orphan),
+        zombie: of(DriftKind::Zombie),
+        attribute: of(DriftKind::Attribute),
+        membership: of(DriftKind::Membership),
+        missing: of(DriftKind::Missing),
+        duplicate: of(DriftKind::Duplicate),
+    };
+    s.finish();
+    policies
+}
+
+fn guard(mut s: Section<'_>) -> Guard {
+    let usual = Guard::default();
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let guard = Guard {
+        max_removals: number(s.integer("max_removals", 1..=10_000_000, usual.max_removals.into())),
+        max_percent: number(s.integer("max_percent", 1..=100, usual.max_percent.into())),
+        window: s.duration("window", usual.window),
+    };
+    s.finish();
+    guard
+}
+
+fn capabilities(mut s: Section<'_>) -> Capabilities {
+    let number = |s: &mut Section<'_>, key| {
+        let read = |text: &str| match text.parse::<u32>() {
+            Ok(n) if n > 0 => Ok(n),
+            _ => Err(format!("'{text}' must be a whole number above 0")),
+        };
+        s.parsed(key, read)
+    };
+    let can = |s: &mut Section<'_>, key| s.parsed(key, truth).map(Support::from).unwrap_or_default();
+    let capabilities = Capabilities {
+        patch: can(&mut s, "patch"),
+        filter: can(&mut s, "filter"),
+        groups: can(&mut s, "groups"),
+        deactivate: can(&mut s, "deactivate"),
+        cursor: can(&mut s, "cursor"),
+        page_size: number(&mut s, "page_size"),
+        members_per_request: number(&mut s, "members_per_request"),
+        required: s.list("required", some_text).unwrap_or_default(),
+        consistency_delay: s.has("consistency_delay").then(|| s.duration("consistency_delay", Duration::ZERO)),
+    };
+    s.finish();
+    capabilities
+}

@@ -1,0 +1,91 @@
+//! What an app can do: learned from its discovery documents, overridden by configuration.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::Deprovision;
+use crate::ids::AppId;
+
+/// Whether an app can do something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Support {
+    /// It does not say: tried, and seen.
+    #[default]
+    Unknown,
+    /// It says yes.
+    Yes,
+    /// It says no.
+    No,
+}
+
+impl Support {
+    /// What is known, where something else says more.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::Unknown { other } else { self }
+    }
+}
+
+impl From<bool> for Support {
+    fn from(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+}
+
+/// What an app can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// PATCH; else PUT.
+    pub patch: Support,
+    /// Searching by filter; else accounts are read one after the other.
+    pub filter: Support,
+    /// Groups.
+    pub groups: Support,
+    /// The attribute `active`; without it an account can only be deleted.
+    pub deactivate: Support,
+    /// Paging by cursor (RFC 9865); else by index.
+    pub cursor: Support,
+    /// The most resources on a page.
+    pub page_size: Option<u32>,
+    /// The most members that one request names.
+    pub members_per_request: Option<u32>,
+    /// The attributes without which it creates no account.
+    pub required: Vec<String>,
+    /// How long a change may take until it is shown.
+    pub consistency_delay: Option<Duration>,
+}
+
+impl Capabilities {
+    /// What is configured, and what was learned where nothing is.
+    #[must_use]
+    pub fn over(&self, learned: &Self) -> Self {
+        Self {
+            patch: self.patch.or(learned.patch),
+            filter: self.filter.or(learned.filter),
+            groups: self.groups.or(learned.groups),
+            deactivate: self.deactivate.or(learned.deactivate),
+            cursor: self.cursor.or(learned.cursor),
+            page_size: self.page_size.or(learned.page_size),
+            members_per_request: self.members_per_request.or(learned.members_per_request),
+            required: if self.required.is_empty() { learned.required.clone() } else { self.required.clone() },
+            consistency_delay: self.consistency_delay.or(learned.consistency_delay),
+        }
+    }
+
+    /// How accounts go: those of an app that is configured to have no `active` are deleted. What an app says of itself
+    /// is not enough to delete anything.
+    #[must_use]
+    pub fn deprovision(&self, wanted: Deprovision) -> Deprovision {
+        if self.deactivate == Support::No { Deprovision::Delete } else { wanted }
+    }
+}
+
+/// An app's discovery documents were read, and say something new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Discovered {
+    pub app: AppId,
+    pub capabilities: Capabilities,
+}

@@ -1,0 +1,82 @@
+//! The guard against mass change: when a source takes away more accounts of an app than is usual, its removals wait for
+//! a person; whatever else it wants goes on.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AppId, Sequence, SourceName};
+
+/// How many removals of one source in one app are usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Guard {
+    /// The most in a window.
+    pub max_removals: u32,
+    /// The most in a window, as a share of the app's accounts in percent; counts from [`FEW`] removals on.
+    pub max_percent: u32,
+    /// The window.
+    pub window: Duration,
+}
+
+/// As few removals as these are never too large a share: small teams change, too.
+pub const FEW: u32 = 20;
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self { max_removals: 100, max_percent: 30, window: Duration::from_secs(3600) }
+    }
+}
+
+impl Guard {
+    /// Whether `removals` in a window, of `accounts` that were there before, are too many.
+    #[must_use]
+    pub fn is_too_many(&self, removals: usize, accounts: usize) -> bool {
+        let over = |most: u32| u32::try_from(removals).map_or(true, |n| n > most);
+        let share = removals.saturating_mul(100) > accounts.saturating_mul(self.max_percent as usize);
+        over(self.max_removals) || (over(FEW) && share)
+    }
+
+    /// When the window began that ends at `now`.
+    #[must_use]
+    pub fn window_start(&self, now: Timestamp) -> Timestamp {
+        let window = SignedDuration::try_from(self.window).unwrap_or(SignedDuration::MAX);
+        now.checked_sub(window).unwrap_or(Timestamp::MIN)
+    }
+}
+
+/// The removals of a source wait for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Whose removals.
+    pub source: SourceName,
+    /// Where there were too many.
+    pub app: AppId,
+    /// How many there were in the window.
+    pub removals: usize,
+    /// The change that was one too many.
+    pub by: Sequence,
+    /// When that was.
+    pub since: Timestamp,
+}
+
+/// What a person decided about the removals that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// They are right: they are done.
+    Release,
+    /// They are a mistake: what they owe is waived until then, for the source to be mended.
+    Reject {
+        /// When the waivers expire.
+        expires_at: Timestamp,
+    },
+}
+
+/// A named person decided about a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct HoldDecided {
+    pub source: SourceName,
+    pub decision: Decision,
+    pub reason: String,
+}

@@ -1,0 +1,130 @@
+//! What apps answered, and what they showed.
+
+use super::Fact;
+use super::obligations::{end_those, leaver_obligation_ended, open_of};
+use super::read::{account, account_key, accounts_of, identities_at, obligation_key, pending_key};
+use super::{apps, drifts};
+use crate::account::{Account, Adopted, Applied, Rejected, Verified};
+use crate::conformance::Confirmed;
+use crate::event::Recorded;
+use crate::ids::Sequence;
+use crate::kv::{KvError, Write, store};
+use crate::obligation::{End, Obligation};
+use crate::reconciliation::SyncRequested;
+
+/// The app says that it has done something.
+pub fn applied(
+    state: &mut impl Write,
+    applied: &Applied,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let Some(mut account) = account(state, applied.identity, &applied.app)? else { return Ok(()) };
+    account.applied_version = Some(applied.version);
+    account.remote_id = applied.remote_id.clone().or(account.remote_id);
+    if applied.version == account.desired_version {
+        account.rejection = None;
+        account.parked_at = None;
+    }
+    let confirmed = Confirmed { operation: applied.operation, version: applied.version, at: event.recorded_at };
+    account.confirmed.retain(|c| c.operation != confirmed.operation);
+    account.confirmed.push(confirmed);
+    store(state, account_key(applied.identity, &applied.app), &account);
+    apps::confirmed(state, &applied.app, applied.operation)?;
+    for mut obligation in open_of(state, &account.app, account.identity)? {
+        if obligation.id.opened_by <= applied.version && obligation.applied_at.is_none() {
+            obligation.applied_at = Some(event.recorded_at);
+            store(state, obligation_key(&obligation.id), &obligation);
+            facts.push(Fact::Applied(obligation));
+        }
+    }
+    Ok(())
+}
+
+/// The app was read back, and shows what was desired.
+pub fn verified(
+    state: &mut impl Write,
+    verified: &Verified,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let Some(mut account) = account(state, verified.identity, &verified.app)? else { return Ok(()) };
+    // What was read back must be what is desired: an event that contradicts it proves nothing.
+    if verified.version == account.desired_version && verified.target != account.desired.target() {
+        return Ok(());
+    }
+    account.verified_version = account.verified_version.max(Some(verified.version));
+    account.remote_id.clone_from(&verified.remote_id);
+    account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
+    account.verified_at = Some(event.recorded_at);
+    account.rejection = None;
+    account.parked_at = None;
+    let (honoured, waiting) =
+        std::mem::take(&mut account.confirmed).into_iter().partition(|c: &Confirmed| c.version <= verified.version);
+    account.confirmed = waiting;
+    store(state, account_key(verified.identity, &verified.app), &account);
+    apps::honoured(state, &account.app, honoured, event.recorded_at)?;
+    if !account.is_pending() {
+        settled(state, &account)?;
+    }
+    let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target;
+    let end = End::Verified { at: event.recorded_at, by: event.sequence };
+    for obligation in end_those(state, account.identity, &account.app, met, &end)? {
+        if obligation.applied_at.is_none() {
+            facts.push(Fact::Applied(obligation.clone()));
+        }
+        leaver_obligation_ended(state, &obligation, event, facts)?;
+        facts.push(Fact::Verified(obligation));
+    }
+    Ok(())
+}
+
+/// Nothing is left to do for an account.
+pub fn settled(state: &mut impl Write, account: &Account) -> Result<(), KvError> {
+    state.delete(&pending_key(&account.app, account.desired.target(), account.identity));
+    drifts::end_for(state, &account.app, account.identity)
+}
+
+/// The app refused, or could not be used.
+pub fn rejected(state: &mut impl Write, rejected: &Rejected) -> Result<(), KvError> {
+    let Some(mut account) = account(state, rejected.identity, &rejected.app)? else { return Ok(()) };
+    if rejected.version == account.desired_version {
+        account.rejection = Some(rejected.rejection.clone());
+        account.parked_at = rejected.parked_at;
+        store(state, account_key(rejected.identity, &rejected.app), &account);
+    }
+    Ok(())
+}
+
+/// Makes an account pending again, for a version of what is desired.
+pub fn reopen(state: &mut impl Write, account: &mut Account, version: Sequence) {
+    account.desired_version = version;
+    account.parked_at = None;
+    account.rejection = None;
+    let key = pending_key(&account.app, account.desired.target(), account.identity);
+    store(state, key, &version);
+    store(state, account_key(account.identity, &account.app), account);
+}
+
+/// An account that belonged to nobody is taken as that of an identity.
+pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> Result<(), KvError> {
+    let Some(mut account) = account(state, adopted.identity, &adopted.app)? else { return Ok(()) };
+    account.remote_id = Some(adopted.remote_id.clone());
+    reopen(state, &mut account, event.sequence);
+    Ok(())
+}
+
+/// A person wants accounts brought in line, and read, now.
+pub fn sync(state: &mut impl Write, wanted: &SyncRequested, event: &Recorded) -> Result<(), KvError> {
+    let accounts = match wanted {
+        SyncRequested::Identity(id) => accounts_of(state, *id)?,
+        SyncRequested::App(app) => {
+            let found = identities_at(state, app)?.into_iter().map(|id| account(state, id, app));
+            found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
+        }
+    };
+    for mut account in accounts {
+        reopen(state, &mut account, event.sequence);
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What is known of each app: what it can do, how it is, how far it does what it says, when it was compared.
+
+use jiff::Timestamp;
+use rollcall_scim::Changed;
+use serde_json::Value;
+
+use super::read::{account, account_key, capabilities_key, conformance, conformance_key, quarantine_key, reconciled};
+use crate::account::Operation;
+use crate::capability::Discovered;
+use crate::conformance::Confirmed;
+use crate::drift::{DriftDetected, DriftKind};
+use crate::event::Recorded;
+use crate::health::{Quarantine, Quarantined};
+use crate::ids::AppId;
+use crate::kv::{KvError, Write, store};
+use crate::reconciliation::{Reconciliation, ReconciliationEvent};
+
+/// Its discovery documents were read.
+pub fn discovered(state: &mut impl Write, found: &Discovered) {
+    store(state, capabilities_key(&found.app), &found.capabilities);
+}
+
+/// It is left alone.
+pub fn quarantined(state: &mut impl Write, quarantined: &Quarantined, event: &Recorded) {
+    let quarantine = Quarantine {
+        app: quarantined.app.clone(),
+        rejection: quarantined.rejection.clone(),
+        since: event.recorded_at,
+        by: event.sequence,
+    };
+    store(state, quarantine_key(&quarantine.app), &quarantine);
+}
+
+/// It answers again.
+pub fn recovered(state: &mut impl Write, app: &AppId) {
+    state.delete(&quarantine_key(app));
+}
+
+/// It confirmed an operation.
+pub fn confirmed(state: &mut impl Write, app: &AppId, operation: Operation) -> Result<(), KvError> {
+    let mut record = conformance(state, app)?;
+    record.confirmed(operation);
+    store(state, conformance_key(app), &record);
+    Ok(())
+}
+
+/// What it confirmed was read back.
+pub fn honoured(state: &mut impl Write, app: &AppId, honoured: Vec<Confirmed>, at: Timestamp) -> Result<(), KvError> {
+    if honoured.is_empty() {
+        return Ok(());
+    }
+    let mut record = conformance(state, app)?;
+    for confirmed in honoured {
+        record.honoured(confirmed.operation, at.duration_since(confirmed.at));
+    }
+    store(state, conformance_key(app), &record);
+    Ok(())
+}
+
+/// What it confirmed was read back otherwise.
+pub fn ignored(state: &mut impl Write, found: &DriftDetected) -> Result<(), KvError> {
+    let Some(mut account) = account(state, found.id.identity, &found.id.app)? else { return Ok(()) };
+    let is_group = |c: &Changed| c.path.starts_with("groups[");
+    let differs = found.differences.iter().any(|c| !is_group(c));
+    let there = Some(Value::Bool(true));
+    let broken = |operation: Operation| match (operation, found.id.kind) {
+        (Operation::Create, DriftKind::Missing) => true,
+        (Operation::Update, DriftKind::Attribute) => differs,
+        (Operation::Deactivate | Operation::Delete, DriftKind::Zombie) => differs,
+        (Operation::Leave, _) => found.differences.iter().any(|c| is_group(c) && c.after == there),
+        (Operation::Enter, _) => found.differences.iter().any(|c| is_group(c) && c.before == there),
+        _ => false,
+    };
+    let (ignored, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut account.confirmed)
+        .into_iter()
+        .partition(|c| c.version == found.version && broken(c.operation));
+    account.confirmed = rest;
+    if ignored.is_empty() {
+        return Ok(());
+    }
+    store(state, account_key(found.id.identity, &found.id.app), &account);
+    let mut record = conformance(state, &found.id.app)?;
+    ignored.iter().for_each(|c| record.ignored(c.operation));
+    store(state, conformance_key(&found.id.app), &record);
+    Ok(())
+}
+
+/// A comparison of it went one step on.
+pub fn reconciliation(state: &mut impl Write, step: &Reconciliation, event: &Recorded) -> Result<(), KvError> {
+    let mut now = reconciled(state, &step.app)?;
+    match &step.event {
+        ReconciliationEvent::Requested => now.requested = Some(event.sequence),
+        ReconciliationEvent::Started => {
+            now.requested = None;
+            now.running = Some(now.running.unwrap_or_default());
+        }
+        ReconciliationEvent::Progressed { progress } => now.running = Some(*progress),
+        ReconciliationEvent::Completed { progress } => {
+            now.running = None;
+            now.failure = None;
+            now.last = Some(*progress);
+            now.completed_at = Some(event.recorded_at);
+        }
+        ReconciliationEvent::Failed { detail } => now.failure = Some(detail.clone()),
+    }
+    store(state, super::read::reconciled_key(&step.app), &now);
+    Ok(())
+}

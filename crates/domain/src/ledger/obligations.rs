@@ -1,0 +1,213 @@
+//! Obligations as they open, ring and end, and the departures that they belong to.
+
+use std::collections::BTreeSet;
+
+use super::Fact;
+use super::read::{
+    account_key, accounts_of, at_key, deadline_key, found, leaver, leaver_key, leaving_key, obligation_key, open_key,
+    pending_key,
+};
+use crate::account::{Account, Desired};
+use crate::event::{Recorded, TraceContext};
+use crate::exception::{Exception, Waived};
+use crate::ids::{AppId, IdentityId};
+use crate::kv::{KvError, Read, Write, load, load_all, store};
+use crate::leaver::Leaver;
+use crate::lifecycle::ChangeKind;
+use crate::obligation::{Change, End, Obligation, ObligationId, Overdue};
+
+/// Opens an obligation, and makes its account what it asks for.
+pub fn open(
+    state: &mut impl Write,
+    obligation: Obligation,
+    before: Option<Account>,
+    desired: Desired,
+    event: &Recorded,
+) -> Result<(), KvError> {
+    let ObligationId { app, identity, opened_by } = obligation.id.clone();
+    let opposite = |o: &Obligation| o.target == obligation.target.opposite();
+    let end = End::Superseded { at: event.recorded_at, by: opened_by };
+    for ended in end_those(state, identity, &app, opposite, &end)? {
+        leaver_obligation_ended(state, &ended, event, &mut Vec::new())?;
+    }
+    store(state, obligation_key(&obligation.id), &obligation);
+    store(state, open_key(&obligation.id), &obligation.id);
+    store(state, deadline_key(&obligation), &obligation.id);
+    let target = desired.target();
+    state.delete(&pending_key(&app, target.opposite(), identity));
+    store(state, pending_key(&app, target, identity), &opened_by);
+    let account = Account {
+        desired,
+        desired_version: opened_by,
+        caused_by: event.meta.event_id,
+        correlation_id: event.meta.correlation_id.clone(),
+        trace: event.meta.trace.clone(),
+        source: event.meta.source.clone(),
+        rejection: None,
+        parked_at: None,
+        ..before.unwrap_or(Account {
+            app: app.clone(),
+            identity,
+            desired: Desired::Absent,
+            desired_version: opened_by,
+            caused_by: event.meta.event_id,
+            correlation_id: String::new(),
+            trace: TraceContext::default(),
+            source: None,
+            remote_id: None,
+            applied_version: None,
+            verified_version: None,
+            observed: None,
+            verified_at: None,
+            rejection: None,
+            parked_at: None,
+            confirmed: Vec::new(),
+        })
+    };
+    store(state, account_key(identity, &app), &account);
+    store(state, at_key(&app, identity), &());
+    Ok(())
+}
+
+/// The open obligations of an account.
+pub fn open_of(state: &(impl Read + ?Sized), app: &AppId, identity: IdentityId) -> Result<Vec<Obligation>, KvError> {
+    let ids: Vec<(String, ObligationId)> = load_all(state, &format!("open/{app}/{identity}/"), None, usize::MAX)?;
+    found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))
+}
+
+/// Ends the open obligations of an account that `which` chooses; returns them as they are now.
+pub fn end_those(
+    state: &mut impl Write,
+    identity: IdentityId,
+    app: &AppId,
+    which: impl Fn(&Obligation) -> bool,
+    end: &End,
+) -> Result<Vec<Obligation>, KvError> {
+    let mut ended = Vec::new();
+    for mut obligation in open_of(state, app, identity)?.into_iter().filter(which) {
+        state.delete(&open_key(&obligation.id));
+        state.delete(&deadline_key(&obligation));
+        obligation.end = Some(end.clone());
+        obligation.waived = None;
+        store(state, obligation_key(&obligation.id), &obligation);
+        ended.push(obligation);
+    }
+    Ok(ended)
+}
+
+/// The clock of an obligation has rung: its deadline has passed, or its exception has expired.
+pub fn overdue(state: &mut impl Write, overdue: &Overdue, event: &Recorded) -> Result<(), KvError> {
+    let Some(mut obligation) = load::<Obligation>(state, &obligation_key(&overdue.id))? else { return Ok(()) };
+    // Verified while the clock's word was on its way, or said before.
+    let excepted = obligation.waived.as_ref().is_some_and(|exception| exception.holds_at(overdue.deadline));
+    let said = obligation.waived.is_none() && obligation.overdue_at.is_some();
+    if obligation.end.is_some() || excepted || said {
+        return Ok(());
+    }
+    state.delete(&deadline_key(&obligation));
+    obligation.waived = None;
+    if obligation.deadline <= overdue.deadline {
+        obligation.overdue_at = obligation.overdue_at.or(Some(event.recorded_at));
+    } else {
+        // The exception ended before the time that was allowed anyway.
+        store(state, deadline_key(&obligation), &obligation.id);
+    }
+    store(state, obligation_key(&obligation.id), &obligation);
+    mark_leaver(state, &obligation)
+}
+
+/// A person leaves an obligation unmet for a while.
+pub fn waived(state: &mut impl Write, waived: &Waived, event: &Recorded) -> Result<(), KvError> {
+    let by = event.meta.actor.clone();
+    let exception = Exception { by, reason: waived.reason.clone(), expires_at: waived.expires_at };
+    waive(state, &waived.id, exception)
+}
+
+/// Leaves an obligation unmet for a while.
+pub fn waive(state: &mut impl Write, id: &ObligationId, exception: Exception) -> Result<(), KvError> {
+    let Some(mut obligation) = load::<Obligation>(state, &obligation_key(id))? else { return Ok(()) };
+    if obligation.end.is_some() {
+        return Ok(());
+    }
+    state.delete(&deadline_key(&obligation));
+    obligation.waived = Some(exception);
+    store(state, deadline_key(&obligation), &obligation.id);
+    store(state, obligation_key(&obligation.id), &obligation);
+    mark_leaver(state, &obligation)
+}
+
+/// Keeps the lists of a departure in line with one of its obligations.
+fn mark_leaver(state: &mut impl Write, obligation: &Obligation) -> Result<(), KvError> {
+    let id = &obligation.id;
+    if obligation.change != ChangeKind::Leaver {
+        return Ok(());
+    }
+    let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
+    leaver.waived.remove(&id.app);
+    leaver.overdue.remove(&id.app);
+    if obligation.waived.is_some() {
+        leaver.waived.insert(id.app.clone());
+    } else if obligation.overdue_at.is_some() {
+        leaver.overdue.insert(id.app.clone());
+    }
+    store(state, leaver_key(id.identity, id.opened_by), &leaver);
+    Ok(())
+}
+
+/// Begins a departure.
+pub fn open_leaver(
+    state: &mut impl Write,
+    identity: IdentityId,
+    change: Change,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let apps: BTreeSet<AppId> = accounts_of(state, identity)?.into_iter().map(|a| a.app).collect();
+    let mut leaver = Leaver {
+        identity,
+        opened_by: change.sequence,
+        left_at: change.at,
+        open: apps.clone(),
+        apps,
+        overdue: BTreeSet::new(),
+        waived: BTreeSet::new(),
+        completed_at: None,
+        superseded_by: None,
+    };
+    if leaver.open.is_empty() {
+        leaver.completed_at = Some(change.at);
+        facts.push(Fact::LeaverCompleted(leaver.clone()));
+    } else {
+        store(state, leaving_key(identity, change.sequence), &());
+    }
+    store(state, leaver_key(identity, change.sequence), &leaver);
+    Ok(())
+}
+
+/// Takes an obligation that has ended from the departure that it belongs to.
+pub fn leaver_obligation_ended(
+    state: &mut impl Write,
+    obligation: &Obligation,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    if obligation.change != ChangeKind::Leaver {
+        return Ok(());
+    }
+    let id = &obligation.id;
+    let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
+    leaver.open.remove(&id.app);
+    leaver.overdue.remove(&id.app);
+    leaver.waived.remove(&id.app);
+    if let Some(End::Superseded { by, .. }) = obligation.end {
+        leaver.superseded_by = Some(by);
+    }
+    if leaver.open.is_empty() {
+        state.delete(&leaving_key(id.identity, id.opened_by));
+        if leaver.superseded_by.is_none() {
+            leaver.completed_at = Some(event.recorded_at);
+            facts.push(Fact::LeaverCompleted(leaver.clone()));
+        }
+    }
+    store(state, leaver_key(id.identity, id.opened_by), &leaver);
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! The settings of an app, to and from their stored form.
+
+use std::time::Duration;
+
+use rollcall_domain::app::{AppSpec, GroupRule, ServiceLevel};
+use rollcall_domain::capability::Capabilities;
+use rollcall_domain::drift::Policies;
+use rollcall_domain::guard::Guard;
+use rollcall_domain::identity::IdentityKind;
+use rollcall_domain::mapping::{Origin, Rule, WhenEmpty};
+use rollcall_proto::v1;
+use rollcall_proto::v1::attribute_rule::Origin as StoredOrigin;
+
+use crate::wire;
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// As it is stored.
+pub fn to_stored(spec: &AppSpec) -> v1::AppConfigured {
+    v1::AppConfigured {
+        app_id: spec.id.to_string(),
+        name: spec.name.clone(),
+        base_url: spec.base_url.clone(),
+        owner: spec.owner.clone(),
+        assign: spec.assign.clone(),
+        deprovision: wire::to_deprovision(spec.deprovision),
+        joiner_sla_ms: millis(spec.sla.joiner),
+        mover_sla_ms: millis(spec.sla.mover),
+        leaver_sla_ms: millis(spec.sla.leaver),
+        reconcile_every_ms: millis(spec.reconcile_every),
+        max_requests_per_second: spec.max_requests_per_second,
+        max_in_flight: spec.max_in_flight,
+        identities: spec.identities.iter().copied().map(wire::to_kind).collect(),
+        attributes: spec.attributes.iter().map(to_rule).collect(),
+        groups: spec.groups.iter().map(|r| v1::GroupRule { from: r.from.clone(), to: r.to.clone() }).collect(),
+        drift: Some(to_policies(&spec.drift)),
+        guard: Some(v1::Guard {
+            max_removals: spec.guard.max_removals,
+            max_percent: spec.guard.max_percent,
+            window_ms: millis(spec.guard.window),
+        }),
+        capabilities: Some(to_capabilities(&spec.capabilities)),
+    }
+}
+
+/// From what was stored.
+pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
+    Some(AppSpec {
+        id: stored.app_id.parse().ok()?,
+        name: stored.name,
+        base_url: stored.base_url,
+        owner: stored.owner,
+        assign: stored.assign,
+        identities: kinds(&stored.identities),
+        deprovision: wire::from_deprovision(stored.deprovision)?,
+        sla: ServiceLevel {
+            joiner: Duration::from_millis(stored.joiner_sla_ms),
+            mover: Duration::from_millis(stored.mover_sla_ms),
+            leaver: Duration::from_millis(stored.leaver_sla_ms),
+        },
+        reconcile_every: Duration::from_millis(stored.reconcile_every_ms),
+        max_requests_per_second: stored.max_requests_per_second,
+        max_in_flight: stored.max_in_flight,
+        attributes: stored.attributes.into_iter().map(from_rule).collect::<Option<_>>()?,
+        groups: stored.groups.into_iter().map(|r| GroupRule { from: r.from, to: r.to }).collect(),
+        drift: stored.drift.map(|p| from_policies(&p)).unwrap_or_default(),
+        guard: stored.guard.map_or_else(Guard::default, |g| Guard {
+            max_removals: g.max_removals,
+            max_percent: g.max_percent,
+            window: Duration::from_millis(g.window_ms),
+        }),
+        capabilities: stored.capabilities.map(from_capabilities).unwrap_or_default(),
+    })
+}
+
+/// Which kinds an app takes; before agents were known it took users.
+fn kinds(stored: &[i32]) -> Vec<IdentityKind> {
+    let kinds: Vec<_> = stored.iter().filter_map(|kind| wire::from_kind(*kind)).collect();
+    if kinds.is_empty() { vec![IdentityKind::User] } else { kinds }
+}
+
+fn to_rule(rule: &Rule) -> v1::AttributeRule {
+    let origin = match &rule.origin {
+        Origin::Attribute(path) => StoredOrigin::Attribute(path.clone()),
+        Origin::Constant(value) => StoredOrigin::ConstantJson(value.to_string()),
+        Origin::Template(template) => StoredOrigin::Template(template.clone()),
+    };
+    let leave_when_empty = rule.when_empty == WhenEmpty::Leave;
+    v1::AttributeRule { target: rule.target.clone(), origin: Some(origin), leave_when_empty }
+}
+
+fn from_rule(stored: v1::AttributeRule) -> Option<Rule> {
+    let origin = match stored.origin? {
+        StoredOrigin::Attribute(path) => Origin::Attribute(path),
+        StoredOrigin::ConstantJson(json) => Origin::Constant(serde_json::from_str(&json).ok()?),
+        StoredOrigin::Template(template) => Origin::Template(template),
+    };
+    let when_empty = if stored.leave_when_empty { WhenEmpty::Leave } else { WhenEmpty::Clear };
+    Some(Rule { target: stored.target, origin, when_empty })
+}
+
+fn to_policies(policies: &Policies) -> v1::DriftPolicies {
+    v1::DriftPolicies {
+        orphan: wire::to_policy(policies.orphan),
+        zombie: wire::to_policy(policies.zombie),
+        attribute: wire::to_policy(policies.attribute),
+        membership: wire::to_policy(policies.membership),
+        missing: wire::to_policy(policies.missing),
+        duplicate: wire::to_policy(policies.duplicate),
+    }
+}
+
+fn from_policies(stored: &v1::DriftPolicies) -> Policies {
+    let usual = Policies::default();
+    Policies {
+        orphan: wire::from_policy(stored.orphan).unwrap_or(usual.orphan),
+        zombie: wire::from_policy(stored.zombie).unwrap_or(usual.zombie),
+        attribute: wire::from_policy(stored.attribute).unwrap_or(usual.attribute),
+        membership: wire::from_policy(stored.membership).unwrap_or(usual.membership),
+        missing: wire::from_policy(stored.missing).unwrap_or(usual.missing),
+        duplicate: wire::from_policy(stored.duplicate).unwrap_or(usual.duplicate),
+    }
+}
+
+/// What an app can do, as it is stored.
+pub fn to_capabilities(can: &Capabilities) -> v1::Capabilities {
+    v1::Capabilities {
+        patch: wire::to_support(can.patch),
+        filter: wire::to_support(can.filter),
+        groups: wire::to_support(can.groups),
+        deactivate: wire::to_support(can.deactivate),
+        cursor: wire::to_support(can.cursor),
+        page_size: can.page_size.unwrap_or_default(),
+        members_per_request: can.members_per_request.unwrap_or_default(),
+        required: can.required.clone(),
+        consistency_delay_ms: can.consistency_delay.map(millis).unwrap_or_default(),
+    }
+}
+
+/// From what was stored.
+pub fn from_capabilities(stored: v1::Capabilities) -> Capabilities {
+    let known = |number: u32| Some(number).filter(|n| *n != 0);
+    Capabilities {
+        patch: wire::from_support(stored.patch),
+        filter: wire::from_support(stored.filter),
+        groups: wire::from_support(stored.groups),
+        deactivate: wire::from_support(stored.deactivate),
+        cursor: wire::from_support(stored.cursor),
+        page_size: known(stored.page_size),
+        members_per_request: known(stored.members_per_request),
+        required: stored.required,
+        consistency_delay: Some(stored.consistency_delay_ms).filter(|ms| *ms != 0).map(Duration::from_millis),
+    }
+}

@@ -1,0 +1,184 @@
+//! What operators decide and ask for. Each is an event by a named person; nothing is changed here.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Extension, Json, Router};
+use jiff::Timestamp;
+use rollcall_config::Role;
+use rollcall_domain::exception::{DriftAccepted, Waived};
+use rollcall_domain::guard::{Decision, HoldDecided};
+use rollcall_domain::ids::{AppId, IdentityId, SourceName};
+use rollcall_domain::obligation::{Obligation, ObligationId};
+use rollcall_domain::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
+use rollcall_domain::{Event, NewEvent, directory, kv, ledger};
+use rollcall_event_log::{Expect, Unit, by_service};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::api::{Api, Person};
+use crate::error::ApiError;
+use crate::query::Path;
+
+type Answer = Result<(StatusCode, Json<Value>), ApiError>;
+type Shared = State<Arc<Api>>;
+type Who = Extension<Person>;
+
+/// The largest body of a decision.
+const MAX_BODY: usize = 64 << 10;
+
+/// The longest reason.
+const MAX_REASON: usize = 1000;
+
+/// The paths.
+pub fn router() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/v1/obligations/{id}/waive", post(waive))
+        .route("/v1/drift/{id}/accept", post(accept))
+        .route("/v1/holds/{source}/release", post(release))
+        .route("/v1/holds/{source}/reject", post(reject))
+        .route("/v1/apps/{id}/reconcile", post(reconcile))
+        .route("/v1/sync", post(sync))
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// Why something is left as it is, and until when.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExceptionBody {
+    reason: String,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonBody {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SyncBody {
+    identity: Option<IdentityId>,
+    app: Option<AppId>,
+}
+
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|e| ApiError::BadRequest(format!("the body: {e}")))
+}
+
+fn reason(text: &str) -> Result<String, ApiError> {
+    let text = text.trim();
+    match text.chars().count() {
+        0 => Err(ApiError::BadRequest("'reason' is empty: say why".into())),
+        n if n > MAX_REASON => Err(ApiError::BadRequest(format!("'reason' is longer than {MAX_REASON} characters"))),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn exception(body: &Bytes) -> Result<ExceptionBody, ApiError> {
+    let body: ExceptionBody = read(body)?;
+    if body.expires_at <= Timestamp::now() {
+        return Err(ApiError::BadRequest(format!("'expires_at' is past: {}", body.expires_at)));
+    }
+    Ok(ExceptionBody { reason: reason(&body.reason)?, ..body })
+}
+
+/// Appends what a person wants; the answer says under which number it is on the log.
+async fn say(api: &Api, person: &Person, event: Event) -> Answer {
+    let mut meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);
+    if let Event::ObligationWaived(Waived { reason, .. })
+    | Event::DriftAccepted(DriftAccepted { reason, .. })
+    | Event::HoldDecided(HoldDecided { reason, .. }) = &event
+    {
+        meta.reason.clone_from(reason);
+    }
+    let appended = api.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    api.store.wait_for(appended.last, api.patience).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "sequence": appended.last }))))
+}
+
+fn unknown(what: &str, id: &str) -> ApiError {
+    ApiError::NotFound(format!("{what} '{id}'"))
+}
+
+async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+    person.needs(Role::Operator)?;
+    let ExceptionBody { reason, expires_at } = exception(&body)?;
+    let parsed: ObligationId = id.parse().map_err(|_| unknown("obligation", &id))?;
+    let view = api.fresh().await?;
+    let found: Option<Obligation> = kv::load(&view, &ledger::obligation_key(&parsed))?;
+    let found = found.ok_or_else(|| unknown("obligation", &id))?;
+    if found.end.is_some() {
+        return Err(ApiError::Conflict(format!("obligation '{id}' has ended: there is nothing to waive")));
+    }
+    say(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at })).await
+}
+
+async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+    person.needs(Role::Operator)?;
+    let ExceptionBody { reason, expires_at } = exception(&body)?;
+    let parsed: rollcall_domain::drift::DriftId = id.parse().map_err(|_| unknown("drift item", &id))?;
+    let view = api.fresh().await?;
+    let open = ledger::drift_of(&view, &parsed.app, parsed.identity)?;
+    if !open.iter().any(|item| item.id == parsed) {
+        return Err(unknown("open drift item", &id));
+    }
+    say(&api, &person, Event::DriftAccepted(DriftAccepted { id: parsed, reason, expires_at })).await
+}
+
+/// Finds the hold that a person decides about.
+async fn held(api: &Api, source: &str) -> Result<SourceName, ApiError> {
+    let parsed: SourceName = source.parse().map_err(|_| unknown("hold on source", source))?;
+    let view = api.fresh().await?;
+    match ledger::hold(&view, &parsed)? {
+        Some(_) => Ok(parsed),
+        None => Err(unknown("hold on source", source)),
+    }
+}
+
+async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
+    person.needs(Role::Operator)?;
+    let reason = reason(&read::<ReasonBody>(&body)?.reason)?;
+    let source = held(&api, &source).await?;
+    say(&api, &person, Event::HoldDecided(HoldDecided { source, decision: Decision::Release, reason })).await
+}
+
+async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
+    person.needs(Role::Operator)?;
+    let ExceptionBody { reason, expires_at } = exception(&body)?;
+    let source = held(&api, &source).await?;
+    let decision = Decision::Reject { expires_at };
+    say(&api, &person, Event::HoldDecided(HoldDecided { source, decision, reason })).await
+}
+
+async fn reconcile(State(api): Shared, Extension(person): Who, Path(id): Path<String>) -> Answer {
+    person.needs(Role::Operator)?;
+    let app: AppId = id.parse().map_err(|_| unknown("app", &id))?;
+    let view = api.fresh().await?;
+    directory::app(&view, &app)?.ok_or_else(|| unknown("app", &id))?;
+    let event = Reconciliation { app, event: ReconciliationEvent::Requested };
+    say(&api, &person, Event::Reconciliation(event)).await
+}
+
+async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> Answer {
+    person.needs(Role::Operator)?;
+    let view = api.fresh().await?;
+    let wanted = match read::<SyncBody>(&body)? {
+        SyncBody { identity: Some(id), app: None } => {
+            directory::identity(&view, id)?.ok_or_else(|| unknown("identity", &id.to_string()))?;
+            SyncRequested::Identity(id)
+        }
+        SyncBody { identity: None, app: Some(app) } => {
+            directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?;
+            SyncRequested::App(app)
+        }
+        _ => return Err(ApiError::BadRequest("the body must have one of 'identity' and 'app'".into())),
+    };
+    say(&api, &person, Event::SyncRequested(wanted)).await
+}

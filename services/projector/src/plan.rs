@@ -1,0 +1,110 @@
+//! What would be sent to whom, and why: decided from what is desired and what the app showed last, without asking it.
+
+use rollcall_domain::account::{Account, Remote, Step, Target, plan};
+use rollcall_domain::app::App;
+use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::lifecycle::Lifecycle;
+use rollcall_domain::mapping::{Attributes, to_resource};
+use rollcall_domain::{directory, ledger};
+use rollcall_scim::Changed;
+use serde_json::{Map, Value, json};
+
+/// The plan for one account.
+pub fn of_account(state: &impl Read, account: &Account) -> Result<Value, KvError> {
+    let app = directory::app(state, &account.app)?;
+    let who = directory::identity(state, account.identity)?;
+    let steps = match &app {
+        Some(app) if account.is_pending() => steps(account, app),
+        _ => Vec::new(),
+    };
+    let held = match &account.source {
+        Some(source) if account.desired.target() == Target::Absent => ledger::hold(state, source)?,
+        _ => None,
+    };
+    let why = match (&app, &who, account.desired.target()) {
+        (Some(app), _, Target::Present) => {
+            format!("active, and matches the rule of {}: {}", app.spec.name, app.spec.assign)
+        }
+        (_, Some(who), Target::Absent) if who.deleted || who.lifecycle == Lifecycle::Left => "left".to_owned(),
+        (Some(app), Some(_), Target::Absent) => {
+            format!("does not match the rule of {} any more: {}", app.spec.name, app.spec.assign)
+        }
+        (_, None, _) => "an account that belongs to nobody, and policy repairs that".to_owned(),
+        (None, _, _) => "the app is not known any more".to_owned(),
+    };
+    let waits = match (&held, ledger::is_waived(state, &account.app, account.identity)?, account.parked_at) {
+        (Some(hold), _, _) => Some(format!("the removals of source {} wait for a decision", hold.source)),
+        (None, true, _) => Some("everything that it owes is waived".to_owned()),
+        (None, false, Some(_)) => Some("the app has refused it for good: something must change first".to_owned()),
+        (None, false, None) => match ledger::quarantine(state, &account.app)? {
+            Some(quarantine) => Some(format!("the app is left alone since {}", quarantine.since)),
+            None => None,
+        },
+    };
+    Ok(json!({
+        "app": account.app,
+        "identity": account.identity,
+        "user_name": who.as_ref().map(|w| w.user_name()),
+        "desired": account.desired.target(),
+        "pending": account.is_pending(),
+        "why": why,
+        "waits": waits,
+        "steps": steps,
+        "last_failure": account.rejection,
+    }))
+}
+
+/// The account as the app showed it last.
+fn last_seen(account: &Account) -> Option<Remote> {
+    let observed = account.observed.as_ref()?;
+    let attributes: Attributes =
+        observed.iter().filter(|(k, _)| *k != "groups").map(|(k, v)| (k.clone(), v.clone())).collect();
+    let groups = observed.get("groups").and_then(Value::as_array).into_iter().flatten();
+    Some(Remote {
+        id: account.remote_id.clone()?,
+        resource: to_resource(&attributes),
+        groups: groups.filter_map(|g| g.as_str().map(str::to_owned)).collect(),
+    })
+}
+
+fn steps(account: &Account, app: &App) -> Vec<Value> {
+    let remote = last_seen(account);
+    let deprovision = app.spec.capabilities.deprovision(app.spec.deprovision);
+    plan(&account.desired, remote.as_ref(), deprovision).iter().map(|step| shown(step, remote.as_ref(), app)).collect()
+}
+
+fn shown(step: &Step, remote: Option<&Remote>, app: &App) -> Value {
+    let base = app.spec.base_url.trim_end_matches('/');
+    let user = || format!("{base}/Users/{}", remote.map_or("{id}", |r| r.id.as_str()));
+    let changed = |changes: &[Changed]| -> Map<String, Value> {
+        changes.iter().map(|c| (c.path.clone(), c.before.clone().unwrap_or_default())).collect()
+    };
+    let (method, address, what) = match step {
+        Step::Create(attributes) => ("POST", format!("{base}/Users"), json!(to_resource(attributes))),
+        Step::Update(changes) => ("PATCH", user(), Value::Object(changed(changes))),
+        Step::Enter(group) => ("PATCH", format!("{base}/Groups"), json!({ "group": group, "member": "add" })),
+        Step::Leave(group) => ("PATCH", format!("{base}/Groups"), json!({ "group": group, "member": "remove" })),
+        Step::Deactivate => ("PATCH", user(), json!({ "active": false })),
+        Step::Delete => ("DELETE", user(), Value::Null),
+    };
+    json!({ "operation": step.operation(), "method": method, "address": address, "values": what })
+}
+
+/// The plans for every account of an identity.
+pub fn of_identity(state: &impl Read, id: IdentityId) -> Result<Vec<Value>, KvError> {
+    ledger::accounts_of(state, id)?.iter().map(|account| of_account(state, account)).collect()
+}
+
+/// The plans for the accounts of an app that are not in line, at most `limit`, departures first.
+pub fn of_app(state: &impl Read, app: &AppId, limit: usize) -> Result<Vec<Value>, KvError> {
+    let mut out = Vec::new();
+    for target in [Target::Absent, Target::Present] {
+        for (identity, _) in ledger::pending(state, app, target, None, limit.saturating_sub(out.len()))? {
+            if let Some(account) = ledger::account(state, identity, app)? {
+                out.push(of_account(state, &account)?);
+            }
+        }
+    }
+    Ok(out)
+}

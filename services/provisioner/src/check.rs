@@ -1,0 +1,44 @@
+//! What is wrong with an app before anyone needs it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_config::AppConfig;
+use rollcall_domain::capability::{Capabilities, Support};
+
+use crate::client::ScimClient;
+use crate::discovery::{discover, probe};
+use crate::lease::Lease;
+
+/// How long an app may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Asks an app for its discovery documents and one account; changes nothing.
+///
+/// # Errors
+/// What an operator has to mend, in a sentence.
+pub async fn check(app: &AppConfig) -> Result<(), String> {
+    let mut app = app.clone();
+    app.request_timeout = app.request_timeout.min(PATIENCE);
+    let client = ScimClient::new(&app, Arc::new(Lease::unlimited())).map_err(|e| e.to_string())?;
+    let said = async {
+        let can = discover(&client).await?;
+        probe(&client).await?;
+        Ok(can)
+    };
+    let learned = said.await.map_err(|failure: crate::client::Failure| {
+        let status = failure.rejection.status.map(|s| format!(" ({s})")).unwrap_or_default();
+        format!("{}{status}: {}", failure.rejection.cause.name(), failure.rejection.detail)
+    })?;
+    contradictions(&app, &app.spec.capabilities.over(&learned))
+}
+
+fn contradictions(app: &AppConfig, can: &Capabilities) -> Result<(), String> {
+    if can.groups == Support::No && !app.spec.groups.is_empty() {
+        return Err("the app has no groups, and [[apps.groups]] names some".into());
+    }
+    if can.deactivate == Support::No && app.spec.deprovision == rollcall_domain::app::Deprovision::Deactivate {
+        return Err("the app's Users have no 'active': set deprovision = \"delete\", or capabilities.deactivate".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,411 @@
+//! Comparing a whole app with what is desired: on schedule, and when someone asks. What differs is looked at once more
+//! before it is said: a page that was read a moment ago may be older than what has been done since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rollcall_domain::account::{Account, Adopted, Remote, Target, judge};
+use rollcall_domain::app::Deprovision;
+use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, nobody};
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
+use rollcall_domain::{Event, NewEvent, Sequence, directory, ledger};
+use rollcall_event_log::by_service;
+use rollcall_projection::View;
+use rollcall_scim::Changed;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::client::{Endpoint, Failure};
+use crate::error::ProvisionerError;
+use crate::locate::{LocateError, Reach, Search, Wanted, locate, to_remote};
+use crate::pages::Pages;
+use crate::service::NAME;
+use crate::step::{Desk, Link};
+
+/// How many accounts are read between two words on how far it is.
+const WORD_EVERY: u64 = 5000;
+
+/// How soon after the start an app that was never compared is, and one that could not be read to its end.
+const SOON: Duration = Duration::from_secs(60);
+
+/// When the app is compared, and the comparison that runs.
+#[derive(Debug)]
+pub struct Schedule {
+    desk: Arc<Desk>,
+    every: Duration,
+    due: Instant,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Schedule {
+    /// Goes on where an earlier process was.
+    pub fn new(desk: Arc<Desk>, every: Duration) -> Self {
+        let last = ledger::reconciled(&desk.store.view(), &desk.app).unwrap_or_default();
+        let since = last.completed_at.map(|at| Duration::try_from(Timestamp::now().duration_since(at)));
+        let wait = match since {
+            Some(since) => every.saturating_sub(since.unwrap_or_default()),
+            None => every.min(SOON),
+        };
+        Self { desk, every, due: Instant::now() + wait, running: None }
+    }
+
+    /// Starts a comparison when it is time, or when someone has asked for one.
+    pub fn turn(&mut self) {
+        if self.running.is_some() || self.desk.link.is_none() {
+            return;
+        }
+        let asked = ledger::reconciled(&self.desk.store.view(), &self.desk.app).is_ok_and(|r| r.requested.is_some());
+        if !asked && self.due > Instant::now() {
+            return;
+        }
+        self.due = Instant::now() + self.every;
+        let desk = Arc::clone(&self.desk);
+        self.running = Some(tokio::spawn(async move { run(&desk).await }));
+    }
+
+    /// When it is time again.
+    pub const fn wake(&self) -> Instant {
+        self.due
+    }
+
+    /// Waits for the end of the comparison that runs; for ever when none does.
+    pub async fn ended(&mut self) {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        let _ = running.await;
+        self.running = None;
+        let failed = ledger::reconciled(&self.desk.store.view(), &self.desk.app).is_ok_and(|r| r.failure.is_some());
+        if failed {
+            self.due = self.due.min(Instant::now() + SOON);
+        }
+    }
+
+    /// Ends the comparison that runs; the next process goes on with it.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+            let _ = running.await;
+        }
+    }
+}
+
+async fn run(desk: &Desk) {
+    let Some(link) = &desk.link else { return };
+    let outcome = async {
+        let mut pass = Pass::start(desk, link).await?;
+        pass.accounts().await?;
+        pass.finish().await
+    };
+    match outcome.await {
+        Ok(progress) => {
+            info!(app = %desk.app, accounts = progress.accounts, findings = progress.findings, "compared as a whole");
+        }
+        Err(Trouble::App(failure)) => {
+            let detail = failure.rejection.detail;
+            warn!(app = %desk.app, detail, "the app can't be compared");
+            if let Err(e) = say(desk, ReconciliationEvent::Failed { detail }).await {
+                warn!(app = %desk.app, error = %e, "that the app can't be compared is not on the log");
+            }
+        }
+        Err(Trouble::Ours(e)) => warn!(app = %desk.app, error = %e, "the app can't be compared now"),
+    }
+}
+
+async fn say(desk: &Desk, event: ReconciliationEvent) -> Result<Sequence, ProvisionerError> {
+    let event = Event::Reconciliation(Reconciliation { app: desk.app.clone(), event });
+    desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await
+}
+
+enum Trouble {
+    App(Failure),
+    Ours(ProvisionerError),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::App(failure)
+    }
+}
+
+impl From<LocateError> for Trouble {
+    fn from(error: LocateError) -> Self {
+        match error {
+            LocateError::App(failure) => Self::App(failure),
+            LocateError::State(error) => Self::Ours(error.into()),
+        }
+    }
+}
+
+impl<E: Into<ProvisionerError>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::Ours(error.into())
+    }
+}
+
+/// Whether an earlier process has read a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// What was read before is not known any more: nothing follows from what was not seen.
+    Rest,
+}
+
+/// One comparison.
+struct Pass<'a> {
+    desk: &'a Desk,
+    link: &'a Link,
+    view: View,
+    can: Capabilities,
+    deprovision: Deprovision,
+    /// The managed groups of each account, by the app's id of it.
+    groups: BTreeMap<String, BTreeSet<String>>,
+    /// The items that were open at the start.
+    open: BTreeMap<IdentityId, Vec<DriftItem>>,
+    pages: Pages,
+    extent: Extent,
+    progress: Progress,
+    /// Who has which account.
+    seen: BTreeMap<IdentityId, String>,
+    /// The items that were found again.
+    found: BTreeSet<DriftId>,
+    orphans: Vec<Remote>,
+}
+
+impl<'a> Pass<'a> {
+    async fn start(desk: &'a Desk, link: &'a Link) -> Result<Pass<'a>, Trouble> {
+        let view = desk.store.view();
+        let can = desk.capabilities(&link.config)?;
+        let earlier = ledger::reconciled(&view, &desk.app)?.running.filter(|p| p.accounts > 0);
+        say(desk, ReconciliationEvent::Started).await?;
+        let managed = link.config.spec.managed_groups();
+        let groups = link.memberships.all(&link.client, &can, &managed).await?;
+        let mut open: BTreeMap<IdentityId, Vec<DriftItem>> = BTreeMap::new();
+        for item in ledger::drift(&view, Some(&desk.app))? {
+            open.entry(item.id.identity).or_default().push(item);
+        }
+        let mut pages = Pages::new(Endpoint::Users, &can);
+        let (mut extent, mut progress) = (Extent::Whole, Progress::default());
+        if let Some(earlier) = earlier.filter(|_| can.cursor != Support::Yes) {
+            pages.skip(usize::try_from(earlier.accounts).unwrap_or_default());
+            (extent, progress) = (Extent::Rest, earlier);
+        }
+        progress.groups = managed.len() as u64;
+        let deprovision = link.config.spec.capabilities.deprovision(link.config.spec.deprovision);
+        let (seen, found, orphans) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        Ok(Self { desk, link, view, can, deprovision, groups, open, pages, extent, progress, seen, found, orphans })
+    }
+
+    /// Compares every account that the app shows.
+    async fn accounts(&mut self) -> Result<(), Trouble> {
+        let mut said = self.progress.accounts;
+        while let Some(page) = self.pages.next(&self.link.client).await? {
+            let remotes: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
+            let Some(remotes) = remotes else {
+                return Err(page.answer.not_scim("a page holds something that is not a User").into());
+            };
+            for mut remote in remotes {
+                self.progress.accounts += 1;
+                remote.groups = self.groups.get(&remote.id).cloned().unwrap_or_default();
+                self.account(remote).await?;
+            }
+            if self.progress.accounts >= said + WORD_EVERY {
+                said = self.progress.accounts;
+                say(self.desk, ReconciliationEvent::Progressed { progress: self.progress }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn account(&mut self, remote: Remote) -> Result<(), Trouble> {
+        let Some(account) = self.owner(&remote)? else {
+            if remote.is_active() {
+                self.orphans.push(remote);
+            }
+            return Ok(());
+        };
+        let identity = account.identity;
+        if let Some(first) = self.seen.get(&identity) {
+            if *first != remote.id && remote.is_active() {
+                let change = Changed {
+                    path: "id".into(),
+                    before: Some(first.clone().into()),
+                    after: Some(remote.id.clone().into()),
+                };
+                self.report(identity, DriftKind::Duplicate, account.desired_version, vec![change], Some(&remote))
+                    .await?;
+            }
+            return Ok(());
+        }
+        self.seen.insert(identity, remote.id.clone());
+        if account.is_pending() {
+            return Ok(());
+        }
+        match judge(&account.desired, Some(&remote), self.deprovision) {
+            Ok(_) => self.clear_all(identity).await,
+            Err(_) => self.look_again(identity, &remote.id).await,
+        }
+    }
+
+    /// The account that an app's resource is, by its `externalId`, else by its user name.
+    fn owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
+        let app = &self.desk.app;
+        if let Ok(id) = remote.text("externalId").parse::<IdentityId>()
+            && let Some(account) = ledger::account(&self.view, id, app)?
+        {
+            return Ok(Some(account));
+        }
+        let Some(named) = directory::identity_by_user_name(&self.view, remote.text("userName"))? else {
+            return Ok(None);
+        };
+        let account = ledger::account(&self.view, named.id, app)?;
+        Ok(account.filter(|a| a.desired.target() == Target::Present || a.remote_id.as_ref() == Some(&remote.id)))
+    }
+
+    /// Reads one account once more, and says how it differs if it still does.
+    async fn look_again(&mut self, identity: IdentityId, remote_id: &str) -> Result<(), Trouble> {
+        let Link { config, client, memberships } = self.link;
+        let answer = client.get(Endpoint::Users, remote_id).await?;
+        let mut remote = answer.body.as_ref().filter(|_| answer.status.is_success()).and_then(to_remote);
+        if let Some(remote) = &mut remote {
+            remote.groups = memberships.of(client, &self.can, &config.spec.managed_groups(), &remote.id).await?;
+        }
+        let Some(account) = ledger::account(&self.view, identity, &self.desk.app)? else { return Ok(()) };
+        if account.is_pending() {
+            return Ok(());
+        }
+        match judge(&account.desired, remote.as_ref(), self.deprovision) {
+            Ok(_) => self.clear_all(identity).await,
+            Err((kind, differences)) => {
+                self.report(identity, kind, account.desired_version, differences, remote.as_ref()).await
+            }
+        }
+    }
+
+    async fn report(
+        &mut self,
+        identity: IdentityId,
+        kind: DriftKind,
+        version: Sequence,
+        differences: Vec<Changed>,
+        remote: Option<&Remote>,
+    ) -> Result<(), Trouble> {
+        let id = DriftId { app: self.desk.app.clone(), identity, kind };
+        self.progress.findings += 1;
+        self.found.insert(id.clone());
+        let drift = DriftDetected {
+            id,
+            version,
+            differences,
+            remote_id: remote.map(|r| r.id.clone()).unwrap_or_default(),
+            user_name: remote.map(|r| r.text("userName").to_owned()).unwrap_or_default(),
+        };
+        // What is repaired, and has come back, is said again: it opens the next repair.
+        let repairs = self.link.config.spec.drift.of(kind) == Policy::Repair;
+        if repairs || !self.desk.is_known(&drift)? {
+            self.desk.say(NewEvent { meta: by_service(NAME, "", None), event: Event::DriftDetected(drift) }).await?;
+        }
+        Ok(())
+    }
+
+    async fn clear(&self, id: DriftId) -> Result<(), ProvisionerError> {
+        let event = Event::DriftCleared(id);
+        self.desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await.map(drop)
+    }
+
+    /// An account is in line: what was open about it is not any more.
+    async fn clear_all(&mut self, identity: IdentityId) -> Result<(), Trouble> {
+        for item in self.open.remove(&identity).unwrap_or_default() {
+            if item.id.kind != DriftKind::Duplicate {
+                self.clear(item.id).await?;
+            } else {
+                self.open.entry(identity).or_default().push(item);
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows from the accounts that the app did not show, and from those that are nobody's.
+    async fn finish(mut self) -> Result<Progress, Trouble> {
+        for identity in ledger::identities_at(&self.view, &self.desk.app)? {
+            if !self.seen.contains_key(&identity) {
+                self.unseen(identity).await?;
+            }
+        }
+        for remote in std::mem::take(&mut self.orphans) {
+            self.orphan(&remote).await?;
+        }
+        if self.extent == Extent::Whole {
+            let alone = |kind| matches!(kind, DriftKind::Orphan | DriftKind::Duplicate);
+            let gone: Vec<DriftId> = self.open.values().flatten().map(|item| item.id.clone()).collect();
+            for id in gone.into_iter().filter(|id| alone(id.kind) && !self.found.contains(id)) {
+                self.clear(id).await?;
+            }
+        }
+        say(self.desk, ReconciliationEvent::Completed { progress: self.progress }).await?;
+        Ok(self.progress)
+    }
+
+    /// An account that the pages did not show is looked for by itself: pages can pass someone over.
+    async fn unseen(&mut self, identity: IdentityId) -> Result<(), Trouble> {
+        let Some(account) = ledger::account(&self.view, identity, &self.desk.app)? else { return Ok(()) };
+        let must_be_there = account.desired.target() == Target::Present;
+        if account.is_pending() || (!must_be_there && self.extent == Extent::Whole) {
+            return Ok(());
+        }
+        let name = directory::identity(&self.view, identity)?.map(|i| i.user_name().to_owned());
+        let wanted = Wanted {
+            identity,
+            target: account.desired.target(),
+            remote_id: account.remote_id.clone(),
+            user_names: name.into_iter().filter(|n| !n.is_empty()).collect(),
+            reach: Reach::Everywhere,
+        };
+        let search = Search { client: &self.link.client, can: &self.can, max_scan: self.link.config.max_scan };
+        match locate(&search, &self.view, &wanted).await? {
+            Some(located) => self.look_again(identity, &located.remote.id).await,
+            None if must_be_there => {
+                self.report(identity, DriftKind::Missing, account.desired_version, Vec::new(), None).await
+            }
+            None => self.clear_all(identity).await,
+        }
+    }
+
+    /// A live account that belongs to nobody, if it still does.
+    async fn orphan(&mut self, remote: &Remote) -> Result<(), Trouble> {
+        let answer = self.link.client.get(Endpoint::Users, &remote.id).await?;
+        let now = answer.body.as_ref().filter(|_| answer.status.is_success()).and_then(to_remote);
+        let Some(now) = now.filter(Remote::is_active) else { return Ok(()) };
+        if self.owner(&now)?.is_some() {
+            return Ok(());
+        }
+        if self.link.config.spec.drift.orphan == Policy::Adopt
+            && let Some(identity) = self.adopter(&now)?
+        {
+            let adopted = Adopted { app: self.desk.app.clone(), identity, remote_id: now.id.clone() };
+            let event = Event::AccountAdopted(adopted);
+            self.desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await?;
+            return Ok(());
+        }
+        let nobody = nobody(&self.desk.app, &now.id);
+        self.report(nobody, DriftKind::Orphan, Sequence(0), Vec::new(), Some(&now)).await
+    }
+
+    /// Whose account it should be: of someone who has one of its addresses, must have an account, and has none.
+    fn adopter(&self, remote: &Remote) -> Result<Option<IdentityId>, ProvisionerError> {
+        let emails = remote.resource.get("emails").and_then(Value::as_array);
+        for email in emails.into_iter().flatten().filter_map(|e| e.get("value")?.as_str()) {
+            let Some(identity) = directory::identity_by_user_name(&self.view, email)? else { continue };
+            let account = ledger::account(&self.view, identity.id, &self.desk.app)?;
+            let lacks = account.is_some_and(|a| a.desired.target() == Target::Present);
+            if lacks && !self.seen.contains_key(&identity.id) {
+                return Ok(Some(identity.id));
+            }
+        }
+        Ok(None)
+    }
+}

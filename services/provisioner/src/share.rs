@@ -1,0 +1,180 @@
+//! Sharing the apps among the provisioners that live: each app is worked on by one, and when one dies its apps go to the
+//! others within a few seconds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::AppId;
+use rollcall_event_log::{Held, LEASE_TERM, Leases, LogError};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::lease::Lease;
+
+/// How often leases are renewed, and others looked for.
+pub const TURN: Duration = Duration::from_secs(1);
+
+/// Time that a lease is given up before it ends: clocks and answers take a moment.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Apps are leased in slots, so that a thousand of them cost no more than a few.
+const SLOTS: u64 = 32;
+
+/// A slot of apps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Slot(u64);
+
+impl Slot {
+    /// The slot of an app: the same for everyone.
+    pub fn of(app: &AppId) -> Self {
+        Self(number(&[app.as_str()]) % SLOTS)
+    }
+
+    fn name(self) -> String {
+        format!("provision.{}", self.0)
+    }
+}
+
+fn number(parts: &[&str]) -> u64 {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.as_bytes());
+        digest.update([0]);
+    }
+    digest.finalize().iter().take(8).fold(0, |n, byte| (n << 8) | u64::from(*byte))
+}
+
+/// Who should have a slot: everyone who knows the same names says the same one, and when one comes or goes no other slot
+/// moves (rendezvous hashing, Thaler and Ravishankar 1996).
+fn chosen(slot: Slot, names: &BTreeSet<String>) -> Option<&str> {
+    names.iter().map(String::as_str).max_by_key(|name| (number(&[name, &slot.name()]), *name))
+}
+
+/// The name of this provisioner: kept in its folder, so that after a crash it goes on with what it had at once.
+pub fn name_in(folder: &Path) -> std::io::Result<String> {
+    let file = folder.join("name");
+    match std::fs::read_to_string(&file) {
+        Ok(name) if name.trim().parse::<Uuid>().is_ok() => Ok(name.trim().to_owned()),
+        _ => {
+            let name = Uuid::new_v4().to_string();
+            std::fs::write(&file, &name)?;
+            Ok(name)
+        }
+    }
+}
+
+/// The slots that this provisioner has.
+#[derive(Debug)]
+pub struct Share {
+    leases: Leases,
+    name: String,
+    slots: BTreeSet<Slot>,
+    held: BTreeMap<Slot, Arc<Lease>>,
+}
+
+/// What a turn has changed.
+#[derive(Debug, Default)]
+pub struct Turn {
+    pub gained: Vec<(Slot, Arc<Lease>)>,
+    pub lost: Vec<Slot>,
+}
+
+impl Share {
+    /// One that has nothing yet; `slots` are those that there are apps in.
+    pub const fn new(leases: Leases, name: String, slots: BTreeSet<Slot>) -> Self {
+        Self { leases, name, slots, held: BTreeMap::new() }
+    }
+
+    fn presence(name: &str) -> String {
+        format!("provisioner.{name}")
+    }
+
+    /// Says that we live, renews what we have, and takes or gives up what is or is not ours to have.
+    ///
+    /// # Errors
+    /// When the server does not answer; leases run out then, and [`Share::expired`] tells.
+    pub async fn turn(&mut self) -> Result<Turn, LogError> {
+        self.leases.hold(&Self::presence(&self.name)).await?;
+        let prefix = Self::presence("");
+        let names = self.leases.held().await?;
+        let mut alive: BTreeSet<String> =
+            names.iter().filter_map(|n| n.strip_prefix(&prefix)).map(str::to_owned).collect();
+        alive.insert(self.name.clone());
+        let mut turn = Turn::default();
+        for slot in self.slots.clone() {
+            let ours = chosen(slot, &alive) == Some(self.name.as_str());
+            let asked = Instant::now();
+            match (ours, self.held.get(&slot)) {
+                (true, held) => match (self.leases.hold(&slot.name()).await?, held) {
+                    (Held::Ours, Some(lease)) => lease.renew(asked, LEASE_TERM - MARGIN),
+                    (Held::Ours, None) => {
+                        let lease = Arc::new(Lease::from(asked, LEASE_TERM - MARGIN));
+                        self.held.insert(slot, Arc::clone(&lease));
+                        turn.gained.push((slot, lease));
+                    }
+                    // Whoever had it still does, for a moment.
+                    (Held::Theirs, None) => {}
+                    (Held::Theirs, Some(_)) => {
+                        self.held.remove(&slot);
+                        turn.lost.push(slot);
+                    }
+                },
+                (false, Some(_)) => {
+                    self.held.remove(&slot);
+                    turn.lost.push(slot);
+                }
+                (false, None) => {}
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Gives up a slot once nothing is done in it any more.
+    pub async fn release(&self, slot: Slot) {
+        self.leases.release(&slot.name()).await;
+    }
+
+    /// Gives up everything, so that others go on at once.
+    pub async fn leave(self) {
+        for slot in self.held.keys() {
+            self.leases.release(&slot.name()).await;
+        }
+        self.leases.release(&Self::presence(&self.name)).await;
+    }
+
+    /// The slots whose lease has run out.
+    pub fn expired(&mut self) -> Vec<Slot> {
+        let gone: Vec<Slot> = self.held.iter().filter(|(_, lease)| !lease.is_held()).map(|(slot, _)| *slot).collect();
+        for slot in &gone {
+            self.held.remove(slot);
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(all: &[&str]) -> BTreeSet<String> {
+        all.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    #[test]
+    fn slots_are_spread_and_only_those_of_the_dead_move() {
+        let both = names(&["a", "b", "c"]);
+        let fewer = names(&["a", "b"]);
+        let mut had: BTreeMap<&str, usize> = BTreeMap::new();
+        for slot in (0..SLOTS).map(Slot) {
+            let before = chosen(slot, &both).unwrap();
+            *had.entry(before).or_default() += 1;
+            if before != "c" {
+                assert_eq!(chosen(slot, &fewer), Some(before));
+            }
+        }
+        assert_eq!(had.len(), 3, "someone has nothing: {had:?}");
+    }
+}

@@ -1,0 +1,431 @@
+//! An app of our own that does what well-behaved ones can't be made to do. What it does is told to it over HTTP, at
+//! `/{tenant}/script`; each tenant is an app of its own, at `/{tenant}/scim`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// What an app does wrong; nothing by default.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Script {
+    /// Answers 204 to DELETE and keeps the account.
+    pub ignores_deletes: bool,
+    /// Answers 200 to a change of `active` and keeps it.
+    pub ignores_deactivation: bool,
+    /// Answers 200 or 204 to every change and does nothing.
+    pub no_effect: bool,
+    /// Says 200 to a new group member and loses them.
+    pub loses_memberships: bool,
+    /// Gives an account another id after it was created.
+    pub changes_ids: bool,
+    pub lower_cases_user_names: bool,
+    /// Answers JSON as `text/html`.
+    pub wrong_content_type: bool,
+    /// Shows the same account on every page.
+    pub inconsistent_pages: bool,
+    /// Knows no filter.
+    pub no_filter: bool,
+    /// Knows no PATCH.
+    pub no_patch: bool,
+    /// Refuses creations with this detail.
+    pub refuses_creation: Option<String>,
+    /// Takes so long for every answer.
+    pub slow_ms: u64,
+    /// Shows changes only after so long.
+    pub lag_ms: u64,
+    /// The next so many answers are 429 with Retry-After.
+    pub throttled: u32,
+    pub retry_after: u64,
+    /// The next so many answers are 500.
+    pub fails: u32,
+    /// The next so many answers break off in the middle of their JSON.
+    pub truncates: u32,
+    /// The next so many connections are closed without an answer.
+    pub closes: u32,
+    /// The next so many requests are never answered.
+    pub hangs: u32,
+    /// Every answer is 401.
+    pub refuses_token: bool,
+    /// It is no SCIM service: every answer is a web page.
+    pub web_page: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Content {
+    users: BTreeMap<String, Map<String, Value>>,
+    groups: BTreeMap<String, Map<String, Value>>,
+}
+
+#[derive(Debug, Default)]
+struct Tenant {
+    script: Script,
+    now: Content,
+    /// What was there before, for an app that lags.
+    past: Vec<(Instant, Content)>,
+    next_id: u64,
+    requests: Vec<String>,
+    creations: u32,
+}
+
+type Tenants = Arc<Mutex<BTreeMap<String, Tenant>>>;
+
+/// The server with its tenants.
+pub struct Faulty {
+    address: String,
+    tenants: Tenants,
+}
+
+impl Faulty {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start() -> anyhow::Result<Self> {
+        let tenants = Tenants::default();
+        let router = Router::new()
+            .route("/{tenant}/script", any(script))
+            .route("/{tenant}/scim/{*path}", any(serve))
+            .with_state(Arc::clone(&tenants));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = format!("http://{}", listener.local_addr()?);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(Self { address, tenants })
+    }
+
+    /// The SCIM base address of a tenant.
+    pub fn base_url(&self, tenant: &str) -> String {
+        format!("{}/{tenant}/scim", self.address)
+    }
+
+    /// Tells a tenant what to do from now on.
+    ///
+    /// # Errors
+    /// When it does not take it.
+    pub async fn tell(&self, tenant: &str, script: &Script) -> anyhow::Result<()> {
+        let address = format!("{}/{tenant}/script", self.address);
+        let request = reqwest::Client::new().post(address).body(serde_json::to_string(script)?);
+        request.send().await?.error_for_status().context("the script was not taken")?;
+        Ok(())
+    }
+
+    fn of<T>(&self, tenant: &str, work: impl FnOnce(&mut Tenant) -> T) -> T {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        work(tenants.entry(tenant.to_owned()).or_default())
+    }
+
+    /// The accounts as they really are.
+    pub fn users(&self, tenant: &str) -> Vec<Value> {
+        self.of(tenant, |t| t.now.users.values().cloned().map(Value::Object).collect())
+    }
+
+    /// The members of a group as they really are.
+    pub fn members(&self, tenant: &str, group: &str) -> Vec<String> {
+        let named = |g: &&Map<String, Value>| g.get("displayName") == Some(&group.into());
+        self.of(tenant, |t| {
+            let group = t.now.groups.values().find(named).cloned().unwrap_or_default();
+            let members = group.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
+            members.iter().filter_map(|m| m["value"].as_str().map(str::to_owned)).collect()
+        })
+    }
+
+    /// Changes an account by hand.
+    pub fn by_hand(&self, tenant: &str, change: impl Fn(&mut BTreeMap<String, Map<String, Value>>)) {
+        self.of(tenant, |t| change(&mut t.now.users));
+    }
+
+    /// Makes accounts by hand, that belong to nobody.
+    pub fn fill(&self, tenant: &str, users: impl Iterator<Item = Value>) {
+        self.of(tenant, |t| {
+            for user in users {
+                t.next_id += 1;
+                let id = format!("h{:08}", t.next_id);
+                let mut user = user.as_object().cloned().unwrap_or_default();
+                user.insert("id".into(), id.clone().into());
+                t.now.users.insert(id, user);
+            }
+        });
+    }
+
+    /// What it was asked, as `METHOD path`.
+    pub fn requests(&self, tenant: &str) -> Vec<String> {
+        self.of(tenant, |t| t.requests.clone())
+    }
+
+    /// How many accounts it was asked to create, and did.
+    pub fn creations(&self, tenant: &str) -> u32 {
+        self.of(tenant, |t| t.creations)
+    }
+}
+
+async fn script(State(tenants): State<Tenants>, Path(tenant): Path<String>, body: Bytes) -> Response {
+    match serde_json::from_slice::<Script>(&body) {
+        Ok(script) => {
+            let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            tenants.entry(tenant).or_default().script = script;
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(e) => (StatusCode::BAD_REQUEST, e.to_string()).into_response(),
+    }
+}
+
+/// What goes wrong with one request before the app has looked at it.
+enum Accident {
+    Hang,
+    Close,
+    Truncate,
+    Answer(Response),
+}
+
+fn accident(script: &mut Script) -> Option<Accident> {
+    let happens = |n: &mut u32| {
+        let now = *n > 0;
+        *n = n.saturating_sub(1);
+        now
+    };
+    if happens(&mut script.hangs) {
+        return Some(Accident::Hang);
+    }
+    if happens(&mut script.closes) {
+        return Some(Accident::Close);
+    }
+    if happens(&mut script.truncates) {
+        return Some(Accident::Truncate);
+    }
+    if happens(&mut script.throttled) {
+        let answer = (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, script.retry_after.to_string())], "slowly");
+        return Some(Accident::Answer(answer.into_response()));
+    }
+    if happens(&mut script.fails) {
+        return Some(Accident::Answer((StatusCode::INTERNAL_SERVER_ERROR, "oh").into_response()));
+    }
+    if script.refuses_token {
+        return Some(Accident::Answer((StatusCode::UNAUTHORIZED, "who?").into_response()));
+    }
+    if script.web_page {
+        return Some(Accident::Answer(axum::response::Html("<html>Welcome</html>").into_response()));
+    }
+    None
+}
+
+async fn serve(
+    State(tenants): State<Tenants>,
+    Path((tenant, path)): Path<(String, String)>,
+    Query(query): Query<BTreeMap<String, String>>,
+    request: Request,
+) -> Response {
+    let method = request.method().clone();
+    let body = axum::body::to_bytes(request.into_body(), 16 << 20).await.unwrap_or_default();
+    let (accident, slow, kind) = {
+        let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let tenant = tenants.entry(tenant.clone()).or_default();
+        tenant.requests.push(format!("{method} {path}"));
+        let kind = if tenant.script.wrong_content_type { "text/html" } else { "application/scim+json" };
+        (accident(&mut tenant.script), tenant.script.slow_ms, kind)
+    };
+    if slow > 0 {
+        tokio::time::sleep(Duration::from_millis(slow)).await;
+    }
+    match accident {
+        Some(Accident::Hang) => std::future::pending().await,
+        Some(Accident::Answer(response)) => response,
+        // A body that fails before its first byte ends the connection.
+        Some(Accident::Close) => broken(Vec::new()),
+        Some(Accident::Truncate) => broken(br#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListRes"#.to_vec()),
+        None => {
+            let (status, answer) = {
+                let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
+                tenants.entry(tenant).or_default().answer(&method, &path, &query, &body)
+            };
+            match answer {
+                Some(value) => (status, [(header::CONTENT_TYPE, kind)], value.to_string()).into_response(),
+                None => status.into_response(),
+            }
+        }
+    }
+}
+
+fn broken(start: Vec<u8>) -> Response {
+    let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(2);
+    tokio::spawn(async move {
+        let _ = sender.send(Ok(start)).await;
+        let _ = sender.send(Err(std::io::Error::other("cut"))).await;
+    });
+    let stream = futures_util::stream::unfold(receiver, |mut r| async move { r.recv().await.map(|item| (item, r)) });
+    let length = header::HeaderValue::from_static("1000");
+    ([(header::CONTENT_LENGTH, length)], Body::from_stream(stream)).into_response()
+}
+
+type Answer = (StatusCode, Option<Value>);
+
+impl Tenant {
+    fn answer(&mut self, method: &Method, path: &str, query: &BTreeMap<String, String>, body: &Bytes) -> Answer {
+        let mut parts = path.trim_matches('/').splitn(2, '/');
+        let (kind, id) = (parts.next().unwrap_or_default().to_owned(), parts.next().map(str::to_owned));
+        if !matches!(kind.as_str(), "Users" | "Groups") {
+            return (StatusCode::NOT_FOUND, None);
+        }
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let before = self.now.clone();
+        let answer = match (method.as_str(), id) {
+            ("GET", None) => self.list(&kind, query),
+            ("GET", Some(id)) => match self.shown().of(&kind).get(&id) {
+                Some(found) => (StatusCode::OK, Some(Value::Object(found.clone()))),
+                None => (StatusCode::NOT_FOUND, None),
+            },
+            ("POST", None) => self.create(&kind, body),
+            ("PUT", Some(id)) => self.replace(&kind, &id, &body),
+            ("PATCH", Some(_)) if self.script.no_patch => (StatusCode::NOT_IMPLEMENTED, None),
+            ("PATCH", Some(id)) => self.patch(&kind, &id, &body),
+            ("DELETE", Some(id)) => self.delete(&kind, &id),
+            _ => (StatusCode::METHOD_NOT_ALLOWED, None),
+        };
+        if *method != Method::GET {
+            if self.script.no_effect {
+                self.now = before;
+            } else if self.script.lag_ms > 0 {
+                self.past.push((Instant::now(), before));
+            }
+        }
+        answer
+    }
+
+    /// What is shown now: for an app that lags, what was there so long ago.
+    fn shown(&self) -> &Content {
+        let lag = Duration::from_millis(self.script.lag_ms);
+        let hidden = self.past.iter().find(|(changed, _)| changed.elapsed() < lag);
+        hidden.map_or(&self.now, |(_, before)| before)
+    }
+
+    fn list(&self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
+        let all = self.shown().of(kind);
+        let filter = query.get("filter").map(String::as_str);
+        if filter.is_some() && self.script.no_filter {
+            return (StatusCode::NOT_IMPLEMENTED, None);
+        }
+        let wanted = filter.and_then(|f| f.split_once(" eq "));
+        let matches = |user: &&Map<String, Value>| match wanted {
+            None => true,
+            Some((attribute, value)) => {
+                let value: Value = serde_json::from_str(value).unwrap_or_default();
+                let have = user.get(attribute).and_then(Value::as_str).unwrap_or_default();
+                value.as_str().is_some_and(|v| v.eq_ignore_ascii_case(have))
+            }
+        };
+        let found: Vec<&Map<String, Value>> = all.values().filter(matches).collect();
+        let number = |name: &str, default: usize| query.get(name).and_then(|n| n.parse().ok()).unwrap_or(default);
+        let (start, count) = (number("startIndex", 1).max(1), number("count", 100));
+        let page: Vec<&Map<String, Value>> = if self.script.inconsistent_pages && start > 1 {
+            found.iter().take(count).copied().collect()
+        } else {
+            found.iter().skip(start - 1).take(count).copied().collect()
+        };
+        let schemas = ["urn:ietf:params:scim:api:messages:2.0:ListResponse"];
+        let body = json!({ "schemas": schemas, "totalResults": found.len(), "startIndex": start, "Resources": page });
+        (StatusCode::OK, Some(body))
+    }
+
+    fn create(&mut self, kind: &str, body: Value) -> Answer {
+        if let (Some(detail), "Users") = (&self.script.refuses_creation, kind) {
+            return (StatusCode::BAD_REQUEST, Some(json!({ "detail": detail, "status": "400" })));
+        }
+        let mut resource = body.as_object().cloned().unwrap_or_default();
+        let name =
+            |r: &Map<String, Value>| r.get("userName").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        if kind == "Users" && self.now.users.values().any(|u| name(u) == name(&resource)) {
+            return (StatusCode::CONFLICT, Some(json!({ "detail": "userName is taken", "status": "409" })));
+        }
+        if self.script.lower_cases_user_names && kind == "Users" {
+            resource.insert("userName".into(), name(&resource).into());
+        }
+        self.next_id += 1;
+        let id = format!("{}{}", &kind[..1].to_lowercase(), self.next_id);
+        let mut answered = resource.clone();
+        answered.insert("id".into(), id.clone().into());
+        let kept = if self.script.changes_ids { format!("{id}-moved") } else { id };
+        resource.insert("id".into(), kept.clone().into());
+        if kind == "Users" {
+            self.creations += 1;
+        }
+        self.now.of_mut(kind).insert(kept, resource);
+        (StatusCode::CREATED, Some(Value::Object(answered)))
+    }
+
+    fn replace(&mut self, kind: &str, id: &str, body: &Value) -> Answer {
+        let Some(old) = self.now.of_mut(kind).get_mut(id) else { return (StatusCode::NOT_FOUND, None) };
+        let mut new = body.as_object().cloned().unwrap_or_default();
+        new.insert("id".into(), id.into());
+        if self.script.ignores_deactivation {
+            new.extend(old.get("active").map(|active| ("active".to_owned(), active.clone())));
+        }
+        *old = new.clone();
+        (StatusCode::OK, Some(Value::Object(new)))
+    }
+
+    fn patch(&mut self, kind: &str, id: &str, body: &Value) -> Answer {
+        let (ignores, loses) = (self.script.ignores_deactivation, self.script.loses_memberships);
+        let Some(resource) = self.now.of_mut(kind).get_mut(id) else { return (StatusCode::NOT_FOUND, None) };
+        for operation in body["Operations"].as_array().into_iter().flatten() {
+            let path = operation["path"].as_str().unwrap_or_default();
+            let value = &operation["value"];
+            match (operation["op"].as_str().unwrap_or_default(), path) {
+                ("replace", "active") if ignores => {}
+                ("add", "members") if loses => {}
+                ("add", "members") => {
+                    let members = resource.entry("members").or_insert_with(|| json!([]));
+                    if let (Some(members), Some(new)) = (members.as_array_mut(), value.as_array()) {
+                        members.extend(new.clone());
+                    }
+                }
+                ("remove", path) if path.starts_with("members[") => {
+                    let who: Value =
+                        serde_json::from_str(path.trim_start_matches("members[value eq ").trim_end_matches(']'))
+                            .unwrap_or_default();
+                    if let Some(members) = resource.get_mut("members").and_then(Value::as_array_mut) {
+                        members.retain(|m| m["value"] != who);
+                    }
+                }
+                ("remove", path) => drop(resource.remove(path)),
+                (_, path) => match path.split_once('.') {
+                    Some((outer, inner)) => {
+                        let fields = resource.entry(outer).or_insert_with(|| json!({}));
+                        fields[inner] = value.clone();
+                    }
+                    None => drop(resource.insert(path.to_owned(), value.clone())),
+                },
+            }
+        }
+        (StatusCode::OK, Some(Value::Object(resource.clone())))
+    }
+
+    fn delete(&mut self, kind: &str, id: &str) -> Answer {
+        if !self.now.of(kind).contains_key(id) {
+            return (StatusCode::NOT_FOUND, None);
+        }
+        if !self.script.ignores_deletes {
+            self.now.of_mut(kind).remove(id);
+        }
+        (StatusCode::NO_CONTENT, None)
+    }
+}
+
+impl Content {
+    fn of(&self, kind: &str) -> &BTreeMap<String, Map<String, Value>> {
+        if kind == "Users" { &self.users } else { &self.groups }
+    }
+
+    fn of_mut(&mut self, kind: &str) -> &mut BTreeMap<String, Map<String, Value>> {
+        if kind == "Users" { &mut self.users } else { &mut self.groups }
+    }
+}
