@@ -160,3 +160,13 @@ pub async fn once(peer: &Peer, bytes: &[u8]) -> anyhow::Result<String> {
     let (_, body) = connection.ask(bytes).await?;
     Ok(String::from_utf8_lossy(body).into_owned())
 }
+
+/// The memory that a process holds, in MB.
+///
+/// # Errors
+/// When it does not run.
+pub fn resident(pid: u32) -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}

@@ -2,10 +2,8 @@
 //!
 //! Rollcall runs as a gateway on a nats-server that syncs each write to disk before it answers.
 
-use std::fs;
-
 use anyhow::Context as _;
-use rollcall_tests::bench::{Peer, Rate, load, once, request};
+use rollcall_tests::bench::{Peer, Rate, load, once, request, resident};
 use rollcall_tests::rollcall::{APP_TOKEN, SOURCE_TOKEN};
 use rollcall_tests::{Rollcall, Scim2Server, Scimmy};
 
@@ -67,12 +65,6 @@ async fn add_members(peer: &Peer, size: usize, requests: usize) -> anyhow::Resul
     let by = peer.clone();
     let path = format!("{path}?excludedAttributes=members");
     load(peer, 1, requests, 200, "", move |n| request(&by, "PATCH", &path, &add(size + n, 1))).await
-}
-
-fn resident(pid: u32) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }
 
 #[tokio::main]

@@ -1,0 +1,225 @@
+//! `./dev bench provision`: how fast changes reach apps, beside the apps' own answers.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use reqwest::Method;
+use rollcall_tests::rollcall::SOURCE_TOKEN;
+use rollcall_tests::{App, Faulty, Rollcall, Script, until};
+use serde_json::{Value, json};
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+
+const GUARD: &str = "[apps.guard]\nmax_removals = 10000000\nmax_percent = 100\n";
+
+fn app(server: &Faulty, id: &str, keys: &'static str) -> App {
+    // As long as the program: a bench has few.
+    let id: &'static str = Box::leak(id.to_owned().into_boxed_str());
+    App {
+        id,
+        base_url: server.base_url(id),
+        assign: "active eq true",
+        deprovision: "deactivate",
+        leaver_sla: "10m",
+        keys,
+        tables: GUARD,
+    }
+}
+
+async fn join(rollcall: &Rollcall, name: &str) -> anyhow::Result<String> {
+    let made = rollcall.scim(Method::POST, "/Users", &json!({ "schemas": [USER], "userName": name })).await?;
+    Ok(made["id"].as_str().context("no id")?.to_owned())
+}
+
+async fn all_verified(rollcall: &Rollcall, id: &str, apps: usize) -> anyhow::Result<()> {
+    until("every account is verified", || async {
+        let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
+        let accounts = identity["accounts"].as_array().cloned().unwrap_or_default();
+        let verified = accounts.iter().filter(|a| a["verified"] == true).count();
+        Ok((verified == apps).then_some(()))
+    })
+    .await
+}
+
+async fn leave(rollcall: &Rollcall, id: &str) -> anyhow::Result<()> {
+    rollcall.raw(Method::DELETE, &format!("/scim/v2/Users/{id}"), SOURCE_TOKEN, None).await?;
+    Ok(())
+}
+
+fn time(event: &Value, name: &str) -> anyhow::Result<jiff::Timestamp> {
+    Ok(event[name].as_str().with_context(|| format!("no {name} in {event}"))?.parse()?)
+}
+
+fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let at = ((sorted.len() as f64 - 1.0) * q).round() as usize;
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+/// One leaver with an account in so many apps: from the acknowledged departure to the last verified account, on the
+/// log's own clock.
+async fn leaver(apps: usize, slow_ms: u64) -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    let mut all = Vec::new();
+    for n in 0..apps {
+        let id = format!("app{n}");
+        server.tell(&id, &Script { slow_ms, ..Script::default() }).await?;
+        all.push(app(&server, &id, ""));
+    }
+    let rollcall = Rollcall::new(&all, "")?;
+    rollcall.start().await?;
+    let pid = rollcall.processes().await.first().map(|(_, pid)| *pid).context("no process")?;
+    let id = join(&rollcall, "leaver@example.com").await?;
+    all_verified(&rollcall, &id, apps).await?;
+    let memory = rollcall_tests::bench::resident(pid)?;
+    leave(&rollcall, &id).await?;
+    let done = until("the leaver is complete", || async {
+        Ok(rollcall.items("/v1/leavers?status=completed").await?.into_iter().next())
+    })
+    .await?;
+    let took = time(&done, "completed_at")?.duration_since(time(&done, "left_at")?).as_secs_f64();
+    println!(
+        "{:<58} {took:>8.2} s   {memory:.0} MB with {apps} apps",
+        format!("a leaver gone from {apps} apps of {slow_ms} ms")
+    );
+    Ok(())
+}
+
+/// From the change on the log to its account verified, joiners one after the other, beside what the app itself takes.
+async fn overhead(count: usize) -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    let rollcall = Rollcall::new(&[app(&server, "one", "")], "")?;
+    rollcall.start().await?;
+    let asked = Instant::now();
+    let http = reqwest::Client::new();
+    for _ in 0..100 {
+        http.get(format!("{}/Users?count=1", server.base_url("other"))).send().await?.bytes().await?;
+    }
+    let one = asked.elapsed().as_secs_f64() * 10.0;
+    for n in 0..count {
+        let id = join(&rollcall, &format!("person{n}@example.com")).await?;
+        all_verified(&rollcall, &id, 1).await?;
+    }
+    let mut millis: Vec<f64> = rollcall
+        .items("/v1/obligations?status=verified")
+        .await?
+        .iter()
+        .map(|o| Ok(time(o, "verified_at")?.duration_since(time(o, "opened_at")?).as_secs_f64() * 1000.0))
+        .collect::<anyhow::Result<_>>()?;
+    millis.sort_by(f64::total_cmp);
+    let requests = server.requests("one").iter().filter(|r| r.contains("/Users") || r.contains("Users")).count();
+    let each = requests as f64 / count as f64;
+    let own = |q| (quantile(&millis, q) - each * one).max(0.0);
+    println!(
+        "{:<58} {:>8.1} ms  p99 {:.1} ms   ({each:.1} requests of {one:.2} ms each to the app left out)",
+        format!("own time from change to verified, {count} joiners"),
+        own(0.5),
+        own(0.99),
+    );
+    Ok(())
+}
+
+/// The slowest of ten apps, with and without an eleventh that hangs.
+async fn beside_a_hanging_one(count: usize) -> anyhow::Result<()> {
+    let mut p99 = Vec::new();
+    for hangs in [0, u32::MAX] {
+        let server = Faulty::start().await?;
+        let mut apps: Vec<App> = (0..10).map(|n| app(&server, &format!("good{n}"), "")).collect();
+        server.tell("bad", &Script { hangs, ..Script::default() }).await?;
+        apps.push(app(&server, "bad", ""));
+        let rollcall = Rollcall::new(&apps, "")?;
+        rollcall.start().await?;
+        for n in 0..count {
+            let id = join(&rollcall, &format!("person{n}@example.com")).await?;
+            until("the good apps are verified", || async {
+                let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
+                let accounts = identity["accounts"].as_array().cloned().unwrap_or_default();
+                let good = accounts.iter().filter(|a| a["verified"] == true && a["app"] != "bad").count();
+                Ok((good == 10).then_some(()))
+            })
+            .await?;
+        }
+        let mut millis: Vec<f64> = rollcall
+            .items("/v1/obligations?status=verified")
+            .await?
+            .iter()
+            .filter(|o| o["app"] != "bad")
+            .map(|o| Ok(time(o, "verified_at")?.duration_since(time(o, "opened_at")?).as_secs_f64() * 1000.0))
+            .collect::<anyhow::Result<_>>()?;
+        millis.sort_by(f64::total_cmp);
+        p99.push((quantile(&millis, 0.5), quantile(&millis, 0.99)));
+    }
+    println!(
+        "{:<58} p99 {:.1} ms, without it {:.1} ms; median {:.1} and {:.1} ms",
+        "ten apps beside one that hangs", p99[1].1, p99[0].1, p99[1].0, p99[0].0
+    );
+    Ok(())
+}
+
+/// Comparing a whole app in which everything is as it should be.
+async fn reconcile(accounts: usize) -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    let keys = "reconcile_every = \"1d\"\n";
+    let mut one = app(&server, "big", keys);
+    one.tables = "[apps.guard]\nmax_removals = 10000000\n[apps.capabilities]\npage_size = 1000\n";
+    let operator = "[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\ntoken = \"ola-secret\"\n";
+    let rollcall = Rollcall::new(&[one], operator)?;
+    rollcall.start().await?;
+    let mut from = 0;
+    while from < accounts {
+        let to = (from + 1000).min(accounts);
+        let mut operations = String::new();
+        for n in from..to {
+            let comma = if n == from { "" } else { "," };
+            write!(
+                operations,
+                r#"{comma}{{"method":"POST","path":"/Users","bulkId":"b{n}","data":{{"schemas":["{USER}"],"userName":"p{n}@example.com"}}}}"#
+            )?;
+        }
+        let body = format!(
+            r#"{{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],"Operations":[{operations}]}}"#
+        );
+        rollcall.raw(Method::POST, "/scim/v2/Bulk", SOURCE_TOKEN, Some(body)).await?;
+        from = to;
+    }
+    let started = Instant::now();
+    loop {
+        let view = rollcall.api("/v1/apps/big").await?;
+        if view["obligations_open"] == 0 && server.users("big").len() == accounts {
+            break;
+        }
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(1200), "the accounts were not made in time: {view}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let body = Some("{}".to_owned());
+    rollcall.raw(Method::POST, "/v1/apps/big/reconcile", "ola-secret", body).await?;
+    let events = until("it was compared", || async {
+        let done = rollcall.items("/v1/timeline?type=reconciliation.completed").await?;
+        Ok((!done.is_empty()).then_some(done))
+    })
+    .await?;
+    let begun = rollcall.items("/v1/timeline?type=reconciliation.started").await?;
+    let took = time(&events[0], "recorded_at")?.duration_since(time(&begun[0], "recorded_at")?).as_secs_f64();
+    println!(
+        "{:<58} {:>8.0} accounts/s, {} findings",
+        format!("comparing {accounts} accounts of one app"),
+        accounts as f64 / took,
+        events[0]["details"]["findings"]
+    );
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let quick = std::env::args().any(|a| a == "--quick");
+    println!("the apps are one process of our own beside Rollcall; every event is on disk before it counts\n");
+    overhead(if quick { 100 } else { 500 }).await?;
+    beside_a_hanging_one(if quick { 50 } else { 200 }).await?;
+    for apps in if quick { vec![13, 130] } else { vec![13, 130, 1300] } {
+        leaver(apps, 20).await?;
+    }
+    for accounts in if quick { vec![1000] } else { vec![1000, 10_000, 100_000] } {
+        reconcile(accounts).await?;
+    }
+    Ok(())
+}
