@@ -40,6 +40,8 @@ event_types! {
     IdentityJoined = "identity.joined" in "IdentityChanged";
     IdentityMoved = "identity.moved" in "IdentityChanged";
     IdentityLeft = "identity.left" in "IdentityChanged";
+    IdentityLeaveScheduled = "identity.leave_scheduled" in "IdentityChanged";
+    IdentityLeaveCancelled = "identity.leave_cancelled" in "IdentityChanged";
     IdentityRehired = "identity.rehired" in "IdentityChanged";
     IdentityStaged = "identity.staged" in "IdentityChanged";
     IdentityUpdated = "identity.updated" in "IdentityChanged";
@@ -66,7 +68,9 @@ event_types! {
     DriftDetected = "drift.detected" in "DriftDetected";
     DriftCleared = "drift.cleared" in "DriftCleared";
     DriftAccepted = "drift.accepted" in "DriftAccepted";
+    ObligationAtRisk = "obligation.at_risk" in "ObligationAtRisk";
     ObligationOverdue = "obligation.overdue" in "ObligationOverdue";
+    LeaverCompleted = "leaver.completed" in "LeaverCompleted";
     ObligationWaived = "obligation.waived" in "ObligationWaived";
     HoldPlaced = "hold.placed" in "HoldPlaced";
     HoldReleased = "hold.released" in "HoldDecided";

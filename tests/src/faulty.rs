@@ -1,7 +1,7 @@
 //! An app of our own that does what well-behaved ones can't be made to do. What it does is told to it over HTTP, at
 //! `/{tenant}/script`; each tenant is an app of its own, at `/{tenant}/scim`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,8 @@ struct Tenant {
     /// What was there before, for an app that lags.
     past: Vec<(Instant, Content)>,
     next_id: u64,
+    /// Ids by `attribute/value`, while nothing but creations has happened.
+    index: Option<HashMap<String, Vec<String>>>,
     requests: Vec<String>,
     creations: u32,
 }
@@ -142,12 +144,16 @@ impl Faulty {
 
     /// Changes an account by hand.
     pub fn by_hand(&self, tenant: &str, change: impl Fn(&mut BTreeMap<String, Map<String, Value>>)) {
-        self.of(tenant, |t| change(&mut t.now.users));
+        self.of(tenant, |t| {
+            t.index = None;
+            change(&mut t.now.users);
+        });
     }
 
     /// Makes accounts by hand, that belong to nobody.
     pub fn fill(&self, tenant: &str, users: impl Iterator<Item = Value>) {
         self.of(tenant, |t| {
+            t.index = None;
             for user in users {
                 t.next_id += 1;
                 let id = format!("h{:08}", t.next_id);
@@ -277,7 +283,11 @@ impl Tenant {
             return (StatusCode::NOT_FOUND, None);
         }
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let before = self.now.clone();
+        let keeps = self.script.no_effect || self.script.lag_ms > 0;
+        let before = (keeps && *method != Method::GET).then(|| self.now.clone());
+        if !matches!(method.as_str(), "GET" | "POST") || keeps {
+            self.index = None;
+        }
         let answer = match (method.as_str(), id) {
             ("GET", None) => self.list(&kind, query),
             ("GET", Some(id)) => match self.shown().of(&kind).get(&id) {
@@ -291,10 +301,10 @@ impl Tenant {
             ("DELETE", Some(id)) => self.delete(&kind, &id),
             _ => (StatusCode::METHOD_NOT_ALLOWED, None),
         };
-        if *method != Method::GET {
+        if let Some(before) = before {
             if self.script.no_effect {
                 self.now = before;
-            } else if self.script.lag_ms > 0 {
+            } else {
                 self.past.push((Instant::now(), before));
             }
         }
@@ -308,7 +318,10 @@ impl Tenant {
         hidden.map_or(&self.now, |(_, before)| before)
     }
 
-    fn list(&self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
+    fn list(&mut self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
+        if let Some(found) = self.look_up(kind, query) {
+            return (StatusCode::OK, Some(found));
+        }
         let all = self.shown().of(kind);
         let filter = query.get("filter").map(String::as_str);
         if filter.is_some() && self.script.no_filter {
@@ -336,6 +349,27 @@ impl Tenant {
         (StatusCode::OK, Some(body))
     }
 
+    /// The answer to `attribute eq "value"` by an index, as any real app has one.
+    fn look_up(&mut self, kind: &str, query: &BTreeMap<String, String>) -> Option<Value> {
+        let (attribute, value) = query.get("filter")?.split_once(" eq ")?;
+        if kind != "Users" || self.script.no_filter || self.script.lag_ms > 0 {
+            return None;
+        }
+        let value: Value = serde_json::from_str(value).ok()?;
+        let key = format!("{attribute}/{}", value.as_str()?.to_lowercase());
+        let users = &self.now.users;
+        let index = self.index.get_or_insert_with(|| {
+            let mut index: HashMap<String, Vec<String>> = HashMap::new();
+            for (id, user) in users {
+                index_user(&mut index, id, user);
+            }
+            index
+        });
+        let found: Vec<_> = index.get(&key).into_iter().flatten().filter_map(|id| users.get(id)).collect();
+        let schemas = ["urn:ietf:params:scim:api:messages:2.0:ListResponse"];
+        Some(json!({ "schemas": schemas, "totalResults": found.len(), "startIndex": 1, "Resources": found }))
+    }
+
     fn create(&mut self, kind: &str, body: Value) -> Answer {
         if let (Some(detail), "Users") = (&self.script.refuses_creation, kind) {
             return (StatusCode::BAD_REQUEST, Some(json!({ "detail": detail, "status": "400" })));
@@ -343,7 +377,12 @@ impl Tenant {
         let mut resource = body.as_object().cloned().unwrap_or_default();
         let name =
             |r: &Map<String, Value>| r.get("userName").and_then(Value::as_str).unwrap_or_default().to_lowercase();
-        if kind == "Users" && self.now.users.values().any(|u| name(u) == name(&resource)) {
+        let query = BTreeMap::from([("filter".to_owned(), format!("userName eq {}", Value::from(name(&resource))))]);
+        let taken = match self.look_up(kind, &query) {
+            Some(found) => found["totalResults"] != 0,
+            None => self.now.users.values().any(|u| name(u) == name(&resource)),
+        };
+        if kind == "Users" && taken {
             return (StatusCode::CONFLICT, Some(json!({ "detail": "userName is taken", "status": "409" })));
         }
         if self.script.lower_cases_user_names && kind == "Users" {
@@ -357,6 +396,9 @@ impl Tenant {
         resource.insert("id".into(), kept.clone().into());
         if kind == "Users" {
             self.creations += 1;
+            if let Some(index) = &mut self.index {
+                index_user(index, &kept, &resource);
+            }
         }
         self.now.of_mut(kind).insert(kept, resource);
         (StatusCode::CREATED, Some(Value::Object(answered)))
@@ -417,6 +459,14 @@ impl Tenant {
             self.now.of_mut(kind).remove(id);
         }
         (StatusCode::NO_CONTENT, None)
+    }
+}
+
+fn index_user(index: &mut HashMap<String, Vec<String>>, id: &str, user: &Map<String, Value>) {
+    for attribute in ["userName", "externalId"] {
+        if let Some(value) = user.get(attribute).and_then(Value::as_str) {
+            index.entry(format!("{attribute}/{}", value.to_lowercase())).or_default().push(id.to_owned());
+        }
     }
 }
 

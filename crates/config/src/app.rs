@@ -1,5 +1,6 @@
 //! One `[[apps]]`: who has an account there, what it shows, what the app can bear and can do.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rollcall_domain::AppId;
@@ -13,13 +14,17 @@ use rollcall_scim::{Catalogue, Filter};
 
 use crate::load::{attribute_path, is_loopback, size, truth};
 use crate::model::{AppConfig, PrivateAddresses};
-use crate::section::{Entry, Section, TOKEN, http_url, some_text};
+use crate::section::{Entry, Section, TOKEN, duration, http_url, some_text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Reads one app; `None` when it has mistakes.
-pub(crate) fn app(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, AppConfig)> {
+pub(crate) fn app(
+    mut s: Section<'_>,
+    catalogue: &Catalogue,
+    tiers: &BTreeMap<String, ServiceLevel>,
+) -> Option<(usize, AppConfig)> {
     let id = s.required("id", |text| text.parse::<AppId>().map_err(|e| e.to_string()));
     let name = s.parsed("name", some_text);
     let base_url = s.required("base_url", http_url);
@@ -48,13 +53,11 @@ pub(crate) fn app(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, A
     if retry_min > retry_max {
         s.mistake("retry_min is longer than retry_max");
     }
-    let mut levels = s.table("sla");
-    let sla = ServiceLevel {
-        joiner: levels.duration("joiner", 4 * HOUR),
-        mover: levels.duration("mover", 4 * HOUR),
-        leaver: levels.duration("leaver", 15 * MINUTE),
-    };
-    levels.finish();
+    let tier = s.parsed("tier", |name| match tiers.get(name) {
+        Some(level) => Ok(level.clone()),
+        None => Err(format!("there is no tier '{name}': write [tiers.{name}]")),
+    });
+    let sla = service_level(s.table("sla"), &tier.unwrap_or_else(usual_level));
     let attributes = mapping(s.table("attributes"), catalogue);
     let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
     let drift = policies(s.table("drift"));
@@ -106,6 +109,39 @@ pub(crate) fn app(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, A
         private_addresses,
     };
     Some((line, config))
+}
+
+/// The service level of an app that says nothing.
+pub(crate) fn usual_level() -> ServiceLevel {
+    ServiceLevel {
+        tier: String::new(),
+        joiner: 4 * HOUR,
+        mover: 4 * HOUR,
+        leaver: 15 * MINUTE,
+        emergency: 5 * MINUTE,
+        at_risk_percent: 75,
+        hours: None,
+    }
+}
+
+/// A service level: what is not said is as in `base`.
+pub(crate) fn service_level(mut s: Section<'_>, base: &ServiceLevel) -> ServiceLevel {
+    let leaver = s.duration("leaver", base.leaver);
+    let level = ServiceLevel {
+        tier: base.tier.clone(),
+        joiner: s.duration("joiner", base.joiner),
+        mover: s.duration("mover", base.mover),
+        leaver,
+        emergency: s.parsed("emergency", duration).unwrap_or_else(|| base.emergency.min(leaver)),
+        at_risk_percent: u32::try_from(s.integer("at_risk_percent", 1..=99, base.at_risk_percent.into()))
+            .unwrap_or(base.at_risk_percent),
+        hours: s.parsed("business_hours", str::parse).or_else(|| base.hours.clone()),
+    };
+    if level.emergency > level.leaver {
+        s.mistake("emergency is longer than leaver: an emergency is the more urgent one");
+    }
+    s.finish();
+    level
 }
 
 /// What the accounts show: `target = "source attribute"`, or a table with `attribute`, `constant` or `template`.

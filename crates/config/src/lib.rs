@@ -8,8 +8,9 @@ mod section;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace,
-    PrivateAddresses, Role, ScimConfig, ServerConfig, Sight, SourceConfig, TelemetryConfig,
+    AlertSink, AlertingConfig, ApiToken, AppConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig,
+    NatsPlace, PrivateAddresses, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig,
+    TelemetryConfig,
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

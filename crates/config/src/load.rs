@@ -9,17 +9,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rollcall_domain::SourceName;
+use rollcall_domain::app::ServiceLevel;
 use rollcall_domain::authority::{AttributePath, Authority, Precedence};
 use rollcall_scim::{Catalogue, Strictness};
 use toml::de::{DeTable, DeValue};
 
-use crate::app::app;
+use crate::app::{app, service_level, usual_level};
 use crate::model::{
-    AlertSink, ApiToken, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role, ScimConfig,
-    ServerConfig, Sight, SourceConfig, TelemetryConfig,
+    AlertSink, AlertingConfig, ApiToken, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
+    ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig,
 };
 use crate::secret::Token;
-use crate::section::{ConfigError, Mistake, PASSWORD, Reading, Section, TOKEN, http_url, some_text};
+use crate::section::{
+    ConfigError, Mistake, PASSWORD, Reading, SIGNING, Section, TOKEN, URL, duration, http_url, some_text,
+};
 
 /// Reads and checks a configuration file; `environment` gives the value of a variable.
 ///
@@ -81,7 +84,19 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         }
         out
     };
-    let known = ["server", "nats", "scim", "telemetry", "sources", "precedence", "api_tokens", "apps", "alerts"];
+    let known = [
+        "server",
+        "nats",
+        "scim",
+        "telemetry",
+        "sources",
+        "precedence",
+        "api_tokens",
+        "tiers",
+        "apps",
+        "alerting",
+        "alerts",
+    ];
     for (key, _) in root_table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
         let line = reading.line(key.span().start);
         reading.mistake(Some(line), format!("there is no '{}': there are {}", key.get_ref(), known.join(", ")));
@@ -96,7 +111,9 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     let rules = sections("precedence").into_iter().flat_map(|s| precedence(s, &names, &scim.catalogue));
     let rules: Vec<(usize, Precedence)> = rules.collect();
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
-    let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue)).collect();
+    let tiers = tiers(section("tiers"));
+    let alerting = alerting(section("alerting").with_environment("ALERTING"));
+    let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue, &tiers)).collect();
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     unique(&reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(&reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
@@ -128,6 +145,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         authority: Authority { rules: rules.into_iter().map(|(_, r)| r).collect() },
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
+        alerting,
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),
         warnings,
     })
@@ -210,8 +228,13 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
 }
 
 fn scim(mut s: Section<'_>) -> ScimConfig {
+    let catalogue: Catalogue = s.parsed("schemas", schemas).unwrap_or_default();
+    let catalogue = match s.parsed("effective_dates", truth) {
+        Some(true) => catalogue.with_effective_dates(),
+        _ => catalogue,
+    };
     let config = ScimConfig {
-        catalogue: s.parsed("schemas", schemas).unwrap_or_default(),
+        catalogue,
         max_bulk_operations: size(s.integer("max_bulk_operations", 1..=10_000, 1000)),
         max_filter_bytes: size(s.integer("max_filter_bytes", 64..=64 << 10, 4096)),
         max_members_per_request: size(s.integer("max_members_per_request", 1..=100_000, 10_000)),
@@ -281,6 +304,8 @@ fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, SourceCon
         "own" => Ok(Sight::Own),
         _ => Err(format!("'{text}' must be everything or own")),
     });
+    let owner = s.parsed("owner", some_text);
+    let silent_after = s.has("silent_after").then(|| s.duration("silent_after", Duration::from_secs(86_400)));
     let per_second = s.integer("max_requests_per_second", 1..=1_000_000, 1000);
     let max_requests_per_second =
         NonZeroU32::new(u32::try_from(per_second).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);
@@ -288,7 +313,19 @@ fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, SourceCon
     s.finish();
     let resources = resources.map(|names| names.into_iter().collect());
     let sight = sight.unwrap_or(Sight::Everything);
-    Some((line, SourceConfig { name: name?, token, jwt, strictness, max_requests_per_second, resources, sight }))
+    let (name, rate) = (name?, max_requests_per_second);
+    let config = SourceConfig {
+        name,
+        token,
+        jwt,
+        strictness,
+        max_requests_per_second: rate,
+        resources,
+        sight,
+        owner,
+        silent_after,
+    };
+    Some((line, config))
 }
 
 /// One rule for each of the attributes of a `[[precedence]]`.
@@ -380,19 +417,75 @@ fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
     Some((line, ApiToken { name: name?, role: role?, token: token? }))
 }
 
+fn tiers(s: Section<'_>) -> BTreeMap<String, ServiceLevel> {
+    let mut out = BTreeMap::new();
+    for entry in s.entries() {
+        if entry.text.is_some() {
+            entry.section.mistake(format!("a tier is a table: write [tiers.{}]", entry.key));
+            continue;
+        }
+        let base = ServiceLevel { tier: entry.key.clone(), ..usual_level() };
+        out.insert(entry.key, service_level(entry.section, &base));
+    }
+    out
+}
+
+fn alerting(mut s: Section<'_>) -> AlertingConfig {
+    let hour = Duration::from_secs(3600);
+    let usual = vec![hour, 4 * hour, 24 * hour];
+    let steps = s.list("escalate_after", duration).unwrap_or(usual);
+    if !steps.is_sorted() {
+        s.mistake("escalate_after must grow");
+    }
+    let config = AlertingConfig {
+        escalate_after: steps,
+        patience: s.duration("patience", Duration::from_secs(60)),
+        max_lag_events: s.integer("max_lag_events", 1..=100_000_000, 10_000),
+    };
+    s.finish();
+    config
+}
+
 fn alert((index, mut s): (usize, Section<'_>)) -> Option<(usize, AlertSink)> {
     let kind = s.required("kind", |text| match text {
-        "webhook" => Ok(()),
-        "alertmanager" | "pagerduty" | "slack" => {
-            Err(format!("'{text}' is not built yet: use webhook, or the alert rules on /metrics"))
-        }
+        "webhook" => Ok(SinkKind::Webhook),
+        "alertmanager" => Ok(SinkKind::Alertmanager),
+        "pagerduty" => Ok(SinkKind::PagerDuty),
+        "slack" => Ok(SinkKind::Slack),
         _ => Err(format!("'{text}' must be webhook, alertmanager, pagerduty or slack")),
     });
-    let name = s.parsed("name", some_text).unwrap_or_else(|| format!("webhook-{index}"));
-    let url = s.required("url", http_url);
+    let name = s.parsed("name", some_text);
+    let plain = s.parsed("url", http_url);
+    let hidden = s.secret(URL);
     let token = s.secret(TOKEN);
+    let signing = s.secret(SIGNING);
     let line = s.line();
+    let url = match (plain, hidden, kind) {
+        (Some(_), Some(_), _) => {
+            s.mistake("give one of url, url_env and url_file");
+            None
+        }
+        (Some(url), None, _) => Some(SinkUrl::Plain(url)),
+        (None, Some(secret), _) => Some(SinkUrl::Secret(secret)),
+        (None, None, Some(SinkKind::PagerDuty)) if !s.has("url") => url::Url::parse(PAGERDUTY).ok().map(SinkUrl::Plain),
+        (None, None, _) => {
+            if !s.has("url") {
+                s.mistake("url is missing: give url, url_env or url_file");
+            }
+            None
+        }
+    };
+    if kind == Some(SinkKind::PagerDuty) && token.is_none() {
+        s.mistake("pagerduty needs the routing key of the integration: give token_env or token_file");
+    }
+    if signing.is_some() && kind != Some(SinkKind::Webhook) {
+        s.mistake("signing_secret is for webhooks");
+    }
     s.finish();
-    kind?;
-    Some((line, AlertSink { name, url: url?, token }))
+    let kind = kind?;
+    let name = name.unwrap_or_else(|| format!("{}-{index}", kind.name()));
+    Some((line, AlertSink { name, kind, url: url?, token, signing }))
 }
+
+/// Where PagerDuty takes events (Events API v2).
+const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";

@@ -30,6 +30,7 @@ pub struct Config {
     pub authority: Authority,
     pub api_tokens: Vec<ApiToken>,
     pub apps: Vec<AppConfig>,
+    pub alerting: AlertingConfig,
     pub alerts: Vec<AlertSink>,
     /// What works, and should not stay so.
     pub warnings: Vec<String>,
@@ -132,6 +133,10 @@ pub struct SourceConfig {
     pub resources: Option<BTreeSet<String>>,
     /// Which resources of those it sees.
     pub sight: Sight,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// How long nothing may come from it before someone is told; `None`: for ever.
+    pub silent_after: Option<Duration>,
 }
 
 /// Which resources a source sees.
@@ -236,13 +241,62 @@ pub enum PrivateAddresses {
     Allowed,
 }
 
-/// Who is told that a leaver is overdue.
+/// Who is told when something is wrong.
 #[derive(Debug, Clone)]
 #[allow(missing_docs)]
 pub struct AlertSink {
     pub name: String,
-    pub url: Url,
+    pub kind: SinkKind,
+    pub url: SinkUrl,
+    /// A bearer token, or PagerDuty's routing key.
     pub token: Option<Token>,
+    /// What webhooks are signed with.
+    pub signing: Option<Token>,
+}
+
+/// How a sink is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SinkKind {
+    /// CloudEvents 1.0 as JSON, signed.
+    Webhook,
+    /// Alertmanager's API v2.
+    Alertmanager,
+    /// PagerDuty's Events API v2.
+    PagerDuty,
+    /// Slack's incoming webhooks.
+    Slack,
+}
+
+impl SinkKind {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Alertmanager => "alertmanager",
+            Self::PagerDuty => "pagerduty",
+            Self::Slack => "slack",
+        }
+    }
+}
+
+/// Where a sink is; that can be a secret itself.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub enum SinkUrl {
+    Plain(Url),
+    Secret(Token),
+}
+
+/// When people are told, and told again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertingConfig {
+    /// How long something is overdue when it is said again, with more weight each time.
+    pub escalate_after: Vec<Duration>,
+    /// How long the log may be away, the monitor may lag, or a sink may fail, before someone is told.
+    pub patience: Duration,
+    /// How many events the monitor may lag behind.
+    pub max_lag_events: u64,
 }
 
 impl Config {
@@ -270,7 +324,12 @@ impl Config {
             tokens.extend(self.apps.iter().filter_map(|a| a.token.as_ref()));
         }
         if wanted(Needs::Alerts) {
-            tokens.extend(self.alerts.iter().filter_map(|a| a.token.as_ref()));
+            for sink in &self.alerts {
+                tokens.extend(sink.token.iter().chain(&sink.signing));
+                if let SinkUrl::Secret(url) = &sink.url {
+                    tokens.push(url);
+                }
+            }
         }
         if let NatsPlace::Server { credentials: Some((_, password)), .. } = &self.nats.place {
             tokens.push(password);

@@ -304,7 +304,8 @@ impl<'a> Section<'a> {
 
     /// A secret: `token_env`, `token_file` or `token` for the key `token`.
     pub fn secret(&mut self, names: SecretKeys) -> Option<Token> {
-        let literal = self.text(names.literal);
+        // A key without a name is not offered.
+        let literal = if names.literal.is_empty() { None } else { self.text(names.literal) };
         let variable = self.text(names.env);
         let file = self.text(names.file);
         let missing = |found: &Found<String>, why: String| {
@@ -371,6 +372,9 @@ pub(crate) struct SecretKeys {
 }
 
 pub(crate) const TOKEN: SecretKeys = SecretKeys { literal: "token", env: "token_env", file: "token_file" };
+pub(crate) const URL: SecretKeys = SecretKeys { literal: "", env: "url_env", file: "url_file" };
+pub(crate) const SIGNING: SecretKeys =
+    SecretKeys { literal: "signing_secret", env: "signing_secret_env", file: "signing_secret_file" };
 pub(crate) const PASSWORD: SecretKeys = SecretKeys { literal: "password", env: "password_env", file: "password_file" };
 
 /// Any text but none.

@@ -95,7 +95,15 @@ fn every_mistake_is_named_with_its_line() {
         ("[[sources]]\nname = \"a\"\ntoken = \"t\"\n[[sources]]\nname = \"a\"\ntoken = \"u\"", 4, "line 1"),
         ("[[sources]]\nname = \"a\"\ntoken = \"t\"\n[[sources]]\nname = \"b\"\ntoken = \"t\"", 4, "same token"),
         ("[[api_tokens]]\nname = \"x\"\nrole = \"king\"\ntoken = \"t\"", 3, "viewer"),
-        ("[[alerts]]\nkind = \"slack\"\nurl = \"http://x\"", 2, "not built yet"),
+        ("[[alerts]]\nkind = \"pigeon\"\nurl = \"http://x\"", 2, "pagerduty or slack"),
+        ("[[alerts]]\nkind = \"slack\"", 1, "url_env"),
+        ("[[alerts]]\nkind = \"pagerduty\"", 1, "routing key"),
+        ("[[alerts]]\nkind = \"slack\"\nurl = \"http://x\"\nsigning_secret = \"s\"", 1, "for webhooks"),
+        ("[alerting]\nescalate_after = [\"4h\", \"1h\"]", 1, "must grow"),
+        ("[tiers.critical]\nleaver = \"soon\"", 2, "time span"),
+        ("[tiers.critical]\nleaver = \"5m\"\nemergency = \"10m\"", 1, "more urgent"),
+        ("[tiers]\ncritical = \"fast\"", 2, "[tiers.critical]"),
+        ("[tiers.critical]\nbusiness_hours = \"always\"", 2, "Mon-Fri"),
         ("[[alerts]]\nkind = \"webhook\"\nurl = \"ftp://x\"", 3, "http://"),
         ("this is not toml", 1, ""),
     ];
@@ -244,4 +252,32 @@ fn precedence_names_attributes_and_sources_that_are_there() {
     let source = |line: &str| with_source(&format!("token_env = \"OKTA_SCIM_TOKEN\"\n{line}\n"));
     assert!(mistakes(&source("sees = \"some\""))[0].1.contains("everything or own"));
     assert!(mistakes(&source("resources = [\"Car\"]"))[0].1.contains("no resource type 'Car'"));
+}
+
+#[test]
+fn a_tier_gives_what_the_app_does_not_say_itself() {
+    let tier =
+        "[tiers.critical]\njoiner = \"1h\"\nleaver = \"5m\"\nbusiness_hours = \"Mon-Fri 09:00-17:00 Europe/Berlin\"\n";
+    let text = WHOLE
+        .replace("[[apps]]", &format!("{tier}[[apps]]\ntier = \"critical\""))
+        .replace("leaver = \"15m\"\n[[al", "[[al");
+    let config = read(&text.replace("joiner = \"4h\"\n", "")).unwrap();
+    let sla = &config.apps[0].spec.sla;
+    assert_eq!(
+        (sla.tier.as_str(), sla.joiner, sla.mover),
+        ("critical", Duration::from_secs(3600), Duration::from_secs(14_400))
+    );
+    assert_eq!((sla.leaver, sla.emergency), (Duration::from_secs(300), Duration::from_secs(300)));
+    assert!(sla.hours.is_some());
+    assert!(mistakes(&text.replace("tier = \"critical\"", "tier = \"gold\""))[0].1.contains("[tiers.gold]"));
+}
+
+#[test]
+fn the_address_of_a_sink_can_be_a_secret() {
+    let sink = "[[alerts]]\nkind = \"slack\"\nurl_env = \"OKTA_SCIM_TOKEN\"\n";
+    let config =
+        read(&WHOLE.replace("[[alerts]]\nkind = \"webhook\"\nurl = \"http://alerts:9093/hook\"\n", sink)).unwrap();
+    assert!(matches!(config.alerts[0].url, rollcall_config::SinkUrl::Secret(_)));
+    assert_eq!(config.alerts[0].name, "slack-0");
+    assert!(!format!("{config:?}").contains("secret of"));
 }

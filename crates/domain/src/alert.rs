@@ -30,6 +30,46 @@ pub enum About {
         /// Since when.
         by: Sequence,
     },
+    /// An account lives that should be gone, and was not brought in line in time.
+    Zombie {
+        /// Where.
+        app: AppId,
+        /// Whose.
+        identity: IdentityId,
+        /// The finding.
+        opened_by: Sequence,
+    },
+    /// Nothing came from a source for longer than is usual.
+    Silence {
+        /// Which.
+        source: SourceName,
+    },
+    /// A sink takes no alerts: the others say so.
+    Sink {
+        /// Which.
+        name: String,
+    },
+    /// The log can't be reached.
+    Log,
+    /// The monitor knows less than the log for too long.
+    Lag,
+}
+
+/// How bad it is; higher is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Level(pub u32);
+
+impl Level {
+    /// It may still be in time.
+    pub const AT_RISK: Self = Self(1);
+    /// It is not.
+    pub const WRONG: Self = Self(2);
+
+    /// So many steps worse than wrong.
+    #[must_use]
+    pub const fn escalated(steps: u32) -> Self {
+        Self(Self::WRONG.0.saturating_add(steps))
+    }
 }
 
 impl About {
@@ -40,16 +80,27 @@ impl About {
             Self::Leaver { identity, opened_by } => format!("leaver-{identity}-{opened_by}"),
             Self::Quarantine { app, by } => format!("quarantine-{app}-{by}"),
             Self::Hold { source, by } => format!("hold-{source}-{by}"),
+            Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
+            Self::Silence { source } => format!("silence-{source}"),
+            Self::Sink { name } => format!("sink-{name}"),
+            Self::Log => "log".to_owned(),
+            Self::Lag => "lag".to_owned(),
         }
     }
 
-    /// The name of the alert.
+    /// The name of the alert, as the rules in deploy/prometheus have it.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub const fn name(&self, level: Level) -> &'static str {
         match self {
+            Self::Leaver { .. } if level.0 < Level::WRONG.0 => "LeaverAtRisk",
             Self::Leaver { .. } => "LeaverOverdue",
+            Self::Zombie { .. } => "ZombieOverdue",
             Self::Quarantine { .. } => "AppQuarantined",
             Self::Hold { .. } => "RemovalsHeld",
+            Self::Silence { .. } => "SourceSilent",
+            Self::Sink { .. } => "AlertDeliveryFailing",
+            Self::Log => "LogUnreachable",
+            Self::Lag => "ProjectionLagging",
         }
     }
 
@@ -57,7 +108,7 @@ impl About {
     #[must_use]
     pub const fn identity(&self) -> Option<IdentityId> {
         match self {
-            Self::Leaver { identity, .. } => Some(*identity),
+            Self::Leaver { identity, .. } | Self::Zombie { identity, .. } => Some(*identity),
             _ => None,
         }
     }
@@ -66,7 +117,7 @@ impl About {
     #[must_use]
     pub const fn app(&self) -> Option<&AppId> {
         match self {
-            Self::Quarantine { app, .. } => Some(app),
+            Self::Quarantine { app, .. } | Self::Zombie { app, .. } => Some(app),
             _ => None,
         }
     }
@@ -81,6 +132,8 @@ pub struct AlertChanged {
     pub sink: String,
     /// What it is about.
     pub about: About,
+    /// How bad it was when it was told.
+    pub level: Level,
     /// For people.
     pub summary: String,
 }
@@ -92,6 +145,7 @@ pub struct Alert {
     pub key: String,
     pub sink: String,
     pub about: About,
+    pub level: Level,
     pub summary: String,
     pub fired_at: Timestamp,
 }

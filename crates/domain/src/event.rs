@@ -16,7 +16,8 @@ use crate::guard::{Hold, HoldDecided};
 use crate::health::Quarantined;
 use crate::identity::{IdentityChanged, NameChanged};
 use crate::ids::{AppId, Sequence, SourceName};
-use crate::obligation::Overdue;
+use crate::leaver::LeaverCompleted;
+use crate::obligation::{AtRisk, Overdue};
 use crate::reconciliation::{Reconciliation, SyncRequested};
 use crate::resource::ResourceChanged;
 
@@ -73,7 +74,9 @@ pub enum Event {
     DriftDetected(DriftDetected),
     DriftCleared(DriftId),
     DriftAccepted(DriftAccepted),
+    ObligationAtRisk(AtRisk),
     ObligationOverdue(Overdue),
+    LeaverCompleted(LeaverCompleted),
     ObligationWaived(Waived),
     HoldPlaced(Hold),
     HoldDecided(HoldDecided),

@@ -1,15 +1,16 @@
 //! Identities: what a source may do with them, decided from the last event of each.
 
 use jiff::Timestamp;
-use rollcall_scim::{Changed, changed_paths};
+use rollcall_scim::{Changed, LIFECYCLE, changed_paths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::authority::Provenance;
 use crate::ids::{IdentityId, Sequence, SourceName};
-use crate::lifecycle::{Active, IdentityChange, Lifecycle, classify, next};
+use crate::lifecycle::{Active, Effect, IdentityChange, Lifecycle, classify, next};
 use crate::name::NameSpace;
+use crate::obligation::Urgency;
 
 /// What kind of identity it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -126,12 +127,29 @@ pub fn started(resource: Map<String, Value>) -> Map<String, Value> {
     with_active(resource, active).0
 }
 
+/// When a resource's `active` takes effect; `None`: at once.
+#[must_use]
+pub fn effective_at(resource: &Map<String, Value>) -> Option<Timestamp> {
+    resource.get(LIFECYCLE.id)?.get("effectiveAt")?.as_str()?.parse().ok()
+}
+
+/// Whether a resource's departure is urgent.
+#[must_use]
+pub fn urgency(resource: &Map<String, Value>) -> Urgency {
+    let urgent = resource.get(LIFECYCLE.id).and_then(|l| l.get("emergency")).and_then(Value::as_bool);
+    if urgent == Some(true) { Urgency::Emergency } else { Urgency::Usual }
+}
+
+fn effect(resource: &Map<String, Value>, now: Timestamp) -> Effect {
+    if effective_at(resource).is_some_and(|at| at > now) { Effect::Later } else { Effect::Now }
+}
+
 /// A new identity; one whose source does not say is active.
 #[must_use]
-pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>) -> IdentityChanged {
+pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>, now: Timestamp) -> IdentityChanged {
     let active = is_active(&resource).unwrap_or(true);
     let (resource, active) = with_active(resource, active);
-    let after = next(None, active);
+    let after = next(None, active, effect(&resource, now));
     IdentityChanged {
         id,
         kind,
@@ -140,8 +158,8 @@ pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>) 
         after,
         deleted: false,
         changed: changed_paths(&Map::new(), &resource),
+        effective_at: effective_at(&resource),
         resource,
-        effective_at: None,
         provenance: Provenance::new(),
     }
 }
@@ -151,49 +169,72 @@ pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>) 
 /// One without `active` keeps the state it had, so that an incomplete PUT never rehires a leaver.
 #[must_use]
 pub fn completed(last: &IdentityChanged, resource: Map<String, Value>) -> Map<String, Value> {
-    let active = is_active(&resource).unwrap_or(last.after == Lifecycle::Active);
-    with_active(resource, active).0
+    let active = is_active(&resource).or_else(|| is_active(&last.resource));
+    with_active(resource, active.unwrap_or(last.after.has_access())).0
 }
 
 /// The change to a new version of the resource; `None` when nothing differs.
 ///
 /// Where `active` was removed the identity stays what it was: only a word on it makes a joiner or a leaver.
 #[must_use]
-pub fn update(last: &IdentityChanged, resource: Map<String, Value>) -> Option<IdentityChanged> {
+pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timestamp) -> Option<IdentityChanged> {
     let changed = changed_paths(&last.resource, &resource);
     if changed.is_empty() {
         return None;
     }
+    let effect = effect(&resource, now);
     let after = match is_active(&resource) {
-        Some(true) => next(Some(last.after), Active::Yes),
-        Some(false) => next(Some(last.after), Active::No),
+        Some(true) => next(Some(last.after), Active::Yes, effect),
+        Some(false) => next(Some(last.after), Active::No, effect),
         None => last.after,
     };
     Some(IdentityChanged {
-        id: last.id,
-        kind: last.kind,
         change: classify(Some(last.after), after),
         before: Some(last.after),
         after,
-        deleted: false,
+        effective_at: effective_at(&resource),
         resource,
         changed,
-        effective_at: None,
-        provenance: last.provenance.clone(),
+        ..last.clone()
     })
 }
 
-/// The removal of the resource; one that was active leaves by it.
+/// What was said before takes effect now; `None` when nothing does.
+#[must_use]
+pub fn take_effect(last: &IdentityChanged, now: Timestamp) -> Option<IdentityChanged> {
+    let at = effective_at(&last.resource).filter(|at| *at <= now && !last.deleted)?;
+    let active = if is_active(&last.resource)? { Active::Yes } else { Active::No };
+    let after = next(Some(last.after), active, Effect::Now);
+    (after != last.after).then(|| IdentityChanged {
+        change: classify(Some(last.after), after),
+        before: Some(last.after),
+        after,
+        effective_at: Some(at),
+        changed: Vec::new(),
+        ..last.clone()
+    })
+}
+
+/// Whether something that was said before has yet to take effect.
+#[must_use]
+pub fn is_scheduled(lifecycle: Lifecycle, resource: &Map<String, Value>) -> bool {
+    match lifecycle {
+        Lifecycle::Leaving => true,
+        Lifecycle::Staged | Lifecycle::Left => is_active(resource) == Some(true),
+        Lifecycle::Active => false,
+    }
+}
+
+/// The removal of the resource; one that was active leaves by it, at once.
 #[must_use]
 pub fn delete(last: &IdentityChanged) -> IdentityChanged {
     let (resource, _) = with_active(last.resource.clone(), false);
-    let (change, after) = match last.after {
-        Lifecycle::Active => (IdentityChange::Left, Lifecycle::Left),
-        other => (IdentityChange::Deleted, other),
+    let (change, after) = if last.after.has_access() {
+        (IdentityChange::Left, Lifecycle::Left)
+    } else {
+        (IdentityChange::Deleted, last.after)
     };
     IdentityChanged {
-        id: last.id,
-        kind: last.kind,
         change,
         before: Some(last.after),
         after,
@@ -201,6 +242,6 @@ pub fn delete(last: &IdentityChanged) -> IdentityChanged {
         changed: changed_paths(&last.resource, &resource),
         resource,
         effective_at: None,
-        provenance: last.provenance.clone(),
+        ..last.clone()
     }
 }

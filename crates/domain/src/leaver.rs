@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AppId, IdentityId, Sequence};
+use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 
 /// One departure of one identity, in a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,15 @@ pub struct Leaver {
     pub opened_by: Sequence,
     /// The clock's start: the later of received and effective.
     pub left_at: Timestamp,
+    /// The system of record that said so.
+    #[serde(default)]
+    pub source: Option<SourceName>,
+    /// Those of the open ones of which most of the time allowed has passed.
+    #[serde(default)]
+    pub at_risk: BTreeSet<AppId>,
+    /// When the first of its obligations was found overdue, while one is.
+    #[serde(default)]
+    pub overdue_since: Option<Timestamp>,
     /// Every app that ever had an account.
     pub apps: BTreeSet<AppId>,
     /// Those where it is not verified gone.
@@ -53,4 +62,26 @@ impl Leaver {
             (None, false, false) => LeaverStatus::Overdue,
         }
     }
+}
+
+/// The record of a departure whose last obligation was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct LeaverCompleted {
+    pub identity: IdentityId,
+    pub opened_by: Sequence,
+    pub left_at: Timestamp,
+    pub completed_at: Timestamp,
+    pub apps: Vec<AppOutcome>,
+}
+
+/// What became of a departure in one app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct AppOutcome {
+    pub app: AppId,
+    pub deadline: Timestamp,
+    pub applied_at: Option<Timestamp>,
+    pub verified_at: Option<Timestamp>,
+    pub overdue_at: Option<Timestamp>,
 }

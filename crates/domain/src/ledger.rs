@@ -9,10 +9,12 @@
 
 mod accounts;
 mod apps;
+mod counts;
 mod drifts;
 mod guarded;
 mod obligations;
 mod read;
+mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,19 +27,22 @@ use crate::app::{App, Connection};
 use crate::directory;
 use crate::event::{Event, Recorded};
 use crate::group::{GroupChange, GroupChanged};
-use crate::identity::{Identity, IdentityKind};
+use crate::identity::{Identity, IdentityChanged, IdentityKind, urgency};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
 use crate::leaver::Leaver;
-use crate::lifecycle::{ChangeKind, Lifecycle};
+use crate::lifecycle::ChangeKind;
 use crate::mapping::managed_attributes;
-use crate::obligation::{self, Change, Obligation};
+use crate::obligation::{self, Change, Obligation, Urgency};
 
+pub use counts::{Count, counts, oldest_overdue};
 pub use read::{
-    HOLDS, account, account_key, accounts_of, capabilities, conformance, drift, drift_of, due, firing_alerts, hold,
-    holds, identities_at, is_hold_said, is_waived, leaver, obligation_key, obligations_of, open_leavers,
-    open_obligations, pending, quarantine, quarantines, reconciled,
+    HOLDS, account, account_key, accounts_of, alerting_leavers, at_risk_now, capabilities, conformance, drift,
+    drift_of, due, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, leaver, obligation_key,
+    obligations_of, open_leavers, open_obligations, pending, quarantine, quarantines, reconciled, unsaid_completions,
+    verified_between, zombies,
 };
+pub use schedule::{last_heard, taking_effect};
 
 /// What an event led to, for those who measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,27 +112,28 @@ impl Ledger {
             _ => BTreeSet::new(),
         };
         directory::evolve(state, event)?;
+        schedule::heard(state, event);
         let mut facts = Vec::new();
         match &event.event {
             Event::Identity(changed) => {
+                schedule::keep(state, changed)?;
                 if let Some(kind) = changed.change.kind() {
-                    let at = changed.effective_at.map_or(event.recorded_at, |at| at.max(event.recorded_at));
-                    let change = Change { sequence: event.sequence, kind, at };
+                    let change = change_of(changed, kind, event);
                     self.owe(state, changed.id, change, None, event)?;
                     if kind == ChangeKind::Leaver {
-                        obligations::open_leaver(state, changed.id, change, &mut facts)?;
+                        obligations::open_leaver(state, changed.id, change, event, &mut facts)?;
                     }
                 }
             }
             Event::Group(_) => {
-                let change = Change { sequence: event.sequence, kind: ChangeKind::Mover, at: event.recorded_at };
+                let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
                 for id in affected {
                     self.owe(state, id, change, None, event)?;
                 }
             }
             Event::AppConfigured(spec) => {
                 self.apps = None;
-                let change = Change { sequence: event.sequence, kind: ChangeKind::Mover, at: event.recorded_at };
+                let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
                 for id in suffixes(state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
                     self.owe(state, id, change, Some(&spec.id), event)?;
                 }
@@ -141,6 +147,8 @@ impl Ledger {
             Event::DriftDetected(found) => drifts::detected(state, found, event)?,
             Event::DriftCleared(id) => drifts::cleared(state, id, event)?,
             Event::DriftAccepted(accepted) => drifts::accepted(state, accepted, event)?,
+            Event::ObligationAtRisk(risk) => obligations::at_risk(state, risk, event)?,
+            Event::LeaverCompleted(completed) => obligations::completion_said(state, completed),
             Event::ObligationOverdue(overdue) => obligations::overdue(state, overdue, event)?,
             Event::ObligationWaived(waived) => obligations::waived(state, waived, event)?,
             Event::HoldDecided(decided) => guarded::decided(state, decided, event)?,
@@ -153,12 +161,13 @@ impl Ledger {
                     key: fired.key.clone(),
                     sink: fired.sink.clone(),
                     about: fired.about.clone(),
+                    level: fired.level,
                     summary: fired.summary.clone(),
                     fired_at: event.recorded_at,
                 };
-                store(state, format!("alert/{}/{}", alert.key, alert.sink), &alert);
+                store(state, read::alert_key(&alert.key, &alert.sink), &alert);
             }
-            Event::AlertResolved(resolved) => state.delete(&format!("alert/{}/{}", resolved.key, resolved.sink)),
+            Event::AlertResolved(resolved) => state.delete(&read::alert_key(&resolved.key, &resolved.sink)),
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
             Event::NameClaimed(_)
@@ -198,7 +207,7 @@ impl Ledger {
             names = groups.iter().map(|(group, _)| group.display_name().to_owned()).collect();
             resource.insert("groups".into(), directory::groups_attribute(&groups));
             // A resource need not say it; the lifecycle does.
-            resource.insert("active".into(), (identity.lifecycle == Lifecycle::Active).into());
+            resource.insert("active".into(), identity.lifecycle.has_access().into());
         }
         for (app, rules) in self.apps(state)?.values() {
             let rule = rules.of(identity.kind);
@@ -220,10 +229,27 @@ impl Ledger {
     }
 }
 
+/// When a change counts, and from when its time does.
+fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> Change {
+    let received = event.recorded_at;
+    let effective = changed.effective_at.unwrap_or(received);
+    // Said before, and only noted now: the clock has run since it took effect.
+    let noted = changed.changed.is_empty() && !changed.deleted && changed.effective_at.is_some();
+    let at = if noted { effective } else { effective.max(received) };
+    // A departure that is said late is late.
+    let leaves = kind == ChangeKind::Leaver;
+    let due_from = if leaves { effective.min(at) } else { at };
+    let urgency = if leaves { urgency(&changed.resource) } else { Urgency::Usual };
+    // A leave that lies ahead changes nothing yet: what else was changed counts now.
+    let at = if kind == ChangeKind::Mover { received } else { at };
+    let due_from = if kind == ChangeKind::Mover { received } else { due_from };
+    Change { sequence: event.sequence, kind, at, due_from, urgency }
+}
+
 fn desired(identity: &Identity, subject: &Value, groups: &[String], app: &App, rule: &Rule) -> Desired {
     let chosen = matches!(rule, Rule::Matches(filter) if filter.matches(subject));
     let assigned = app.connection == Connection::Configured && chosen;
-    if identity.lifecycle == Lifecycle::Active && !identity.deleted && assigned {
+    if identity.lifecycle.has_access() && !identity.deleted && assigned {
         Desired::Present(Presence {
             attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
             groups: app.spec.groups_for(groups.iter().map(String::as_str)),

@@ -14,6 +14,7 @@ pub mod exception;
 pub mod group;
 pub mod guard;
 pub mod health;
+pub mod hours;
 pub mod identity;
 pub mod ids;
 pub mod kv;

@@ -10,6 +10,8 @@ pub enum Lifecycle {
     Staged,
     /// Should have access.
     Active,
+    /// Should have access until a time that is known.
+    Leaving,
     /// Should have none.
     Left,
 }
@@ -24,6 +26,10 @@ pub enum IdentityChange {
     Moved,
     /// Stopped being active, or was deleted while active.
     Left,
+    /// Is to stop being active at a time that is known.
+    LeaveScheduled,
+    /// Is not to stop being active after all.
+    LeaveCancelled,
     /// Became active again.
     Rehired,
     /// Appeared without being active.
@@ -70,20 +76,41 @@ impl IdentityChange {
     pub const fn kind(self) -> Option<ChangeKind> {
         match self {
             Self::Joined | Self::Rehired => Some(ChangeKind::Joiner),
-            Self::Moved => Some(ChangeKind::Mover),
+            Self::Moved | Self::LeaveScheduled | Self::LeaveCancelled => Some(ChangeKind::Mover),
             Self::Left => Some(ChangeKind::Leaver),
             Self::Staged | Self::Updated | Self::Deleted => None,
         }
     }
 }
 
+impl Lifecycle {
+    /// Whether there should be access now.
+    #[must_use]
+    pub const fn has_access(self) -> bool {
+        matches!(self, Self::Active | Self::Leaving)
+    }
+}
+
+/// When the source's word takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Effect {
+    Now,
+    Later,
+}
+
 /// The lifecycle after a change, from the one before and whether the source calls the identity active.
 #[must_use]
-pub const fn next(before: Option<Lifecycle>, active: Active) -> Lifecycle {
-    match (before, active) {
-        (_, Active::Yes) => Lifecycle::Active,
-        (None | Some(Lifecycle::Staged), Active::No) => Lifecycle::Staged,
-        (Some(Lifecycle::Active | Lifecycle::Left), Active::No) => Lifecycle::Left,
+pub const fn next(before: Option<Lifecycle>, active: Active, effect: Effect) -> Lifecycle {
+    use Lifecycle::{Active as Is, Leaving, Left, Staged};
+    match (before, active, effect) {
+        (Some(Is | Leaving), Active::Yes, _) => Is,
+        (Some(Is | Leaving), Active::No, Effect::Later) => Leaving,
+        (Some(Is | Leaving | Left), Active::No, _) => Left,
+        (None | Some(Staged), Active::No, _) => Staged,
+        (None | Some(Staged), Active::Yes, Effect::Later) => Staged,
+        (Some(Left), Active::Yes, Effect::Later) => Left,
+        (None | Some(Staged | Left), Active::Yes, Effect::Now) => Is,
     }
 }
 
@@ -98,12 +125,14 @@ pub enum Active {
 /// What a change that was not a deletion means.
 #[must_use]
 pub const fn classify(before: Option<Lifecycle>, after: Lifecycle) -> IdentityChange {
-    use Lifecycle::{Active, Left, Staged};
+    use Lifecycle::{Active, Leaving, Left, Staged};
     match (before, after) {
-        (None | Some(Staged), Active) => IdentityChange::Joined,
-        (Some(Left), Active) => IdentityChange::Rehired,
-        (Some(Active), Active) => IdentityChange::Moved,
-        (Some(Active), Left | Staged) => IdentityChange::Left,
+        (None | Some(Staged), Active | Leaving) => IdentityChange::Joined,
+        (Some(Left), Active | Leaving) => IdentityChange::Rehired,
+        (Some(Active), Active) | (Some(Leaving), Leaving) => IdentityChange::Moved,
+        (Some(Active), Leaving) => IdentityChange::LeaveScheduled,
+        (Some(Leaving), Active) => IdentityChange::LeaveCancelled,
+        (Some(Active | Leaving), Left | Staged) => IdentityChange::Left,
         (None, Staged | Left) => IdentityChange::Staged,
         (Some(Staged | Left), Staged | Left) => IdentityChange::Updated,
     }
@@ -116,18 +145,27 @@ mod tests {
     #[test]
     fn every_change_has_its_meaning() {
         use Lifecycle as L;
+        let (now, later) = (Effect::Now, Effect::Later);
         let table = [
-            (None, Active::Yes, L::Active, IdentityChange::Joined),
-            (None, Active::No, L::Staged, IdentityChange::Staged),
-            (Some(L::Staged), Active::Yes, L::Active, IdentityChange::Joined),
-            (Some(L::Staged), Active::No, L::Staged, IdentityChange::Updated),
-            (Some(L::Active), Active::Yes, L::Active, IdentityChange::Moved),
-            (Some(L::Active), Active::No, L::Left, IdentityChange::Left),
-            (Some(L::Left), Active::Yes, L::Active, IdentityChange::Rehired),
-            (Some(L::Left), Active::No, L::Left, IdentityChange::Updated),
+            (None, Active::Yes, now, L::Active, IdentityChange::Joined),
+            (None, Active::Yes, later, L::Staged, IdentityChange::Staged),
+            (None, Active::No, now, L::Staged, IdentityChange::Staged),
+            (Some(L::Staged), Active::Yes, now, L::Active, IdentityChange::Joined),
+            (Some(L::Staged), Active::Yes, later, L::Staged, IdentityChange::Updated),
+            (Some(L::Staged), Active::No, now, L::Staged, IdentityChange::Updated),
+            (Some(L::Active), Active::Yes, now, L::Active, IdentityChange::Moved),
+            (Some(L::Active), Active::Yes, later, L::Active, IdentityChange::Moved),
+            (Some(L::Active), Active::No, now, L::Left, IdentityChange::Left),
+            (Some(L::Active), Active::No, later, L::Leaving, IdentityChange::LeaveScheduled),
+            (Some(L::Leaving), Active::No, later, L::Leaving, IdentityChange::Moved),
+            (Some(L::Leaving), Active::No, now, L::Left, IdentityChange::Left),
+            (Some(L::Leaving), Active::Yes, now, L::Active, IdentityChange::LeaveCancelled),
+            (Some(L::Left), Active::Yes, now, L::Active, IdentityChange::Rehired),
+            (Some(L::Left), Active::Yes, later, L::Left, IdentityChange::Updated),
+            (Some(L::Left), Active::No, later, L::Left, IdentityChange::Updated),
         ];
-        for (before, active, after, change) in table {
-            assert_eq!(next(before, active), after, "{before:?} {active:?}");
+        for (before, active, effect, after, change) in table {
+            assert_eq!(next(before, active, effect), after, "{before:?} {active:?} {effect:?}");
             assert_eq!(classify(before, after), change, "{before:?} {after:?}");
         }
     }

@@ -5,13 +5,13 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::account::{Account, Desired, Target};
-use crate::app::ServiceLevel;
+use crate::app::{Allowed, ServiceLevel};
 use crate::exception::Exception;
-use crate::ids::{AppId, BadId, IdentityId, Sequence};
+use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
 use crate::lifecycle::ChangeKind;
 
 /// Which obligation: the change that opened it, the app and the identity.
@@ -66,6 +66,27 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The later of received and effective: the clock starts here.
     pub at: Timestamp,
+    /// From when the time that is allowed counts: a departure that was said late is late.
+    pub due_from: Timestamp,
+    /// Which service level.
+    pub urgency: Urgency,
+}
+
+/// How urgent a departure is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Urgency {
+    #[default]
+    Usual,
+    Emergency,
+}
+
+impl Change {
+    /// One that takes effect when it is recorded.
+    #[must_use]
+    pub const fn at_once(sequence: Sequence, kind: ChangeKind, at: Timestamp) -> Self {
+        Self { sequence, kind, at, due_from: at, urgency: Urgency::Usual }
+    }
 }
 
 /// One obligation in a projection.
@@ -79,8 +100,20 @@ pub struct Obligation {
     pub target: Target,
     /// The clock's start.
     pub opened_at: Timestamp,
-    /// The clock's end.
+    /// The clock's end: fixed when it opens.
     pub deadline: Timestamp,
+    /// The rule that gave it, for people.
+    #[serde(default)]
+    pub rule: String,
+    /// When someone should be told that it will hardly be met.
+    #[serde(default = "never")]
+    pub risk_at: Timestamp,
+    /// When someone was.
+    #[serde(default)]
+    pub at_risk_at: Option<Timestamp>,
+    /// The system of record that it goes back to.
+    #[serde(default)]
+    pub source: Option<SourceName>,
     /// When the app first answered that it had done it.
     pub applied_at: Option<Timestamp>,
     /// When it was found past its deadline.
@@ -108,7 +141,25 @@ pub enum End {
         at: Timestamp,
         /// The later change.
         by: Sequence,
+        /// What it was.
+        #[serde(default)]
+        because: Because,
     },
+}
+
+/// Why an obligation ended without a proof.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// A change wants the opposite.
+    #[default]
+    Changed,
+    /// Whoever left was rehired.
+    Rehired,
+    /// Whoever came has left.
+    Left,
+    /// The account that was nobody's has become somebody's.
+    Claimed,
 }
 
 /// How far an obligation is.
@@ -137,12 +188,19 @@ impl Obligation {
     /// What `change` owes for one account.
     #[must_use]
     pub fn new(change: Change, app: &AppId, identity: IdentityId, sla: &ServiceLevel, target: Target) -> Self {
+        let Allowed { time, rule, hours } = sla.allowed(change.kind, target, change.urgency);
+        let deadline = hours.map_or_else(|| later(change.due_from, time), |hours| hours.after(change.due_from, time));
+        let share = share(deadline.duration_since(change.due_from), sla.at_risk_percent);
         Self {
             id: ObligationId { opened_by: change.sequence, app: app.clone(), identity },
             change: change.kind,
             target,
             opened_at: change.at,
-            deadline: deadline(change.at, sla.allowed(change.kind, target)),
+            deadline,
+            rule,
+            risk_at: change.due_from.checked_add(share).unwrap_or(deadline),
+            at_risk_at: None,
+            source: None,
             applied_at: None,
             overdue_at: None,
             waived: None,
@@ -191,10 +249,26 @@ pub fn derive(
     owed.then(|| Obligation::new(change, app, identity, sla, desired.target()))
 }
 
-/// The end of the time allowed; the end of time when that is too far to tell.
-fn deadline(start: Timestamp, allowed: Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(allowed)
-        .ok()
-        .and_then(|allowed| start.checked_add(allowed).ok())
-        .unwrap_or(Timestamp::MAX)
+/// So much later; the end of time when that is too far to tell.
+fn later(start: Timestamp, allowed: Duration) -> Timestamp {
+    SignedDuration::try_from(allowed).ok().and_then(|allowed| start.checked_add(allowed).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// A part of a span of time, to the millisecond.
+fn share(span: SignedDuration, percent: u32) -> SignedDuration {
+    let millis = span.as_millis() / 100 * i128::from(percent) + span.as_millis() % 100 * i128::from(percent) / 100;
+    SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+const fn never() -> Timestamp {
+    Timestamp::MAX
+}
+
+/// It will hardly be met: most of the time that is allowed has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct AtRisk {
+    pub id: ObligationId,
+    pub change: ChangeKind,
+    pub deadline: Timestamp,
 }

@@ -8,6 +8,8 @@ use rollcall_domain::ids::{IdentityId, SourceName};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+const NOW: jiff::Timestamp = jiff::Timestamp::constant(1_767_225_600, 0);
+
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 fn source(name: &str) -> SourceName {
@@ -35,14 +37,14 @@ fn map(value: Value) -> Map<String, Value> {
 
 fn joined(by: &str, resource: Value) -> (IdentityChanged, Settled) {
     let settled = authority().settle(&source(by), None, started(map(resource)));
-    let mut made = create(IdentityId(Uuid::from_u128(1)), IdentityKind::User, settled.resource.clone());
+    let mut made = create(IdentityId(Uuid::from_u128(1)), IdentityKind::User, settled.resource.clone(), NOW);
     made.provenance.clone_from(&settled.provenance);
     (made, settled)
 }
 
 fn put(by: &str, last: &IdentityChanged, resource: Value) -> (Option<IdentityChanged>, Settled) {
     let settled = authority().settle(&source(by), Some(last), completed(last, map(resource)));
-    let mut changed = update(last, settled.resource.clone());
+    let mut changed = update(last, settled.resource.clone(), NOW);
     if let Some(changed) = &mut changed {
         changed.provenance.clone_from(&settled.provenance);
     }

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use rollcall_domain::Sequence;
 use rollcall_domain::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
-use rollcall_domain::identity::{IdentityKind, completed, create, delete, update};
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, completed, delete, take_effect};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId};
 use rollcall_domain::lifecycle::{IdentityChange, Lifecycle};
 use rollcall_domain::name::name_key;
@@ -16,6 +17,18 @@ use uuid::Uuid;
 
 fn map(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
+}
+
+fn now() -> Timestamp {
+    "2026-01-15T12:00:00Z".parse().unwrap()
+}
+
+fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>) -> IdentityChanged {
+    identity::create(id, kind, resource, now())
+}
+
+fn update(last: &IdentityChanged, resource: Map<String, Value>) -> Option<IdentityChanged> {
+    identity::update(last, resource, now())
 }
 
 fn id() -> IdentityId {
@@ -128,4 +141,46 @@ fn ids_refuse_what_they_are_not() {
     for bad in ["", "o", "o1", "o1.crm", "ox.crm.00000000-0000-0000-0000-000000000001"] {
         assert!(bad.parse::<ObligationId>().is_err(), "{bad}");
     }
+}
+
+const LIFECYCLE: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Lifecycle";
+
+fn user(active: bool, effective_at: &str) -> Map<String, Value> {
+    map(json!({ "userName": "anna", "active": active, (LIFECYCLE): { "effectiveAt": effective_at } }))
+}
+
+#[test]
+fn a_leave_that_lies_ahead_takes_effect_at_its_time_and_not_before() {
+    let anna = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
+    let scheduled = update(&anna, user(false, "2026-01-31T17:00:00Z")).unwrap();
+    assert_eq!((scheduled.change, scheduled.after), (IdentityChange::LeaveScheduled, Lifecycle::Leaving));
+    assert_eq!(take_effect(&scheduled, "2026-01-31T16:59:59Z".parse().unwrap()), None);
+    let left = take_effect(&scheduled, "2026-01-31T17:00:00Z".parse().unwrap()).unwrap();
+    assert_eq!(
+        (left.change, left.after, left.before),
+        (IdentityChange::Left, Lifecycle::Left, Some(Lifecycle::Leaving))
+    );
+    assert_eq!(take_effect(&left, "2026-02-28T00:00:00Z".parse().unwrap()), None, "twice");
+    // A PUT without a word on it changes nothing about the leave; one that says otherwise cancels it.
+    let silent = completed(
+        &scheduled,
+        map(json!({ "userName": "anna", "title": "x", (LIFECYCLE): { "effectiveAt": "2026-01-31T17:00:00Z" } })),
+    );
+    assert_eq!(update(&scheduled, silent).unwrap().after, Lifecycle::Leaving);
+    let cancelled = update(&scheduled, map(json!({ "userName": "anna", "active": true }))).unwrap();
+    assert_eq!((cancelled.change, cancelled.after), (IdentityChange::LeaveCancelled, Lifecycle::Active));
+    // Deleted, she is gone at once.
+    assert_eq!(delete(&scheduled).change, IdentityChange::Left);
+}
+
+#[test]
+fn a_joiner_of_next_month_is_staged_until_then_and_a_leave_of_yesterday_is_one_now() {
+    let staged = create(id(), IdentityKind::User, user(true, "2026-02-01T08:00:00Z"));
+    assert_eq!(staged.after, Lifecycle::Staged);
+    let joined = take_effect(&staged, "2026-02-01T08:00:00Z".parse().unwrap()).unwrap();
+    assert_eq!((joined.change, joined.after), (IdentityChange::Joined, Lifecycle::Active));
+    let anna = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
+    let left = update(&anna, user(false, "2026-01-14T00:00:00Z")).unwrap();
+    assert_eq!((left.change, left.after), (IdentityChange::Left, Lifecycle::Left));
+    assert_eq!(left.effective_at, Some("2026-01-14T00:00:00Z".parse().unwrap()));
 }

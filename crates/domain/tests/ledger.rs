@@ -21,7 +21,7 @@ use rollcall_domain::kv::Memory;
 use rollcall_domain::leaver::LeaverStatus;
 use rollcall_domain::ledger::{self, Fact, Ledger};
 use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::{End, Obligation, ObligationStatus, Overdue};
+use rollcall_domain::obligation::{Because, End, Obligation, ObligationStatus, Overdue};
 use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{
     AppId, Event, EventMeta, GroupId, IdentityId, Recorded, Sequence, SourceName, TraceContext, directory,
@@ -60,6 +60,10 @@ fn spec(id: &str, assign: &str) -> AppSpec {
             joiner: Duration::from_secs(400),
             mover: Duration::from_secs(300),
             leaver: Duration::from_secs(100),
+            emergency: Duration::from_secs(10),
+            tier: String::new(),
+            at_risk_percent: 75,
+            hours: None,
         },
         reconcile_every: Duration::from_secs(900),
         max_requests_per_second: 10,
@@ -116,12 +120,12 @@ impl World {
     }
 
     fn join(&mut self, id: IdentityId, user: Value) -> Sequence {
-        self.append(Event::Identity(identity::create(id, IdentityKind::User, resource(user))))
+        self.append(Event::Identity(identity::create(id, IdentityKind::User, resource(user), at(0))))
     }
 
     fn update(&mut self, id: IdentityId, user: Value) -> Option<Sequence> {
         let last = self.last(id)?;
-        let changed = identity::update(&last, identity::completed(&last, resource(user)))?;
+        let changed = identity::update(&last, identity::completed(&last, resource(user)), at(0))?;
         Some(self.append(Event::Identity(changed)))
     }
 
@@ -352,7 +356,7 @@ fn an_agent_has_accounts_only_in_apps_that_take_agents() {
         world.append(Event::AppConfigured(Box::new(app)));
     }
     let agent = resource(json!({ "name": "helper", "displayName": "Helper" }));
-    world.append(Event::Identity(identity::create(person(7), IdentityKind::Agent, agent)));
+    world.append(Event::Identity(identity::create(person(7), IdentityKind::Agent, agent, at(0))));
     let accounts = ledger::accounts_of(&world.state, person(7)).unwrap();
     assert_eq!(accounts.iter().map(|a| a.app.as_str()).collect::<Vec<_>>(), ["both"]);
     let Desired::Present(presence) = &accounts[0].desired else { panic!("not desired") };
@@ -518,6 +522,75 @@ fn too_many_removals_of_a_source_wait_for_a_person_and_joiners_go_on() {
     assert!(open.len() == 8 && open.iter().all(|o| o.status() == ObligationStatus::Waived), "{open:?}");
 }
 
+const LIFECYCLE: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Lifecycle";
+
+fn leaving(effective_at: Timestamp, emergency: bool) -> Value {
+    let mut user = employee("Dev");
+    user["active"] = json!(false);
+    user[LIFECYCLE] = json!({ "effectiveAt": effective_at, "emergency": emergency });
+    user
+}
+
+#[test]
+fn a_leave_that_lies_ahead_is_owed_from_its_time_on_however_late_that_is_noted() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    let effective = at(1000);
+    world.update(person(1), leaving(effective, false));
+    let chat = ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap();
+    assert_eq!(chat.desired.target(), Target::Present, "access was taken too early");
+    assert!(ledger::taking_effect(&world.state, at(999), 10).unwrap().is_empty());
+    assert_eq!(ledger::taking_effect(&world.state, effective, 10).unwrap(), [person(1)]);
+    let effect = identity::take_effect(&world.last(person(1)).unwrap(), effective).unwrap();
+    let left = world.append(Event::Identity(effect));
+    let owed = world.obligation(person(1), "chat", left);
+    assert_eq!((owed.opened_at, owed.deadline, owed.target), (effective, at(1100), Target::Absent));
+    assert!(ledger::taking_effect(&world.state, at(9999), 10).unwrap().is_empty());
+}
+
+#[test]
+fn a_leave_of_yesterday_is_overdue_at_once_and_an_emergency_has_its_own_time() {
+    let mut world = two_apps();
+    for n in 1..=2 {
+        world.join(person(n), employee("Dev"));
+        world.verify(person(n), "chat");
+    }
+    let late = at(0) - Duration::from_secs(86_400);
+    let left = world.update(person(1), leaving(late, false)).unwrap();
+    let owed = world.obligation(person(1), "chat", left);
+    assert_eq!((owed.opened_at, owed.deadline), (at(left.0), late + Duration::from_secs(100)));
+    assert_eq!(ledger::due(&world.state, at(left.0), 10).unwrap().len(), 1);
+    let mut user = employee("Dev");
+    user["active"] = json!(false);
+    user[LIFECYCLE] = json!({ "emergency": true });
+    let left = world.update(person(2), user).unwrap();
+    let owed = world.obligation(person(2), "chat", left);
+    assert_eq!(owed.deadline, at(left.0 + 10));
+    assert!(owed.rule.contains("emergency leaver"), "{}", owed.rule);
+    // The rules change: what was owed stays owed as it was.
+    let sla = ServiceLevel { emergency: Duration::from_secs(7777), ..spec("chat", "active eq true").sla };
+    world.append(Event::AppConfigured(Box::new(AppSpec { sla, ..spec("chat", r#"userType eq "Employee""#) })));
+    assert_eq!(world.obligation(person(2), "chat", left).deadline, owed.deadline);
+}
+
+#[test]
+fn a_cancelled_leave_owes_nothing_and_a_rehire_ends_what_was_owed_with_that_reason() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    world.update(person(1), leaving(at(1000), false));
+    world.update(person(1), employee("Dev"));
+    assert!(ledger::taking_effect(&world.state, at(9999), 10).unwrap().is_empty());
+    assert!(ledger::leaver(&world.state, person(1), Sequence(4)).unwrap().is_none());
+    let mut gone = employee("Dev");
+    gone["active"] = json!(false);
+    let left = world.update(person(1), gone).unwrap();
+    world.update(person(1), employee("Dev"));
+    let ended = world.obligation(person(1), "chat", left);
+    assert!(matches!(ended.end, Some(End::Superseded { because: Because::Rehired, .. })), "{ended:?}");
+}
+
 #[derive(Debug, Clone)]
 enum Act {
     Set { who: u128, department: &'static str, active: bool },
@@ -629,7 +702,7 @@ proptest! {
                 };
                 prop_assert!(of_app.iter().all(proved), "{:?}", of_app);
                 // Whoever is not active is desired nowhere.
-                let active = identity.as_ref().is_some_and(|i| i.lifecycle == rollcall_domain::lifecycle::Lifecycle::Active);
+                let active = identity.as_ref().is_some_and(|i| i.lifecycle.has_access());
                 prop_assert!(active || account.desired.target() == Target::Absent);
                 // Open obligations never contradict each other.
                 let targets: BTreeSet<_> =
@@ -652,6 +725,19 @@ proptest! {
             let overdue = owed.iter().any(|o| o.status() == ObligationStatus::Overdue);
             prop_assert_eq!(leaver.status() == LeaverStatus::Overdue, overdue);
         }
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_there(acts in acts()) {
+        let world = play(&acts);
+        let open = ledger::open_obligations(&world.state, None).unwrap();
+        for ((app, change), count) in ledger::counts(&world.state).unwrap() {
+            let of: Vec<_> = open.iter().filter(|o| o.id.app == app && o.change == change).collect();
+            let overdue = of.iter().filter(|o| o.status() == ObligationStatus::Overdue).count();
+            prop_assert_eq!((count.open, count.overdue), (of.len() as u64, overdue as u64), "{} {:?}", app, change);
+        }
+        let oldest = open.iter().filter(|o| o.status() == ObligationStatus::Overdue).map(|o| o.deadline).min();
+        prop_assert_eq!(ledger::oldest_overdue(&world.state).unwrap(), oldest);
     }
 
     #[test]

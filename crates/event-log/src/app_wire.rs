@@ -42,6 +42,10 @@ pub fn to_stored(spec: &AppSpec) -> v1::AppConfigured {
             window_ms: millis(spec.guard.window),
         }),
         capabilities: Some(to_capabilities(&spec.capabilities)),
+        tier: spec.sla.tier.clone(),
+        emergency_sla_ms: millis(spec.sla.emergency),
+        at_risk_percent: spec.sla.at_risk_percent,
+        business_hours: spec.sla.hours.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 
@@ -59,6 +63,18 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
             joiner: Duration::from_millis(stored.joiner_sla_ms),
             mover: Duration::from_millis(stored.mover_sla_ms),
             leaver: Duration::from_millis(stored.leaver_sla_ms),
+            tier: stored.tier,
+            // Before there were emergencies they were leavers like any other.
+            emergency: Duration::from_millis(if stored.emergency_sla_ms == 0 {
+                stored.leaver_sla_ms
+            } else {
+                stored.emergency_sla_ms
+            }),
+            at_risk_percent: if stored.at_risk_percent == 0 { 75 } else { stored.at_risk_percent },
+            hours: match stored.business_hours.as_str() {
+                "" => None,
+                text => Some(text.parse().ok()?),
+            },
         },
         reconcile_every: Duration::from_millis(stored.reconcile_every_ms),
         max_requests_per_second: stored.max_requests_per_second,

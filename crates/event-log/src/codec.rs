@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use prost::Message;
 use rollcall_domain::account::{Adopted, Applied, Rejected, Rejection, Verified};
-use rollcall_domain::alert::{About, AlertChanged};
+use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::authority::{ChangeRefused, Denied};
 use rollcall_domain::capability::Discovered;
 use rollcall_domain::drift::{DriftDetected, DriftId};
@@ -13,9 +13,10 @@ use rollcall_domain::guard::{Decision, Hold, HoldDecided};
 use rollcall_domain::health::Quarantined;
 use rollcall_domain::identity::{IdentityChanged, NameChanged};
 use rollcall_domain::ids::Sequence;
+use rollcall_domain::leaver::{AppOutcome, LeaverCompleted};
 use rollcall_domain::lifecycle::IdentityChange;
 use rollcall_domain::name::NameSpace;
-use rollcall_domain::obligation::Overdue;
+use rollcall_domain::obligation::{AtRisk, Overdue};
 use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::resource::{ResourceChange, ResourceChanged};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, TraceContext};
@@ -31,6 +32,8 @@ fn type_of(event: &Event) -> Option<EventType> {
             IdentityChange::Joined => EventType::IdentityJoined,
             IdentityChange::Moved => EventType::IdentityMoved,
             IdentityChange::Left => EventType::IdentityLeft,
+            IdentityChange::LeaveScheduled => EventType::IdentityLeaveScheduled,
+            IdentityChange::LeaveCancelled => EventType::IdentityLeaveCancelled,
             IdentityChange::Rehired => EventType::IdentityRehired,
             IdentityChange::Staged => EventType::IdentityStaged,
             IdentityChange::Updated => EventType::IdentityUpdated,
@@ -76,6 +79,8 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::AccountVerified(_) => EventType::AccountVerified,
         Event::AccountRejected(_) => EventType::AccountRejected,
         Event::DriftDetected(_) => EventType::DriftDetected,
+        Event::ObligationAtRisk(_) => EventType::ObligationAtRisk,
+        Event::LeaverCompleted(_) => EventType::LeaverCompleted,
         Event::ObligationOverdue(_) => EventType::ObligationOverdue,
         Event::AlertFired(_) => EventType::AlertFired,
         Event::AlertResolved(_) => EventType::AlertResolved,
@@ -242,6 +247,20 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             SyncRequested::App(app) => v1::SyncRequested { app_id: app.to_string(), ..Default::default() },
         }
         .encode_to_vec(),
+        Event::ObligationAtRisk(e) => v1::ObligationAtRisk {
+            obligation_id: e.id.to_string(),
+            change: wire::to_change(e.change),
+            deadline: Some(wire::to_proto_time(e.deadline)),
+        }
+        .encode_to_vec(),
+        Event::LeaverCompleted(e) => v1::LeaverCompleted {
+            identity_id: e.identity.to_string(),
+            opened_by: e.opened_by.0,
+            left_at: Some(wire::to_proto_time(e.left_at)),
+            completed_at: Some(wire::to_proto_time(e.completed_at)),
+            apps: e.apps.iter().map(to_outcome).collect(),
+        }
+        .encode_to_vec(),
         Event::ObligationOverdue(e) => v1::ObligationOverdue {
             obligation_id: e.id.to_string(),
             app_id: e.id.app.to_string(),
@@ -257,15 +276,59 @@ fn encode_payload(event: &Event) -> Vec<u8> {
 }
 
 fn alert(e: &AlertChanged) -> v1::AlertChanged {
-    let told =
-        v1::AlertChanged { key: e.key.clone(), sink: e.sink.clone(), summary: e.summary.clone(), ..Default::default() };
+    let told = v1::AlertChanged {
+        key: e.key.clone(),
+        sink: e.sink.clone(),
+        summary: e.summary.clone(),
+        level: e.level.0,
+        ..Default::default()
+    };
+    let about = |word: &str| word.to_owned();
     match &e.about {
-        About::Leaver { identity, opened_by } => {
-            v1::AlertChanged { identity_id: identity.to_string(), opened_by: opened_by.0, ..told }
+        About::Leaver { identity, opened_by } => v1::AlertChanged {
+            about: about("leaver"),
+            identity_id: identity.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
+        About::Quarantine { app, by } => {
+            v1::AlertChanged { about: about("quarantine"), app_id: app.to_string(), opened_by: by.0, ..told }
         }
-        About::Quarantine { app, by } => v1::AlertChanged { app_id: app.to_string(), opened_by: by.0, ..told },
-        About::Hold { source, by } => v1::AlertChanged { source: source.to_string(), opened_by: by.0, ..told },
+        About::Hold { source, by } => {
+            v1::AlertChanged { about: about("hold"), source: source.to_string(), opened_by: by.0, ..told }
+        }
+        About::Zombie { app, identity, opened_by } => v1::AlertChanged {
+            about: about("zombie"),
+            app_id: app.to_string(),
+            identity_id: identity.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
+        About::Silence { source } => v1::AlertChanged { about: about("silence"), source: source.to_string(), ..told },
+        About::Sink { name } => v1::AlertChanged { about: about("sink"), failing_sink: name.clone(), ..told },
+        About::Log => v1::AlertChanged { about: about("log"), ..told },
+        About::Lag => v1::AlertChanged { about: about("lag"), ..told },
     }
+}
+
+fn to_outcome(outcome: &AppOutcome) -> v1::AppOutcome {
+    v1::AppOutcome {
+        app_id: outcome.app.to_string(),
+        deadline: Some(wire::to_proto_time(outcome.deadline)),
+        applied_at: outcome.applied_at.map(wire::to_proto_time),
+        verified_at: outcome.verified_at.map(wire::to_proto_time),
+        overdue_at: outcome.overdue_at.map(wire::to_proto_time),
+    }
+}
+
+fn from_outcome(stored: v1::AppOutcome) -> Option<AppOutcome> {
+    Some(AppOutcome {
+        app: stored.app_id.parse().ok()?,
+        deadline: stored.deadline.and_then(wire::from_proto_time)?,
+        applied_at: stored.applied_at.and_then(wire::from_proto_time),
+        verified_at: stored.verified_at.and_then(wire::from_proto_time),
+        overdue_at: stored.overdue_at.and_then(wire::from_proto_time),
+    })
 }
 
 fn reconciliation(e: &Reconciliation) -> v1::Reconciliation {
@@ -391,16 +454,30 @@ fn resource_changed(change: ResourceChange, payload: &[u8]) -> Option<Event> {
 fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
     let m = v1::AlertChanged::decode(payload).ok()?;
     let by = Sequence(m.opened_by);
-    let about = match (m.app_id.as_str(), m.source.as_str()) {
-        ("", "") => {
+    // Before there was a word for it, the ids told.
+    let word = match (m.about.as_str(), m.app_id.as_str(), m.source.as_str()) {
+        ("", "", "") => "leaver",
+        ("", _, "") => "quarantine",
+        ("", _, _) => "hold",
+        (word, _, _) => word,
+    };
+    let about = match word {
+        "leaver" => {
             // Before it had a field of its own, the departure was a part of the key only.
             let opened_by = if m.opened_by == 0 { m.key.rsplit('-').next()?.parse().ok()? } else { m.opened_by };
             About::Leaver { identity: m.identity_id.parse().ok()?, opened_by: Sequence(opened_by) }
         }
-        (app, "") => About::Quarantine { app: app.parse().ok()?, by },
-        (_, source) => About::Hold { source: source.parse().ok()?, by },
+        "quarantine" => About::Quarantine { app: m.app_id.parse().ok()?, by },
+        "hold" => About::Hold { source: m.source.parse().ok()?, by },
+        "zombie" => About::Zombie { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
+        "silence" => About::Silence { source: m.source.parse().ok()? },
+        "sink" => About::Sink { name: m.failing_sink },
+        "log" => About::Log,
+        "lag" => About::Lag,
+        _ => return None,
     };
-    Some(AlertChanged { key: m.key, sink: m.sink, about, summary: m.summary })
+    let level = if m.level == 0 { Level::WRONG } else { Level(m.level) };
+    Some(AlertChanged { key: m.key, sink: m.sink, about, level, summary: m.summary })
 }
 
 fn rejection(cause: i32, status: u32, detail: String) -> Option<Rejection> {
@@ -436,6 +513,8 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
         EventType::IdentityJoined => identity_changed(IdentityChange::Joined, payload)?,
         EventType::IdentityMoved => identity_changed(IdentityChange::Moved, payload)?,
         EventType::IdentityLeft => identity_changed(IdentityChange::Left, payload)?,
+        EventType::IdentityLeaveScheduled => identity_changed(IdentityChange::LeaveScheduled, payload)?,
+        EventType::IdentityLeaveCancelled => identity_changed(IdentityChange::LeaveCancelled, payload)?,
         EventType::IdentityRehired => identity_changed(IdentityChange::Rehired, payload)?,
         EventType::IdentityStaged => identity_changed(IdentityChange::Staged, payload)?,
         EventType::IdentityUpdated => identity_changed(IdentityChange::Updated, payload)?,
@@ -558,6 +637,24 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
             Event::SyncRequested(match m.identity_id.parse() {
                 Ok(id) => SyncRequested::Identity(id),
                 Err(_) => SyncRequested::App(m.app_id.parse().ok()?),
+            })
+        }
+        EventType::ObligationAtRisk => {
+            let m = v1::ObligationAtRisk::decode(payload).ok()?;
+            Event::ObligationAtRisk(AtRisk {
+                id: m.obligation_id.parse().ok()?,
+                change: wire::from_change(m.change)?,
+                deadline: m.deadline.and_then(wire::from_proto_time)?,
+            })
+        }
+        EventType::LeaverCompleted => {
+            let m = v1::LeaverCompleted::decode(payload).ok()?;
+            Event::LeaverCompleted(LeaverCompleted {
+                identity: m.identity_id.parse().ok()?,
+                opened_by: Sequence(m.opened_by),
+                left_at: m.left_at.and_then(wire::from_proto_time)?,
+                completed_at: m.completed_at.and_then(wire::from_proto_time)?,
+                apps: m.apps.into_iter().map(from_outcome).collect::<Option<_>>()?,
             })
         }
         EventType::ObligationOverdue => {

@@ -121,6 +121,8 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::Reconciliation(step) => Subject(format!("rollcall.reconciliation.{}", step.app)),
         Event::SyncRequested(SyncRequested::Identity(id)) => Subject(format!("rollcall.sync.identity.{id}")),
         Event::SyncRequested(SyncRequested::App(app)) => Subject(format!("rollcall.sync.app.{app}")),
+        Event::ObligationAtRisk(risk) => Subject::obligation(&risk.id),
+        Event::LeaverCompleted(done) => Subject(format!("rollcall.leaver.{}", done.identity)),
         Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),
         Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),

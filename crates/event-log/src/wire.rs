@@ -66,7 +66,16 @@ macro_rules! enum_conversion {
 }
 
 enum_conversion!(to_kind, from_kind, IdentityKind, v1::IdentityKind, User = User, Agent = Agent);
-enum_conversion!(to_lifecycle, from_lifecycle, Lifecycle, v1::Lifecycle, Staged = Staged, Active = Active, Left = Left);
+enum_conversion!(
+    to_lifecycle,
+    from_lifecycle,
+    Lifecycle,
+    v1::Lifecycle,
+    Staged = Staged,
+    Active = Active,
+    Left = Left,
+    Leaving = Leaving
+);
 enum_conversion!(
     to_deprovision,
     from_deprovision,

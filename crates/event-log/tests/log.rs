@@ -55,7 +55,10 @@ fn joined(n: u128) -> NewEvent {
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
         tracestate: "a=b".into(),
     };
-    NewEvent { meta, event: Event::Identity(identity::create(person(n), IdentityKind::User, resource)) }
+    NewEvent {
+        meta,
+        event: Event::Identity(identity::create(person(n), IdentityKind::User, resource, jiff::Timestamp::UNIX_EPOCH)),
+    }
 }
 
 fn claimed(n: u128, name: &str) -> NewEvent {
@@ -303,7 +306,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::account::{
         Adopted, Applied, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
     };
-    use rollcall_domain::alert::{About, AlertChanged};
+    use rollcall_domain::alert::{About, AlertChanged, Level};
     use rollcall_domain::app::{Deprovision, GroupRule, ServiceLevel};
     use rollcall_domain::capability::{Capabilities, Discovered, Support};
     use rollcall_domain::drift::{DriftDetected, DriftId, DriftKind, Policies, Policy};
@@ -312,16 +315,18 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::guard::{Decision, Guard, Hold, HoldDecided};
     use rollcall_domain::health::Quarantined;
     use rollcall_domain::ids::GroupId;
+    use rollcall_domain::leaver::{AppOutcome, LeaverCompleted};
     use rollcall_domain::lifecycle::ChangeKind;
     use rollcall_domain::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
-    use rollcall_domain::obligation::{ObligationId, Overdue};
+    use rollcall_domain::obligation::{AtRisk, ObligationId, Overdue};
     use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
     use rollcall_scim::Changed;
 
     let (_dir, _server, log) = fresh().await;
     let (app, id) = ("crm".parse().unwrap(), person(1));
     let map = |value: serde_json::Value| value.as_object().unwrap().clone();
-    let created = identity::create(id, IdentityKind::Agent, map(json!({ "userName": "a" })));
+    let created =
+        identity::create(id, IdentityKind::Agent, map(json!({ "userName": "a" })), jiff::Timestamp::UNIX_EPOCH);
     let can = Capabilities {
         patch: Support::No,
         filter: Support::Yes,
@@ -345,6 +350,10 @@ async fn every_kind_of_event_survives_the_log() {
             joiner: Duration::from_millis(1),
             mover: Duration::from_secs(2),
             leaver: Duration::from_secs(3),
+            emergency: Duration::from_secs(1),
+            tier: "critical".into(),
+            at_risk_percent: 60,
+            hours: Some("Mon-Fri 09:00-17:00 Europe/Berlin".parse().unwrap()),
         },
         reconcile_every: Duration::from_secs(4),
         max_requests_per_second: 5,
@@ -372,7 +381,8 @@ async fn every_kind_of_event_survives_the_log() {
         members: BTreeSet::from([id.into(), "whoever".into()]),
     };
     let change = Changed { path: "title".into(), before: Some(json!("a")), after: None };
-    let about = |about: About| AlertChanged { key: about.key(), sink: "s".into(), about, summary: "x".into() };
+    let about =
+        |about: About| AlertChanged { key: about.key(), sink: "s".into(), about, level: Level(3), summary: "x".into() };
     let leaver = about(About::Leaver { identity: id, opened_by: Sequence(3) });
     let quarantine = about(About::Quarantine { app: "crm".parse().unwrap(), by: Sequence(3) });
     let held = about(About::Hold { source: "hr".parse().unwrap(), by: Sequence(3) });
@@ -388,7 +398,10 @@ async fn every_kind_of_event_survives_the_log() {
     let progress = Progress { accounts: 1, groups: 2, findings: 3 };
     let version_7 = Sequence(7);
     let events = vec![
-        Event::Identity(identity::update(&created, map(json!({ "userName": "a", "active": false }))).unwrap()),
+        Event::Identity(
+            identity::update(&created, map(json!({ "userName": "a", "active": false })), jiff::Timestamp::UNIX_EPOCH)
+                .unwrap(),
+        ),
         Event::Identity(identity::delete(&created)),
         Event::NameReleased(NameChanged { space: "agent-name".into(), name: "a".into(), owner: id.0 }),
         Event::Group(group::create(GroupId(Uuid::from_u128(3)), version).remove(0)),
@@ -443,6 +456,25 @@ async fn every_kind_of_event_survives_the_log() {
         }),
         Event::AlertFired(leaver.clone()),
         Event::AlertResolved(leaver),
+        Event::AlertFired(about(About::Zombie { app: "crm".parse().unwrap(), identity: id, opened_by: Sequence(3) })),
+        Event::AlertFired(about(About::Silence { source: "hr".parse().unwrap() })),
+        Event::AlertFired(about(About::Sink { name: "pager".into() })),
+        Event::AlertFired(about(About::Log)),
+        Event::AlertFired(about(About::Lag)),
+        Event::ObligationAtRisk(AtRisk { id: obligation.clone(), change: ChangeKind::Repair, deadline: until }),
+        Event::LeaverCompleted(LeaverCompleted {
+            identity: id,
+            opened_by: Sequence(3),
+            left_at: until,
+            completed_at: until,
+            apps: vec![AppOutcome {
+                app: "crm".parse().unwrap(),
+                deadline: until,
+                applied_at: Some(until),
+                verified_at: Some(until),
+                overdue_at: None,
+            }],
+        }),
         Event::AlertFired(quarantine),
         Event::AlertFired(held),
         Event::AppDiscovered(Discovered { app: "crm".parse().unwrap(), capabilities: can }),

@@ -130,7 +130,12 @@ async fn log(server: &PrivateServer) -> EventLog {
 
 async fn append(log: &EventLog, count: u128) {
     for _ in 0..count {
-        let event = Event::Identity(create(IdentityId(Uuid::now_v7()), IdentityKind::User, Map::new()));
+        let event = Event::Identity(create(
+            IdentityId(Uuid::now_v7()),
+            IdentityKind::User,
+            Map::new(),
+            jiff::Timestamp::UNIX_EPOCH,
+        ));
         let unit = Unit::one(NewEvent { meta: by_service("test", "", None), event }, Expect::Any);
         log.append(&unit).await.unwrap();
     }

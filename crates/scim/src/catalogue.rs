@@ -8,7 +8,7 @@ use crate::agents::{AGENT, AGENT_TYPE, AGENTIC_APPLICATION, AGENTIC_APPLICATION_
 use crate::schema::{
     Attribute, Case, Extension, Kind, Mutability, Plurality, Presence, ResourceType, Returned, Schema, Uniqueness,
 };
-use crate::schemas::{ENTERPRISE_USER, GROUP, GROUP_TYPE, USER, USER_TYPE};
+use crate::schemas::{ENTERPRISE_USER, GROUP, GROUP_TYPE, LIFECYCLE, USER, USER_TYPE};
 
 /// The most attributes and sub-attributes of one schema.
 const MAX_ATTRIBUTES: usize = 500;
@@ -64,6 +64,24 @@ impl Catalogue {
             }
         }
         Ok(Self { schemas: schemas.leak(), types: types.leak() })
+    }
+
+    /// The same with our own extension of identities: when a change takes effect, and whether it is urgent. Sources that
+    /// send no such thing are better off without it.
+    #[must_use]
+    pub fn with_effective_dates(self) -> Self {
+        let extend = |kind: &&'static ResourceType| {
+            if kind.name != USER_TYPE.name && kind.name != AGENT_TYPE.name {
+                return *kind;
+            }
+            let mut extensions = kind.extensions.to_vec();
+            extensions.push(Extension { schema: &LIFECYCLE, presence: Presence::Optional });
+            leak(ResourceType { extensions: leak_all(extensions), ..**kind })
+        };
+        let mut schemas = self.schemas.to_vec();
+        schemas.push(&LIFECYCLE);
+        let types: Vec<_> = self.types.iter().map(extend).collect();
+        Self { schemas: schemas.leak(), types: types.leak() }
     }
 
     /// Every schema.

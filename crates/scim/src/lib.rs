@@ -32,6 +32,6 @@ pub use patch::{MemberChange, PatchRequest};
 pub use reading::{Quirk, Reading, Strictness};
 pub use resource::{check_immutable, normalize};
 pub use schema::{Attribute, Case, Extension, Kind, Mutability, Presence, ResourceType, Returned, Schema, Uniqueness};
-pub use schemas::{ENTERPRISE_USER, GROUP, GROUP_TYPE, USER, USER_TYPE};
+pub use schemas::{ENTERPRISE_USER, GROUP, GROUP_TYPE, LIFECYCLE, USER, USER_TYPE};
 pub use selection::Selection;
 pub use sort::Sort;

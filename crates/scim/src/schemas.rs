@@ -131,6 +131,17 @@ pub static ENTERPRISE_USER: Schema = Schema {
     ],
 };
 
+/// Our own extension: when a change of `active` takes effect, and whether it is urgent.
+pub static LIFECYCLE: Schema = Schema {
+    id: "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Lifecycle",
+    name: "Lifecycle",
+    description: "When a joiner or leaver becomes one",
+    attributes: &[
+        Attribute::new("effectiveAt", Kind::DateTime, "When 'active' takes effect; at once without it."),
+        Attribute::new("emergency", Kind::Boolean, "Whether access must go within the emergency service level."),
+    ],
+};
+
 /// The core Group (RFC 7643 §4.2).
 pub static GROUP: Schema = Schema {
     id: "urn:ietf:params:scim:schemas:core:2.0:Group",

@@ -1,6 +1,7 @@
 //! Users and Agents: joiners, movers and leavers come in here.
 
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use rollcall_domain::authority::Denied;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
@@ -45,7 +46,7 @@ pub async fn create(
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
         let id = IdentityId(Uuid::now_v7());
-        let mut created = identity::create(id, of, rules.resource.clone());
+        let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
         created.provenance.clone_from(&rules.provenance);
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
@@ -114,7 +115,7 @@ pub async fn change(
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let view = door.store.view();
         let refused = scope::partly_refused(&view, caller, meta(), kind, edit.name(), id.0, rules.denied)?;
-        let Some(mut changed) = identity::update(&last, rules.resource) else {
+        let Some(mut changed) = identity::update(&last, rules.resource, Timestamp::now()) else {
             if let Some(event) = refused {
                 door.log.append(&Unit::one(event, Expect::Any)).await?;
             }

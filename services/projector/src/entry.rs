@@ -104,6 +104,8 @@ fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::Reconciliation(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::SyncRequested(SyncRequested::Identity(id)) => (vec![*id], None, Vec::new()),
         Event::SyncRequested(SyncRequested::App(app)) => (Vec::new(), Some(app.clone()), Vec::new()),
+        Event::ObligationAtRisk(e) => (vec![e.id.identity], Some(e.id.app.clone()), Vec::new()),
+        Event::LeaverCompleted(e) => (vec![e.identity], None, Vec::new()),
         Event::ObligationOverdue(e) => (vec![e.id.identity], Some(e.id.app.clone()), Vec::new()),
         Event::AlertFired(e) | Event::AlertResolved(e) => {
             (e.about.identity().into_iter().collect(), e.about.app().cloned(), Vec::new())

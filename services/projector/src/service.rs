@@ -20,7 +20,7 @@ use crate::timeline;
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 5;
+const STAMP: u32 = 6;
 
 /// The projector.
 #[derive(Debug)]

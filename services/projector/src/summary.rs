@@ -37,6 +37,11 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 IdentityChange::Moved => format!("{name} moved: {paths}"),
                 IdentityChange::Left if e.deleted => format!("{name} left: deleted by the source"),
                 IdentityChange::Left => format!("{name} left: no longer active"),
+                IdentityChange::LeaveScheduled => {
+                    let at = e.effective_at.map(|at| at.to_string()).unwrap_or_default();
+                    format!("{name} is to leave at {at}")
+                }
+                IdentityChange::LeaveCancelled => format!("{name} does not leave after all"),
                 IdentityChange::Rehired => format!("{name} was rehired"),
                 IdentityChange::Staged => format!("{name} is staged: known, not active yet"),
                 IdentityChange::Updated => format!("{name} changed while not active: {paths}"),
@@ -113,6 +118,16 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let name = who(state, e.id.identity)?;
             let paths = e.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
             format!("{app} was read and differs for {name}: {} {paths}", e.id.kind.name()).trim_end().to_owned()
+        }
+        Event::ObligationAtRisk(e) => {
+            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            format!("at risk in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
+        }
+        Event::LeaverCompleted(e) => {
+            let late = e.apps.iter().filter(|a| a.overdue_at.is_some()).count();
+            let took = e.completed_at.duration_since(e.left_at);
+            let (name, apps) = (who(state, e.identity)?, e.apps.len());
+            format!("{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late")
         }
         Event::ObligationOverdue(e) => {
             let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);

@@ -71,8 +71,12 @@ pub fn obligation(obligation: &Obligation) -> Value {
     let ended = |at: &Timestamp, by| json!({ "at": at, "by": by });
     let (verified, superseded) = match &obligation.end {
         Some(End::Verified { at, by }) => (Some(ended(at, by)), None),
-        Some(End::Superseded { at, by }) => (None, Some(ended(at, by))),
+        Some(End::Superseded { at, by, .. }) => (None, Some(ended(at, by))),
         None => (None, None),
+    };
+    let because = match &obligation.end {
+        Some(End::Superseded { because, .. }) => Some(*because),
+        _ => None,
     };
     json!({
         "id": obligation.id,
@@ -84,12 +88,16 @@ pub fn obligation(obligation: &Obligation) -> Value {
         "status": obligation.status(),
         "opened_at": obligation.opened_at,
         "deadline": obligation.deadline,
+        "rule": obligation.rule,
+        "source": obligation.source,
+        "at_risk_at": obligation.at_risk_at,
         "applied_at": obligation.applied_at,
         "overdue_at": obligation.overdue_at,
         "waived": obligation.waived,
         "verified_at": verified.as_ref().and_then(|v| v.get("at")),
         "verified_by": verified.as_ref().and_then(|v| v.get("by")),
         "superseded_by": superseded.as_ref().and_then(|v| v.get("by")),
+        "superseded_because": because,
     })
 }
 
@@ -113,6 +121,8 @@ pub fn leaver(state: &impl Read, leaver: &Leaver) -> Result<Value, KvError> {
         "open": leaver.open,
         "overdue": leaver.overdue,
         "waived": leaver.waived,
+        "at_risk": leaver.at_risk,
+        "source": leaver.source,
         "obligations": obligations,
     }))
 }
@@ -140,7 +150,10 @@ pub fn app(state: &impl Read, app: &App) -> Result<Value, KvError> {
             "joiner": seconds(spec.sla.joiner),
             "mover": seconds(spec.sla.mover),
             "leaver": seconds(spec.sla.leaver),
+            "emergency": seconds(spec.sla.emergency),
         },
+        "tier": spec.sla.tier,
+        "business_hours": spec.sla.hours,
         "obligations_open": open.len(),
         "obligations_overdue": open.iter().filter(|o| o.overdue_at.is_some()).count(),
         "drift_items": drift.len(),

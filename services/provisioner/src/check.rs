@@ -6,7 +6,7 @@ use std::time::Duration;
 use rollcall_config::AppConfig;
 use rollcall_domain::capability::{Capabilities, Support};
 
-use crate::client::ScimClient;
+use crate::client::{Http, ScimClient};
 use crate::discovery::{discover, probe};
 use crate::lease::Lease;
 
@@ -20,7 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub async fn check(app: &AppConfig) -> Result<(), String> {
     let mut app = app.clone();
     app.request_timeout = app.request_timeout.min(PATIENCE);
-    let client = ScimClient::new(&app, Arc::new(Lease::unlimited())).map_err(|e| e.to_string())?;
+    let http = Http::new().map_err(|e| e.to_string())?;
+    let client = ScimClient::new(&app, Arc::new(Lease::unlimited()), &http).map_err(|e| e.to_string())?;
     let said = async {
         let can = discover(&client).await?;
         probe(&client).await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
-use rollcall_config::AppConfig;
+use rollcall_config::{AppConfig, PrivateAddresses};
 use rollcall_domain::AppId;
 use rollcall_domain::account::{Rejection, RejectionCause};
 use rollcall_scim::ListResponse;
@@ -22,6 +22,9 @@ use crate::lease::Lease;
 use crate::resolver::{Resolver, refused_address};
 
 const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
+
+/// How long a connection may take; a request as a whole has its app's own time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The most that is read of an answer.
 const MAX_ANSWER: usize = 16 << 20;
@@ -142,6 +145,40 @@ fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_DETAIL).collect()
 }
 
+/// The connections to all apps: what they have in common is made once, however many there are.
+#[derive(Debug, Clone)]
+pub struct Http {
+    public: reqwest::Client,
+    private: reqwest::Client,
+}
+
+impl Http {
+    /// One without connections.
+    ///
+    /// # Errors
+    /// When TLS can't be had.
+    pub fn new() -> Result<Self, ProvisionerError> {
+        let client = |private: PrivateAddresses| {
+            reqwest::Client::builder()
+                .dns_resolver(Arc::new(Resolver { private }))
+                .connect_timeout(CONNECT_TIMEOUT)
+                // A redirect would take the token to where nobody configured it.
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
+                .build()
+                .map_err(|e| ProvisionerError::Client { app: "any".into(), reason: e.to_string() })
+        };
+        Ok(Self { public: client(PrivateAddresses::Refused)?, private: client(PrivateAddresses::Allowed)? })
+    }
+
+    fn for_app(&self, config: &AppConfig) -> reqwest::Client {
+        match config.private_addresses {
+            PrivateAddresses::Refused => self.public.clone(),
+            PrivateAddresses::Allowed => self.private.clone(),
+        }
+    }
+}
+
 /// A SCIM client for one app.
 #[derive(Debug)]
 pub struct ScimClient {
@@ -150,6 +187,7 @@ pub struct ScimClient {
     base: Url,
     token: Option<SecretString>,
     http: reqwest::Client,
+    timeout: Duration,
     rate: DefaultDirectRateLimiter,
 }
 
@@ -158,27 +196,19 @@ impl ScimClient {
     ///
     /// # Errors
     /// When its address may not be asked.
-    pub fn new(config: &AppConfig, lease: Arc<Lease>) -> Result<Self, ProvisionerError> {
+    pub fn new(config: &AppConfig, lease: Arc<Lease>, http: &Http) -> Result<Self, ProvisionerError> {
         let app = config.spec.id.clone();
         if let Some(reason) = refused_address(&config.base_url, config.private_addresses) {
             return Err(ProvisionerError::Client { app: app.to_string(), reason });
         }
-        let http = reqwest::Client::builder()
-            .dns_resolver(Arc::new(Resolver { private: config.private_addresses }))
-            .timeout(config.request_timeout)
-            .connect_timeout(config.request_timeout.min(Duration::from_secs(10)))
-            // A redirect would take the token to where nobody configured it.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|e| ProvisionerError::Client { app: app.to_string(), reason: e.to_string() })?;
         let per_second = NonZeroU32::new(config.spec.max_requests_per_second).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
             app,
             lease,
             base: config.base_url.clone(),
             token: config.token.as_ref().and_then(|t| t.secret()).cloned(),
-            http,
+            http: http.for_app(config),
+            timeout: config.request_timeout,
             rate: RateLimiter::direct(Quota::per_second(per_second)),
         })
     }
@@ -278,7 +308,7 @@ impl ScimClient {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, SCIM_JSON);
         rollcall_telemetry::inject_headers(&mut headers);
-        let mut request = self.http.request(method, address).headers(headers);
+        let mut request = self.http.request(method, address).timeout(self.timeout).headers(headers);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::client::ScimClient;
+use crate::client::{Http, ScimClient};
 use crate::error::ProvisionerError;
 use crate::lease::Lease;
 use crate::memberships::Memberships;
@@ -28,7 +28,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 5;
+const STAMP: u32 = 6;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub struct Provisioner {
     log: EventLog,
     store: Arc<Store>,
     name: String,
+    http: Http,
     apps: BTreeMap<AppId, AppConfig>,
     catalogue: Catalogue,
 }
@@ -58,7 +59,8 @@ impl Provisioner {
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
         let name = name_in(&folder).map_err(|e| ProvisionerError::Name { reason: e.to_string() })?;
         let apps = config.apps.iter().map(|app| (app.spec.id.clone(), app.clone())).collect();
-        Ok(Self { log, store, name, apps, catalogue: config.scim.catalogue })
+        let http = Http::new()?;
+        Ok(Self { log, store, name, http, apps, catalogue: config.scim.catalogue })
     }
 
     /// Its state, for readiness.
@@ -153,7 +155,7 @@ impl Provisioner {
         // that one can't be used as it is configured.
         let mut unreachable =
             "the app is not in the configuration: connect it again, or close its accounts by hand".to_owned();
-        let link = self.apps.get(id).and_then(|config| match ScimClient::new(config, Arc::clone(lease)) {
+        let link = self.apps.get(id).and_then(|config| match ScimClient::new(config, Arc::clone(lease), &self.http) {
             Ok(client) => Some(Link { config: config.clone(), client, memberships: Memberships::default() }),
             Err(e) => {
                 error!(app = %id, error = %e, "the app can't be used");

@@ -72,7 +72,7 @@ pub fn open(service: Service, services: &[Service], config: &Config, log: &Event
             }
         }
         Service::SlaMonitor => {
-            let monitor = Monitor::open(config, log, Timestamp::now)?;
+            let monitor = Monitor::open(config, log, Arc::new(Timestamp::now))?;
             Part {
                 name: rollcall_sla_monitor::NAME,
                 store: monitor.store(),

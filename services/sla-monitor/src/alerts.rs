@@ -1,102 +1,109 @@
-//! One alert per departure and sink: fired when its first obligation is overdue, resolved when none is any more.
-//! What a sink has accepted is an event, so that a restart neither loses an alert nor repeats it.
+//! One loop per sink: it is told the difference between what is wrong and what it has accepted. What a sink has accepted
+//! is an event, so that a restart neither loses an alert nor repeats it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use jiff::Timestamp;
 use rollcall_domain::alert::{About, Alert, AlertChanged};
-use rollcall_domain::guard::Hold;
-use rollcall_domain::health::Quarantine;
-use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::leaver::Leaver;
-use rollcall_domain::{AppId, Event, IdentityId, NewEvent, directory, ledger};
+use rollcall_domain::{Event, NewEvent, ledger};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::Store;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::error::MonitorError;
 use crate::service::NAME;
-use crate::webhook::Webhook;
+use crate::sinks::{REPEAT, Sink};
+use crate::told::{Context, Told, told};
+use crate::wrong::{News, Rules, Surroundings, news, wrong};
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Keeps one sink in line with who is overdue.
+/// How long the state may take to hold what was told.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// What all loops share.
 #[derive(Debug)]
-pub struct AlertLoop {
+pub struct Shared {
     pub log: EventLog,
     pub store: Arc<Store>,
-    pub sink: Webhook,
+    pub rules: Rules,
+    pub context: Context,
+    /// How long a sink may fail before the others say so.
+    pub patience: Duration,
+    pub surroundings: Mutex<Surroundings>,
+    /// The time to go by.
+    pub now: Mutex<Timestamp>,
 }
 
-/// What a sink has to be told.
-#[derive(Debug, Clone, PartialEq)]
-enum News {
-    Fire(Wrong),
-    Resolve(Alert),
-}
+impl Shared {
+    /// The time to go by.
+    pub fn now(&self) -> Timestamp {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-/// Something that is wrong now.
-#[derive(Debug, Clone, PartialEq)]
-enum Wrong {
-    Leaver(Leaver),
-    Quarantine(Quarantine),
-    Hold(Hold),
-}
-
-impl Wrong {
-    fn about(&self) -> About {
-        match self {
-            Self::Leaver(l) => About::Leaver { identity: l.identity, opened_by: l.opened_by },
-            Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
-            Self::Hold(h) => About::Hold { source: h.source.clone(), by: h.by },
-        }
+    /// Notes what is seen around.
+    pub fn see(&self, change: impl FnOnce(&mut Surroundings)) {
+        change(&mut self.surroundings.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl News {
-    fn about(&self) -> About {
-        match self {
-            Self::Fire(wrong) => wrong.about(),
-            Self::Resolve(alert) => alert.about.clone(),
-        }
-    }
+/// Keeps one sink in line with what is wrong.
+pub struct AlertLoop {
+    pub shared: Arc<Shared>,
+    pub sink: Sink,
+    /// What can't be on the log, because it is the log that is wrong.
+    told_here: BTreeMap<String, Alert>,
+    failing_since: Option<Instant>,
+}
 
-    fn key(&self) -> String {
-        self.about().key()
-    }
+/// When a delivery is tried again.
+struct Retry {
+    until: Instant,
+    pauses: ExponentialBackoff,
 }
 
 impl AlertLoop {
+    /// One that has told nothing.
+    pub const fn new(shared: Arc<Shared>, sink: Sink) -> Self {
+        Self { shared, sink, told_here: BTreeMap::new(), failing_since: None }
+    }
+
     /// Runs until `stop`. A sink that fails is tried for as long as there is news for it.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut retries: BTreeMap<String, (Instant, ExponentialBackoff)> = BTreeMap::new();
-        let mut changed = self.store.watch();
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut retries: BTreeMap<String, Retry> = BTreeMap::new();
+        let mut repeat_at = Instant::now();
+        let mut changed = self.shared.store.watch();
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            let news = news(&self.store.view(), &self.sink.name).unwrap_or_else(|e| {
+            let found = self.look().unwrap_or_else(|e| {
                 warn!(error = %e, "the alerts can't be read");
                 Vec::new()
             });
-            retries.retain(|key, _| news.iter().any(|n| n.key() == *key));
-            for item in news {
-                let key = item.key();
-                if stop.is_cancelled() || retries.get(&key).is_some_and(|(until, _)| *until > Instant::now()) {
+            retries.retain(|key, _| found.iter().any(|n| n.about().key() == *key));
+            for item in found {
+                let key = item.about().key();
+                if stop.is_cancelled() || retries.get(&key).is_some_and(|retry| retry.until > Instant::now()) {
                     continue;
                 }
                 match self.tell(&item).await {
-                    Ok(()) => {
-                        retries.remove(&key);
-                    }
+                    Ok(()) => drop(retries.remove(&key)),
                     Err(e) => {
                         warn!(error = %e, key, "an alert is not delivered yet");
-                        let (until, pauses) = retries.entry(key).or_insert_with(|| (Instant::now(), patience()));
-                        *until = Instant::now() + pauses.next().unwrap_or(LOOK_AGAIN);
+                        let fresh = || Retry { until: Instant::now(), pauses: patience() };
+                        let retry = retries.entry(key).or_insert_with(fresh);
+                        retry.until = Instant::now() + retry.pauses.next().unwrap_or(LOOK_AGAIN);
                     }
+                }
+            }
+            if self.sink.forgets() && repeat_at <= Instant::now() {
+                repeat_at = Instant::now() + REPEAT;
+                if let Err(e) = self.repeat().await {
+                    warn!(error = %e, "what is wrong can't be said again");
                 }
             }
             tokio::select! {
@@ -107,24 +114,87 @@ impl AlertLoop {
         }
     }
 
-    async fn tell(&self, news: &News) -> Result<(), MonitorError> {
-        let view = self.store.view();
-        let summary = match news {
-            News::Fire(wrong) => summary(&view, wrong)?,
+    fn told(&self) -> Result<Vec<Alert>, MonitorError> {
+        let mut told = ledger::firing_alerts(&self.shared.store.view())?;
+        told.retain(|alert| alert.sink == self.sink.name);
+        told.extend(self.told_here.values().cloned());
+        Ok(told)
+    }
+
+    fn look(&self) -> Result<Vec<News>, MonitorError> {
+        let shared = &self.shared;
+        let surroundings = shared.surroundings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = shared.now();
+        let wrong = wrong(&shared.store.view(), now, &shared.rules, &surroundings)?;
+        Ok(news(&wrong, &self.told()?, &self.sink.name, now, &shared.rules))
+    }
+
+    fn words(&self, item: &News) -> Result<Told, MonitorError> {
+        Ok(told(&self.shared.store.view(), item, &self.shared.context, self.shared.now())?)
+    }
+
+    async fn tell(&mut self, item: &News) -> Result<(), MonitorError> {
+        let words = self.words(item)?;
+        let delivered = self.sink.deliver(&words, self.shared.now()).await;
+        self.note(&delivered);
+        delivered?;
+        info!(key = words.key, sink = self.sink.name, level = words.level.0, "alert delivered");
+        let (sink, key) = (self.sink.name.clone(), words.key.clone());
+        let firing = matches!(item, News::Fire(..));
+        if words.about == About::Log {
+            if firing {
+                let (about, level, summary) = (words.about, words.level, words.summary);
+                let alert = Alert { key: key.clone(), sink, about, level, summary, fired_at: self.shared.now() };
+                self.told_here.insert(key, alert);
+            } else {
+                self.told_here.remove(&key);
+            }
+            return Ok(());
+        }
+        let summary = match item {
+            News::Fire(..) => words.summary,
             News::Resolve(alert) => alert.summary.clone(),
         };
-        self.sink.deliver(&message(&view, news, &summary)?).await?;
-        let (key, about) = (news.key(), news.about());
-        let changed = AlertChanged { key, sink: self.sink.name.clone(), about, summary };
-        info!(key = changed.key, sink = changed.sink, "alert delivered");
-        let event = match news {
-            News::Fire(_) => Event::AlertFired(changed),
-            News::Resolve(_) => Event::AlertResolved(changed),
-        };
-        let meta = by_service(NAME, &news.key(), None);
-        let appended = self.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
-        self.store.wait_for(appended.last, Duration::from_secs(60)).await?;
+        let changed = AlertChanged { key: key.clone(), sink, about: words.about, level: words.level, summary };
+        let event = if firing { Event::AlertFired(changed) } else { Event::AlertResolved(changed) };
+        let meta = by_service(NAME, &key, None);
+        let appended = self.shared.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+        self.shared.store.wait_for(appended.last, SETTLE).await?;
         Ok(())
+    }
+
+    async fn repeat(&mut self) -> Result<(), MonitorError> {
+        let surroundings = self.shared.surroundings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (now, rules) = (self.shared.now(), &self.shared.rules);
+        let told = self.told()?;
+        let mut firing = Vec::new();
+        for item in wrong(&self.shared.store.view(), now, rules, &surroundings)? {
+            if told.iter().any(|alert| alert.key == item.about().key()) {
+                let level = item.level(now, rules);
+                firing.push(self.words(&News::Fire(item, level))?);
+            }
+        }
+        let delivered = self.sink.repeat(&firing, now).await;
+        self.note(&delivered);
+        delivered
+    }
+
+    /// A sink that fails for too long is something that the others have to say.
+    fn note(&mut self, delivered: &Result<(), MonitorError>) {
+        let name = self.sink.name.clone();
+        match delivered {
+            Ok(()) => {
+                self.failing_since = None;
+                self.shared.see(|s| drop(s.failing_sinks.remove(&name)));
+            }
+            Err(e) => {
+                let since = *self.failing_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= self.shared.patience {
+                    let reason = e.to_string();
+                    self.shared.see(|s| drop(s.failing_sinks.insert(name, reason)));
+                }
+            }
+        }
     }
 }
 
@@ -135,95 +205,4 @@ fn patience() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-fn wrong(state: &impl Read) -> Result<Vec<Wrong>, KvError> {
-    let leavers = ledger::open_leavers(state)?.into_iter().filter(|l| !l.overdue.is_empty()).map(Wrong::Leaver);
-    let quarantines = ledger::quarantines(state)?.into_iter().map(Wrong::Quarantine);
-    let holds = ledger::holds(state)?.into_iter().map(Wrong::Hold);
-    Ok(leavers.chain(quarantines).chain(holds).collect())
-}
-
-fn news(state: &impl Read, sink: &str) -> Result<Vec<News>, KvError> {
-    let firing: Vec<Alert> = ledger::firing_alerts(state)?.into_iter().filter(|a| a.sink == sink).collect();
-    let wrong: BTreeMap<String, Wrong> = wrong(state)?.into_iter().map(|w| (w.about().key(), w)).collect();
-    let told: BTreeSet<&str> = firing.iter().map(|a| a.key.as_str()).collect();
-    let fire = wrong.iter().filter(|(key, _)| !told.contains(key.as_str())).map(|(_, w)| News::Fire(w.clone()));
-    let resolve = firing.iter().filter(|a| !wrong.contains_key(&a.key)).cloned().map(News::Resolve);
-    Ok(fire.chain(resolve).collect())
-}
-
-fn summary(state: &impl Read, wrong: &Wrong) -> Result<String, KvError> {
-    let named = |app: &AppId| Ok(directory::app(state, app)?.map_or_else(|| app.to_string(), |a| a.spec.name));
-    Ok(match wrong {
-        Wrong::Leaver(leaver) => {
-            let who = directory::identity(state, leaver.identity)?
-                .map_or_else(|| leaver.identity.to_string(), |i| i.user_name().to_owned());
-            let apps = leaver.overdue.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            format!("{who} left at {} and still has access, past the deadline, in: {apps}", leaver.left_at)
-        }
-        Wrong::Quarantine(quarantine) => {
-            let (app, detail) = (named(&quarantine.app)?, &quarantine.rejection.detail);
-            format!("{app} is left alone since {}: it failed again and again, at last with: {detail}", quarantine.since)
-        }
-        Wrong::Hold(hold) => {
-            let (source, app, removals) = (&hold.source, named(&hold.app)?, hold.removals);
-            format!(
-                "the removals of source {source} wait for a decision: {removals} accounts in {app} are more than usual"
-            )
-        }
-    })
-}
-
-fn message(state: &impl Read, news: &News, summary: &str) -> Result<Value, KvError> {
-    let about = news.about();
-    let status = match news {
-        News::Fire(_) => "firing",
-        News::Resolve(_) => "resolved",
-    };
-    let mut message = json!({
-        "alert": about.name(),
-        "status": status,
-        "key": news.key(),
-        "severity": "critical",
-        "summary": summary,
-    });
-    let Some(fields) = message.as_object_mut() else { return Ok(message) };
-    match &about {
-        About::Leaver { identity, .. } => {
-            let leaver = match news {
-                News::Fire(Wrong::Leaver(leaver)) => Some(leaver),
-                _ => None,
-            };
-            let user_name = directory::identity(state, *identity)?.map(|i| i.user_name().to_owned());
-            fields.insert("identity".into(), json!({ "id": identity, "userName": user_name }));
-            fields.insert("left_at".into(), json!(leaver.map(|l| l.left_at)));
-            fields.insert("apps".into(), apps_of(state, *identity, leaver)?.into());
-            fields.insert("timeline".into(), format!("/v1/identities/{identity}/timeline").into());
-        }
-        About::Quarantine { app, .. } => {
-            let owner = directory::app(state, app)?.map(|a| a.spec.owner);
-            fields.insert("apps".into(), json!([{ "app": app, "owner": owner }]));
-        }
-        About::Hold { source, .. } => {
-            fields.insert("source".into(), json!(source));
-            fields.insert("decide".into(), format!("/v1/holds/{source}").into());
-        }
-    }
-    Ok(message)
-}
-
-fn apps_of(state: &impl Read, identity: IdentityId, leaver: Option<&Leaver>) -> Result<Vec<Value>, KvError> {
-    let mut apps = Vec::new();
-    for id in leaver.into_iter().flat_map(|l| &l.overdue) {
-        let app = directory::app(state, id)?;
-        let account = ledger::account(state, identity, id)?;
-        apps.push(json!({
-            "app": id,
-            "name": app.as_ref().map(|a| a.spec.name.as_str()),
-            "owner": app.as_ref().map(|a| a.spec.owner.as_str()),
-            "last_failure": account.and_then(|a| a.rejection),
-        }));
-    }
-    Ok(apps)
 }

@@ -4,9 +4,14 @@
 mod alerts;
 mod error;
 mod measure;
-mod overdue;
 mod service;
-mod webhook;
+mod sinks;
+mod steady;
+mod told;
+mod watch;
+mod wrong;
 
 pub use error::MonitorError;
 pub use service::{Clock, Monitor, NAME};
+pub use watch::{Word, words};
+pub use wrong::{News, Rules, Surroundings, Wrong, news, wrong};

@@ -11,6 +11,8 @@ use rollcall_domain::obligation::{End, Obligation};
 use rollcall_domain::{AppId, directory};
 use rollcall_telemetry::metrics::{label, metrics};
 
+use crate::wrong::Rules;
+
 /// Records the latencies that an event completes.
 pub fn record(facts: &[Fact]) {
     for fact in facts {
@@ -48,51 +50,54 @@ fn seconds(duration: SignedDuration) -> f64 {
     duration.as_secs_f64().max(0.0)
 }
 
-/// Sets the gauges to what is open now; an app without anything open shows 0, not the last value.
-pub fn gauges(state: &impl Read, now: Timestamp) -> Result<(), KvError> {
+/// Sets the gauges to what is so now; an app without anything open shows 0, not the last value.
+pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), KvError> {
     let apps: Vec<AppId> = directory::apps(state)?.into_iter().map(|app| app.spec.id).collect();
-    let mut open: BTreeMap<(AppId, ChangeKind), (u64, u64)> = BTreeMap::new();
-    let mut drift: BTreeMap<(AppId, DriftKind), u64> = BTreeMap::new();
-    let mut debt: BTreeMap<AppId, f64> = BTreeMap::new();
+    let counts = ledger::counts(state)?;
     for app in &apps {
         for change in ChangeKind::ALL {
-            open.insert((app.clone(), change), (0, 0));
-        }
-        for kind in DriftKind::ALL {
-            drift.insert((app.clone(), kind), 0);
-        }
-        debt.insert(app.clone(), 0.0);
-    }
-    let mut oldest = 0.0_f64;
-    for obligation in ledger::open_obligations(state, None)? {
-        let counts = open.entry((obligation.id.app.clone(), obligation.change)).or_default();
-        counts.0 += 1;
-        if obligation.overdue_at.is_some() {
-            counts.1 += 1;
-            oldest = oldest.max(seconds(now.duration_since(obligation.deadline)));
+            let count = counts.get(&(app.clone(), change)).copied().unwrap_or_default();
+            let labels = [label("app", app.as_str()), label("change", change.name())];
+            metrics().obligations_open.record(count.open, &labels);
+            metrics().obligations_overdue.record(count.overdue, &labels);
         }
     }
-    for item in ledger::drift(state, None)? {
-        let hours = item.debt_hours(now);
-        *drift.entry((item.id.app.clone(), item.id.kind)).or_default() += 1;
-        *debt.entry(item.id.app).or_default() += hours;
-    }
-    for ((app, change), (count, overdue)) in open {
-        let labels = [label("app", app.as_str()), label("change", change.name())];
-        metrics().obligations_open.record(count, &labels);
-        metrics().obligations_overdue.record(overdue, &labels);
-    }
-    for ((app, kind), count) in drift {
-        metrics().drift_items.record(count, &[label("app", app.as_str()), label("kind", kind.name())]);
-    }
-    for (app, hours) in debt {
-        metrics().drift_debt_hours.record(hours, &[label("app", app.as_str())]);
-    }
+    let oldest = ledger::oldest_overdue(state)?.map_or(0.0, |deadline| seconds(now.duration_since(deadline)));
     metrics().oldest_overdue_seconds.record(oldest, &[]);
+    let leavers = ledger::alerting_leavers(state)?;
+    let overdue = leavers.iter().filter(|l| !l.overdue.is_empty()).count();
+    metrics().leavers_overdue.record(overdue as u64, &[]);
+    metrics().leavers_at_risk.record((leavers.len() - overdue) as u64, &[]);
+    drift_gauges(state, now, &apps)?;
     let sick: BTreeSet<AppId> = ledger::quarantines(state)?.into_iter().map(|q| q.app).collect();
     for app in &apps {
         metrics().app_quarantined.record(u64::from(sick.contains(app)), &[label("app", app.as_str())]);
     }
     metrics().removals_held.record(ledger::holds(state)?.len() as u64, &[]);
+    for (source, patience) in &rules.silent_after {
+        let last = ledger::last_heard(state, source)?.unwrap_or(rules.listening_since);
+        let labels = [label("source", source.as_str())];
+        metrics().source_silent_seconds.record(seconds(now.duration_since(last)), &labels);
+        metrics().source_silent_limit_seconds.record(patience.as_secs_f64(), &labels);
+    }
+    Ok(())
+}
+
+fn drift_gauges(state: &impl Read, now: Timestamp, apps: &[AppId]) -> Result<(), KvError> {
+    let mut drift: BTreeMap<(AppId, DriftKind), u64> = BTreeMap::new();
+    let mut debt: BTreeMap<AppId, f64> = BTreeMap::new();
+    for item in ledger::drift(state, None)? {
+        let hours = item.debt_hours(now);
+        *drift.entry((item.id.app.clone(), item.id.kind)).or_default() += 1;
+        *debt.entry(item.id.app).or_default() += hours;
+    }
+    for app in apps {
+        for kind in DriftKind::ALL {
+            let count = drift.get(&(app.clone(), kind)).copied().unwrap_or_default();
+            metrics().drift_items.record(count, &[label("app", app.as_str()), label("kind", kind.name())]);
+        }
+        let hours = debt.get(app).copied().unwrap_or_default();
+        metrics().drift_debt_hours.record(hours, &[label("app", app.as_str())]);
+    }
     Ok(())
 }

@@ -1,45 +1,56 @@
 //! The service: a projection of the ledger, its clocks and its sinks.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rollcall_config::{AlertSink, Config};
+use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{Recorded, Sequence};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
+use rollcall_telemetry::metrics::metrics;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::alerts::AlertLoop;
+use crate::alerts::{AlertLoop, Shared};
 use crate::error::MonitorError;
-use crate::measure;
-use crate::overdue::{call_overdue, say_holds};
-use crate::webhook::Webhook;
+use crate::sinks::Sink;
+use crate::steady::{Reading, Steady};
+use crate::told::Context;
+use crate::wrong::{Away, Rules};
+use crate::{measure, watch};
 
 /// The name in events, metrics and folders.
 pub const NAME: &str = "sla-monitor";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 5;
+const STAMP: u32 = 6;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How often gauges are set.
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the monitor looks after what it needs itself.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// Tells the time.
-pub type Clock = fn() -> Timestamp;
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The monitor.
-#[derive(Debug)]
 pub struct Monitor {
     log: EventLog,
     store: Arc<Store>,
     sinks: Vec<AlertSink>,
+    alerting: AlertingConfig,
+    rules: Rules,
+    context: Context,
     catalogue: Catalogue,
     clock: Clock,
 }
@@ -68,7 +79,18 @@ impl Monitor {
     pub fn open(config: &Config, log: EventLog, clock: Clock) -> Result<Self, MonitorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
-        Ok(Self { log, store, sinks: config.alerts.clone(), catalogue: config.scim.catalogue, clock })
+        let named = |s: &SourceConfig| s.name.clone();
+        let rules = Rules {
+            escalate_after: config.alerting.escalate_after.clone(),
+            silent_after: config.sources.iter().filter_map(|s| Some((named(s), s.silent_after?))).collect(),
+            listening_since: clock(),
+        };
+        let context = Context {
+            public_url: config.server.public_url.as_ref().map(ToString::to_string),
+            owners: config.sources.iter().filter_map(|s| Some((named(s), s.owner.clone()?))).collect(),
+        };
+        let (sinks, alerting) = (config.alerts.clone(), config.alerting.clone());
+        Ok(Self { log, store, sinks, alerting, rules, context, catalogue: config.scim.catalogue, clock })
     }
 
     /// Its state, for readiness.
@@ -106,12 +128,24 @@ impl Monitor {
             () = stop.cancelled() => return Ok(()),
             _ = caught_up.wait_for(|at| *at >= head) => {}
         }
+        let start = (self.clock)();
+        let shared = Arc::new(Shared {
+            log: self.log.clone(),
+            store: Arc::clone(&self.store),
+            rules: Rules { listening_since: start, ..self.rules.clone() },
+            context: self.context.clone(),
+            patience: self.alerting.patience,
+            surroundings: Mutex::default(),
+            now: Mutex::new(start),
+        });
         let mut sinks = JoinSet::new();
         for sink in &self.sinks {
-            let alerts = AlertLoop { log: self.log.clone(), store: Arc::clone(&self.store), sink: Webhook::new(sink)? };
-            sinks.spawn(alerts.run(stop.clone()));
+            sinks.spawn(AlertLoop::new(Arc::clone(&shared), Sink::new(sink)?).run(stop.clone()));
         }
-        let mut said = BTreeSet::new();
+        sinks.spawn(look_around(Arc::clone(&shared), self.alerting.clone(), stop.clone()));
+        let mut clock = Steady::new(start);
+        let mut last = Instant::now();
+        let mut measured: Option<Instant> = None;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -119,18 +153,68 @@ impl Monitor {
                 () = stop.cancelled() => break,
                 _ = tick.tick() => {}
             }
-            let now = (self.clock)();
-            if let Err(e) = call_overdue(&self.log, &self.store, now).await {
+            let elapsed = std::mem::replace(&mut last, Instant::now()).elapsed();
+            let reading = clock.read((self.clock)(), elapsed);
+            match reading {
+                Reading::Steady(_) => {}
+                Reading::Jumped(at, by) => {
+                    warn!(%at, by = %format!("{by:#}"), "the clock of this machine has jumped and is not gone by");
+                    metrics().clock_jumps.add(1, &[]);
+                }
+                Reading::Believed(at) => warn!(%at, "the clock of this machine has stayed where it jumped to"),
+            }
+            let now = reading.time();
+            *shared.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            if let Err(e) = watch::bring_into_effect(&self.log, &self.store, now).await {
+                warn!(error = %e, "what is scheduled can't be brought into effect, trying again");
+            }
+            if let Err(e) = watch::say(&self.log, &self.store, now).await {
                 warn!(error = %e, "deadlines can't be watched, trying again");
             }
-            if let Err(e) = say_holds(&self.log, &self.store, &mut said).await {
-                warn!(error = %e, "that removals wait is not on the log, trying again");
-            }
-            if let Err(e) = measure::gauges(&self.store.view(), now) {
-                warn!(error = %e, "the gauges can't be set");
+            if measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
+                measured = Some(Instant::now());
+                let rules = &shared.rules;
+                if let Err(e) = measure::gauges(&self.store.view(), now, rules) {
+                    warn!(error = %e, "the gauges can't be set");
+                }
             }
         }
         while sinks.join_next().await.is_some() {}
         Ok(())
+    }
+}
+
+/// Watches what the monitor itself needs: the log, and that its state keeps up with it.
+async fn look_around(shared: Arc<Shared>, alerting: AlertingConfig, stop: CancellationToken) {
+    let (mut away_since, mut behind_since): (Option<Instant>, Option<Instant>) = (None, None);
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        let head = tokio::time::timeout(LOOK_EVERY * 2, shared.log.head()).await;
+        let long = |since: &mut Option<Instant>| since.get_or_insert_with(Instant::now).elapsed() >= alerting.patience;
+        match head {
+            Ok(Ok(head)) => {
+                away_since = None;
+                let lag = head.0.saturating_sub(shared.store.cursor().0);
+                let lags = if lag > alerting.max_lag_events {
+                    long(&mut behind_since)
+                } else {
+                    behind_since = None;
+                    false
+                };
+                shared.see(|s| {
+                    s.log_is_away = None;
+                    s.lag = lags.then_some(lag);
+                });
+            }
+            _ => {
+                if long(&mut away_since) {
+                    shared.see(|s| s.log_is_away = Some(Away));
+                }
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::exception::{DriftAccepted, Exception};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, store};
 use crate::lifecycle::ChangeKind;
-use crate::obligation::{Change, End, Obligation};
+use crate::obligation::{Because, Change, End, Obligation};
 
 fn key(id: &DriftId) -> String {
     format!("drift/{}/{}/{}", id.app, id.identity, id.kind.name())
@@ -61,7 +61,7 @@ fn repair(state: &mut impl Write, item: &DriftItem, event: &Recorded) -> Result<
         (None, DriftKind::Orphan) => Desired::Absent,
         (None, _) => return Ok(()),
     };
-    let change = Change { sequence: event.sequence, kind: ChangeKind::Repair, at: event.recorded_at };
+    let change = Change::at_once(event.sequence, ChangeKind::Repair, event.recorded_at);
     let obligation = Obligation::new(change, &app, identity, &spec.sla, desired.target());
     open(state, obligation, before, desired, event)?;
     if kind == DriftKind::Orphan {
@@ -80,7 +80,7 @@ pub fn cleared(state: &mut impl Write, id: &DriftId, event: &Recorded) -> Result
     state.delete(&key(id));
     // The account of nobody has become somebody's: nothing is owed for it as nobody's.
     if id.kind == DriftKind::Orphan && id.identity == nobody(&id.app, &item.remote_id) {
-        let end = End::Superseded { at: event.recorded_at, by: event.sequence };
+        let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Claimed };
         end_those(state, id.identity, &id.app, |_| true, &end)?;
         if let Some(mut account) = account(state, id.identity, &id.app)? {
             account.verified_version = Some(account.desired_version);

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::Fact;
 use super::read::{
-    account_key, accounts_of, at_key, deadline_key, found, leaver, leaver_key, leaving_key, obligation_key, open_key,
-    pending_key,
+    account_key, accounts_of, alerting_key, at_key, deadline_key, ended_key, found, leaver, leaver_key, leaving_key,
+    obligation_key, open_key, pending_key, risk_key, unsaid_key, zombie_key,
 };
-use crate::account::{Account, Desired};
+use super::{Fact, counts};
+use crate::account::{Account, Desired, Target};
 use crate::event::{Recorded, TraceContext};
 use crate::exception::{Exception, Waived};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
-use crate::leaver::Leaver;
+use crate::leaver::{Leaver, LeaverCompleted};
 use crate::lifecycle::ChangeKind;
-use crate::obligation::{Change, End, Obligation, ObligationId, Overdue};
+use crate::obligation::{AtRisk, Because, Change, End, Obligation, ObligationId, Overdue};
 
 /// Opens an obligation, and makes its account what it asks for.
 pub fn open(
@@ -26,13 +26,23 @@ pub fn open(
 ) -> Result<(), KvError> {
     let ObligationId { app, identity, opened_by } = obligation.id.clone();
     let opposite = |o: &Obligation| o.target == obligation.target.opposite();
-    let end = End::Superseded { at: event.recorded_at, by: opened_by };
+    let because = match obligation.change {
+        ChangeKind::Joiner => Because::Rehired,
+        ChangeKind::Leaver => Because::Left,
+        ChangeKind::Mover | ChangeKind::Repair => Because::Changed,
+    };
+    let end = End::Superseded { at: event.recorded_at, by: opened_by, because };
     for ended in end_those(state, identity, &app, opposite, &end)? {
         leaver_obligation_ended(state, &ended, event, &mut Vec::new())?;
     }
+    let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
     store(state, obligation_key(&obligation.id), &obligation);
     store(state, open_key(&obligation.id), &obligation.id);
     store(state, deadline_key(&obligation), &obligation.id);
+    if obligation.target == Target::Absent {
+        store(state, risk_key(&obligation), &obligation.id);
+    }
+    counts::opened(state, &obligation)?;
     let target = desired.target();
     state.delete(&pending_key(&app, target.opposite(), identity));
     store(state, pending_key(&app, target, identity), &opened_by);
@@ -87,8 +97,14 @@ pub fn end_those(
     for mut obligation in open_of(state, app, identity)?.into_iter().filter(which) {
         state.delete(&open_key(&obligation.id));
         state.delete(&deadline_key(&obligation));
+        state.delete(&risk_key(&obligation));
+        state.delete(&zombie_key(&obligation.id));
+        counts::ended(state, &obligation)?;
         obligation.end = Some(end.clone());
         obligation.waived = None;
+        if let End::Verified { at, .. } = end {
+            store(state, ended_key(*at, &obligation.id), &obligation.id);
+        }
         store(state, obligation_key(&obligation.id), &obligation);
         ended.push(obligation);
     }
@@ -106,8 +122,13 @@ pub fn overdue(state: &mut impl Write, overdue: &Overdue, event: &Recorded) -> R
     }
     state.delete(&deadline_key(&obligation));
     obligation.waived = None;
-    if obligation.deadline <= overdue.deadline {
+    if obligation.deadline <= overdue.deadline || obligation.overdue_at.is_some() {
         obligation.overdue_at = obligation.overdue_at.or(Some(event.recorded_at));
+        state.delete(&risk_key(&obligation));
+        counts::overdue(state, &obligation)?;
+        if obligation.change == ChangeKind::Repair && obligation.target == Target::Absent {
+            store(state, zombie_key(&obligation.id), &obligation.id);
+        }
     } else {
         // The exception ended before the time that was allowed anyway.
         store(state, deadline_key(&obligation), &obligation.id);
@@ -130,6 +151,8 @@ pub fn waive(state: &mut impl Write, id: &ObligationId, exception: Exception) ->
         return Ok(());
     }
     state.delete(&deadline_key(&obligation));
+    state.delete(&zombie_key(id));
+    counts::waived(state, &obligation)?;
     obligation.waived = Some(exception);
     store(state, deadline_key(&obligation), &obligation.id);
     store(state, obligation_key(&obligation.id), &obligation);
@@ -145,13 +168,48 @@ fn mark_leaver(state: &mut impl Write, obligation: &Obligation) -> Result<(), Kv
     let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
     leaver.waived.remove(&id.app);
     leaver.overdue.remove(&id.app);
+    leaver.at_risk.remove(&id.app);
     if obligation.waived.is_some() {
         leaver.waived.insert(id.app.clone());
-    } else if obligation.overdue_at.is_some() {
+    } else if let Some(at) = obligation.overdue_at {
         leaver.overdue.insert(id.app.clone());
+        leaver.overdue_since = Some(leaver.overdue_since.map_or(at, |since| since.min(at)));
+    } else if obligation.at_risk_at.is_some() {
+        leaver.at_risk.insert(id.app.clone());
     }
-    store(state, leaver_key(id.identity, id.opened_by), &leaver);
+    keep_leaver(state, &mut leaver);
     Ok(())
+}
+
+/// Stores a departure, and whether someone has to be told of it.
+fn keep_leaver(state: &mut impl Write, leaver: &mut Leaver) {
+    let place = alerting_key(leaver.identity, leaver.opened_by);
+    if leaver.overdue.is_empty() {
+        leaver.overdue_since = None;
+    }
+    if leaver.overdue.is_empty() && leaver.at_risk.is_empty() {
+        state.delete(&place);
+    } else {
+        store(state, place, &());
+    }
+    store(state, leaver_key(leaver.identity, leaver.opened_by), leaver);
+}
+
+/// Most of the time that is allowed has passed.
+pub fn at_risk(state: &mut impl Write, risk: &AtRisk, event: &Recorded) -> Result<(), KvError> {
+    let Some(mut obligation) = load::<Obligation>(state, &obligation_key(&risk.id))? else { return Ok(()) };
+    state.delete(&risk_key(&obligation));
+    if obligation.end.is_some() || obligation.at_risk_at.is_some() || obligation.overdue_at.is_some() {
+        return Ok(());
+    }
+    obligation.at_risk_at = Some(event.recorded_at);
+    store(state, obligation_key(&obligation.id), &obligation);
+    mark_leaver(state, &obligation)
+}
+
+/// The record of a departure is on the log.
+pub fn completion_said(state: &mut impl Write, completed: &LeaverCompleted) {
+    state.delete(&unsaid_key(completed.identity, completed.opened_by));
 }
 
 /// Begins a departure.
@@ -159,6 +217,7 @@ pub fn open_leaver(
     state: &mut impl Write,
     identity: IdentityId,
     change: Change,
+    event: &Recorded,
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
     let apps: BTreeSet<AppId> = accounts_of(state, identity)?.into_iter().map(|a| a.app).collect();
@@ -166,6 +225,9 @@ pub fn open_leaver(
         identity,
         opened_by: change.sequence,
         left_at: change.at,
+        source: event.meta.source.clone(),
+        at_risk: BTreeSet::new(),
+        overdue_since: None,
         open: apps.clone(),
         apps,
         overdue: BTreeSet::new(),
@@ -175,6 +237,7 @@ pub fn open_leaver(
     };
     if leaver.open.is_empty() {
         leaver.completed_at = Some(change.at);
+        store(state, unsaid_key(identity, change.sequence), &());
         facts.push(Fact::LeaverCompleted(leaver.clone()));
     } else {
         store(state, leaving_key(identity, change.sequence), &());
@@ -198,6 +261,7 @@ pub fn leaver_obligation_ended(
     leaver.open.remove(&id.app);
     leaver.overdue.remove(&id.app);
     leaver.waived.remove(&id.app);
+    leaver.at_risk.remove(&id.app);
     if let Some(End::Superseded { by, .. }) = obligation.end {
         leaver.superseded_by = Some(by);
     }
@@ -205,9 +269,10 @@ pub fn leaver_obligation_ended(
         state.delete(&leaving_key(id.identity, id.opened_by));
         if leaver.superseded_by.is_none() {
             leaver.completed_at = Some(event.recorded_at);
+            store(state, unsaid_key(id.identity, id.opened_by), &());
             facts.push(Fact::LeaverCompleted(leaver.clone()));
         }
     }
-    store(state, leaver_key(id.identity, id.opened_by), &leaver);
+    keep_leaver(state, &mut leaver);
     Ok(())
 }

@@ -52,6 +52,97 @@ pub(super) fn deadline_key(obligation: &Obligation) -> String {
     format!("deadline/{micros:020}/{}", obligation.id)
 }
 
+fn micros(at: Timestamp) -> u64 {
+    u64::try_from(at.as_microsecond()).unwrap_or_default()
+}
+
+pub(super) fn risk_key(obligation: &Obligation) -> String {
+    format!("risk/{:020}/{}", micros(obligation.risk_at), obligation.id)
+}
+
+pub(super) fn overdue_key(obligation: &Obligation) -> String {
+    format!("overdue/{:020}/{}", micros(obligation.deadline), obligation.id)
+}
+
+pub(super) fn ended_key(at: Timestamp, id: &ObligationId) -> String {
+    format!("ended/{:020}/{id}", micros(at))
+}
+
+pub(super) fn zombie_key(id: &ObligationId) -> String {
+    format!("zombie/{id}")
+}
+
+pub(super) fn alerting_key(identity: IdentityId, opened_by: Sequence) -> String {
+    format!("alerting/{identity}/{:020}", opened_by.0)
+}
+
+pub(super) fn unsaid_key(identity: IdentityId, opened_by: Sequence) -> String {
+    format!("unsaid/{identity}/{:020}", opened_by.0)
+}
+
+pub(super) fn alert_key(key: &str, sink: &str) -> String {
+    format!("alert/{key}/{sink}")
+}
+
+/// The obligations to remove access of which most of the time allowed has passed by `now`, and that nobody was told of.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn at_risk_now(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
+    let ids: Vec<(String, ObligationId)> = load_all(state, "risk/", None, limit)?;
+    let all: Vec<Obligation> = found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))?;
+    Ok(all.into_iter().filter(|o| o.risk_at <= now).collect())
+}
+
+/// The departures of which someone has to be told.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn alerting_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvError> {
+    let keys = suffixes(state, "alerting/")?;
+    found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
+}
+
+/// The repairs of accounts that should be gone and that are overdue.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn zombies(state: &(impl Read + ?Sized)) -> Result<Vec<Obligation>, KvError> {
+    let ids: Vec<ObligationId> = values(state, "zombie/")?;
+    found(state, ids.into_iter().map(|id| obligation_key(&id)))
+}
+
+/// The departures that are complete and whose record is not on the log yet.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn unsaid_completions(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvError> {
+    let keys = suffixes(state, "unsaid/")?;
+    found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
+}
+
+/// The obligations that were verified from a time on and before another, oldest first, after a key and at most `limit`;
+/// and the key of the last one.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn verified_between(
+    state: &(impl Read + ?Sized),
+    from: Timestamp,
+    to: Timestamp,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<Obligation>, Option<String>), KvError> {
+    let start = after.map_or_else(|| format!("ended/{:020}", micros(from)), str::to_owned);
+    let keys: Vec<(String, ObligationId)> = load_all(state, "ended/", Some(&start), limit)?;
+    let last = keys.last().map(|(key, _)| key.clone());
+    let end = format!("ended/{:020}", micros(to));
+    let inside = keys.into_iter().filter(|(key, _)| key.as_str() < end.as_str());
+    let inside: Vec<Obligation> = found(state, inside.map(|(_, id)| obligation_key(&id)))?;
+    let last = last.filter(|last| last.as_str() < end.as_str());
+    Ok((inside, last))
+}
+
 pub(super) fn leaver_key(identity: IdentityId, opened_by: Sequence) -> String {
     format!("leaver/{identity}/{:020}", opened_by.0)
 }

@@ -1,9 +1,10 @@
 //! A local receiver of alerts.
 
 use anyhow::Context as _;
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
-use axum::{Json, Router};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -25,16 +26,19 @@ impl Receiver {
         Ok(Self { url, received })
     }
 
-    /// The first alert about an identity with this status, if it has come.
+    /// The first alert that an identity is overdue with this status, if it has come.
     pub fn find(&self, identity: &str, status: &str) -> Option<Value> {
         let about = |alert: &&Value| {
             alert.pointer("/identity/id").and_then(Value::as_str) == Some(identity)
+                && alert.get("alert").and_then(Value::as_str) == Some("LeaverOverdue")
                 && alert.get("status").and_then(Value::as_str) == Some(status)
         };
         self.received.borrow().iter().find(about).cloned()
     }
 }
 
-async fn receive(State(all): State<watch::Sender<Vec<Value>>>, Json(alert): Json<Value>) {
-    all.send_modify(|all| all.push(alert));
+/// A CloudEvent: the alert is its data.
+async fn receive(State(all): State<watch::Sender<Vec<Value>>>, body: Bytes) {
+    let event: Value = serde_json::from_slice(&body).unwrap_or_default();
+    all.send_modify(|all| all.push(event.get("data").cloned().unwrap_or_default()));
 }

@@ -1,0 +1,268 @@
+//! An alert in words: who, where, since when, who owns it, what was tried and what the app said.
+
+use jiff::Timestamp;
+use rollcall_domain::account::Rejection;
+use rollcall_domain::alert::{About, Alert, Level};
+use rollcall_domain::identity::Identity;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::leaver::Leaver;
+use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
+use serde::Serialize;
+
+use crate::wrong::{News, Wrong};
+
+/// What does not come from the state.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The address that people know, for links; without it, only paths.
+    pub public_url: Option<String>,
+    /// Who answers for each source.
+    pub owners: std::collections::BTreeMap<SourceName, String>,
+}
+
+/// Whether it is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Status {
+    Firing,
+    Resolved,
+}
+
+/// One alert as people read it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Told {
+    /// The name of the alert.
+    pub alert: &'static str,
+    pub status: Status,
+    /// What receivers tell alerts apart by.
+    pub key: String,
+    pub severity: &'static str,
+    /// How often it was said with more weight; 0: not yet.
+    pub escalation: u32,
+    pub summary: String,
+    pub started_at: Timestamp,
+    pub identity: Option<Person>,
+    pub left_at: Option<Timestamp>,
+    pub apps: Vec<InApp>,
+    pub source: Option<Origin>,
+    /// Where to look.
+    pub link: String,
+    /// What to do.
+    pub runbook: String,
+    #[serde(skip)]
+    pub about: About,
+    #[serde(skip)]
+    pub level: Level,
+}
+
+/// Whom it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct Person {
+    pub id: IdentityId,
+    #[serde(rename = "userName")]
+    pub user_name: String,
+}
+
+/// One app that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct InApp {
+    pub app: AppId,
+    pub name: String,
+    pub owner: String,
+    /// open, at risk or overdue
+    pub state: &'static str,
+    pub deadline: Option<Timestamp>,
+    /// What the app confirmed last, and that it was not read back so.
+    pub tried: Option<String>,
+    pub last_failure: Option<Rejection>,
+}
+
+/// The source that it goes back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct Origin {
+    pub name: SourceName,
+    pub owner: Option<String>,
+}
+
+/// Puts news in words.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn told(state: &impl Read, news: &News, context: &Context, now: Timestamp) -> Result<Told, KvError> {
+    let about = news.about();
+    let (status, level, started_at) = match news {
+        News::Fire(wrong, level) => (Status::Firing, *level, since(wrong).unwrap_or(now)),
+        News::Resolve(alert) => (Status::Resolved, alert.level, alert.fired_at),
+    };
+    let name = about.name(level);
+    let identity = about.identity().map(|id| person(state, id)).transpose()?;
+    let leaver = match news {
+        News::Fire(Wrong::Leaver(leaver), _) => Some(leaver.clone()),
+        News::Resolve(Alert { about: About::Leaver { identity, opened_by }, .. }) => {
+            ledger::leaver(state, *identity, *opened_by)?
+        }
+        _ => None,
+    };
+    let source = match (&about, &leaver) {
+        (About::Hold { source, .. } | About::Silence { source }, _) => Some(source.clone()),
+        (_, Some(leaver)) => leaver.source.clone(),
+        _ => None,
+    };
+    let base = context.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+    let path = match (&about, &identity) {
+        (About::Hold { source, .. }, _) => format!("/v1/holds/{source}"),
+        (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
+        (About::Quarantine { app, .. }, None) => format!("/v1/apps/{app}"),
+        _ => "/readyz".to_owned(),
+    };
+    Ok(Told {
+        alert: name,
+        status,
+        key: about.key(),
+        severity: if level < Level::WRONG { "warning" } else { "critical" },
+        escalation: level.0.saturating_sub(Level::WRONG.0),
+        summary: match news {
+            News::Fire(wrong, level) => summary(state, wrong, *level)?,
+            News::Resolve(alert) => format!("over: {}", alert.summary),
+        },
+        started_at,
+        left_at: leaver.as_ref().map(|l| l.left_at),
+        apps: apps(state, news, leaver.as_ref())?,
+        source: source.map(|name| Origin { owner: context.owners.get(&name).cloned(), name }),
+        identity,
+        link: format!("{base}{path}"),
+        runbook: format!("docs/alerts.md#{}", name.to_lowercase()),
+        about,
+        level,
+    })
+}
+
+fn since(wrong: &Wrong) -> Option<Timestamp> {
+    match wrong {
+        Wrong::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.left_at)),
+        Wrong::Zombie(obligation) => obligation.overdue_at,
+        Wrong::Quarantine(quarantine) => Some(quarantine.since),
+        Wrong::Hold(hold) => Some(hold.since),
+        Wrong::Silence { last, .. } => *last,
+        Wrong::Sink { .. } | Wrong::Log | Wrong::Lag { .. } => None,
+    }
+}
+
+fn person(state: &impl Read, id: IdentityId) -> Result<Person, KvError> {
+    let found = directory::identity(state, id)?;
+    Ok(Person { id, user_name: found.as_ref().map(Identity::user_name).unwrap_or_default().to_owned() })
+}
+
+fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
+    Ok(directory::app(state, app)?.map_or_else(|| app.to_string(), |a| a.spec.name))
+}
+
+fn names(state: &impl Read, apps: impl Iterator<Item = AppId>) -> Result<String, KvError> {
+    Ok(apps.map(|app| app_name(state, &app)).collect::<Result<Vec<_>, _>>()?.join(", "))
+}
+
+fn summary(state: &impl Read, wrong: &Wrong, level: Level) -> Result<String, KvError> {
+    let who = |id| person(state, id).map(|p| if p.user_name.is_empty() { id.to_string() } else { p.user_name });
+    Ok(match wrong {
+        Wrong::Leaver(leaver) if level < Level::WRONG => {
+            let apps = names(state, leaver.at_risk.iter().cloned())?;
+            format!("{} left at {} and is soon overdue in: {apps}", who(leaver.identity)?, leaver.left_at)
+        }
+        Wrong::Leaver(leaver) => {
+            let apps = names(state, leaver.overdue.iter().cloned())?;
+            let left = leaver.left_at;
+            format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
+        }
+        Wrong::Zombie(obligation) => {
+            let (name, app) = (who(obligation.id.identity)?, app_name(state, &obligation.id.app)?);
+            format!("the account of {name} in {app} came back and lives, past the deadline")
+        }
+        Wrong::Quarantine(quarantine) => {
+            let (app, detail) = (app_name(state, &quarantine.app)?, &quarantine.rejection.detail);
+            format!("{app} is left alone since {}: it failed again and again, at last with: {detail}", quarantine.since)
+        }
+        Wrong::Hold(hold) => {
+            let (source, app, removals) = (&hold.source, app_name(state, &hold.app)?, hold.removals);
+            format!(
+                "the removals of source {source} wait for a decision: {removals} accounts in {app} are more than usual"
+            )
+        }
+        Wrong::Silence { source, last } => match last {
+            Some(last) => format!("nothing came from source {source} since {last}"),
+            None => format!("nothing ever came from source {source}"),
+        },
+        Wrong::Sink { name, reason } => format!("alerts can't be delivered to {name}: {reason}"),
+        Wrong::Log => "the event log can't be reached: nothing is accepted, and nothing is verified".to_owned(),
+        Wrong::Lag { events } => format!("the SLA monitor is {events} events behind the log"),
+    })
+}
+
+fn apps(state: &impl Read, news: &News, leaver: Option<&Leaver>) -> Result<Vec<InApp>, KvError> {
+    let about = news.about();
+    let (identity, ids): (Option<IdentityId>, Vec<AppId>) = match (leaver, about.app()) {
+        (Some(leaver), _) => (Some(leaver.identity), leaver.open.iter().cloned().collect()),
+        (None, Some(app)) => (about.identity(), vec![app.clone()]),
+        (None, None) => (None, Vec::new()),
+    };
+    let mut out = Vec::new();
+    for id in ids {
+        let app = directory::app(state, &id)?;
+        let account = identity.map(|who| ledger::account(state, who, &id)).transpose()?.flatten();
+        let deadline = match leaver {
+            Some(leaver) => {
+                let all = ledger::obligations_of(state, leaver.identity)?;
+                all.into_iter().find(|o| o.id.app == id && o.id.opened_by == leaver.opened_by).map(|o| o.deadline)
+            }
+            None => None,
+        };
+        let is = |set: &std::collections::BTreeSet<AppId>| set.contains(&id);
+        let state_word = match leaver {
+            Some(leaver) if is(&leaver.overdue) => "overdue",
+            Some(leaver) if is(&leaver.waived) => "waived",
+            Some(leaver) if is(&leaver.at_risk) => "at risk",
+            Some(_) => "open",
+            None => "wrong",
+        };
+        let tried = account
+            .as_ref()
+            .and_then(|a| a.confirmed.last())
+            .map(|c| format!("the app confirmed the {} at {} and does not show it", c.operation.name(), c.at));
+        out.push(InApp {
+            name: app.as_ref().map_or_else(|| id.to_string(), |a| a.spec.name.clone()),
+            owner: app.as_ref().map(|a| a.spec.owner.clone()).unwrap_or_default(),
+            state: state_word,
+            deadline,
+            tried,
+            last_failure: account.and_then(|a| a.rejection),
+            app: id,
+        });
+    }
+    Ok(out)
+}
+
+impl Told {
+    /// More than the summary, in a few lines.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let mut lines = Vec::new();
+        for app in &self.apps {
+            let due = app.deadline.map(|at| format!(", due {at}")).unwrap_or_default();
+            let tried = app.tried.as_ref().map(|t| format!("; {t}")).unwrap_or_default();
+            let said = app.last_failure.as_ref().map_or_else(String::new, |rejection| {
+                let status = rejection.status.map(|s| format!(" ({s})")).unwrap_or_default();
+                format!("; the app said: {}{status} {}", rejection.cause.name(), rejection.detail)
+            });
+            lines.push(format!("{} ({}), owner {}{due}{tried}{said}", app.name, app.state, app.owner));
+        }
+        if let Some(source) = &self.source {
+            let owner = source.owner.as_ref().map(|o| format!(", owner {o}")).unwrap_or_default();
+            lines.push(format!("source {}{owner}", source.name));
+        }
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,160 @@
+//! What the clock has to say: decided from the state and the time, appended once. Nothing here asks the provisioner.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rollcall_domain::identity::take_effect;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::leaver::{AppOutcome, Leaver, LeaverCompleted};
+use rollcall_domain::obligation::{AtRisk, End, Obligation, Overdue};
+use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, TraceContext, ledger};
+use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_service};
+use rollcall_projection::Store;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::error::MonitorError;
+use crate::service::NAME;
+
+/// The most that is said in one go.
+const BATCH: usize = 500;
+
+/// How long the state may take to hold what was said.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// Something to append: its name makes sure that saying it twice says it once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    /// What it says, once and for all.
+    pub name: String,
+    /// The event.
+    pub event: Event,
+}
+
+/// What has to be said now, but for what was scheduled.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn words(state: &impl Read, now: Timestamp) -> Result<Vec<Word>, KvError> {
+    let mut words = Vec::new();
+    for obligation in ledger::at_risk_now(state, now, BATCH)? {
+        let (id, change, deadline) = (obligation.id.clone(), obligation.change, obligation.deadline);
+        words.push(Word {
+            name: format!("at-risk {id}"),
+            event: Event::ObligationAtRisk(AtRisk { id, change, deadline }),
+        });
+    }
+    for obligation in ledger::due(state, now, BATCH)? {
+        let (id, change, deadline) = (obligation.id.clone(), obligation.change, obligation.rings_at());
+        let name = format!("overdue {id} {deadline}");
+        words.push(Word { name, event: Event::ObligationOverdue(Overdue { id, change, deadline }) });
+    }
+    for hold in ledger::holds(state)? {
+        if !ledger::is_hold_said(state, &hold)? {
+            words.push(Word { name: format!("hold {} {}", hold.source, hold.by), event: Event::HoldPlaced(hold) });
+        }
+    }
+    for leaver in ledger::unsaid_completions(state)? {
+        if let Some(record) = completion(state, &leaver)? {
+            let name = format!("completed {} {}", leaver.identity, leaver.opened_by);
+            words.push(Word { name, event: Event::LeaverCompleted(record) });
+        }
+    }
+    Ok(words)
+}
+
+/// The record of a departure that is complete.
+fn completion(state: &impl Read, leaver: &Leaver) -> Result<Option<LeaverCompleted>, KvError> {
+    let Some(completed_at) = leaver.completed_at else { return Ok(None) };
+    let outcome = |o: Obligation| AppOutcome {
+        app: o.id.app.clone(),
+        deadline: o.deadline,
+        applied_at: o.applied_at,
+        verified_at: match o.end {
+            Some(End::Verified { at, .. }) => Some(at),
+            _ => None,
+        },
+        overdue_at: o.overdue_at,
+    };
+    let all = ledger::obligations_of(state, leaver.identity)?;
+    let apps = all.into_iter().filter(|o| o.id.opened_by == leaver.opened_by).map(outcome).collect();
+    let (identity, opened_by, left_at) = (leaver.identity, leaver.opened_by, leaver.left_at);
+    Ok(Some(LeaverCompleted { identity, opened_by, left_at, completed_at, apps }))
+}
+
+/// Says what has to be said; returns how much that was.
+///
+/// # Errors
+/// When the log or the state fails: it is said the next time.
+pub async fn say(log: &EventLog, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+    if words(&store.view(), now)?.is_empty() {
+        return Ok(0);
+    }
+    // Proof that is in the log already must not be overlooked.
+    store.wait_for(log.head().await?, SETTLE).await?;
+    let words = words(&store.view(), now)?;
+    let mut last = None;
+    for word in &words {
+        match &word.event {
+            Event::ObligationOverdue(o) => warn!(obligation = %o.id, deadline = %o.deadline, "overdue"),
+            Event::HoldPlaced(h) => warn!(source = %h.source, app = %h.app, "removals wait for a decision"),
+            _ => {}
+        }
+        let meta = meta(store, word)?;
+        let unit = Unit::one(NewEvent { meta, event: word.event.clone() }, Expect::Any);
+        last = Some(log.append(&unit).await?.last);
+    }
+    if let Some(last) = last {
+        store.wait_for(last, SETTLE).await?;
+    }
+    Ok(words.len())
+}
+
+fn meta(store: &Store, word: &Word) -> Result<EventMeta, MonitorError> {
+    let view = store.view();
+    let account = match &word.event {
+        Event::ObligationOverdue(Overdue { id, .. }) | Event::ObligationAtRisk(AtRisk { id, .. }) => {
+            ledger::account(&view, id.identity, &id.app)?
+        }
+        _ => None,
+    };
+    let (correlation, cause, trace) = account.map_or_else(
+        || (String::new(), None, TraceContext::default()),
+        |a| (a.correlation_id, Some(a.caused_by), a.trace),
+    );
+    let event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, word.name.as_bytes());
+    Ok(EventMeta { event_id, trace, ..by_service(NAME, &correlation, cause) })
+}
+
+/// Brings into effect what was said before and whose time has come, from the newest state on the log.
+///
+/// # Errors
+/// When the log or the state fails: it is done the next time.
+pub async fn bring_into_effect(log: &EventLog, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+    let due = ledger::taking_effect(&store.view(), now, BATCH)?;
+    let mut last: Option<Sequence> = None;
+    for id in &due {
+        let subject = Subject::identity(*id);
+        let Some(recorded) = log.last(&subject).await? else { continue };
+        let Event::Identity(before) = &recorded.event else { continue };
+        let Some(changed) = take_effect(before, now) else { continue };
+        info!(identity = %id, "what was said before takes effect");
+        let mut meta = by_service(NAME, &recorded.meta.correlation_id, Some(recorded.meta.event_id));
+        meta.source.clone_from(&recorded.meta.source);
+        meta.trace.clone_from(&recorded.meta.trace);
+        meta.reason = "its time has come".to_owned();
+        let name = format!("effect {id} {}", recorded.sequence);
+        meta.event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        let unit = Unit::one(NewEvent { meta, event: Event::Identity(changed) }, Expect::Last(recorded.sequence));
+        match log.append(&unit).await {
+            Ok(appended) => last = last.max(Some(appended.last)),
+            // Someone changed it meanwhile: looked at again the next time.
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if let Some(last) = last {
+        store.wait_for(last, SETTLE).await?;
+    }
+    Ok(due.len())
+}

@@ -1,0 +1,158 @@
+//! What is wrong now: from the state, the time, and what the monitor sees of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::SourceName;
+use rollcall_domain::alert::{About, Alert, Level};
+use rollcall_domain::guard::Hold;
+use rollcall_domain::health::Quarantine;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::leaver::Leaver;
+use rollcall_domain::ledger;
+use rollcall_domain::obligation::Obligation;
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum Wrong {
+    Leaver(Leaver),
+    Zombie(Obligation),
+    Quarantine(Quarantine),
+    Hold(Hold),
+    Silence { source: SourceName, last: Option<Timestamp> },
+    Sink { name: String, reason: String },
+    Log,
+    Lag { events: u64 },
+}
+
+/// What is wrong with the monitor's own surroundings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The log can't be reached for too long.
+    pub log_is_away: Option<Away>,
+    /// The state is behind the log, for too long, by so many events.
+    pub lag: Option<u64>,
+    /// The sinks that fail for too long, and why.
+    pub failing_sinks: BTreeMap<String, String>,
+}
+
+/// The log is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Away;
+
+/// When people are told, and told again.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// How long something is overdue when it is said again.
+    pub escalate_after: Vec<Duration>,
+    /// How long nothing may come from a source.
+    pub silent_after: BTreeMap<SourceName, Duration>,
+    /// Since when the monitor has listened: a source that it has never heard is silent from then on.
+    pub listening_since: Timestamp,
+}
+
+impl Wrong {
+    /// What it is about.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match self {
+            Self::Leaver(l) => About::Leaver { identity: l.identity, opened_by: l.opened_by },
+            Self::Zombie(o) => {
+                let id = &o.id;
+                About::Zombie { app: id.app.clone(), identity: id.identity, opened_by: id.opened_by }
+            }
+            Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
+            Self::Hold(h) => About::Hold { source: h.source.clone(), by: h.by },
+            Self::Silence { source, .. } => About::Silence { source: source.clone() },
+            Self::Sink { name, .. } => About::Sink { name: name.clone() },
+            Self::Log => About::Log,
+            Self::Lag { .. } => About::Lag,
+        }
+    }
+
+    /// How bad it is by now.
+    #[must_use]
+    pub fn level(&self, now: Timestamp, rules: &Rules) -> Level {
+        let since = match self {
+            Self::Leaver(leaver) => match leaver.overdue_since {
+                Some(since) => Some(since),
+                None => return Level::AT_RISK,
+            },
+            Self::Zombie(obligation) => obligation.overdue_at,
+            _ => None,
+        };
+        let Some(since) = since else { return Level::WRONG };
+        let age = now.duration_since(since);
+        let passed = |step: &&Duration| SignedDuration::try_from(**step).is_ok_and(|step| age >= step);
+        let steps = rules.escalate_after.iter().take_while(passed).count();
+        Level::escalated(u32::try_from(steps).unwrap_or(u32::MAX))
+    }
+}
+
+/// Everything that is wrong.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn wrong(
+    state: &impl Read,
+    now: Timestamp,
+    rules: &Rules,
+    surroundings: &Surroundings,
+) -> Result<Vec<Wrong>, KvError> {
+    let mut all: Vec<Wrong> = ledger::alerting_leavers(state)?.into_iter().map(Wrong::Leaver).collect();
+    all.extend(ledger::zombies(state)?.into_iter().map(Wrong::Zombie));
+    all.extend(ledger::quarantines(state)?.into_iter().map(Wrong::Quarantine));
+    all.extend(ledger::holds(state)?.into_iter().map(Wrong::Hold));
+    for (source, patience) in &rules.silent_after {
+        let last = ledger::last_heard(state, source)?;
+        let quiet = now.duration_since(last.unwrap_or(rules.listening_since));
+        if SignedDuration::try_from(*patience).is_ok_and(|patience| quiet > patience) {
+            all.push(Wrong::Silence { source: source.clone(), last });
+        }
+    }
+    let failing = surroundings.failing_sinks.iter();
+    all.extend(failing.map(|(name, reason)| Wrong::Sink { name: name.clone(), reason: reason.clone() }));
+    all.extend(surroundings.log_is_away.map(|_| Wrong::Log));
+    all.extend(surroundings.lag.map(|events| Wrong::Lag { events }));
+    Ok(all)
+}
+
+/// What a sink has to be told.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum News {
+    /// It is new, or worse than it was told.
+    Fire(Wrong, Level),
+    /// It is over.
+    Resolve(Alert),
+}
+
+impl News {
+    /// What it is about.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match self {
+            Self::Fire(wrong, _) => wrong.about(),
+            Self::Resolve(alert) => alert.about.clone(),
+        }
+    }
+}
+
+/// The difference between what is wrong and what a sink was told.
+#[must_use]
+pub fn news(wrong: &[Wrong], told: &[Alert], sink: &str, now: Timestamp, rules: &Rules) -> Vec<News> {
+    // A sink does not hear about itself: others do.
+    let concerns = |w: &&Wrong| !matches!(w, Wrong::Sink { name, .. } if name == sink);
+    let wrong: BTreeMap<String, &Wrong> = wrong.iter().filter(concerns).map(|w| (w.about().key(), w)).collect();
+    let levels: BTreeMap<&str, Level> = told.iter().map(|alert| (alert.key.as_str(), alert.level)).collect();
+    let known: BTreeSet<&str> = wrong.keys().map(String::as_str).collect();
+    let fire = wrong.iter().filter_map(|(key, w)| {
+        let level = w.level(now, rules);
+        let news = levels.get(key.as_str()).is_none_or(|told| *told < level);
+        news.then(|| News::Fire((*w).clone(), level))
+    });
+    let over = told.iter().filter(|alert| !known.contains(alert.key.as_str())).cloned().map(News::Resolve);
+    fire.chain(over).collect()
+}
