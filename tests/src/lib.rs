@@ -5,10 +5,12 @@ pub mod bench;
 mod collector;
 mod faulty;
 mod nats;
+mod receiver;
 pub mod rollcall;
 
 pub use apps::{Lying, Scim2Server, Scimmy};
 pub use collector::{Collector, SeenSpan};
 pub use faulty::{Faulty, Script};
 pub use nats::NatsServer;
+pub use receiver::{Received, Receiver};
 pub use rollcall::{App, Rollcall, free_port, until};

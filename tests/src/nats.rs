@@ -14,11 +14,16 @@ pub struct NatsServer {
     pub url: String,
     /// For the check of its sync setting.
     pub monitoring_url: String,
-    _child: Child,
+    child: Child,
     _folder: TempDir,
 }
 
 impl NatsServer {
+    /// Its process id.
+    pub fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Starts one that syncs each write.
     ///
     /// # Errors
@@ -48,6 +53,6 @@ impl NatsServer {
             Ok(reqwest::get(&health).await.ok().filter(|a| a.status().is_success()).map(drop))
         })
         .await?;
-        Ok(Self { url: format!("nats://127.0.0.1:{port}"), monitoring_url, _child: child, _folder: folder })
+        Ok(Self { url: format!("nats://127.0.0.1:{port}"), monitoring_url, child, _folder: folder })
     }
 }

@@ -224,6 +224,28 @@ impl Rollcall {
         Ok(format!("http://127.0.0.1:{port}"))
     }
 
+    /// Stops the nats-server of services that run apart, for a while.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn pause_log(&self) -> anyhow::Result<()> {
+        self.signal_log(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn resume_log(&self) -> anyhow::Result<()> {
+        self.signal_log(Signal::CONT)
+    }
+
+    fn signal_log(&self, signal: Signal) -> anyhow::Result<()> {
+        let Form::Apart { nats, .. } = &self.form else { bail!("the log is the program's own") };
+        let pid = nats.process().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(kill_process(pid.context("no process")?, signal)?)
+    }
+
     /// Starts one more provisioner on the same log.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use crate::actions;
 use crate::error::ApiError;
+use crate::latency::{self, GroupBy};
 use crate::plan;
 use crate::query::{Path, Query};
 use crate::timeline::{self, Choice};
@@ -59,6 +60,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1/drift", get(drift))
         .route("/v1/holds", get(holds))
         .route("/v1/plan", get(planned))
+        .route("/v1/latency", get(latency))
         .merge(actions::router())
         .route("/v1/{*path}", get(nothing_here))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), authorize))
@@ -292,4 +294,25 @@ async fn planned(State(api): Shared, pairs: Pairs) -> Answer {
         _ => return Err(ApiError::BadRequest("give one of the query parameters 'identity' and 'app'".into())),
     };
     Ok(list(plans, None))
+}
+
+async fn latency(State(api): Shared, pairs: Pairs) -> Answer {
+    let query = api.query(pairs, &["group_by", "app", "change", "source", "from", "to"])?;
+    let choice = latency::Choice {
+        from: query.time("from")?,
+        to: query.time("to")?,
+        app: query.parsed("app", "an app id")?,
+        change: word(&query, "change")?,
+        source: query.parsed("source", "a source name")?,
+    };
+    if let (Some(from), Some(to)) = (choice.from, choice.to)
+        && from >= to
+    {
+        return Err(ApiError::BadRequest("query parameter 'to' must be later than 'from'".into()));
+    }
+    let group_by = word(&query, "group_by")?.unwrap_or(GroupBy::App);
+    let view = api.fresh().await?;
+    let counted = move || latency::by_group(&view, &choice, group_by);
+    let groups = tokio::task::spawn_blocking(counted).await.map_err(|_| ApiError::Stopped)??;
+    Ok(list(groups, None))
 }

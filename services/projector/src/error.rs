@@ -30,6 +30,8 @@ pub enum ApiError {
     Conflict(String),
     #[error("there is no {0}")]
     NotFound(String),
+    #[error("the work stopped unexpectedly")]
+    Stopped,
     #[error("{0}")]
     State(#[from] KvError),
     #[error("{0}")]
@@ -52,7 +54,7 @@ impl IntoResponse for ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::State(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::State(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Behind(_) | Self::Log(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         if status.is_server_error() {

@@ -4,6 +4,7 @@ mod actions;
 mod api;
 mod entry;
 mod error;
+mod latency;
 mod plan;
 mod query;
 mod service;

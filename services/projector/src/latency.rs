@@ -1,0 +1,106 @@
+//! How long changes took, exactly: from the obligations that were verified in a window, not from buckets.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger;
+use rollcall_domain::lifecycle::ChangeKind;
+use rollcall_domain::obligation::{End, Obligation};
+use rollcall_domain::{AppId, SourceName};
+use serde_json::{Value, json};
+
+/// How many obligations are read at once.
+const CHUNK: usize = 2000;
+
+/// By what the latencies are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum GroupBy {
+    App,
+    Change,
+    Source,
+}
+
+/// Which obligations count.
+#[derive(Debug, Default)]
+#[allow(missing_docs)]
+pub struct Choice {
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    pub app: Option<AppId>,
+    pub change: Option<ChangeKind>,
+    pub source: Option<SourceName>,
+}
+
+impl Choice {
+    fn wants(&self, obligation: &Obligation) -> bool {
+        self.app.as_ref().is_none_or(|app| *app == obligation.id.app)
+            && self.change.is_none_or(|change| change == obligation.change)
+            && self.source.as_ref().is_none_or(|source| obligation.source.as_ref() == Some(source))
+    }
+}
+
+/// The latencies of one group, in seconds.
+#[derive(Debug, Default)]
+struct Group {
+    applied: Vec<f64>,
+    verified: Vec<f64>,
+    in_time: u64,
+}
+
+impl Group {
+    fn add(&mut self, obligation: &Obligation, verified_at: Timestamp) {
+        // What was done before it took effect took no time.
+        let seconds = |at: Timestamp| at.duration_since(obligation.opened_at).as_secs_f64().max(0.0);
+        self.verified.push(seconds(verified_at));
+        self.applied.push(seconds(obligation.applied_at.unwrap_or(verified_at)));
+        self.in_time += u64::from(verified_at <= obligation.deadline);
+    }
+
+    fn shown(mut self, name: &str) -> Value {
+        let count = self.verified.len();
+        json!({
+            "group": name,
+            "count": count,
+            "applied_seconds": quantiles(&mut self.applied),
+            "verified_seconds": quantiles(&mut self.verified),
+            "within_service_level": self.in_time as f64 / count.max(1) as f64,
+        })
+    }
+}
+
+/// Nearest-rank quantiles.
+fn quantiles(values: &mut [f64]) -> Value {
+    values.sort_by(f64::total_cmp);
+    let at = |percent: usize| {
+        let rank = (values.len() * percent).div_ceil(100).max(1);
+        values.get(rank - 1).copied()
+    };
+    json!({ "p50": at(50), "p90": at(90), "p99": at(99), "max": values.last() })
+}
+
+/// The latencies of what was verified in a window, by group.
+pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result<Vec<Value>, KvError> {
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+    let (from, to) = (choice.from.unwrap_or(Timestamp::UNIX_EPOCH), choice.to.unwrap_or(Timestamp::MAX));
+    let mut after: Option<String> = None;
+    loop {
+        let (chunk, last) = ledger::verified_between(state, from, to, after.as_deref(), CHUNK)?;
+        for obligation in chunk.iter().filter(|o| choice.wants(o)) {
+            let Some(End::Verified { at, .. }) = obligation.end else { continue };
+            let name = match group_by {
+                GroupBy::App => obligation.id.app.to_string(),
+                GroupBy::Change => obligation.change.name().to_owned(),
+                GroupBy::Source => obligation.source.as_ref().map_or("none", SourceName::as_str).to_owned(),
+            };
+            groups.entry(name).or_default().add(obligation, at);
+        }
+        if last.is_none() {
+            break;
+        }
+        after = last;
+    }
+    Ok(groups.into_iter().map(|(name, group)| group.shown(&name)).collect())
+}

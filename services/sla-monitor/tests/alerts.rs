@@ -1,0 +1,251 @@
+//! At every instant the alerts that fire are those that a plain look at the whole log says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use rollcall_config::parse;
+use rollcall_domain::account::Verified;
+use rollcall_domain::alert::{About, AlertChanged, Level};
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
+use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::kv::Memory;
+use rollcall_domain::ledger::{self, Ledger};
+use rollcall_domain::lifecycle::IdentityChange;
+use rollcall_domain::{Event, EventMeta, Recorded, Sequence, TraceContext};
+use rollcall_sla_monitor::{News, Rules, Surroundings, news, words, wrong};
+use serde_json::{Map, json};
+use uuid::Uuid;
+
+const SLA: i64 = 100;
+const AT_RISK: i64 = 75;
+const STEPS: [i64; 2] = [50, 200];
+const SINK: &str = "pager";
+
+fn rules() -> Rules {
+    let escalate_after = STEPS.iter().map(|s| Duration::from_secs(u64::try_from(*s).unwrap())).collect();
+    Rules { escalate_after, ..Rules::default() }
+}
+
+fn person(n: u128) -> IdentityId {
+    IdentityId(Uuid::from_u128(n))
+}
+
+/// The monitor's state, the log and the clock, in memory.
+struct World {
+    state: Memory,
+    ledger: Ledger,
+    log: Vec<Recorded>,
+    now: Timestamp,
+}
+
+impl World {
+    fn new() -> Self {
+        let now = Timestamp::from_second(1_767_225_600).unwrap();
+        let mut world = Self { state: Memory::default(), ledger: Ledger::default(), log: Vec::new(), now };
+        for app in ["chat", "crm"] {
+            let text = format!(
+                "[[apps]]\nid = \"{app}\"\nbase_url = \"http://localhost\"\nowner = \"o\"\nassign = \"active eq true\"\n\
+                 [apps.sla]\nleaver = \"{SLA}s\"\nemergency = \"10s\"\nat_risk_percent = {AT_RISK}\n\
+                 [apps.guard]\nmax_removals = 1000000\nmax_percent = 100\n"
+            );
+            let config = parse("test.toml", &text, &|_| None).unwrap();
+            world.append(Event::AppConfigured(Box::new(config.apps[0].spec.clone())));
+        }
+        world
+    }
+
+    fn append(&mut self, event: Event) -> Sequence {
+        let sequence = Sequence(self.log.len() as u64 + 1);
+        let recorded = Recorded {
+            sequence,
+            recorded_at: self.now,
+            type_name: String::new(),
+            schema_version: 1,
+            meta: EventMeta {
+                event_id: Uuid::from_u128(u128::from(sequence.0)),
+                occurred_at: self.now,
+                actor: "hr".into(),
+                source: Some("hr".parse().unwrap()),
+                reason: String::new(),
+                correlation_id: String::new(),
+                causation_id: None,
+                trace: TraceContext::default(),
+                quirks: Vec::new(),
+            },
+            event,
+            payload: Vec::new(),
+        };
+        self.ledger.evolve(&mut self.state, &recorded).unwrap();
+        self.log.push(recorded);
+        sequence
+    }
+
+    fn last(&self, id: IdentityId) -> Option<IdentityChanged> {
+        self.log.iter().rev().find_map(|e| match &e.event {
+            Event::Identity(changed) if changed.id == id => Some(changed.clone()),
+            _ => None,
+        })
+    }
+
+    fn set(&mut self, n: u128, active: bool, title: usize) {
+        let user: Map<_, _> = json!({ "userName": n.to_string(), "active": active, "title": title.to_string() })
+            .as_object()
+            .unwrap()
+            .clone();
+        let changed = match self.last(person(n)) {
+            None => Some(identity::create(person(n), IdentityKind::User, user, self.now)),
+            Some(last) => identity::update(&last, user, self.now),
+        };
+        if let Some(changed) = changed {
+            self.append(Event::Identity(changed));
+        }
+    }
+
+    fn verify(&mut self, n: u128, app: &str) {
+        let app: AppId = app.parse().unwrap();
+        let Some(account) = ledger::account(&self.state, person(n), &app).unwrap() else { return };
+        let (version, target) = (account.desired_version, account.desired.target());
+        let (identity, remote_id, observed) = (person(n), None, Map::new());
+        self.append(Event::AccountVerified(Verified { app, identity, version, remote_id, target, observed }));
+    }
+
+    /// Forgets everything and reads the log again.
+    fn restart(&mut self) {
+        self.state = Memory::default();
+        self.ledger = Ledger::default();
+        for event in &self.log {
+            self.ledger.evolve(&mut self.state, event).unwrap();
+        }
+    }
+
+    /// One look at the clock: words, then news to a sink that takes everything.
+    fn tick(&mut self) {
+        loop {
+            let words = words(&self.state, self.now).unwrap();
+            if words.is_empty() {
+                break;
+            }
+            for word in words {
+                self.append(word.event);
+            }
+        }
+        let wrong = wrong(&self.state, self.now, &rules(), &Surroundings::default()).unwrap();
+        let told = ledger::firing_alerts(&self.state).unwrap();
+        for item in news(&wrong, &told, SINK, self.now, &rules()) {
+            let about = item.about();
+            let (key, sink, summary) = (about.key(), SINK.to_owned(), String::new());
+            let event = match item {
+                News::Fire(_, level) => Event::AlertFired(AlertChanged { key, sink, about, level, summary }),
+                News::Resolve(alert) => {
+                    Event::AlertResolved(AlertChanged { key, sink, about, level: alert.level, summary })
+                }
+            };
+            self.append(event);
+        }
+    }
+
+    /// What fires, as the monitor has it.
+    fn firing(&self) -> BTreeMap<String, Level> {
+        ledger::firing_alerts(&self.state).unwrap().into_iter().map(|alert| (alert.key, alert.level)).collect()
+    }
+
+    /// What should fire, by a plain look at the whole log: whoever left last, and in which apps nobody has seen that
+    /// they are gone since; how long ago the first of these deadlines was seen to have passed.
+    fn plainly(&self) -> BTreeMap<String, Level> {
+        let mut out = BTreeMap::new();
+        let people: BTreeSet<IdentityId> = self
+            .log
+            .iter()
+            .filter_map(|e| match &e.event {
+                Event::Identity(changed) => Some(changed.id),
+                _ => None,
+            })
+            .collect();
+        for id in people {
+            let lifecycle = self.log.iter().rev().find_map(|e| match &e.event {
+                Event::Identity(changed) if changed.id == id && changed.change != IdentityChange::Updated => {
+                    Some((e, changed))
+                }
+                _ => None,
+            });
+            let Some((left, _)) = lifecycle.filter(|(_, changed)| changed.change == IdentityChange::Left) else {
+                continue;
+            };
+            let gone = |app: &str| {
+                self.log.iter().any(|e| match &e.event {
+                    Event::AccountVerified(v) => {
+                        v.identity == id && v.app.as_str() == app && v.version >= left.sequence
+                    }
+                    _ => false,
+                })
+            };
+            let open: Vec<&str> = ["chat", "crm"].into_iter().filter(|app| !gone(app)).collect();
+            let age = self.now.duration_since(left.recorded_at).as_secs();
+            if open.is_empty() || age < SLA * AT_RISK / 100 {
+                continue;
+            }
+            let said = self.log.iter().find(|e| match &e.event {
+                Event::ObligationOverdue(o) => o.id.identity == id && o.id.opened_by == left.sequence,
+                _ => false,
+            });
+            let level = match said {
+                None => Level::AT_RISK,
+                Some(said) => {
+                    let late = self.now.duration_since(said.recorded_at);
+                    let steps = STEPS.iter().filter(|s| late >= SignedDuration::from_secs(**s)).count();
+                    Level::escalated(u32::try_from(steps).unwrap())
+                }
+            };
+            assert_eq!(said.is_some(), age >= SLA, "overdue is said when, and only when, the deadline has passed");
+            let about = About::Leaver { identity: id, opened_by: left.sequence };
+            out.insert(about.key(), level);
+        }
+        out
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Set { who: u128, active: bool },
+    Verify { who: u128, app: &'static str },
+    Pass { seconds: i64 },
+    Restart,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let who = 1_u128..4;
+    let act = prop_oneof![
+        4 => (who.clone(), any::<bool>()).prop_map(|(who, active)| Act::Set { who, active }),
+        4 => (who, prop_oneof![Just("chat"), Just("crm")]).prop_map(|(who, app)| Act::Verify { who, app }),
+        5 => (0_i64..150).prop_map(|seconds| Act::Pass { seconds }),
+        1 => Just(Act::Restart),
+    ];
+    prop::collection::vec(act, 1..50)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_fires_is_what_a_plain_look_at_the_log_says(acts in acts()) {
+        let mut world = World::new();
+        for (n, act) in acts.iter().enumerate() {
+            match act {
+                Act::Set { who, active } => world.set(*who, *active, n),
+                Act::Verify { who, app } => world.verify(*who, app),
+                Act::Pass { seconds } => world.now += SignedDuration::from_secs(*seconds),
+                Act::Restart => world.restart(),
+            }
+            world.tick();
+            prop_assert_eq!(world.firing(), world.plainly(), "after {:?}", act);
+            // Nothing is left to say: neither lost nor repeated.
+            let before = world.log.len();
+            world.tick();
+            prop_assert_eq!(world.log.len(), before, "said twice");
+        }
+    }
+}
