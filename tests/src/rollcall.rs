@@ -56,9 +56,14 @@ pub struct Rollcall {
     http: Client,
     extra: String,
     apps: Vec<App>,
+    monitor_port: std::sync::atomic::AtomicU16,
 }
 
+const WATCHING: [&str; 3] = ["gateway", "projector", "sla-monitor"];
 const SERVICES: [&str; 4] = ["gateway", "projector", "provisioner", "sla-monitor"];
+
+/// How long a process may take to become ready; a benchmark has much to read.
+const READY: Duration = Duration::from_secs(300);
 
 /// A loopback port that was free a moment ago.
 pub fn free_port() -> u16 {
@@ -140,6 +145,15 @@ impl Rollcall {
         Self::of(Form::Apart { nats, projector: free_port(), services: &SERVICES[..1] }, &[], extra)
     }
 
+    /// Everything but the provisioner: obligations open, and nothing ends them.
+    ///
+    /// # Errors
+    /// When there is no temporary folder, or no nats-server.
+    pub async fn without_provisioner(apps: &[App], extra: &str) -> anyhow::Result<Self> {
+        let nats = Box::new(NatsServer::start().await?);
+        Self::of(Form::Apart { nats, projector: free_port(), services: &WATCHING }, apps, extra)
+    }
+
     /// The processes that run, by name and process id.
     pub async fn processes(&self) -> Vec<(&'static str, u32)> {
         let running = self.running.lock().await;
@@ -149,7 +163,8 @@ impl Rollcall {
     fn of(form: Form, apps: &[App], extra: &str) -> anyhow::Result<Self> {
         let http = Client::builder().timeout(Duration::from_secs(20)).build()?;
         let (extra, apps, running) = (extra.to_owned(), apps.to_vec(), Mutex::new(Vec::new()));
-        Ok(Self { folder: tempfile::tempdir()?, port: free_port(), form, running, http, extra, apps })
+        let monitor_port = std::sync::atomic::AtomicU16::new(0);
+        Ok(Self { folder: tempfile::tempdir()?, port: free_port(), form, running, http, extra, apps, monitor_port })
     }
 
     /// Where it keeps what it writes.
@@ -204,6 +219,11 @@ impl Rollcall {
                     let port = match *service {
                         "gateway" => self.port,
                         "projector" => *projector,
+                        "sla-monitor" => {
+                            let port = free_port();
+                            self.monitor_port.store(port, std::sync::atomic::Ordering::SeqCst);
+                            port
+                        }
                         _ => free_port(),
                     };
                     running.push((*service, self.start_one(&["run", *service], port, &self.data_dir()).await?));
@@ -257,6 +277,20 @@ impl Rollcall {
         Ok(())
     }
 
+    /// Waits until the monitor has applied an event.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn monitor_reached(&self, sequence: u64) -> anyhow::Result<()> {
+        let port = self.monitor_port.load(std::sync::atomic::Ordering::SeqCst);
+        until("the monitor has read everything", || async {
+            let text = self.http.get(format!("http://127.0.0.1:{port}/readyz")).send().await?.text().await?;
+            let state: Value = serde_json::from_str(&text)?;
+            Ok((state["services"]["sla-monitor"]["at"].as_u64() >= Some(sequence)).then_some(()))
+        })
+        .await
+    }
+
     /// Starts one of the services that run apart again.
     ///
     /// # Errors
@@ -308,7 +342,7 @@ impl Rollcall {
             .spawn()
             .context("rollcall: build it first, ./dev test does")?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.context("not ready")??;
+        let line = tokio::time::timeout(READY, lines.next_line()).await.context("not ready")??;
         if line.as_deref() != Some(&format!("ready http://127.0.0.1:{port}")) {
             bail!("{arguments:?} is not ready: {line:?}\n{}", fs::read_to_string(self.log_file())?);
         }

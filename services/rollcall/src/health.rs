@@ -72,7 +72,10 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     for service in &health.services {
         let obstacle = service.obstacle(&health);
         all &= obstacle.is_none();
-        services.insert(service.name.into(), json!({ "ready": obstacle.is_none(), "reason": obstacle }));
+        services.insert(
+            service.name.into(),
+            json!({ "ready": obstacle.is_none(), "reason": obstacle, "at": service.store.cursor() }),
+        );
     }
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": all, "services": Value::Object(services) }))).into_response()
