@@ -17,6 +17,9 @@ use crate::transaction::Transaction;
 /// The most events in one commit.
 const BATCH: usize = 256;
 
+/// The most changes in one commit, whatever events they come from: one event may touch every app, or everyone.
+const MAX_CHANGES: usize = 20_000;
+
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// Derives state from events, one after the other. Given the same events it derives the same state.
@@ -87,6 +90,10 @@ fn apply(
     let mut state = store.begin();
     for event in events {
         projection.apply(&mut state, event).map_err(|source| ProjectionError::State { name: store.name(), source })?;
+        // Never within an event: what it changes is committed together.
+        if state.changes() >= MAX_CHANGES && event.sequence < last {
+            store.commit(std::mem::replace(&mut state, store.begin()), event.sequence)?;
+        }
     }
     store.commit(state, last)
 }

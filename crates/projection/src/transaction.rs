@@ -19,6 +19,11 @@ impl Transaction {
         Self { base, changes: BTreeMap::new() }
     }
 
+    /// How many keys it changes.
+    pub(crate) fn changes(&self) -> usize {
+        self.changes.len()
+    }
+
     pub(crate) fn into_changes(self) -> BTreeMap<String, Option<Vec<u8>>> {
         self.changes
     }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, demo, operator, process};
+use crate::{assemble, demo, operator, process, ready, setup};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -45,6 +45,10 @@ enum Command {
     Plan(operator::TargetArgs),
     /// Bring accounts in line, and read them back, now
     Sync(operator::TargetArgs),
+    /// Say whether the process at an address is ready; exits with 1 when it is not
+    Ready(ready::ReadyArgs),
+    /// Make what a deployment needs before its first start: secrets, the log server's accounts, a first configuration
+    Setup(setup::SetupArgs),
     /// Play an identity provider against real apps, and show what Rollcall knows
     Demo(demo::DemoArgs),
 }
@@ -111,6 +115,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let reach = if offline { Reach::FileOnly } else { Reach::Apps };
             check(&config, reach, if strict { Level::Strict } else { Level::Usual })
         }
+        Command::Ready(args) => ready::run(&args),
+        Command::Setup(args) => setup::run(&args),
         Command::Plan(args) => operator::plan(&args),
         Command::Sync(args) => operator::sync(&args),
         Command::Demo(args) => demo::run(args),

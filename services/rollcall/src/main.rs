@@ -6,7 +6,9 @@ mod demo;
 mod health;
 mod operator;
 mod process;
+mod ready;
 mod server;
+mod setup;
 
 use std::process::ExitCode;
 

@@ -72,6 +72,12 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
                 // A pipe keeps what is not flushed.
                 let _ = std::io::stdout().flush();
                 info!(%address, "ready");
+                if services.contains(&Service::Gateway) {
+                    let public = config.server.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
+                    let scim = format!("{}/scim/v2", public.trim_end_matches('/'));
+                    let sources: Vec<String> = config.sources.iter().map(|s| s.name.to_string()).collect();
+                    info!(scim, sources = sources.join(", "), "connect an identity provider to this SCIM address, with the token of its source");
+                }
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

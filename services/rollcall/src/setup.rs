@@ -1,0 +1,155 @@
+//! `rollcall setup`: what a deployment needs before its first start. Made once; what is there is kept.
+
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+
+/// The services that have an account on the log's server, and what each may append.
+const ACCOUNTS: [(&str, &[&str]); 4] = [
+    ("gateway", &["identity", "group", "resource", "name", "app", "refused"]),
+    ("projector", &["obligation", "drift", "hold", "reconciliation", "sync"]),
+    ("provisioner", &["account", "drift", "app-state", "reconciliation"]),
+    ("sla-monitor", &["identity", "obligation", "hold", "leaver", "alert"]),
+];
+
+/// What every service may ask of JetStream: to read the stream and to follow it. Nobody may delete or purge anything.
+const READS: [&str; 10] = [
+    "$JS.ACK.ROLLCALL.>",
+    "$JS.FC.>",
+    "$JS.API.INFO",
+    "$JS.API.STREAM.INFO.ROLLCALL",
+    "$JS.API.STREAM.MSG.GET.ROLLCALL",
+    "$JS.API.DIRECT.GET.ROLLCALL",
+    "$JS.API.DIRECT.GET.ROLLCALL.>",
+    "$JS.API.CONSUMER.*.ROLLCALL",
+    "$JS.API.CONSUMER.*.ROLLCALL.>",
+    "$JS.API.CONSUMER.MSG.NEXT.ROLLCALL.>",
+];
+
+/// What the provisioners need besides, for their leases.
+const LEASES: [&str; 7] = [
+    "$KV.ROLLCALL_LEASES.>",
+    "$JS.API.STREAM.INFO.KV_ROLLCALL_LEASES",
+    "$JS.API.STREAM.CREATE.KV_ROLLCALL_LEASES",
+    "$JS.API.STREAM.MSG.GET.KV_ROLLCALL_LEASES",
+    "$JS.API.DIRECT.GET.KV_ROLLCALL_LEASES.>",
+    "$JS.API.CONSUMER.*.KV_ROLLCALL_LEASES",
+    "$JS.API.CONSUMER.*.KV_ROLLCALL_LEASES.>",
+];
+
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Where secrets, the server's configuration and a first rollcall.toml are kept
+    #[arg(long)]
+    dir: PathBuf,
+    /// The user that the services run as; everything is given to them
+    #[arg(long)]
+    owner: Option<u32>,
+    /// A folder to give to that user
+    #[arg(long = "folder")]
+    folders: Vec<PathBuf>,
+    /// Show a secret instead: source-token or api-token
+    #[arg(long)]
+    show: Option<String>,
+}
+
+/// Makes what is missing.
+///
+/// # Errors
+/// When something can't be written.
+pub fn run(args: &SetupArgs) -> anyhow::Result<ExitCode> {
+    let secrets = args.dir.join("secrets");
+    if let Some(name) = &args.show {
+        let file = secrets.join(name);
+        anyhow::ensure!(["source-token", "api-token"].contains(&name.as_str()), "there are source-token and api-token");
+        let text = fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
+        println!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    fs::create_dir_all(&secrets).with_context(|| format!("{} can't be made", secrets.display()))?;
+    let mut made = vec![args.dir.clone(), secrets.clone()];
+    let mut users = String::new();
+    for (name, subjects) in ACCOUNTS {
+        let password = secret(&secrets.join(format!("nats-{name}")), &mut made)?;
+        users.push_str(&account(name, &password, subjects));
+    }
+    secret(&secrets.join("source-token"), &mut made)?;
+    secret(&secrets.join("api-token"), &mut made)?;
+    // Always anew: a later version may allow more or less.
+    let server = args.dir.join("nats.conf");
+    write(&server, &server_configuration(&users))?;
+    made.push(server);
+    let config = args.dir.join("rollcall.toml");
+    if !config.exists() {
+        write(&config, &first_configuration(&secrets))?;
+    }
+    made.push(config);
+    if let Some(owner) = args.owner {
+        for path in made.iter().chain(&args.folders) {
+            chown(path, Some(owner), Some(owner)).with_context(|| format!("{} can't be given away", path.display()))?;
+        }
+    }
+    println!("{} is set up", args.dir.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let open = || fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path);
+    let mut file = open().with_context(|| format!("{} can't be written", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| format!("{} can't be written", path.display()))
+}
+
+/// A secret that is kept, or a new one.
+fn secret(path: &Path, made: &mut Vec<PathBuf>) -> anyhow::Result<String> {
+    made.push(path.to_owned());
+    if let Ok(text) = fs::read_to_string(path)
+        && !text.trim().is_empty()
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let new = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
+    write(path, &new)?;
+    Ok(new)
+}
+
+fn quoted<'a>(subjects: impl Iterator<Item = &'a str>) -> String {
+    subjects.map(|s| format!("\"{s}\"")).collect::<Vec<_>>().join(", ")
+}
+
+fn account(name: &str, password: &str, subjects: &[&str]) -> String {
+    let own: Vec<String> = subjects.iter().map(|s| format!("rollcall.{s}.>")).collect();
+    let mut allowed: Vec<&str> = own.iter().map(String::as_str).chain(READS).collect();
+    match name {
+        "gateway" => allowed.push("$JS.API.STREAM.CREATE.ROLLCALL"),
+        "provisioner" => allowed.extend(LEASES),
+        _ => {}
+    }
+    format!(
+        "    {{ user: {name:?}, password: {password:?}, permissions: {{\n        publish: {{ allow: [{}] }},\n        \
+         subscribe: {{ allow: [\"_INBOX.>\"] }}\n    }} }}\n",
+        quoted(allowed.into_iter())
+    )
+}
+
+fn server_configuration(users: &str) -> String {
+    format!(
+        "# Made by rollcall setup at each start.\nserver_name: rollcall\nport: 4222\nhttp: 8222\nmax_payload: 1MB\n\
+         jetstream {{ store_dir: /data, sync_interval: always }}\n\
+         authorization {{\n  users = [\n{users}  ]\n}}\n"
+    )
+}
+
+fn first_configuration(secrets: &Path) -> String {
+    format!(
+        "# Made by rollcall setup once; yours from now on. docs/operations.md and docs/apps.md say what can be set.\n\
+         [[sources]]\nname = \"default\"\ntoken_file = {:?}\n\n\
+         [[api_tokens]]\nname = \"operator\"\nrole = \"operator\"\ntoken_file = {:?}\n",
+        secrets.join("source-token"),
+        secrets.join("api-token")
+    )
+}
