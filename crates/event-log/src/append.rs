@@ -14,7 +14,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::codec;
+use crate::decode::decode;
+use crate::encode::encode;
 use crate::error::LogError;
 use crate::log::{Appended, Expect, STREAM, Unit};
 use crate::subject::{Subject, subject_of};
@@ -66,7 +67,7 @@ pub async fn last_event(stream: &Stream, subject: &Subject) -> Result<Option<Rec
     match stream.direct_get_last_for_subject(subject.as_str()).await {
         Ok(message) => {
             let at = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
-            Ok(Some(codec::decode(Sequence(message.sequence), at, &message.payload)))
+            Ok(Some(decode(Sequence(message.sequence), at, &message.payload)))
         }
         Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(e) => Err(LogError::Stream(format!("reading the last event of '{subject}': {e}"))),
@@ -152,7 +153,7 @@ pub fn prepare(unit: &Unit) -> Result<Vec<Message>, LogError> {
     let mut seen = BTreeSet::new();
     let mut messages = Vec::with_capacity(unit.len());
     for (event, expect) in &unit.events {
-        let Some((kind, payload)) = codec::encode(event) else {
+        let Some((kind, payload)) = encode(event) else {
             return Err(LogError::Refused("an unknown event can't be appended".into()));
         };
         let subject = subject_of(&event.event, &event.meta);

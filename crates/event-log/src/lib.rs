@@ -3,8 +3,9 @@
 
 mod app_wire;
 mod append;
-mod codec;
 mod commit;
+mod decode;
+mod encode;
 mod error;
 mod head;
 mod lease;

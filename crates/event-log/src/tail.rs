@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rollcall_domain::{Recorded, Sequence};
 use tracing::warn;
 
-use crate::codec;
+use crate::decode::decode;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -88,7 +88,7 @@ impl Tail {
         }
         let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).map_err(|e| e.to_string())?;
         self.after = sequence;
-        Ok(Some(codec::decode(sequence, at, &message.payload)))
+        Ok(Some(decode(sequence, at, &message.payload)))
     }
 }
 

@@ -16,6 +16,7 @@ mod resolver;
 mod service;
 mod share;
 mod step;
+mod trouble;
 mod worker;
 
 pub use check::check;

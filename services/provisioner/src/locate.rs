@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::client::{Endpoint, Failure, ScimClient};
 use crate::ownership::{Ownership, ownership};
 use crate::pages::Pages;
+use crate::trouble::Trouble;
 
 /// Whom to look for.
 #[derive(Debug, Clone)]
@@ -52,25 +53,6 @@ pub struct Located {
     pub ownership: Ownership,
 }
 
-/// A failure of the app, or of our own state.
-#[derive(Debug)]
-pub enum LocateError {
-    App(Failure),
-    State(KvError),
-}
-
-impl From<Failure> for LocateError {
-    fn from(failure: Failure) -> Self {
-        Self::App(failure)
-    }
-}
-
-impl From<KvError> for LocateError {
-    fn from(error: KvError) -> Self {
-        Self::State(error)
-    }
-}
-
 /// What a search proves.
 enum Answered {
     /// The accounts that match; there are no others.
@@ -80,7 +62,7 @@ enum Answered {
 }
 
 /// The account of an identity, live ones first; `None` when the app has none.
-pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, LocateError> {
+pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, Trouble> {
     let client = app.client;
     let mut found: Vec<Remote> = Vec::new();
     let external_id = wanted.identity.to_string();
@@ -116,7 +98,7 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
     if untrusted {
         found.extend(scan(app, wanted, &external_id).await?);
     }
-    choose(directory, wanted, found).map_err(LocateError::from)
+    Ok(choose(directory, wanted, found)?)
 }
 
 fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<Option<Located>, KvError> {

@@ -21,12 +21,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::client::{Endpoint, Failure};
+use crate::client::Endpoint;
 use crate::error::ProvisionerError;
-use crate::locate::{LocateError, Reach, Search, Wanted, locate, to_remote};
+use crate::locate::{Reach, Search, Wanted, locate, to_remote};
 use crate::pages::Pages;
 use crate::service::NAME;
 use crate::step::{Desk, Link};
+use crate::trouble::Trouble;
 
 /// How many accounts are read between two words on how far it is.
 const WORD_EVERY: u64 = 5000;
@@ -119,32 +120,6 @@ async fn run(desk: &Desk) {
 async fn say(desk: &Desk, event: ReconciliationEvent) -> Result<Sequence, ProvisionerError> {
     let event = Event::Reconciliation(Reconciliation { app: desk.app.clone(), event });
     desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await
-}
-
-enum Trouble {
-    App(Failure),
-    Ours(ProvisionerError),
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::App(failure)
-    }
-}
-
-impl From<LocateError> for Trouble {
-    fn from(error: LocateError) -> Self {
-        match error {
-            LocateError::App(failure) => Self::App(failure),
-            LocateError::State(error) => Self::Ours(error.into()),
-        }
-    }
-}
-
-impl<E: Into<ProvisionerError>> From<E> for Trouble {
-    fn from(error: E) -> Self {
-        Self::Ours(error.into())
-    }
 }
 
 /// Whether an earlier process has read a part of it.

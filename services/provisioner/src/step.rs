@@ -22,10 +22,11 @@ use tracing::info;
 
 use crate::client::{Endpoint, Failure, ScimClient};
 use crate::error::ProvisionerError;
-use crate::locate::{LocateError, Located, Reach, Search, Wanted, locate, to_remote};
+use crate::locate::{Located, Reach, Search, Wanted, locate, to_remote};
 use crate::memberships::{Memberships, patch_is_missing};
 use crate::ownership::Ownership;
 use crate::service::NAME;
+use crate::trouble::Trouble;
 
 /// How long an app that lags is waited for at once; one that needs longer is come back to.
 const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(1000)];
@@ -63,33 +64,14 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-enum Trouble {
-    App(Failure),
+/// What one look, change and look again led to.
+enum Attempt {
+    /// It was read back as desired.
+    Verified,
+    /// The app shows something else.
     Drift(DriftKind, Vec<Changed>, Option<Remote>),
     /// It may still come to be as desired.
     Wait(Duration),
-    Ours(ProvisionerError),
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::App(failure)
-    }
-}
-
-impl From<LocateError> for Trouble {
-    fn from(error: LocateError) -> Self {
-        match error {
-            LocateError::App(failure) => Self::App(failure),
-            LocateError::State(error) => Self::Ours(error.into()),
-        }
-    }
-}
-
-impl<E: Into<ProvisionerError>> From<E> for Trouble {
-    fn from(error: E) -> Self {
-        Self::Ours(error.into())
-    }
 }
 
 impl Desk {
@@ -99,18 +81,10 @@ impl Desk {
     /// # Errors
     /// When our own log or state fails; the app's failures are outcomes.
     pub async fn work_on(&self, account: &Account, refusals: u32) -> Result<Outcome, ProvisionerError> {
-        let trouble = match self.attempt(account).await {
-            Ok(()) => return Ok(Outcome::Verified),
-            Err(trouble) => trouble,
-        };
-        match trouble {
-            Trouble::Ours(error) => Err(error),
-            Trouble::Wait(pause) => Ok(Outcome::Again(Some(pause))),
-            Trouble::App(failure) => {
-                self.reject(account, &failure, refusals).await?;
-                Ok(Outcome::Failed(failure))
-            }
-            Trouble::Drift(kind, differences, remote) => {
+        match self.attempt(account).await {
+            Ok(Attempt::Verified) => Ok(Outcome::Verified),
+            Ok(Attempt::Wait(pause)) => Ok(Outcome::Again(Some(pause))),
+            Ok(Attempt::Drift(kind, differences, remote)) => {
                 info!(kind = kind.name(), "the app shows something else than what is desired");
                 let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
                 let drift = DriftDetected {
@@ -125,6 +99,11 @@ impl Desk {
                 }
                 Ok(Outcome::Again(None))
             }
+            Err(Trouble::App(failure)) => {
+                self.reject(account, &failure, refusals).await?;
+                Ok(Outcome::Failed(failure))
+            }
+            Err(Trouble::Ours(error)) => Err(error),
         }
     }
 
@@ -171,7 +150,7 @@ impl Desk {
         Ok(open.iter().any(same))
     }
 
-    async fn attempt(&self, account: &Account) -> Result<(), Trouble> {
+    async fn attempt(&self, account: &Account) -> Result<Attempt, Trouble> {
         let Some(Link { config, client, memberships }) = &self.link else {
             return Err(Failure::new(RejectionCause::NotConnected, self.unreachable.clone()).into());
         };
@@ -193,12 +172,13 @@ impl Desk {
             let remote = located.as_ref().map(|l| &l.remote);
             let steps = plan(&account.desired, remote, deprovision);
             if steps.is_empty() {
-                return self.verify(account, remote).await;
+                self.verify(account, remote).await?;
+                return Ok(Attempt::Verified);
             }
             if sent != Sent::Everything
                 && let Some(wait) = may_still_show(account, &can)
             {
-                return Err(Trouble::Wait(wait));
+                return Ok(Attempt::Wait(wait));
             }
             if sent == Sent::Everything {
                 if let Some(pause) = pauses.next() {
@@ -206,13 +186,13 @@ impl Desk {
                     continue;
                 }
                 if let Some(delay) = can.consistency_delay {
-                    return Err(Trouble::Wait(delay));
+                    return Ok(Attempt::Wait(delay));
                 }
                 let (kind, differences) = match judge(&account.desired, remote, deprovision) {
                     Err(found) => found,
                     Ok(_) => continue,
                 };
-                return Err(Trouble::Drift(kind, differences, located.map(|l| l.remote)));
+                return Ok(Attempt::Drift(kind, differences, located.map(|l| l.remote)));
             }
             let conflicted = sent == Sent::Conflict;
             sent = self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, conflicted).await?;

@@ -1,0 +1,336 @@
+//! Domain events to stored bytes.
+
+use prost::Message as _;
+use rollcall_domain::alert::{About, AlertChanged};
+use rollcall_domain::authority::Denied;
+use rollcall_domain::group::{GroupChange, MemberId};
+use rollcall_domain::guard::Decision;
+use rollcall_domain::leaver::AppOutcome;
+use rollcall_domain::lifecycle::IdentityChange;
+use rollcall_domain::name::NameSpace;
+use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
+use rollcall_domain::resource::ResourceChange;
+use rollcall_domain::{Event, NewEvent};
+use rollcall_proto::{EventType, SCHEMA_VERSION, v1};
+
+use crate::{app_wire, wire};
+
+/// The type of a domain event; `None` for one this version does not know.
+fn type_of(event: &Event) -> Option<EventType> {
+    Some(match event {
+        Event::Identity(changed) => match changed.change {
+            IdentityChange::Joined => EventType::IdentityJoined,
+            IdentityChange::Moved => EventType::IdentityMoved,
+            IdentityChange::Left => EventType::IdentityLeft,
+            IdentityChange::LeaveScheduled => EventType::IdentityLeaveScheduled,
+            IdentityChange::LeaveCancelled => EventType::IdentityLeaveCancelled,
+            IdentityChange::Rehired => EventType::IdentityRehired,
+            IdentityChange::Staged => EventType::IdentityStaged,
+            IdentityChange::Updated => EventType::IdentityUpdated,
+            IdentityChange::Deleted => EventType::IdentityDeleted,
+        },
+        Event::NameClaimed(_) => EventType::NameClaimed,
+        Event::NameReleased(_) => EventType::NameReleased,
+        Event::Group(changed) => match changed.change {
+            GroupChange::Created => EventType::GroupCreated,
+            GroupChange::Updated => EventType::GroupUpdated,
+            GroupChange::MembersChanged => EventType::GroupMembersChanged,
+            GroupChange::Deleted => EventType::GroupDeleted,
+        },
+        Event::Resource(changed) => match changed.change {
+            ResourceChange::Created => EventType::ResourceCreated,
+            ResourceChange::Updated => EventType::ResourceUpdated,
+            ResourceChange::Deleted => EventType::ResourceDeleted,
+        },
+        Event::ChangeRefused(_) => EventType::ChangeRefused,
+        Event::AppConfigured(_) => EventType::AppConfigured,
+        Event::AppRemoved(_) => EventType::AppRemoved,
+        Event::AppDiscovered(_) => EventType::AppDiscovered,
+        Event::AppQuarantined(_) => EventType::AppQuarantined,
+        Event::AppRecovered(_) => EventType::AppRecovered,
+        Event::AccountAdopted(_) => EventType::AccountAdopted,
+        Event::DriftCleared(_) => EventType::DriftCleared,
+        Event::DriftAccepted(_) => EventType::DriftAccepted,
+        Event::ObligationWaived(_) => EventType::ObligationWaived,
+        Event::HoldPlaced(_) => EventType::HoldPlaced,
+        Event::HoldDecided(decided) => match decided.decision {
+            Decision::Release => EventType::HoldReleased,
+            Decision::Reject { .. } => EventType::HoldRejected,
+        },
+        Event::Reconciliation(step) => match step.event {
+            ReconciliationEvent::Requested => EventType::ReconciliationRequested,
+            ReconciliationEvent::Started => EventType::ReconciliationStarted,
+            ReconciliationEvent::Progressed { .. } => EventType::ReconciliationProgressed,
+            ReconciliationEvent::Completed { .. } => EventType::ReconciliationCompleted,
+            ReconciliationEvent::Failed { .. } => EventType::ReconciliationFailed,
+        },
+        Event::SyncRequested(_) => EventType::SyncRequested,
+        Event::AccountApplied(_) => EventType::AccountApplied,
+        Event::AccountVerified(_) => EventType::AccountVerified,
+        Event::AccountRejected(_) => EventType::AccountRejected,
+        Event::DriftDetected(_) => EventType::DriftDetected,
+        Event::ObligationAtRisk(_) => EventType::ObligationAtRisk,
+        Event::LeaverCompleted(_) => EventType::LeaverCompleted,
+        Event::ObligationOverdue(_) => EventType::ObligationOverdue,
+        Event::AlertFired(_) => EventType::AlertFired,
+        Event::AlertResolved(_) => EventType::AlertResolved,
+        Event::Unknown => return None,
+    })
+}
+
+/// An event as it is stored, and its type; `None` for an unknown one, which only a newer version can write.
+pub fn encode(event: &NewEvent) -> Option<(EventType, Vec<u8>)> {
+    let kind = type_of(&event.event)?;
+    let meta = &event.meta;
+    let envelope = v1::Envelope {
+        event_id: meta.event_id.to_string(),
+        r#type: kind.name().to_owned(),
+        schema_version: SCHEMA_VERSION,
+        occurred_at: Some(wire::to_proto_time(meta.occurred_at)),
+        actor: meta.actor.clone(),
+        source: meta.source.as_ref().map(ToString::to_string).unwrap_or_default(),
+        reason: meta.reason.clone(),
+        correlation_id: meta.correlation_id.clone(),
+        causation_id: meta.causation_id.map(|id| id.to_string()).unwrap_or_default(),
+        traceparent: meta.trace.traceparent.clone(),
+        tracestate: meta.trace.tracestate.clone(),
+        payload: encode_payload(&event.event),
+        quirks: meta.quirks.clone(),
+    };
+    Some((kind, envelope.encode_to_vec()))
+}
+
+fn encode_payload(event: &Event) -> Vec<u8> {
+    let ids = |all: &[MemberId]| all.iter().map(|id| id.as_str().to_owned()).collect();
+    match event {
+        Event::Identity(e) => v1::IdentityChanged {
+            identity_id: e.id.to_string(),
+            before: e.before.map(wire::to_lifecycle).unwrap_or_default(),
+            after: wire::to_lifecycle(e.after),
+            deleted: e.deleted,
+            resource_json: wire::to_json(&e.resource),
+            changed: wire::to_changed(&e.changed),
+            effective_at: e.effective_at.map(wire::to_proto_time),
+            kind: wire::to_kind(e.kind),
+            provenance: e.provenance.iter().map(|(path, source)| (path.clone(), source.to_string())).collect(),
+        }
+        .encode_to_vec(),
+        Event::NameClaimed(e) | Event::NameReleased(e) => {
+            let space = if e.space == NameSpace::default() { String::new() } else { e.space.to_string() };
+            v1::NameChanged { name: e.name.clone(), identity_id: e.owner.to_string(), space }.encode_to_vec()
+        }
+        Event::Group(e) => v1::GroupChanged {
+            group_id: e.id.to_string(),
+            resource_json: wire::to_json(&e.resource),
+            added: ids(&e.added),
+            removed: ids(&e.removed),
+            changed: wire::to_changed(&e.changed),
+        }
+        .encode_to_vec(),
+        Event::Resource(e) => v1::ResourceChanged {
+            resource_id: e.id.to_string(),
+            resource_type: e.resource_type.clone(),
+            resource_json: wire::to_json(&e.resource),
+            changed: wire::to_changed(&e.changed),
+        }
+        .encode_to_vec(),
+        Event::ChangeRefused(e) => v1::ChangeRefused {
+            target_id: e.target.map(|id| id.to_string()).unwrap_or_default(),
+            resource_type: e.resource_type.clone(),
+            operation: e.operation.clone(),
+            detail: e.detail.clone(),
+            denied: e.denied.iter().map(to_denied).collect(),
+        }
+        .encode_to_vec(),
+        Event::AppConfigured(e) => app_wire::to_stored(e).encode_to_vec(),
+        Event::AppRemoved(id) => v1::AppRemoved { app_id: id.to_string() }.encode_to_vec(),
+        Event::AccountApplied(e) => v1::AccountApplied {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            version: e.version.0,
+            remote_id: e.remote_id.clone().unwrap_or_default(),
+            operation: wire::to_operation(e.operation),
+            adopted: wire::to_adopted(e.origin),
+            group: e.group.clone().unwrap_or_default(),
+        }
+        .encode_to_vec(),
+        Event::AccountVerified(e) => v1::AccountVerified {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            version: e.version.0,
+            remote_id: e.remote_id.clone().unwrap_or_default(),
+            present: wire::to_present(e.target),
+            observed_json: if e.observed.is_empty() { String::new() } else { wire::to_json(&e.observed) },
+        }
+        .encode_to_vec(),
+        Event::AccountRejected(e) => v1::AccountRejected {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            version: e.version.0,
+            cause: wire::to_cause(e.rejection.cause),
+            status: e.rejection.status.map(u32::from).unwrap_or_default(),
+            detail: e.rejection.detail.clone(),
+            parked_at: e.parked_at.map(|at| at.0).unwrap_or_default(),
+        }
+        .encode_to_vec(),
+        Event::AccountAdopted(e) => v1::AccountAdopted {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            remote_id: e.remote_id.clone(),
+        }
+        .encode_to_vec(),
+        Event::DriftDetected(e) => v1::DriftDetected {
+            app_id: e.id.app.to_string(),
+            identity_id: e.id.identity.to_string(),
+            version: e.version.0,
+            kind: wire::to_drift(e.id.kind),
+            differences: wire::to_changed(&e.differences),
+            remote_id: e.remote_id.clone(),
+            user_name: e.user_name.clone(),
+        }
+        .encode_to_vec(),
+        Event::DriftCleared(id) => v1::DriftCleared { drift_id: id.to_string() }.encode_to_vec(),
+        Event::DriftAccepted(e) => v1::DriftAccepted {
+            drift_id: e.id.to_string(),
+            reason: e.reason.clone(),
+            expires_at: Some(wire::to_proto_time(e.expires_at)),
+        }
+        .encode_to_vec(),
+        Event::ObligationWaived(e) => v1::ObligationWaived {
+            obligation_id: e.id.to_string(),
+            reason: e.reason.clone(),
+            expires_at: Some(wire::to_proto_time(e.expires_at)),
+        }
+        .encode_to_vec(),
+        Event::AppDiscovered(e) => v1::AppDiscovered {
+            app_id: e.app.to_string(),
+            capabilities: Some(app_wire::to_capabilities(&e.capabilities)),
+        }
+        .encode_to_vec(),
+        Event::AppQuarantined(e) => v1::AppQuarantined {
+            app_id: e.app.to_string(),
+            cause: wire::to_cause(e.rejection.cause),
+            status: e.rejection.status.map(u32::from).unwrap_or_default(),
+            detail: e.rejection.detail.clone(),
+            failures: e.failures,
+        }
+        .encode_to_vec(),
+        Event::AppRecovered(id) => v1::AppRecovered { app_id: id.to_string() }.encode_to_vec(),
+        Event::HoldPlaced(e) => v1::HoldPlaced {
+            source: e.source.to_string(),
+            app_id: e.app.to_string(),
+            removals: e.removals as u64,
+            by: e.by.0,
+            since: Some(wire::to_proto_time(e.since)),
+        }
+        .encode_to_vec(),
+        Event::HoldDecided(e) => {
+            let expires_at = match e.decision {
+                Decision::Release => None,
+                Decision::Reject { expires_at } => Some(wire::to_proto_time(expires_at)),
+            };
+            v1::HoldDecided { source: e.source.to_string(), reason: e.reason.clone(), expires_at }.encode_to_vec()
+        }
+        Event::Reconciliation(e) => reconciliation(e).encode_to_vec(),
+        Event::SyncRequested(e) => match e {
+            SyncRequested::Identity(id) => v1::SyncRequested { identity_id: id.to_string(), ..Default::default() },
+            SyncRequested::App(app) => v1::SyncRequested { app_id: app.to_string(), ..Default::default() },
+        }
+        .encode_to_vec(),
+        Event::ObligationAtRisk(e) => v1::ObligationAtRisk {
+            obligation_id: e.id.to_string(),
+            change: wire::to_change(e.change),
+            deadline: Some(wire::to_proto_time(e.deadline)),
+        }
+        .encode_to_vec(),
+        Event::LeaverCompleted(e) => v1::LeaverCompleted {
+            identity_id: e.identity.to_string(),
+            opened_by: e.opened_by.0,
+            left_at: Some(wire::to_proto_time(e.left_at)),
+            completed_at: Some(wire::to_proto_time(e.completed_at)),
+            apps: e.apps.iter().map(to_outcome).collect(),
+        }
+        .encode_to_vec(),
+        Event::ObligationOverdue(e) => v1::ObligationOverdue {
+            obligation_id: e.id.to_string(),
+            app_id: e.id.app.to_string(),
+            identity_id: e.id.identity.to_string(),
+            opened_by: e.id.opened_by.0,
+            change: wire::to_change(e.change),
+            deadline: Some(wire::to_proto_time(e.deadline)),
+        }
+        .encode_to_vec(),
+        Event::AlertFired(e) | Event::AlertResolved(e) => alert(e).encode_to_vec(),
+        Event::Unknown => Vec::new(),
+    }
+}
+
+fn alert(e: &AlertChanged) -> v1::AlertChanged {
+    let told = v1::AlertChanged {
+        key: e.key.clone(),
+        sink: e.sink.clone(),
+        summary: e.summary.clone(),
+        level: e.level.0,
+        ..Default::default()
+    };
+    let about = |word: &str| word.to_owned();
+    match &e.about {
+        About::Leaver { identity, opened_by } => v1::AlertChanged {
+            about: about("leaver"),
+            identity_id: identity.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
+        About::Quarantine { app, by } => {
+            v1::AlertChanged { about: about("quarantine"), app_id: app.to_string(), opened_by: by.0, ..told }
+        }
+        About::Hold { source, by } => {
+            v1::AlertChanged { about: about("hold"), source: source.to_string(), opened_by: by.0, ..told }
+        }
+        About::Zombie { app, identity, opened_by } => v1::AlertChanged {
+            about: about("zombie"),
+            app_id: app.to_string(),
+            identity_id: identity.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
+        About::Silence { source } => v1::AlertChanged { about: about("silence"), source: source.to_string(), ..told },
+        About::Sink { name } => v1::AlertChanged { about: about("sink"), failing_sink: name.clone(), ..told },
+        About::Log => v1::AlertChanged { about: about("log"), ..told },
+        About::Lag => v1::AlertChanged { about: about("lag"), ..told },
+    }
+}
+
+fn to_outcome(outcome: &AppOutcome) -> v1::AppOutcome {
+    v1::AppOutcome {
+        app_id: outcome.app.to_string(),
+        deadline: Some(wire::to_proto_time(outcome.deadline)),
+        applied_at: outcome.applied_at.map(wire::to_proto_time),
+        verified_at: outcome.verified_at.map(wire::to_proto_time),
+        overdue_at: outcome.overdue_at.map(wire::to_proto_time),
+    }
+}
+
+fn reconciliation(e: &Reconciliation) -> v1::Reconciliation {
+    let (progress, detail) = match &e.event {
+        ReconciliationEvent::Progressed { progress } | ReconciliationEvent::Completed { progress } => {
+            (*progress, String::new())
+        }
+        ReconciliationEvent::Failed { detail } => (Progress::default(), detail.clone()),
+        ReconciliationEvent::Requested | ReconciliationEvent::Started => (Progress::default(), String::new()),
+    };
+    v1::Reconciliation {
+        app_id: e.app.to_string(),
+        accounts: progress.accounts,
+        groups: progress.groups,
+        findings: progress.findings,
+        detail,
+    }
+}
+
+fn to_denied(denied: &Denied) -> v1::DeniedPath {
+    v1::DeniedPath {
+        change: wire::to_changed(std::slice::from_ref(&denied.change)).pop(),
+        held_by: denied.held_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
