@@ -132,6 +132,7 @@ async fn an_overdue_leaver_reaches_alertmanager_by_rule_and_directly_and_is_reso
         &tools.join("prometheus"),
         &[
             format!("--config.file={}", config.display()),
+            "--enable-feature=exemplar-storage".into(),
             format!("--storage.tsdb.path={}", folder.path().join("prometheus").display()),
             format!("--web.listen-address=127.0.0.1:{prometheus}"),
         ],
@@ -155,6 +156,19 @@ async fn an_overdue_leaver_reaches_alertmanager_by_rule_and_directly_and_is_reso
     let seen = active().await?;
     ensure!(holds(&seen, "Watchdog", false), "no sign of life: {seen:?}");
     ensure!(!holds(&seen, "LeaverAtRisk", true), "at risk and overdue at once: {seen:?}");
+    // From a latency to the trace behind it.
+    let exemplars = format!(
+        "http://127.0.0.1:{prometheus}/api/v1/query_exemplars?query=rollcall_change_to_access_seconds_bucket&start={}&end={}",
+        jiff::Timestamp::now().as_second() - 3600,
+        jiff::Timestamp::now().as_second() + 3600
+    );
+    let joined = &rollcall.items("/v1/timeline?type=identity.joined").await?[0];
+    let trace = joined["trace_id"].as_str().context("no trace")?.to_owned();
+    until("the joiner's latency leads to its trace", || async {
+        let found = http.get(&exemplars).send().await?.text().await?;
+        Ok(found.contains(&trace).then_some(()))
+    })
+    .await?;
     app.tell(APP, &Script::default()).await?;
     until("both are resolved", || async {
         let seen = active().await?;

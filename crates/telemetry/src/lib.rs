@@ -3,6 +3,7 @@
 mod context;
 pub mod http;
 pub mod metrics;
+pub mod openmetrics;
 mod setup;
 
 pub use context::{TraceParts, adopt, adopt_headers, current, inject_headers};

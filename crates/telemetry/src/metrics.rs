@@ -6,7 +6,7 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
 
 /// Up to a week: from a fast app to one that needs people.
-const ACCESS_SECONDS: [f64; 16] = [
+pub const ACCESS_SECONDS: [f64; 16] = [
     0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0, 172_800.0,
     345_600.0, 604_800.0,
 ];

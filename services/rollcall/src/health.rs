@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use rollcall_domain::Sequence;
 use rollcall_event_log::EventLog;
 use rollcall_projection::Store;
+use rollcall_telemetry::openmetrics;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -81,6 +82,11 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
     (status, Json(json!({ "ready": all, "services": Value::Object(services) }))).into_response()
 }
 
-async fn metrics() -> Response {
+async fn metrics(headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if accept.contains("application/openmetrics-text") {
+        let text = openmetrics::from_prometheus(&rollcall_telemetry::prometheus_text());
+        return ([(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE)], text).into_response();
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], rollcall_telemetry::prometheus_text()).into_response()
 }

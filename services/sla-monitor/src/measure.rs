@@ -8,20 +8,22 @@ use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Fact};
 use rollcall_domain::lifecycle::ChangeKind;
 use rollcall_domain::obligation::{End, Obligation};
-use rollcall_domain::{AppId, directory};
-use rollcall_telemetry::metrics::{label, metrics};
+use rollcall_domain::{AppId, TraceContext, directory};
+use rollcall_telemetry::metrics::{ACCESS_SECONDS, label, metrics};
+use rollcall_telemetry::openmetrics::exemplar;
 
 use crate::wrong::Rules;
 
-/// Records the latencies that an event completes.
-pub fn record(facts: &[Fact]) {
+/// Records the latencies that an event completes, each with the trace that it belongs to.
+pub fn record(facts: &[Fact], trace: &TraceContext) {
+    let trace_id = trace.traceparent.split('-').nth(1).unwrap_or_default();
     for fact in facts {
         match fact {
             Fact::Applied(obligation) => {
                 let at = obligation.applied_at.or_else(|| verified_at(obligation));
-                access(obligation, "applied", at);
+                access(obligation, "applied", at, trace_id);
             }
-            Fact::Verified(obligation) => access(obligation, "verified", verified_at(obligation)),
+            Fact::Verified(obligation) => access(obligation, "verified", verified_at(obligation), trace_id),
             Fact::LeaverCompleted(leaver) => {
                 if let Some(at) = leaver.completed_at {
                     metrics().leaver_completion_seconds.record(seconds(at.duration_since(leaver.left_at)), &[]);
@@ -38,11 +40,14 @@ fn verified_at(obligation: &Obligation) -> Option<Timestamp> {
     }
 }
 
-fn access(obligation: &Obligation, phase: &'static str, at: Option<Timestamp>) {
+fn access(obligation: &Obligation, phase: &'static str, at: Option<Timestamp>, trace_id: &str) {
     let Some(at) = at else { return };
     let labels =
         [label("app", obligation.id.app.as_str()), label("change", obligation.change.name()), label("phase", phase)];
-    metrics().change_to_access_seconds.record(seconds(at.duration_since(obligation.opened_at)), &labels);
+    let took = seconds(at.duration_since(obligation.opened_at));
+    metrics().change_to_access_seconds.record(took, &labels);
+    let labels = [("app", obligation.id.app.as_str()), ("change", obligation.change.name()), ("phase", phase)];
+    exemplar("rollcall_change_to_access_seconds", &ACCESS_SECONDS, &labels, took, trace_id);
 }
 
 /// A change that is effective later than it is verified took no time.

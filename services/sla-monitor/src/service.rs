@@ -65,7 +65,7 @@ impl Projection for LedgerProjection {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         let facts = self.ledger.evolve(state, event)?;
         if event.sequence > self.measured {
-            measure::record(&facts);
+            measure::record(&facts, &event.meta.trace);
         }
         Ok(())
     }
