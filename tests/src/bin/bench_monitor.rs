@@ -1,6 +1,6 @@
 //! `./dev bench monitor [APPS]`: a thousand leavers who still have access to a thousand apps, and nobody who removes it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reqwest::Method;
@@ -25,7 +25,7 @@ async fn caught_up(rollcall: &Rollcall) -> anyhow::Result<()> {
             break newest["items"][0]["sequence"].as_u64().unwrap_or_default();
         }
         anyhow::ensure!(started.elapsed().as_secs() < 900, "the projector did not catch up in time");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     };
     rollcall.monitor_reached(wanted).await
 }
@@ -33,14 +33,16 @@ async fn caught_up(rollcall: &Rollcall) -> anyhow::Result<()> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let apps: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1000);
+    // One app is due once everything is read, so that it is seen how late a deadline rings among all the others.
+    let due = Duration::from_secs(60 + apps as u64);
+    let leaver_sla: &'static str = Box::leak(format!("{}s", due.as_secs()).into_boxed_str());
     let all: Vec<App> = (0..apps)
         .map(|n| App {
             id: Box::leak(format!("app{n}").into_boxed_str()),
             base_url: "http://127.0.0.1:9/scim".into(),
             assign: "active eq true",
             deprovision: "deactivate",
-            // One app is soon due, so that it is seen how late a deadline rings among all the others.
-            leaver_sla: if n == 0 { "90s" } else { "30d" },
+            leaver_sla: if n == 0 { leaver_sla } else { "30d" },
             keys: "",
             tables: "[apps.guard]\nmax_removals = 10000000\nmax_percent = 100\n",
         })
@@ -57,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
     for id in &ids {
         rollcall.raw(Method::DELETE, &format!("/scim/v2/Users/{id}"), SOURCE_TOKEN, None).await?;
     }
+    let deleted = Instant::now();
     caught_up(&rollcall).await?;
     let took = started.elapsed().as_secs_f64();
     let open = LEAVERS * apps;
@@ -66,6 +69,8 @@ async fn main() -> anyhow::Result<()> {
         took * 1e6 / (3 * open) as f64,
         3 * open
     );
+    anyhow::ensure!(deleted.elapsed() < due, "everything was read only after the first deadlines; ask for fewer apps");
+    tokio::time::sleep(due - deleted.elapsed()).await;
     let overdue = until("the first deadlines have rung", || async {
         let found = rollcall.items("/v1/timeline?type=obligation.overdue").await?;
         Ok((found.len() >= LEAVERS).then_some(found))

@@ -193,18 +193,25 @@ async fn reconcile(accounts: usize) -> anyhow::Result<()> {
     }
     let body = Some("{}".to_owned());
     rollcall.raw(Method::POST, "/v1/apps/big/reconcile", "ola-secret", body).await?;
-    let events = until("it was compared", || async {
+    let asked = rollcall.items("/v1/timeline?type=reconciliation.requested").await?;
+    let asked = asked.iter().filter_map(|e| e["sequence"].as_u64()).max().context("nothing was asked for")?;
+    // It may have been compared on its own before that.
+    let done = until("it was compared", || async {
         let done = rollcall.items("/v1/timeline?type=reconciliation.completed").await?;
-        Ok((!done.is_empty()).then_some(done))
+        let after = |e: &Value| e["sequence"].as_u64().filter(|at| *at > asked);
+        Ok(done.into_iter().filter(|e| after(e).is_some()).min_by_key(after))
     })
     .await?;
     let begun = rollcall.items("/v1/timeline?type=reconciliation.started").await?;
-    let took = time(&events[0], "recorded_at")?.duration_since(time(&begun[0], "recorded_at")?).as_secs_f64();
+    let begun = begun.iter().filter(|e| e["sequence"].as_u64() < done["sequence"].as_u64());
+    let begun = begun.max_by_key(|e| e["sequence"].as_u64()).context("it did not begin")?;
+    let took = time(&done, "recorded_at")?.duration_since(time(begun, "recorded_at")?).as_secs_f64();
+    let view = rollcall.api("/v1/apps/big").await?;
     println!(
         "{:<58} {:>8.0} accounts/s, {} findings",
         format!("comparing {accounts} accounts of one app"),
         accounts as f64 / took,
-        events[0]["details"]["findings"]
+        view["reconciliation"]["last"]["findings"]
     );
     Ok(())
 }
