@@ -133,6 +133,12 @@ pub struct GroupRule {
 }
 
 impl AppSpec {
+    /// How accounts go, with what the app is configured to be able to do.
+    #[must_use]
+    pub fn effective_deprovision(&self) -> Deprovision {
+        self.capabilities.deprovision(self.deprovision)
+    }
+
     /// The groups of the app that Rollcall manages.
     #[must_use]
     pub fn managed_groups(&self) -> BTreeSet<String> {

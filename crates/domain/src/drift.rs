@@ -8,6 +8,7 @@ use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::account::Remote;
 use crate::exception::Exception;
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
 
@@ -169,6 +170,20 @@ pub struct DriftDetected {
     pub remote_id: String,
     /// See `remote_id`.
     pub user_name: String,
+}
+
+impl DriftDetected {
+    /// What differs, and the account that shows it, when there is one.
+    #[must_use]
+    pub fn new(id: DriftId, version: Sequence, differences: Vec<Changed>, remote: Option<&Remote>) -> Self {
+        Self {
+            id,
+            version,
+            differences,
+            remote_id: remote.map(|r| r.id.clone()).unwrap_or_default(),
+            user_name: remote.map(|r| r.text("userName").to_owned()).unwrap_or_default(),
+        }
+    }
 }
 
 /// A drift item in a projection; it ends when the account is verified, or found in line.

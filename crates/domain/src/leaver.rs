@@ -52,6 +52,13 @@ pub enum LeaverStatus {
 }
 
 impl Leaver {
+    /// Takes an app from those that are at risk, overdue or waived.
+    pub fn unmark(&mut self, app: &AppId) {
+        self.at_risk.remove(app);
+        self.overdue.remove(app);
+        self.waived.remove(app);
+    }
+
     /// How far it is.
     #[must_use]
     pub fn status(&self) -> LeaverStatus {

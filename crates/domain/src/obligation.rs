@@ -185,6 +185,15 @@ pub struct Overdue {
 }
 
 impl Obligation {
+    /// When it was read back.
+    #[must_use]
+    pub const fn verified_at(&self) -> Option<Timestamp> {
+        match self.end {
+            Some(End::Verified { at, .. }) => Some(at),
+            _ => None,
+        }
+    }
+
     /// What `change` owes for one account.
     #[must_use]
     pub fn new(change: Change, app: &AppId, identity: IdentityId, sla: &ServiceLevel, target: Target) -> Self {

@@ -14,6 +14,8 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::error::LogError;
+use crate::log::{Connection, Limits};
+use crate::safety::{Durability, SyncKnowledge};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -40,6 +42,19 @@ fn failed(what: impl Into<String>) -> LogError {
 }
 
 impl PrivateServer {
+    /// How to reach it: it keeps what it acknowledges, and is alone.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        Connection {
+            url: self.url.clone(),
+            credentials: Some(self.credentials.clone()),
+            replicas: 1,
+            durability: Durability::Refuse,
+            sync: SyncKnowledge::Private,
+            limits: Limits::default(),
+        }
+    }
+
     /// Starts the server whose data is under `dir`, with every acknowledged event on disk, on a free loopback port.
     /// One that an earlier run left behind is stopped first: the caller holds the lock on the data directory.
     ///

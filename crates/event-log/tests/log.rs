@@ -20,14 +20,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 fn connection(server: &PrivateServer) -> Connection {
-    Connection {
-        url: server.url.clone(),
-        credentials: Some(server.credentials.clone()),
-        replicas: 1,
-        durability: Durability::Refuse,
-        sync: SyncKnowledge::Private,
-        limits: Limits { connect_timeout: Duration::from_secs(10), ..Limits::default() },
-    }
+    let limits = Limits { connect_timeout: Duration::from_secs(10), ..Limits::default() };
+    Connection { limits, ..server.connection() }
 }
 
 async fn start(dir: &Path) -> (PrivateServer, EventLog) {

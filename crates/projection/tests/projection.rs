@@ -9,9 +9,7 @@ use std::time::Duration;
 use rollcall_domain::identity::{IdentityKind, create};
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, IdentityId, NewEvent, Recorded, Sequence};
-use rollcall_event_log::{
-    Connection, Durability, EventLog, Expect, Limits, PrivateServer, SyncKnowledge, Unit, by_service,
-};
+use rollcall_event_log::{EventLog, Expect, PrivateServer, Unit, by_service};
 use rollcall_projection::{FolderLock, Projection, ProjectionError, Runner, Store, Transaction};
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
@@ -116,16 +114,7 @@ impl Projection for Count {
 }
 
 async fn log(server: &PrivateServer) -> EventLog {
-    EventLog::connect(&Connection {
-        url: server.url.clone(),
-        credentials: Some(server.credentials.clone()),
-        replicas: 1,
-        durability: Durability::Refuse,
-        sync: SyncKnowledge::Private,
-        limits: Limits::default(),
-    })
-    .await
-    .unwrap()
+    EventLog::connect(&server.connection()).await.unwrap()
 }
 
 async fn append(log: &EventLog, count: u128) {

@@ -36,6 +36,12 @@ impl ListResponse {
         let next_cursor = object.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
         Some(Self { total_results, resources, next_cursor })
     }
+
+    /// Whether it shows everything that there is.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        u64::try_from(self.resources.len()).is_ok_and(|shown| shown >= self.total_results)
+    }
 }
 
 /// A page of resources as a server answers it; `start_index` counts from 1.

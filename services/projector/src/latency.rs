@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger;
 use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::{End, Obligation};
+use rollcall_domain::obligation::Obligation;
 use rollcall_domain::{AppId, SourceName};
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result
     loop {
         let (chunk, last) = ledger::verified_between(state, from, to, after.as_deref(), CHUNK)?;
         for obligation in chunk.iter().filter(|o| choice.wants(o)) {
-            let Some(End::Verified { at, .. }) = obligation.end else { continue };
+            let Some(at) = obligation.verified_at() else { continue };
             let name = match group_by {
                 GroupBy::App => obligation.id.app.to_string(),
                 GroupBy::Change => obligation.change.name().to_owned(),

@@ -70,7 +70,7 @@ fn last_seen(account: &Account) -> Option<Remote> {
 
 fn steps(account: &Account, app: &App) -> Vec<Value> {
     let remote = last_seen(account);
-    let deprovision = app.spec.capabilities.deprovision(app.spec.deprovision);
+    let deprovision = app.spec.effective_deprovision();
     plan(&account.desired, remote.as_ref(), deprovision).iter().map(|step| shown(step, remote.as_ref(), app)).collect()
 }
 

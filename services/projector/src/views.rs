@@ -104,11 +104,7 @@ pub fn obligation(obligation: &Obligation) -> Value {
 /// A departure with its obligations by app.
 pub fn leaver(state: &impl Read, leaver: &Leaver) -> Result<Value, KvError> {
     let who = directory::identity(state, leaver.identity)?;
-    let obligations: Vec<Value> = ledger::obligations_of(state, leaver.identity)?
-        .iter()
-        .filter(|o| o.id.opened_by == leaver.opened_by)
-        .map(obligation)
-        .collect();
+    let obligations: Vec<Value> = ledger::obligations_of_leaver(state, leaver)?.iter().map(obligation).collect();
     Ok(json!({
         "identity": leaver.identity,
         "user_name": who.as_ref().map(Identity::user_name),

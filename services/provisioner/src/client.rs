@@ -134,6 +134,11 @@ impl Answer {
         Failure { rejection, retry_after: None, sent: Sent::Yes }
     }
 
+    /// Whether it says success.
+    pub fn done(&self) -> Result<(), Failure> {
+        if self.status.is_success() { Ok(()) } else { Err(self.failure()) }
+    }
+
     /// The page of resources in it.
     pub fn list(&self) -> Result<ListResponse, Failure> {
         let page = self.body.as_ref().and_then(ListResponse::read);
@@ -230,9 +235,16 @@ impl ScimClient {
         self.send("read", Method::GET, self.address(&[kind.path(), id], &[]), None).await
     }
 
-    /// `GET /{Users or Groups}?filter=…`.
-    pub async fn search(&self, kind: Endpoint, filter: &str) -> Result<Answer, Failure> {
-        self.send("search", Method::GET, self.address(&[kind.path()], &[("filter", filter)]), None).await
+    /// `GET /{Users or Groups}?filter=attribute eq "value"`; `None`: it does not know the filter or the attribute.
+    pub async fn search(&self, kind: Endpoint, attribute: &str, value: &str) -> Result<Option<Answer>, Failure> {
+        let filter = format!("{attribute} eq {}", Value::from(value));
+        let address = self.address(&[kind.path()], &[("filter", filter.as_str())]);
+        let answer = self.send("search", Method::GET, address, None).await?;
+        match answer.status.as_u16() {
+            200 => Ok(Some(answer)),
+            400 | 403 | 404 | 405 | 501 => Ok(None),
+            _ => Err(answer.failure()),
+        }
     }
 
     /// `GET /{Users or Groups}?…&count=…`: one page of all.
@@ -268,7 +280,7 @@ impl ScimClient {
 
     /// `DELETE /Users/{id}`.
     pub async fn delete(&self, id: &str) -> Result<Answer, Failure> {
-        self.send("delete", Method::DELETE, self.address(&["Users", id], &[]), None).await
+        self.send("delete", Method::DELETE, self.address(&[Endpoint::Users.path(), id], &[]), None).await
     }
 
     async fn send(

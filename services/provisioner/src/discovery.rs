@@ -3,11 +3,10 @@
 use reqwest::StatusCode;
 use rollcall_domain::account::RejectionCause;
 use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_scim::USER;
 use serde_json::Value;
 
 use crate::client::{Endpoint, Failure, PageStart, ScimClient};
-
-const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
 /// What an app says of itself; one that says nothing is asked whether it has accounts at all.
 ///
@@ -67,7 +66,7 @@ fn read(config: Option<&Value>, types: Option<&Value>, schemas: Option<&Value>) 
         types.iter().any(|t| t.get("endpoint").and_then(Value::as_str).is_some_and(|e| e.ends_with(wanted)))
     };
     let schemas = items(schemas);
-    let user = schemas.iter().find(|s| s.get("id").and_then(Value::as_str) == Some(USER));
+    let user = schemas.iter().find(|s| s.get("id").and_then(Value::as_str) == Some(USER.id));
     let attributes: Vec<&Value> =
         user.and_then(|u| u.get("attributes")?.as_array()).map(|all| all.iter().collect()).unwrap_or_default();
     let name = |attribute: &Value| attribute.get("name").and_then(Value::as_str).map(str::to_owned);
@@ -109,7 +108,7 @@ mod tests {
             "pagination": { "cursor": true },
         });
         let types = json!({ "Resources": [{ "endpoint": "/Users" }] });
-        let schemas = json!([{ "id": USER, "attributes": [
+        let schemas = json!([{ "id": USER.id, "attributes": [
             { "name": "userName", "required": true }, { "name": "id", "required": true, "mutability": "readOnly" },
             { "name": "displayName", "required": true }, { "name": "password", "required": true },
         ] }]);

@@ -142,22 +142,14 @@ async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>, Fai
 }
 
 async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Answered, Failure> {
-    let quoted = Value::from(value).to_string();
-    let answer = client.search(Endpoint::Users, &format!("{attribute} eq {quoted}")).await?;
-    match answer.status.as_u16() {
-        200 => {}
-        // It does not know the filter or the attribute.
-        400 | 403 | 404 | 405 | 501 => return Ok(Answered::Untrusted),
-        _ => return Err(answer.failure()),
-    }
+    let Some(answer) = client.search(Endpoint::Users, attribute, value).await? else { return Ok(Answered::Untrusted) };
     let page = answer.list()?;
     let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
     let Some(resources) = resources else {
         return Err(answer.not_scim("a search found something that is not a User"));
     };
     // Also when there are more than it shows: one of those could be the one.
-    let complete = u64::try_from(resources.len()).is_ok_and(|shown| shown >= page.total_results);
-    if !complete || !resources.iter().all(|r| same(r.text(attribute), value)) {
+    if !page.is_complete() || !resources.iter().all(|r| same(r.text(attribute), value)) {
         return Ok(Answered::Untrusted);
     }
     Ok(Answered::Complete(resources))
@@ -169,10 +161,7 @@ async fn scan(app: &Search<'_>, wanted: &Wanted, external_id: &str) -> Result<Ve
     let mut seen = BTreeSet::new();
     let mut pages = Pages::new(Endpoint::Users, app.can);
     while let Some(page) = pages.next(app.client).await? {
-        let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
-        let Some(resources) = resources else {
-            return Err(page.answer.not_scim("a page holds something that is not a User"));
-        };
+        let resources = page.users()?;
         if page.total.max(seen.len() + resources.len()) > app.max_scan {
             let (total, max_scan) = (page.total, app.max_scan);
             let detail = format!(

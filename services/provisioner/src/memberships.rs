@@ -86,19 +86,13 @@ impl Memberships {
     }
 
     async fn look_up(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<Option<String>, Failure> {
-        if can.filter != Support::No {
-            let answer = client.search(Endpoint::Groups, &format!("displayName eq {}", Value::from(name))).await?;
-            match answer.status.as_u16() {
-                200 => {
-                    let page = answer.list()?;
-                    let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
-                    let complete = u64::try_from(page.resources.len()).is_ok_and(|n| n >= page.total_results);
-                    if complete && found.len() == page.resources.len() {
-                        return Ok(found.into_iter().next().map(|group| group.id));
-                    }
-                }
-                400 | 403 | 404 | 405 | 501 => {}
-                _ => return Err(answer.failure()),
+        if can.filter != Support::No
+            && let Some(answer) = client.search(Endpoint::Groups, "displayName", name).await?
+        {
+            let page = answer.list()?;
+            let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
+            if page.is_complete() && found.len() == page.resources.len() {
+                return Ok(found.into_iter().next().map(|group| group.id));
             }
         }
         let mut pages = Pages::new(Endpoint::Groups, can);
@@ -207,7 +201,7 @@ impl Memberships {
             let request = json!({ "schemas": [PATCH_OP], "Operations": [operation] });
             let answer = client.patch(Endpoint::Groups, &group.id, &request).await?;
             if !patch_is_missing(&answer) {
-                return done(&answer);
+                return answer.done();
             }
         }
         let _alone = self.replacing.lock().await;
@@ -218,12 +212,8 @@ impl Memberships {
         let mut list = resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         members(&mut list);
         resource.insert("members".into(), list.into());
-        done(&client.replace(Endpoint::Groups, &group.id, &Value::Object(resource)).await?)
+        client.replace(Endpoint::Groups, &group.id, &Value::Object(resource)).await?.done()
     }
-}
-
-fn done(answer: &Answer) -> Result<(), Failure> {
-    if answer.status.is_success() { Ok(()) } else { Err(answer.failure()) }
 }
 
 /// Whether the app has no PATCH, whatever is in it.

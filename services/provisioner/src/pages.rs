@@ -1,10 +1,12 @@
 //! Reading everything that an app has of one kind, page by page, by cursor where it can and by index where not.
 
 use reqwest::StatusCode;
+use rollcall_domain::account::Remote;
 use rollcall_domain::capability::{Capabilities, Support};
 use serde_json::Value;
 
 use crate::client::{Answer, Endpoint, Failure, PageStart, ScimClient};
+use crate::locate::to_remote;
 
 const PAGE: usize = 100;
 
@@ -27,6 +29,17 @@ pub struct OnePage {
     pub total: usize,
     /// The answer, for what is wrong with it.
     pub answer: Answer,
+}
+
+impl OnePage {
+    /// The Users on it.
+    ///
+    /// # Errors
+    /// When something on it is none.
+    pub fn users(&self) -> Result<Vec<Remote>, Failure> {
+        let users: Option<Vec<Remote>> = self.resources.iter().map(to_remote).collect();
+        users.ok_or_else(|| self.answer.not_scim("a page holds something that is not a User"))
+    }
 }
 
 impl Pages {

@@ -12,8 +12,7 @@ use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, nobody};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
-use rollcall_domain::{Event, NewEvent, Sequence, directory, ledger};
-use rollcall_event_log::by_service;
+use rollcall_domain::{Event, Sequence, directory, ledger};
 use rollcall_projection::View;
 use rollcall_scim::Changed;
 use serde_json::Value;
@@ -25,7 +24,6 @@ use crate::client::Endpoint;
 use crate::error::ProvisionerError;
 use crate::locate::{Reach, Search, Wanted, locate, to_remote};
 use crate::pages::Pages;
-use crate::service::NAME;
 use crate::step::{Desk, Link};
 use crate::trouble::Trouble;
 
@@ -119,7 +117,7 @@ async fn run(desk: &Desk) {
 
 async fn say(desk: &Desk, event: ReconciliationEvent) -> Result<Sequence, ProvisionerError> {
     let event = Event::Reconciliation(Reconciliation { app: desk.app.clone(), event });
-    desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await
+    desk.say(event).await
 }
 
 /// Whether an earlier process has read a part of it.
@@ -170,7 +168,7 @@ impl<'a> Pass<'a> {
             (extent, progress) = (Extent::Rest, earlier);
         }
         progress.groups = managed.len() as u64;
-        let deprovision = link.config.spec.capabilities.deprovision(link.config.spec.deprovision);
+        let deprovision = link.config.spec.effective_deprovision();
         let (seen, found, orphans) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         Ok(Self { desk, link, view, can, deprovision, groups, open, pages, extent, progress, seen, found, orphans })
     }
@@ -179,11 +177,7 @@ impl<'a> Pass<'a> {
     async fn accounts(&mut self) -> Result<(), Trouble> {
         let mut said = self.progress.accounts;
         while let Some(page) = self.pages.next(&self.link.client).await? {
-            let remotes: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
-            let Some(remotes) = remotes else {
-                return Err(page.answer.not_scim("a page holds something that is not a User").into());
-            };
-            for mut remote in remotes {
+            for mut remote in page.users()? {
                 self.progress.accounts += 1;
                 remote.groups = self.groups.get(&remote.id).cloned().unwrap_or_default();
                 self.account(remote).await?;
@@ -272,24 +266,17 @@ impl<'a> Pass<'a> {
         let id = DriftId { app: self.desk.app.clone(), identity, kind };
         self.progress.findings += 1;
         self.found.insert(id.clone());
-        let drift = DriftDetected {
-            id,
-            version,
-            differences,
-            remote_id: remote.map(|r| r.id.clone()).unwrap_or_default(),
-            user_name: remote.map(|r| r.text("userName").to_owned()).unwrap_or_default(),
-        };
+        let drift = DriftDetected::new(id, version, differences, remote);
         // What is repaired, and has come back, is said again: it opens the next repair.
         let repairs = self.link.config.spec.drift.of(kind) == Policy::Repair;
         if repairs || !self.desk.is_known(&drift)? {
-            self.desk.say(NewEvent { meta: by_service(NAME, "", None), event: Event::DriftDetected(drift) }).await?;
+            self.desk.say(Event::DriftDetected(drift)).await?;
         }
         Ok(())
     }
 
     async fn clear(&self, id: DriftId) -> Result<(), ProvisionerError> {
-        let event = Event::DriftCleared(id);
-        self.desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await.map(drop)
+        self.desk.say(Event::DriftCleared(id)).await.map(drop)
     }
 
     /// An account is in line: what was open about it is not any more.
@@ -362,8 +349,7 @@ impl<'a> Pass<'a> {
             && let Some(identity) = self.adopter(&now)?
         {
             let adopted = Adopted { app: self.desk.app.clone(), identity, remote_id: now.id.clone() };
-            let event = Event::AccountAdopted(adopted);
-            self.desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await?;
+            self.desk.say(Event::AccountAdopted(adopted)).await?;
             return Ok(());
         }
         let nobody = nobody(&self.desk.app, &now.id);

@@ -13,7 +13,7 @@ use rollcall_domain::account::{
 use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, nobody};
 use rollcall_domain::mapping::{Attributes, to_resource, to_send};
-use rollcall_domain::{AppId, Event, NewEvent, Sequence, directory, ledger};
+use rollcall_domain::{AppId, Event, EventMeta, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_scim::{Changed, PATCH_OP, USER};
@@ -87,13 +87,7 @@ impl Desk {
             Ok(Attempt::Drift(kind, differences, remote)) => {
                 info!(kind = kind.name(), "the app shows something else than what is desired");
                 let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
-                let drift = DriftDetected {
-                    id,
-                    version: account.desired_version,
-                    differences,
-                    remote_id: remote.as_ref().map(|r| r.id.clone()).unwrap_or_default(),
-                    user_name: remote.as_ref().map(|r| r.text("userName").to_owned()).unwrap_or_default(),
-                };
+                let drift = DriftDetected::new(id, account.desired_version, differences, remote.as_ref());
                 if !self.is_known(&drift)? {
                     self.append(account, Event::DriftDetected(drift)).await?;
                 }
@@ -157,7 +151,7 @@ impl Desk {
         check_mapping(&account.desired)?;
         let can = self.capabilities(config)?;
         let search = Search { client, can: &can, max_scan: config.max_scan };
-        let deprovision = config.spec.capabilities.deprovision(config.spec.deprovision);
+        let deprovision = config.spec.effective_deprovision();
         let managed = config.spec.managed_groups();
         let mut wanted = self.wanted(account)?;
         let mut pauses = PAUSES.into_iter();
@@ -194,8 +188,7 @@ impl Desk {
                 };
                 return Ok(Attempt::Drift(kind, differences, located.map(|l| l.remote)));
             }
-            let conflicted = sent == Sent::Conflict;
-            sent = self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, conflicted).await?;
+            sent = self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await?;
         }
     }
 
@@ -207,7 +200,7 @@ impl Desk {
         located: Option<&Located>,
         wanted: &mut Wanted,
         can: &Capabilities,
-        conflicted: bool,
+        before: Sent,
     ) -> Result<Sent, Trouble> {
         let Some(Link { client, memberships, .. }) = &self.link else { return Ok(Sent::Nothing) };
         let origin = match located.map(|l| l.ownership) {
@@ -220,7 +213,7 @@ impl Desk {
                 (Step::Create(attributes), _) => match create(client, attributes, can).await? {
                     Ok(id) => wanted.remote_id = Some(id),
                     // Someone was faster, perhaps ourselves before a restart: look again, once.
-                    Err(conflict) if conflicted => return Err(conflict.into()),
+                    Err(conflict) if before == Sent::Conflict => return Err(conflict.into()),
                     Err(_) => return Ok(Sent::Conflict),
                 },
                 (Step::Enter(name) | Step::Leave(name), _) => {
@@ -302,12 +295,16 @@ impl Desk {
     /// Appends, and waits until our own state holds it: the next decision must know.
     async fn append(&self, account: &Account, event: Event) -> Result<Sequence, ProvisionerError> {
         let meta = by_service(NAME, &account.correlation_id, Some(account.caused_by));
-        self.say(NewEvent { meta, event }).await
+        self.settle(meta, event).await
     }
 
     /// The same for what follows from no account.
-    pub async fn say(&self, event: NewEvent) -> Result<Sequence, ProvisionerError> {
-        let appended = self.log.append(&Unit::one(event, Expect::Any)).await?;
+    pub async fn say(&self, event: Event) -> Result<Sequence, ProvisionerError> {
+        self.settle(by_service(NAME, "", None), event).await
+    }
+
+    async fn settle(&self, meta: EventMeta, event: Event) -> Result<Sequence, ProvisionerError> {
+        let appended = self.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
         self.store.wait_for(appended.last, Duration::from_secs(60)).await?;
         Ok(appended.last)
     }
@@ -396,7 +393,7 @@ async fn update(
     if can.patch != Support::No {
         let answer = client.patch(Endpoint::Users, &remote.id, &patch(changes)).await?;
         if !patch_is_missing(&answer) {
-            return if answer.status.is_success() { Ok(()) } else { Err(answer.failure()) };
+            return answer.done();
         }
     }
     let Desired::Present(presence) = desired else { return Ok(()) };
@@ -419,12 +416,11 @@ async fn deactivate(client: &ScimClient, can: &Capabilities, remote: &Remote) ->
 
 async fn delete(client: &ScimClient, remote: &Remote) -> Result<(), Failure> {
     let answer = client.delete(&remote.id).await?;
-    if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND { Ok(()) } else { Err(answer.failure()) }
+    if answer.status == StatusCode::NOT_FOUND { Ok(()) } else { answer.done() }
 }
 
 async fn replace(client: &ScimClient, remote: &Remote, attributes: &Attributes) -> Result<(), Failure> {
-    let answer = client.replace(Endpoint::Users, &remote.id, &merged(remote, attributes)).await?;
-    if answer.status.is_success() { Ok(()) } else { Err(answer.failure()) }
+    client.replace(Endpoint::Users, &remote.id, &merged(remote, attributes)).await?.done()
 }
 
 fn patch(changes: &[Changed]) -> Value {

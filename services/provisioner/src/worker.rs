@@ -9,8 +9,7 @@ use rollcall_domain::account::{Account, Target};
 use rollcall_domain::capability::Discovered;
 use rollcall_domain::health::Quarantined;
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::{AppId, Event, NewEvent, Sequence, ledger};
-use rollcall_event_log::by_service;
+use rollcall_domain::{AppId, Event, Sequence, ledger};
 use rollcall_telemetry::TraceParts;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -22,7 +21,6 @@ use crate::client::Failure;
 use crate::discovery::{discover, probe};
 use crate::error::ProvisionerError;
 use crate::reconcile::Schedule;
-use crate::service::NAME;
 use crate::step::{Desk, Outcome};
 
 /// How many pending accounts are read at once.
@@ -101,16 +99,12 @@ impl Worker {
         let before = ledger::capabilities(&self.desk.store.view(), &self.app).ok().flatten();
         if before.as_ref() != Some(&learned) {
             let event = Event::AppDiscovered(Discovered { app: self.app.clone(), capabilities: learned });
-            if let Err(e) = self.say(event).await {
+            if let Err(e) = self.desk.say(event).await {
                 error!(app = %self.app, error = %e, "what was learned of the app is not on the log");
                 return Knowledge::Nothing;
             }
         }
         Knowledge::Tried
-    }
-
-    async fn say(&self, event: Event) -> Result<(), ProvisionerError> {
-        self.desk.say(NewEvent { meta: by_service(NAME, "", None), event }).await.map(drop)
     }
 
     /// Leaves the app alone but for a probe, until it answers.
@@ -128,7 +122,7 @@ impl Worker {
             }
         }
         info!(app = %self.app, "the app answers again");
-        if let Err(e) = self.say(Event::AppRecovered(self.app.clone())).await {
+        if let Err(e) = self.desk.say(Event::AppRecovered(self.app.clone())).await {
             error!(app = %self.app, error = %e, "the recovery of the app is not on the log");
         }
         self.learn(stop).await;
@@ -203,7 +197,7 @@ impl Worker {
         let _ = tokio::time::timeout(Duration::from_secs(5), settle).await;
         if let Some(quarantined) = opened {
             warn!(app = %self.app, failures = quarantined.failures, detail = quarantined.rejection.detail, "left alone");
-            if let Err(e) = self.say(Event::AppQuarantined(quarantined)).await {
+            if let Err(e) = self.desk.say(Event::AppQuarantined(quarantined)).await {
                 error!(app = %self.app, error = %e, "the quarantine is not on the log");
             }
         }

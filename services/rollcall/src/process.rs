@@ -132,14 +132,7 @@ async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connec
         }
         NatsPlace::Private if everything => {
             let server = PrivateServer::start(&config.server.data_dir.join("nats")).await?;
-            let connection = Connection {
-                url: server.url.clone(),
-                credentials: Some(server.credentials.clone()),
-                replicas,
-                durability,
-                sync: SyncKnowledge::Private,
-                limits,
-            };
+            let connection = Connection { replicas, durability, ..server.connection() };
             Ok((connection, Some(server)))
         }
         NatsPlace::Private => {

@@ -19,7 +19,7 @@ use crate::error::MonitorError;
 use crate::service::NAME;
 use crate::sinks::{REPEAT, Sink};
 use crate::told::{Context, Told, told};
-use crate::wrong::{News, Rules, Surroundings, news, wrong};
+use crate::wrong::{News, Rules, Surroundings, Wrong, news, wrong};
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -44,6 +44,12 @@ impl Shared {
     /// The time to go by.
     pub fn now(&self) -> Timestamp {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that is wrong at a time.
+    fn wrong(&self, now: Timestamp) -> Result<Vec<Wrong>, MonitorError> {
+        let surroundings = self.surroundings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(wrong(&self.store.view(), now, &self.rules, &surroundings)?)
     }
 
     /// Notes what is seen around.
@@ -123,10 +129,8 @@ impl AlertLoop {
 
     fn look(&self) -> Result<Vec<News>, MonitorError> {
         let shared = &self.shared;
-        let surroundings = shared.surroundings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let now = shared.now();
-        let wrong = wrong(&shared.store.view(), now, &shared.rules, &surroundings)?;
-        Ok(news(&wrong, &self.told()?, &self.sink.name, now, &shared.rules))
+        Ok(news(&shared.wrong(now)?, &self.told()?, &self.sink.name, now, &shared.rules))
     }
 
     fn words(&self, item: &News) -> Result<Told, MonitorError> {
@@ -164,11 +168,10 @@ impl AlertLoop {
     }
 
     async fn repeat(&mut self) -> Result<(), MonitorError> {
-        let surroundings = self.shared.surroundings.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (now, rules) = (self.shared.now(), &self.shared.rules);
         let told = self.told()?;
         let mut firing = Vec::new();
-        for item in wrong(&self.shared.store.view(), now, rules, &surroundings)? {
+        for item in self.shared.wrong(now)? {
             if told.iter().any(|alert| alert.key == item.about().key()) {
                 let level = item.level(now, rules);
                 firing.push(self.words(&News::Fire(item, level))?);

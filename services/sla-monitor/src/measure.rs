@@ -7,7 +7,7 @@ use rollcall_domain::drift::DriftKind;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Fact};
 use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::{End, Obligation};
+use rollcall_domain::obligation::Obligation;
 use rollcall_domain::{AppId, TraceContext, directory};
 use rollcall_telemetry::metrics::{ACCESS_SECONDS, label, metrics};
 use rollcall_telemetry::openmetrics::exemplar;
@@ -20,23 +20,16 @@ pub fn record(facts: &[Fact], trace: &TraceContext) {
     for fact in facts {
         match fact {
             Fact::Applied(obligation) => {
-                let at = obligation.applied_at.or_else(|| verified_at(obligation));
+                let at = obligation.applied_at.or_else(|| obligation.verified_at());
                 access(obligation, "applied", at, trace_id);
             }
-            Fact::Verified(obligation) => access(obligation, "verified", verified_at(obligation), trace_id),
+            Fact::Verified(obligation) => access(obligation, "verified", obligation.verified_at(), trace_id),
             Fact::LeaverCompleted(leaver) => {
                 if let Some(at) = leaver.completed_at {
                     metrics().leaver_completion_seconds.record(seconds(at.duration_since(leaver.left_at)), &[]);
                 }
             }
         }
-    }
-}
-
-fn verified_at(obligation: &Obligation) -> Option<Timestamp> {
-    match obligation.end {
-        Some(End::Verified { at, .. }) => Some(at),
-        _ => None,
     }
 }
 

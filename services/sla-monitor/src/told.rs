@@ -209,17 +209,12 @@ fn apps(state: &impl Read, news: &News, leaver: Option<&Leaver>) -> Result<Vec<I
         (None, Some(app)) => (about.identity(), vec![app.clone()]),
         (None, None) => (None, Vec::new()),
     };
+    let owed = leaver.map(|leaver| ledger::obligations_of_leaver(state, leaver)).transpose()?.unwrap_or_default();
     let mut out = Vec::new();
     for id in ids {
         let app = directory::app(state, &id)?;
         let account = identity.map(|who| ledger::account(state, who, &id)).transpose()?.flatten();
-        let deadline = match leaver {
-            Some(leaver) => {
-                let all = ledger::obligations_of(state, leaver.identity)?;
-                all.into_iter().find(|o| o.id.app == id && o.id.opened_by == leaver.opened_by).map(|o| o.deadline)
-            }
-            None => None,
-        };
+        let deadline = owed.iter().find(|o| o.id.app == id).map(|o| o.deadline);
         let is = |set: &std::collections::BTreeSet<AppId>| set.contains(&id);
         let state_word = match leaver {
             Some(leaver) if is(&leaver.overdue) => "overdue",

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rollcall_domain::identity::take_effect;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::{AppOutcome, Leaver, LeaverCompleted};
-use rollcall_domain::obligation::{AtRisk, End, Obligation, Overdue};
+use rollcall_domain::obligation::{AtRisk, Obligation, Overdue};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, TraceContext, ledger};
 use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_service};
 use rollcall_projection::Store;
@@ -70,14 +70,10 @@ fn completion(state: &impl Read, leaver: &Leaver) -> Result<Option<LeaverComplet
         app: o.id.app.clone(),
         deadline: o.deadline,
         applied_at: o.applied_at,
-        verified_at: match o.end {
-            Some(End::Verified { at, .. }) => Some(at),
-            _ => None,
-        },
+        verified_at: o.verified_at(),
         overdue_at: o.overdue_at,
     };
-    let all = ledger::obligations_of(state, leaver.identity)?;
-    let apps = all.into_iter().filter(|o| o.id.opened_by == leaver.opened_by).map(outcome).collect();
+    let apps = ledger::obligations_of_leaver(state, leaver)?.into_iter().map(outcome).collect();
     let (identity, opened_by, left_at) = (leaver.identity, leaver.opened_by, leaver.left_at);
     Ok(Some(LeaverCompleted { identity, opened_by, left_at, completed_at, apps }))
 }

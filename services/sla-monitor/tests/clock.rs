@@ -12,9 +12,7 @@ use rollcall_domain::account::{Target, Verified};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence};
-use rollcall_event_log::{
-    Connection, Durability, EventLog, Expect, Limits, PrivateServer, SyncKnowledge, Unit, by_service,
-};
+use rollcall_event_log::{EventLog, Expect, PrivateServer, Unit, by_service};
 use rollcall_sla_monitor::Monitor;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinHandle;
@@ -47,15 +45,7 @@ impl Stage {
     async fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = PrivateServer::start(&folder.path().join("nats")).await.unwrap();
-        let connection = Connection {
-            url: server.url.clone(),
-            credentials: Some(server.credentials.clone()),
-            replicas: 1,
-            durability: Durability::Refuse,
-            sync: SyncKnowledge::Private,
-            limits: Limits::default(),
-        };
-        let log = EventLog::connect(&connection).await.unwrap();
+        let log = EventLog::connect(&server.connection()).await.unwrap();
         let config = configuration(folder.path());
         let clock = Arc::new(Mutex::new(Timestamp::now()));
         let mut stage = Self { folder, _server: server, log, config, clock, running: None };

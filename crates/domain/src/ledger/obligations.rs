@@ -166,9 +166,7 @@ fn mark_leaver(state: &mut impl Write, obligation: &Obligation) -> Result<(), Kv
         return Ok(());
     }
     let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
-    leaver.waived.remove(&id.app);
-    leaver.overdue.remove(&id.app);
-    leaver.at_risk.remove(&id.app);
+    leaver.unmark(&id.app);
     if obligation.waived.is_some() {
         leaver.waived.insert(id.app.clone());
     } else if let Some(at) = obligation.overdue_at {
@@ -259,9 +257,7 @@ pub fn leaver_obligation_ended(
     let id = &obligation.id;
     let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
     leaver.open.remove(&id.app);
-    leaver.overdue.remove(&id.app);
-    leaver.waived.remove(&id.app);
-    leaver.at_risk.remove(&id.app);
+    leaver.unmark(&id.app);
     if let Some(End::Superseded { by, .. }) = obligation.end {
         leaver.superseded_by = Some(by);
     }

@@ -48,11 +48,10 @@ pub(super) fn open_key(id: &ObligationId) -> String {
 }
 
 pub(super) fn deadline_key(obligation: &Obligation) -> String {
-    let micros = u64::try_from(obligation.rings_at().as_microsecond()).unwrap_or_default();
-    format!("deadline/{micros:020}/{}", obligation.id)
+    format!("deadline/{:020}/{}", micros(obligation.rings_at()), obligation.id)
 }
 
-fn micros(at: Timestamp) -> u64 {
+pub(super) fn micros(at: Timestamp) -> u64 {
     u64::try_from(at.as_microsecond()).unwrap_or_default()
 }
 
@@ -192,6 +191,16 @@ pub fn accounts_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result
 /// When the state can't be read.
 pub fn obligations_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Obligation>, KvError> {
     values(state, &format!("obligation/{identity}/"))
+}
+
+/// The obligations of one departure, by app.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn obligations_of_leaver(state: &(impl Read + ?Sized), leaver: &Leaver) -> Result<Vec<Obligation>, KvError> {
+    let mut all = obligations_of(state, leaver.identity)?;
+    all.retain(|o| o.id.opened_by == leaver.opened_by);
+    Ok(all)
 }
 
 /// The open obligations of every app, or of one.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::read::micros;
 use crate::event::{Event, Recorded};
 use crate::identity::{IdentityChanged, effective_at, is_scheduled};
 use crate::ids::{IdentityId, SourceName};
@@ -19,8 +20,7 @@ pub fn keep(state: &mut impl Write, changed: &IdentityChanged) -> Result<(), KvE
     }
     let ahead = !changed.deleted && is_scheduled(changed.after, &changed.resource);
     if let Some(at) = effective_at(&changed.resource).filter(|_| ahead) {
-        let micros = u64::try_from(at.as_microsecond()).unwrap_or_default();
-        let place = format!("scheduled/{micros:020}/{}", changed.id);
+        let place = format!("scheduled/{:020}/{}", micros(at), changed.id);
         store(state, place.clone(), &(changed.id, at));
         store(state, place_key(changed.id), &place);
     }
