@@ -53,6 +53,8 @@ pub struct ServerConfig {
     pub max_page: usize,
     /// The most requests that are worked on at once.
     pub max_requests_in_flight: usize,
+    /// The most live timelines and exports at once.
+    pub max_streams: usize,
     /// How long a read waits for its own writes.
     pub read_patience: Duration,
     /// The memory that each projection may cache, in bytes.

@@ -1,12 +1,14 @@
 //! Projections on sled: state and cursor in one atomic batch, and the runner that every service uses.
 
 mod error;
+mod history;
 mod lock;
 mod runner;
 mod store;
 mod transaction;
 
 pub use error::ProjectionError;
+pub use history::{History, PastView};
 pub use lock::FolderLock;
 pub use runner::{Projection, Runner};
 pub use store::{Store, View};

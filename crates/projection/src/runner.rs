@@ -89,6 +89,7 @@ fn apply(
 ) -> Result<(), ProjectionError> {
     let mut state = store.begin();
     for event in events {
+        state.at(event.sequence);
         projection.apply(&mut state, event).map_err(|source| ProjectionError::State { name: store.name(), source })?;
         // Never within an event: what it changes is committed together.
         if state.changes() >= MAX_CHANGES && event.sequence < last {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::error::ProjectionError;
+use crate::history::{History, PastView, version, version_key};
 use crate::lock::FolderLock;
 use crate::transaction::Transaction;
 
@@ -23,6 +24,7 @@ const STAMP: &[u8] = b"\0stamp";
 pub struct Store {
     name: &'static str,
     tree: sled::Tree,
+    history: History,
     cursor: watch::Sender<Sequence>,
     // Dropped last: the folder is ours until the database is closed.
     _db: sled::Db,
@@ -31,11 +33,17 @@ pub struct Store {
 
 impl Store {
     /// Opens the projection in `folder`. One that was written under another `stamp` is emptied, so that it is built
-    /// again from the log; so is one whose files are damaged.
+    /// again from the log; so is one whose files are damaged. Of the keys in `history` every version is kept.
     ///
     /// # Errors
     /// When another process has the folder, or the storage fails.
-    pub fn open(name: &'static str, folder: &Path, stamp: u32, cache_bytes: u64) -> Result<Arc<Self>, ProjectionError> {
+    pub fn open(
+        name: &'static str,
+        folder: &Path,
+        stamp: u32,
+        cache_bytes: u64,
+        history: History,
+    ) -> Result<Arc<Self>, ProjectionError> {
         let lock = FolderLock::take(folder)?;
         let failed = |e: sled::Error| ProjectionError::Storage { name, reason: e.to_string() };
         let path = folder.join("state");
@@ -66,7 +74,7 @@ impl Store {
             (db, tree)
         };
         let at = tree.get(CURSOR).map_err(failed)?.map_or(Sequence(0), |bytes| read_sequence(&bytes));
-        Ok(Arc::new(Self { name, tree, cursor: watch::Sender::new(at), _db: db, _lock: lock }))
+        Ok(Arc::new(Self { name, tree, history, cursor: watch::Sender::new(at), _db: db, _lock: lock }))
     }
 
     /// The last event that the state holds.
@@ -93,6 +101,12 @@ impl Store {
         View { tree: self.tree.clone() }
     }
 
+    /// The state as it was after an event that it holds; only keys whose history is kept can be read.
+    #[must_use]
+    pub fn view_at(&self, at: Sequence) -> PastView {
+        PastView { tree: self.tree.clone(), history: self.history, at }
+    }
+
     /// Waits until the state holds an event.
     ///
     /// # Errors
@@ -111,7 +125,7 @@ impl Store {
     /// A set of changes on top of the state.
     #[must_use]
     pub fn begin(&self) -> Transaction {
-        Transaction::new(self.view())
+        Transaction::new(self.view(), self.history)
     }
 
     /// Makes changes durable together with the position they belong to, all or nothing.
@@ -120,7 +134,11 @@ impl Store {
     /// When the storage fails; nothing has changed then.
     pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
         let mut batch = sled::Batch::default();
-        for (key, value) in changes.into_changes() {
+        let (changes, versions) = changes.into_parts();
+        for ((key, at), value) in versions {
+            batch.insert(version_key(&key, at), version(value.as_deref()));
+        }
+        for (key, value) in changes {
             match value {
                 Some(value) => batch.insert(key.into_bytes(), value),
                 None => batch.remove(key.into_bytes()),

@@ -3,29 +3,49 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KvError, Pair, Read, Write, end_of};
 
+use crate::history::History;
 use crate::store::View;
+
+/// What each changed key held after each event; `None`: it was removed.
+type Versions = BTreeMap<(String, Sequence), Option<Vec<u8>>>;
 
 /// Changes on top of a state.
 #[derive(Debug)]
 pub struct Transaction {
     base: View,
     changes: BTreeMap<String, Option<Vec<u8>>>,
+    history: History,
+    versions: Versions,
+    at: Sequence,
 }
 
 impl Transaction {
-    pub(crate) fn new(base: View) -> Self {
-        Self { base, changes: BTreeMap::new() }
+    pub(crate) fn new(base: View, history: History) -> Self {
+        Self { base, changes: BTreeMap::new(), history, versions: Versions::new(), at: Sequence(0) }
+    }
+
+    /// What follows is changed by this event.
+    pub fn at(&mut self, event: Sequence) {
+        self.at = event;
+    }
+
+    fn change(&mut self, key: String, value: Option<Vec<u8>>) {
+        if self.history.keeps(&key) {
+            self.versions.insert((key.clone(), self.at), value.clone());
+        }
+        self.changes.insert(key, value);
     }
 
     /// How many keys it changes.
     pub(crate) fn changes(&self) -> usize {
-        self.changes.len()
+        self.changes.len() + self.versions.len()
     }
 
-    pub(crate) fn into_changes(self) -> BTreeMap<String, Option<Vec<u8>>> {
-        self.changes
+    pub(crate) fn into_parts(self) -> (BTreeMap<String, Option<Vec<u8>>>, Versions) {
+        (self.changes, self.versions)
     }
 }
 
@@ -80,10 +100,10 @@ impl Read for Transaction {
 
 impl Write for Transaction {
     fn put(&mut self, key: String, value: Vec<u8>) {
-        self.changes.insert(key, Some(value));
+        self.change(key, Some(value));
     }
 
     fn delete(&mut self, key: &str) {
-        self.changes.insert(key.to_owned(), None);
+        self.change(key.to_owned(), None);
     }
 }

@@ -10,7 +10,7 @@ use rollcall_domain::identity::{IdentityKind, create};
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, IdentityId, NewEvent, Recorded, Sequence};
 use rollcall_event_log::{EventLog, Expect, PrivateServer, Unit, by_service};
-use rollcall_projection::{FolderLock, Projection, ProjectionError, Runner, Store, Transaction};
+use rollcall_projection::{FolderLock, History, Projection, ProjectionError, Runner, Store, Transaction};
 use serde_json::Map;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ const CACHE: u64 = 8 << 20;
 fn state_and_position_are_committed_together_and_survive() {
     let dir = tempfile::tempdir().unwrap();
     {
-        let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+        let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
         let mut changes = store.begin();
         changes.put("a".into(), b"1".to_vec());
         changes.put("b".into(), b"2".to_vec());
@@ -31,7 +31,7 @@ fn state_and_position_are_committed_together_and_survive() {
         drop(dropped);
         store.flush().unwrap();
     }
-    let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+    let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
     assert_eq!(store.cursor(), Sequence(5));
     assert_eq!(store.view().get("a").unwrap(), Some(b"1".to_vec()));
 }
@@ -40,12 +40,12 @@ fn state_and_position_are_committed_together_and_survive() {
 fn another_stamp_starts_from_nothing() {
     let dir = tempfile::tempdir().unwrap();
     {
-        let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+        let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
         let mut changes = store.begin();
         changes.put("a".into(), b"1".to_vec());
         store.commit(changes, Sequence(5)).unwrap();
     }
-    let store = Store::open("test", dir.path(), 2, CACHE).unwrap();
+    let store = Store::open("test", dir.path(), 2, CACHE, History::NONE).unwrap();
     assert_eq!((store.cursor(), store.view().get("a").unwrap()), (Sequence(0), None));
 }
 
@@ -53,11 +53,11 @@ fn another_stamp_starts_from_nothing() {
 fn a_folder_is_used_by_one_process() {
     let dir = tempfile::tempdir().unwrap();
     let held = FolderLock::take(dir.path()).unwrap();
-    let error = Store::open("test", dir.path(), 1, CACHE).unwrap_err();
+    let error = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap_err();
     assert!(matches!(&error, ProjectionError::Locked { .. }), "{error}");
     assert!(error.to_string().contains("another process"), "{error}");
     drop(held);
-    Store::open("test", dir.path(), 1, CACHE).unwrap();
+    Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn the_lock_of_a_process_that_died_is_free() {
 #[test]
 fn a_transaction_sees_its_own_changes_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+    let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
     let mut changes = store.begin();
     for key in ["x/1", "x/2", "x/3", "y/1"] {
         changes.put(key.into(), key.as_bytes().to_vec());
@@ -145,17 +145,17 @@ async fn the_runner_applies_each_event_once_across_restarts_and_rebuilds_from_no
     let log = log(&server).await;
     let folder = dir.path().join("state");
     append(&log, 30).await;
-    let store = Store::open("test", &folder, 1, CACHE).unwrap();
+    let store = Store::open("test", &folder, 1, CACHE, History::NONE).unwrap();
     run_to(&log, &store, 30).await;
     drop(store);
     append(&log, 30).await;
     let everything: Vec<u64> = (1..=60).collect();
-    let store = Store::open("test", &folder, 1, CACHE).unwrap();
+    let store = Store::open("test", &folder, 1, CACHE, History::NONE).unwrap();
     run_to(&log, &store, 60).await;
     assert_eq!(load::<Vec<u64>>(&store.view(), "seen").unwrap(), Some(everything.clone()));
     drop(store);
     std::fs::remove_dir_all(&folder).unwrap();
-    let store = Store::open("test", &folder, 1, CACHE).unwrap();
+    let store = Store::open("test", &folder, 1, CACHE, History::NONE).unwrap();
     run_to(&log, &store, 60).await;
     assert_eq!(load::<Vec<u64>>(&store.view(), "seen").unwrap(), Some(everything));
     server.stop().await;
@@ -166,7 +166,7 @@ async fn state_of_another_log_is_not_used() {
     let dir = tempfile::tempdir().unwrap();
     let server = PrivateServer::start(&dir.path().join("nats")).await.unwrap();
     let log = log(&server).await;
-    let store = Store::open("test", &dir.path().join("state"), 1, CACHE).unwrap();
+    let store = Store::open("test", &dir.path().join("state"), 1, CACHE, History::NONE).unwrap();
     store.commit(store.begin(), Sequence(9)).unwrap();
     let error = Runner::new(log, store).run(Count, CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ProjectionError::OtherLog { at: 9, head: 0, .. }), "{error}");
@@ -175,7 +175,75 @@ async fn state_of_another_log_is_not_used() {
 #[tokio::test]
 async fn waiting_for_what_does_not_come_ends() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open("test", dir.path(), 1, CACHE).unwrap();
+    let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
     let error = store.wait_for(Sequence(1), Duration::from_millis(20)).await.unwrap_err();
     assert!(matches!(error, ProjectionError::Behind { wanted: 1, at: 0, .. }), "{error}");
+}
+
+/// What happens to a key at an event: `None` removes it.
+type Touch = (u8, Option<u8>);
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// The state as of an event is what a replay up to it gives, however the events were committed.
+    #[test]
+    fn a_past_view_is_a_replay_to_that_event(
+        events in proptest::collection::vec(
+            (proptest::collection::vec((0u8..12, proptest::option::of(proptest::prelude::any::<u8>())), 0..4), proptest::prelude::any::<bool>()),
+            1..40,
+        )
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open("test", dir.path(), 1, CACHE, History::of(&["a/", "b/"])).unwrap();
+        // Some of these are prefixes of others, and one is of a kind whose history is not kept.
+        let key = |n: u8| ["a/1", "a/1/x", "a/10", "a/2", "b/1", "b/1/", "b/\u{10fffe}", "a/", "c/1", "b/2", "a/1/y", "b/11"][n as usize].to_owned();
+        let mut replays = vec![rollcall_domain::kv::Memory::default()];
+        let mut changes = store.begin();
+        for (index, (touches, commit)) in events.iter().enumerate() {
+            let sequence = Sequence(index as u64 + 1);
+            changes.at(sequence);
+            let mut state = replays.last().unwrap().clone();
+            let touches: &Vec<Touch> = touches;
+            for (n, value) in touches {
+                match value {
+                    Some(value) => {
+                        changes.put(key(*n), vec![*value]);
+                        state.put(key(*n), vec![*value]);
+                    }
+                    None => {
+                        changes.delete(&key(*n));
+                        state.delete(&key(*n));
+                    }
+                }
+            }
+            replays.push(state);
+            if *commit {
+                store.commit(std::mem::replace(&mut changes, store.begin()), sequence).unwrap();
+            }
+        }
+        store.commit(changes, Sequence(events.len() as u64)).unwrap();
+        for (at, replay) in replays.iter().enumerate() {
+            let past = store.view_at(Sequence(at as u64));
+            for prefix in ["a/", "a/1", "a/1/", "b/"] {
+                for limit in [1, 2, usize::MAX] {
+                    proptest::prop_assert_eq!(past.scan(prefix, None, limit).unwrap(), replay.scan(prefix, None, limit).unwrap());
+                    proptest::prop_assert_eq!(past.scan_back(prefix, None, limit).unwrap(), replay.scan_back(prefix, None, limit).unwrap());
+                }
+                for n in [0u8, 1, 2, 10] {
+                    let (key, past, replay) = (key(n), &past, &replay);
+                    proptest::prop_assert_eq!(past.scan(prefix, Some(&key), 3).unwrap(), replay.scan(prefix, Some(&key), 3).unwrap());
+                    if key.starts_with(prefix) {
+                        proptest::prop_assert_eq!(past.scan_back(prefix, Some(&key), 3).unwrap(), replay.scan_back(prefix, Some(&key), 3).unwrap());
+                    }
+                }
+            }
+            for n in 0..12 {
+                if n != 8 {
+                    proptest::prop_assert_eq!(past.get(&key(n)).unwrap(), replay.get(&key(n)).unwrap());
+                }
+            }
+            proptest::prop_assert!(past.get("c/1").is_err(), "a history that is not kept must not look empty");
+        }
+    }
 }

@@ -1,9 +1,10 @@
-//! One public address: a gateway that runs alone passes `/v1` on to the projector.
+//! One public address: a gateway that runs alone passes on to the projector what is the projector's.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -13,7 +14,29 @@ use url::Url;
 
 use crate::error::GatewayError;
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the projector may be silent: a stream that has nothing to say says so sooner.
+const TIMEOUT: Duration = Duration::from_secs(45);
+
+/// What is the projector's.
+const PATHS: [&str; 7] =
+    ["/v1/{*path}", "/openapi.json", "/docs", "/docs/{*path}", "/", "/console", "/console/{*path}"];
+
+/// What it needs of a request.
+const ASKED: [header::HeaderName; 7] = [
+    header::AUTHORIZATION,
+    header::ACCEPT,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::HOST,
+    header::ORIGIN,
+    header::HeaderName::from_static("sec-fetch-site"),
+];
+
+const LAST_EVENT_ID: header::HeaderName = header::HeaderName::from_static("last-event-id");
+
+/// What belongs to one connection, and not to the answer.
+const HOP_BY_HOP: [header::HeaderName; 4] =
+    [header::CONNECTION, header::TRANSFER_ENCODING, header::TE, header::UPGRADE];
 
 /// The largest body that is passed on.
 const MAX_BODY: usize = 64 << 10;
@@ -23,15 +46,19 @@ struct Projector {
     http: reqwest::Client,
 }
 
-/// The router for `/v1`; without an address every request is answered 503.
+/// The router; without an address every request is answered 503.
 ///
 /// # Errors
 /// When there can be no HTTP client.
 pub fn router(base: Option<Url>) -> Result<Router, GatewayError> {
-    let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
+    let http = reqwest::Client::builder()
+        .read_timeout(TIMEOUT)
+        .connect_timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
     let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
     let state = Arc::new(Projector { base, http });
-    Ok(Router::new().route("/v1/{*path}", any(pass_on)).with_state(state))
+    Ok(PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(pass_on))).with_state(state))
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {
@@ -46,7 +73,7 @@ async fn pass_on(State(projector): State<Arc<Projector>>, request: Request) -> R
     address.set_path(request.uri().path());
     address.set_query(request.uri().query());
     let mut headers = HeaderMap::new();
-    for name in [header::AUTHORIZATION, header::ACCEPT, header::CONTENT_TYPE] {
+    for name in ASKED.into_iter().chain([LAST_EVENT_ID]) {
         headers.extend(request.headers().get(&name).map(|value| (name, value.clone())));
     }
     rollcall_telemetry::inject_headers(&mut headers);
@@ -56,18 +83,16 @@ async fn pass_on(State(projector): State<Arc<Projector>>, request: Request) -> R
     };
     match projector.http.request(method, address).headers(headers).body(body).send().await {
         Ok(answer) => {
-            let status = answer.status();
-            let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
-            match answer.bytes().await {
-                Ok(bytes) => {
-                    let mut response = (status, bytes).into_response();
-                    if let Some(kind) = kind {
-                        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-                    }
-                    response
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = answer.status();
+            for (name, value) in answer.headers() {
+                if !HOP_BY_HOP.contains(name) {
+                    response.headers_mut().append(name, value.clone());
                 }
-                Err(_) => problem(StatusCode::BAD_GATEWAY, "the projector's answer broke off"),
             }
+            // Passed on as it comes: an export is larger than memory, and a live timeline has no end.
+            *response.body_mut() = Body::from_stream(answer.bytes_stream());
+            response
         }
         Err(_) => problem(StatusCode::BAD_GATEWAY, "the projector can't be reached"),
     }

@@ -11,7 +11,7 @@ use rollcall_domain::authority::Authority;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
-use rollcall_projection::{Projection, Runner, Store, Transaction, View};
+use rollcall_projection::{History, Projection, Runner, Store, Transaction, View};
 use rollcall_scim::Catalogue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -82,7 +82,7 @@ impl Gateway {
         let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
         let door = Door {
             log,
-            store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?,
+            store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?,
             sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
             catalogue: config.scim.catalogue,
             authority: config.authority.clone(),

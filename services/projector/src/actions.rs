@@ -5,27 +5,28 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::guard::{Decision, HoldDecided};
-use rollcall_domain::ids::{AppId, IdentityId, SourceName};
+use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::obligation::{Obligation, ObligationId};
 use rollcall_domain::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::{Event, NewEvent, directory, kv, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::api::{Api, Person};
-use crate::error::ApiError;
+use crate::api::{Api, Person, unknown};
+use crate::error::{ApiError, Problem};
 use crate::query::Path;
 
-type Answer = Result<(StatusCode, Json<Value>), ApiError>;
+type Answer = Result<(StatusCode, Json<Said>), ApiError>;
 type Shared = State<Arc<Api>>;
 type Who = Extension<Person>;
 
@@ -36,35 +37,45 @@ const MAX_BODY: usize = 64 << 10;
 const MAX_REASON: usize = 1000;
 
 /// The paths.
-pub fn router() -> Router<Arc<Api>> {
-    Router::new()
-        .route("/v1/obligations/{id}/waive", post(waive))
-        .route("/v1/drift/{id}/accept", post(accept))
-        .route("/v1/holds/{source}/release", post(release))
-        .route("/v1/holds/{source}/reject", post(reject))
-        .route("/v1/apps/{id}/reconcile", post(reconcile))
-        .route("/v1/sync", post(sync))
+pub fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(waive))
+        .routes(routes!(accept))
+        .routes(routes!(release))
+        .routes(routes!(reject))
+        .routes(routes!(reconcile))
+        .routes(routes!(sync))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
 }
 
+/// Where what was asked for is on the log.
+#[derive(serde::Serialize, ToSchema)]
+struct Said {
+    #[schema(value_type = u64)]
+    sequence: Sequence,
+}
+
 /// Why something is left as it is, and until when.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ExceptionBody {
     reason: String,
+    #[schema(schema_with = crate::words::time)]
     expires_at: Timestamp,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReasonBody {
     reason: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SyncBody {
+    #[schema(value_type = Option<Uuid>)]
     identity: Option<IdentityId>,
+    #[schema(value_type = Option<String>)]
     app: Option<AppId>,
 }
 
@@ -100,13 +111,13 @@ async fn say(api: &Api, person: &Person, event: Event) -> Answer {
     }
     let appended = api.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
     api.store.wait_for(appended.last, api.patience).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "sequence": appended.last }))))
+    Ok((StatusCode::ACCEPTED, Json(Said { sequence: appended.last })))
 }
 
-fn unknown(what: &str, id: &str) -> ApiError {
-    ApiError::NotFound(format!("{what} '{id}'"))
-}
-
+/// Leaves an obligation unmet for a while.
+#[utoipa::path(post, path = "/v1/obligations/{id}/waive", tag = "decisions", params(("id" = String, Path, description = "Which.")) , request_body = ExceptionBody, responses(
+    (status = 202, body = Said), (status = 409, description = "It has ended.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
+))]
 async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let ExceptionBody { reason, expires_at } = exception(&body)?;
@@ -120,6 +131,10 @@ async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String
     say(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at })).await
 }
 
+/// Leaves drift in place for a while.
+#[utoipa::path(post, path = "/v1/drift/{id}/accept", tag = "decisions", params(("id" = String, Path, description = "Which.")) , request_body = ExceptionBody, responses(
+    (status = 202, body = Said), Problem
+))]
 async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let ExceptionBody { reason, expires_at } = exception(&body)?;
@@ -142,6 +157,10 @@ async fn held(api: &Api, source: &str) -> Result<SourceName, ApiError> {
     }
 }
 
+/// Lets the removals of a source go on.
+#[utoipa::path(post, path = "/v1/holds/{source}/release", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = ReasonBody, responses(
+    (status = 202, body = Said), Problem
+))]
 async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let reason = reason(&read::<ReasonBody>(&body)?.reason)?;
@@ -149,6 +168,10 @@ async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<
     say(&api, &person, Event::HoldDecided(HoldDecided { source, decision: Decision::Release, reason })).await
 }
 
+/// Calls the removals of a source a mistake for a while.
+#[utoipa::path(post, path = "/v1/holds/{source}/reject", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = ExceptionBody, responses(
+    (status = 202, body = Said), Problem
+))]
 async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let ExceptionBody { reason, expires_at } = exception(&body)?;
@@ -157,6 +180,10 @@ async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<S
     say(&api, &person, Event::HoldDecided(HoldDecided { source, decision, reason })).await
 }
 
+/// Wants an app compared now.
+#[utoipa::path(post, path = "/v1/apps/{id}/reconcile", tag = "decisions", params(("id" = String, Path, description = "Which.")) , responses(
+    (status = 202, body = Said), Problem
+))]
 async fn reconcile(State(api): Shared, Extension(person): Who, Path(id): Path<String>) -> Answer {
     person.needs(Role::Operator)?;
     let app: AppId = id.parse().map_err(|_| unknown("app", &id))?;
@@ -166,6 +193,10 @@ async fn reconcile(State(api): Shared, Extension(person): Who, Path(id): Path<St
     say(&api, &person, Event::Reconciliation(event)).await
 }
 
+/// Wants accounts read now: those of an identity, or those in an app.
+#[utoipa::path(post, path = "/v1/sync", tag = "decisions", request_body = SyncBody, responses(
+    (status = 202, body = Said), Problem
+))]
 async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let view = api.fresh().await?;

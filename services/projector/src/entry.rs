@@ -1,44 +1,71 @@
 //! One entry of the audit timeline: an event, for people and auditors.
 
 use jiff::Timestamp;
+use rollcall_domain::account::{Applied, Rejected, Verified};
 use rollcall_domain::drift::{DriftId, DriftKind};
 use rollcall_domain::group::MemberId;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::lifecycle::ChangeKind;
 use rollcall_domain::reconciliation::SyncRequested;
-use rollcall_domain::{Event, Recorded};
+use rollcall_domain::{Event, Recorded, ledger};
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::summary::summary;
+use crate::views::ChangedView;
+use crate::{timeline, words};
 
 /// An entry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[allow(missing_docs)]
 pub struct Entry {
+    #[schema(value_type = u64)]
     pub sequence: Sequence,
     pub event_id: Uuid,
+    /// Such as `identity.left`; one that this version does not know is shown as it is.
     #[serde(rename = "type")]
     pub type_name: String,
     pub schema_version: u32,
+    /// The log's clock.
+    #[schema(schema_with = words::time)]
     pub recorded_at: Timestamp,
+    /// The clock of whoever appended it.
+    #[schema(schema_with = words::time)]
     pub occurred_at: Timestamp,
     pub actor: String,
+    #[schema(value_type = Option<String>)]
     pub source: Option<SourceName>,
     pub reason: String,
     /// The deviations from the RFCs that the request relied on.
     #[serde(default)]
     pub quirks: Vec<String>,
     pub summary: String,
+    #[schema(value_type = Vec<ChangedView>)]
     pub changes: Vec<Changed>,
+    #[schema(value_type = Option<Uuid>)]
     pub identity: Option<IdentityId>,
+    #[schema(value_type = Option<String>)]
     pub app: Option<AppId>,
+    /// What it means for the identity, or what it is about.
+    #[schema(schema_with = words::change_kind_or_null)]
+    pub change: Option<ChangeKind>,
+    /// By when: the deadline of the obligation that it is about, or the first of those that it opened.
+    #[schema(schema_with = words::time_or_null)]
+    pub deadline: Option<Timestamp>,
+    /// The same for everything that one request led to: `?correlation_id=` tells the whole story.
     pub correlation_id: String,
+    /// The event that led to this one.
     pub causation_id: Option<Uuid>,
+    /// The same as its position; `?caused_by=` with this entry's `event_id` leads the other way.
+    #[schema(value_type = Option<u64>)]
+    pub caused_by: Option<Sequence>,
     pub trace_id: Option<String>,
     /// The payload as it was stored, fields of a newer version named.
+    #[schema(value_type = Object)]
     pub details: Value,
 }
 
@@ -49,6 +76,8 @@ impl Entry {
         let details = rollcall_proto::payload_json(&event.type_name, &event.payload)
             .unwrap_or_else(|e| serde_json::json!({ "undecodable": e.to_string() }));
         let meta = &event.meta;
+        let (change, deadline) = due(&event.event, event.sequence, app.as_ref(), state)?;
+        let caused_by = meta.causation_id.map(|id| timeline::sequence_of(state, id)).transpose()?.flatten();
         let entry = Self {
             sequence: event.sequence,
             event_id: meta.event_id,
@@ -64,6 +93,9 @@ impl Entry {
             changes,
             identity: identities.first().copied().filter(|_| identities.len() == 1),
             app,
+            change,
+            deadline,
+            caused_by,
             correlation_id: meta.correlation_id.clone(),
             causation_id: meta.causation_id,
             trace_id: meta.trace.traceparent.split('-').nth(1).map(str::to_owned),
@@ -71,6 +103,32 @@ impl Entry {
         };
         Ok((entry, identities))
     }
+}
+
+/// The kind of change that an event is about, and by when.
+fn due(
+    event: &Event,
+    sequence: Sequence,
+    app: Option<&AppId>,
+    state: &impl Read,
+) -> Result<(Option<ChangeKind>, Option<Timestamp>), KvError> {
+    Ok(match event {
+        Event::Identity(e) => {
+            let opened = ledger::obligations_of(state, e.id)?;
+            let opened = opened.iter().filter(|o| o.id.opened_by == sequence);
+            (e.change.kind(), opened.map(|o| o.deadline).min())
+        }
+        Event::ObligationAtRisk(e) => (Some(e.change), Some(e.deadline)),
+        Event::ObligationOverdue(e) => (Some(e.change), Some(e.deadline)),
+        Event::LeaverCompleted(_) => (Some(ChangeKind::Leaver), None),
+        Event::AccountApplied(Applied { identity, .. })
+        | Event::AccountVerified(Verified { identity, .. })
+        | Event::AccountRejected(Rejected { identity, .. }) => {
+            let owed = app.map(|app| ledger::last_obligation(state, *identity, app)).transpose()?.flatten();
+            (owed.as_ref().map(|o| o.change), owed.map(|o| o.deadline))
+        }
+        _ => (None, None),
+    })
 }
 
 fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {

@@ -17,6 +17,36 @@ pub enum ProjectorError {
     Projection(#[from] ProjectionError),
 }
 
+/// How a request that is not answered with what it asked for is answered (RFC 9457).
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "describes what problem_details writes")]
+pub struct ProblemBody {
+    title: String,
+    status: u16,
+    detail: String,
+}
+
+/// The problems that any path may answer with.
+#[derive(utoipa::IntoResponses)]
+#[allow(dead_code, reason = "describes ApiError")]
+pub enum Problem {
+    /// A parameter or the body is wrong; the detail names it.
+    #[response(status = 400, content_type = "application/problem+json")]
+    BadRequest(#[to_schema] ProblemBody),
+    /// No token, or not one of the configuration's.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(#[to_schema] ProblemBody),
+    /// The token's role may not.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] ProblemBody),
+    /// What the path names is not there.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(#[to_schema] ProblemBody),
+    /// The log can't be reached, or the state is behind.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] ProblemBody),
+}
+
 /// A request that is not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -30,6 +60,8 @@ pub enum ApiError {
     Conflict(String),
     #[error("there is no {0}")]
     NotFound(String),
+    #[error("too many streams are open: try again later")]
+    Busy,
     #[error("the work stopped unexpectedly")]
     Stopped,
     #[error("{0}")]
@@ -55,7 +87,7 @@ impl IntoResponse for ApiError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::State(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Behind(_) | Self::Log(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Behind(_) | Self::Log(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         };
         if status.is_server_error() {
             error!(error = %self, "a request failed");

@@ -8,7 +8,8 @@ use rollcall_domain::ledger;
 use rollcall_domain::lifecycle::ChangeKind;
 use rollcall_domain::obligation::Obligation;
 use rollcall_domain::{AppId, SourceName};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How many obligations are read at once.
 const CHUNK: usize = 2000;
@@ -59,30 +60,53 @@ impl Group {
         self.in_time += u64::from(verified_at <= obligation.deadline);
     }
 
-    fn shown(mut self, name: &str) -> Value {
+    fn shown(mut self, group: String) -> LatencyView {
         let count = self.verified.len();
-        json!({
-            "group": name,
-            "count": count,
-            "applied_seconds": quantiles(&mut self.applied),
-            "verified_seconds": quantiles(&mut self.verified),
-            "within_service_level": self.in_time as f64 / count.max(1) as f64,
-        })
+        LatencyView {
+            group,
+            count,
+            applied_seconds: Quantiles::of(&mut self.applied),
+            verified_seconds: Quantiles::of(&mut self.verified),
+            within_service_level: self.in_time as f64 / count.max(1) as f64,
+        }
     }
 }
 
-/// Nearest-rank quantiles.
-fn quantiles(values: &mut [f64]) -> Value {
-    values.sort_by(f64::total_cmp);
-    let at = |percent: usize| {
-        let rank = (values.len() * percent).div_ceil(100).max(1);
-        values.get(rank - 1).copied()
-    };
-    json!({ "p50": at(50), "p90": at(90), "p99": at(99), "max": values.last() })
+/// How long the changes of one group took.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct LatencyView {
+    pub group: String,
+    pub count: usize,
+    pub applied_seconds: Quantiles,
+    pub verified_seconds: Quantiles,
+    /// The share that was verified by its deadline, 0 to 1.
+    pub within_service_level: f64,
+}
+
+/// Nearest-rank quantiles, in seconds.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct Quantiles {
+    pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p99: Option<f64>,
+    pub max: Option<f64>,
+}
+
+impl Quantiles {
+    fn of(values: &mut [f64]) -> Self {
+        values.sort_by(f64::total_cmp);
+        let at = |percent: usize| {
+            let rank = (values.len() * percent).div_ceil(100).max(1);
+            values.get(rank - 1).copied()
+        };
+        Self { p50: at(50), p90: at(90), p99: at(99), max: values.last().copied() }
+    }
 }
 
 /// The latencies of what was verified in a window, by group.
-pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result<Vec<Value>, KvError> {
+pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result<Vec<LatencyView>, KvError> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     let (from, to) = (choice.from.unwrap_or(Timestamp::UNIX_EPOCH), choice.to.unwrap_or(Timestamp::MAX));
     let mut after: Option<String> = None;
@@ -102,5 +126,5 @@ pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result
         }
         after = last;
     }
-    Ok(groups.into_iter().map(|(name, group)| group.shown(&name)).collect())
+    Ok(groups.into_iter().map(|(name, group)| group.shown(name)).collect())
 }

@@ -2,15 +2,23 @@
 
 mod actions;
 mod api;
+mod ask;
 mod entry;
 mod error;
+mod instant;
 mod latency;
+mod moment;
+mod openapi;
+mod params;
 mod plan;
 mod query;
 mod service;
 mod summary;
 mod timeline;
+mod trail;
 mod views;
+mod words;
 
 pub use error::ProjectorError;
+pub use openapi::document as openapi;
 pub use service::{NAME, Projector};

@@ -8,10 +8,46 @@ use rollcall_domain::lifecycle::Lifecycle;
 use rollcall_domain::mapping::{Attributes, to_resource};
 use rollcall_domain::{directory, ledger};
 use rollcall_scim::Changed;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use crate::views::{Detail, FailureView};
+use crate::words;
+
+/// What would be sent for one account, and why.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct PlanView {
+    #[schema(value_type = String)]
+    pub app: AppId,
+    #[schema(value_type = uuid::Uuid)]
+    pub identity: IdentityId,
+    pub user_name: Option<String>,
+    #[schema(schema_with = words::target)]
+    pub desired: Target,
+    /// Whether there is something to do.
+    pub pending: bool,
+    pub why: String,
+    /// What keeps it from being done now.
+    pub waits: Option<String>,
+    pub steps: Vec<StepView>,
+    pub last_failure: Option<FailureView>,
+}
+
+/// One request that would be sent.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(missing_docs)]
+pub struct StepView {
+    pub operation: &'static str,
+    pub method: &'static str,
+    pub address: String,
+    /// What it would carry.
+    pub values: Value,
+}
 
 /// The plan for one account.
-pub fn of_account(state: &impl Read, account: &Account) -> Result<Value, KvError> {
+pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvError> {
     let app = directory::app(state, &account.app)?;
     let who = directory::identity(state, account.identity)?;
     let steps = match &app {
@@ -42,17 +78,17 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<Value, KvError
             None => None,
         },
     };
-    Ok(json!({
-        "app": account.app,
-        "identity": account.identity,
-        "user_name": who.as_ref().map(|w| w.user_name()),
-        "desired": account.desired.target(),
-        "pending": account.is_pending(),
-        "why": why,
-        "waits": waits,
-        "steps": steps,
-        "last_failure": account.rejection,
-    }))
+    Ok(PlanView {
+        app: account.app.clone(),
+        identity: account.identity,
+        user_name: who.as_ref().map(|w| w.user_name().to_owned()),
+        desired: account.desired.target(),
+        pending: account.is_pending(),
+        why,
+        waits,
+        steps,
+        last_failure: account.rejection.as_ref().map(|r| FailureView::of(r, Detail::Full)),
+    })
 }
 
 /// The account as the app showed it last.
@@ -68,13 +104,13 @@ fn last_seen(account: &Account) -> Option<Remote> {
     })
 }
 
-fn steps(account: &Account, app: &App) -> Vec<Value> {
+fn steps(account: &Account, app: &App) -> Vec<StepView> {
     let remote = last_seen(account);
     let deprovision = app.spec.effective_deprovision();
     plan(&account.desired, remote.as_ref(), deprovision).iter().map(|step| shown(step, remote.as_ref(), app)).collect()
 }
 
-fn shown(step: &Step, remote: Option<&Remote>, app: &App) -> Value {
+fn shown(step: &Step, remote: Option<&Remote>, app: &App) -> StepView {
     let base = app.spec.base_url.trim_end_matches('/');
     let user = || format!("{base}/Users/{}", remote.map_or("{id}", |r| r.id.as_str()));
     let changed = |changes: &[Changed]| -> Map<String, Value> {
@@ -88,16 +124,16 @@ fn shown(step: &Step, remote: Option<&Remote>, app: &App) -> Value {
         Step::Deactivate => ("PATCH", user(), json!({ "active": false })),
         Step::Delete => ("DELETE", user(), Value::Null),
     };
-    json!({ "operation": step.operation(), "method": method, "address": address, "values": what })
+    StepView { operation: step.operation().name(), method, address, values: what }
 }
 
 /// The plans for every account of an identity.
-pub fn of_identity(state: &impl Read, id: IdentityId) -> Result<Vec<Value>, KvError> {
+pub fn of_identity(state: &impl Read, id: IdentityId) -> Result<Vec<PlanView>, KvError> {
     ledger::accounts_of(state, id)?.iter().map(|account| of_account(state, account)).collect()
 }
 
 /// The plans for the accounts of an app that are not in line, at most `limit`, departures first.
-pub fn of_app(state: &impl Read, app: &AppId, limit: usize) -> Result<Vec<Value>, KvError> {
+pub fn of_app(state: &impl Read, app: &AppId, limit: usize) -> Result<Vec<PlanView>, KvError> {
     let mut out = Vec::new();
     for target in [Target::Absent, Target::Present] {
         for (identity, _) in ledger::pending(state, app, target, None, limit.saturating_sub(out.len()))? {

@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::IntoParams;
 
 use crate::error::ApiError;
 
@@ -23,15 +26,12 @@ pub struct Query {
 const DEFAULT_PAGE: usize = 50;
 
 impl Query {
-    /// Reads the parameters that a path knows.
-    pub fn read(pairs: Vec<(String, String)>, known: &[&str], max_page: usize) -> Result<Self, ApiError> {
+    /// Reads the parameters that a path knows: those that its description names.
+    pub fn read<P: IntoParams>(pairs: Vec<(String, String)>, max_page: usize) -> Result<Self, ApiError> {
+        let described = P::into_params(|| None);
+        let known: Vec<&str> = described.iter().map(|p| p.name.as_str()).collect();
         let mut values = BTreeMap::new();
         for (name, value) in pairs {
-            if name == "as_of" {
-                return Err(ApiError::BadRequest(
-                    "query parameter 'as_of': only the current state can be asked for".into(),
-                ));
-            }
             if !known.contains(&name.as_str()) {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(ApiError::BadRequest(format!("query parameter '{name}' is not known here: {known} are")));
@@ -59,6 +59,16 @@ impl Query {
         self.parsed(name, "an RFC 3339 time, such as 2026-01-31T12:00:00Z")
     }
 
+    /// The window from `from`, included, to `to`, excluded.
+    pub fn window(&self) -> Result<(Option<Timestamp>, Option<Timestamp>), ApiError> {
+        match (self.time("from")?, self.time("to")?) {
+            (Some(from), Some(to)) if from >= to => {
+                Err(ApiError::BadRequest("query parameter 'to' must be later than 'from'".into()))
+            }
+            window => Ok(window),
+        }
+    }
+
     /// How many to answer at most.
     pub fn limit(&self) -> Result<usize, ApiError> {
         let wanted = format!("a number from 1 to {}", self.max_page);
@@ -73,5 +83,13 @@ impl Query {
     /// Where the last page ended.
     pub fn cursor(&self) -> Option<&str> {
         self.text("cursor").filter(|c| !c.is_empty())
+    }
+
+    /// A parameter that is one of the words of an enum.
+    pub fn word<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        serde_json::from_value(Value::from(text))
+            .map(Some)
+            .map_err(|e| ApiError::BadRequest(format!("query parameter '{name}': {e}")))
     }
 }

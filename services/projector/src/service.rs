@@ -10,17 +10,19 @@ use rollcall_domain::ledger::Ledger;
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
 use crate::error::ProjectorError;
-use crate::timeline;
+use crate::moment::HISTORY;
+use crate::{instant, openapi, timeline};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 6;
+const STAMP: u32 = 7;
 
 /// The projector.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ struct StateProjection(Ledger);
 impl Projection for StateProjection {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         self.0.evolve(state, event)?;
+        instant::add(state, event)?;
         timeline::add(state, event)
     }
 }
@@ -47,13 +50,14 @@ impl Projector {
     /// When the folder is taken or damaged.
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProjectorError> {
         let folder = config.server.data_dir.join(NAME);
-        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
+        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, HISTORY)?;
         let api = Arc::new(Api {
             log: log.clone(),
             store: Arc::clone(&store),
             tokens: config.api_tokens.clone(),
             max_page: config.server.max_page,
             patience: config.server.read_patience,
+            streams: Arc::new(Semaphore::new(config.server.max_streams)),
         });
         Ok(Self { log, store, api, catalogue: config.scim.catalogue })
     }
@@ -66,7 +70,7 @@ impl Projector {
 
     /// What it serves, under `/v1`.
     pub fn router(&self) -> Router {
-        api::router(Arc::clone(&self.api))
+        api::router(Arc::clone(&self.api)).merge(openapi::router())
     }
 
     /// Keeps its state up to date until `stop`.

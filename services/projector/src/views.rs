@@ -1,190 +1,557 @@
-//! State as the API answers it.
+//! State as the API answers it. What is personal is left out for whoever may not see it.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rollcall_domain::account::{Account, Target};
-use rollcall_domain::app::{App, Connection};
-use rollcall_domain::drift::{DriftItem, DriftKind};
+use rollcall_domain::account::{Account, Operation, Rejection, Target};
+use rollcall_domain::app::{App, Connection, Deprovision, GroupRule};
+use rollcall_domain::capability::Capabilities;
+use rollcall_domain::conformance::Tally;
+use rollcall_domain::drift::{DriftId, DriftItem, DriftKind, Policies};
+use rollcall_domain::exception::Exception;
+use rollcall_domain::guard::{Guard, Hold};
+use rollcall_domain::hours::BusinessHours;
 use rollcall_domain::identity::Identity;
+use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::leaver::Leaver;
-use rollcall_domain::obligation::{End, Obligation};
+use rollcall_domain::leaver::{Leaver, LeaverStatus};
+use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
+use rollcall_domain::mapping::Mapping;
+use rollcall_domain::obligation::{Because, End, Obligation, ObligationId, ObligationStatus};
+use rollcall_domain::reconciliation::Reconciled;
 use rollcall_domain::{directory, ledger};
-use serde_json::{Value, json};
+use rollcall_scim::Changed;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::words;
+
+/// How much of a person is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Full,
+    /// No names, no attributes.
+    Impersonal,
+}
+
+impl Detail {
+    fn show<T>(self, personal: T) -> Option<T> {
+        (self == Self::Full).then_some(personal)
+    }
+
+    /// Differences, with their values or with their paths alone.
+    pub fn changes(self, changes: &[Changed]) -> Vec<Changed> {
+        let shown = |c: &Changed| match self {
+            Self::Full => c.clone(),
+            Self::Impersonal => Changed { path: c.path.clone(), before: None, after: None },
+        };
+        changes.iter().map(shown).collect()
+    }
+}
 
 /// An identity, without what belongs to it.
-pub fn identity_summary(identity: &Identity) -> Value {
-    json!({
-        "id": identity.id,
-        "user_name": identity.user_name(),
-        "display_name": identity.resource.get("displayName"),
-        "lifecycle": identity.lifecycle,
-        "deleted": identity.deleted,
-        "source": identity.source,
-        "created_at": identity.created_at,
-        "changed_at": identity.changed_at,
-        "version": identity.version,
-    })
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IdentitySummary {
+    #[schema(value_type = uuid::Uuid)]
+    pub id: IdentityId,
+    /// Absent for viewers.
+    pub user_name: Option<String>,
+    /// Absent for viewers.
+    pub display_name: Option<String>,
+    #[schema(schema_with = words::lifecycle)]
+    pub lifecycle: Lifecycle,
+    /// Whether the source removed the resource.
+    pub deleted: bool,
+    #[schema(value_type = Option<String>)]
+    pub source: Option<SourceName>,
+    #[schema(schema_with = words::time)]
+    pub created_at: Timestamp,
+    #[schema(schema_with = words::time)]
+    pub changed_at: Timestamp,
+    /// The event that changed it last.
+    #[schema(value_type = u64)]
+    pub version: Sequence,
+}
+
+impl IdentitySummary {
+    /// An identity, as much of it as may be seen.
+    pub fn of(identity: &Identity, detail: Detail) -> Self {
+        let name = identity.resource.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        Self {
+            id: identity.id,
+            user_name: detail.show(identity.user_name().to_owned()),
+            display_name: detail.show(name).flatten(),
+            lifecycle: identity.lifecycle,
+            deleted: identity.deleted,
+            source: identity.source.clone(),
+            created_at: identity.created_at,
+            changed_at: identity.changed_at,
+            version: identity.version,
+        }
+    }
+}
+
+/// A group that an identity is in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct GroupRef {
+    pub value: uuid::Uuid,
+    pub display: String,
+    /// `direct`, or `indirect` through another group.
+    #[serde(rename = "type")]
+    pub membership: &'static str,
 }
 
 /// An identity with its accounts, obligations and drift.
-pub fn identity(state: &impl Read, identity: &Identity) -> Result<Value, KvError> {
-    let mut view = identity_summary(identity);
-    let accounts = ledger::accounts_of(state, identity.id)?;
-    let obligations = ledger::obligations_of(state, identity.id)?;
-    let mut drift = Vec::new();
-    for account in &accounts {
-        drift.extend(ledger::drift_of(state, &account.app, identity.id)?);
-    }
-    let groups = directory::groups_of(state, identity.id)?;
-    if let Some(object) = view.as_object_mut() {
-        object.insert("resource".into(), Value::Object(identity.resource.clone()));
-        object.insert("groups".into(), directory::groups_attribute(&groups));
-        object.insert("accounts".into(), accounts.iter().map(account).collect());
-        object.insert("obligations".into(), obligations.iter().map(obligation).collect());
-        object.insert("drift".into(), drift.iter().map(drift_item).collect());
-    }
-    Ok(view)
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct IdentityView {
+    #[serde(flatten)]
+    pub summary: IdentitySummary,
+    /// The SCIM resource; absent for viewers.
+    #[schema(schema_with = words::resource)]
+    pub resource: Option<Map<String, Value>>,
+    pub groups: Vec<GroupRef>,
+    pub accounts: Vec<AccountView>,
+    pub obligations: Vec<ObligationView>,
+    pub drift: Vec<DriftView>,
 }
 
-/// An account.
-pub fn account(account: &Account) -> Value {
-    json!({
-        "app": account.app,
-        "identity": account.identity,
-        "desired": match account.desired.target() {
-            Target::Present => "present",
-            Target::Absent => "absent",
-        },
-        "desired_version": account.desired_version,
-        "verified": !account.is_pending(),
-        "verified_version": account.verified_version,
-        "verified_at": account.verified_at,
-        "parked": account.parked_at.is_some(),
-        "remote_id": account.remote_id,
-        "observed": account.observed,
-        "last_failure": account.rejection,
-    })
+impl IdentityView {
+    /// An identity and what belongs to it.
+    pub fn of(state: &impl Read, identity: &Identity, now: Timestamp, detail: Detail) -> Result<Self, KvError> {
+        let accounts = ledger::accounts_of(state, identity.id)?;
+        let mut drift = Vec::new();
+        for account in &accounts {
+            drift.extend(ledger::drift_of(state, &account.app, identity.id)?);
+        }
+        let group = |(group, membership): &(rollcall_domain::group::Group, directory::Membership)| GroupRef {
+            value: group.id.0,
+            display: group.display_name().to_owned(),
+            membership: membership.name(),
+        };
+        Ok(Self {
+            summary: IdentitySummary::of(identity, detail),
+            resource: detail.show(identity.resource.clone()),
+            groups: directory::groups_of(state, identity.id)?.iter().map(group).collect(),
+            accounts: accounts.iter().map(|account| AccountView::of(account, detail)).collect(),
+            obligations: ledger::obligations_of(state, identity.id)?.iter().map(ObligationView::of).collect(),
+            drift: drift.iter().map(|item| DriftView::of(item, now, detail)).collect(),
+        })
+    }
 }
 
-/// An obligation.
-pub fn obligation(obligation: &Obligation) -> Value {
-    let ended = |at: &Timestamp, by| json!({ "at": at, "by": by });
-    let (verified, superseded) = match &obligation.end {
-        Some(End::Verified { at, by }) => (Some(ended(at, by)), None),
-        Some(End::Superseded { at, by, .. }) => (None, Some(ended(at, by))),
-        None => (None, None),
-    };
-    let because = match &obligation.end {
-        Some(End::Superseded { because, .. }) => Some(*because),
-        _ => None,
-    };
-    json!({
-        "id": obligation.id,
-        "app": obligation.id.app,
-        "identity": obligation.id.identity,
-        "opened_by": obligation.id.opened_by,
-        "change": obligation.change,
-        "target": obligation.target,
-        "status": obligation.status(),
-        "opened_at": obligation.opened_at,
-        "deadline": obligation.deadline,
-        "rule": obligation.rule,
-        "source": obligation.source,
-        "at_risk_at": obligation.at_risk_at,
-        "applied_at": obligation.applied_at,
-        "overdue_at": obligation.overdue_at,
-        "waived": obligation.waived,
-        "verified_at": verified.as_ref().and_then(|v| v.get("at")),
-        "verified_by": verified.as_ref().and_then(|v| v.get("by")),
-        "superseded_by": superseded.as_ref().and_then(|v| v.get("by")),
-        "superseded_because": because,
-    })
+/// The last failure of an app for an account.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FailureView {
+    /// refused, unreachable, conflict, throttled, not_scim, not_connected or unmappable.
+    pub cause: &'static str,
+    pub status: Option<u16>,
+    /// The app's own words; absent for viewers.
+    pub detail: Option<String>,
+}
+
+impl FailureView {
+    /// A failure, its words left out for whoever may not see them: apps repeat what they were sent.
+    pub fn of(rejection: &Rejection, detail: Detail) -> Self {
+        let said = detail.show(rejection.detail.clone());
+        Self { cause: rejection.cause.name(), status: rejection.status, detail: said }
+    }
+}
+
+/// One identity's presence in one app.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AccountView {
+    #[schema(value_type = String)]
+    pub app: AppId,
+    #[schema(value_type = uuid::Uuid)]
+    pub identity: IdentityId,
+    #[schema(schema_with = words::target)]
+    pub desired: Target,
+    #[schema(value_type = u64)]
+    pub desired_version: Sequence,
+    /// Whether the app was read back and shows what is desired.
+    pub verified: bool,
+    #[schema(value_type = Option<u64>)]
+    pub verified_version: Option<Sequence>,
+    #[schema(schema_with = words::time_or_null)]
+    pub verified_at: Option<Timestamp>,
+    /// Whether the app's refusal is taken as final until something changes.
+    pub parked: bool,
+    pub remote_id: Option<String>,
+    /// What was read back; absent for viewers.
+    #[schema(schema_with = words::resource)]
+    pub observed: Option<Map<String, Value>>,
+    pub last_failure: Option<FailureView>,
+}
+
+impl AccountView {
+    /// An account, as much of it as may be seen.
+    pub fn of(account: &Account, detail: Detail) -> Self {
+        Self {
+            app: account.app.clone(),
+            identity: account.identity,
+            desired: account.desired.target(),
+            desired_version: account.desired_version,
+            verified: !account.is_pending(),
+            verified_version: account.verified_version,
+            verified_at: account.verified_at,
+            parked: account.parked_at.is_some(),
+            remote_id: detail.show(account.remote_id.clone()).flatten(),
+            observed: detail.show(account.observed.clone()).flatten(),
+            last_failure: account.rejection.as_ref().map(|r| FailureView::of(r, detail)),
+        }
+    }
+}
+
+/// A named person's decision to leave something as it is for a while.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ExceptionView {
+    pub by: String,
+    pub reason: String,
+    #[schema(schema_with = words::time)]
+    pub expires_at: Timestamp,
+}
+
+impl ExceptionView {
+    fn of(exception: &Exception) -> Self {
+        let Exception { by, reason, expires_at } = exception.clone();
+        Self { by, reason, expires_at }
+    }
+}
+
+/// "This account must reach this state by this deadline, because of that change".
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ObligationView {
+    #[schema(value_type = String)]
+    pub id: ObligationId,
+    #[schema(value_type = String)]
+    pub app: AppId,
+    #[schema(value_type = uuid::Uuid)]
+    pub identity: IdentityId,
+    /// The event of the change.
+    #[schema(value_type = u64)]
+    pub opened_by: Sequence,
+    #[schema(schema_with = words::change_kind)]
+    pub change: ChangeKind,
+    #[schema(schema_with = words::target)]
+    pub target: Target,
+    #[schema(schema_with = words::obligation_status)]
+    pub status: ObligationStatus,
+    #[schema(schema_with = words::time)]
+    pub opened_at: Timestamp,
+    #[schema(schema_with = words::time)]
+    pub deadline: Timestamp,
+    /// What gave the deadline.
+    pub rule: String,
+    #[schema(value_type = Option<String>)]
+    pub source: Option<SourceName>,
+    #[schema(schema_with = words::time_or_null)]
+    pub at_risk_at: Option<Timestamp>,
+    #[schema(schema_with = words::time_or_null)]
+    pub applied_at: Option<Timestamp>,
+    #[schema(schema_with = words::time_or_null)]
+    pub overdue_at: Option<Timestamp>,
+    pub waived: Option<ExceptionView>,
+    #[schema(schema_with = words::time_or_null)]
+    pub verified_at: Option<Timestamp>,
+    /// The event of the reading.
+    #[schema(value_type = Option<u64>)]
+    pub verified_by: Option<Sequence>,
+    /// The event of the change that took its place.
+    #[schema(value_type = Option<u64>)]
+    pub superseded_by: Option<Sequence>,
+    #[schema(schema_with = words::because_or_null)]
+    pub superseded_because: Option<Because>,
+}
+
+impl ObligationView {
+    /// An obligation.
+    pub fn of(obligation: &Obligation) -> Self {
+        let verified = match obligation.end {
+            Some(End::Verified { at, by }) => Some((at, by)),
+            _ => None,
+        };
+        let superseded = match obligation.end {
+            Some(End::Superseded { by, because, .. }) => Some((by, because)),
+            _ => None,
+        };
+        Self {
+            id: obligation.id.clone(),
+            app: obligation.id.app.clone(),
+            identity: obligation.id.identity,
+            opened_by: obligation.id.opened_by,
+            change: obligation.change,
+            target: obligation.target,
+            status: obligation.status(),
+            opened_at: obligation.opened_at,
+            deadline: obligation.deadline,
+            rule: obligation.rule.clone(),
+            source: obligation.source.clone(),
+            at_risk_at: obligation.at_risk_at,
+            applied_at: obligation.applied_at,
+            overdue_at: obligation.overdue_at,
+            waived: obligation.waived.as_ref().map(ExceptionView::of),
+            verified_at: verified.map(|(at, _)| at),
+            verified_by: verified.map(|(_, by)| by),
+            superseded_by: superseded.map(|(by, _)| by),
+            superseded_because: superseded.map(|(_, because)| because),
+        }
+    }
 }
 
 /// A departure with its obligations by app.
-pub fn leaver(state: &impl Read, leaver: &Leaver) -> Result<Value, KvError> {
-    let who = directory::identity(state, leaver.identity)?;
-    let obligations: Vec<Value> = ledger::obligations_of_leaver(state, leaver)?.iter().map(obligation).collect();
-    Ok(json!({
-        "identity": leaver.identity,
-        "user_name": who.as_ref().map(Identity::user_name),
-        "left_at": leaver.left_at,
-        "opened_by": leaver.opened_by,
-        "status": leaver.status(),
-        "completed_at": leaver.completed_at,
-        "superseded_by": leaver.superseded_by,
-        "apps": leaver.apps,
-        "open": leaver.open,
-        "overdue": leaver.overdue,
-        "waived": leaver.waived,
-        "at_risk": leaver.at_risk,
-        "source": leaver.source,
-        "obligations": obligations,
-    }))
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LeaverView {
+    #[schema(value_type = uuid::Uuid)]
+    pub identity: IdentityId,
+    /// Absent for viewers.
+    pub user_name: Option<String>,
+    #[schema(schema_with = words::time)]
+    pub left_at: Timestamp,
+    #[schema(value_type = u64)]
+    pub opened_by: Sequence,
+    #[schema(schema_with = words::leaver_status)]
+    pub status: LeaverStatus,
+    #[schema(schema_with = words::time_or_null)]
+    pub completed_at: Option<Timestamp>,
+    #[schema(value_type = Option<u64>)]
+    pub superseded_by: Option<Sequence>,
+    #[schema(value_type = Vec<String>)]
+    pub apps: Vec<AppId>,
+    #[schema(value_type = Vec<String>)]
+    pub open: Vec<AppId>,
+    #[schema(value_type = Vec<String>)]
+    pub overdue: Vec<AppId>,
+    #[schema(value_type = Vec<String>)]
+    pub waived: Vec<AppId>,
+    #[schema(value_type = Vec<String>)]
+    pub at_risk: Vec<AppId>,
+    #[schema(value_type = Option<String>)]
+    pub source: Option<SourceName>,
+    pub obligations: Vec<ObligationView>,
+}
+
+impl LeaverView {
+    /// A departure.
+    pub fn of(state: &impl Read, leaver: &Leaver, detail: Detail) -> Result<Self, KvError> {
+        let who = directory::identity(state, leaver.identity)?;
+        Ok(Self {
+            identity: leaver.identity,
+            user_name: who.and_then(|who| detail.show(who.user_name().to_owned())),
+            left_at: leaver.left_at,
+            opened_by: leaver.opened_by,
+            status: leaver.status(),
+            completed_at: leaver.completed_at,
+            superseded_by: leaver.superseded_by,
+            apps: leaver.apps.iter().cloned().collect(),
+            open: leaver.open.iter().cloned().collect(),
+            overdue: leaver.overdue.iter().cloned().collect(),
+            waived: leaver.waived.iter().cloned().collect(),
+            at_risk: leaver.at_risk.iter().cloned().collect(),
+            source: leaver.source.clone(),
+            obligations: ledger::obligations_of_leaver(state, leaver)?.iter().map(ObligationView::of).collect(),
+        })
+    }
+}
+
+/// The time that each kind of change may take.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ServiceLevelView {
+    pub joiner: f64,
+    pub mover: f64,
+    pub leaver: f64,
+    pub emergency: f64,
+}
+
+/// Whether an app is worked with.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HealthView {
+    /// `working`, or `quarantined`: left alone but for a probe.
+    pub state: &'static str,
+    #[schema(schema_with = words::time_or_null)]
+    pub since: Option<Timestamp>,
+    pub reason: Option<FailureView>,
+}
+
+/// How far an app does what it says.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConformanceView {
+    /// The share of what it confirmed that was seen when it was read back; none: nothing was judged yet.
+    pub score: Option<f64>,
+    #[schema(value_type = BTreeMap<String, Object>)]
+    pub operations: BTreeMap<&'static str, Tally>,
+    pub findings: Vec<String>,
 }
 
 /// An app with what is open in it.
-pub fn app(state: &impl Read, app: &App) -> Result<Value, KvError> {
-    let spec = &app.spec;
-    let open = ledger::open_obligations(state, Some(&spec.id))?;
-    let learned = ledger::capabilities(state, &spec.id)?.unwrap_or_default();
-    let conformance = ledger::conformance(state, &spec.id)?;
-    let quarantine = ledger::quarantine(state, &spec.id)?;
-    let drift = ledger::drift(state, Some(&spec.id))?;
-    let now = Timestamp::now();
-    let seconds = |d: std::time::Duration| d.as_secs_f64();
-    Ok(json!({
-        "id": spec.id,
-        "name": spec.name,
-        "owner": spec.owner,
-        "base_url": spec.base_url,
-        "assign": spec.assign,
-        "deprovision": spec.deprovision,
-        "connected": app.connection == Connection::Configured,
-        "version": app.version,
-        "sla_seconds": {
-            "joiner": seconds(spec.sla.joiner),
-            "mover": seconds(spec.sla.mover),
-            "leaver": seconds(spec.sla.leaver),
-            "emergency": seconds(spec.sla.emergency),
-        },
-        "tier": spec.sla.tier,
-        "business_hours": spec.sla.hours,
-        "obligations_open": open.len(),
-        "obligations_overdue": open.iter().filter(|o| o.overdue_at.is_some()).count(),
-        "drift_items": drift.len(),
-        "drift_debt_hours": drift.iter().map(|item| item.debt_hours(now)).sum::<f64>(),
-        "attributes": spec.attributes,
-        "groups": spec.groups,
-        "drift_policy": spec.drift,
-        "guard": spec.guard,
-        "capabilities": spec.capabilities.over(&learned),
-        "health": match &quarantine {
-            Some(quarantine) => json!({ "state": "quarantined", "since": quarantine.since, "reason": quarantine.rejection }),
-            None => json!({ "state": "working" }),
-        },
-        "conformance": {
-            "score": conformance.score(),
-            "operations": conformance.0.iter().map(|(operation, tally)| (operation.name().to_owned(), json!(tally))).collect::<serde_json::Map<_, _>>(),
-            "findings": conformance.findings(),
-        },
-        "reconciliation": ledger::reconciled(state, &spec.id)?,
-    }))
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AppView {
+    #[schema(value_type = String)]
+    pub id: AppId,
+    pub name: String,
+    pub owner: String,
+    pub base_url: String,
+    /// A SCIM filter: who has an account here.
+    pub assign: String,
+    #[schema(value_type = String)]
+    pub deprovision: Deprovision,
+    /// Whether it is configured.
+    pub connected: bool,
+    #[schema(value_type = u64)]
+    pub version: Sequence,
+    pub sla_seconds: ServiceLevelView,
+    pub tier: String,
+    #[schema(value_type = Option<String>)]
+    pub business_hours: Option<BusinessHours>,
+    pub obligations_open: u64,
+    /// Of these, past their deadline and not waived.
+    pub obligations_overdue: u64,
+    pub drift_items: usize,
+    /// The sum of how long each open item has been open.
+    pub drift_debt_hours: f64,
+    #[schema(value_type = Object)]
+    pub attributes: Mapping,
+    #[schema(value_type = Vec<Object>)]
+    pub groups: Vec<GroupRule>,
+    #[schema(value_type = Object)]
+    pub drift_policy: Policies,
+    #[schema(value_type = Object)]
+    pub guard: Guard,
+    /// What it can do: what is configured over what was learned.
+    #[schema(value_type = Object)]
+    pub capabilities: Capabilities,
+    pub health: HealthView,
+    pub conformance: ConformanceView,
+    #[schema(value_type = Object)]
+    pub reconciliation: Reconciled,
 }
 
-/// An open drift item.
-pub fn drift_item(item: &DriftItem) -> Value {
-    json!({
-        "id": item.id,
-        "app": item.id.app,
-        "identity": Some(item.id.identity).filter(|_| item.id.kind != DriftKind::Orphan),
-        "kind": item.id.kind,
-        "remote_id": item.remote_id,
-        "user_name": item.user_name,
-        "differences": item.differences,
-        "detected_at": item.detected_at,
-        "age_hours": Timestamp::now().duration_since(item.detected_at).as_secs_f64() / 3600.0,
-        "accepted": item.accepted,
-        "version": item.version,
-    })
+impl AppView {
+    /// An app.
+    pub fn of(state: &impl Read, app: &App, now: Timestamp, detail: Detail) -> Result<Self, KvError> {
+        let spec = app.spec.clone();
+        let learned = ledger::capabilities(state, &spec.id)?.unwrap_or_default();
+        let conformance = ledger::conformance(state, &spec.id)?;
+        let quarantine = ledger::quarantine(state, &spec.id)?;
+        let drift = ledger::drift(state, Some(&spec.id))?;
+        let count = ledger::count_of(state, &spec.id)?;
+        let seconds = |d: std::time::Duration| d.as_secs_f64();
+        let operations = conformance.0.iter();
+        Ok(Self {
+            capabilities: spec.capabilities.over(&learned),
+            conformance: ConformanceView {
+                score: conformance.score(),
+                operations: operations.map(|(op, tally): (&Operation, &Tally)| (op.name(), *tally)).collect(),
+                findings: conformance.findings(),
+            },
+            health: HealthView {
+                state: if quarantine.is_some() { "quarantined" } else { "working" },
+                since: quarantine.as_ref().map(|q| q.since),
+                reason: quarantine.as_ref().map(|q| FailureView::of(&q.rejection, detail)),
+            },
+            sla_seconds: ServiceLevelView {
+                joiner: seconds(spec.sla.joiner),
+                mover: seconds(spec.sla.mover),
+                leaver: seconds(spec.sla.leaver),
+                emergency: seconds(spec.sla.emergency),
+            },
+            reconciliation: ledger::reconciled(state, &spec.id)?,
+            connected: app.connection == Connection::Configured,
+            version: app.version,
+            obligations_open: count.open,
+            obligations_overdue: count.overdue,
+            drift_items: drift.len(),
+            drift_debt_hours: drift.iter().map(|item| item.debt_hours(now)).sum(),
+            id: spec.id,
+            name: spec.name,
+            owner: spec.owner,
+            base_url: spec.base_url,
+            assign: spec.assign,
+            deprovision: spec.deprovision,
+            tier: spec.sla.tier,
+            business_hours: spec.sla.hours,
+            attributes: spec.attributes,
+            groups: spec.groups,
+            drift_policy: spec.drift,
+            guard: spec.guard,
+        })
+    }
+}
+
+/// A difference between two versions.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes rollcall_scim::Changed, which knows nothing of the API")]
+pub struct ChangedView {
+    pub path: String,
+    /// Absent: was not set, or may not be seen.
+    pub before: Option<Value>,
+    pub after: Option<Value>,
+}
+
+/// An open difference between what is desired and what was read.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DriftView {
+    #[schema(value_type = String)]
+    pub id: DriftId,
+    #[schema(value_type = String)]
+    pub app: AppId,
+    /// None: it belongs to nobody.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    pub identity: Option<IdentityId>,
+    #[schema(schema_with = words::drift_kind)]
+    pub kind: DriftKind,
+    /// Absent for viewers.
+    pub remote_id: Option<String>,
+    /// Absent for viewers.
+    pub user_name: Option<String>,
+    #[schema(value_type = Vec<ChangedView>)]
+    pub differences: Vec<Changed>,
+    #[schema(schema_with = words::time)]
+    pub detected_at: Timestamp,
+    pub age_hours: f64,
+    pub accepted: Option<ExceptionView>,
+    #[schema(value_type = u64)]
+    pub version: Sequence,
+}
+
+impl DriftView {
+    /// An open drift item.
+    pub fn of(item: &DriftItem, now: Timestamp, detail: Detail) -> Self {
+        Self {
+            id: item.id.clone(),
+            app: item.id.app.clone(),
+            identity: Some(item.id.identity).filter(|_| item.id.kind != DriftKind::Orphan),
+            kind: item.id.kind,
+            remote_id: detail.show(item.remote_id.clone()),
+            user_name: detail.show(item.user_name.clone()),
+            differences: detail.changes(&item.differences),
+            detected_at: item.detected_at,
+            age_hours: now.duration_since(item.detected_at).as_secs_f64() / 3600.0,
+            accepted: item.accepted.as_ref().map(ExceptionView::of),
+            version: item.version,
+        }
+    }
+}
+
+/// The removals of a source that wait for a person.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HoldView {
+    #[schema(value_type = String)]
+    pub source: SourceName,
+    #[schema(value_type = String)]
+    pub app: AppId,
+    pub removals: usize,
+    #[schema(value_type = u64)]
+    pub by: Sequence,
+    #[schema(schema_with = words::time)]
+    pub since: Timestamp,
+}
+
+impl HoldView {
+    /// A hold.
+    pub fn of(hold: &Hold) -> Self {
+        let Hold { source, app, removals, by, since } = hold.clone();
+        Self { source, app, removals, by, since }
+    }
 }

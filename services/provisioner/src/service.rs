@@ -10,7 +10,7 @@ use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{AppId, Recorded, directory};
 use rollcall_event_log::EventLog;
-use rollcall_projection::{Projection, Runner, Store, Transaction};
+use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -56,7 +56,7 @@ impl Provisioner {
     /// When the folder is taken or damaged.
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProvisionerError> {
         let folder = config.server.data_dir.join(NAME);
-        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
+        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
         let name = name_in(&folder).map_err(|e| ProvisionerError::Name { reason: e.to_string() })?;
         let apps = config.apps.iter().map(|app| (app.spec.id.clone(), app.clone())).collect();
         let http = Http::new()?;

@@ -9,16 +9,16 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
 use rollcall_domain::alert::{About, Alert, AlertChanged};
 use rollcall_domain::{Event, NewEvent, ledger};
-use rollcall_event_log::{EventLog, Expect, Unit, by_service};
+use rollcall_event_log::{EventLog, Expect, Unit};
 use rollcall_projection::Store;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::error::MonitorError;
-use crate::service::NAME;
 use crate::sinks::{REPEAT, Sink};
 use crate::told::{Context, Told, told};
+use crate::watch::meta_for;
 use crate::wrong::{News, Rules, Surroundings, Wrong, news, wrong};
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -159,9 +159,16 @@ impl AlertLoop {
             News::Fire(..) => words.summary,
             News::Resolve(alert) => alert.summary.clone(),
         };
+        let about = words.about.clone();
         let changed = AlertChanged { key: key.clone(), sink, about: words.about, level: words.level, summary };
         let event = if firing { Event::AlertFired(changed) } else { Event::AlertResolved(changed) };
-        let meta = by_service(NAME, &key, None);
+        let account = match about {
+            About::Leaver { identity, opened_by } => {
+                ledger::account_of_leaver(&self.shared.store.view(), identity, opened_by)?
+            }
+            _ => None,
+        };
+        let meta = meta_for(account, &key);
         let appended = self.shared.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
         self.shared.store.wait_for(appended.last, SETTLE).await?;
         Ok(())

@@ -9,7 +9,7 @@ use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{Recorded, Sequence};
 use rollcall_event_log::EventLog;
-use rollcall_projection::{Projection, Runner, Store, Transaction};
+use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use rollcall_telemetry::metrics::metrics;
 use tokio::task::JoinSet;
@@ -78,7 +78,7 @@ impl Monitor {
     /// When the folder is taken or damaged.
     pub fn open(config: &Config, log: EventLog, clock: Clock) -> Result<Self, MonitorError> {
         let folder = config.server.data_dir.join(NAME);
-        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes)?;
+        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
         let named = |s: &SourceConfig| s.name.clone();
         let rules = Rules {
             escalate_after: config.alerting.escalate_after.clone(),

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rollcall_domain::account::Account;
 use rollcall_domain::identity::take_effect;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::{AppOutcome, Leaver, LeaverCompleted};
 use rollcall_domain::obligation::{AtRisk, Obligation, Overdue};
-use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, TraceContext, ledger};
+use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, ledger};
 use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_service};
 use rollcall_projection::Store;
 use tracing::{info, warn};
@@ -106,20 +107,23 @@ pub async fn say(log: &EventLog, store: &Store, now: Timestamp) -> Result<usize,
     Ok(words.len())
 }
 
+/// The envelope of what the monitor says: part of the story of the change that an account owes.
+pub fn meta_for(account: Option<Account>, otherwise: &str) -> EventMeta {
+    let Some(account) = account else { return by_service(NAME, otherwise, None) };
+    EventMeta { trace: account.trace, ..by_service(NAME, &account.correlation_id, Some(account.caused_by)) }
+}
+
 fn meta(store: &Store, word: &Word) -> Result<EventMeta, MonitorError> {
     let view = store.view();
     let account = match &word.event {
         Event::ObligationOverdue(Overdue { id, .. }) | Event::ObligationAtRisk(AtRisk { id, .. }) => {
             ledger::account(&view, id.identity, &id.app)?
         }
+        Event::LeaverCompleted(done) => ledger::account_of_leaver(&view, done.identity, done.opened_by)?,
         _ => None,
     };
-    let (correlation, cause, trace) = account.map_or_else(
-        || (String::new(), None, TraceContext::default()),
-        |a| (a.correlation_id, Some(a.caused_by), a.trace),
-    );
     let event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, word.name.as_bytes());
-    Ok(EventMeta { event_id, trace, ..by_service(NAME, &correlation, cause) })
+    Ok(EventMeta { event_id, ..meta_for(account, "") })
 }
 
 /// Brings into effect what was said before and whose time has come, from the newest state on the log.

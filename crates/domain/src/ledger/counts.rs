@@ -80,6 +80,19 @@ pub fn counts(state: &(impl Read + ?Sized)) -> Result<BTreeMap<(AppId, ChangeKin
     Ok(found.into_iter().filter_map(|(key, count)| Some((place(&key)?, count))).collect())
 }
 
+/// What is open for one app, whatever the change.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn count_of(state: &(impl Read + ?Sized), app: &AppId) -> Result<Count, KvError> {
+    let found: Vec<(String, Count)> = load_all(state, &format!("{PREFIX}{app}/"), None, usize::MAX)?;
+    let sum = |all: Count, (_, one): &(String, Count)| Count {
+        open: all.open + one.open,
+        overdue: all.overdue + one.overdue,
+    };
+    Ok(found.iter().fold(Count::default(), sum))
+}
+
 /// The earliest deadline that has passed; `None`: none has.
 ///
 /// # Errors

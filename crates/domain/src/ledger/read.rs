@@ -193,6 +193,31 @@ pub fn obligations_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Res
     values(state, &format!("obligation/{identity}/"))
 }
 
+/// The newest obligation of an account, ended or not.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn last_obligation(
+    state: &(impl Read + ?Sized),
+    identity: IdentityId,
+    app: &AppId,
+) -> Result<Option<Obligation>, KvError> {
+    let keys = state.scan_back(&format!("obligation/{identity}/{app}/"), None, 1)?;
+    Ok(found(state, keys.into_iter().map(|(key, _)| key))?.pop())
+}
+
+/// An account that still owes what a departure opened: its correlation and cause are those of the departure.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn account_of_leaver(
+    state: &(impl Read + ?Sized),
+    identity: IdentityId,
+    opened_by: Sequence,
+) -> Result<Option<Account>, KvError> {
+    Ok(accounts_of(state, identity)?.into_iter().find(|account| account.desired_version == opened_by))
+}
+
 /// The obligations of one departure, by app.
 ///
 /// # Errors

@@ -1,0 +1,136 @@
+//! What a key held after any event: every version of the keys whose history is kept, beside the current state.
+//!
+//! A version is stored under `\0h<key>\0<sequence>`, so that the state as of an event is a seek per key, however long
+//! the log is.
+
+use rollcall_domain::Sequence;
+use rollcall_domain::kv::{KvError, Pair, Read, end_of};
+
+const PREFIX: &[u8] = b"\0h";
+const SEQUENCE: usize = 8;
+
+/// The prefixes of the keys whose every version is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History(&'static [&'static str]);
+
+impl History {
+    /// Only the current state is kept.
+    pub const NONE: Self = Self(&[]);
+
+    /// Keeps every version of the keys that start with one of these.
+    #[must_use]
+    pub const fn of(prefixes: &'static [&'static str]) -> Self {
+        Self(prefixes)
+    }
+
+    pub(crate) fn keeps(self, key: &str) -> bool {
+        self.0.iter().any(|prefix| key.starts_with(prefix))
+    }
+}
+
+/// Where a version is stored: nothing sorts between two versions of one key.
+pub(crate) fn version_key(key: &str, at: Sequence) -> Vec<u8> {
+    let mut out = Vec::with_capacity(PREFIX.len() + key.len() + 1 + SEQUENCE);
+    out.extend_from_slice(PREFIX);
+    out.extend_from_slice(key.as_bytes());
+    out.push(0);
+    out.extend_from_slice(&at.0.to_be_bytes());
+    out
+}
+
+/// A version as it is stored: a removal is empty, a value is not.
+pub(crate) fn version(value: Option<&[u8]>) -> Vec<u8> {
+    value.map_or_else(Vec::new, |value| [&[1], value].concat())
+}
+
+fn value_of(version: &[u8]) -> Option<Vec<u8>> {
+    version.get(1..).map(<[u8]>::to_vec)
+}
+
+fn key_of(stored: &[u8]) -> Option<&str> {
+    let end = stored.len().checked_sub(SEQUENCE + 1)?;
+    std::str::from_utf8(stored.get(PREFIX.len()..end)?).ok()
+}
+
+/// The state of a projection as it was after one event: what a replay up to it would give.
+#[derive(Debug, Clone)]
+pub struct PastView {
+    pub(crate) tree: sled::Tree,
+    pub(crate) history: History,
+    pub(crate) at: Sequence,
+}
+
+impl PastView {
+    fn check(&self, key: &str) -> Result<(), KvError> {
+        if self.history.keeps(key) {
+            return Ok(());
+        }
+        Err(KvError::Storage(format!("no history is kept of '{key}'")))
+    }
+
+    fn value(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        let versions = self.tree.range(version_key(key, Sequence(0))..=version_key(key, self.at));
+        let last = versions.rev().next().transpose().map_err(failed)?;
+        Ok(last.and_then(|(_, version)| value_of(&version)))
+    }
+
+    /// The first key at or after a place, whatever it held at that time.
+    fn key_from(&self, start: &[u8]) -> Result<Option<String>, KvError> {
+        let Some(found) = self.tree.range(start..).next() else { return Ok(None) };
+        let (stored, _) = found.map_err(failed)?;
+        Ok(Some(&stored[..]).filter(|stored| stored.starts_with(PREFIX)).and_then(key_of).map(str::to_owned))
+    }
+
+    fn key_before(&self, end: &[u8]) -> Result<Option<String>, KvError> {
+        let Some(found) = self.tree.range(..end).next_back() else { return Ok(None) };
+        let (stored, _) = found.map_err(failed)?;
+        Ok(Some(&stored[..]).filter(|stored| stored.starts_with(PREFIX)).and_then(key_of).map(str::to_owned))
+    }
+}
+
+fn failed(e: sled::Error) -> KvError {
+    KvError::Storage(e.to_string())
+}
+
+fn place(text: &str) -> Vec<u8> {
+    [PREFIX, text.as_bytes()].concat()
+}
+
+impl Read for PastView {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        self.check(key)?;
+        self.value(key)
+    }
+
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        self.check(prefix)?;
+        let past = |key: &str| version_key(key, Sequence(u64::MAX));
+        let mut start = after.filter(|after| *after >= prefix).map_or_else(|| place(prefix), past);
+        let mut out = Vec::new();
+        while out.len() < limit {
+            let Some(key) = self.key_from(&start)?.filter(|key| key.starts_with(prefix)) else { break };
+            // The last version of all sorts at or before this; an event of that number will not be.
+            start = past(&key);
+            if after != Some(key.as_str())
+                && let Some(value) = self.value(&key)?
+            {
+                out.push((key, value));
+            }
+        }
+        Ok(out)
+    }
+
+    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        self.check(prefix)?;
+        let mut end = before.map_or_else(|| place(&end_of(prefix)), place);
+        let mut out = Vec::new();
+        while out.len() < limit {
+            let Some(key) = self.key_before(&end)?.filter(|key| key.starts_with(prefix)) else { break };
+            end = place(&key);
+            if let Some(value) = self.value(&key)? {
+                out.push((key, value));
+            }
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,283 @@
+//! Questions about state: now, or as of an instant.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use rollcall_config::Role;
+use rollcall_domain::drift::{DriftItem, DriftKind};
+use rollcall_domain::guard::Hold;
+use rollcall_domain::identity::Identity;
+use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::kv::{Read, load_all};
+use rollcall_domain::leaver::{Leaver, LeaverStatus};
+use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
+use rollcall_domain::obligation::{Obligation, ObligationStatus};
+use rollcall_domain::{directory, ledger};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{Api, Pairs, Person, Shared, unknown};
+use crate::error::{ApiError, Problem};
+use crate::latency::{self, GroupBy, LatencyView};
+use crate::moment::{AsOf, Moment};
+use crate::params;
+use crate::plan::{self, PlanView};
+use crate::query::{Path, Query};
+use crate::views::{AppView, DriftView, HoldView, IdentitySummary, IdentityView, LeaverView, ObligationView};
+
+type Answer<T> = Result<Json<T>, ApiError>;
+type Who = Extension<Person>;
+
+/// A page of a list, and the state it was taken from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct List<T> {
+    pub items: Vec<T>,
+    /// Absent: this is the last page.
+    pub next_cursor: Option<String>,
+    pub as_of: Option<AsOf>,
+}
+
+/// One thing, and the state it was taken from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct One<T> {
+    #[serde(flatten)]
+    pub item: T,
+    pub as_of: AsOf,
+}
+
+/// The paths.
+pub fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(identities))
+        .routes(routes!(identity))
+        .routes(routes!(leavers))
+        .routes(routes!(obligations))
+        .routes(routes!(apps))
+        .routes(routes!(app))
+        .routes(routes!(drift))
+        .routes(routes!(holds))
+        .routes(routes!(planned))
+        .routes(routes!(latency))
+}
+
+/// One page of the values under a prefix that `wanted` chooses; the cursor is the last key without the prefix.
+pub fn page<T: DeserializeOwned>(
+    state: &impl Read,
+    prefix: &str,
+    query: &Query,
+    wanted: impl Fn(&T) -> bool,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    let limit = query.limit()?;
+    let mut after = query.cursor().map(|cursor| format!("{prefix}{cursor}"));
+    let mut out = Vec::new();
+    let mut last: Option<String> = None;
+    loop {
+        let chunk: Vec<(String, T)> = load_all(state, prefix, after.as_deref(), limit.max(256))?;
+        let Some((end, _)) = chunk.last() else { return Ok((out, None)) };
+        after = Some(end.clone());
+        for (key, value) in chunk {
+            if !wanted(&value) {
+                continue;
+            }
+            if out.len() == limit {
+                return Ok((out, last));
+            }
+            last = key.strip_prefix(prefix).map(str::to_owned);
+            out.push(value);
+        }
+    }
+}
+
+/// An identity by the id in a path.
+pub fn known_identity(state: &impl Read, id: &str) -> Result<Identity, ApiError> {
+    let parsed: IdentityId = id.parse().map_err(|_| unknown("identity", id))?;
+    directory::identity(state, parsed)?.ok_or_else(|| unknown("identity", id))
+}
+
+/// Who there is.
+#[utoipa::path(get, path = "/v1/identities", tag = "state", params(params::Identities), responses(
+    (status = 200, body = List<IdentitySummary>), Problem
+))]
+async fn identities(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<IdentitySummary>> {
+    let query = api.query::<params::Identities>(pairs)?;
+    let lifecycle: Option<Lifecycle> = query.word("lifecycle")?;
+    let name = query.text("user_name");
+    if name.is_some() {
+        // Whether someone is here is personal, too.
+        person.needs(Role::Auditor)?;
+    }
+    let snapshot = api.snapshot(&query).await?;
+    let (found, next_cursor) = match name {
+        Some(name) => (directory::identity_by_user_name(&snapshot.state, name)?.into_iter().collect(), None),
+        None => page::<Identity>(&snapshot.state, directory::IDENTITIES, &query, |i| {
+            lifecycle.is_none_or(|l| l == i.lifecycle)
+        })?,
+    };
+    let items = found.iter().map(|identity| IdentitySummary::of(identity, person.sees())).collect();
+    Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
+}
+
+/// One identity with its accounts, obligations and drift.
+#[utoipa::path(get, path = "/v1/identities/{id}", tag = "state",
+    params(("id" = uuid::Uuid, Path, description = "The identity."), params::AsOfOnly), responses(
+    (status = 200, body = One<IdentityView>), Problem
+))]
+async fn identity(
+    State(api): Shared,
+    Extension(person): Who,
+    Path(id): Path<String>,
+    pairs: Pairs,
+) -> Answer<One<IdentityView>> {
+    let query = api.query::<params::AsOfOnly>(pairs)?;
+    let snapshot = api.snapshot(&query).await?;
+    let found = known_identity(&snapshot.state, &id)?;
+    let item = IdentityView::of(&snapshot.state, &found, snapshot.as_of.instant, person.sees())?;
+    Ok(Json(One { item, as_of: snapshot.as_of }))
+}
+
+/// Who left, and whether they are gone.
+#[utoipa::path(get, path = "/v1/leavers", tag = "state", params(params::Leavers), responses(
+    (status = 200, body = List<LeaverView>), Problem
+))]
+async fn leavers(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<LeaverView>> {
+    let query = api.query::<params::Leavers>(pairs)?;
+    let wanted: &[LeaverStatus] = match query.text("status") {
+        None => &[LeaverStatus::Open, LeaverStatus::Overdue, LeaverStatus::Completed, LeaverStatus::Superseded],
+        // Overdue is open, and worse.
+        Some("open") => &[LeaverStatus::Open, LeaverStatus::Overdue],
+        Some("overdue") => &[LeaverStatus::Overdue],
+        Some("completed") => &[LeaverStatus::Completed],
+        Some("superseded") => &[LeaverStatus::Superseded],
+        Some(other) => {
+            let message = format!("query parameter 'status': '{other}' is not open, overdue, completed or superseded");
+            return Err(ApiError::BadRequest(message));
+        }
+    };
+    let snapshot = api.snapshot(&query).await?;
+    let (found, next_cursor) = page::<Leaver>(&snapshot.state, "leaver/", &query, |l| wanted.contains(&l.status()))?;
+    let items = found.iter().map(|l| LeaverView::of(&snapshot.state, l, person.sees())).collect::<Result<_, _>>()?;
+    Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
+}
+
+/// What is owed, and what was.
+#[utoipa::path(get, path = "/v1/obligations", tag = "state", params(params::Obligations), responses(
+    (status = 200, body = List<ObligationView>), Problem
+))]
+async fn obligations(State(api): Shared, pairs: Pairs) -> Answer<List<ObligationView>> {
+    let query = api.query::<params::Obligations>(pairs)?;
+    let status: Option<ObligationStatus> = query.word("status")?;
+    let change: Option<ChangeKind> = query.word("change")?;
+    let app = query.parsed::<AppId>("app", "an app id")?;
+    let snapshot = api.snapshot(&query).await?;
+    let wanted = |o: &Obligation| {
+        status.is_none_or(|s| s == o.status())
+            && change.is_none_or(|c| c == o.change)
+            && app.as_ref().is_none_or(|a| *a == o.id.app)
+    };
+    let (found, next_cursor) = page(&snapshot.state, "obligation/", &query, wanted)?;
+    let items = found.iter().map(ObligationView::of).collect();
+    Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
+}
+
+/// The connected apps.
+#[utoipa::path(get, path = "/v1/apps", tag = "state", params(params::Apps), responses(
+    (status = 200, body = List<AppView>), Problem
+))]
+async fn apps(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<AppView>> {
+    let query = api.query::<params::Apps>(pairs)?;
+    let snapshot = api.snapshot(&query).await?;
+    let (found, next_cursor) = page(&snapshot.state, directory::APPS, &query, |_| true)?;
+    let shown = |app| AppView::of(&snapshot.state, app, snapshot.as_of.instant, person.sees());
+    let items = found.iter().map(shown).collect::<Result<_, _>>()?;
+    Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
+}
+
+fn known_app(state: &Moment, id: &str) -> Result<rollcall_domain::app::App, ApiError> {
+    let parsed: AppId = id.parse().map_err(|_| unknown("app", id))?;
+    directory::app(state, &parsed)?.ok_or_else(|| unknown("app", id))
+}
+
+/// One app.
+#[utoipa::path(get, path = "/v1/apps/{id}", tag = "state",
+    params(("id" = String, Path, description = "The app."), params::AsOfOnly), responses(
+    (status = 200, body = One<AppView>), Problem
+))]
+async fn app(State(api): Shared, Extension(person): Who, Path(id): Path<String>, pairs: Pairs) -> Answer<One<AppView>> {
+    let query = api.query::<params::AsOfOnly>(pairs)?;
+    let snapshot = api.snapshot(&query).await?;
+    let found = known_app(&snapshot.state, &id)?;
+    let item = AppView::of(&snapshot.state, &found, snapshot.as_of.instant, person.sees())?;
+    Ok(Json(One { item, as_of: snapshot.as_of }))
+}
+
+/// Where apps differ from what is desired.
+#[utoipa::path(get, path = "/v1/drift", tag = "state", params(params::Drift), responses(
+    (status = 200, body = List<DriftView>), Problem
+))]
+async fn drift(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<DriftView>> {
+    let query = api.query::<params::Drift>(pairs)?;
+    let app = query.parsed::<AppId>("app", "an app id")?;
+    let kind: Option<DriftKind> = query.word("kind")?;
+    let snapshot = api.snapshot(&query).await?;
+    let wanted =
+        |item: &DriftItem| app.as_ref().is_none_or(|a| *a == item.id.app) && kind.is_none_or(|k| k == item.id.kind);
+    let (found, next_cursor) = page(&snapshot.state, "drift/", &query, wanted)?;
+    let items = found.iter().map(|item| DriftView::of(item, snapshot.as_of.instant, person.sees())).collect();
+    Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
+}
+
+/// The removals that wait for a person.
+#[utoipa::path(get, path = "/v1/holds", tag = "state", params(params::Paging), responses(
+    (status = 200, body = List<HoldView>), Problem
+))]
+async fn holds(State(api): Shared, pairs: Pairs) -> Answer<List<HoldView>> {
+    let query = api.query::<params::Paging>(pairs)?;
+    let view = api.fresh().await?;
+    let (found, next_cursor) = page::<Hold>(&view, ledger::HOLDS, &query, |_| true)?;
+    Ok(Json(List { items: found.iter().map(HoldView::of).collect(), next_cursor, as_of: None }))
+}
+
+/// What would be sent to whom, and why.
+#[utoipa::path(get, path = "/v1/plan", tag = "state", params(params::Plan), responses(
+    (status = 200, body = List<PlanView>), Problem
+))]
+async fn planned(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<PlanView>> {
+    let query = api.query::<params::Plan>(pairs)?;
+    // It shows the values that would be sent.
+    person.needs(Role::Auditor)?;
+    let view = api.fresh().await?;
+    let items = match (query.text("identity"), query.parsed::<AppId>("app", "an app id")?) {
+        (Some(id), None) => plan::of_identity(&view, known_identity(&view, id)?.id)?,
+        (None, Some(app)) => {
+            directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?;
+            plan::of_app(&view, &app, query.limit()?)?
+        }
+        _ => return Err(ApiError::BadRequest("give one of the query parameters 'identity' and 'app'".into())),
+    };
+    Ok(Json(List { items, next_cursor: None, as_of: None }))
+}
+
+/// How long changes took, exactly.
+#[utoipa::path(get, path = "/v1/latency", tag = "state", params(params::Latency), responses(
+    (status = 200, body = List<LatencyView>), Problem
+))]
+async fn latency(State(api): Shared, pairs: Pairs) -> Answer<List<LatencyView>> {
+    let query = api.query::<params::Latency>(pairs)?;
+    let (from, to) = query.window()?;
+    let choice = latency::Choice {
+        from,
+        to,
+        app: query.parsed("app", "an app id")?,
+        change: query.word("change")?,
+        source: query.parsed("source", "a source name")?,
+    };
+    let group_by = query.word("group_by")?.unwrap_or(GroupBy::App);
+    let view = api.fresh().await?;
+    let counted = move || latency::by_group(&view, &choice, group_by);
+    let items = tokio::task::spawn_blocking(counted).await.map_err(|_| ApiError::Stopped)??;
+    Ok(Json(List { items, next_cursor: None, as_of: None }))
+}

@@ -1,0 +1,218 @@
+//! The query parameters of each path. A path takes those that are described here, and no others.
+
+#![allow(dead_code, reason = "described for readers and for Query::read, which checks the values")]
+
+use utoipa::IntoParams;
+
+/// No parameters.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Nothing {}
+
+/// A page of a list.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Paging {
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// The state as of an instant.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct AsOfOnly {
+    /// An RFC 3339 time: the state that the log made then. Without it: now.
+    #[param(format = DateTime)]
+    as_of: Option<String>,
+}
+
+/// A page of identities.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Identities {
+    /// Only who has this user name, in any case.
+    user_name: Option<String>,
+    /// Only who is in this state: staged, active, leaving or left.
+    lifecycle: Option<String>,
+    /// An RFC 3339 time: the state that the log made then. Without it: now.
+    #[param(format = DateTime)]
+    as_of: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of departures.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Leavers {
+    /// open (overdue ones included), overdue, completed or superseded.
+    status: Option<String>,
+    /// An RFC 3339 time: the state that the log made then. Without it: now.
+    #[param(format = DateTime)]
+    as_of: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of obligations.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Obligations {
+    /// open, applied, overdue, waived, verified or superseded.
+    status: Option<String>,
+    /// Only in this app.
+    app: Option<String>,
+    /// joiner, mover, leaver or repair.
+    change: Option<String>,
+    /// An RFC 3339 time: the state that the log made then. Without it: now.
+    #[param(format = DateTime)]
+    as_of: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of apps.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Apps {
+    /// An RFC 3339 time: the state that the log made then. Without it: now.
+    #[param(format = DateTime)]
+    as_of: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of drift.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Drift {
+    /// Only in this app.
+    app: Option<String>,
+    /// orphan, zombie, attribute, membership, missing or duplicate.
+    kind: Option<String>,
+    /// An RFC 3339 time: the state that the log made then. Without it: now.
+    #[param(format = DateTime)]
+    as_of: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// What would be sent; one of both is needed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Plan {
+    /// For this identity.
+    identity: Option<String>,
+    /// In this app.
+    app: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+}
+
+/// Latencies of a window.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Latency {
+    /// app, change or source.
+    group_by: Option<String>,
+    /// Only in this app.
+    app: Option<String>,
+    /// joiner, mover, leaver or repair.
+    change: Option<String>,
+    /// Only what this source changed.
+    source: Option<String>,
+    /// Verified at or after this RFC 3339 time.
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// Verified before this RFC 3339 time.
+    #[param(format = DateTime)]
+    to: Option<String>,
+}
+
+macro_rules! trail {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(IntoParams)]
+        #[into_params(parameter_in = Query)]
+        pub struct $name {
+            /// Recorded at or after this RFC 3339 time.
+            #[param(format = DateTime)]
+            from: Option<String>,
+            /// Recorded before this RFC 3339 time.
+            #[param(format = DateTime)]
+            to: Option<String>,
+            /// The type of event, such as `identity.left`.
+            #[param(rename = "type")]
+            type_: Option<String>,
+            /// Only in this app.
+            app: Option<String>,
+            /// Only by this actor.
+            actor: Option<String>,
+            /// Only from this source.
+            source: Option<String>,
+            /// joiner, mover, leaver or repair.
+            change: Option<String>,
+            /// Everything that one request led to.
+            correlation_id: Option<String>,
+            /// What the event with this id led to.
+            caused_by: Option<String>,
+            /// Part of the summary, in any case.
+            text: Option<String>,
+            $($(#[$field_doc])* $field: $type,)*
+        }
+    };
+}
+
+trail! {
+    /// A page of the timeline.
+    Trail {
+        /// newest or oldest first.
+        order: Option<String>,
+        /// How many at most.
+        #[param(minimum = 1)]
+        limit: Option<u64>,
+        /// `next_cursor` of the page before.
+        cursor: Option<String>,
+    }
+}
+
+trail! {
+    /// The timeline, live.
+    Live {
+        /// Only whose identity this is.
+        identity: Option<String>,
+        /// Starts after this event; the header Last-Event-ID goes before it. Without both: with what happens next.
+        after: Option<String>,
+    }
+}
+
+trail! {
+    /// The timeline, streamed.
+    Export {
+        /// ndjson, csv or ocsf.
+        format: Option<String>,
+        /// Only whose identity this is.
+        identity: Option<String>,
+        /// Starts after this event: what a broken export had last.
+        after: Option<String>,
+    }
+}

@@ -1,0 +1,264 @@
+//! The audit timeline: every instant can be asked about, nothing is skipped or repeated, and it can be followed live.
+
+use anyhow::{Context as _, ensure};
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use reqwest::{Client, Method};
+use rollcall_tests::rollcall::API_TOKEN;
+use rollcall_tests::{App, Faulty, Rollcall, Script, until};
+use serde_json::{Value, json};
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+fn app(faulty: &Faulty, id: &'static str) -> App {
+    App {
+        id,
+        base_url: faulty.base_url(id),
+        assign: "active eq true",
+        deprovision: "delete",
+        leaver_sla: "10m",
+        keys: "",
+        tables: "",
+    }
+}
+
+async fn join(rollcall: &Rollcall, name: &str) -> anyhow::Result<String> {
+    let user = json!({ "schemas": [USER], "userName": name, "displayName": name, "title": "clerk" });
+    let made = rollcall.scim(Method::POST, "/Users", &user).await?;
+    Ok(made["id"].as_str().context("no id")?.to_owned())
+}
+
+async fn patch(rollcall: &Rollcall, id: &str, path: &str, value: Value) -> anyhow::Result<()> {
+    let body = json!({ "schemas": [PATCH], "Operations": [{ "op": "replace", "path": path, "value": value }] });
+    rollcall.scim(Method::PATCH, &format!("/Users/{id}"), &body).await.map(drop)
+}
+
+async fn settled(rollcall: &Rollcall, id: &str) -> anyhow::Result<()> {
+    until("every account is verified", || async {
+        let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
+        let accounts = identity["accounts"].as_array().context("no accounts")?;
+        Ok((!accounts.is_empty() && accounts.iter().all(|a| a["verified"] == true)).then_some(()))
+    })
+    .await
+}
+
+/// An answer without what is the time of asking.
+fn timeless(mut answer: Value) -> Value {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                for key in ["as_of", "age_hours", "drift_debt_hours"] {
+                    map.remove(key);
+                }
+                map.values_mut().for_each(strip);
+            }
+            Value::Array(items) => items.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    strip(&mut answer);
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_then_is_answered_as_of_then() -> anyhow::Result<()> {
+    let faulty = Faulty::start().await?;
+    let rollcall = Rollcall::new(&[app(&faulty, "crm"), app(&faulty, "wiki")], "")?;
+    rollcall.start().await?;
+    let ids = [join(&rollcall, "ada@example.com").await?, join(&rollcall, "bob@example.com").await?];
+    let paths: Vec<String> =
+        ["/v1/identities", "/v1/leavers", "/v1/obligations", "/v1/apps", "/v1/apps/crm", "/v1/drift"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(ids.iter().map(|id| format!("/v1/identities/{id}")))
+            .collect();
+    let mut said: Vec<(Timestamp, String, Value)> = Vec::new();
+    for (step, path, value) in [
+        (0, "title", json!("chief")),
+        (1, "title", json!("boss")),
+        (0, "active", json!(false)),
+        (0, "active", json!(true)),
+        (1, "active", json!(false)),
+    ] {
+        patch(&rollcall, &ids[step], path, value).await?;
+        settled(&rollcall, &ids[step]).await?;
+        let mut answers = Vec::new();
+        let before = rollcall.api("/v1/apps").await?["as_of"]["sequence"].clone();
+        for path in &paths {
+            answers.push((path.clone(), timeless(rollcall.api(path).await?)));
+        }
+        let after = rollcall.api("/v1/apps").await?["as_of"].clone();
+        // An answer is of one state only when nothing was appended meanwhile.
+        if before == after["sequence"] {
+            let at: Timestamp = after["instant"].as_str().context("no instant")?.parse()?;
+            said.extend(answers.into_iter().map(|(path, answer)| (at, path, answer)));
+        }
+    }
+    ensure!(said.len() >= 3 * paths.len(), "the log never came to rest: {} answers", said.len());
+    for (at, path, answer) in &said {
+        let then = timeless(rollcall.api(&format!("{path}?as_of={at}")).await?);
+        ensure!(then == *answer, "{path} as of {at}:\n{then:#}\nwas then:\n{answer:#}");
+    }
+    let (first, _, _) = said.first().context("nothing was said")?;
+    let open = rollcall.items(&format!("/v1/leavers?as_of={first}")).await?;
+    ensure!(open.is_empty(), "nobody had left then: {open:?}");
+    let nobody = rollcall.items("/v1/identities?as_of=2020-01-01T00:00:00Z").await?;
+    ensure!(nobody.is_empty(), "{nobody:?}");
+    let (status, problem) = rollcall.raw(Method::GET, "/v1/apps?as_of=2999-01-01T00:00:00Z", API_TOKEN, None).await?;
+    ensure!(status == 400 && problem["detail"].as_str().is_some_and(|d| d.contains("as_of")), "{status} {problem}");
+    Ok(())
+}
+
+fn sequences(entries: &[Value]) -> Vec<u64> {
+    entries.iter().filter_map(|e| e["sequence"].as_u64()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaver_reads_as_one_story_and_pages_neither_skip_nor_repeat() -> anyhow::Result<()> {
+    let faulty = Faulty::start().await?;
+    let rollcall = Rollcall::new(&[app(&faulty, "crm"), app(&faulty, "wiki")], "")?;
+    rollcall.start().await?;
+    let id = join(&rollcall, "ada@example.com").await?;
+    settled(&rollcall, &id).await?;
+    patch(&rollcall, &id, "active", json!(false)).await?;
+    settled(&rollcall, &id).await?;
+    let left = &rollcall.items(&format!("/v1/identities/{id}/timeline?type=identity.left")).await?[0];
+    ensure!(left["change"] == "leaver" && left["deadline"].is_string(), "{left}");
+    // Cause and effects.
+    let story = left["correlation_id"].as_str().context("no correlation")?;
+    let story = until("the story has its end", || async {
+        let story = rollcall.items(&format!("/v1/timeline?order=oldest&correlation_id={story}")).await?;
+        Ok(story.iter().any(|e| e["type"] == "leaver.completed").then_some(story))
+    })
+    .await?;
+    ensure!(story[0]["sequence"] == left["sequence"], "{story:#?}");
+    let verified: Vec<&Value> = story.iter().filter(|e| e["type"] == "account.verified").collect();
+    ensure!(verified.len() == 2 && verified.iter().all(|e| e["deadline"] == left["deadline"]), "{story:#?}");
+    let cause = left["event_id"].as_str().context("no event id")?;
+    let effects = rollcall.items(&format!("/v1/timeline?caused_by={cause}")).await?;
+    ensure!(!effects.is_empty() && effects.iter().all(|e| e["caused_by"] == left["sequence"]), "{effects:#?}");
+    // Both orders, any window, every filter.
+    let newest = rollcall.items("/v1/timeline").await?;
+    let mut oldest = rollcall.items("/v1/timeline?order=oldest").await?;
+    oldest.reverse();
+    ensure!(newest == oldest, "the orders differ");
+    let (from, to) = (newest[newest.len() - 5]["recorded_at"].clone(), newest[3]["recorded_at"].clone());
+    let (from, to) = (from.as_str().context("from")?, to.as_str().context("to")?);
+    let window = rollcall.items(&format!("/v1/timeline?from={from}&to={to}")).await?;
+    let inside = |e: &&Value| {
+        let at = |text: &str| text.parse::<Timestamp>().ok();
+        e["recorded_at"].as_str().is_some_and(|t| at(t) >= at(from) && at(t) < at(to))
+    };
+    ensure!(sequences(&window) == sequences(&newest.iter().filter(inside).cloned().collect::<Vec<_>>()), "{window:#?}");
+    for (query, key, value) in [
+        ("app=crm", "app", json!("crm")),
+        ("change=leaver", "change", json!("leaver")),
+        ("actor=provisioner", "actor", json!("provisioner")),
+        ("source=hr", "source", json!("hr")),
+        ("type=account.verified", "type", json!("account.verified")),
+    ] {
+        let found = rollcall.items(&format!("/v1/timeline?{query}")).await?;
+        let wanted: Vec<Value> = newest.iter().filter(|e| e[key] == value).cloned().collect();
+        ensure!(!wanted.is_empty() && found == wanted, "{query}: {found:#?}");
+    }
+    let found = rollcall.items("/v1/timeline?text=ADA@EXAMPLE.COM%20LEFT").await?;
+    ensure!(found.len() == 1 && found[0]["sequence"] == left["sequence"], "{found:#?}");
+    // Pages of one, while more arrives.
+    let (mut cursor, mut seen) = (String::new(), Vec::new());
+    let top = newest[0]["sequence"].as_u64().context("no sequence")?;
+    for step in 0.. {
+        let page = rollcall.api(&format!("/v1/timeline?limit=1{cursor}")).await?;
+        seen.extend(sequences(page["items"].as_array().context("no items")?));
+        if step % 5 == 0 {
+            patch(&rollcall, &id, "title", json!(format!("t{step}"))).await?;
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let wanted: Vec<u64> = (1..=top).rev().collect();
+    ensure!(seen.iter().filter(|s| **s <= top).copied().collect::<Vec<_>>() == wanted, "{seen:?}");
+    Ok(())
+}
+
+/// Reads a live timeline until it has so many entries.
+async fn follow(rollcall: &Rollcall, query: &str, last: Option<u64>, count: usize) -> anyhow::Result<Vec<Value>> {
+    let url = format!("{}/v1/timeline/stream{query}", rollcall.address());
+    let mut request = Client::new().get(url).bearer_auth(API_TOKEN);
+    if let Some(last) = last {
+        request = request.header("last-event-id", last.to_string());
+    }
+    let mut body = request.send().await?.error_for_status()?.bytes_stream();
+    let (mut text, mut entries) = (String::new(), Vec::new());
+    while entries.len() < count {
+        let chunk = body.next().await.context("the stream ended")??;
+        text.push_str(std::str::from_utf8(&chunk)?);
+        while let Some((message, rest)) = text.split_once("\n\n") {
+            let data = message.lines().find_map(|l| l.strip_prefix("data: "));
+            entries.extend(data.map(serde_json::from_str::<Value>).transpose()?);
+            text = rest.to_owned();
+        }
+    }
+    entries.truncate(count);
+    Ok(entries)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timeline_is_followed_live_and_resumed_without_a_gap() -> anyhow::Result<()> {
+    for apart in [false, true] {
+        let faulty = Faulty::start().await?;
+        let apps = [app(&faulty, "crm")];
+        let rollcall = if apart { Rollcall::apart(&apps, "").await? } else { Rollcall::new(&apps, "")? };
+        rollcall.start().await?;
+        let id = join(&rollcall, "ada@example.com").await?;
+        settled(&rollcall, &id).await?;
+        let all = rollcall.items("/v1/timeline?order=oldest").await?;
+        // From the start, in two connections; then what happens only afterwards.
+        let first = follow(&rollcall, "?after=0", None, 2).await?;
+        let last = first[1]["sequence"].as_u64().context("no sequence")?;
+        let rest = follow(&rollcall, "", Some(last), all.len() - 2).await?;
+        ensure!([first, rest].concat() == all, "a gap or a repeat (apart: {apart})");
+        let query = format!("?identity={id}&type=identity.left");
+        let waiting = follow(&rollcall, &query, None, 1);
+        let leaving = async {
+            // The follower may or may not be there yet: it is told again if not.
+            for _ in 0..20 {
+                patch(&rollcall, &id, "active", json!(false)).await?;
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                patch(&rollcall, &id, "active", json!(true)).await?;
+            }
+            std::future::pending::<anyhow::Result<Vec<Value>>>().await
+        };
+        let seen = tokio::select! { seen = waiting => seen?, failed = leaving => failed? };
+        ensure!(seen[0]["type"] == "identity.left" && seen[0]["identity"] == id.as_str(), "{seen:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_questions_are_refused_by_name() -> anyhow::Result<()> {
+    let faulty = Faulty::start().await?;
+    faulty.tell("crm", &Script::default()).await?;
+    let rollcall = Rollcall::new(&[app(&faulty, "crm")], "")?;
+    rollcall.start().await?;
+    for (path, name) in [
+        ("/v1/timeline?cursor=x", "cursor"),
+        ("/v1/timeline?order=sideways", "order"),
+        ("/v1/timeline?change=hired", "change"),
+        ("/v1/timeline?caused_by=7", "caused_by"),
+        ("/v1/timeline?from=yesterday", "from"),
+        ("/v1/timeline?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "to"),
+        ("/v1/timeline?limit=0", "limit"),
+        ("/v1/timeline?as_of=2026-01-02T00:00:00Z", "as_of"),
+        ("/v1/timeline/stream?identity=ada", "identity"),
+        ("/v1/apps?as_of=noon", "as_of"),
+        ("/v1/identities?lifecycle=gone", "lifecycle"),
+    ] {
+        let (status, problem) = rollcall.raw(Method::GET, path, API_TOKEN, None).await?;
+        let named = problem["detail"].as_str().is_some_and(|d| d.contains(&format!("'{name}'")));
+        ensure!(status == 400 && named, "{path}: {status} {problem}");
+    }
+    Ok(())
+}
