@@ -69,8 +69,8 @@ impl PastView {
     }
 
     fn value(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
-        let versions = self.tree.range(version_key(key, Sequence(0))..=version_key(key, self.at));
-        let last = versions.rev().next().transpose().map_err(failed)?;
+        let mut versions = self.tree.range(version_key(key, Sequence(0))..=version_key(key, self.at));
+        let last = versions.next_back().transpose().map_err(failed)?;
         Ok(last.and_then(|(_, version)| value_of(&version)))
     }
 
