@@ -83,4 +83,7 @@ event_types! {
     SyncRequested = "sync.requested" in "SyncRequested";
     AlertFired = "alert.fired" in "AlertChanged";
     AlertResolved = "alert.resolved" in "AlertChanged";
+    LogCheckpoint = "log.checkpoint" in "Checkpoint";
+    AccessRead = "access.read" in "Access";
+    AccessDenied = "access.denied" in "Access";
 }

@@ -4,11 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::account::{Adopted, Applied, Rejected, Verified};
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::authority::ChangeRefused;
 use crate::capability::Discovered;
+use crate::checkpoint::Checkpoint;
 use crate::drift::{DriftDetected, DriftId};
 use crate::exception::{DriftAccepted, Waived};
 use crate::group::GroupChanged;
@@ -84,6 +86,8 @@ pub enum Event {
     SyncRequested(SyncRequested),
     AlertFired(AlertChanged),
     AlertResolved(AlertChanged),
+    Checkpoint(Checkpoint),
+    Access(Access),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
     Unknown,
 }
@@ -113,4 +117,8 @@ pub struct Recorded {
     pub event: Event,
     /// The stored payload, as it was appended.
     pub payload: Vec<u8>,
+    /// The subject it was appended under.
+    pub subject: String,
+    /// The whole message as the log has it: what is proved.
+    pub stored: Vec<u8>,
 }

@@ -174,6 +174,8 @@ impl Ledger {
             | Event::NameReleased(_)
             | Event::Resource(_)
             | Event::ChangeRefused(_)
+            | Event::Checkpoint(_)
+            | Event::Access(_)
             | Event::Unknown => {}
         }
         Ok(facts)

@@ -1,11 +1,13 @@
 //! The words of identity lifecycle governance as types, and the decisions about them as pure functions.
 //! No I/O, no clock: state is read and written through [`kv`], time comes from events or as a parameter.
 
+pub mod access;
 pub mod account;
 pub mod alert;
 pub mod app;
 pub mod authority;
 pub mod capability;
+pub mod checkpoint;
 pub mod conformance;
 pub mod directory;
 pub mod drift;

@@ -106,6 +106,8 @@ impl World {
             },
             event,
             payload: Vec::new(),
+            subject: String::new(),
+            stored: Vec::new(),
         };
         self.facts.extend(self.ledger.evolve(&mut self.state, &recorded).unwrap());
         self.log.push(recorded);

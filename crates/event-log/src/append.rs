@@ -67,7 +67,7 @@ pub async fn last_event(stream: &Stream, subject: &Subject) -> Result<Option<Rec
     match stream.direct_get_last_for_subject(subject.as_str()).await {
         Ok(message) => {
             let at = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
-            Ok(Some(decode(Sequence(message.sequence), at, &message.payload)))
+            Ok(Some(decode(Sequence(message.sequence), at, subject.as_str(), &message.payload)))
         }
         Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(e) => Err(LogError::Stream(format!("reading the last event of '{subject}': {e}"))),

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 use prost::Message as _;
+use rollcall_domain::access::{Access, Outcome};
 use rollcall_domain::account::{Adopted, Applied, Rejected, Rejection, Verified};
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::authority::{ChangeRefused, Denied};
 use rollcall_domain::capability::Discovered;
+use rollcall_domain::checkpoint::Checkpoint;
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
@@ -26,7 +28,7 @@ use uuid::Uuid;
 use crate::{app_wire, wire};
 
 /// A stored event; one that does not decode is `Event::Unknown` with its bytes.
-pub fn decode(sequence: Sequence, recorded_at: Timestamp, stored: &[u8]) -> Recorded {
+pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored: &[u8]) -> Recorded {
     let Ok(envelope) = v1::Envelope::decode(stored) else {
         return Recorded {
             sequence,
@@ -46,6 +48,8 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, stored: &[u8]) -> Reco
             },
             event: Event::Unknown,
             payload: stored.to_vec(),
+            subject: subject.to_owned(),
+            stored: stored.to_vec(),
         };
     };
     let event = EventType::from_name(&envelope.r#type).and_then(|kind| decode_payload(kind, &envelope.payload));
@@ -67,7 +71,14 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, stored: &[u8]) -> Reco
         type_name: envelope.r#type,
         event: event.unwrap_or(Event::Unknown),
         payload: envelope.payload,
+        subject: subject.to_owned(),
+        stored: stored.to_vec(),
     }
+}
+
+fn access(outcome: Outcome, payload: &[u8]) -> Option<Access> {
+    let v1::Access { role, method, path, identity_id } = v1::Access::decode(payload).ok()?;
+    Some(Access { outcome, role, method, path, identity: identity_id.parse().ok() })
 }
 
 fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
@@ -332,6 +343,13 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
         }
         EventType::AlertFired => Event::AlertFired(alert_changed(payload)?),
         EventType::AlertResolved => Event::AlertResolved(alert_changed(payload)?),
+        EventType::LogCheckpoint => {
+            let m = v1::Checkpoint::decode(payload).ok()?;
+            let (from, size) = (Sequence(m.from), Sequence(m.size));
+            Event::Checkpoint(Checkpoint { from, size, note: m.note, leaves: m.leaves })
+        }
+        EventType::AccessRead => Event::Access(access(Outcome::Read, payload)?),
+        EventType::AccessDenied => Event::Access(access(Outcome::Denied, payload)?),
     })
 }
 

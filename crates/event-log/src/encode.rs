@@ -1,6 +1,7 @@
 //! Domain events to stored bytes.
 
 use prost::Message as _;
+use rollcall_domain::access::Outcome;
 use rollcall_domain::alert::{About, AlertChanged};
 use rollcall_domain::authority::Denied;
 use rollcall_domain::group::{GroupChange, MemberId};
@@ -74,6 +75,11 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::ObligationOverdue(_) => EventType::ObligationOverdue,
         Event::AlertFired(_) => EventType::AlertFired,
         Event::AlertResolved(_) => EventType::AlertResolved,
+        Event::Checkpoint(_) => EventType::LogCheckpoint,
+        Event::Access(access) => match access.outcome {
+            Outcome::Read => EventType::AccessRead,
+            Outcome::Denied => EventType::AccessDenied,
+        },
         Event::Unknown => return None,
     })
 }
@@ -261,6 +267,17 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         }
         .encode_to_vec(),
         Event::AlertFired(e) | Event::AlertResolved(e) => alert(e).encode_to_vec(),
+        Event::Checkpoint(e) => {
+            let (note, leaves) = (e.note.clone(), e.leaves.clone());
+            v1::Checkpoint { from: e.from.0, size: e.size.0, note, leaves }.encode_to_vec()
+        }
+        Event::Access(e) => v1::Access {
+            role: e.role.clone(),
+            method: e.method.clone(),
+            path: e.path.clone(),
+            identity_id: e.identity.map(|id| id.to_string()).unwrap_or_default(),
+        }
+        .encode_to_vec(),
         Event::Unknown => Vec::new(),
     }
 }

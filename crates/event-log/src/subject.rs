@@ -83,6 +83,12 @@ impl Subject {
         Self(format!("rollcall.hold.{source}"))
     }
 
+    /// The checkpoints of the log.
+    #[must_use]
+    pub fn checkpoint() -> Self {
+        Self("rollcall.checkpoint".to_owned())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -125,6 +131,8 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::LeaverCompleted(done) => Subject(format!("rollcall.leaver.{}", done.identity)),
         Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),
         Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
+        Event::Checkpoint(_) => Subject::checkpoint(),
+        Event::Access(_) => Subject("rollcall.access".to_owned()),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),
     }
 }

@@ -88,7 +88,7 @@ impl Tail {
         }
         let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).map_err(|e| e.to_string())?;
         self.after = sequence;
-        Ok(Some(decode(sequence, at, &message.payload)))
+        Ok(Some(decode(sequence, at, &message.subject, &message.payload)))
     }
 }
 

@@ -11,7 +11,7 @@ use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, Recorded, ledger};
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -74,7 +74,12 @@ impl Entry {
     pub fn of(event: &Recorded, state: &impl Read) -> Result<(Self, Vec<IdentityId>), KvError> {
         let (identities, app, changes) = about(&event.event);
         let details = rollcall_proto::payload_json(&event.type_name, &event.payload)
-            .unwrap_or_else(|e| serde_json::json!({ "undecodable": e.to_string() }));
+            .unwrap_or_else(|e| json!({ "undecodable": e.to_string() }));
+        let details = match &event.event {
+            // Half a megabyte that nobody reads: an export has it.
+            Event::Checkpoint(e) => json!({ "from": e.from, "size": e.size, "note": e.note }),
+            _ => details,
+        };
         let meta = &event.meta;
         let (change, deadline) = due(&event.event, event.sequence, app.as_ref(), state)?;
         let caused_by = meta.causation_id.map(|id| timeline::sequence_of(state, id)).transpose()?.flatten();
@@ -168,7 +173,8 @@ fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::AlertFired(e) | Event::AlertResolved(e) => {
             (e.about.identity().into_iter().collect(), e.about.app().cloned(), Vec::new())
         }
-        Event::Unknown => (Vec::new(), None, Vec::new()),
+        Event::Access(e) => (e.identity.into_iter().collect(), None, Vec::new()),
+        Event::Checkpoint(_) | Event::Unknown => (Vec::new(), None, Vec::new()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What happened, in a sentence.
 
+use rollcall_domain::access::Outcome;
 use rollcall_domain::account::{Operation, Origin, Target};
 use rollcall_domain::drift::DriftKind;
 use rollcall_domain::group::GroupChange;
@@ -190,6 +191,16 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         }
         Event::AlertFired(e) => format!("alert sent to {}: {}", e.sink, e.summary),
         Event::AlertResolved(e) => format!("alert resolved at {}", e.sink),
+        Event::Checkpoint(e) => format!("the log up to event {} is signed", e.size),
+        Event::Access(e) => {
+            let (by, path) = (&event.meta.actor, &e.path);
+            let whose = e.identity.map(|id| who(state, id)).transpose()?;
+            let whose = whose.map(|name| format!(", about {name}")).unwrap_or_default();
+            match e.outcome {
+                Outcome::Read => format!("{by} read {path}{whose}"),
+                Outcome::Denied => format!("{by} may not read {path}{whose}, and asked"),
+            }
+        }
         Event::Unknown => format!("{} (written by a newer version)", event.type_name),
     })
 }

@@ -78,6 +78,8 @@ impl World {
             },
             event,
             payload: Vec::new(),
+            subject: String::new(),
+            stored: Vec::new(),
         };
         self.ledger.evolve(&mut self.state, &recorded).unwrap();
         self.log.push(recorded);
