@@ -262,3 +262,58 @@ async fn bad_questions_are_refused_by_name() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_proved_by_a_signed_checkpoint() -> anyhow::Result<()> {
+    let faulty = Faulty::start().await?;
+    let kept = tempfile::tempdir()?;
+    let file = kept.path().join("checkpoint");
+    let extra = format!("[audit]\ncheckpoint_every = \"100ms\"\npublish_file = \"{}\"", file.display());
+    let rollcall = Rollcall::new(&[app(&faulty, "crm")], &extra)?;
+    rollcall.start().await?;
+    let id = join(&rollcall, "ada@example.com").await?;
+    settled(&rollcall, &id).await?;
+    let wanted = rollcall.items("/v1/timeline?type=account.verified").await?[0]["sequence"].clone();
+    let first = until("a checkpoint holds the proof", || async {
+        let (status, latest) = rollcall.raw(Method::GET, "/v1/checkpoints/latest", API_TOKEN, None).await?;
+        Ok((status == 200 && latest["size"].as_u64() >= wanted.as_u64()).then_some(latest))
+    })
+    .await?;
+    let proof = rollcall.api(&format!("/v1/events/{wanted}/proof")).await?;
+    ensure!(proof["leaf_hash"].is_string() && proof["hashes"].is_array(), "{proof}");
+    // The log comes to rest: checkpoints of checkpoints do not go on for ever.
+    let rest = until("the log is at rest", || async {
+        let head = rollcall.items("/v1/timeline").await?[0].clone();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        Ok((rollcall.items("/v1/timeline").await?[0] == head).then_some(head))
+    })
+    .await?;
+    ensure!(rest["type"] == "log.checkpoint", "{rest}");
+    patch(&rollcall, &id, "active", json!(false)).await?;
+    let last = until("a later checkpoint is there, and kept elsewhere", || async {
+        let latest = rollcall.api("/v1/checkpoints/latest").await?;
+        let elsewhere = std::fs::read_to_string(&file).unwrap_or_default();
+        Ok((latest["size"].as_u64() > rest["sequence"].as_u64() && latest["note"] == elsewhere).then_some(latest))
+    })
+    .await?;
+    let path = format!("/v1/checkpoints/consistency?from={}&to={}", first["size"], last["size"]);
+    let proof = rollcall.api(&path).await?;
+    ensure!(proof["hashes"].as_array().is_some_and(|h| !h.is_empty()), "{proof}");
+    for (path, expected) in [
+        ("/v1/events/0/proof", 404),
+        ("/v1/events/9999999/proof", 404),
+        ("/v1/events/x/proof", 404),
+        ("/v1/checkpoints/consistency", 400),
+        ("/v1/checkpoints/consistency?from=0", 400),
+        ("/v1/checkpoints/consistency?from=1&to=999999", 404),
+    ] {
+        let (status, problem) = rollcall.raw(Method::GET, path, API_TOKEN, None).await?;
+        ensure!(status == expected, "{path}: {status} {problem}");
+    }
+    // The same key signs after a restart.
+    rollcall.stop().await?;
+    rollcall.start().await?;
+    let again = rollcall.api("/v1/checkpoints/latest").await?;
+    ensure!(again["public_keys"] == first["public_keys"], "{again}");
+    Ok(())
+}

@@ -16,12 +16,12 @@ use toml::de::{DeTable, DeValue};
 
 use crate::app::{app, service_level, usual_level};
 use crate::model::{
-    AlertSink, AlertingConfig, ApiToken, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig, NatsPlace, Role,
-    ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig,
+    AlertSink, AlertingConfig, ApiToken, AuditConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig,
+    NatsPlace, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig,
 };
 use crate::secret::Token;
 use crate::section::{
-    ConfigError, Mistake, PASSWORD, Reading, SIGNING, Section, TOKEN, URL, duration, http_url, some_text,
+    ConfigError, KEY, Mistake, PASSWORD, Reading, SIGNING, Section, TOKEN, URL, duration, http_url, some_text,
 };
 
 /// Reads and checks a configuration file; `environment` gives the value of a variable.
@@ -92,6 +92,8 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         "sources",
         "precedence",
         "api_tokens",
+        "audit",
+        "signing_keys",
         "tiers",
         "apps",
         "alerting",
@@ -111,6 +113,8 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     let rules = sections("precedence").into_iter().flat_map(|s| precedence(s, &names, &scim.catalogue));
     let rules: Vec<(usize, Precedence)> = rules.collect();
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
+    let signing_keys = sections("signing_keys").into_iter().filter_map(signing_key).collect();
+    let audit = audit(section("audit").with_environment("AUDIT"), signing_keys);
     let tiers = tiers(section("tiers"));
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
     let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue, &tiers)).collect();
@@ -145,6 +149,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         authority: Authority { rules: rules.into_iter().map(|(_, r)| r).collect() },
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
+        audit,
         alerting,
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),
         warnings,
@@ -401,6 +406,37 @@ pub(crate) fn is_loopback(url: &url::Url) -> bool {
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
     }
+}
+
+fn signing_key(mut s: Section<'_>) -> Option<Token> {
+    let key = s.secret(KEY);
+    if key.is_none() {
+        s.mistake("give key_env or key_file");
+    }
+    s.finish();
+    key
+}
+
+fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig {
+    let log_name = s.parsed("log_name", |text| {
+        let fits = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '+');
+        if fits { Ok(text.to_owned()) } else { Err(format!("'{text}' must have no space and no plus sign")) }
+    });
+    let config = AuditConfig {
+        signing_keys,
+        log_name: log_name.unwrap_or_else(|| "rollcall.local/log".to_owned()),
+        checkpoint_every: s.duration("checkpoint_every", Duration::from_secs(10)),
+        publish_file: s.parsed("publish_file", |text| Ok(text.into())),
+        publish_url: s.parsed("publish_url", http_url),
+        reads: s
+            .parsed("record_reads", |text| truth(text).map(|yes| if yes { Reads::Recorded } else { Reads::Unrecorded }))
+            .unwrap_or(Reads::Unrecorded),
+    };
+    if config.checkpoint_every.is_zero() {
+        s.mistake("checkpoint_every must be longer than nothing");
+    }
+    s.finish();
+    config
 }
 
 fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {

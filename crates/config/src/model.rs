@@ -30,6 +30,7 @@ pub struct Config {
     pub authority: Authority,
     pub api_tokens: Vec<ApiToken>,
     pub apps: Vec<AppConfig>,
+    pub audit: AuditConfig,
     pub alerting: AlertingConfig,
     pub alerts: Vec<AlertSink>,
     /// What works, and should not stay so.
@@ -59,6 +60,32 @@ pub struct ServerConfig {
     pub read_patience: Duration,
     /// The memory that each projection may cache, in bytes.
     pub cache_bytes: u64,
+}
+
+/// Tamper evidence, and who reads what is personal.
+#[derive(Debug, Clone)]
+pub struct AuditConfig {
+    /// The keys that sign checkpoints, the first one's name is that of the log; none: one is made at the first start.
+    pub signing_keys: Vec<Token>,
+    /// The name of the key that is made.
+    pub log_name: String,
+    /// How long an event may wait for a checkpoint.
+    pub checkpoint_every: Duration,
+    /// Where the newest checkpoint is written.
+    pub publish_file: Option<PathBuf>,
+    /// Where every checkpoint is posted.
+    pub publish_url: Option<Url>,
+    /// Whether it is an event when a person's data are read.
+    pub reads: Reads,
+}
+
+/// What becomes of the reading of a person's data. That it was refused is recorded in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Each is an event.
+    Recorded,
+    /// None is.
+    Unrecorded,
 }
 
 /// The SCIM door: what it serves, and its bounds.
@@ -320,6 +347,7 @@ impl Config {
             tokens.extend(self.sources.iter().filter_map(|s| s.token.as_ref()));
         }
         if wanted(Needs::ApiTokens) {
+            tokens.extend(self.audit.signing_keys.iter());
             tokens.extend(self.api_tokens.iter().map(|t| &t.token));
         }
         if wanted(Needs::Apps) {

@@ -6,6 +6,7 @@ use async_nats::header::{
     HeaderMap, NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
     NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID,
 };
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -65,13 +66,24 @@ struct AckError {
 /// The last event of a subject; `None` when there is none.
 pub async fn last_event(stream: &Stream, subject: &Subject) -> Result<Option<Recorded>, LogError> {
     match stream.direct_get_last_for_subject(subject.as_str()).await {
-        Ok(message) => {
-            let at = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
-            Ok(Some(decode(Sequence(message.sequence), at, subject.as_str(), &message.payload)))
-        }
+        Ok(message) => Ok(Some(received(&message))),
         Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(e) => Err(LogError::Stream(format!("reading the last event of '{subject}': {e}"))),
     }
+}
+
+/// The event at a position; `None` when there is none.
+pub async fn event_at(stream: &Stream, at: Sequence) -> Result<Option<Recorded>, LogError> {
+    match stream.direct_get(at.0).await {
+        Ok(message) => Ok(Some(received(&message))),
+        Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(e) => Err(LogError::Stream(format!("reading event {at}: {e}"))),
+    }
+}
+
+fn received(message: &StreamMessage) -> Recorded {
+    let at = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
+    decode(Sequence(message.sequence), at, &message.subject, &message.payload)
 }
 
 impl Appender {

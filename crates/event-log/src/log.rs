@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 
-use crate::append::{Appender, last_event, prepare};
+use crate::append::{Appender, event_at, last_event, prepare};
 use crate::commit::{self, Pending};
 use crate::error::LogError;
 use crate::head::{self, HeadAnswer};
@@ -199,7 +199,15 @@ impl EventLog {
         last_event(&self.stream, subject).await
     }
 
-    /// The same from the stream's leader: a replica may be a moment behind, and "nothing has changed" must not be said
+    /// The event at a position; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn event(&self, at: Sequence) -> Result<Option<Recorded>, LogError> {
+        event_at(&self.stream, at).await
+    }
+
+    /// The sequence of the last event of a subject, from the stream's leader: a replica may be a moment behind, and "nothing has changed" must not be said
     /// of an old state.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ impl Subject {
     /// The checkpoints of the log.
     #[must_use]
     pub fn checkpoint() -> Self {
-        Self("rollcall.checkpoint".to_owned())
+        Self("rollcall.checkpoint.log".to_owned())
     }
 
     /// The text.
@@ -132,7 +132,7 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),
         Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
         Event::Checkpoint(_) => Subject::checkpoint(),
-        Event::Access(_) => Subject("rollcall.access".to_owned()),
+        Event::Access(_) => Subject("rollcall.access.api".to_owned()),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),
     }
 }

@@ -180,9 +180,17 @@ impl Auditor {
         Ok(())
     }
 
-    /// Keeps the leaves that a checkpoint carries and that none has carried before.
+    /// Keeps the leaves that a checkpoint carries and that none has carried before. Where the checkpoint before it was
+    /// dropped, what stands here is taken instead: whether that is right, the signed root decides.
     fn hear(&mut self, checkpoint: &Checkpoint) {
-        let heard = self.base.size().0 + self.said.len() as u64;
+        let base = self.base.size().0;
+        let gap = usize::try_from(checkpoint.from.0.saturating_sub(base)).unwrap_or(usize::MAX);
+        while self.said.len() < gap
+            && let Some(leaf) = self.since.get(self.said.len())
+        {
+            self.said.push(*leaf);
+        }
+        let heard = base + self.said.len() as u64;
         let Some(skip) = heard.checked_sub(checkpoint.from.0).and_then(|skip| usize::try_from(skip).ok()) else {
             return;
         };

@@ -97,13 +97,11 @@ impl<S: Write> Tree<'_, S> {
         }
         let known = stored_hashes_for_record_hash(size.0, leaf_of(event), &Tree(&*state));
         let known = known.map_err(|e| ProofError::Tree(e.to_string()))?;
-        let mut at = stored_hash_count(size.0);
-        for hash in known {
+        for (at, hash) in (stored_hash_count(size.0)..).zip(known) {
             let key = chunk_key(at / CHUNK);
-            let mut chunk = if at % CHUNK == 0 { Vec::new() } else { state.get(&key)?.unwrap_or_default() };
+            let mut chunk = if at.is_multiple_of(CHUNK) { Vec::new() } else { state.get(&key)?.unwrap_or_default() };
             chunk.extend_from_slice(&hash.0);
             state.put(key, chunk);
-            at += 1;
         }
         store(state, SIZE.to_owned(), &event.sequence);
         Ok(())

@@ -110,9 +110,9 @@ fn a_key_is_rotated_and_history_stays_verifiable() {
 fn a_checkpoint_kept_elsewhere_shows_that_the_log_was_cut_or_split() {
     let (key, public) = key("log.example.com");
     let (events, state) = log(60, |_| vec![key.clone()]);
-    let kept = sign(&[key.clone()], Sequence(55), Tree(&state).root(Sequence(55)).unwrap()).unwrap();
-    assert_eq!(audit(&events, &[&public], &[kept.clone()]).unwrap().proved, Sequence(55));
-    assert_eq!(audit(&events[..40], &[&public], &[kept.clone()]), Err(Finding::Dropped(Sequence(41))));
+    let kept = sign(std::slice::from_ref(&key), Sequence(55), Tree(&state).root(Sequence(55)).unwrap()).unwrap();
+    assert_eq!(audit(&events, &[&public], std::slice::from_ref(&kept)).unwrap().proved, Sequence(55));
+    assert_eq!(audit(&events[..40], &[&public], std::slice::from_ref(&kept)), Err(Finding::Dropped(Sequence(41))));
     // The operator, who has the key, writes the end of the log anew.
     let (mut other, mut state) = log(48, |_| vec![key.clone()]);
     for at in 49..=60 {
@@ -160,7 +160,7 @@ proptest! {
         let event = &mut events[at as usize - 1];
         match what {
             0 => { let at = place.index(event.stored.len()); event.stored[at] ^= 1 << bit; }
-            1 => event.recorded_at = event.recorded_at + jiff::SignedDuration::from_nanos(1 << bit),
+            1 => event.recorded_at += jiff::SignedDuration::from_nanos(1 << bit),
             _ => event.subject.push('x'),
         }
         prop_assert_eq!(audit(&events, &[&public], &[]), Err(Finding::Changed(Sequence(at))));
@@ -186,7 +186,7 @@ proptest! {
         let tree = Tree(&state);
         let size = Sequence(cut.index(count as usize) as u64 + 1);
         let at = at.index(size.0 as usize);
-        let signed = keys.open(&sign(&[key.clone()], size, tree.root(size).unwrap()).unwrap()).unwrap();
+        let signed = keys.open(&sign(std::slice::from_ref(&key), size, tree.root(size).unwrap()).unwrap()).unwrap();
         let proof = tree.inclusion(events[at].sequence, size).unwrap();
         check_inclusion(&events[at], &proof, signed).unwrap();
         let mut other = events[at].clone();

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use rollcall_config::{ApiToken, Role};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Store, View};
+use rollcall_proof::Key;
 use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,7 +22,7 @@ use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
 use crate::views::Detail;
-use crate::{actions, ask, instant, trail};
+use crate::{actions, ask, instant, proofs, trail};
 
 /// What the paths need.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub struct Api {
     pub log: EventLog,
     pub store: Arc<Store>,
     pub tokens: Vec<ApiToken>,
+    pub keys: Arc<Vec<Key>>,
     pub max_page: usize,
     pub patience: Duration,
     /// How many streams may be open.
@@ -42,7 +44,7 @@ pub type Pairs = axum::extract::Query<Vec<(String, String)>>;
 
 /// Every path with its description.
 pub fn described() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().merge(ask::router()).merge(trail::router()).merge(actions::router())
+    OpenApiRouter::new().merge(ask::router()).merge(trail::router()).merge(proofs::router()).merge(actions::router())
 }
 
 /// The router; every path needs an API token.

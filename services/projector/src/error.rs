@@ -1,5 +1,7 @@
 //! What can go wrong, and how it is answered (RFC 9457).
 
+use std::path::PathBuf;
+
 use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -7,6 +9,7 @@ use problem_details::ProblemDetails;
 use rollcall_domain::kv::KvError;
 use rollcall_event_log::LogError;
 use rollcall_projection::ProjectionError;
+use rollcall_proof::ProofError;
 use tracing::error;
 
 /// The projector can't work.
@@ -15,6 +18,34 @@ pub enum ProjectorError {
     /// Its projection failed.
     #[error("projector: {0}")]
     Projection(#[from] ProjectionError),
+    /// A key can't be used, or a checkpoint can't be made.
+    #[error("projector: {0}")]
+    Proof(#[from] ProofError),
+    /// The key that was made can't be kept.
+    #[error("projector: the signing key {path}: {reason}", path = path.display())]
+    Key {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A checkpoint can't be given to who keeps it.
+    #[error("projector: the checkpoint can't be published at {place}: {reason}")]
+    Publish {
+        /// Where.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// There can be no HTTP client.
+    #[error("projector: no HTTP client: {0}")]
+    Client(String),
+    /// The log can't be reached.
+    #[error("projector: {0}")]
+    Log(#[from] LogError),
+    /// The state can't be read.
+    #[error("projector: {0}")]
+    State(#[from] KvError),
 }
 
 /// How a request that is not answered with what it asked for is answered (RFC 9457).
@@ -67,6 +98,8 @@ pub enum ApiError {
     #[error("{0}")]
     State(#[from] KvError),
     #[error("{0}")]
+    Proof(#[from] ProofError),
+    #[error("{0}")]
     Behind(#[from] ProjectionError),
     #[error("{0}")]
     Log(#[from] LogError),
@@ -86,7 +119,7 @@ impl IntoResponse for ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::State(_) | Self::Stopped => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::State(_) | Self::Stopped | Self::Proof(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Behind(_) | Self::Log(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         };
         if status.is_server_error() {

@@ -3,6 +3,7 @@
 mod actions;
 mod api;
 mod ask;
+mod checkpoints;
 mod entry;
 mod error;
 mod instant;
@@ -11,7 +12,9 @@ mod moment;
 mod openapi;
 mod params;
 mod plan;
+mod proofs;
 mod query;
+mod seal;
 mod service;
 mod summary;
 mod timeline;

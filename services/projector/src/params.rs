@@ -115,6 +115,16 @@ pub struct Drift {
     cursor: Option<String>,
 }
 
+/// Two checkpoints.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Consistency {
+    /// The size of the earlier one.
+    from: u64,
+    /// The size of the later one; without it: the newest.
+    to: Option<u64>,
+}
+
 /// What would be sent; one of both is needed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

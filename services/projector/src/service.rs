@@ -9,6 +9,7 @@ use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
+use rollcall_proof::Tree;
 use rollcall_scim::Catalogue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::error::ProjectorError;
 use crate::moment::HISTORY;
-use crate::{instant, openapi, timeline};
+use crate::seal::{self, Sealer};
+use crate::{checkpoints, instant, openapi, timeline};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
@@ -31,6 +33,7 @@ pub struct Projector {
     store: Arc<Store>,
     api: Arc<Api>,
     catalogue: Catalogue,
+    sealer: Sealer,
 }
 
 struct StateProjection(Ledger);
@@ -38,6 +41,8 @@ struct StateProjection(Ledger);
 impl Projection for StateProjection {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         self.0.evolve(state, event)?;
+        Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
+        checkpoints::add(state, event);
         instant::add(state, event)?;
         timeline::add(state, event)
     }
@@ -51,15 +56,18 @@ impl Projector {
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProjectorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, HISTORY)?;
+        let keys = Arc::new(seal::keys(config)?);
+        let sealer = Sealer::new(log.clone(), Arc::clone(&store), Arc::clone(&keys), config.audit.clone())?;
         let api = Arc::new(Api {
             log: log.clone(),
             store: Arc::clone(&store),
             tokens: config.api_tokens.clone(),
+            keys,
             max_page: config.server.max_page,
             patience: config.server.read_patience,
             streams: Arc::new(Semaphore::new(config.server.max_streams)),
         });
-        Ok(Self { log, store, api, catalogue: config.scim.catalogue })
+        Ok(Self { log, store, api, catalogue: config.scim.catalogue, sealer })
     }
 
     /// Its state, for readiness.
@@ -79,6 +87,9 @@ impl Projector {
     /// When the storage fails.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
         let runner = Runner::new(self.log, self.store);
-        Ok(runner.run(StateProjection(Ledger::new(self.catalogue)), stop).await?)
+        let sealing = tokio::spawn(self.sealer.run(stop.clone()));
+        let ended = runner.run(StateProjection(Ledger::new(self.catalogue)), stop).await;
+        sealing.abort();
+        Ok(ended?)
     }
 }
