@@ -17,6 +17,7 @@ mod subject;
 mod tail;
 mod wire;
 
+pub use decode::decode;
 pub use error::LogError;
 pub use lease::{Held, Leases, TERM as LEASE_TERM};
 pub use log::{Appended, Connection, EventLog, Expect, Limits, Unit};

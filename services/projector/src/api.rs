@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
 use crate::views::Detail;
-use crate::{actions, ask, instant, proofs, trail};
+use crate::{actions, ask, export, instant, proofs, trail};
 
 /// What the paths need.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub type Pairs = axum::extract::Query<Vec<(String, String)>>;
 
 /// Every path with its description.
 pub fn described() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().merge(ask::router()).merge(trail::router()).merge(proofs::router()).merge(actions::router())
+    OpenApiRouter::new().merge(ask::router()).merge(trail::router()).merge(export::router()).merge(proofs::router()).merge(actions::router())
 }
 
 /// The router; every path needs an API token.

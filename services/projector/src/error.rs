@@ -93,6 +93,8 @@ pub enum ApiError {
     NotFound(String),
     #[error("too many streams are open: try again later")]
     Busy,
+    #[error("an entry can't be written: {0}")]
+    Unwritable(String),
     #[error("the work stopped unexpectedly")]
     Stopped,
     #[error("{0}")]
@@ -119,7 +121,7 @@ impl IntoResponse for ApiError {
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::State(_) | Self::Stopped | Self::Proof(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::State(_) | Self::Stopped | Self::Proof(_) | Self::Unwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Behind(_) | Self::Log(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         };
         if status.is_server_error() {

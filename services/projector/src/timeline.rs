@@ -102,6 +102,22 @@ impl Choice {
             && self.text.as_ref().is_none_or(|t| entry.summary.to_lowercase().contains(&t.to_lowercase()))
     }
 
+    /// Whether nothing is left out.
+    pub const fn is_everything(&self) -> bool {
+        let Self { identity, from, to, type_name, app, actor, source, change, correlation_id, caused_by, text } = self;
+        identity.is_none()
+            && from.is_none()
+            && to.is_none()
+            && type_name.is_none()
+            && app.is_none()
+            && actor.is_none()
+            && source.is_none()
+            && change.is_none()
+            && correlation_id.is_none()
+            && caused_by.is_none()
+            && text.is_none()
+    }
+
     /// The narrowest list that holds everything chosen.
     fn prefix(&self) -> String {
         match (&self.caused_by, &self.correlation_id, &self.identity, &self.app) {

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, demo, operator, process, ready, setup};
+use crate::{assemble, demo, operator, process, ready, setup, story, verify};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -43,6 +43,12 @@ enum Command {
     },
     /// Say what would be sent to the apps, to whom and why, without sending it
     Plan(operator::TargetArgs),
+    /// Show what happened to an identity, or in an app: oldest first
+    Timeline(story::TimelineArgs),
+    /// Check an export, or the log itself, against its signed checkpoints, with the public keys alone
+    Verify(verify::VerifyArgs),
+    /// Print the description of the API (OpenAPI 3.1)
+    Openapi,
     /// Bring accounts in line, and read them back, now
     Sync(operator::TargetArgs),
     /// Say whether the process at an address is ready; exits with 1 when it is not
@@ -118,6 +124,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ready(args) => ready::run(&args),
         Command::Setup(args) => setup::run(&args),
         Command::Plan(args) => operator::plan(&args),
+        Command::Timeline(args) => story::timeline(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Openapi => {
+            println!("{}", rollcall_projector::openapi().to_pretty_json().context("the description can't be written")?);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Sync(args) => operator::sync(&args),
         Command::Demo(args) => demo::run(args),
     }

@@ -9,6 +9,8 @@ mod process;
 mod ready;
 mod server;
 mod setup;
+mod story;
+mod verify;
 
 use std::process::ExitCode;
 

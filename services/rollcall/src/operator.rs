@@ -31,19 +31,19 @@ pub struct TargetArgs {
     server: ServerArgs,
 }
 
-enum Target {
+pub enum Target {
     Identity(String),
     App(String),
 }
 
-struct Api {
+pub struct Api {
     base: String,
     token: String,
     http: Client,
 }
 
 impl Api {
-    fn new(args: &ServerArgs) -> anyhow::Result<Self> {
+    pub fn new(args: &ServerArgs) -> anyhow::Result<Self> {
         let token = std::env::var(&args.token_env).ok().filter(|t| !t.is_empty());
         let token =
             token.with_context(|| format!("set {} to an API token, or name another --token-env", args.token_env))?;
@@ -52,7 +52,7 @@ impl Api {
     }
 
     /// One request; `None`: there is no such thing.
-    async fn ask(
+    pub async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -80,7 +80,7 @@ impl Api {
         Ok(Some(value))
     }
 
-    async fn find(&self, text: &str) -> anyhow::Result<Target> {
+    pub async fn find(&self, text: &str) -> anyhow::Result<Target> {
         let plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'));
         if plain && self.ask(Method::GET, &format!("/v1/apps/{text}"), &[], None).await?.is_some() {
             return Ok(Target::App(text.to_owned()));
@@ -95,7 +95,7 @@ impl Api {
     }
 }
 
-fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?.block_on(work)
 }
 

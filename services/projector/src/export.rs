@@ -1,0 +1,245 @@
+//! The timeline as a stream, for other systems and for auditors: NDJSON that can be verified, CSV, and OCSF.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _, unfold};
+use rollcall_config::Role;
+use rollcall_domain::Recorded;
+use rollcall_domain::ids::Sequence;
+use rollcall_event_log::Tail;
+use rollcall_proof::Tree;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc;
+use tracing::error;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{Api, Pairs, Person, Shared};
+use crate::entry::Entry;
+use crate::error::{ApiError, Problem};
+use crate::timeline::{self, Choice, Order};
+use crate::{checkpoints, csv, ocsf, params, proofs, trail};
+
+/// How many entries are read at once.
+const CHUNK: usize = 500;
+
+/// How many events are fetched at once, where they do not follow one another.
+const FETCHES: usize = 32;
+
+/// How many pieces wait for a reader that is slower than we are.
+const WAITING: usize = 4;
+
+/// The version of the lines of an NDJSON export.
+const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Ndjson,
+    Csv,
+    Ocsf,
+}
+
+/// The paths.
+pub fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(export))
+}
+
+/// The first line of an NDJSON export: what it holds, and what it can be verified with.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    version: u32,
+    /// Every event after `after`, up to `to`; else those that were asked for.
+    complete: bool,
+    after: Sequence,
+    to: Sequence,
+    /// The newest checkpoint; none: there is none yet.
+    checkpoint: Option<String>,
+    public_keys: Vec<String>,
+}
+
+/// The last line: an export without it broke off.
+#[derive(Debug, Serialize, Deserialize)]
+struct End {
+    entries: u64,
+    /// Goes on after this: `?after=`.
+    last: Sequence,
+}
+
+/// A line: an entry, with the event as the log has it.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    record: Record,
+}
+
+/// What is proved of an event.
+#[derive(Debug, Serialize)]
+struct Record {
+    subject: String,
+    /// The message, Base64.
+    stored: String,
+    /// That the checkpoint holds it (RFC 9162 §2.1.3, Base64); none: all events are here, or it is newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<Vec<String>>,
+}
+
+/// What one export needs while it runs.
+struct Export {
+    api: Arc<Api>,
+    format: Format,
+    choice: Choice,
+    after: Sequence,
+    to: Sequence,
+    /// The size of the checkpoint that the lines are proved against, when they are proved one by one.
+    proved: Option<Sequence>,
+    tail: Option<Tail>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// The timeline, oldest first, streamed: all of it, a window, one identity, or whatever the timeline can be asked for.
+/// An export that broke off goes on with `?after=`.
+#[utoipa::path(get, path = "/v1/export", tag = "timeline", params(params::Export), responses(
+    (status = 200, description = "NDJSON, CSV or OCSF as NDJSON.", content_type = "application/x-ndjson", body = String), Problem
+))]
+async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs: Pairs) -> Result<Response, ApiError> {
+    let query = api.query::<params::Export>(pairs)?;
+    person.needs(Role::Auditor)?;
+    let format = query.word::<Format>("format")?.unwrap_or(Format::Ndjson);
+    let choice = trail::choice(&query)?;
+    let after = Sequence(query.parsed::<u64>("after", "a sequence")?.unwrap_or_default());
+    let view = api.fresh().await?;
+    let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let to = api.store.cursor();
+    let complete = choice.is_everything();
+    let checkpoint = checkpoints::latest(&view)?;
+    let proved = checkpoint.as_ref().map(|c| c.size).filter(|_| !complete);
+    let head = Head {
+        version: VERSION,
+        complete,
+        after,
+        to,
+        checkpoint: checkpoint.map(|c| c.note),
+        public_keys: api.keys.iter().map(|key| key.public().to_owned()).collect(),
+    };
+    let (kind, ending, first) = match format {
+        Format::Ndjson => ("application/x-ndjson", "ndjson", line(&serde_json::json!({ "export": head }))?),
+        Format::Csv => ("text/csv; charset=utf-8", "csv", csv::head().into()),
+        Format::Ocsf => ("application/x-ndjson", "ocsf.ndjson", Bytes::new()),
+    };
+    let (sender, pieces) = mpsc::channel::<Result<Bytes, ApiError>>(WAITING);
+    let tail = (complete && format == Format::Ndjson).then(|| api.log.tail(after));
+    let export = Export { api, format, choice, after, to, proved, tail, _permit: permit };
+    tokio::spawn(async move {
+        let _ = sender.send(Ok(first)).await;
+        if let Err(e) = export.run(&sender).await {
+            error!(error = %e, "an export broke off");
+            let _ = sender.send(Err(e)).await;
+        }
+    });
+    let pieces = unfold(pieces, |mut pieces| async move { pieces.recv().await.map(|piece| (piece, pieces)) });
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let name = format!("attachment; filename=\"rollcall-{}-{to}.{ending}\"", after.0 + 1);
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+fn line(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    let mut bytes = serde_json::to_vec(value).map_err(|e| ApiError::Unwritable(e.to_string()))?;
+    bytes.push(b'\n');
+    Ok(bytes.into())
+}
+
+impl Export {
+    /// Sends every piece; ends early when nobody reads any more.
+    async fn run(mut self, sender: &mpsc::Sender<Result<Bytes, ApiError>>) -> Result<(), ApiError> {
+        let mut entries = 0;
+        let mut last = self.after;
+        loop {
+            let (view, choice, after) = (self.api.store.view(), self.choice.clone(), self.after);
+            let read = move || timeline::page(&view, &choice, Order::Oldest, Some(after), CHUNK);
+            let page = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::Stopped)??;
+            // What was appended since is the next export's.
+            let found: Vec<Entry> = page.entries.into_iter().filter(|entry| entry.sequence <= self.to).collect();
+            if !found.is_empty() {
+                entries += found.len() as u64;
+                last = found.last().map_or(last, |entry| entry.sequence);
+                let piece = self.piece(&found).await?;
+                if sender.send(Ok(piece)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            match page.next.filter(|next| *next < self.to) {
+                Some(next) => self.after = next,
+                None => break,
+            }
+        }
+        if self.format == Format::Ndjson {
+            let end = line(&serde_json::json!({ "end": End { entries, last } }))?;
+            let _ = sender.send(Ok(end)).await;
+        }
+        Ok(())
+    }
+
+    async fn piece(&mut self, entries: &[Entry]) -> Result<Bytes, ApiError> {
+        match self.format {
+            Format::Ndjson => self.lines(entries).await,
+            Format::Csv => csv::rows(entries).map(Bytes::from),
+            Format::Ocsf => {
+                let mut out = Vec::new();
+                for event in entries.iter().filter_map(ocsf::event) {
+                    out.extend_from_slice(&line(&event)?);
+                }
+                Ok(out.into())
+            }
+        }
+    }
+
+    async fn lines(&mut self, entries: &[Entry]) -> Result<Bytes, ApiError> {
+        let records = self.records(entries).await?;
+        let view = self.api.store.view();
+        let mut out = Vec::new();
+        for (entry, event) in entries.iter().zip(records) {
+            let proof = match self.proved.filter(|size| event.sequence <= *size) {
+                Some(size) => Some(proofs::shown(&Tree(&view).inclusion(event.sequence, size)?)),
+                None => None,
+            };
+            let record = Record { subject: event.subject, stored: STANDARD.encode(event.stored), proof };
+            out.extend_from_slice(&line(&Line { entry, record })?);
+        }
+        Ok(out.into())
+    }
+
+    /// The events of entries, from the log.
+    async fn records(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, ApiError> {
+        if let Some(tail) = &mut self.tail {
+            let mut out = Vec::with_capacity(entries.len());
+            while out.len() < entries.len() {
+                out.extend(tail.next(entries.len() - out.len()).await);
+            }
+            return Ok(out);
+        }
+        let api = Arc::clone(&self.api);
+        let wanted: Vec<Sequence> = entries.iter().map(|entry| entry.sequence).collect();
+        let fetches = stream::iter(wanted).map(move |sequence| fetch(Arc::clone(&api), sequence));
+        fetches.buffered(FETCHES).try_collect().await
+    }
+}
+
+async fn fetch(api: Arc<Api>, sequence: Sequence) -> Result<Recorded, ApiError> {
+    let found = api.log.event(sequence).await?;
+    found.ok_or_else(|| ApiError::NotFound(format!("event {sequence} on the log")))
+}

@@ -1,0 +1,320 @@
+//! `rollcall verify`: whether an export, or the log itself, is what was signed; with the public keys alone.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use jiff::Timestamp;
+use rollcall_config::NatsPlace;
+use rollcall_domain::{Event, Recorded, Sequence};
+use rollcall_event_log::{Connection, Durability, EventLog, Limits, SyncKnowledge, decode};
+use rollcall_proof::{Auditor, Hash, Keys, Signed, check_inclusion};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Exports in NDJSON, in order when one goes on where another ended; - is standard input
+    #[arg(required_unless_present = "config", conflicts_with = "config")]
+    files: Vec<PathBuf>,
+    /// Reads the log itself instead, from the server that this configuration names
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// A public key, or a file with one a line: you need them from somewhere else than from who runs the log
+    #[arg(long = "key", required = true)]
+    keys: Vec<String>,
+    /// A checkpoint that was kept elsewhere: what it holds must still be there
+    #[arg(long = "checkpoint")]
+    checkpoints: Vec<PathBuf>,
+    /// The answer as JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+struct Found {
+    events: u64,
+    proved: u64,
+    /// Whether every event is there, or some were chosen.
+    complete: bool,
+    /// What is not proved, and why.
+    open: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+    complete: bool,
+    after: Sequence,
+    checkpoint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct End {
+    entries: u64,
+    last: Sequence,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    subject: String,
+    stored: String,
+    #[serde(default)]
+    proof: Option<Vec<String>>,
+}
+
+/// Verifies, and says what was found; exits with 1 when something is not as it was signed.
+///
+/// # Errors
+/// When a file, a key or the log can't be read.
+pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
+    let texts = keys(&args.keys)?;
+    let parse = || Keys::parse(texts.iter().map(String::as_str));
+    let mut auditor = Auditor::new(parse()?);
+    for path in &args.checkpoints {
+        let note = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
+        if let Err(finding) = auditor.given(&note) {
+            return Ok(report(args, Err(format!("{}: {finding}", path.display()))));
+        }
+    }
+    let outcome = match &args.config {
+        Some(config) => from_log(config, auditor)?,
+        None => Reading { auditor, keys: parse()?, state: None, lines: 0, chosen: 0, proved: 0 }.files(&args.files)?,
+    };
+    Ok(report(args, outcome))
+}
+
+fn keys(given: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut out = Vec::new();
+    for key in given {
+        if key.contains('+') {
+            out.push(key.clone());
+            continue;
+        }
+        let text = std::fs::read_to_string(key)
+            .with_context(|| format!("'{key}' is neither a public key, name+id+data, nor a file that can be read"))?;
+        out.extend(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_owned));
+    }
+    ensure!(!out.is_empty(), "there is no key in {}", given.join(", "));
+    Ok(out)
+}
+
+fn report(args: &VerifyArgs, outcome: Result<Found, String>) -> ExitCode {
+    match outcome {
+        Ok(found) if args.json => {
+            let Found { events, proved, complete, open } = found;
+            println!("{}", json!({ "holds": true, "events": events, "proved": proved, "complete": complete, "open": open }));
+            ExitCode::SUCCESS
+        }
+        Ok(found) => {
+            match found.complete {
+                true => println!("{} events were read; those up to event {} are as they were signed, and none is missing.", found.events, found.proved),
+                false => println!("{} events were read; {} of them are as they were signed. That no other is missing, only an export of everything shows.", found.events, found.proved),
+            }
+            if let Some(open) = found.open {
+                println!("Not proved: {open}.");
+            }
+            println!("'summary' and 'deadline' are made from other events, for reading: they are not part of what is signed.");
+            ExitCode::SUCCESS
+        }
+        Err(finding) if args.json => {
+            println!("{}", json!({ "holds": false, "finding": finding }));
+            ExitCode::FAILURE
+        }
+        Err(finding) => {
+            println!("It does not hold: {finding}.");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn newer(events: u64, proved: u64) -> Option<String> {
+    (events > proved).then(|| format!("the {} events after event {proved}: no checkpoint by these keys holds them", events - proved))
+}
+
+struct Reading {
+    auditor: Auditor,
+    keys: Keys,
+    state: Option<(Head, Option<Signed>)>,
+    lines: u64,
+    chosen: u64,
+    proved: u64,
+}
+
+impl Reading {
+    fn files(mut self, files: &[PathBuf]) -> anyhow::Result<Result<Found, String>> {
+        for path in files {
+            let source: Box<dyn Read> = match path.as_os_str() == "-" {
+                true => Box::new(std::io::stdin()),
+                false => Box::new(File::open(path).with_context(|| format!("{} can't be read", path.display()))?),
+            };
+            if let Err(finding) = self.file(BufReader::new(source), path)? {
+                return Ok(Err(finding));
+            }
+        }
+        let complete = self.state.as_ref().is_some_and(|(head, _)| head.complete);
+        if !complete {
+            let (events, proved) = (self.chosen, self.proved);
+            let open = (events > proved).then(|| format!("{} events: no checkpoint by these keys held them then", events - proved));
+            return Ok(Ok(Found { events, proved, complete, open }));
+        }
+        Ok(match self.auditor.finish() {
+            Ok(v) => Ok(Found { events: v.events, proved: v.proved.0, complete, open: newer(v.events, v.proved.0) }),
+            Err(finding) => Err(finding.to_string()),
+        })
+    }
+
+    fn file(&mut self, source: impl BufRead, path: &Path) -> anyhow::Result<Result<(), String>> {
+        let (mut ended, mut entries) = (false, 0);
+        for (number, line) in source.lines().enumerate() {
+            let line = line.with_context(|| format!("{} can't be read", path.display()))?;
+            let place = || format!("{} line {}", path.display(), number + 1);
+            let Ok(value) = serde_json::from_str::<Value>(&line) else {
+                return Ok(Err(format!("{} is not JSON", place())));
+            };
+            if let Some(head) = value.get("export") {
+                let head = Head::deserialize(head).with_context(|| format!("{} is no head of an export", place()))?;
+                ensure!(head.version == 1, "{}: a newer version wrote this export", place());
+                if let Err(finding) = self.head(head) {
+                    return Ok(Err(finding));
+                }
+                (ended, entries) = (false, 0);
+            } else if let Some(end) = value.get("end") {
+                let end = End::deserialize(end).with_context(|| format!("{} is no end of an export", place()))?;
+                if end.entries != entries {
+                    let said = end.entries;
+                    return Ok(Err(format!("{}: there should be {said} entries up to event {}, and there are {entries}", place(), end.last)));
+                }
+                ended = true;
+            } else {
+                ensure!(self.state.is_some(), "{} does not start with the head of an NDJSON export", path.display());
+                if let Err(finding) = self.entry(&value) {
+                    return Ok(Err(if finding.starts_with("event") { finding } else { format!("{}: {finding}", place()) }));
+                }
+                entries += 1;
+                self.lines += 1;
+            }
+        }
+        Ok(if ended { Ok(()) } else { Err(format!("{} broke off: it has no last line", path.display())) })
+    }
+
+    fn head(&mut self, head: Head) -> Result<(), String> {
+        let signed = match (&head.checkpoint, head.complete) {
+            (None, _) => None,
+            // The checkpoint of a part that goes on is about events that were read already: it is among what follows.
+            (Some(_), true) if self.lines > 0 => None,
+            (Some(note), true) => self.auditor.given(note).map(Some).map_err(|finding| finding.to_string())?,
+            (Some(note), false) => Some(self.keys.open(note).map_err(|e| e.to_string())?),
+        };
+        if head.complete && head.after.0 > self.lines {
+            return Err(format!("event {} is missing: this export starts after event {}; give the ones before it, too", self.lines + 1, head.after));
+        }
+        self.state = Some((head, signed));
+        Ok(())
+    }
+
+    fn entry(&mut self, value: &Value) -> Result<(), String> {
+        let (event, proof) = recorded(value)?;
+        shown_as_stored(value, &event)?;
+        let Some((head, signed)) = &self.state else { return Err("an export starts with its head".into()) };
+        if head.complete {
+            return self.auditor.event(&event).map_err(|finding| finding.to_string());
+        }
+        self.chosen += 1;
+        match (signed, proof) {
+            (Some(signed), Some(proof)) => {
+                check_inclusion(&event, &proof, *signed)
+                    .map_err(|_| format!("event {} was changed or moved: the checkpoint does not hold it so", event.sequence))?;
+                self.proved += 1;
+                Ok(())
+            }
+            (Some(signed), None) if event.sequence <= signed.size => {
+                Err(format!("event {}: its proof was dropped", event.sequence))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The event that a line holds, and its proof.
+fn recorded(value: &Value) -> Result<(Recorded, Option<Vec<Hash>>), String> {
+    let sequence = value.get("sequence").and_then(Value::as_u64).ok_or("it has no sequence")?;
+    let bad = |what: &str| format!("event {sequence} was changed: its {what} can't be read");
+    let at: Timestamp =
+        value.get("recorded_at").and_then(Value::as_str).and_then(|t| t.parse().ok()).ok_or_else(|| bad("recorded_at"))?;
+    let record = value.get("record").and_then(|r| Record::deserialize(r).ok()).ok_or_else(|| bad("record"))?;
+    let stored = STANDARD.decode(&record.stored).map_err(|_| bad("stored message"))?;
+    let hash = |text: &String| {
+        let bytes = STANDARD.decode(text).ok()?;
+        Some(Hash { 0: bytes.try_into().ok()? })
+    };
+    let proof = record.proof.map(|p| p.iter().map(hash).collect::<Option<Vec<_>>>().ok_or_else(|| bad("proof")));
+    Ok((decode(Sequence(sequence), at, &record.subject, &stored), proof.transpose()?))
+}
+
+/// Whether what people read is what is signed.
+fn shown_as_stored(value: &Value, event: &Recorded) -> Result<(), String> {
+    let meta = &event.meta;
+    let mut wanted = vec![
+        ("type", json!(event.type_name)),
+        ("event_id", json!(meta.event_id)),
+        ("schema_version", json!(event.schema_version)),
+        ("occurred_at", json!(meta.occurred_at)),
+        ("actor", json!(meta.actor)),
+        ("source", json!(meta.source)),
+        ("reason", json!(meta.reason)),
+        ("quirks", json!(meta.quirks)),
+        ("correlation_id", json!(meta.correlation_id)),
+        ("causation_id", json!(meta.causation_id)),
+    ];
+    // A checkpoint is shown without its hashes.
+    if !matches!(event.event, Event::Checkpoint(_))
+        && let Ok(details) = rollcall_proto::payload_json(&event.type_name, &event.payload)
+    {
+        wanted.push(("details", details));
+    }
+    for (name, wanted) in wanted {
+        if value.get(name) != Some(&wanted) {
+            return Err(format!("event {} was changed: its '{name}' is not what was recorded", event.sequence));
+        }
+    }
+    Ok(())
+}
+
+fn from_log(config: &Path, mut auditor: Auditor) -> anyhow::Result<Result<Found, String>> {
+    let config = rollcall_config::load(config, &|name| std::env::var(name).ok())?;
+    let NatsPlace::Server { url, .. } = &config.nats.place else {
+        bail!("{}: [nats] url is missing: a private server can't be read from outside; verify an export", config.file)
+    };
+    let connection = Connection {
+        url: url.clone(),
+        credentials: config.nats.place.credentials(),
+        replicas: config.nats.replicas,
+        // It is read, and nothing is written.
+        durability: Durability::Warn,
+        sync: SyncKnowledge::Unknown,
+        limits: Limits::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+    runtime.block_on(async {
+        let log = EventLog::connect(&connection).await?;
+        let (head, mut tail, mut at) = (log.head().await?, log.tail(Sequence(0)), Sequence(0));
+        while at < head {
+            for event in tail.next(1000).await {
+                at = event.sequence;
+                if let Err(finding) = auditor.event(&event) {
+                    return Ok(Err(finding.to_string()));
+                }
+            }
+        }
+        Ok(match auditor.finish() {
+            Ok(v) => Ok(Found { events: v.events, proved: v.proved.0, complete: true, open: newer(v.events, v.proved.0) }),
+            Err(finding) => Err(finding.to_string()),
+        })
+    })
+}
