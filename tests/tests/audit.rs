@@ -317,3 +317,174 @@ async fn every_event_is_proved_by_a_signed_checkpoint() -> anyhow::Result<()> {
     ensure!(again["public_keys"] == first["public_keys"], "{again}");
     Ok(())
 }
+
+/// Runs `rollcall verify` on an export.
+async fn verify(lines: &[String], keys: &[&str]) -> anyhow::Result<(bool, String)> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), lines.join("\n") + "\n")?;
+    let mut command = rollcall_tests::rollcall::command();
+    command.arg("verify").arg(file.path());
+    for key in keys {
+        command.arg("--key").arg(key);
+    }
+    let output = command.output().await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.success(), text))
+}
+
+async fn text(rollcall: &Rollcall, path: &str) -> anyhow::Result<String> {
+    let url = format!("{}{path}", rollcall.address());
+    Ok(Client::new().get(url).bearer_auth(API_TOKEN).send().await?.error_for_status()?.text().await?)
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Changes one line that is JSON.
+fn edit(lines: &[String], at: usize, change: impl Fn(&mut Value)) -> anyhow::Result<Vec<String>> {
+    let mut out = lines.to_vec();
+    let mut value: Value = serde_json::from_str(&out[at])?;
+    change(&mut value);
+    out[at] = value.to_string();
+    Ok(out)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_verified_with_the_public_key_alone_and_tampering_is_named() -> anyhow::Result<()> {
+    let faulty = Faulty::start().await?;
+    // A title that a spreadsheet would run.
+    let rollcall = Rollcall::new(&[app(&faulty, "crm")], "[audit]\ncheckpoint_every = \"100ms\"")?;
+    rollcall.start().await?;
+    let id = join(&rollcall, "ada@example.com").await?;
+    settled(&rollcall, &id).await?;
+    patch(&rollcall, &id, "title", json!("=HYPERLINK(\"http://evil\")")).await?;
+    patch(&rollcall, &id, "active", json!(false)).await?;
+    settled(&rollcall, &id).await?;
+    let left = rollcall.items("/v1/timeline?type=identity.left").await?[0]["sequence"].clone();
+    until("the departure is signed", || async {
+        let latest = rollcall.api("/v1/checkpoints/latest").await?;
+        Ok((latest["size"].as_u64() > left.as_u64()).then_some(()))
+    })
+    .await?;
+    let latest = rollcall.api("/v1/checkpoints/latest").await?;
+    let key = latest["public_keys"][0].as_str().context("no key")?.to_owned();
+    let all = lines(&text(&rollcall, "/v1/export").await?);
+    let (holds, said) = verify(&all, &[&key]).await?;
+    ensure!(holds && said.contains("none is missing"), "{said}");
+    // Another key, the same name: nothing is believed.
+    let (holds, said) = verify(&all, &["rollcall.local/log+00000000+AAAA"]).await?;
+    ensure!(!holds, "{said}");
+    let at = usize::try_from(left.as_u64().context("no sequence")?)?;
+    let event = |v: &Value| v["sequence"].as_u64().unwrap_or_default();
+    ensure!(event(&serde_json::from_str(&all[at])?) == at as u64, "line {at} is not event {at}");
+    let named = format!("event {at} was changed");
+    let flipped = edit(&all, at, |v| {
+        // One bit of the stored message.
+        let stored = v["record"]["stored"].as_str().unwrap_or_default().to_owned();
+        let last = stored.chars().rev().find(|c| c.is_ascii_alphabetic()).unwrap_or('A');
+        let other = if last == 'B' { 'C' } else { 'B' };
+        let place = stored.rfind(last).unwrap_or_default();
+        v["record"]["stored"] = json!(format!("{}{other}{}", &stored[..place], &stored[place + 1..]));
+    })?;
+    let mut dropped = all.clone();
+    dropped.remove(at);
+    let mut moved = all.clone();
+    moved.swap(at, at + 1);
+    for (what, tampered, finding) in [
+        ("a bit", flipped, named.clone()),
+        ("a dropped event", dropped, format!("event {at} was dropped")),
+        ("two swapped events", moved, format!("event {} was moved", at + 1)),
+        ("the readable actor", edit(&all, at, |v| v["actor"] = json!("nobody"))?, named.clone()),
+        ("the readable details", edit(&all, at, |v| v["details"] = json!({}))?, named.clone()),
+        ("the time", edit(&all, at, |v| v["recorded_at"] = json!("2026-01-01T00:00:00Z"))?, named.clone()),
+        ("the end", all[..all.len() - 1].to_vec(), "broke off".into()),
+    ] {
+        let (holds, said) = verify(&tampered, &[&key]).await?;
+        ensure!(!holds && said.contains(&finding), "{what}: {said}");
+    }
+    // In two parts, as after a broken connection.
+    let first = [&all[..=at], &[format!("{{\"end\":{{\"entries\":{at},\"last\":{at}}}}}")]].concat();
+    let rest = lines(&text(&rollcall, &format!("/v1/export?after={at}")).await?);
+    let (holds, said) = verify(&[first, rest.clone()].concat(), &[&key]).await?;
+    ensure!(holds, "{said}");
+    let (holds, said) = verify(&rest, &[&key]).await?;
+    ensure!(!holds && said.contains("event 1 is missing"), "{said}");
+    // One leaver: each line with its own proof.
+    let one = lines(&text(&rollcall, &format!("/v1/export?identity={id}")).await?);
+    let (holds, said) = verify(&one, &[&key]).await?;
+    ensure!(holds && said.contains("only an export of everything"), "{said}");
+    let (holds, said) = verify(&edit(&one, 2, |v| v["record"]["subject"] = json!("rollcall.x"))?, &[&key]).await?;
+    ensure!(!holds && said.contains("was changed or moved"), "{said}");
+    let (holds, said) = verify(&edit(&one, 2, |v| drop(v["record"].as_object_mut().and_then(|r| r.remove("proof"))))?, &[&key]).await?;
+    ensure!(!holds && said.contains("proof was dropped"), "{said}");
+    // For a spreadsheet, and for a SIEM.
+    let csv = text(&rollcall, "/v1/export?format=csv").await?;
+    ensure!(csv.lines().count() >= all.len() - 1 && csv.contains("identity.left"), "{csv}");
+    for cell in csv.lines().flat_map(|l| l.split(',')).map(|c| c.trim_matches('"')) {
+        ensure!(!cell.starts_with(['=', '+', '@']), "a formula: {cell}");
+    }
+    let ocsf = text(&rollcall, "/v1/export?format=ocsf").await?;
+    let classes = validate_ocsf(&ocsf).await?;
+    for class in ["Account Change", "Entity Management", "Detection Finding"] {
+        ensure!(classes[class].as_u64() > Some(0), "no {class} in {classes}");
+    }
+    ensure!(ocsf.contains("\"activity_name\":\"Delete\"") && ocsf.contains("\"name\":\"ada@example.com\""), "{ocsf}");
+    for path in ["/v1/export?format=pdf", "/v1/export?after=x", "/v1/export?cursor=1"] {
+        let (status, problem) = rollcall.raw(Method::GET, path, API_TOKEN, None).await?;
+        ensure!(status == 400, "{path}: {status} {problem}");
+    }
+    Ok(())
+}
+
+/// The classes in an OCSF export, each event valid.
+async fn validate_ocsf(events: &str) -> anyhow::Result<Value> {
+    let python = std::env::var("ROLLCALL_PYTHON").context("ROLLCALL_PYTHON is not set: run ./dev test")?;
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("apps/ocsf.py");
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), events)?;
+    let input = std::fs::File::open(file.path())?;
+    let output = tokio::process::Command::new(std::path::Path::new(&python).join("python"))
+        .arg(script)
+        .stdin(input)
+        .output()
+        .await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_sees_nobody_and_every_look_is_recorded() -> anyhow::Result<()> {
+    let faulty = Faulty::start().await?;
+    let extra = "[[api_tokens]]\nname = \"wall\"\nrole = \"viewer\"\ntoken = \"viewer-token-0123456789\"\n\
+                 [audit]\nrecord_reads = true";
+    let rollcall = Rollcall::new(&[app(&faulty, "crm")], extra)?;
+    rollcall.start().await?;
+    let id = join(&rollcall, "ada@example.com").await?;
+    settled(&rollcall, &id).await?;
+    patch(&rollcall, &id, "active", json!(false)).await?;
+    let view = |path: String| {
+        let rollcall = &rollcall;
+        async move { rollcall.raw(Method::GET, &path, "viewer-token-0123456789", None).await }
+    };
+    let one = format!("/v1/identities/{id}");
+    for path in ["/v1/identities", "/v1/leavers", "/v1/obligations", "/v1/apps", "/v1/drift", "/v1/latency", &one] {
+        let (status, answer) = view(path.to_owned()).await?;
+        ensure!(status == 200, "{path}: {status} {answer}");
+        ensure!(!answer.to_string().contains("ada@"), "{path} shows who it is: {answer}");
+    }
+    let trail = format!("{one}/timeline");
+    let refused =
+        ["/v1/timeline", &trail, "/v1/export", "/v1/timeline/stream", "/v1/events/3/proof", "/v1/identities?user_name=ada@example.com"];
+    for path in refused {
+        let (status, problem) = view(path.to_owned()).await?;
+        ensure!(status == 403 && problem["detail"].as_str().is_some_and(|d| d.contains("auditor")), "{path}: {problem}");
+    }
+    let denied = rollcall.items("/v1/timeline?type=access.denied").await?;
+    ensure!(denied.len() == refused.len() && denied.iter().all(|e| e["actor"] == "wall"), "{denied:#?}");
+    rollcall.api(&trail).await?;
+    let read = rollcall.items(&format!("{trail}?type=access.read")).await?;
+    let looked = |actor: &str, path: &str| read.iter().any(|e| e["actor"] == actor && e["details"]["path"] == path);
+    ensure!(looked("auditor", &trail) && looked("wall", &one), "{read:#?}");
+    Ok(())
+}

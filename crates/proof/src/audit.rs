@@ -77,6 +77,8 @@ pub struct Auditor {
     given: BTreeMap<Sequence, Hash>,
     /// An event came before one that should come first: whether that one follows tells what was done.
     early: Option<(Sequence, Sequence)>,
+    /// What a checkpoint that was given does not hold.
+    unsettled: Option<Finding>,
     proved: Sequence,
     checkpoints: u64,
 }
@@ -93,6 +95,7 @@ impl Auditor {
             here: Frontier::default(),
             given: BTreeMap::new(),
             early: None,
+            unsettled: None,
             proved: Sequence(0),
             checkpoints: 0,
         }
@@ -133,7 +136,9 @@ impl Auditor {
         self.here.push(leaf);
         self.since.push(leaf);
         if let Some(root) = self.given.remove(&at) {
-            self.settle(Signed { size: at, root }, None)?;
+            // The checkpoint events that follow may say which one it is.
+            let settled = self.settle(Signed { size: at, root }, None);
+            self.unsettled = self.unsettled.take().or(settled.err());
         }
         match &event.event {
             Event::Checkpoint(checkpoint) => self.checkpoint(at, checkpoint),
@@ -148,6 +153,9 @@ impl Auditor {
     pub fn finish(self) -> Result<Verdict, Finding> {
         if let Some((_, wanted)) = self.early {
             return Err(Finding::Dropped(wanted));
+        }
+        if let Some(finding) = self.unsettled {
+            return Err(finding);
         }
         if self.given.keys().any(|size| *size > self.here.size()) {
             return Err(Finding::Dropped(Sequence(self.here.size().0 + 1)));
@@ -173,6 +181,9 @@ impl Auditor {
             return Ok(());
         }
         self.settle(signed, Some(at))?;
+        if let Some(finding) = self.unsettled.take() {
+            return Err(finding);
+        }
         if signed.size >= at {
             return Err(bad(format!("it signs {} events, and stands at {at}", signed.size)));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::access::{Asked, Record};
 use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
@@ -33,6 +34,7 @@ pub struct Api {
     pub keys: Arc<Vec<Key>>,
     pub max_page: usize,
     pub patience: Duration,
+    pub record: Record,
     /// How many streams may be open.
     pub streams: Arc<Semaphore>,
 }
@@ -68,8 +70,14 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
     let Some(token) = api.tokens.iter().find(|t| t.token.matches(sent.trim())) else {
         return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
     };
-    request.extensions_mut().insert(Person { name: token.name.clone(), role: token.role });
-    Ok(next.run(request).await)
+    let person = Person { name: token.name.clone(), role: token.role };
+    request.extensions_mut().insert(person.clone());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
+    let response = next.run(request).await;
+    let status = response.status();
+    api.record.note(Asked { person: &person, method: &method, route: &route, path: &path, status }).await?;
+    Ok(response)
 }
 
 /// Who asks.

@@ -1,5 +1,6 @@
 //! The projector: current state and the audit timeline, over HTTP.
 
+mod access;
 mod actions;
 mod api;
 mod ask;

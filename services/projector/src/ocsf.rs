@@ -84,7 +84,7 @@ pub fn event(entry: &Entry) -> Option<Value> {
     match class.uid {
         3004 => {
             let id = entry.identity.map(|id| id.to_string());
-            put("entity", json!({ "uid": id, "type": "Identity", "name": name(entry) }));
+            put("entity", without_nulls(json!({ "uid": id, "type": "Identity", "name": name(entry) })));
         }
         3005 => {
             put("user", user(entry));
@@ -111,10 +111,18 @@ fn metadata(entry: &Entry) -> Value {
     })
 }
 
-/// Whose account it is: the name of the source where the event has it, else the id alone.
-fn name(entry: &Entry) -> Option<&str> {
-    let resource = entry.details.get("resource")?;
-    resource.get("userName").and_then(Value::as_str)
+fn without_nulls(mut object: Value) -> Value {
+    if let Some(map) = object.as_object_mut() {
+        map.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
+/// The user name that the event has of an identity.
+fn name(entry: &Entry) -> Option<String> {
+    let text = entry.details.get("resource_json")?.as_str()?;
+    let resource: Value = serde_json::from_str(text).ok()?;
+    resource.get("userName").and_then(Value::as_str).map(str::to_owned)
 }
 
 fn user(entry: &Entry) -> Value {

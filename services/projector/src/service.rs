@@ -14,6 +14,7 @@ use rollcall_scim::Catalogue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Record;
 use crate::api::{self, Api};
 use crate::error::ProjectorError;
 use crate::moment::HISTORY;
@@ -63,6 +64,7 @@ impl Projector {
             store: Arc::clone(&store),
             tokens: config.api_tokens.clone(),
             keys,
+            record: Record::new(log.clone(), config.audit.reads),
             max_page: config.server.max_page,
             patience: config.server.read_patience,
             streams: Arc::new(Semaphore::new(config.server.max_streams)),

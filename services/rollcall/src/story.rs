@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use jiff::{Span, Timestamp};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -33,8 +33,8 @@ fn since(text: &str) -> anyhow::Result<Timestamp> {
     }
     let wrong = || format!("--since '{text}' is neither a time span such as 7d or 12h nor an RFC 3339 time");
     let span: Span = text.parse().with_context(wrong)?;
-    let now = jiff::Zoned::new(Timestamp::now(), jiff::tz::TimeZone::UTC);
-    Ok(now.checked_sub(span.abs()).with_context(wrong)?.timestamp())
+    let back = span.abs().to_duration(SpanRelativeTo::days_are_24_hours()).with_context(wrong)?;
+    Timestamp::now().checked_sub(back).with_context(wrong)
 }
 
 /// Shows what happened, oldest first.

@@ -1,0 +1,84 @@
+//! That someone asked for what is personal is itself an event: always when they were refused, and when they were
+//! answered if the configuration says so.
+
+use std::num::NonZeroU32;
+
+use axum::http::{Method, StatusCode};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rollcall_config::Reads;
+use rollcall_domain::access::{Access, Outcome};
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::{Event, NewEvent};
+use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::api::Person;
+
+/// The paths that answer with what is personal.
+const PERSONAL: [&str; 7] = [
+    "/v1/identities/{id}",
+    "/v1/identities/{id}/timeline",
+    "/v1/timeline",
+    "/v1/timeline/stream",
+    "/v1/export",
+    "/v1/plan",
+    "/v1/events/{sequence}/proof",
+];
+
+/// Refusals that become events in a minute: whoever tries again and again must not fill the log.
+const REFUSALS: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+/// Keeps the record.
+#[derive(Debug)]
+pub struct Record {
+    log: EventLog,
+    reads: Reads,
+    refusals: DefaultDirectRateLimiter,
+}
+
+/// One request, once it is answered.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    pub person: &'a Person,
+    pub method: &'a Method,
+    /// As it was routed.
+    pub route: &'a str,
+    /// As it was sent, without its query.
+    pub path: &'a str,
+    pub status: StatusCode,
+}
+
+impl Record {
+    /// A record on the log.
+    pub fn new(log: EventLog, reads: Reads) -> Self {
+        Self { log, reads, refusals: RateLimiter::direct(Quota::per_minute(REFUSALS)) }
+    }
+
+    /// Notes who asked for what, when it has to be noted.
+    ///
+    /// # Errors
+    /// When it can't be: then they must not be answered.
+    pub async fn note(&self, asked: Asked<'_>) -> Result<(), LogError> {
+        let Asked { person, method, route, path, status } = asked;
+        let outcome = match status {
+            StatusCode::FORBIDDEN if self.refusals.check().is_err() => {
+                warn!(person = person.name, path, "refused, and not recorded: too many refusals in a minute");
+                return Ok(());
+            }
+            StatusCode::FORBIDDEN => Outcome::Denied,
+            status if status.is_success() && self.reads == Reads::Recorded && PERSONAL.contains(&route) => Outcome::Read,
+            _ => return Ok(()),
+        };
+        let identity = path.strip_prefix("/v1/identities/").and_then(|rest| rest.split('/').next());
+        let access = Access {
+            outcome,
+            role: person.role.name().to_owned(),
+            method: method.to_string(),
+            path: path.to_owned(),
+            identity: identity.and_then(|id| id.parse::<IdentityId>().ok()),
+        };
+        let meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);
+        self.log.append(&Unit::one(NewEvent { meta, event: Event::Access(access) }, Expect::Any)).await.map(drop)
+    }
+}
