@@ -416,7 +416,8 @@ async fn an_export_is_verified_with_the_public_key_alone_and_tampering_is_named(
     ensure!(holds && said.contains("only an export of everything"), "{said}");
     let (holds, said) = verify(&edit(&one, 2, |v| v["record"]["subject"] = json!("rollcall.x"))?, &[&key]).await?;
     ensure!(!holds && said.contains("was changed or moved"), "{said}");
-    let (holds, said) = verify(&edit(&one, 2, |v| drop(v["record"].as_object_mut().and_then(|r| r.remove("proof"))))?, &[&key]).await?;
+    let (holds, said) =
+        verify(&edit(&one, 2, |v| drop(v["record"].as_object_mut().and_then(|r| r.remove("proof"))))?, &[&key]).await?;
     ensure!(!holds && said.contains("proof was dropped"), "{said}");
     // For a spreadsheet, and for a SIEM.
     let csv = text(&rollcall, "/v1/export?format=csv").await?;
@@ -474,11 +475,20 @@ async fn a_viewer_sees_nobody_and_every_look_is_recorded() -> anyhow::Result<()>
         ensure!(!answer.to_string().contains("ada@"), "{path} shows who it is: {answer}");
     }
     let trail = format!("{one}/timeline");
-    let refused =
-        ["/v1/timeline", &trail, "/v1/export", "/v1/timeline/stream", "/v1/events/3/proof", "/v1/identities?user_name=ada@example.com"];
+    let refused = [
+        "/v1/timeline",
+        &trail,
+        "/v1/export",
+        "/v1/timeline/stream",
+        "/v1/events/3/proof",
+        "/v1/identities?user_name=ada@example.com",
+    ];
     for path in refused {
         let (status, problem) = view(path.to_owned()).await?;
-        ensure!(status == 403 && problem["detail"].as_str().is_some_and(|d| d.contains("auditor")), "{path}: {problem}");
+        ensure!(
+            status == 403 && problem["detail"].as_str().is_some_and(|d| d.contains("auditor")),
+            "{path}: {problem}"
+        );
     }
     let denied = rollcall.items("/v1/timeline?type=access.denied").await?;
     ensure!(denied.len() == refused.len() && denied.iter().all(|e| e["actor"] == "wall"), "{denied:#?}");

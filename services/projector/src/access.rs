@@ -67,7 +67,9 @@ impl Record {
                 return Ok(());
             }
             StatusCode::FORBIDDEN => Outcome::Denied,
-            status if status.is_success() && self.reads == Reads::Recorded && PERSONAL.contains(&route) => Outcome::Read,
+            status if status.is_success() && self.reads == Reads::Recorded && PERSONAL.contains(&route) => {
+                Outcome::Read
+            }
             _ => return Ok(()),
         };
         let identity = path.strip_prefix("/v1/identities/").and_then(|rest| rest.split('/').next());

@@ -46,7 +46,12 @@ pub type Pairs = axum::extract::Query<Vec<(String, String)>>;
 
 /// Every path with its description.
 pub fn described() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().merge(ask::router()).merge(trail::router()).merge(export::router()).merge(proofs::router()).merge(actions::router())
+    OpenApiRouter::new()
+        .merge(ask::router())
+        .merge(trail::router())
+        .merge(export::router())
+        .merge(proofs::router())
+        .merge(actions::router())
 }
 
 /// The router; every path needs an API token.

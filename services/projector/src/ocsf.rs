@@ -36,7 +36,11 @@ fn class(entry: &Entry) -> Option<(Class, u32, &'static str, Severity)> {
     let calm = Severity::Informational;
     Some(match entry.type_name.as_str() {
         "identity.joined" | "identity.staged" => (ENTITY_MANAGEMENT, 1, "Create", calm),
-        "identity.moved" | "identity.updated" | "identity.left" | "identity.rehired" | "identity.leave_scheduled"
+        "identity.moved"
+        | "identity.updated"
+        | "identity.left"
+        | "identity.rehired"
+        | "identity.leave_scheduled"
         | "identity.leave_cancelled" => (ENTITY_MANAGEMENT, 3, "Update", calm),
         "identity.deleted" => (ENTITY_MANAGEMENT, 4, "Delete", calm),
         "account.applied" => match operation {

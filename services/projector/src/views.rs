@@ -410,7 +410,7 @@ pub struct AppView {
     pub drift_items: usize,
     /// The sum of how long each open item has been open.
     pub drift_debt_hours: f64,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Vec<Object>)]
     pub attributes: Mapping,
     #[schema(value_type = Vec<Object>)]
     pub groups: Vec<GroupRule>,
@@ -462,7 +462,8 @@ impl AppView {
             obligations_open: count.open,
             obligations_overdue: count.overdue,
             drift_items: drift.len(),
-            drift_debt_hours: drift.iter().map(|item| item.debt_hours(now)).sum(),
+            // The sum of nothing is -0.
+            drift_debt_hours: drift.iter().map(|item| item.debt_hours(now)).sum::<f64>() + 0.0,
             id: spec.id,
             name: spec.name,
             owner: spec.owner,

@@ -108,18 +108,29 @@ fn report(args: &VerifyArgs, outcome: Result<Found, String>) -> ExitCode {
     match outcome {
         Ok(found) if args.json => {
             let Found { events, proved, complete, open } = found;
-            println!("{}", json!({ "holds": true, "events": events, "proved": proved, "complete": complete, "open": open }));
+            println!(
+                "{}",
+                json!({ "holds": true, "events": events, "proved": proved, "complete": complete, "open": open })
+            );
             ExitCode::SUCCESS
         }
         Ok(found) => {
             match found.complete {
-                true => println!("{} events were read; those up to event {} are as they were signed, and none is missing.", found.events, found.proved),
-                false => println!("{} events were read; {} of them are as they were signed. That no other is missing, only an export of everything shows.", found.events, found.proved),
+                true => println!(
+                    "{} events were read; those up to event {} are as they were signed, and none is missing.",
+                    found.events, found.proved
+                ),
+                false => println!(
+                    "{} events were read; {} of them are as they were signed. That no other is missing, only an export of everything shows.",
+                    found.events, found.proved
+                ),
             }
             if let Some(open) = found.open {
                 println!("Not proved: {open}.");
             }
-            println!("'summary' and 'deadline' are made from other events, for reading: they are not part of what is signed.");
+            println!(
+                "'summary' and 'deadline' are made from other events, for reading: they are not part of what is signed."
+            );
             ExitCode::SUCCESS
         }
         Err(finding) if args.json => {
@@ -134,7 +145,8 @@ fn report(args: &VerifyArgs, outcome: Result<Found, String>) -> ExitCode {
 }
 
 fn newer(events: u64, proved: u64) -> Option<String> {
-    (events > proved).then(|| format!("the {} events after event {proved}: no checkpoint by these keys holds them", events - proved))
+    (events > proved)
+        .then(|| format!("the {} events after event {proved}: no checkpoint by these keys holds them", events - proved))
 }
 
 struct Reading {
@@ -160,7 +172,8 @@ impl Reading {
         let complete = self.state.as_ref().is_some_and(|(head, _)| head.complete);
         if !complete {
             let (events, proved) = (self.chosen, self.proved);
-            let open = (events > proved).then(|| format!("{} events: no checkpoint by these keys held them then", events - proved));
+            let open = (events > proved)
+                .then(|| format!("{} events: no checkpoint by these keys held them then", events - proved));
             return Ok(Ok(Found { events, proved, complete, open }));
         }
         Ok(match self.auditor.finish() {
@@ -188,13 +201,21 @@ impl Reading {
                 let end = End::deserialize(end).with_context(|| format!("{} is no end of an export", place()))?;
                 if end.entries != entries {
                     let said = end.entries;
-                    return Ok(Err(format!("{}: there should be {said} entries up to event {}, and there are {entries}", place(), end.last)));
+                    return Ok(Err(format!(
+                        "{}: there should be {said} entries up to event {}, and there are {entries}",
+                        place(),
+                        end.last
+                    )));
                 }
                 ended = true;
             } else {
                 ensure!(self.state.is_some(), "{} does not start with the head of an NDJSON export", path.display());
                 if let Err(finding) = self.entry(&value) {
-                    return Ok(Err(if finding.starts_with("event") { finding } else { format!("{}: {finding}", place()) }));
+                    return Ok(Err(if finding.starts_with("event") {
+                        finding
+                    } else {
+                        format!("{}: {finding}", place())
+                    }));
                 }
                 entries += 1;
                 self.lines += 1;
@@ -212,7 +233,11 @@ impl Reading {
             (Some(note), false) => Some(self.keys.open(note).map_err(|e| e.to_string())?),
         };
         if head.complete && head.after.0 > self.lines {
-            return Err(format!("event {} is missing: this export starts after event {}; give the ones before it, too", self.lines + 1, head.after));
+            return Err(format!(
+                "event {} is missing: this export starts after event {}; give the ones before it, too",
+                self.lines + 1,
+                head.after
+            ));
         }
         self.state = Some((head, signed));
         Ok(())
@@ -228,8 +253,9 @@ impl Reading {
         self.chosen += 1;
         match (signed, proof) {
             (Some(signed), Some(proof)) => {
-                check_inclusion(&event, &proof, *signed)
-                    .map_err(|_| format!("event {} was changed or moved: the checkpoint does not hold it so", event.sequence))?;
+                check_inclusion(&event, &proof, *signed).map_err(|_| {
+                    format!("event {} was changed or moved: the checkpoint does not hold it so", event.sequence)
+                })?;
                 self.proved += 1;
                 Ok(())
             }
@@ -245,8 +271,11 @@ impl Reading {
 fn recorded(value: &Value) -> Result<(Recorded, Option<Vec<Hash>>), String> {
     let sequence = value.get("sequence").and_then(Value::as_u64).ok_or("it has no sequence")?;
     let bad = |what: &str| format!("event {sequence} was changed: its {what} can't be read");
-    let at: Timestamp =
-        value.get("recorded_at").and_then(Value::as_str).and_then(|t| t.parse().ok()).ok_or_else(|| bad("recorded_at"))?;
+    let at: Timestamp = value
+        .get("recorded_at")
+        .and_then(Value::as_str)
+        .and_then(|t| t.parse().ok())
+        .ok_or_else(|| bad("recorded_at"))?;
     let record = value.get("record").and_then(|r| Record::deserialize(r).ok()).ok_or_else(|| bad("record"))?;
     let stored = STANDARD.decode(&record.stored).map_err(|_| bad("stored message"))?;
     let hash = |text: &String| {
@@ -313,7 +342,9 @@ fn from_log(config: &Path, mut auditor: Auditor) -> anyhow::Result<Result<Found,
             }
         }
         Ok(match auditor.finish() {
-            Ok(v) => Ok(Found { events: v.events, proved: v.proved.0, complete: true, open: newer(v.events, v.proved.0) }),
+            Ok(v) => {
+                Ok(Found { events: v.events, proved: v.proved.0, complete: true, open: newer(v.events, v.proved.0) })
+            }
             Err(finding) => Err(finding.to_string()),
         })
     })
