@@ -22,7 +22,7 @@ const PATHS: [&str; 7] =
     ["/v1/{*path}", "/openapi.json", "/docs", "/docs/{*path}", "/", "/console", "/console/{*path}"];
 
 /// What it needs of a request.
-const ASKED: [header::HeaderName; 7] = [
+const ASKED: [header::HeaderName; 9] = [
     header::AUTHORIZATION,
     header::ACCEPT,
     header::CONTENT_TYPE,
@@ -30,6 +30,8 @@ const ASKED: [header::HeaderName; 7] = [
     header::HOST,
     header::ORIGIN,
     header::HeaderName::from_static("sec-fetch-site"),
+    header::HeaderName::from_static("sec-fetch-mode"),
+    header::HeaderName::from_static("sec-fetch-dest"),
 ];
 
 const LAST_EVENT_ID: header::HeaderName = header::HeaderName::from_static("last-event-id");

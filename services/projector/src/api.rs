@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::{Asked, Record};
+use crate::console::Sessions;
 use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
@@ -35,6 +36,7 @@ pub struct Api {
     pub max_page: usize,
     pub patience: Duration,
     pub record: Record,
+    pub sessions: Sessions,
     /// How many streams may be open.
     pub streams: Arc<Semaphore>,
 }

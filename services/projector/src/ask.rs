@@ -71,8 +71,18 @@ pub fn page<T: DeserializeOwned>(
     query: &Query,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    let limit = query.limit()?;
-    let mut after = query.cursor().map(|cursor| format!("{prefix}{cursor}"));
+    page_after(state, prefix, query.cursor(), query.limit()?, wanted)
+}
+
+/// The same, after a cursor and with at most so many.
+pub fn page_after<T: DeserializeOwned>(
+    state: &impl Read,
+    prefix: &str,
+    cursor: Option<&str>,
+    limit: usize,
+    wanted: impl Fn(&T) -> bool,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
+    let mut after = cursor.map(|cursor| format!("{prefix}{cursor}"));
     let mut out = Vec::new();
     let mut last: Option<String> = None;
     loop {

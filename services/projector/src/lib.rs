@@ -5,6 +5,7 @@ mod actions;
 mod api;
 mod ask;
 mod checkpoints;
+mod console;
 mod csv;
 mod entry;
 mod error;

@@ -16,10 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Record;
 use crate::api::{self, Api};
+use crate::console::Sessions;
 use crate::error::ProjectorError;
 use crate::moment::HISTORY;
 use crate::seal::{self, Sealer};
-use crate::{checkpoints, instant, openapi, timeline};
+use crate::{checkpoints, console, instant, openapi, timeline};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
@@ -49,6 +50,10 @@ impl Projection for StateProjection {
     }
 }
 
+fn is_https(config: &Config) -> bool {
+    config.server.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+}
+
 impl Projector {
     /// Opens its state.
     ///
@@ -64,6 +69,7 @@ impl Projector {
             store: Arc::clone(&store),
             tokens: config.api_tokens.clone(),
             keys,
+            sessions: Sessions::new(&config.api_tokens, is_https(config)),
             record: Record::new(log.clone(), config.audit.reads),
             max_page: config.server.max_page,
             patience: config.server.read_patience,
@@ -80,7 +86,7 @@ impl Projector {
 
     /// What it serves, under `/v1`.
     pub fn router(&self) -> Router {
-        api::router(Arc::clone(&self.api)).merge(openapi::router())
+        api::router(Arc::clone(&self.api)).merge(openapi::router()).merge(console::router(Arc::clone(&self.api)))
     }
 
     /// Keeps its state up to date until `stop`.

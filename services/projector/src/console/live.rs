@@ -1,0 +1,30 @@
+//! Tells a page that the log has moved on.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+
+use crate::api::Shared;
+use crate::error::ApiError;
+
+/// A page is not made anew more often than this.
+const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
+/// One message each time that there is something new.
+pub async fn live(State(api): Shared) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
+    let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let mut seen = api.store.watch();
+    seen.mark_unchanged();
+    let messages = unfold((seen, permit), |(mut seen, permit)| async move {
+        seen.changed().await.ok()?;
+        tokio::time::sleep(AT_MOST_EVERY).await;
+        let at = *seen.borrow_and_update();
+        Some((Ok(Message::default().event("changed").data(at.to_string())), (seen, permit)))
+    });
+    Ok(Sse::new(messages).keep_alive(KeepAlive::default()))
+}

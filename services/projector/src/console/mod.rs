@@ -1,0 +1,66 @@
+//! The console: pages made here, without a build step and without anything from elsewhere.
+
+mod lanes;
+mod live;
+mod pages;
+mod session;
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware;
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_sec_fetch::SecFetchLayer;
+
+use crate::api::Api;
+
+pub use session::Sessions;
+
+/// Only what this server serves; nothing inline, nobody else's frame.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(&str, &str); 5] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
+
+/// What is the same for everybody; a browser keeps it until the next version.
+const ASSETS: [(&str, &str, &str); 3] = [
+    ("/console/assets/style.css", "text/css; charset=utf-8", include_str!("../../assets/style.css")),
+    ("/console/assets/live.js", "text/javascript; charset=utf-8", include_str!("../../assets/live.js")),
+    ("/console/assets/icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
+];
+
+/// The pages, at `/` and under `/console`.
+pub fn router(api: Arc<Api>) -> Router {
+    let inside = Router::new()
+        .route("/", get(pages::leavers))
+        .route("/console/identities", get(pages::identities))
+        .route("/console/identities/{id}", get(pages::identity))
+        .route("/console/apps", get(pages::apps))
+        .route("/console/drift", get(pages::drift))
+        .route("/console/obligations", get(pages::obligations))
+        .route("/console/live", get(live::live))
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), session::signed_in));
+    let door = Router::new()
+        .route("/console/sign-in", get(session::form).post(session::sign_in))
+        .route("/console/sign-out", post(session::sign_out));
+    let mut router = inside.merge(door).with_state(api);
+    for (place, kind, content) in ASSETS {
+        let asset = move || async move { ([(header::CONTENT_TYPE, kind)], content).into_response() };
+        router = router.route(place, get(asset));
+    }
+    let router = router.layer(SecFetchLayer::default());
+    HEADERS.into_iter().fold(router, |router, (name, value)| {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        router.layer(SetResponseHeaderLayer::overriding(name, value))
+    })
+}

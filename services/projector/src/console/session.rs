@@ -1,0 +1,149 @@
+//! Who is signed in: an encrypted cookie that says whose API token it was, and until when.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use axum_extra::extract::PrivateCookieJar;
+use axum_extra::extract::cookie::{Cookie, Key, SameSite};
+use jiff::{SignedDuration, Timestamp};
+use rollcall_config::{ApiToken, Role};
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha512};
+
+use crate::access::Asked;
+use crate::api::{Api, Person, Shared};
+use crate::error::ApiError;
+
+const COOKIE: &str = "rollcall-session";
+
+/// How long a session lasts.
+const LASTS: SignedDuration = SignedDuration::from_hours(12);
+
+/// What sessions are sealed with.
+pub struct Sessions {
+    key: Key,
+    secure: bool,
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").field("secure", &self.secure).finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Session {
+    name: String,
+    until: Timestamp,
+}
+
+impl Sessions {
+    /// Sessions end when a token changes; every projector with the same tokens knows them. `secure`: the public address
+    /// is HTTPS, and the cookie goes nowhere else.
+    pub fn new(tokens: &[ApiToken], secure: bool) -> Self {
+        let mut digest = Sha512::new();
+        digest.update(b"rollcall console session");
+        for secret in tokens.iter().filter_map(|t| t.token.secret()) {
+            digest.update(Sha512::digest(secret.expose_secret().as_bytes()));
+        }
+        Self { key: Key::from(&digest.finalize()), secure }
+    }
+
+    fn jar(&self, headers: &HeaderMap) -> PrivateCookieJar {
+        PrivateCookieJar::from_headers(headers, self.key.clone())
+    }
+
+    fn cookie(&self, value: String) -> Cookie<'static> {
+        Cookie::build((COOKIE, value))
+            .path("/")
+            .http_only(true)
+            .secure(self.secure)
+            // Nothing that another site does is done as whoever is signed in here.
+            .same_site(SameSite::Strict)
+            .build()
+    }
+
+    /// Who is signed in.
+    fn person(&self, tokens: &[ApiToken], headers: &HeaderMap) -> Option<Person> {
+        let cookie = self.jar(headers).get(COOKIE)?;
+        let session: Session = serde_json::from_str(cookie.value()).ok()?;
+        let token = tokens.iter().find(|t| t.name == session.name)?;
+        (Timestamp::now() < session.until).then(|| Person { name: token.name.clone(), role: token.role })
+    }
+}
+
+/// Lets in who is signed in, and shows the door to others.
+pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> Response {
+    let Some(person) = api.sessions.person(&api.tokens, request.headers()) else {
+        let page = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok());
+        return if page.is_some_and(|accept| accept.contains("text/event-stream")) {
+            StatusCode::UNAUTHORIZED.into_response()
+        } else {
+            Redirect::to("/console/sign-in").into_response()
+        };
+    };
+    request.extensions_mut().insert(person.clone());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = next.run(request).await;
+    // The page of a person is the same to the record as the API's answer about them.
+    let shown = path.replacen("/console/", "/v1/", 1);
+    let route = if shown.starts_with("/v1/identities/") { "/v1/identities/{id}" } else { "" };
+    let asked = Asked { person: &person, method: &method, route, path: &shown, status: response.status() };
+    match api.record.note(asked).await {
+        Ok(()) => response,
+        Err(e) => ApiError::from(e).into_response(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignIn {
+    problem: Option<&'static str>,
+    provider: Option<String>,
+}
+
+fn page(status: StatusCode, problem: Option<&'static str>) -> Response {
+    match (SignIn { problem, provider: None }).render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(e) => ApiError::Unwritable(e.to_string()).into_response(),
+    }
+}
+
+/// The form.
+pub async fn form() -> Response {
+    page(StatusCode::OK, None)
+}
+
+#[derive(Deserialize)]
+pub struct Credentials {
+    token: String,
+}
+
+/// Signs in with an API token.
+pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent): Form<Credentials>) -> Response {
+    let Some(token) = api.tokens.iter().find(|t| t.token.matches(sent.token.trim())) else {
+        return page(StatusCode::UNAUTHORIZED, Some("That is not one of the API tokens of the configuration."));
+    };
+    open(&api, &headers, &token.name, token.role)
+}
+
+fn open(api: &Api, headers: &HeaderMap, name: &str, role: Role) -> Response {
+    let until = Timestamp::now().checked_add(LASTS).unwrap_or(Timestamp::MAX);
+    let Ok(value) = serde_json::to_string(&Session { name: name.to_owned(), until }) else {
+        return ApiError::Unwritable("a session".into()).into_response();
+    };
+    tracing::info!(name, role = role.name(), "signed in to the console");
+    (api.sessions.jar(headers).add(api.sessions.cookie(value)), Redirect::to("/")).into_response()
+}
+
+/// Signs out.
+pub async fn sign_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    let jar = api.sessions.jar(&headers).remove(api.sessions.cookie(String::new()));
+    (jar, Redirect::to("/console/sign-in")).into_response()
+}
