@@ -61,13 +61,15 @@ pub fn identity_by_user_name(state: &(impl Read + ?Sized), name: &str) -> Result
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn identities_by_name(
-    state: &(impl Read + ?Sized),
-    start: &str,
-    limit: usize,
-) -> Result<Vec<Identity>, KvError> {
+pub fn identities_by_name(state: &(impl Read + ?Sized), start: &str, limit: usize) -> Result<Vec<Identity>, KvError> {
     let ids: Vec<(String, IdentityId)> = load_all(state, &name_of(IdentityKind::User, start), None, limit)?;
-    Ok(ids.into_iter().map(|(_, id)| identity(state, id)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    Ok(ids
+        .into_iter()
+        .map(|(_, id)| identity(state, id))
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
 /// The identity of a kind that signs in with a name, in any case.

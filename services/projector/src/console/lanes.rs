@@ -80,7 +80,13 @@ fn bars(o: &Obligation, axis: (Timestamp, Timestamp), now: Timestamp) -> Vec<Bar
     out
 }
 
-fn bar(class: &'static str, from: Timestamp, to: Timestamp, axis: (Timestamp, Timestamp), o: &Obligation) -> Option<Bar> {
+fn bar(
+    class: &'static str,
+    from: Timestamp,
+    to: Timestamp,
+    axis: (Timestamp, Timestamp),
+    o: &Obligation,
+) -> Option<Bar> {
     let whole = axis.1.duration_since(axis.0).as_secs_f64().max(0.001);
     let place = |time: Timestamp| (time.duration_since(axis.0).as_secs_f64() / whole).clamp(0.0, 1.0) * WIDTH;
     if to < from {

@@ -417,7 +417,10 @@ pub async fn apps(State(api): Shared, Extension(person): Who, Query(listed): Que
             let seconds = |s: Option<f64>| s.map_or_else(|| "–".to_owned(), |s| format!("{s:.1} s"));
             Ok(AppRow {
                 latency: took.map_or_else(|| "–".to_owned(), |q| format!("{} / {}", seconds(q.p50), seconds(q.p99))),
-                score: shown.conformance.score.map_or_else(|| "–".to_owned(), |score| format!("{:.0} %", score * 100.0)),
+                score: shown
+                    .conformance
+                    .score
+                    .map_or_else(|| "–".to_owned(), |score| format!("{:.0} %", score * 100.0)),
                 compared: at_or_none(shown.reconciliation.completed_at),
                 debt: format!("{:.1} h", shown.drift_debt_hours),
                 id: shown.id,
@@ -479,7 +482,11 @@ pub async fn drift(State(api): Shared, Extension(person): Who, Query(listed): Qu
                 identity,
                 paths: item.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", "),
                 age: span(now.duration_since(item.detected_at)),
-                accepted: item.accepted.as_ref().map(|e| format!("by {} until {}", e.by, at(e.expires_at))).unwrap_or_default(),
+                accepted: item
+                    .accepted
+                    .as_ref()
+                    .map(|e| format!("by {} until {}", e.by, at(e.expires_at)))
+                    .unwrap_or_default(),
             })
         };
         let rows = found.iter().map(row).collect::<Result<_, ApiError>>()?;

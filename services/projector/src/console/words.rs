@@ -43,7 +43,15 @@ mod tests {
 
     #[test]
     fn a_span_has_its_two_largest_units() {
-        for (seconds, text) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3661, "1 h 1 min"), (86_399, "23 h 59 min"), (90_061, "1 d 1 h"), (-5, "0 s")] {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3661, "1 h 1 min"),
+            (86_399, "23 h 59 min"),
+            (90_061, "1 d 1 h"),
+            (-5, "0 s"),
+        ] {
             assert_eq!(span(SignedDuration::from_secs(seconds)), text);
         }
     }

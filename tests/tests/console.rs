@@ -1,0 +1,82 @@
+//! The console in a real browser: sign in, find the overdue leaver, open the timeline, watch it resolve.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use rollcall_tests::rollcall::API_TOKEN;
+use rollcall_tests::{App, Lying, Rollcall, until};
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_finds_the_overdue_leaver_and_sees_them_go() -> anyhow::Result<()> {
+    // ./dev test gets Chromium where Debian's can be had.
+    if std::env::var_os("ROLLCALL_CHROMIUM").is_none() {
+        eprintln!("no Chromium: passed over");
+        return Ok(());
+    }
+    let lying = Lying::start().await?;
+    let app = App {
+        id: "lying",
+        base_url: lying.base_url.clone(),
+        assign: "active eq true",
+        deprovision: "delete",
+        leaver_sla: "1s",
+        keys: "",
+        tables: "",
+    };
+    let rollcall = Rollcall::new(&[app], "")?;
+    rollcall.start().await?;
+    let user = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada@example.com" });
+    let made = rollcall.scim(Method::POST, "/Users", &user).await?;
+    let id = made["id"].as_str().context("no id")?;
+    until("the account is verified", || async {
+        let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
+        Ok(identity["accounts"][0]["verified"].as_bool().filter(|v| *v).map(drop))
+    })
+    .await?;
+    rollcall
+        .scim(
+            Method::PATCH,
+            &format!("/Users/{id}"),
+            &json!({
+                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+                "Operations": [{ "op": "replace", "path": "active", "value": false }],
+            }),
+        )
+        .await?;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shots = here.join("../target/console");
+    std::fs::create_dir_all(&shots)?;
+    let python = std::env::var("ROLLCALL_PYTHON").context("ROLLCALL_PYTHON is not set: run ./dev test")?;
+    let mut browser = Command::new(Path::new(&python).join("python"))
+        .arg(here.join("apps/console.py"))
+        .args([&rollcall.address(), API_TOKEN, "ada@example.com"])
+        .arg(&shots)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut said = BufReader::new(browser.stdout.take().context("no output")?).lines();
+    let mut tell = browser.stdin.take().context("no input")?;
+    let mut trouble = browser.stderr.take().context("no errors")?;
+    let walk = async {
+        ensure!(said.next_line().await?.as_deref() == Some("overdue"), "it did not get that far");
+        lying.repent();
+        tell.write_all(b"resolved\n").await?;
+        ensure!(said.next_line().await?.as_deref() == Some("done"), "it did not get to the end");
+        Ok(())
+    };
+    if let Err(e) = walk.await {
+        let mut text = String::new();
+        trouble.read_to_string(&mut text).await?;
+        return Err(anyhow::anyhow!("{e:#}\n{text}"));
+    }
+    ensure!(browser.wait().await?.success(), "the walk failed at its end");
+    ensure!(shots.join("resolved.png").metadata()?.len() > 1000, "no screenshot");
+    Ok(())
+}
