@@ -419,6 +419,21 @@ async fn an_export_is_verified_with_the_public_key_alone_and_tampering_is_named(
     let (holds, said) =
         verify(&edit(&one, 2, |v| drop(v["record"].as_object_mut().and_then(|r| r.remove("proof"))))?, &[&key]).await?;
     ensure!(!holds && said.contains("proof was dropped"), "{said}");
+    // Without our program: what docs/audit.md shows gives the leaf hashes that the log has.
+    let python = std::env::var("ROLLCALL_PYTHON").context("ROLLCALL_PYTHON is not set: run ./dev test")?;
+    let page = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/audit.md"))?;
+    let snippet = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).context("no snippet")?;
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), all.join("\n"))?;
+    let output = tokio::process::Command::new(std::path::Path::new(&python).join("python"))
+        .args(["-c", snippet])
+        .stdin(std::fs::File::open(file.path())?)
+        .output()
+        .await?;
+    let hashes = String::from_utf8_lossy(&output.stdout).into_owned();
+    let wanted = rollcall.api(&format!("/v1/events/{at}/proof")).await?;
+    let wanted = format!("{at} {}", wanted["leaf_hash"].as_str().context("no leaf hash")?);
+    ensure!(hashes.lines().any(|l| l == wanted), "{wanted} is not in {hashes}{}", String::from_utf8_lossy(&output.stderr));
     // For a spreadsheet, and for a SIEM.
     let csv = text(&rollcall, "/v1/export?format=csv").await?;
     ensure!(csv.lines().count() >= all.len() - 1 && csv.contains("identity.left"), "{csv}");

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, demo, operator, process, ready, setup, story, verify};
+use crate::{assemble, demo, key, operator, process, ready, setup, story, verify};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -47,6 +47,8 @@ enum Command {
     Timeline(story::TimelineArgs),
     /// Check an export, or the log itself, against its signed checkpoints, with the public keys alone
     Verify(verify::VerifyArgs),
+    /// Make a pair of keys for the log's checkpoints: the private one to a file, the public one to standard output
+    Key(key::KeyArgs),
     /// Print the description of the API (OpenAPI 3.1)
     Openapi,
     /// Bring accounts in line, and read them back, now
@@ -126,6 +128,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => operator::plan(&args),
         Command::Timeline(args) => story::timeline(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Key(args) => key::run(&args),
         Command::Openapi => {
             println!("{}", rollcall_projector::openapi().to_pretty_json().context("the description can't be written")?);
             Ok(ExitCode::SUCCESS)

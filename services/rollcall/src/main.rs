@@ -4,6 +4,7 @@ mod assemble;
 mod cli;
 mod demo;
 mod health;
+mod key;
 mod operator;
 mod process;
 mod ready;
