@@ -184,8 +184,8 @@ impl Rollcall {
 
     fn configuration(&self) -> String {
         let mut text = format!(
-            "[server]\nlisten = \"127.0.0.1:{}\"\n[[sources]]\nname = \"hr\"\ntoken_env = \"TEST_SOURCE\"\nmax_requests_per_second = 1000000\n\
-             [[api_tokens]]\nname = \"auditor\"\nrole = \"auditor\"\ntoken_env = \"TEST_API\"\n{}\n",
+            "[server]\nlisten = \"127.0.0.1:{0}\"\npublic_url = \"http://127.0.0.1:{0}\"\n[[sources]]\nname = \"hr\"\ntoken_env = \"TEST_SOURCE\"\nmax_requests_per_second = 1000000\n\
+             [[api_tokens]]\nname = \"auditor\"\nrole = \"auditor\"\ntoken_env = \"TEST_API\"\n{1}\n",
             self.port, self.extra
         );
         if let Form::Apart { nats, projector, .. } = &self.form {

@@ -238,6 +238,36 @@ async fn the_timeline_is_followed_live_and_resumed_without_a_gap() -> anyhow::Re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn people_are_found_by_any_word_of_their_names() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    let user = |name: &str, display: &str, given: &str| json!({ "schemas": [USER], "userName": name, "displayName": display, "name": { "givenName": given } });
+    let ada = rollcall.scim(Method::POST, "/Users", &user("al@example.com", "Ada Lovelace", "Ada")).await?;
+    rollcall.scim(Method::POST, "/Users", &user("gh@example.com", "Grace Hopper", "Grace")).await?;
+    rollcall.scim(Method::POST, "/Users", &user("ab@example.com", "Ada Byron", "Ada")).await?;
+    let names = |text: &'static str| {
+        let rollcall = &rollcall;
+        async move {
+            let found = rollcall.items(&format!("/v1/identities?name={text}")).await?;
+            let mut names: Vec<String> =
+                found.iter().filter_map(|i| i["user_name"].as_str().map(str::to_owned)).collect();
+            names.sort();
+            anyhow::Ok(names)
+        }
+    };
+    ensure!(names("ada").await? == ["ab@example.com", "al@example.com"]);
+    ensure!(names("LOVE").await? == ["al@example.com"]);
+    ensure!(names("ada%20by").await? == ["ab@example.com"]);
+    ensure!(names("gh@").await? == ["gh@example.com"]);
+    ensure!(names("nobody").await?.is_empty());
+    let id = ada["id"].as_str().context("no id")?;
+    patch(&rollcall, id, "displayName", json!("Ada King")).await?;
+    ensure!(names("lovelace").await?.is_empty(), "an old name is still found");
+    ensure!(names("king").await? == ["al@example.com"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_questions_are_refused_by_name() -> anyhow::Result<()> {
     let faulty = Faulty::start().await?;
     faulty.tell("crm", &Script::default()).await?;
@@ -433,7 +463,11 @@ async fn an_export_is_verified_with_the_public_key_alone_and_tampering_is_named(
     let hashes = String::from_utf8_lossy(&output.stdout).into_owned();
     let wanted = rollcall.api(&format!("/v1/events/{at}/proof")).await?;
     let wanted = format!("{at} {}", wanted["leaf_hash"].as_str().context("no leaf hash")?);
-    ensure!(hashes.lines().any(|l| l == wanted), "{wanted} is not in {hashes}{}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        hashes.lines().any(|l| l == wanted),
+        "{wanted} is not in {hashes}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     // For a spreadsheet, and for a SIEM.
     let csv = text(&rollcall, "/v1/export?format=csv").await?;
     ensure!(csv.lines().count() >= all.len() - 1 && csv.contains("identity.left"), "{csv}");

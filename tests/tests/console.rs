@@ -80,3 +80,37 @@ async fn a_browser_finds_the_overdue_leaver_and_sees_them_go() -> anyhow::Result
     ensure!(shots.join("resolved.png").metadata()?.len() > 1000, "no screenshot");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_sign_in_with_their_identity_provider_and_get_the_role_of_their_group() -> anyhow::Result<()> {
+    if std::env::var_os("ROLLCALL_CHROMIUM").is_none() {
+        eprintln!("no Chromium: passed over");
+        return Ok(());
+    }
+    let python = std::env::var("ROLLCALL_PYTHON").context("ROLLCALL_PYTHON is not set: run ./dev test")?;
+    let port = rollcall_tests::free_port();
+    let issuer = format!("http://127.0.0.1:{port}");
+    let _provider = Command::new(Path::new(&python).join("oidc-provider-mock"))
+        .args(["--port", &port.to_string(), "--require-nonce", "true"])
+        .args(["--user-claims", r#"{"sub": "ada", "email": "ada@example.com", "groups": ["staff", "iam-auditors"]}"#])
+        .args(["--user-claims", r#"{"sub": "eve", "email": "eve@example.com", "groups": ["staff"]}"#])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let discovery = format!("{issuer}/.well-known/openid-configuration");
+    until("the provider answers", || async { Ok(reqwest::get(&discovery).await.ok().map(drop)) }).await?;
+    let extra = format!(
+        "[oidc]\nname = \"the test provider\"\nissuer = \"{issuer}\"\nclient_id = \"rollcall\"\n\
+         client_secret_env = \"TEST_SOURCE\"\n[oidc.roles]\niam-auditors = \"auditor\""
+    );
+    let rollcall = Rollcall::new(&[], &extra)?;
+    rollcall.start().await?;
+    let output = Command::new(Path::new(&python).join("python"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("apps/console_oidc.py"))
+        .arg(rollcall.address())
+        .output()
+        .await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}

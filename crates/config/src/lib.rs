@@ -9,8 +9,8 @@ mod section;
 pub use load::{load, parse};
 pub use model::{
     AlertSink, AlertingConfig, ApiToken, AppConfig, AuditConfig, Config, DurabilityChoice, JwtConfig, KeyPlace,
-    NatsConfig, NatsPlace, PrivateAddresses, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl,
-    SourceConfig, TelemetryConfig,
+    NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind,
+    SinkUrl, SourceConfig, TelemetryConfig,
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

@@ -17,11 +17,13 @@ use toml::de::{DeTable, DeValue};
 use crate::app::{app, service_level, usual_level};
 use crate::model::{
     AlertSink, AlertingConfig, ApiToken, AuditConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig,
-    NatsPlace, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig,
+    NatsPlace, OidcConfig, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig,
+    TelemetryConfig,
 };
 use crate::secret::Token;
 use crate::section::{
-    ConfigError, KEY, Mistake, PASSWORD, Reading, SIGNING, Section, TOKEN, URL, duration, http_url, some_text,
+    CLIENT_SECRET, ConfigError, KEY, Mistake, PASSWORD, Reading, SIGNING, Section, TOKEN, URL, duration, http_url,
+    some_text,
 };
 
 /// Reads and checks a configuration file; `environment` gives the value of a variable.
@@ -93,6 +95,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         "precedence",
         "api_tokens",
         "audit",
+        "oidc",
         "signing_keys",
         "tiers",
         "apps",
@@ -115,6 +118,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
     let signing_keys = sections("signing_keys").into_iter().filter_map(signing_key).collect();
     let audit = audit(section("audit").with_environment("AUDIT"), signing_keys);
+    let oidc = root_table.get("oidc").is_some().then(|| oidc(section("oidc"), server.public_url.is_some())).flatten();
     let tiers = tiers(section("tiers"));
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
     let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue, &tiers)).collect();
@@ -150,6 +154,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
         audit,
+        oidc,
         alerting,
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),
         warnings,
@@ -439,15 +444,37 @@ fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig {
     config
 }
 
+fn role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| format!("'{text}' must be viewer, auditor, operator or admin"))
+}
+
+fn oidc(mut s: Section<'_>, has_public_url: bool) -> Option<OidcConfig> {
+    if !has_public_url {
+        s.mistake("needs server.public_url: the provider sends people back there");
+    }
+    let issuer = s.required("issuer", http_url);
+    let client_id = s.required("client_id", some_text);
+    let name = s.parsed("name", some_text).unwrap_or_else(|| "your identity provider".to_owned());
+    let roles_claim = s.parsed("roles_claim", some_text).unwrap_or_else(|| "groups".to_owned());
+    let client_secret = s.secret(CLIENT_SECRET);
+    let mut roles = BTreeMap::new();
+    for entry in s.table("roles").entries() {
+        match entry.text.as_deref().map(role) {
+            Some(Ok(found)) => drop(roles.insert(entry.key, found)),
+            Some(Err(wrong)) => entry.section.mistake(wrong),
+            None => entry.section.mistake("give a role: viewer, auditor, operator or admin"),
+        }
+    }
+    if roles.is_empty() {
+        s.mistake("[oidc.roles] has no group: nobody could sign in");
+    }
+    s.finish();
+    Some(OidcConfig { name, issuer: issuer?, client_id: client_id?, client_secret, roles_claim, roles })
+}
+
 fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
     let name = s.required("name", some_text);
-    let role = s.required("role", |text| match text {
-        "viewer" => Ok(Role::Viewer),
-        "auditor" => Ok(Role::Auditor),
-        "operator" => Ok(Role::Operator),
-        "admin" => Ok(Role::Admin),
-        _ => Err(format!("'{text}' must be viewer, auditor, operator or admin")),
-    });
+    let role = s.required("role", role);
     let token = required_token(&mut s);
     let line = s.line();
     s.finish();

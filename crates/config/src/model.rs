@@ -1,6 +1,6 @@
 //! What the configuration says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ pub struct Config {
     pub api_tokens: Vec<ApiToken>,
     pub apps: Vec<AppConfig>,
     pub audit: AuditConfig,
+    /// Who else knows the people who use the console.
+    pub oidc: Option<OidcConfig>,
     pub alerting: AlertingConfig,
     pub alerts: Vec<AlertSink>,
     /// What works, and should not stay so.
@@ -86,6 +88,23 @@ pub enum Reads {
     Recorded,
     /// None is.
     Unrecorded,
+}
+
+/// An OpenID Connect provider that people sign in to the console with.
+#[derive(Debug, Clone)]
+pub struct OidcConfig {
+    /// What the button says.
+    pub name: String,
+    /// Where it is.
+    pub issuer: Url,
+    /// Who we are there.
+    pub client_id: String,
+    /// Our secret there; none: a public client.
+    pub client_secret: Option<Token>,
+    /// The claim that has someone's groups.
+    pub roles_claim: String,
+    /// The role of each group; someone in none of them is not let in.
+    pub roles: BTreeMap<String, Role>,
 }
 
 /// The SCIM door: what it serves, and its bounds.
@@ -218,6 +237,12 @@ pub enum Role {
 }
 
 impl Role {
+    /// The role with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Viewer, Self::Auditor, Self::Operator, Self::Admin].into_iter().find(|role| role.name() == name)
+    }
+
     /// The word in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -348,6 +373,7 @@ impl Config {
         }
         if wanted(Needs::ApiTokens) {
             tokens.extend(self.audit.signing_keys.iter());
+            tokens.extend(self.oidc.iter().filter_map(|oidc| oidc.client_secret.as_ref()));
             tokens.extend(self.api_tokens.iter().map(|t| &t.token));
         }
         if wanted(Needs::Apps) {

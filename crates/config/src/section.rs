@@ -372,6 +372,8 @@ pub(crate) struct SecretKeys {
 }
 
 pub(crate) const TOKEN: SecretKeys = SecretKeys { literal: "token", env: "token_env", file: "token_file" };
+pub(crate) const CLIENT_SECRET: SecretKeys =
+    SecretKeys { literal: "", env: "client_secret_env", file: "client_secret_file" };
 pub(crate) const KEY: SecretKeys = SecretKeys { literal: "", env: "key_env", file: "key_file" };
 pub(crate) const URL: SecretKeys = SecretKeys { literal: "", env: "url_env", file: "url_file" };
 pub(crate) const SIGNING: SecretKeys =

@@ -57,21 +57,6 @@ pub fn identity_by_user_name(state: &(impl Read + ?Sized), name: &str) -> Result
     identity_by_name(state, IdentityKind::User, name)
 }
 
-/// The users whose user name starts with a text, in any case, at most `limit`.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn identities_by_name(state: &(impl Read + ?Sized), start: &str, limit: usize) -> Result<Vec<Identity>, KvError> {
-    let ids: Vec<(String, IdentityId)> = load_all(state, &name_of(IdentityKind::User, start), None, limit)?;
-    Ok(ids
-        .into_iter()
-        .map(|(_, id)| identity(state, id))
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .flatten()
-        .collect())
-}
-
 /// The identity of a kind that signs in with a name, in any case.
 ///
 /// # Errors

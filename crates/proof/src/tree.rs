@@ -1,6 +1,6 @@
 //! The Merkle tree over the log (RFC 9162 §2.1), kept in a projection's state. Leaf n is event n + 1.
 //!
-//! Keys: `hashes/<chunk>`, of up to 256 stored hashes in the order in which they become known; `hashes-size`, how many
+//! Keys: `hashes/<chunk>`, of up to 64 stored hashes in the order in which they become known; `hashes-size`, how many
 //! events the tree holds.
 
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
@@ -14,7 +14,7 @@ use tlog_tiles::tlog::{
 use crate::error::ProofError;
 use crate::leaf::{Hash, leaf_of};
 
-const CHUNK: u64 = 256;
+const CHUNK: u64 = 64;
 const WIDTH: usize = 32;
 const SIZE: &str = "hashes-size";
 

@@ -14,8 +14,8 @@ use rollcall_scim::ScimError;
 
 use crate::caller::Caller;
 use crate::error::Refusal;
-use crate::jwt::{JwtVerifier, Rejected};
 use crate::service::Door;
+use rollcall_tokens::{JwtVerifier, Rejected};
 
 /// Lets a request in with the source that it comes from, or not at all.
 pub async fn authenticate(

@@ -10,7 +10,6 @@ mod error;
 mod groups;
 mod http;
 mod identities;
-mod jwt;
 mod names;
 mod operation;
 mod proxy;

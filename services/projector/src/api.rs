@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::{Asked, Record};
-use crate::console::Sessions;
+use crate::console::{Provider, Sessions};
 use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
@@ -37,6 +37,8 @@ pub struct Api {
     pub patience: Duration,
     pub record: Record,
     pub sessions: Sessions,
+    /// Who else knows people; none: only tokens open the console.
+    pub provider: Option<Provider>,
     /// How many streams may be open.
     pub streams: Arc<Semaphore>,
 }

@@ -27,6 +27,7 @@ use crate::moment::{AsOf, Moment};
 use crate::params;
 use crate::plan::{self, PlanView};
 use crate::query::{Path, Query};
+use crate::search;
 use crate::views::{AppView, DriftView, HoldView, IdentitySummary, IdentityView, LeaverView, ObligationView};
 
 type Answer<T> = Result<Json<T>, ApiError>;
@@ -115,15 +116,22 @@ pub fn known_identity(state: &impl Read, id: &str) -> Result<Identity, ApiError>
 async fn identities(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<IdentitySummary>> {
     let query = api.query::<params::Identities>(pairs)?;
     let lifecycle: Option<Lifecycle> = query.word("lifecycle")?;
-    let name = query.text("user_name");
-    if name.is_some() {
+    let (user_name, name) = (query.text("user_name"), query.text("name"));
+    if user_name.is_some() || name.is_some() {
         // Whether someone is here is personal, too.
         person.needs(Role::Auditor)?;
     }
     let snapshot = api.snapshot(&query).await?;
-    let (found, next_cursor) = match name {
-        Some(name) => (directory::identity_by_user_name(&snapshot.state, name)?.into_iter().collect(), None),
-        None => page::<Identity>(&snapshot.state, directory::IDENTITIES, &query, |i| {
+    let (found, next_cursor) = match (user_name, name) {
+        (Some(_), Some(_)) => return Err(ApiError::BadRequest("give 'name' or 'user_name', not both".into())),
+        (Some(name), None) => (directory::identity_by_user_name(&snapshot.state, name)?.into_iter().collect(), None),
+        (None, Some(_)) if query.text("as_of").is_some() => {
+            return Err(ApiError::BadRequest(
+                "query parameter 'name': the past can't be searched; use user_name".into(),
+            ));
+        }
+        (None, Some(name)) => (search::find(&snapshot.state, name, query.limit()?)?, None),
+        (None, None) => page::<Identity>(&snapshot.state, directory::IDENTITIES, &query, |i| {
             lifecycle.is_none_or(|l| l == i.lifecycle)
         })?,
     };

@@ -20,6 +20,7 @@ mod plan;
 mod proofs;
 mod query;
 mod seal;
+mod search;
 mod service;
 mod summary;
 mod timeline;

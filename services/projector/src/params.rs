@@ -35,6 +35,8 @@ pub struct AsOfOnly {
 pub struct Identities {
     /// Only who has this user name, in any case.
     user_name: Option<String>,
+    /// Only who has, for each word of this, a name, user name or address with a word that starts with it.
+    name: Option<String>,
     /// Only who is in this state: staged, active, leaving or left.
     lifecycle: Option<String>,
     /// An RFC 3339 time: the state that the log made then. Without it: now.

@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Record;
 use crate::api::{self, Api};
-use crate::console::Sessions;
+use crate::console::{Provider, Sessions};
 use crate::error::ProjectorError;
 use crate::moment::HISTORY;
 use crate::seal::{self, Sealer};
-use crate::{checkpoints, console, instant, openapi, timeline};
+use crate::{checkpoints, console, instant, openapi, search, timeline};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
@@ -45,6 +45,7 @@ impl Projection for StateProjection {
         self.0.evolve(state, event)?;
         Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
         checkpoints::add(state, event);
+        search::add(state, event)?;
         instant::add(state, event)?;
         timeline::add(state, event)
     }
@@ -64,11 +65,16 @@ impl Projector {
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, HISTORY)?;
         let keys = Arc::new(seal::keys(config)?);
         let sealer = Sealer::new(log.clone(), Arc::clone(&store), Arc::clone(&keys), config.audit.clone())?;
+        let provider = match (&config.oidc, &config.server.public_url) {
+            (Some(oidc), Some(public)) => Some(Provider::new(oidc.clone(), public).map_err(ProjectorError::Client)?),
+            _ => None,
+        };
         let api = Arc::new(Api {
             log: log.clone(),
             store: Arc::clone(&store),
             tokens: config.api_tokens.clone(),
             keys,
+            provider,
             sessions: Sessions::new(&config.api_tokens, is_https(config)),
             record: Record::new(log.clone(), config.audit.reads),
             max_page: config.server.max_page,

@@ -13,6 +13,7 @@ use rollcall_event_log::{EventLog, Expect, PrivateServer, Unit, by_request};
 use rollcall_proof::Tree;
 use rollcall_tests::bench::resident;
 use rollcall_tests::{free_port, rollcall};
+use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 use tokio::process::Child;
 use tokio::task::JoinSet;
@@ -115,33 +116,46 @@ struct Projector {
     base: String,
 }
 
-async fn projector(folder: &std::path::Path, server: &PrivateServer, head: u64) -> anyhow::Result<(Projector, Duration)> {
-    let (port, monitor) = (free_port(), server.connection());
+async fn projector(
+    folder: &std::path::Path,
+    server: &PrivateServer,
+    head: u64,
+) -> anyhow::Result<(Projector, Duration)> {
+    let (port, connection) = (free_port(), server.connection());
+    let (user, password) = connection.credentials.context("no credentials")?;
     let config = folder.join("rollcall.toml");
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\ncache_bytes = 268435456\nread_patience = \"60s\"\n\
-         [nats]\nurl = \"{}\"\ndurability = \"warn\"\n[audit]\ncheckpoint_every = \"1s\"\n\
+         [nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword_env = \"BENCH_NATS\"\ndurability = \"warn\"\n[audit]\ncheckpoint_every = \"1s\"\n\
          [[sources]]\nname = \"hr\"\ntoken = \"source-token-0123456789\"\n\
          [[api_tokens]]\nname = \"bench\"\nrole = \"admin\"\ntoken = \"{TOKEN}\"\n",
         folder.join("data").display(),
-        monitor.url,
+        connection.url,
     );
     std::fs::write(&config, text)?;
     let log = std::fs::File::create(folder.join("rollcall.log"))?;
     let started = Instant::now();
     let mut command = rollcall::command();
-    let child = command.args(["run", "projector", "--config"]).arg(&config).stdout(log.try_clone()?).stderr(log);
-    let child = child.kill_on_drop(true).spawn()?;
+    let child = command
+        .env("BENCH_NATS", password.expose_secret())
+        .args(["run", "projector", "--config"])
+        .arg(&config)
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    let mut child = child.kill_on_drop(true).spawn()?;
     let base = format!("http://127.0.0.1:{port}");
     let http = Client::new();
     loop {
+        ensure!(child.try_wait()?.is_none(), "the projector ended: see its log");
         ensure!(started.elapsed().as_secs() < 1500, "the projection is not built in time");
         tokio::time::sleep(Duration::from_millis(100)).await;
-        let metrics = match http.get(format!("{base}/readyz")).send().await {
-            Ok(answer) if answer.status().is_success() => http.get(format!("{base}/v1/apps")).bearer_auth(TOKEN).send().await,
+        let answer = match http.get(format!("{base}/readyz")).send().await {
+            Ok(answer) if answer.status().is_success() => {
+                http.get(format!("{base}/v1/apps")).bearer_auth(TOKEN).send().await
+            }
             _ => continue,
         };
-        let Ok(answer) = metrics else { continue };
+        let Ok(answer) = answer else { continue };
         let Ok(body) = answer.json::<Value>().await else { continue };
         if body["as_of"]["sequence"].as_u64() >= Some(head) {
             return Ok((Projector { child, base }, started.elapsed()));
@@ -159,7 +173,11 @@ async fn main() -> anyhow::Result<()> {
     let ids = fill(&log, events / EACH).await?;
     let head = log.head().await?;
     let rate = |count: u64, took: Duration| count as f64 / took.as_secs_f64();
-    println!("{:<44} {:>12.0} events/s", format!("append of {head} events in batches"), rate(head.0, started.elapsed()));
+    println!(
+        "{:<44} {:>12.0} events/s",
+        format!("append of {head} events in batches"),
+        rate(head.0, started.elapsed())
+    );
 
     // The limit beside it: reading the log and doing nothing.
     let started = Instant::now();

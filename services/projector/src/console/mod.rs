@@ -2,6 +2,7 @@
 
 mod lanes;
 mod live;
+mod oidc;
 mod pages;
 mod session;
 mod words;
@@ -18,6 +19,7 @@ use tower_sec_fetch::SecFetchLayer;
 
 use crate::api::Api;
 
+pub use oidc::Provider;
 pub use session::Sessions;
 
 /// Only what this server serves; nothing inline, nobody else's frame.
@@ -52,7 +54,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&api), session::signed_in));
     let door = Router::new()
         .route("/console/sign-in", get(session::form).post(session::sign_in))
-        .route("/console/sign-out", post(session::sign_out));
+        .route("/console/sign-out", post(session::sign_out))
+        .route("/console/oidc/start", get(oidc::start))
+        .route("/console/oidc/callback", get(oidc::callback));
     let mut router = inside.merge(door).with_state(api);
     for (place, kind, content) in ASSETS {
         let asset = move || async move { ([(header::CONTENT_TYPE, kind)], content).into_response() };

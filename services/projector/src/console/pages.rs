@@ -26,6 +26,7 @@ use crate::ask::known_identity;
 use crate::entry::Entry;
 use crate::error::ApiError;
 use crate::latency::{self, GroupBy};
+use crate::search;
 use crate::timeline::{self, Choice, Order};
 use crate::views::{AppView, Detail};
 
@@ -197,12 +198,15 @@ struct IdentitiesPage {
     rows: Vec<IdentityRow>,
 }
 
-/// Whose user name starts with a text.
-pub async fn identities(State(api): Shared, Extension(person): Who, Query(search): Query<Search>) -> Response {
+/// Who has a name.
+pub async fn identities(State(api): Shared, Extension(person): Who, Query(asked): Query<Search>) -> Response {
     let page = async {
         person.needs(Role::Auditor)?;
         let view = api.fresh().await?;
-        let found = directory::identities_by_name(&view, &search.q, ROWS)?;
+        let found = match asked.q.trim().is_empty() {
+            true => rows::<Identity>(&view, directory::IDENTITIES, None, |_| true)?.0,
+            false => search::find(&view, &asked.q, ROWS)?,
+        };
         let row = |i: &Identity| IdentityRow {
             id: i.id,
             user_name: i.user_name().to_owned(),
@@ -211,8 +215,8 @@ pub async fn identities(State(api): Shared, Extension(person): Who, Query(search
             source: i.source.as_ref().map(ToString::to_string).unwrap_or_default(),
             changed: at(i.changed_at),
         };
-        let mut frame = Frame::new(&api, &person, "/console/identities", "/v1/identities");
-        frame.searched = search.q;
+        let mut frame = Frame::new(&api, &person, "/console/identities", "/v1/identities?name=…");
+        frame.searched = asked.q;
         Ok(IdentitiesPage { frame, rows: found.iter().map(row).collect() })
     };
     answer(&api, &person, page.await)

@@ -15,6 +15,7 @@ use rollcall_config::{ApiToken, Role};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha512};
+use tracing::info;
 
 use crate::access::Asked;
 use crate::api::{Api, Person, Shared};
@@ -37,9 +38,19 @@ impl std::fmt::Debug for Sessions {
     }
 }
 
+/// How somebody is known.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    /// By an API token: what it may do is what the configuration says now.
+    Token { name: String },
+    /// By the identity provider, with the role that it gave them at sign-in.
+    Provider { name: String, role: String },
+}
+
 #[derive(Serialize, Deserialize)]
 struct Session {
-    name: String,
+    holder: Holder,
     until: Timestamp,
 }
 
@@ -55,12 +66,14 @@ impl Sessions {
         Self { key: Key::from(&digest.finalize()), secure }
     }
 
-    fn jar(&self, headers: &HeaderMap) -> PrivateCookieJar {
+    /// The sealed cookies of a request.
+    pub fn jar(&self, headers: &HeaderMap) -> PrivateCookieJar {
         PrivateCookieJar::from_headers(headers, self.key.clone())
     }
 
-    fn cookie(&self, value: String) -> Cookie<'static> {
-        Cookie::build((COOKIE, value))
+    /// A cookie that no script sees and no other site sends.
+    pub fn cookie(&self, name: &'static str, value: String) -> Cookie<'static> {
+        Cookie::build((name, value))
             .path("/")
             .http_only(true)
             .secure(self.secure)
@@ -73,8 +86,24 @@ impl Sessions {
     fn person(&self, tokens: &[ApiToken], headers: &HeaderMap) -> Option<Person> {
         let cookie = self.jar(headers).get(COOKIE)?;
         let session: Session = serde_json::from_str(cookie.value()).ok()?;
-        let token = tokens.iter().find(|t| t.name == session.name)?;
-        (Timestamp::now() < session.until).then(|| Person { name: token.name.clone(), role: token.role })
+        if Timestamp::now() >= session.until {
+            return None;
+        }
+        match session.holder {
+            Holder::Token { name } => {
+                let token = tokens.iter().find(|t| t.name == name)?;
+                Some(Person { name, role: token.role })
+            }
+            Holder::Provider { name, role } => Some(Person { name, role: Role::from_name(&role)? }),
+        }
+    }
+
+    /// Opens a session; `None` when it can't be written.
+    pub fn open(&self, jar: PrivateCookieJar, holder: Holder) -> Option<PrivateCookieJar> {
+        let until = Timestamp::now().checked_add(LASTS).unwrap_or(Timestamp::MAX);
+        info!(?holder, "signed in to the console");
+        let value = serde_json::to_string(&Session { holder, until }).ok()?;
+        Some(jar.add(self.cookie(COOKIE, value)))
     }
 }
 
@@ -103,21 +132,23 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct SignIn {
-    problem: Option<&'static str>,
-    provider: Option<String>,
+struct SignIn<'a> {
+    problem: Option<String>,
+    provider: Option<&'a str>,
 }
 
-fn page(status: StatusCode, problem: Option<&'static str>) -> Response {
-    match (SignIn { problem, provider: None }).render() {
+/// The form, and what went wrong.
+pub fn page(api: &Api, status: StatusCode, problem: Option<String>) -> Response {
+    let provider = api.provider.as_ref().map(|provider| provider.name());
+    match (SignIn { problem, provider }).render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(e) => ApiError::Unwritable(e.to_string()).into_response(),
     }
 }
 
 /// The form.
-pub async fn form() -> Response {
-    page(StatusCode::OK, None)
+pub async fn form(State(api): Shared) -> Response {
+    page(&api, StatusCode::OK, None)
 }
 
 #[derive(Deserialize)]
@@ -128,22 +159,17 @@ pub struct Credentials {
 /// Signs in with an API token.
 pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent): Form<Credentials>) -> Response {
     let Some(token) = api.tokens.iter().find(|t| t.token.matches(sent.token.trim())) else {
-        return page(StatusCode::UNAUTHORIZED, Some("That is not one of the API tokens of the configuration."));
+        let problem = "That is not one of the API tokens of the configuration.".to_owned();
+        return page(&api, StatusCode::UNAUTHORIZED, Some(problem));
     };
-    open(&api, &headers, &token.name, token.role)
-}
-
-fn open(api: &Api, headers: &HeaderMap, name: &str, role: Role) -> Response {
-    let until = Timestamp::now().checked_add(LASTS).unwrap_or(Timestamp::MAX);
-    let Ok(value) = serde_json::to_string(&Session { name: name.to_owned(), until }) else {
-        return ApiError::Unwritable("a session".into()).into_response();
-    };
-    tracing::info!(name, role = role.name(), "signed in to the console");
-    (api.sessions.jar(headers).add(api.sessions.cookie(value)), Redirect::to("/")).into_response()
+    match api.sessions.open(api.sessions.jar(&headers), Holder::Token { name: token.name.clone() }) {
+        Some(jar) => (jar, Redirect::to("/")).into_response(),
+        None => ApiError::Unwritable("a session".into()).into_response(),
+    }
 }
 
 /// Signs out.
 pub async fn sign_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    let jar = api.sessions.jar(&headers).remove(api.sessions.cookie(String::new()));
+    let jar = api.sessions.jar(&headers).remove(api.sessions.cookie(COOKIE, String::new()));
     (jar, Redirect::to("/console/sign-in")).into_response()
 }

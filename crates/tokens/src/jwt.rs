@@ -1,11 +1,12 @@
-//! OAuth 2.0 access tokens as JWTs (RFC 9068): issuer, audience, times and signature, by the issuer's published keys.
+//! Tokens as JWTs (RFC 9068 for access tokens, OpenID Connect Core 1.0 for ID tokens): issuer, audience, times and signature, by the issuer's published keys.
 
 use std::time::Duration;
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use rollcall_config::{JwtConfig, KeyPlace};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
@@ -52,12 +53,6 @@ struct Keys {
     tried: Option<Instant>,
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    #[serde(default)]
-    sub: Option<String>,
-}
-
 /// Why a token opens nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejected {
@@ -71,6 +66,7 @@ pub enum Rejected {
 
 impl JwtVerifier {
     /// One that has no keys yet.
+    #[must_use]
     pub fn new(config: JwtConfig, http: reqwest::Client) -> Self {
         Self { config, http, keys: Mutex::default() }
     }
@@ -80,6 +76,14 @@ impl JwtVerifier {
     /// # Errors
     /// With why it is not.
     pub async fn verify(&self, token: &str) -> Result<(), Rejected> {
+        self.claims::<Value>(token).await.map(drop)
+    }
+
+    /// What a token says, when it is good now.
+    ///
+    /// # Errors
+    /// With why it is not.
+    pub async fn claims<T: DeserializeOwned>(&self, token: &str) -> Result<T, Rejected> {
         let header = decode_header(token).map_err(|_| Rejected::NotOurs)?;
         if !ALGORITHMS.contains(&header.alg) {
             return Err(Rejected::Invalid(format!("its algorithm {:?} is not accepted", header.alg)));
@@ -94,13 +98,13 @@ impl JwtVerifier {
         validation.set_issuer(&[&self.config.issuer]);
         validation.set_audience(&[&self.config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        let claims = decode::<Claims>(token, &key, &validation).map_err(invalid)?.claims;
-        match &self.config.subject {
-            Some(wanted) if claims.sub.as_deref() != Some(wanted) => {
-                Err(Rejected::Invalid("its subject is not accepted".into()))
-            }
-            _ => Ok(()),
+        let claims = decode::<Value>(token, &key, &validation).map_err(invalid)?.claims;
+        if let Some(wanted) = &self.config.subject
+            && claims.get("sub").and_then(Value::as_str) != Some(wanted)
+        {
+            return Err(Rejected::Invalid("its subject is not accepted".into()));
         }
+        serde_json::from_value(claims).map_err(|e| Rejected::Invalid(e.to_string()))
     }
 
     /// The issuer's key with this id; without an id the only one.
