@@ -233,6 +233,12 @@ async fn the_timeline_is_followed_live_and_resumed_without_a_gap() -> anyhow::Re
         };
         let seen = tokio::select! { seen = waiting => seen?, failed = leaving => failed? };
         ensure!(seen[0]["type"] == "identity.left" && seen[0]["identity"] == id.as_str(), "{seen:?}");
+        // Whoever follows does not keep it from stopping.
+        let url = format!("{}/v1/timeline/stream", rollcall.address());
+        let open = Client::new().get(url).bearer_auth(API_TOKEN).send().await?.error_for_status()?;
+        let (stopped, rest) = tokio::join!(rollcall.stop(), open.bytes());
+        stopped?;
+        ensure!(rest.is_ok(), "the stream was cut off: {rest:?}");
     }
     Ok(())
 }

@@ -9,7 +9,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use futures_util::StreamExt as _;
 use problem_details::ProblemDetails;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::error::GatewayError;
@@ -46,20 +48,21 @@ const MAX_BODY: usize = 64 << 10;
 struct Projector {
     base: Option<Url>,
     http: reqwest::Client,
+    closing: CancellationToken,
 }
 
-/// The router; without an address every request is answered 503.
+/// The router; what is streamed through it ends with `closing`. Without an address every request is answered 503.
 ///
 /// # Errors
 /// When there can be no HTTP client.
-pub fn router(base: Option<Url>) -> Result<Router, GatewayError> {
+pub fn router(base: Option<Url>, closing: CancellationToken) -> Result<Router, GatewayError> {
     let http = reqwest::Client::builder()
         .read_timeout(TIMEOUT)
         .connect_timeout(TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .build();
     let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
-    let state = Arc::new(Projector { base, http });
+    let state = Arc::new(Projector { base, http, closing });
     Ok(PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(pass_on))).with_state(state))
 }
 
@@ -93,7 +96,7 @@ async fn pass_on(State(projector): State<Arc<Projector>>, request: Request) -> R
                 }
             }
             // Passed on as it comes: an export is larger than memory, and a live timeline has no end.
-            *response.body_mut() = Body::from_stream(answer.bytes_stream());
+            *response.body_mut() = Body::from_stream(answer.bytes_stream().take_until(projector.closing.clone().cancelled_owned()));
             response
         }
         Err(_) => problem(StatusCode::BAD_GATEWAY, "the projector can't be reached"),

@@ -15,6 +15,7 @@ use rollcall_event_log::EventLog;
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -39,6 +40,8 @@ pub struct Api {
     pub sessions: Sessions,
     /// Who else knows people; none: only tokens open the console.
     pub provider: Option<Provider>,
+    /// The server stops: whatever has no end of its own ends now.
+    pub closing: CancellationToken,
     /// How many streams may be open.
     pub streams: Arc<Semaphore>,
 }

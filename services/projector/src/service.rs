@@ -56,11 +56,11 @@ fn is_https(config: &Config) -> bool {
 }
 
 impl Projector {
-    /// Opens its state.
+    /// Opens its state; what it streams ends with `closing`.
     ///
     /// # Errors
     /// When the folder is taken or damaged.
-    pub fn open(config: &Config, log: EventLog) -> Result<Self, ProjectorError> {
+    pub fn open(config: &Config, log: EventLog, closing: CancellationToken) -> Result<Self, ProjectorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, HISTORY)?;
         let keys = Arc::new(seal::keys(config)?);
@@ -79,6 +79,7 @@ impl Projector {
             record: Record::new(log.clone(), config.audit.reads),
             max_page: config.server.max_page,
             patience: config.server.read_patience,
+            closing,
             streams: Arc::new(Semaphore::new(config.server.max_streams)),
         });
         Ok(Self { log, store, api, catalogue: config.scim.catalogue, sealer })

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use axum::{Extension, Json};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use futures_util::stream::unfold;
 use rollcall_config::Role;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
@@ -158,6 +158,7 @@ async fn stream(
     api.fresh().await?;
     let after = after.unwrap_or_else(|| api.store.cursor());
     let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let closing = api.closing.clone().cancelled_owned();
     let live = Live { api, choice, after, ready: Vec::new().into_iter(), _permit: permit };
     let messages = unfold(live, |mut live| async move {
         let entry = live.next().await?;
@@ -166,5 +167,5 @@ async fn stream(
         let message = message.json_data(&entry).unwrap_or_default();
         Some((Ok(message), live))
     });
-    Ok(Sse::new(messages).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(Sse::new(messages.take_until(closing)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }

@@ -30,18 +30,18 @@ pub struct Part {
     pub run: Box<dyn FnOnce(CancellationToken) -> Running + Send>,
 }
 
-/// Opens a service; `services` are all that this process runs.
+/// Opens a service; `services` are all that this process runs, `closing` ends what is streamed.
 ///
 /// # Errors
 /// When its folder is taken, or something it needs can't be had.
-pub fn open(service: Service, services: &[Service], config: &Config, log: &EventLog) -> anyhow::Result<Part> {
+pub fn open(service: Service, services: &[Service], config: &Config, log: &EventLog, closing: &CancellationToken) -> anyhow::Result<Part> {
     let log = log.clone();
     Ok(match service {
         Service::Gateway => {
             let gateway = Gateway::open(config, log)?;
             let mut router = gateway.router();
             if !services.contains(&Service::Projector) {
-                router = router.merge(rollcall_gateway::projector_proxy(config.server.projector.clone())?);
+                router = router.merge(rollcall_gateway::projector_proxy(config.server.projector.clone(), closing.clone())?);
             }
             Part {
                 name: rollcall_gateway::NAME,
@@ -52,7 +52,7 @@ pub fn open(service: Service, services: &[Service], config: &Config, log: &Event
             }
         }
         Service::Projector => {
-            let projector = Projector::open(config, log)?;
+            let projector = Projector::open(config, log, closing.clone())?;
             Part {
                 name: rollcall_projector::NAME,
                 store: projector.store(),

@@ -25,7 +25,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long services may take after that.
 const SETTLE: Duration = Duration::from_secs(15);
 
-type Open = fn(Service, &[Service], &Config, &EventLog) -> anyhow::Result<Part>;
+type Open = fn(Service, &[Service], &Config, &EventLog, &CancellationToken) -> anyhow::Result<Part>;
 
 /// Runs the services until SIGTERM or SIGINT, or until one of them fails.
 ///
@@ -39,14 +39,15 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
     let _lock = if everything { Some(FolderLock::take(&config.server.data_dir)?) } else { None };
     let (connection, private) = connection(config, everything).await?;
     let log = EventLog::connect(&connection).await?;
-    let parts = services.iter().map(|s| open(*s, services, config, &log)).collect::<Result<Vec<_>, _>>()?;
+    let stop_http = CancellationToken::new();
+    let parts = services.iter().map(|s| open(*s, services, config, &log, &stop_http));
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
     let head = log.head().await?;
     let listener = TcpListener::bind(config.server.listen)
         .await
         .with_context(|| format!("can't listen on {}", config.server.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
 
-    let stop_http = CancellationToken::new();
     let stop_services = CancellationToken::new();
     let mut running: JoinSet<(&'static str, anyhow::Result<()>)> = JoinSet::new();
     let mut routers = Vec::new();

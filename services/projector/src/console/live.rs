@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _};
 use futures_util::stream::unfold;
 
 use crate::api::Shared;
@@ -26,5 +26,5 @@ pub async fn live(State(api): Shared) -> Result<Sse<impl Stream<Item = Result<Me
         let at = *seen.borrow_and_update();
         Some((Ok(Message::default().event("changed").data(at.to_string())), (seen, permit)))
     });
-    Ok(Sse::new(messages).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(messages.take_until(api.closing.clone().cancelled_owned())).keep_alive(KeepAlive::default()))
 }
