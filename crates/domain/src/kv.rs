@@ -25,6 +25,15 @@ pub enum KvError {
 /// A key and its value.
 pub type Pair = (String, Vec<u8>);
 
+/// Some pairs, and where the next ones start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// The pairs.
+    pub pairs: Vec<Pair>,
+    /// Go on after this key; `None`: there are no more.
+    pub next: Option<String>,
+}
+
 /// State that can be read.
 pub trait Read {
     /// The value at a key.
@@ -38,6 +47,17 @@ pub trait Read {
     /// # Errors
     /// When the storage fails.
     fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError>;
+
+    /// Like [`Read::scan`], but looks at about `look` keys at most where looking is dear; and the key to go on after when
+    /// there may be more.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn scan_some(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
+        let pairs = self.scan(prefix, after, limit.min(look))?;
+        let next = pairs.last().filter(|_| pairs.len() == limit.min(look)).map(|(key, _)| key.clone());
+        Ok(Stretch { pairs, next })
+    }
 
     /// The same from the last key backwards, before the key `before` when it is given.
     ///
@@ -60,7 +80,11 @@ pub trait Write: Read {
     fn delete(&mut self, key: &str);
 }
 
-fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, KvError> {
+/// The typed value of a pair.
+///
+/// # Errors
+/// When it is damaged.
+pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, KvError> {
     serde_json::from_slice(bytes).map_err(|e| KvError::Damaged { key: key.into(), reason: e.to_string() })
 }
 

@@ -4,7 +4,7 @@
 //! the log is.
 
 use rollcall_domain::Sequence;
-use rollcall_domain::kv::{KvError, Pair, Read, end_of};
+use rollcall_domain::kv::{KvError, Pair, Read, Stretch, end_of};
 
 const PREFIX: &[u8] = b"\0h";
 const SEQUENCE: usize = 8;
@@ -103,21 +103,32 @@ impl Read for PastView {
     }
 
     fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        Ok(self.scan_some(prefix, after, limit, usize::MAX)?.pairs)
+    }
+
+    fn scan_some(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
         self.check(prefix)?;
         let past = |key: &str| version_key(key, Sequence(u64::MAX));
         let mut start = after.filter(|after| *after >= prefix).map_or_else(|| place(prefix), past);
-        let mut out = Vec::new();
-        while out.len() < limit {
-            let Some(key) = self.key_from(&start)?.filter(|key| key.starts_with(prefix)) else { break };
+        let (mut out, mut looked) = (Stretch::default(), 0);
+        loop {
+            let Some(key) = self.key_from(&start)?.filter(|key| key.starts_with(prefix)) else {
+                out.next = None;
+                return Ok(out);
+            };
+            if out.pairs.len() >= limit || looked >= look {
+                return Ok(out);
+            }
             // The last version of all sorts at or before this; an event of that number will not be.
             start = past(&key);
+            out.next = Some(key.clone());
+            looked += 1;
             if after != Some(key.as_str())
                 && let Some(value) = self.value(&key)?
             {
-                out.push((key, value));
+                out.pairs.push((key, value));
             }
         }
-        Ok(out)
     }
 
     fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {

@@ -226,6 +226,17 @@ proptest::proptest! {
         for (at, replay) in replays.iter().enumerate() {
             let past = store.view_at(Sequence(at as u64));
             for prefix in ["a/", "a/1", "a/1/", "b/"] {
+                // In steps, however many keys had gone by then.
+                let (mut steps, mut after) = (Vec::new(), None::<String>);
+                loop {
+                    let rollcall_domain::kv::Stretch { pairs, next } = past.scan_some(prefix, after.as_deref(), 3, 2).unwrap();
+                    steps.extend(pairs);
+                    match next {
+                        Some(next) => after = Some(next),
+                        None => break,
+                    }
+                }
+                proptest::prop_assert_eq!(steps, replay.scan(prefix, None, usize::MAX).unwrap());
                 for limit in [1, 2, usize::MAX] {
                     proptest::prop_assert_eq!(past.scan(prefix, None, limit).unwrap(), replay.scan(prefix, None, limit).unwrap());
                     proptest::prop_assert_eq!(past.scan_back(prefix, None, limit).unwrap(), replay.scan_back(prefix, None, limit).unwrap());

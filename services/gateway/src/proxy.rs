@@ -96,7 +96,8 @@ async fn pass_on(State(projector): State<Arc<Projector>>, request: Request) -> R
                 }
             }
             // Passed on as it comes: an export is larger than memory, and a live timeline has no end.
-            *response.body_mut() = Body::from_stream(answer.bytes_stream().take_until(projector.closing.clone().cancelled_owned()));
+            *response.body_mut() =
+                Body::from_stream(answer.bytes_stream().take_until(projector.closing.clone().cancelled_owned()));
             response
         }
         Err(_) => problem(StatusCode::BAD_GATEWAY, "the projector can't be reached"),

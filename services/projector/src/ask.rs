@@ -9,7 +9,7 @@ use rollcall_domain::drift::{DriftItem, DriftKind};
 use rollcall_domain::guard::Hold;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::ids::{AppId, IdentityId};
-use rollcall_domain::kv::{Read, load_all};
+use rollcall_domain::kv::{Read, Stretch, decode};
 use rollcall_domain::leaver::{Leaver, LeaverStatus};
 use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_domain::obligation::{Obligation, ObligationStatus};
@@ -50,6 +50,15 @@ pub struct One<T> {
     pub as_of: AsOf,
 }
 
+/// How many keys are read at once for a page.
+const CHUNK: usize = 256;
+
+/// The most keys that are looked at for one page.
+pub const LOOK: usize = 20_000;
+
+/// The same in the past, where each is sought by itself.
+const LOOK_BACK: usize = 2048;
+
 /// The paths.
 pub fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -72,33 +81,49 @@ pub fn page<T: DeserializeOwned>(
     query: &Query,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    page_after(state, prefix, query.cursor(), query.limit()?, wanted)
+    let look = if query.text("as_of").is_some() { LOOK_BACK } else { LOOK };
+    page_after(state, prefix, query.cursor(), Extent { limit: query.limit()?, look }, wanted)
 }
 
-/// The same, after a cursor and with at most so many.
+/// How much of a list is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// So many at most.
+    pub limit: usize,
+    /// After so many keys were looked at, what was found is enough.
+    pub look: usize,
+}
+
+/// The same, after a cursor.
 pub fn page_after<T: DeserializeOwned>(
     state: &impl Read,
     prefix: &str,
     cursor: Option<&str>,
-    limit: usize,
+    extent: Extent,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
     let mut after = cursor.map(|cursor| format!("{prefix}{cursor}"));
-    let mut out = Vec::new();
-    let mut last: Option<String> = None;
+    let Extent { limit, look } = extent;
+    let (mut out, mut looked) = (Vec::new(), 0);
+    let place = |key: &str| key.strip_prefix(prefix).map(str::to_owned);
     loop {
-        let chunk: Vec<(String, T)> = load_all(state, prefix, after.as_deref(), limit.max(256))?;
-        let Some((end, _)) = chunk.last() else { return Ok((out, None)) };
-        after = Some(end.clone());
-        for (key, value) in chunk {
-            if !wanted(&value) {
-                continue;
+        let Stretch { pairs, next } = state.scan_some(prefix, after.as_deref(), CHUNK, CHUNK)?;
+        for (key, bytes) in pairs {
+            let value: T = decode(&key, &bytes)?;
+            if wanted(&value) {
+                if out.len() == limit {
+                    return Ok((out, after.as_deref().and_then(place)));
+                }
+                out.push(value);
             }
-            if out.len() == limit {
-                return Ok((out, last));
-            }
-            last = key.strip_prefix(prefix).map(str::to_owned);
-            out.push(value);
+            after = Some(key);
+        }
+        looked += CHUNK;
+        match next {
+            // What fits little is answered in steps: a page can be short, or empty, and still have a next one.
+            Some(next) if looked >= look => return Ok((out, place(&next))),
+            Some(next) => after = Some(next),
+            None => return Ok((out, None)),
         }
     }
 }

@@ -13,11 +13,13 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _, unfold};
 use rollcall_config::Role;
 use rollcall_domain::Recorded;
 use rollcall_domain::ids::Sequence;
+use rollcall_domain::kv::KvError;
 use rollcall_event_log::Tail;
 use rollcall_proof::Tree;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::error;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,7 +27,7 @@ use utoipa_axum::routes;
 use crate::api::{Api, Pairs, Person, Shared};
 use crate::entry::Entry;
 use crate::error::{ApiError, Problem};
-use crate::timeline::{self, Choice, Order};
+use crate::timeline::{self, Choice, Order, Page};
 use crate::{checkpoints, csv, ocsf, params, proofs, trail};
 
 /// How many entries are read at once.
@@ -166,25 +168,22 @@ fn line(value: &impl Serialize) -> Result<Bytes, ApiError> {
 impl Export {
     /// Sends every piece; ends early when nobody reads any more.
     async fn run(mut self, sender: &mpsc::Sender<Result<Bytes, ApiError>>) -> Result<(), ApiError> {
-        let mut entries = 0;
-        let mut last = self.after;
-        loop {
-            let (view, choice, after) = (self.api.store.view(), self.choice.clone(), self.after);
-            let read = move || timeline::page(&view, &choice, Order::Oldest, Some(after), CHUNK);
-            let page = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::Stopped)??;
+        let (mut entries, mut last) = (0, self.after);
+        let mut next = Some(self.read(self.after));
+        while let Some(reading) = next.take() {
+            let page = reading.await.map_err(|_| ApiError::Stopped)??;
+            // The next one is read while this one is written.
+            next = page.next.filter(|next| *next < self.to).map(|after| self.read(after));
             // What was appended since is the next export's.
             let found: Vec<Entry> = page.entries.into_iter().filter(|entry| entry.sequence <= self.to).collect();
-            if !found.is_empty() {
-                entries += found.len() as u64;
-                last = found.last().map_or(last, |entry| entry.sequence);
-                let piece = self.piece(&found).await?;
-                if sender.send(Ok(piece)).await.is_err() {
-                    return Ok(());
-                }
+            if found.is_empty() {
+                continue;
             }
-            match page.next.filter(|next| *next < self.to) {
-                Some(next) => self.after = next,
-                None => break,
+            entries += found.len() as u64;
+            last = found.last().map_or(last, |entry| entry.sequence);
+            let piece = self.piece(&found).await?;
+            if sender.send(Ok(piece)).await.is_err() {
+                return Ok(());
             }
         }
         if self.format == Format::Ndjson {
@@ -192,6 +191,11 @@ impl Export {
             let _ = sender.send(Ok(end)).await;
         }
         Ok(())
+    }
+
+    fn read(&self, after: Sequence) -> JoinHandle<Result<Page, KvError>> {
+        let (view, choice) = (self.api.store.view(), self.choice.clone());
+        tokio::task::spawn_blocking(move || timeline::page(&view, &choice, Order::Oldest, Some(after), CHUNK))
     }
 
     async fn piece(&mut self, entries: &[Entry]) -> Result<Bytes, ApiError> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rollcall_domain::ids::Sequence;
-use rollcall_domain::kv::{KvError, Pair, Read};
+use rollcall_domain::kv::{KvError, Pair, Read, Stretch};
 use rollcall_projection::{History, PastView, View};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -47,6 +47,13 @@ impl Read for Moment {
         match self {
             Self::Now(view) => view.scan(prefix, after, limit),
             Self::Past(view) => view.scan(prefix, after, limit),
+        }
+    }
+
+    fn scan_some(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
+        match self {
+            Self::Now(view) => view.scan_some(prefix, after, limit, look),
+            Self::Past(view) => view.scan_some(prefix, after, limit, look),
         }
     }
 

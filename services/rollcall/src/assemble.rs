@@ -34,14 +34,21 @@ pub struct Part {
 ///
 /// # Errors
 /// When its folder is taken, or something it needs can't be had.
-pub fn open(service: Service, services: &[Service], config: &Config, log: &EventLog, closing: &CancellationToken) -> anyhow::Result<Part> {
+pub fn open(
+    service: Service,
+    services: &[Service],
+    config: &Config,
+    log: &EventLog,
+    closing: &CancellationToken,
+) -> anyhow::Result<Part> {
     let log = log.clone();
     Ok(match service {
         Service::Gateway => {
             let gateway = Gateway::open(config, log)?;
             let mut router = gateway.router();
             if !services.contains(&Service::Projector) {
-                router = router.merge(rollcall_gateway::projector_proxy(config.server.projector.clone(), closing.clone())?);
+                router =
+                    router.merge(rollcall_gateway::projector_proxy(config.server.projector.clone(), closing.clone())?);
             }
             Part {
                 name: rollcall_gateway::NAME,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use axum::serve::ListenerExt as _;
 use rollcall_config::{Config, DurabilityChoice, NatsPlace};
 use rollcall_event_log::{Connection, Durability, EventLog, Limits, PrivateServer, SyncKnowledge};
 use rollcall_projection::FolderLock;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use crate::assemble::Part;
 use crate::cli::Service;
@@ -26,6 +27,13 @@ const DRAIN: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(15);
 
 type Open = fn(Service, &[Service], &Config, &EventLog, &CancellationToken) -> anyhow::Result<Part>;
+
+/// What is written is sent at once: an answer in two parts must not wait for the first to be acknowledged.
+fn at_once(connection: &mut TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        debug!(%error, "a connection may be slow");
+    }
+}
 
 /// Runs the services until SIGTERM or SIGINT, or until one of them fails.
 ///
@@ -61,7 +69,10 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
     let health = Arc::new(Health { log: log.clone(), head, services: watched });
     let router = server::router(routers, health::router(Arc::clone(&health)), config.server.max_requests_in_flight);
     let graceful = stop_http.clone().cancelled_owned();
-    let http = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(graceful).await });
+    let http =
+        tokio::spawn(
+            async move { axum::serve(listener.tap_io(at_once), router).with_graceful_shutdown(graceful).await },
+        );
 
     let mut announced = false;
     let mut failure = None;

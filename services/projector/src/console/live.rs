@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
-use futures_util::{Stream, StreamExt as _};
 use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt as _};
 
 use crate::api::Shared;
 use crate::error::ApiError;

@@ -22,7 +22,7 @@ use serde_json::Value;
 use super::lanes::{self, Lane};
 use super::words::{at, at_or_none, span, word};
 use crate::api::{Api, Person, Shared};
-use crate::ask::known_identity;
+use crate::ask::{Extent, LOOK, known_identity, page_after};
 use crate::entry::Entry;
 use crate::error::ApiError;
 use crate::latency::{self, GroupBy};
@@ -401,7 +401,7 @@ fn rows<T: serde::de::DeserializeOwned>(
     cursor: Option<&str>,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    crate::ask::page_after(view, prefix, cursor, ROWS, wanted)
+    page_after(view, prefix, cursor, Extent { limit: ROWS, look: LOOK }, wanted)
 }
 
 /// The health of each app.
