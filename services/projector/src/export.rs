@@ -104,7 +104,6 @@ struct Export {
     to: Sequence,
     /// The size of the checkpoint that the lines are proved against, when they are proved one by one.
     proved: Option<Sequence>,
-    tail: Option<Tail>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -140,10 +139,14 @@ async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs:
     };
     let (sender, pieces) = mpsc::channel::<Result<Bytes, ApiError>>(WAITING);
     let tail = (complete && format == Format::Ndjson).then(|| api.log.tail(after));
-    let export = Export { api, format, choice, after, to, proved, tail, _permit: permit };
+    let export = Export { api, format, choice, after, to, proved, _permit: permit };
     tokio::spawn(async move {
         let _ = sender.send(Ok(first)).await;
-        if let Err(e) = export.run(&sender).await {
+        let done = match tail {
+            Some(tail) => export.everything(tail, &sender).await,
+            None => export.run(&sender).await,
+        };
+        if let Err(e) = done {
             error!(error = %e, "an export broke off");
             let _ = sender.send(Err(e)).await;
         }
@@ -167,7 +170,7 @@ fn line(value: &impl Serialize) -> Result<Bytes, ApiError> {
 
 impl Export {
     /// Sends every piece; ends early when nobody reads any more.
-    async fn run(mut self, sender: &mpsc::Sender<Result<Bytes, ApiError>>) -> Result<(), ApiError> {
+    async fn run(self, sender: &mpsc::Sender<Result<Bytes, ApiError>>) -> Result<(), ApiError> {
         let (mut entries, mut last) = (0, self.after);
         let mut next = Some(self.read(self.after));
         while let Some(reading) = next.take() {
@@ -193,12 +196,48 @@ impl Export {
         Ok(())
     }
 
+    /// The same for a log without gaps: its entries are passed on as they are stored.
+    async fn everything(self, mut tail: Tail, sender: &mpsc::Sender<Result<Bytes, ApiError>>) -> Result<(), ApiError> {
+        let stored = |after: Sequence| {
+            let (view, limit) =
+                (self.api.store.view(), CHUNK.min(usize::try_from(self.to.0 - after.0).unwrap_or(CHUNK)));
+            tokio::task::spawn_blocking(move || timeline::stored(&view, after, limit))
+        };
+        let mut last = self.after.min(self.to);
+        let mut next = Some(stored(last));
+        while let Some(reading) = next.take() {
+            let found = reading.await.map_err(|_| ApiError::Stopped)??;
+            let Some((end, _)) = found.last() else { break };
+            last = *end;
+            next = (last < self.to).then(|| stored(last));
+            let mut events = Vec::with_capacity(found.len());
+            while events.len() < found.len() {
+                events.extend(tail.next(found.len() - events.len()).await);
+            }
+            let mut out = Vec::new();
+            for ((_, entry), event) in found.iter().zip(events) {
+                let record = Record { subject: event.subject, stored: STANDARD.encode(event.stored), proof: None };
+                // An entry is an object: the record becomes its last member.
+                out.extend_from_slice(entry.strip_suffix(b"}").unwrap_or(entry));
+                out.extend_from_slice(b",\"record\":");
+                serde_json::to_writer(&mut out, &record).map_err(|e| ApiError::Unwritable(e.to_string()))?;
+                out.extend_from_slice(b"}\n");
+            }
+            if sender.send(Ok(out.into())).await.is_err() {
+                return Ok(());
+            }
+        }
+        let entries = last.0 - self.after.0.min(last.0);
+        let _ = sender.send(line(&serde_json::json!({ "end": End { entries, last } }))).await;
+        Ok(())
+    }
+
     fn read(&self, after: Sequence) -> JoinHandle<Result<Page, KvError>> {
         let (view, choice) = (self.api.store.view(), self.choice.clone());
         tokio::task::spawn_blocking(move || timeline::page(&view, &choice, Order::Oldest, Some(after), CHUNK))
     }
 
-    async fn piece(&mut self, entries: &[Entry]) -> Result<Bytes, ApiError> {
+    async fn piece(&self, entries: &[Entry]) -> Result<Bytes, ApiError> {
         match self.format {
             Format::Ndjson => self.lines(entries).await,
             Format::Csv => csv::rows(entries).map(Bytes::from),
@@ -212,7 +251,7 @@ impl Export {
         }
     }
 
-    async fn lines(&mut self, entries: &[Entry]) -> Result<Bytes, ApiError> {
+    async fn lines(&self, entries: &[Entry]) -> Result<Bytes, ApiError> {
         let records = self.records(entries).await?;
         let view = self.api.store.view();
         let mut out = Vec::new();
@@ -228,14 +267,7 @@ impl Export {
     }
 
     /// The events of entries, from the log.
-    async fn records(&mut self, entries: &[Entry]) -> Result<Vec<Recorded>, ApiError> {
-        if let Some(tail) = &mut self.tail {
-            let mut out = Vec::with_capacity(entries.len());
-            while out.len() < entries.len() {
-                out.extend(tail.next(entries.len() - out.len()).await);
-            }
-            return Ok(out);
-        }
+    async fn records(&self, entries: &[Entry]) -> Result<Vec<Recorded>, ApiError> {
         let api = Arc::clone(&self.api);
         let wanted: Vec<Sequence> = entries.iter().map(|entry| entry.sequence).collect();
         let fetches = stream::iter(wanted).map(move |sequence| fetch(Arc::clone(&api), sequence));

@@ -89,6 +89,13 @@ pub fn entry(state: &impl Read, sequence: Sequence) -> Result<Option<Entry>, KvE
     load(state, &entry_key(sequence))
 }
 
+/// Entries as they are stored, in JSON, each with its position: the oldest after `after`, at most `limit`.
+pub fn stored(state: &impl Read, after: Sequence, limit: usize) -> Result<Vec<(Sequence, Vec<u8>)>, KvError> {
+    let pairs = state.scan("entry/", Some(&entry_key(after)), limit)?;
+    let place = |key: &str| key.strip_prefix("entry/")?.parse().ok().map(Sequence);
+    Ok(pairs.into_iter().filter_map(|(key, entry)| Some((place(&key)?, entry))).collect())
+}
+
 impl Choice {
     fn wants(&self, entry: &Entry) -> bool {
         let same = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
