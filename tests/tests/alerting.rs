@@ -327,3 +327,75 @@ async fn a_source_that_falls_silent_is_named_and_a_log_that_is_away_too() -> any
     until("and that it is back", || told("LogUnreachable", "resolved")).await?;
     Ok(())
 }
+
+/// Every query of the dashboards: which one, and the query as Grafana would send it.
+fn dashboard_queries() -> anyhow::Result<Vec<(String, String)>> {
+    let folder = rules().join("../observability/grafana/dashboards");
+    let mut out = Vec::new();
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        let board: Value = serde_json::from_str(&std::fs::read_to_string(&path)?)?;
+        let panels = board["panels"].as_array().context("no panels")?;
+        for target in panels.iter().flat_map(|p| p["targets"].as_array().into_iter().flatten()) {
+            let query = target["expr"].as_str().context("no query")?;
+            let query = query.replace("$__rate_interval", "5m").replace("$app", ".*");
+            out.push((path.display().to_string(), query));
+        }
+    }
+    Ok(out)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_dashboard_asks_prometheus_for_what_there_is() -> anyhow::Result<()> {
+    let Some(tools) = tools() else { return Ok(()) };
+    let (_app, rollcall, id) = stage("").await?;
+    leave(&rollcall, &id).await?;
+    let folder = tempfile::tempdir()?;
+    let port = free_port();
+    let config = folder.path().join("prometheus.yml");
+    let target = rollcall.address().replace("http://", "");
+    std::fs::write(
+        &config,
+        format!(
+            "global: {{ scrape_interval: 1s }}\n\
+             scrape_configs: [{{ job_name: rollcall, static_configs: [{{ targets: [{target:?}] }}] }}]\n"
+        ),
+    )?;
+    let _prometheus = start(
+        &tools.join("prometheus"),
+        &[
+            format!("--config.file={}", config.display()),
+            format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+        ],
+    )?;
+    let http = Client::new();
+    let ask = |query: String| {
+        let request = http.get(format!("http://127.0.0.1:{port}/api/v1/query")).query(&[("query", query)]);
+        async move { anyhow::Ok(request.send().await?.json::<Value>().await?) }
+    };
+    until("a leaver is overdue there", || async {
+        let Ok(answer) = ask("max(rollcall_leavers_overdue) > 0".into()).await else { return Ok(None) };
+        Ok(answer["data"]["result"].as_array().filter(|r| !r.is_empty()).map(drop))
+    })
+    .await?;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/telemetry/src");
+    let known: String =
+        ["metrics.rs", "http.rs"].iter().map(|f| std::fs::read_to_string(here.join(f))).collect::<Result<_, _>>()?;
+    let known = known.replace('.', "_");
+    let queries = dashboard_queries()?;
+    ensure!(queries.len() > 20, "{} queries", queries.len());
+    for (board, query) in queries {
+        let answer = ask(query.clone()).await?;
+        ensure!(answer["status"] == "success", "{board}: {query}: {answer}");
+        let names = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for name in
+            names.filter(|n| n.starts_with("rollcall_") || n.starts_with("http_")).filter(|n| *n != "http_route")
+        {
+            let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            let base = if base.starts_with("http_") { base.trim_end_matches("_seconds") } else { base };
+            ensure!(known.contains(base), "{board}: there is no metric {name}");
+        }
+    }
+    Ok(())
+}

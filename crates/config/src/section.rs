@@ -130,7 +130,8 @@ impl<'a> Section<'a> {
         let raw = self.raw(key);
         if let Some(prefix) = self.prefix {
             let variable = format!("ROLLCALL_{prefix}_{}", key.to_ascii_uppercase());
-            if let Some(value) = (self.reading.environment)(&variable) {
+            // An empty one is not set: compose files have no other way to leave one out.
+            if let Some(value) = (self.reading.environment)(&variable).filter(|value| !value.is_empty()) {
                 return Some(Found { value, line: None, place: format!("environment variable {variable}") });
             }
         }

@@ -150,6 +150,7 @@ fn the_environment_overrides_the_file_and_its_mistakes_are_its_own() {
     assert_eq!(with("127.0.0.1:9").unwrap().server.listen.port(), 9);
     let error = with("nowhere").unwrap_err().to_string();
     assert!(error.contains("ROLLCALL_SERVER_LISTEN"), "{error}");
+    assert_eq!(with("").unwrap().server.listen, parse("test.toml", WHOLE, &environment).unwrap().server.listen);
 }
 
 #[test]
@@ -280,4 +281,31 @@ fn the_address_of_a_sink_can_be_a_secret() {
     assert!(matches!(config.alerts[0].url, rollcall_config::SinkUrl::Secret(_)));
     assert_eq!(config.alerts[0].name, "slack-0");
     assert!(!format!("{config:?}").contains("secret of"));
+}
+
+#[test]
+fn signing_keys_and_the_provider_of_people_are_read_and_their_mistakes_named() {
+    let config = |more: &str| parse("test.toml", &format!("{WHOLE}\n{more}"), &environment);
+    let whole = config(
+        "[audit]\ncheckpoint_every = \"3s\"\nrecord_reads = true\n[oidc]\nissuer = \"https://idp.example.com\"\n\
+         client_id = \"rollcall\"\n[oidc.roles]\nadmins = \"operator\"",
+    );
+    // The provider sends people back to the public address.
+    let error = whole.unwrap_err().to_string();
+    assert!(error.contains("server.public_url"), "{error}");
+    for (more, wrong) in [
+        ("[audit]\nlog_name = \"two words\"", "no space"),
+        ("[audit]\npublish_url = \"ftp://example.com\"", "publish_url"),
+        ("[audit]\nrecord_reads = \"perhaps\"", "record_reads"),
+        ("[[signing_keys]]\n", "key_env or key_file"),
+        ("[[signing_keys]]\nkey = \"PRIVATE+KEY\"", "key"),
+        ("[oidc]\nissuer = \"https://idp.example.com\"\nclient_id = \"x\"\n[oidc.roles]\na = \"boss\"", "'boss'"),
+        ("[oidc]\nissuer = \"idp\"\nclient_id = \"x\"", "issuer"),
+    ] {
+        let error = config(more).unwrap_err().to_string();
+        assert!(error.contains(wrong), "{more}: {error}");
+    }
+    let config = config("[audit]\ncheckpoint_every = \"3s\"\nrecord_reads = true").unwrap();
+    assert_eq!(config.audit.checkpoint_every.as_secs(), 3);
+    assert_eq!(config.audit.reads, rollcall_config::Reads::Recorded);
 }

@@ -39,7 +39,7 @@ pub fn keys(config: &Config) -> Result<Vec<Key>, ProjectorError> {
     if !keys.is_empty() {
         return Ok(keys);
     }
-    let path = config.server.data_dir.join(KEY_FILE);
+    let path = config.server.data_dir.join(NAME).join(KEY_FILE);
     let failed = |e: std::io::Error| ProjectorError::Key { path: path.clone(), reason: e.to_string() };
     match fs::read_to_string(&path) {
         Ok(text) => Ok(vec![Key::parse(&text)?]),

@@ -41,6 +41,12 @@ const LEASES: [&str; 7] = [
     "$JS.API.CONSUMER.*.KV_ROLLCALL_LEASES.>",
 ];
 
+/// What signs the log's checkpoints.
+const SIGNING_KEY: &str = "signing-key";
+
+/// What they are about, until someone gives the log a name of their own.
+const LOG_NAME: &str = "rollcall.local/log";
+
 #[derive(Debug, Args)]
 pub struct SetupArgs {
     /// Where secrets, the server's configuration and a first rollcall.toml are kept
@@ -52,7 +58,7 @@ pub struct SetupArgs {
     /// A folder to give to that user
     #[arg(long = "folder")]
     folders: Vec<PathBuf>,
-    /// Show a secret instead: source-token or api-token
+    /// Show something instead: source-token, api-token, or public-key, which is for your auditors
     #[arg(long)]
     show: Option<String>,
 }
@@ -65,9 +71,12 @@ pub fn run(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     let secrets = args.dir.join("secrets");
     if let Some(name) = &args.show {
         let file = secrets.join(name);
-        anyhow::ensure!(["source-token", "api-token"].contains(&name.as_str()), "there are source-token and api-token");
-        let text = fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;
-        println!("{text}");
+        let read = |file: &Path| fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()));
+        match name.as_str() {
+            "source-token" | "api-token" => println!("{}", read(&file)?),
+            "public-key" => println!("{}", rollcall_proof::Key::parse(&read(&secrets.join(SIGNING_KEY))?)?.public()),
+            _ => anyhow::bail!("there are source-token, api-token and public-key"),
+        }
         return Ok(ExitCode::SUCCESS);
     }
     fs::create_dir_all(&secrets).with_context(|| format!("{} can't be made", secrets.display()))?;
@@ -79,6 +88,11 @@ pub fn run(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     }
     secret(&secrets.join("source-token"), &mut made)?;
     secret(&secrets.join("api-token"), &mut made)?;
+    let signing_key = secrets.join(SIGNING_KEY);
+    if !signing_key.exists() {
+        write(&signing_key, &rollcall_proof::generate_key(LOG_NAME)?.0)?;
+    }
+    made.push(signing_key);
     // Always anew: a later version may allow more or less.
     let server = args.dir.join("nats.conf");
     write(&server, &server_configuration(&users))?;
@@ -148,8 +162,10 @@ fn first_configuration(secrets: &Path) -> String {
     format!(
         "# Made by rollcall setup once; yours from now on. docs/operations.md and docs/apps.md say what can be set.\n\
          [[sources]]\nname = \"default\"\ntoken_file = {:?}\n\n\
-         [[api_tokens]]\nname = \"operator\"\nrole = \"operator\"\ntoken_file = {:?}\n",
+         [[api_tokens]]\nname = \"operator\"\nrole = \"operator\"\ntoken_file = {:?}\n\n\
+         [[signing_keys]]\nkey_file = {:?}\n",
         secrets.join("source-token"),
-        secrets.join("api-token")
+        secrets.join("api-token"),
+        secrets.join(SIGNING_KEY)
     )
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, Method, StatusCode};
 use rollcall_tests::rollcall::{APP_TOKEN, free_port};
+use rollcall_tests::until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -383,6 +384,7 @@ async fn test(deployment: &mut Deployment, settings: &Path) -> anyhow::Result<()
     let text = format!(
         "[[sources]]\nname = \"default\"\ntoken_file = \"/run/rollcall/secrets/source-token\"\n\
          [[api_tokens]]\nname = \"operator\"\nrole = \"operator\"\ntoken_file = \"/run/rollcall/secrets/api-token\"\n\
+         [[signing_keys]]\nkey_file = \"/run/rollcall/secrets/signing-key\"\n\
          [[apps]]\nid = \"wiki\"\nbase_url = {base:?}\ntoken_file = \"/etc/rollcall/app-token\"\nowner = \"o@example.com\"\n\
          assign = 'active eq true'\nretry_min = \"200ms\"\nretry_max = \"1s\"\nprobe_every = \"1s\"\n"
     );
@@ -392,5 +394,28 @@ async fn test(deployment: &mut Deployment, settings: &Path) -> anyhow::Result<()
     deployment.environment.push(own);
     deployment.compose(&["up", "-d", "--no-build"]).await?;
     deployment.healthy().await?;
-    walk(deployment, &base).await
+    walk(deployment, &base).await?;
+    let key = deployment.compose(&show("--show=public-key")).await?;
+    proved(deployment, key.trim()).await
+}
+
+/// What the auditor sees, through the gateway: the log is signed by the key that setup made, and nobody has touched it.
+async fn proved(deployment: &Deployment, key: &str) -> anyhow::Result<()> {
+    until("the end of the log is signed", || async {
+        let newest = deployment.ask(Method::GET, "/v1/timeline?limit=1", &deployment.api, None).await?.1;
+        Ok((newest["items"][0]["type"] == "log.checkpoint").then_some(()))
+    })
+    .await?;
+    let (status, export) = deployment.ask(Method::GET, "/v1/export", &deployment.api, None).await?;
+    ensure!(status == 200, "{status} {export}");
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), export.as_str().context("no lines")?)?;
+    let output =
+        rollcall_tests::rollcall::command().arg("verify").arg(file.path()).args(["--key", key]).output().await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    say(said.lines().next().unwrap_or_default());
+    let (status, page) = deployment.ask(Method::GET, "/console/sign-in", "", None).await?;
+    ensure!(status == 200 && page.to_string().contains("API token"), "{status} {page}");
+    Ok(())
 }
