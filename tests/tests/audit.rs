@@ -5,7 +5,7 @@ use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use reqwest::{Client, Method};
 use rollcall_tests::rollcall::API_TOKEN;
-use rollcall_tests::{App, Faulty, Rollcall, Script, until};
+use rollcall_tests::{App, Faulty, Receiver, Rollcall, Script, until};
 use serde_json::{Value, json};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -455,6 +455,11 @@ async fn an_export_is_verified_with_the_public_key_alone_and_tampering_is_named(
     let (holds, said) =
         verify(&edit(&one, 2, |v| drop(v["record"].as_object_mut().and_then(|r| r.remove("proof"))))?, &[&key]).await?;
     ensure!(!holds && said.contains("proof was dropped"), "{said}");
+    // A window, likewise.
+    let from = rollcall.items("/v1/timeline?type=identity.left").await?[0]["recorded_at"].clone();
+    let window = lines(&text(&rollcall, &format!("/v1/export?from={}", from.as_str().context("no time")?)).await?);
+    let (holds, said) = verify(&window, &[&key]).await?;
+    ensure!(holds && window.len() < all.len() && window[1].contains("identity.left"), "{said}\n{window:#?}");
     // Without our program: what docs/audit.md shows gives the leaf hashes that the log has.
     let python = std::env::var("ROLLCALL_PYTHON").context("ROLLCALL_PYTHON is not set: run ./dev test")?;
     let page = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/audit.md"))?;
@@ -551,5 +556,71 @@ async fn a_viewer_sees_nobody_and_every_look_is_recorded() -> anyhow::Result<()>
     let read = rollcall.items(&format!("{trail}?type=access.read")).await?;
     let looked = |actor: &str, path: &str| read.iter().any(|e| e["actor"] == actor && e["details"]["path"] == path);
     ensure!(looked("auditor", &trail) && looked("wall", &one), "{read:#?}");
+    Ok(())
+}
+
+/// Runs one of the commands; what it printed, and whether it was content.
+async fn run(arguments: &[&str]) -> anyhow::Result<(bool, String)> {
+    let mut command = rollcall_tests::rollcall::command();
+    let output = command.args(arguments).env("ROLLCALL_API_TOKEN", API_TOKEN).output().await?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.success(), text))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_itself_is_verified_by_either_key_while_one_takes_over_from_the_other() -> anyhow::Result<()> {
+    let faulty = Faulty::start().await?;
+    let witness = Receiver::start().await?;
+    let folder = tempfile::tempdir()?;
+    let mut publics = Vec::new();
+    let mut extra = format!("[audit]\ncheckpoint_every = \"100ms\"\npublish_url = \"{}/checkpoints\"\n", witness.url);
+    for name in ["new", "old"] {
+        let file = folder.path().join(name);
+        let path = file.display().to_string();
+        let (made, public) = run(&["key", "rollcall.example.com/log", "--out", &path]).await?;
+        ensure!(made, "{public}");
+        let (again, said) = run(&["key", "rollcall.example.com/log", "--out", &path]).await?;
+        ensure!(!again && said.contains("can't be made"), "a key is never overwritten: {said}");
+        publics.push(public.trim().to_owned());
+        extra.push_str(&format!("[[signing_keys]]\nkey_file = {path:?}\n"));
+    }
+    let rollcall = Rollcall::apart(&[app(&faulty, "crm")], &extra).await?;
+    rollcall.start().await?;
+    let id = join(&rollcall, "ada@example.com").await?;
+    settled(&rollcall, &id).await?;
+    patch(&rollcall, &id, "active", json!(false)).await?;
+    settled(&rollcall, &id).await?;
+    let left = rollcall.items("/v1/timeline?type=identity.left").await?[0]["sequence"].as_u64();
+    let note = until("a witness has a checkpoint with the departure in it", || async {
+        let mut notes = witness.all().into_iter().filter(|r| r.path == "/checkpoints").map(|r| r.text);
+        let size = |note: &String| note.lines().nth(1).and_then(|l| l.parse::<u64>().ok());
+        Ok(notes.find(|note: &String| size(note) > left))
+    })
+    .await?;
+    let kept = folder.path().join("kept");
+    std::fs::write(&kept, note)?;
+    let (config, kept) = (rollcall.config_file().display().to_string(), kept.display().to_string());
+    for key in &publics {
+        let (holds, said) = run(&["verify", "--config", &config, "--key", key, "--checkpoint", &kept]).await?;
+        ensure!(holds && said.contains("none is missing"), "{key}: {said}");
+    }
+    let (holds, said) =
+        run(&["verify", "--config", &config, "--key", "rollcall.example.com/log+00000000+AAAA"]).await?;
+    ensure!(!holds && said.contains("not a signed-note key"), "{said}");
+    // The story, for people and for programs.
+    let server = rollcall.address();
+    let (found, said) = run(&["timeline", "ADA@example.com", "--since", "1h", "--server", &server]).await?;
+    for words in ["ada@example.com left", "active: true → false", "caused by event", "verified in crm", "due 2"] {
+        ensure!(found && said.contains(words), "no '{words}' in:\n{said}");
+    }
+    let (found, said) = run(&["timeline", &id, "--json", "--server", &server]).await?;
+    let told = said.lines().map(serde_json::from_str::<Value>).collect::<Result<Vec<_>, _>>()?;
+    let mut wanted = rollcall.items(&format!("/v1/identities/{id}/timeline")).await?;
+    wanted.reverse();
+    ensure!(found && told == wanted, "{said}");
+    let (found, said) = run(&["timeline", "crm", "--since", "soon", "--server", &server]).await?;
+    ensure!(!found && said.contains("7d or 12h"), "{said}");
+    let (found, said) = run(&["timeline", "nobody@example.com", "--server", &server]).await?;
+    ensure!(!found && said.contains("neither an app nor a user"), "{said}");
     Ok(())
 }
