@@ -53,6 +53,8 @@ pub fn where_to_look(rollcall: &Rollcall, person: &Person, folder: &Path) {
     println!("  token={}", rollcall.api_token);
     println!("  curl -H \"Authorization: Bearer $token\" {}/v1/identities/{}", rollcall.address, person.id);
     println!("  curl -H \"Authorization: Bearer $token\" {}/v1/leavers", rollcall.address);
+    println!("  {}/console/identities/{}   the console: sign in with that token", rollcall.address, person.id);
+    println!("  {}/docs   every path of the API", rollcall.address);
     println!("  curl {}/metrics", rollcall.address);
     println!("  logs: {}", folder.display());
 }
