@@ -48,14 +48,13 @@ pub trait Read {
     /// When the storage fails.
     fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError>;
 
-    /// Like [`Read::scan`], but looks at about `look` keys at most where looking is dear; and the key to go on after when
-    /// there may be more.
+    /// The pairs among the next `look` keys, which may be fewer; and the key to go on after when there may be more.
     ///
     /// # Errors
     /// When the storage fails.
-    fn scan_some(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
-        let pairs = self.scan(prefix, after, limit.min(look))?;
-        let next = pairs.last().filter(|_| pairs.len() == limit.min(look)).map(|(key, _)| key.clone());
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
+        let pairs = self.scan(prefix, after, look)?;
+        let next = pairs.last().filter(|_| pairs.len() == look).map(|(key, _)| key.clone());
         Ok(Stretch { pairs, next })
     }
 

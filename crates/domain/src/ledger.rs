@@ -39,8 +39,9 @@ pub use counts::{Count, count_of, counts, oldest_overdue};
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, at_risk_now, capabilities,
     conformance, drift, drift_of, due, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived,
-    last_obligation, leaver, obligation_key, obligations_of, obligations_of_leaver, open_leavers, open_obligations,
-    pending, quarantine, quarantines, reconciled, unsaid_completions, verified_between, zombies,
+    last_obligation, leaver, obligation_key, obligations_of, obligations_of_leaver, obligations_opened_by,
+    open_leavers, open_obligations, pending, quarantine, quarantines, reconciled, unsaid_completions, verified_between,
+    zombies,
 };
 pub use schedule::{last_heard, taking_effect};
 

@@ -81,32 +81,8 @@ impl PastView {
         Ok(Some(&stored[..]).filter(|stored| stored.starts_with(PREFIX)).and_then(key_of).map(str::to_owned))
     }
 
-    fn key_before(&self, end: &[u8]) -> Result<Option<String>, KvError> {
-        let Some(found) = self.tree.range(..end).next_back() else { return Ok(None) };
-        let (stored, _) = found.map_err(failed)?;
-        Ok(Some(&stored[..]).filter(|stored| stored.starts_with(PREFIX)).and_then(key_of).map(str::to_owned))
-    }
-}
-
-fn failed(e: sled::Error) -> KvError {
-    KvError::Storage(e.to_string())
-}
-
-fn place(text: &str) -> Vec<u8> {
-    [PREFIX, text.as_bytes()].concat()
-}
-
-impl Read for PastView {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
-        self.check(key)?;
-        self.value(key)
-    }
-
-    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
-        Ok(self.scan_some(prefix, after, limit, usize::MAX)?.pairs)
-    }
-
-    fn scan_some(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
+    /// The pairs of at most `limit` keys that were there, among the next `look` that ever were.
+    fn walk(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
         self.check(prefix)?;
         let past = |key: &str| version_key(key, Sequence(u64::MAX));
         let mut start = after.filter(|after| *after >= prefix).map_or_else(|| place(prefix), past);
@@ -129,6 +105,35 @@ impl Read for PastView {
                 out.pairs.push((key, value));
             }
         }
+    }
+
+    fn key_before(&self, end: &[u8]) -> Result<Option<String>, KvError> {
+        let Some(found) = self.tree.range(..end).next_back() else { return Ok(None) };
+        let (stored, _) = found.map_err(failed)?;
+        Ok(Some(&stored[..]).filter(|stored| stored.starts_with(PREFIX)).and_then(key_of).map(str::to_owned))
+    }
+}
+
+fn failed(e: sled::Error) -> KvError {
+    KvError::Storage(e.to_string())
+}
+
+fn place(text: &str) -> Vec<u8> {
+    [PREFIX, text.as_bytes()].concat()
+}
+
+impl Read for PastView {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        self.check(key)?;
+        self.value(key)
+    }
+
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        Ok(self.walk(prefix, after, limit, usize::MAX)?.pairs)
+    }
+
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
+        self.walk(prefix, after, usize::MAX, look)
     }
 
     fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {

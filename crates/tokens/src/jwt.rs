@@ -11,6 +11,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::bounded::bounded;
+
 /// Signatures by keys that only the issuer has; never a shared secret, never none.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
@@ -138,18 +140,11 @@ impl JwtVerifier {
         let bytes = match &self.config.keys {
             KeyPlace::File(path) => tokio::fs::read(path).await.map_err(|e| format!("{}: {e}", path.display()))?,
             KeyPlace::Url(url) => {
-                let mut answer = self.http.get(url.clone()).timeout(TIMEOUT).send().await.map_err(|e| e.to_string())?;
+                let answer = self.http.get(url.clone()).timeout(TIMEOUT).send().await.map_err(|e| e.to_string())?;
                 if !answer.status().is_success() {
                     return Err(format!("{url} answered {}", answer.status()));
                 }
-                let mut body = Vec::new();
-                while let Some(chunk) = answer.chunk().await.map_err(|e| e.to_string())? {
-                    body.extend_from_slice(&chunk);
-                    if body.len() > MAX_KEYS_BYTES {
-                        return Err(format!("{url} answered more than {MAX_KEYS_BYTES} bytes"));
-                    }
-                }
-                body
+                bounded(answer, MAX_KEYS_BYTES).await?
             }
         };
         serde_json::from_slice(&bytes).map_err(|e| format!("not a JWK set: {e}"))

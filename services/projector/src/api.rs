@@ -14,7 +14,7 @@ use rollcall_config::{ApiToken, Role};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -79,10 +79,9 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
     let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))) else {
         return Err(ApiError::Unauthorized("send an API token: Authorization: Bearer …"));
     };
-    let Some(token) = api.tokens.iter().find(|t| t.token.matches(sent.trim())) else {
+    let Some(person) = api.holder_of(sent) else {
         return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
     };
-    let person = Person { name: token.name.clone(), role: token.role };
     request.extensions_mut().insert(person.clone());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
@@ -143,6 +142,20 @@ impl Api {
         }
         let sequence = instant::last_at(&view, instant)?;
         Ok(Snapshot { state: Moment::Past(self.store.view_at(sequence)), as_of: AsOf { instant, sequence } })
+    }
+
+    /// Whose API token this is.
+    pub fn holder_of(&self, sent: &str) -> Option<Person> {
+        let token = self.tokens.iter().find(|t| t.token.matches(sent.trim()))?;
+        Some(Person { name: token.name.clone(), role: token.role })
+    }
+
+    /// A place for one more stream, until it is dropped.
+    ///
+    /// # Errors
+    /// When too many are open.
+    pub fn stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| ApiError::Busy)
     }
 
     /// The parameters of a request.

@@ -107,7 +107,7 @@ pub fn page_after<T: DeserializeOwned>(
     let (mut out, mut looked) = (Vec::new(), 0);
     let place = |key: &str| key.strip_prefix(prefix).map(str::to_owned);
     loop {
-        let Stretch { pairs, next } = state.scan_some(prefix, after.as_deref(), CHUNK, CHUNK)?;
+        let Stretch { pairs, next } = state.scan_some(prefix, after.as_deref(), CHUNK)?;
         for (key, bytes) in pairs {
             let value: T = decode(&key, &bytes)?;
             if wanted(&value) {

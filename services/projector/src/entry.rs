@@ -119,9 +119,8 @@ fn due(
 ) -> Result<(Option<ChangeKind>, Option<Timestamp>), KvError> {
     Ok(match event {
         Event::Identity(e) => {
-            let opened = ledger::obligations_of(state, e.id)?;
-            let opened = opened.iter().filter(|o| o.id.opened_by == sequence);
-            (e.change.kind(), opened.map(|o| o.deadline).min())
+            let opened = ledger::obligations_opened_by(state, e.id, sequence)?;
+            (e.change.kind(), opened.iter().map(|o| o.deadline).min())
         }
         Event::ObligationAtRisk(e) => (Some(e.change), Some(e.deadline)),
         Event::ObligationOverdue(e) => (Some(e.change), Some(e.deadline)),

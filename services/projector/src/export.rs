@@ -119,7 +119,7 @@ async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs:
     let choice = trail::choice(&query)?;
     let after = Sequence(query.parsed::<u64>("after", "a sequence")?.unwrap_or_default());
     let view = api.fresh().await?;
-    let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let permit = api.stream()?;
     let to = api.store.cursor();
     let complete = choice.is_everything();
     let checkpoint = checkpoints::latest(&view)?;

@@ -50,10 +50,10 @@ impl Read for Moment {
         }
     }
 
-    fn scan_some(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
         match self {
-            Self::Now(view) => view.scan_some(prefix, after, limit, look),
-            Self::Past(view) => view.scan_some(prefix, after, limit, look),
+            Self::Now(view) => view.scan_some(prefix, after, look),
+            Self::Past(view) => view.scan_some(prefix, after, look),
         }
     }
 

@@ -29,92 +29,72 @@ pub struct AsOfOnly {
     as_of: Option<String>,
 }
 
-/// A page of identities.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Identities {
-    /// Only who has this user name, in any case.
-    user_name: Option<String>,
-    /// Only who has, for each word of this, a name, user name or address with a word that starts with it.
-    name: Option<String>,
-    /// Only who is in this state: staged, active, leaving or left.
-    lifecycle: Option<String>,
-    /// An RFC 3339 time: the state that the log made then. Without it: now.
-    #[param(format = DateTime)]
-    as_of: Option<String>,
-    /// How many at most.
-    #[param(minimum = 1)]
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
+/// A page of what there is, now or as of an instant, and by what it can be chosen.
+macro_rules! list {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(IntoParams)]
+        #[into_params(parameter_in = Query)]
+        pub struct $name {
+            $($(#[$field_doc])* $field: $type,)*
+            /// An RFC 3339 time: the state that the log made then. Without it: now.
+            #[param(format = DateTime)]
+            as_of: Option<String>,
+            /// How many at most.
+            #[param(minimum = 1)]
+            limit: Option<u64>,
+            /// `next_cursor` of the page before.
+            cursor: Option<String>,
+        }
+    };
 }
 
-/// A page of departures.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Leavers {
-    /// open (overdue ones included), overdue, completed or superseded.
-    status: Option<String>,
-    /// An RFC 3339 time: the state that the log made then. Without it: now.
-    #[param(format = DateTime)]
-    as_of: Option<String>,
-    /// How many at most.
-    #[param(minimum = 1)]
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
+list! {
+    /// A page of identities.
+    Identities {
+        /// Only who has this user name, in any case.
+        user_name: Option<String>,
+        /// Only who has, for each word of this, a name, user name or address with a word that starts with it.
+        name: Option<String>,
+        /// Only who is in this state: staged, active, leaving or left.
+        lifecycle: Option<String>,
+    }
 }
 
-/// A page of obligations.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Obligations {
-    /// open, applied, overdue, waived, verified or superseded.
-    status: Option<String>,
-    /// Only in this app.
-    app: Option<String>,
-    /// joiner, mover, leaver or repair.
-    change: Option<String>,
-    /// An RFC 3339 time: the state that the log made then. Without it: now.
-    #[param(format = DateTime)]
-    as_of: Option<String>,
-    /// How many at most.
-    #[param(minimum = 1)]
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
+list! {
+    /// A page of departures.
+    Leavers {
+        /// open (overdue ones included), overdue, completed or superseded.
+        status: Option<String>,
+    }
 }
 
-/// A page of apps.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Apps {
-    /// An RFC 3339 time: the state that the log made then. Without it: now.
-    #[param(format = DateTime)]
-    as_of: Option<String>,
-    /// How many at most.
-    #[param(minimum = 1)]
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
+list! {
+    /// A page of obligations.
+    Obligations {
+        /// open, applied, overdue, waived, verified or superseded.
+        status: Option<String>,
+        /// Only in this app.
+        app: Option<String>,
+        /// joiner, mover, leaver or repair.
+        change: Option<String>,
+    }
 }
 
-/// A page of drift.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Drift {
-    /// Only in this app.
-    app: Option<String>,
-    /// orphan, zombie, attribute, membership, missing or duplicate.
-    kind: Option<String>,
-    /// An RFC 3339 time: the state that the log made then. Without it: now.
-    #[param(format = DateTime)]
-    as_of: Option<String>,
-    /// How many at most.
-    #[param(minimum = 1)]
-    limit: Option<u64>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
+list! {
+    /// A page of apps.
+    Apps {
+    }
+}
+
+list! {
+    /// A page of drift.
+    Drift {
+        /// Only in this app.
+        app: Option<String>,
+        /// orphan, zombie, attribute, membership, missing or duplicate.
+        kind: Option<String>,
+    }
 }
 
 /// Two checkpoints.

@@ -157,7 +157,7 @@ async fn stream(
     let after = last.or(query.parsed::<u64>("after", "a sequence")?).map(Sequence);
     api.fresh().await?;
     let after = after.unwrap_or_else(|| api.store.cursor());
-    let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let permit = api.stream()?;
     let closing = api.closing.clone().cancelled_owned();
     let live = Live { api, choice, after, ready: Vec::new().into_iter(), _permit: permit };
     let messages = unfold(live, |mut live| async move {

@@ -223,9 +223,22 @@ pub fn account_of_leaver(
 /// # Errors
 /// When the state can't be read.
 pub fn obligations_of_leaver(state: &(impl Read + ?Sized), leaver: &Leaver) -> Result<Vec<Obligation>, KvError> {
-    let mut all = obligations_of(state, leaver.identity)?;
-    all.retain(|o| o.id.opened_by == leaver.opened_by);
-    Ok(all)
+    obligations_opened_by(state, leaver.identity, leaver.opened_by)
+}
+
+/// The obligations of an identity that one event opened, by app; sought by their keys, however many came before.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn obligations_opened_by(
+    state: &(impl Read + ?Sized),
+    identity: IdentityId,
+    opened_by: Sequence,
+) -> Result<Vec<Obligation>, KvError> {
+    // Whoever owes something in an app has, or had, an account there.
+    let apps = suffixes(state, &format!("account/{identity}/"))?;
+    let ids = apps.into_iter().filter_map(|app| Some(ObligationId { opened_by, app: app.parse().ok()?, identity }));
+    found(state, ids.map(|id| obligation_key(&id)))
 }
 
 /// The open obligations of every app, or of one.

@@ -1,7 +1,6 @@
 //! Tells a page that the log has moved on.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -17,7 +16,7 @@ const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// One message each time that there is something new.
 pub async fn live(State(api): Shared) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
-    let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| ApiError::Busy)?;
+    let permit = api.stream()?;
     let mut seen = api.store.watch();
     seen.mark_unchanged();
     let messages = unfold((seen, permit), |(mut seen, permit)| async move {

@@ -16,7 +16,7 @@ use oauth2::{
     StandardRevocableToken, StandardTokenResponse, TokenUrl,
 };
 use rollcall_config::{JwtConfig, KeyPlace, OidcConfig, Role};
-use rollcall_tokens::JwtVerifier;
+use rollcall_tokens::{JwtVerifier, bounded};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -131,7 +131,7 @@ impl Provider {
             let failed = |reason: String| Refusal::Provider(format!("{address}: {reason}"));
             let answer = self.http.get(&address).send().await.map_err(|e| failed(e.to_string()))?;
             let body = answer.error_for_status().map_err(|e| failed(e.to_string()))?;
-            let body = bounded(body).await.map_err(failed)?;
+            let body = bounded(body, MAX_ANSWER).await.map_err(failed)?;
             let found: Discovery = serde_json::from_slice(&body).map_err(|e| failed(e.to_string()))?;
             if found.issuer.trim_end_matches('/') != issuer {
                 return Err(failed(format!("it says that it is {}", found.issuer)));
@@ -204,17 +204,6 @@ impl Provider {
     }
 }
 
-async fn bounded(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|e| e.to_string())? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_ANSWER {
-            return Err(format!("it answered more than {MAX_ANSWER} bytes"));
-        }
-    }
-    Ok(body)
-}
-
 async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, std::io::Error> {
     let failed = |reason: String| std::io::Error::other(reason);
     let (parts, body) = request.into_parts();
@@ -223,7 +212,7 @@ async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpRespons
     let mut response = HttpResponse::new(Vec::new());
     *response.status_mut() = answer.status();
     *response.headers_mut() = answer.headers().clone();
-    *response.body_mut() = bounded(answer).await.map_err(failed)?;
+    *response.body_mut() = bounded(answer, MAX_ANSWER).await.map_err(failed)?;
     Ok(response)
 }
 
@@ -243,11 +232,10 @@ fn cookie(api: &Api, value: String) -> Cookie<'static> {
 /// Sends them to the provider.
 pub async fn start(State(api): Shared, headers: HeaderMap) -> Response {
     let Some(provider) = &api.provider else { return Redirect::to("/console/sign-in").into_response() };
-    let begun = match provider.begin().await {
+    let (address, begun) = match provider.begin().await {
         Ok(begun) => begun,
         Err(refusal) => return refused(&api, &refusal),
     };
-    let (address, begun) = begun;
     let Ok(value) = serde_json::to_string(&begun) else { return refused(&api, &Refusal::NotBegun) };
     (api.sessions.jar(&headers).add(cookie(&api, value)), Redirect::to(address.as_str())).into_response()
 }

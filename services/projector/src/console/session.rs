@@ -158,11 +158,11 @@ pub struct Credentials {
 
 /// Signs in with an API token.
 pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent): Form<Credentials>) -> Response {
-    let Some(token) = api.tokens.iter().find(|t| t.token.matches(sent.token.trim())) else {
+    let Some(Person { name, .. }) = api.holder_of(&sent.token) else {
         let problem = "That is not one of the API tokens of the configuration.".to_owned();
         return page(&api, StatusCode::UNAUTHORIZED, Some(problem));
     };
-    match api.sessions.open(api.sessions.jar(&headers), Holder::Token { name: token.name.clone() }) {
+    match api.sessions.open(api.sessions.jar(&headers), Holder::Token { name }) {
         Some(jar) => (jar, Redirect::to("/")).into_response(),
         None => ApiError::Unwritable("a session".into()).into_response(),
     }
