@@ -520,6 +520,101 @@ async fn an_account_of_nobody_is_repaired_or_adopted_where_the_policy_says_so() 
     Ok(())
 }
 
+/// Another account of whoever has `name`, made by hand.
+fn twin(stage: &Stage, name: &str, id: &str) {
+    stage.app.by_hand(APP, |users| {
+        let first = users.values().find(|u| u["userName"] == name).cloned().unwrap_or_default();
+        let own = [("id", json!(id)), ("userName", json!(id)), ("active", json!(true))];
+        let own = own.into_iter().map(|(key, value)| (key.to_owned(), value));
+        users.insert(id.into(), first.into_iter().chain(own).collect());
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_account_is_removed_where_the_policy_says_so_and_only_while_it_is_the_second() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "", "[apps.drift]\nduplicate = \"repair\"\n").await?;
+    let id = stage.join("anna").await?;
+    stage.verified(&id).await?;
+    // One is shown before the account that is hers, one after it.
+    twin(&stage, "anna", "0-twin");
+    twin(&stage, "anna", "z-twin");
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    let live = || async {
+        let live = stage.app.users(APP).into_iter().filter(|u| u["active"] == true);
+        Ok((live.map(|u| u["userName"].clone()).collect::<Vec<_>>() == ["anna"]).then_some(()))
+    };
+    until("only her own account is live", live).await?;
+    until("both repairs are verified, and nothing differs", || async {
+        let ended = stage.rollcall.items("/v1/obligations?change=repair&status=verified").await?;
+        Ok((ended.len() == 2 && stage.rollcall.items("/v1/drift").await?.is_empty()).then_some(()))
+    })
+    .await?;
+    let found = stage.seen("drift.detected").await?;
+    ensure!(found["summary"].as_str().is_some_and(|s| s.contains("0-twin, z-twin")), "{found}");
+
+    // A third one can't be removed; while that is tried, her own account is taken away: the third is all that she has.
+    stage.app.tell(APP, &Script { ignores_deactivation: true, ..Script::default() }).await?;
+    twin(&stage, "anna", "y-twin");
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    until("the app has ignored it", || async {
+        let zombies = stage.events("drift.detected").await?;
+        Ok(zombies.iter().any(|d| d["details"]["kind"] == "DRIFT_KIND_ZOMBIE").then_some(()))
+    })
+    .await?;
+    stage.app.by_hand(APP, |users| users.retain(|_, user| user["userName"] != "anna"));
+    stage.app.tell(APP, &Script::default()).await?;
+    stage.decide("/v1/sync", &json!({ "app": APP })).await?;
+    until("one live account has her name, and nothing is owed", || async {
+        let open = stage.rollcall.items("/v1/obligations?status=open").await?;
+        Ok(live().await?.filter(|()| open.is_empty()))
+    })
+    .await?;
+    ensure!(stage.app.users(APP).iter().any(|u| u["id"] == "y-twin" && u["active"] == true), "she lost her only account");
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaver_who_has_another_account_is_not_gone() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "", "").await?;
+    let id = stage.join("anna").await?;
+    stage.verified(&id).await?;
+    stage.leave(&id).await?;
+    stage.verified(&id).await?;
+    twin(&stage, "anna", "z-twin");
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    until("the other account is inactive", || async {
+        Ok(stage.app.users(APP).iter().all(|u| u["active"] == false).then_some(()))
+    })
+    .await?;
+    let kinds = stage.events("drift.detected").await?;
+    ensure!(kinds.iter().all(|d| d["details"]["kind"] == "DRIFT_KIND_ZOMBIE"), "{kinds:?}");
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_reported_and_has_been_mended_by_hand_is_cleared_and_keeps_its_age_until_then() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "delete", "", "[apps.drift]\nzombie = \"report\"\n").await?;
+    let id = stage.join("anna").await?;
+    stage.verified(&id).await?;
+    stage.leave(&id).await?;
+    stage.verified(&id).await?;
+    let back = json!({ "id": "back", "userName": "anna", "externalId": id, "active": true });
+    stage.app.by_hand(APP, |users| drop(users.insert("back".into(), back.as_object().cloned().unwrap_or_default())));
+    let zombies = || stage.rollcall.items("/v1/drift?kind=zombie");
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    let since = until("she is reported", || async { Ok(zombies().await?.into_iter().next()) }).await?;
+    // A second look does not make it younger.
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    until("the app was compared twice", || async {
+        Ok((stage.events("reconciliation.completed").await?.len() == 2).then_some(()))
+    })
+    .await?;
+    ensure!(zombies().await?[0]["detected_at"] == since["detected_at"]);
+    stage.app.by_hand(APP, |users| users.clear());
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    until("it is cleared", || async { Ok(zombies().await?.is_empty().then_some(())) }).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mass_removal_waits_for_an_operator_and_joiners_go_on() -> anyhow::Result<()> {
     let guard = "[apps.guard]\nmax_removals = 3\n";

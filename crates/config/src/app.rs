@@ -218,9 +218,9 @@ fn policies(mut s: Section<'_>) -> Policies {
     let mut of = |kind: DriftKind| {
         let read = |text: &str| match (text, kind) {
             ("report", _) => Ok(Policy::Report),
-            ("repair", kind) if kind != DriftKind::Duplicate => Ok(Policy::Repair),
+            ("repair", _) => Ok(Policy::Repair),
             ("adopt", DriftKind::Orphan) => Ok(Policy::Adopt),
-            ("adopt" | "repair", _) => Err(format!("'{text}' is not possible for {}", kind.name())),
+            ("adopt", _) => Err(format!("'{text}' is not possible for {}", kind.name())),
             _ => Err(format!("'{text}' must be report, repair, or for orphan adopt")),
         };
         s.parsed(kind.name(), read).unwrap_or_else(|| Policies::default().of(kind))

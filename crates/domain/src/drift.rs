@@ -111,7 +111,8 @@ impl Policies {
     }
 }
 
-/// Stands for the identity of an account that belongs to nobody: the same account is always the same nobody.
+/// Stands for the identity of an account that belongs to nobody, or is somebody's second one: the same account is always
+/// the same nobody.
 #[must_use]
 pub fn nobody(app: &AppId, remote_id: &str) -> IdentityId {
     IdentityId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("rollcall orphan {app} {remote_id}").as_bytes()))
@@ -186,6 +187,12 @@ impl DriftDetected {
     }
 }
 
+/// One account besides the one that an identity has.
+#[must_use]
+pub fn duplicate(linked: &str, other: &str) -> Changed {
+    Changed { path: "id".into(), before: Some(linked.into()), after: Some(other.into()) }
+}
+
 /// A drift item in a projection; it ends when the account is verified, or found in line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -200,6 +207,12 @@ pub struct DriftItem {
 }
 
 impl DriftItem {
+    /// The app's ids of the accounts that an identity has besides its own; none for another kind of drift.
+    pub fn duplicates(&self) -> impl Iterator<Item = &str> {
+        let differences = if self.id.kind == DriftKind::Duplicate { self.differences.as_slice() } else { &[] };
+        differences.iter().filter_map(|change| change.after.as_ref()?.as_str())
+    }
+
     /// How long it has been open, in hours; none while it is accepted.
     #[must_use]
     pub fn debt_hours(&self, now: Timestamp) -> f64 {

@@ -36,6 +36,7 @@ use crate::mapping::managed_attributes;
 use crate::obligation::{self, Change, Obligation, Urgency};
 
 pub use counts::{Count, count_of, counts, oldest_overdue};
+pub use drifts::duplicate_of;
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, at_risk_now, capabilities,
     conformance, drift, drift_of, due, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived,

@@ -66,7 +66,10 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
         (Some(app), Some(_), Target::Absent) => {
             format!("does not match the rule of {} any more: {}", app.spec.name, app.spec.assign)
         }
-        (_, None, _) => "an account that belongs to nobody, and policy repairs that".to_owned(),
+        (_, None, _) => match ledger::duplicate_of(state, &account.app, account.identity)? {
+            Some(owner) => format!("a second account of {owner}, and policy repairs that"),
+            None => "an account that belongs to nobody, and policy repairs that".to_owned(),
+        },
         (None, _, _) => "the app is not known any more".to_owned(),
     };
     let waits = match (&held, ledger::is_waived(state, &account.app, account.identity)?, account.parked_at) {

@@ -9,6 +9,7 @@ mod error;
 mod lease;
 mod locate;
 mod memberships;
+mod nobody;
 mod ownership;
 mod pages;
 mod reconcile;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rollcall_domain::account::{Account, Adopted, Remote, Target, judge};
 use rollcall_domain::app::Deprovision;
 use rollcall_domain::capability::{Capabilities, Support};
-use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, nobody};
+use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, duplicate, nobody};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
 use rollcall_domain::{Event, Sequence, directory, ledger};
@@ -144,6 +144,10 @@ struct Pass<'a> {
     progress: Progress,
     /// Who has which account.
     seen: BTreeMap<IdentityId, String>,
+    /// Live accounts of someone whose account is another one.
+    others: BTreeMap<IdentityId, Vec<Remote>>,
+    /// Who must have none, and of whom one that is not live was seen: others of theirs may follow.
+    inactive: Vec<IdentityId>,
     /// The items that were found again.
     found: BTreeSet<DriftId>,
     orphans: Vec<Remote>,
@@ -169,8 +173,23 @@ impl<'a> Pass<'a> {
         }
         progress.groups = managed.len() as u64;
         let deprovision = link.config.spec.effective_deprovision();
-        let (seen, found, orphans) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Ok(Self { desk, link, view, can, deprovision, groups, open, pages, extent, progress, seen, found, orphans })
+        Ok(Self {
+            desk,
+            link,
+            view,
+            can,
+            deprovision,
+            groups,
+            open,
+            pages,
+            extent,
+            progress,
+            seen: BTreeMap::new(),
+            others: BTreeMap::new(),
+            inactive: Vec::new(),
+            found: BTreeSet::new(),
+            orphans: Vec::new(),
+        })
     }
 
     /// Compares every account that the app shows.
@@ -197,24 +216,29 @@ impl<'a> Pass<'a> {
             }
             return Ok(());
         };
-        let identity = account.identity;
-        if let Some(first) = self.seen.get(&identity) {
-            if *first != remote.id && remote.is_active() {
-                let change = Changed {
-                    path: "id".into(),
-                    before: Some(first.clone().into()),
-                    after: Some(remote.id.clone().into()),
-                };
-                self.report(identity, DriftKind::Duplicate, account.desired_version, vec![change], Some(&remote))
-                    .await?;
+        // Another account than the one that is known: which of them counts shows when all are seen.
+        let is_other = account.remote_id.as_ref().is_some_and(|known| *known != remote.id);
+        if is_other || self.seen.contains_key(&account.identity) {
+            if remote.is_active() {
+                self.others.entry(account.identity).or_default().push(remote);
             }
             return Ok(());
         }
+        self.compare(&account, remote).await
+    }
+
+    /// Compares the account that counts as someone's.
+    async fn compare(&mut self, account: &Account, remote: Remote) -> Result<(), Trouble> {
+        let identity = account.identity;
         self.seen.insert(identity, remote.id.clone());
         if account.is_pending() {
             return Ok(());
         }
         match judge(&account.desired, Some(&remote), self.deprovision) {
+            Ok(_) if account.desired.target() == Target::Absent => {
+                self.inactive.push(identity);
+                Ok(())
+            }
             Ok(_) => self.clear_all(identity).await,
             Err(_) => self.look_again(identity, &remote.id).await,
         }
@@ -293,6 +317,14 @@ impl<'a> Pass<'a> {
 
     /// What follows from the accounts that the app did not show, and from those that are nobody's.
     async fn finish(mut self) -> Result<Progress, Trouble> {
+        for identity in std::mem::take(&mut self.inactive) {
+            if !self.others.contains_key(&identity) {
+                self.clear_all(identity).await?;
+            }
+        }
+        for (identity, others) in std::mem::take(&mut self.others) {
+            self.others(identity, others).await?;
+        }
         for identity in ledger::identities_at(&self.view, &self.desk.app)? {
             if !self.seen.contains_key(&identity) {
                 self.unseen(identity).await?;
@@ -312,11 +344,27 @@ impl<'a> Pass<'a> {
         Ok(self.progress)
     }
 
+    /// Live accounts of someone besides the one that is known; the first of them counts when that one is not there, or
+    /// when there must be none.
+    async fn others(&mut self, identity: IdentityId, mut others: Vec<Remote>) -> Result<(), Trouble> {
+        let Some(account) = ledger::account(&self.view, identity, &self.desk.app)? else { return Ok(()) };
+        if account.desired.target() == Target::Absent {
+            return self.compare(&account, others.remove(0)).await;
+        }
+        if !self.seen.contains_key(&identity) {
+            self.compare(&account, others.remove(0)).await?;
+        }
+        let (Some(first), Some(other)) = (self.seen.get(&identity), others.first()) else { return Ok(()) };
+        let differences = others.iter().map(|other| duplicate(first, &other.id)).collect();
+        self.report(identity, DriftKind::Duplicate, account.desired_version, differences, Some(other)).await
+    }
+
     /// An account that the pages did not show is looked for by itself: pages can pass someone over.
     async fn unseen(&mut self, identity: IdentityId) -> Result<(), Trouble> {
         let Some(account) = ledger::account(&self.view, identity, &self.desk.app)? else { return Ok(()) };
         let must_be_there = account.desired.target() == Target::Present;
-        if account.is_pending() || (!must_be_there && self.extent == Extent::Whole) {
+        let is_gone = !must_be_there && self.extent == Extent::Whole;
+        if account.is_pending() || (is_gone && !self.open.contains_key(&identity)) {
             return Ok(());
         }
         let name = directory::identity(&self.view, identity)?.map(|i| i.user_name().to_owned());

@@ -11,7 +11,7 @@ use rollcall_domain::account::{
     Account, Applied, Desired, Origin, Rejected, RejectionCause, Remote, Step, Target, Verified, judge, plan,
 };
 use rollcall_domain::capability::{Capabilities, Support};
-use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, nobody};
+use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind};
 use rollcall_domain::mapping::{Attributes, to_resource, to_send};
 use rollcall_domain::{AppId, Event, EventMeta, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
@@ -149,6 +149,10 @@ impl Desk {
             return Err(Failure::new(RejectionCause::NotConnected, self.unreachable.clone()).into());
         };
         check_mapping(&account.desired)?;
+        if self.has_become_the_first(account).await? {
+            self.release(account).await?;
+            return Ok(Attempt::Verified);
+        }
         let can = self.capabilities(config)?;
         let search = Search { client, can: &can, max_scan: config.max_scan };
         let deprovision = config.spec.effective_deprovision();
@@ -246,12 +250,12 @@ impl Desk {
     }
 
     async fn verify(&self, account: &Account, remote: Option<&Remote>) -> Result<(), Trouble> {
-        let id = account.remote_id.as_deref().unwrap_or_default();
-        // The account of nobody that has become somebody's is not gone: it is not nobody's any more.
-        if account.identity == nobody(&account.app, id) && remote.is_none() && self.is_somebodys(account).await? {
-            let id = DriftId { app: account.app.clone(), identity: account.identity, kind: DriftKind::Orphan };
-            self.append(account, Event::DriftCleared(id)).await?;
-            return Ok(());
+        // An account that stands for itself and has become somebody's is not gone.
+        if remote.is_none()
+            && self.stands_for(account)?.is_some()
+            && self.is_live(account.remote_id.as_deref().unwrap_or_default()).await?
+        {
+            return self.release(account).await;
         }
         let verified = Verified {
             app: account.app.clone(),
@@ -265,11 +269,12 @@ impl Desk {
         Ok(())
     }
 
-    /// Whether the app still has the account that was nobody's.
-    async fn is_somebodys(&self, account: &Account) -> Result<bool, Trouble> {
-        let (Some(link), Some(id)) = (&self.link, &account.remote_id) else { return Ok(false) };
-        let answer = link.client.get(Endpoint::Users, id).await?;
-        Ok(answer.body.as_ref().and_then(to_remote).is_some_and(|remote| remote.is_active()))
+    /// Nothing has to be done any more with an account that stood for itself.
+    async fn release(&self, account: &Account) -> Result<(), Trouble> {
+        if let Some(id) = self.stands_for(account)? {
+            self.append(account, Event::DriftCleared(id)).await?;
+        }
+        Ok(())
     }
 
     fn wanted(&self, account: &Account) -> Result<Wanted, Trouble> {
@@ -284,7 +289,7 @@ impl Desk {
         let names: BTreeSet<String> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
         let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
         Ok(Wanted {
-            identity: account.identity,
+            identity: self.second_of(account)?.unwrap_or(account.identity),
             target: account.desired.target(),
             remote_id: account.remote_id.clone(),
             user_names: names,

@@ -4,7 +4,8 @@ use super::accounts::settled;
 use super::apps;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key};
-use crate::account::Desired;
+use crate::account::{Account, Desired};
+use crate::app::AppSpec;
 use crate::directory;
 use crate::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, nobody};
 use crate::event::Recorded;
@@ -16,6 +17,22 @@ use crate::obligation::{Because, Change, End, Obligation};
 
 fn key(id: &DriftId) -> String {
     format!("drift/{}/{}/{}", id.app, id.identity, id.kind.name())
+}
+
+fn duplicate_key(app: &AppId, nobody: IdentityId) -> String {
+    format!("duplicate/{app}/{nobody}")
+}
+
+/// Whose second account it is that stands for itself as `nobody`; `None`: it is not known to be anybody's.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn duplicate_of(
+    state: &(impl Read + ?Sized),
+    app: &AppId,
+    nobody: IdentityId,
+) -> Result<Option<IdentityId>, KvError> {
+    load(state, &duplicate_key(app, nobody))
 }
 
 /// One item, when it is open.
@@ -48,45 +65,99 @@ pub fn detected(state: &mut impl Write, found: &DriftDetected, event: &Recorded)
 
 /// Where the app's policy says so, drift opens an obligation.
 fn repair(state: &mut impl Write, item: &DriftItem, event: &Recorded) -> Result<(), KvError> {
-    let DriftId { app, identity, kind } = item.id.clone();
-    let Some(spec) = directory::app(state, &app)?.map(|app| app.spec) else { return Ok(()) };
-    if spec.drift.of(kind) != Policy::Repair {
+    let DriftId { app, identity, kind } = &item.id;
+    let Some(spec) = directory::app(state, app)?.map(|app| app.spec) else { return Ok(()) };
+    if spec.drift.of(*kind) != Policy::Repair {
         return Ok(());
     }
-    let before = account(state, identity, &app)?;
-    let desired = match (&before, kind) {
-        // It is being worked on anyway.
-        (Some(account), _) if account.is_pending() => return Ok(()),
-        (Some(account), _) => account.desired.clone(),
-        (None, DriftKind::Orphan) => Desired::Absent,
-        (None, _) => return Ok(()),
-    };
-    let change = Change::at_once(event.sequence, ChangeKind::Repair, event.recorded_at);
-    let obligation = Obligation::new(change, &app, identity, &spec.sla, desired.target());
-    open(state, obligation, before, desired, event)?;
-    if kind == DriftKind::Orphan {
-        // Nothing else is known of it than where it is.
-        if let Some(mut account) = account(state, identity, &app)? {
-            account.remote_id = Some(item.remote_id.clone());
-            store(state, account_key(identity, &app), &account);
+    match kind {
+        DriftKind::Orphan => remove(state, &spec, *identity, &item.remote_id, event),
+        DriftKind::Duplicate => {
+            for remote_id in item.duplicates() {
+                let nobody = nobody(app, remote_id);
+                store(state, duplicate_key(app, nobody), identity);
+                remove(state, &spec, nobody, remote_id, event)?;
+            }
+            Ok(())
+        }
+        DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing => {
+            // One that is pending is being worked on anyway.
+            let Some(before) = account(state, *identity, app)?.filter(|a| !a.is_pending()) else { return Ok(()) };
+            let desired = before.desired.clone();
+            owe(state, &spec, before.identity, Some(before), desired, event)
         }
     }
+}
+
+/// Owes the removal of an account of which nothing else is known than where it is.
+fn remove(
+    state: &mut impl Write,
+    spec: &AppSpec,
+    nobody: IdentityId,
+    remote_id: &str,
+    event: &Recorded,
+) -> Result<(), KvError> {
+    let before = account(state, nobody, &spec.id)?;
+    if before.as_ref().is_some_and(Account::is_pending) {
+        return Ok(());
+    }
+    owe(state, spec, nobody, before, Desired::Absent, event)?;
+    if let Some(mut account) = account(state, nobody, &spec.id)? {
+        account.remote_id = Some(remote_id.to_owned());
+        store(state, account_key(nobody, &spec.id), &account);
+    }
     Ok(())
+}
+
+fn owe(
+    state: &mut impl Write,
+    spec: &AppSpec,
+    identity: IdentityId,
+    before: Option<Account>,
+    desired: Desired,
+    event: &Recorded,
+) -> Result<(), KvError> {
+    let change = Change::at_once(event.sequence, ChangeKind::Repair, event.recorded_at);
+    let obligation = Obligation::new(change, &spec.id, identity, &spec.sla, desired.target());
+    open(state, obligation, before, desired, event)
 }
 
 /// An item was looked for, and is not there any more.
 pub fn cleared(state: &mut impl Write, id: &DriftId, event: &Recorded) -> Result<(), KvError> {
     let Some(item) = item(state, id)? else { return Ok(()) };
     state.delete(&key(id));
-    // The account of nobody has become somebody's: nothing is owed for it as nobody's.
-    if id.kind == DriftKind::Orphan && id.identity == nobody(&id.app, &item.remote_id) {
-        let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Claimed };
-        end_those(state, id.identity, &id.app, |_| true, &end)?;
-        if let Some(mut account) = account(state, id.identity, &id.app)? {
-            account.verified_version = Some(account.desired_version);
-            store(state, account_key(id.identity, &id.app), &account);
-            settled(state, &account)?;
+    // The account of nobody, or someone's second one, is not that any more: nothing is owed for it.
+    match id.kind {
+        DriftKind::Orphan => release(state, &id.app, id.identity, event),
+        DriftKind::Duplicate => {
+            item.duplicates().try_for_each(|remote_id| release(state, &id.app, nobody(&id.app, remote_id), event))
         }
+        DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing => Ok(()),
+    }
+}
+
+/// Owes nothing any more for an account that stood for itself.
+fn release(state: &mut impl Write, app: &AppId, nobody: IdentityId, event: &Recorded) -> Result<(), KvError> {
+    state.delete(&duplicate_key(app, nobody));
+    let Some(mut account) = account(state, nobody, app)?.filter(Account::is_pending) else { return Ok(()) };
+    let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Claimed };
+    end_those(state, nobody, app, |_| true, &end)?;
+    account.verified_version = Some(account.desired_version);
+    store(state, account_key(nobody, app), &account);
+    settled(state, &account)
+}
+
+/// Someone's second account is gone.
+fn duplicate_ended(state: &mut impl Write, app: &AppId, gone: IdentityId) -> Result<(), KvError> {
+    let Some(identity) = duplicate_of(state, app, gone)? else { return Ok(()) };
+    state.delete(&duplicate_key(app, gone));
+    let id = DriftId { app: app.clone(), identity, kind: DriftKind::Duplicate };
+    let Some(mut item) = item(state, &id)? else { return Ok(()) };
+    item.differences.retain(|d| d.after.as_ref().and_then(|id| id.as_str()).is_none_or(|id| nobody(app, id) != gone));
+    if item.differences.is_empty() {
+        state.delete(&key(&id));
+    } else {
+        store(state, key(&id), &item);
     }
     Ok(())
 }
@@ -100,8 +171,9 @@ pub fn accepted(state: &mut impl Write, accepted: &DriftAccepted, event: &Record
     Ok(())
 }
 
-/// What is verified has no drift; that it is there twice is another matter.
+/// What is verified has no drift; that it is there twice is another matter, unless this is the other one.
 pub fn end_for(state: &mut impl Write, app: &AppId, identity: IdentityId) -> Result<(), KvError> {
+    duplicate_ended(state, app, identity)?;
     for kind in DriftKind::ALL.into_iter().filter(|kind| *kind != DriftKind::Duplicate) {
         let key = key(&DriftId { app: app.clone(), identity, kind });
         if state.get(&key)?.is_some() {

@@ -1,0 +1,48 @@
+//! Accounts that stand for themselves: of nobody, or someone's second one. They are removed only while they are that.
+
+use rollcall_domain::account::{Account, Target};
+use rollcall_domain::drift::{DriftId, DriftKind, nobody};
+use rollcall_domain::{IdentityId, ledger};
+
+use crate::client::Endpoint;
+use crate::error::ProvisionerError;
+use crate::locate::to_remote;
+use crate::step::{Desk, Link};
+use crate::trouble::Trouble;
+
+impl Desk {
+    /// The item that an account is removed for, when it stands for itself.
+    pub fn stands_for(&self, account: &Account) -> Result<Option<DriftId>, ProvisionerError> {
+        let app = account.app.clone();
+        if let Some(identity) = self.second_of(account)? {
+            return Ok(Some(DriftId { app, identity, kind: DriftKind::Duplicate }));
+        }
+        let id = account.remote_id.as_deref().unwrap_or_default();
+        let of_nobody = account.identity == nobody(&app, id);
+        Ok(of_nobody.then(|| DriftId { app, identity: account.identity, kind: DriftKind::Orphan }))
+    }
+
+    /// Whose second account it is.
+    pub fn second_of(&self, account: &Account) -> Result<Option<IdentityId>, ProvisionerError> {
+        Ok(ledger::duplicate_of(&self.store.view(), &account.app, account.identity)?)
+    }
+
+    /// Whether a second account is the only one that its owner has by now, who must have one.
+    pub async fn has_become_the_first(&self, account: &Account) -> Result<bool, Trouble> {
+        let Some(owner) = self.second_of(account)? else { return Ok(false) };
+        let first = ledger::account(&self.store.view(), owner, &account.app)?;
+        let Some(first) = first.filter(|first| first.desired.target() == Target::Present) else { return Ok(false) };
+        match first.remote_id {
+            Some(id) if Some(&id) != account.remote_id.as_ref() => Ok(!self.is_live(&id).await?),
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether the app has a live account under exactly this id.
+    pub async fn is_live(&self, id: &str) -> Result<bool, Trouble> {
+        let Some(Link { client, .. }) = &self.link else { return Ok(false) };
+        let answer = client.get(Endpoint::Users, id).await?;
+        let shown = answer.body.as_ref().filter(|_| answer.status.is_success()).and_then(to_remote);
+        Ok(shown.is_some_and(|remote| remote.id == id && remote.is_active()))
+    }
+}
