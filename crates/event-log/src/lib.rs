@@ -5,6 +5,7 @@ mod app_wire;
 mod append;
 mod commit;
 mod decode;
+mod effects;
 mod encode;
 mod error;
 mod head;
@@ -18,6 +19,8 @@ mod tail;
 mod wire;
 
 pub use decode::decode;
+pub use effects::{Answer, Clock, Log};
+pub use encode::encode;
 pub use error::LogError;
 pub use lease::{Held, Leases, TERM as LEASE_TERM};
 pub use log::{Appended, Connection, EventLog, Expect, Limits, Unit};

@@ -92,6 +92,12 @@ impl Unit {
         self.events.push((event, expect));
     }
 
+    /// Its events, each with what it expects of its subject.
+    #[must_use]
+    pub fn events(&self) -> &[(NewEvent, Expect)] {
+        &self.events
+    }
+
     /// How many events it has.
     #[must_use]
     pub fn len(&self) -> usize {

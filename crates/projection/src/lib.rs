@@ -10,6 +10,6 @@ mod transaction;
 pub use error::ProjectionError;
 pub use history::{History, PastView};
 pub use lock::FolderLock;
-pub use runner::{Projection, Runner};
+pub use runner::{Projection, Runner, apply};
 pub use store::{Store, View};
 pub use transaction::Transaction;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::kv::KvError;
-use rollcall_domain::{Recorded, Sequence};
+use rollcall_domain::Recorded;
 use rollcall_event_log::EventLog;
 use rollcall_telemetry::metrics::{label, metrics};
 use tokio_util::sync::CancellationToken;
@@ -62,11 +62,10 @@ impl Runner {
                 () = stop.cancelled() => break,
                 events = tail.next(BATCH) => events,
             };
-            let Some(last) = events.last().map(|e| e.sequence) else { continue };
             let store = Arc::clone(&self.store);
             // sled blocks, and one event may touch every identity.
             let worked = tokio::task::spawn_blocking(move || {
-                let outcome = apply(&store, &mut projection, &events, last);
+                let outcome = apply(&store, &mut projection, &events);
                 (projection, outcome)
             });
             let Ok((back, outcome)) = worked.await else {
@@ -81,12 +80,16 @@ impl Runner {
     }
 }
 
-fn apply(
+/// Applies events, which follow on those that the store holds, and commits them.
+///
+/// # Errors
+/// When the state can't be read or written; nothing has changed then.
+pub fn apply(
     store: &Store,
     projection: &mut impl Projection,
     events: &[Recorded],
-    last: Sequence,
 ) -> Result<(), ProjectionError> {
+    let Some(last) = events.last().map(|e| e.sequence) else { return Ok(()) };
     let mut state = store.begin();
     for event in events {
         state.at(event.sequence);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use rollcall_config::AppConfig;
 use rollcall_domain::capability::{Capabilities, Support};
 
-use crate::client::{Http, ScimClient};
+use crate::client::ScimClient;
 use crate::discovery::{discover, probe};
 use crate::lease::Lease;
+use crate::transport::Http;
 
 /// How long an app may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,7 +22,8 @@ pub async fn check(app: &AppConfig) -> Result<(), String> {
     let mut app = app.clone();
     app.request_timeout = app.request_timeout.min(PATIENCE);
     let http = Http::new().map_err(|e| e.to_string())?;
-    let client = ScimClient::new(&app, Arc::new(Lease::unlimited()), &http).map_err(|e| e.to_string())?;
+    let transport = http.to(&app).map_err(|e| e.to_string())?;
+    let client = ScimClient::new(&app, Arc::new(Lease::unlimited()), transport);
     let said = async {
         let can = discover(&client).await?;
         probe(&client).await?;

@@ -5,29 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
-use rollcall_config::{AppConfig, PrivateAddresses};
+use rollcall_config::AppConfig;
 use rollcall_domain::AppId;
 use rollcall_domain::account::{Rejection, RejectionCause};
 use rollcall_scim::ListResponse;
 use rollcall_telemetry::metrics::{label, metrics};
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tracing::{Instrument as _, field, info_span};
 use url::Url;
 
-use crate::error::ProvisionerError;
 use crate::lease::Lease;
-use crate::resolver::{Resolver, refused_address};
-
-const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
-
-/// How long a connection may take; a request as a whole has its app's own time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The most that is read of an answer.
-const MAX_ANSWER: usize = 16 << 20;
+use crate::transport::{Response, Transport};
 
 /// The most of an answer that goes into an event.
 const MAX_DETAIL: usize = 500;
@@ -111,6 +100,17 @@ pub enum PageStart {
     Cursor(String),
 }
 
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self {
+            status: response.status,
+            body: serde_json::from_slice(&response.body).ok(),
+            text: String::from_utf8_lossy(&response.body).into_owned(),
+            retry_after: response.retry_after,
+        }
+    }
+}
+
 impl Answer {
     /// The failure that this answer is.
     pub fn failure(&self) -> Failure {
@@ -146,42 +146,8 @@ impl Answer {
     }
 }
 
-fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_DETAIL).collect()
-}
-
-/// The connections to all apps: what they have in common is made once, however many there are.
-#[derive(Debug, Clone)]
-pub struct Http {
-    public: reqwest::Client,
-    private: reqwest::Client,
-}
-
-impl Http {
-    /// One without connections.
-    ///
-    /// # Errors
-    /// When TLS can't be had.
-    pub fn new() -> Result<Self, ProvisionerError> {
-        let client = |private: PrivateAddresses| {
-            reqwest::Client::builder()
-                .dns_resolver(Arc::new(Resolver { private }))
-                .connect_timeout(CONNECT_TIMEOUT)
-                // A redirect would take the token to where nobody configured it.
-                .redirect(reqwest::redirect::Policy::none())
-                .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(|e| ProvisionerError::Client { app: "any".into(), reason: e.to_string() })
-        };
-        Ok(Self { public: client(PrivateAddresses::Refused)?, private: client(PrivateAddresses::Allowed)? })
-    }
-
-    fn for_app(&self, config: &AppConfig) -> reqwest::Client {
-        match config.private_addresses {
-            PrivateAddresses::Refused => self.public.clone(),
-            PrivateAddresses::Allowed => self.private.clone(),
-        }
-    }
 }
 
 /// A SCIM client for one app.
@@ -190,32 +156,21 @@ pub struct ScimClient {
     app: AppId,
     lease: Arc<Lease>,
     base: Url,
-    token: Option<SecretString>,
-    http: reqwest::Client,
-    timeout: Duration,
+    transport: Arc<dyn Transport>,
     rate: DefaultDirectRateLimiter,
 }
 
 impl ScimClient {
     /// One that sends nothing once the lease on its app is lost.
-    ///
-    /// # Errors
-    /// When its address may not be asked.
-    pub fn new(config: &AppConfig, lease: Arc<Lease>, http: &Http) -> Result<Self, ProvisionerError> {
-        let app = config.spec.id.clone();
-        if let Some(reason) = refused_address(&config.base_url, config.private_addresses) {
-            return Err(ProvisionerError::Client { app: app.to_string(), reason });
-        }
+    pub fn new(config: &AppConfig, lease: Arc<Lease>, transport: Arc<dyn Transport>) -> Self {
         let per_second = NonZeroU32::new(config.spec.max_requests_per_second).unwrap_or(NonZeroU32::MIN);
-        Ok(Self {
-            app,
+        Self {
+            app: config.spec.id.clone(),
             lease,
             base: config.base_url.clone(),
-            token: config.token.as_ref().and_then(|t| t.secret()).cloned(),
-            http: http.for_app(config),
-            timeout: config.request_timeout,
+            transport,
             rate: RateLimiter::direct(Quota::per_second(per_second)),
-        })
+        }
     }
 
     /// The address of a path below the base, each segment escaped.
@@ -303,7 +258,7 @@ impl ScimClient {
             http.response.status_code = field::Empty,
             trace_id = field::Empty,
         );
-        let outcome = self.exchange(method, address, body).instrument(span.clone()).await;
+        let outcome = self.transport.exchange(method, address, body).instrument(span.clone()).await.map(Answer::from);
         let counted = match &outcome {
             Ok(answer) => {
                 span.record("http.response.status_code", answer.status.as_u16());
@@ -316,55 +271,4 @@ impl ScimClient {
         outcome
     }
 
-    async fn exchange(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Answer, Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, SCIM_JSON);
-        rollcall_telemetry::inject_headers(&mut headers);
-        let mut request = self.http.request(method, address).timeout(self.timeout).headers(headers);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose_secret());
-        }
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, SCIM_JSON).body(body.to_string());
-        }
-        // The error's text may hold the address, never the token: that is in a header.
-        let unreachable = |e: reqwest::Error| Failure::new(RejectionCause::Unreachable, shorten(&causes(&e)));
-        let mut response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| retry_after(v.to_str().ok()?));
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MAX_ANSWER {
-                let detail = format!("the answer is longer than {MAX_ANSWER} bytes");
-                return Err(Failure::new(RejectionCause::NotScim, detail));
-            }
-        }
-        Ok(Answer {
-            status,
-            body: serde_json::from_slice(&bytes).ok(),
-            text: String::from_utf8_lossy(&bytes).into_owned(),
-            retry_after,
-        })
-    }
-}
-
-/// Seconds, or a date (RFC 9110 §10.2.3).
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(text.trim()).ok()?;
-    Some(at.duration_since(std::time::SystemTime::now()).unwrap_or_default())
-}
-
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

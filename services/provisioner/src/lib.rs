@@ -15,11 +15,16 @@ mod pages;
 mod reconcile;
 mod resolver;
 mod service;
+mod settled;
 mod share;
 mod step;
+mod transport;
 mod trouble;
 mod worker;
 
 pub use check::check;
+pub use client::Failure;
 pub use error::ProvisionerError;
-pub use service::{NAME, Provisioner};
+pub use service::{Accounts, NAME, Provisioner, Surroundings};
+pub use transport::{Exchange, Response, Transport};
+pub use worker::Worker;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rollcall_domain::account::{Account, Adopted, Remote, Target, judge};
 use rollcall_domain::app::Deprovision;
 use rollcall_domain::capability::{Capabilities, Support};
@@ -16,8 +15,8 @@ use rollcall_domain::{Event, Sequence, directory, ledger};
 use rollcall_projection::View;
 use rollcall_scim::Changed;
 use serde_json::Value;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::client::Endpoint;
@@ -34,19 +33,18 @@ const WORD_EVERY: u64 = 5000;
 const SOON: Duration = Duration::from_secs(60);
 
 /// When the app is compared, and the comparison that runs.
-#[derive(Debug)]
 pub struct Schedule {
     desk: Arc<Desk>,
     every: Duration,
     due: Instant,
-    running: Option<JoinHandle<()>>,
+    running: Option<AbortOnDropHandle<()>>,
 }
 
 impl Schedule {
     /// Goes on where an earlier process was.
     pub fn new(desk: Arc<Desk>, every: Duration) -> Self {
         let last = ledger::reconciled(&desk.store.view(), &desk.app).unwrap_or_default();
-        let since = last.completed_at.map(|at| Duration::try_from(Timestamp::now().duration_since(at)));
+        let since = last.completed_at.map(|at| Duration::try_from((desk.clock)().duration_since(at)));
         let wait = match since {
             Some(since) => every.saturating_sub(since.unwrap_or_default()),
             None => every.min(SOON),
@@ -65,7 +63,7 @@ impl Schedule {
         }
         self.due = Instant::now() + self.every;
         let desk = Arc::clone(&self.desk);
-        self.running = Some(tokio::spawn(async move { run(&desk).await }));
+        self.running = Some(AbortOnDropHandle::new(tokio::spawn(async move { run(&desk).await })));
     }
 
     /// When it is time again.

@@ -4,24 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rollcall_config::{AppConfig, Config};
 use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{AppId, Recorded, directory};
-use rollcall_event_log::EventLog;
+use rollcall_event_log::{Clock, EventLog, Log};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::client::{Http, ScimClient};
+use crate::client::ScimClient;
 use crate::error::ProvisionerError;
 use crate::lease::Lease;
 use crate::memberships::Memberships;
+use crate::settled::Settled;
 use crate::share::{Share, Slot, TURN, name_in};
 use crate::step::{Desk, Link};
+use crate::transport::{Http, Transport};
 use crate::worker::Worker;
 
 /// The name in events, metrics and folders.
@@ -41,9 +44,11 @@ pub struct Provisioner {
     catalogue: Catalogue,
 }
 
-struct LedgerProjection(Ledger);
+/// The projection that the workers act on.
+#[derive(Debug, Default)]
+pub struct Accounts(Ledger);
 
-impl Projection for LedgerProjection {
+impl Projection for Accounts {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         self.0.evolve(state, event).map(|_| ())
     }
@@ -75,7 +80,7 @@ impl Provisioner {
     /// When its own state or the log fails for good; an app's failures are events.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProvisionerError> {
         let runner = Runner::new(self.log.clone(), Arc::clone(&self.store));
-        let projection = runner.run(LedgerProjection(Ledger::new(self.catalogue)), stop.clone());
+        let projection = runner.run(Accounts(Ledger::new(self.catalogue)), stop.clone());
         let effects = self.effects(stop.clone());
         let (projected, worked) = tokio::join!(
             async {
@@ -155,19 +160,47 @@ impl Provisioner {
         // that one can't be used as it is configured.
         let mut unreachable =
             "the app is not in the configuration: connect it again, or close its accounts by hand".to_owned();
-        let link = self.apps.get(id).and_then(|config| match ScimClient::new(config, Arc::clone(lease), &self.http) {
-            Ok(client) => Some(Link { config: config.clone(), client, memberships: Memberships::default() }),
+        let link = self.apps.get(id).and_then(|config| match self.http.to(config) {
+            Ok(transport) => Some(Link::new(config, Arc::clone(lease), transport)),
             Err(e) => {
                 error!(app = %id, error = %e, "the app can't be used");
                 unreachable = e.to_string();
                 None
             }
         });
-        let config = self.apps.get(id);
+        let (log, store) = (Arc::new(self.log.clone()), Arc::clone(&self.store));
+        let desk = Desk { log, clock: Arc::new(Timestamp::now), store, app: id.clone(), settled: Settled::default(), link, unreachable };
+        Worker::new(desk, self.apps.get(id))
+    }
+}
+
+/// What stands in for the world around one worker.
+pub struct Surroundings {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The time.
+    pub clock: Clock,
+    /// The state, which someone keeps up to date with the log.
+    pub store: Arc<Store>,
+    /// The way to the app.
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Worker {
+    /// The worker of one app within a simulation; nobody else works on the app.
+    #[must_use]
+    pub fn simulated(config: &AppConfig, around: Surroundings) -> Self {
+        let Surroundings { log, clock, store, transport } = around;
+        let link = Some(Link::new(config, Arc::new(Lease::unlimited()), transport));
+        let app = config.spec.id.clone();
+        let desk = Desk { log, clock, store, app, settled: Settled::default(), link, unreachable: String::new() };
+        Self::new(desk, Some(config))
+    }
+
+    fn new(desk: Desk, config: Option<&AppConfig>) -> Self {
         let seconds = Duration::from_secs;
-        let desk = Desk { log: self.log.clone(), store: Arc::clone(&self.store), app: id.clone(), link, unreachable };
-        Worker {
-            app: id.clone(),
+        Self {
+            app: desk.app.clone(),
             desk: Arc::new(desk),
             max_in_flight: config.map_or(1, |c| usize::try_from(c.spec.max_in_flight).unwrap_or(1)),
             retry_min: config.map_or(seconds(60), |c| c.retry_min),
@@ -176,6 +209,13 @@ impl Provisioner {
             probe_every: config.map_or(seconds(60), |c| c.probe_every),
             reconcile_every: config.map_or(seconds(86_400), |c| c.spec.reconcile_every),
         }
+    }
+}
+
+impl Link {
+    fn new(config: &AppConfig, lease: Arc<Lease>, transport: Arc<dyn Transport>) -> Self {
+        let client = ScimClient::new(config, lease, transport);
+        Self { config: config.clone(), client, memberships: Memberships::default() }
     }
 }
 

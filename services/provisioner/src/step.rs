@@ -14,7 +14,7 @@ use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind};
 use rollcall_domain::mapping::{Attributes, to_resource, to_send};
 use rollcall_domain::{AppId, Event, EventMeta, NewEvent, Sequence, directory, ledger};
-use rollcall_event_log::{EventLog, Expect, Unit, by_service};
+use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_scim::{Changed, PATCH_OP, USER};
 use serde_json::{Map, Value, json};
@@ -26,6 +26,7 @@ use crate::locate::{Located, Reach, Search, Wanted, locate, to_remote};
 use crate::memberships::{Memberships, patch_is_missing};
 use crate::ownership::Ownership;
 use crate::service::NAME;
+use crate::settled::Settled;
 use crate::trouble::Trouble;
 
 /// How long an app that lags is waited for at once; one that needs longer is come back to.
@@ -35,11 +36,12 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis
 const PARK_AFTER: u32 = 3;
 
 /// What is needed to work on the accounts of one app.
-#[derive(Debug)]
 pub struct Desk {
-    pub log: EventLog,
+    pub log: Arc<dyn Log>,
+    pub clock: Clock,
     pub store: Arc<Store>,
     pub app: AppId,
+    pub settled: Settled,
     /// How to reach it; `None`: it can't be, and `unreachable` says why.
     pub link: Option<Link>,
     pub unreachable: String,
@@ -157,6 +159,7 @@ impl Desk {
         let search = Search { client, can: &can, max_scan: config.max_scan };
         let deprovision = config.spec.effective_deprovision();
         let managed = config.spec.managed_groups();
+        let unsettled = self.settled.wait(account, &can);
         let mut wanted = self.wanted(account)?;
         let mut pauses = PAUSES.into_iter();
         let mut sent = Sent::Nothing;
@@ -170,11 +173,18 @@ impl Desk {
             let remote = located.as_ref().map(|l| &l.remote);
             let steps = plan(&account.desired, remote, deprovision);
             if steps.is_empty() {
+                // What is desired may be what was before our own last change.
+                if sent == Sent::Nothing
+                    && let Some(wait) = unsettled
+                {
+                    return Ok(Attempt::Wait(wait));
+                }
+                self.settled.forget(account.identity);
                 self.verify(account, remote).await?;
                 return Ok(Attempt::Verified);
             }
             if sent != Sent::Everything
-                && let Some(wait) = may_still_show(account, &can)
+                && let Some(wait) = may_still_show(account, &can, (self.clock)())
             {
                 return Ok(Attempt::Wait(wait));
             }
@@ -325,9 +335,9 @@ enum Sent {
 }
 
 /// How long an app that needs time may still need it.
-fn may_still_show(account: &Account, can: &Capabilities) -> Option<Duration> {
+fn may_still_show(account: &Account, can: &Capabilities, now: Timestamp) -> Option<Duration> {
     let delay = can.consistency_delay?;
-    let since = Timestamp::now().duration_since(account.confirmed_at()?);
+    let since = now.duration_since(account.confirmed_at()?);
     let since = Duration::try_from(since).unwrap_or_default();
     delay.checked_sub(since).filter(|left| !left.is_zero()).map(|left| left.min(Duration::from_secs(1)))
 }

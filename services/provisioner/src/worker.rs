@@ -33,7 +33,6 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 const IDLE: Duration = Duration::from_secs(30);
 
 /// Works on the pending accounts of one app.
-#[derive(Debug)]
 pub struct Worker {
     pub app: AppId,
     pub desk: Arc<Desk>,
@@ -85,6 +84,7 @@ impl Worker {
     async fn learn(&self, stop: &CancellationToken) -> Knowledge {
         let Some(link) = &self.desk.link else { return Knowledge::Tried };
         let found = tokio::select! {
+            biased;
             () = stop.cancelled() => return Knowledge::Nothing,
             found = discover(&link.client) => found,
         };
@@ -112,6 +112,7 @@ impl Worker {
         let Some(link) = &self.desk.link else { return };
         loop {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.probe_every) => {}
             }
@@ -157,7 +158,9 @@ impl Worker {
             let retries = waiting.iter().filter(|(id, _)| !busy.contains(id)).map(|(_, w)| w.until);
             let wake = retries.chain([throttled_until, schedule.wake()]).filter(|until| *until > now).min();
             let wake = wake.unwrap_or(now + IDLE).min(now + IDLE);
+            // In this order, so that the same seed is the same run.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 Some(done) = tasks.join_next(), if !tasks.is_empty() => match done {
                     Ok((id, version, outcome)) => {

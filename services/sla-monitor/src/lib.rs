@@ -12,6 +12,8 @@ mod watch;
 mod wrong;
 
 pub use error::MonitorError;
-pub use service::{Clock, Monitor, NAME};
-pub use watch::{Word, words};
+pub use rollcall_event_log::Clock;
+pub use service::{Clocks, Monitor, NAME};
+pub use steady::{Reading, Steady};
+pub use watch::{Word, bring_into_effect, say, words};
 pub use wrong::{News, Rules, Surroundings, Wrong, news, wrong};

@@ -3,12 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{Recorded, Sequence};
-use rollcall_event_log::EventLog;
+use rollcall_event_log::{Clock, EventLog};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use rollcall_telemetry::metrics::metrics;
@@ -40,9 +39,6 @@ const MEASURE_EVERY: Duration = Duration::from_secs(2);
 /// How often the monitor looks after what it needs itself.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Tells the time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
 /// The monitor.
 pub struct Monitor {
     log: EventLog,
@@ -55,13 +51,15 @@ pub struct Monitor {
     clock: Clock,
 }
 
-struct LedgerProjection {
+/// The projection whose clocks are watched.
+#[derive(Debug, Default)]
+pub struct Clocks {
     ledger: Ledger,
     /// Events up to here were measured by an earlier run: a rebuild must not count them again.
     measured: Sequence,
 }
 
-impl Projection for LedgerProjection {
+impl Projection for Clocks {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         let facts = self.ledger.evolve(state, event)?;
         if event.sequence > self.measured {
@@ -106,7 +104,7 @@ impl Monitor {
     pub async fn run(self, stop: CancellationToken) -> Result<(), MonitorError> {
         let head = self.log.head().await?;
         let rebuilding = self.store.cursor() == Sequence(0);
-        let projection = LedgerProjection {
+        let projection = Clocks {
             ledger: Ledger::new(self.catalogue),
             measured: if rebuilding { head } else { Sequence(0) },
         };

@@ -9,7 +9,7 @@ use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::{AppOutcome, Leaver, LeaverCompleted};
 use rollcall_domain::obligation::{AtRisk, Obligation, Overdue};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, ledger};
-use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_service};
+use rollcall_event_log::{Expect, Log, LogError, Subject, Unit, by_service};
 use rollcall_projection::Store;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -83,7 +83,7 @@ fn completion(state: &impl Read, leaver: &Leaver) -> Result<Option<LeaverComplet
 ///
 /// # Errors
 /// When the log or the state fails: it is said the next time.
-pub async fn say(log: &EventLog, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+pub async fn say(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
     if words(&store.view(), now)?.is_empty() {
         return Ok(0);
     }
@@ -130,7 +130,7 @@ fn meta(store: &Store, word: &Word) -> Result<EventMeta, MonitorError> {
 ///
 /// # Errors
 /// When the log or the state fails: it is done the next time.
-pub async fn bring_into_effect(log: &EventLog, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+pub async fn bring_into_effect(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
     let due = ledger::taking_effect(&store.view(), now, BATCH)?;
     let mut last: Option<Sequence> = None;
     for id in &due {

@@ -51,6 +51,11 @@ fn time(event: &Value, name: &str) -> anyhow::Result<jiff::Timestamp> {
     Ok(event[name].as_str().with_context(|| format!("no {name} in {event}"))?.parse()?)
 }
 
+/// From the change on the log to verified, in milliseconds.
+fn to_verified(obligation: &Value) -> anyhow::Result<f64> {
+    Ok(time(obligation, "verified_at")?.duration_since(time(obligation, "opened_at")?).as_secs_f64() * 1000.0)
+}
+
 fn quantile(sorted: &[f64], q: f64) -> f64 {
     let at = ((sorted.len() as f64 - 1.0) * q).round() as usize;
     sorted.get(at).copied().unwrap_or_default()
@@ -104,7 +109,7 @@ async fn overhead(count: usize) -> anyhow::Result<()> {
         .items("/v1/obligations?status=verified")
         .await?
         .iter()
-        .map(|o| Ok(time(o, "verified_at")?.duration_since(time(o, "opened_at")?).as_secs_f64() * 1000.0))
+        .map(to_verified)
         .collect::<anyhow::Result<_>>()?;
     millis.sort_by(f64::total_cmp);
     let requests = server.requests("one").iter().filter(|r| r.contains("/Users") || r.contains("Users")).count();
@@ -119,40 +124,71 @@ async fn overhead(count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The slowest of ten apps, with and without an eleventh that hangs.
+/// Ten apps beside an eleventh that works, and beside one that hangs: two programs side by side, which take turns, so that
+/// whatever else the machine does concerns both.
 async fn beside_a_hanging_one(count: usize) -> anyhow::Result<()> {
-    let mut p99 = Vec::new();
-    for hangs in [0, u32::MAX] {
-        let server = Faulty::start().await?;
-        let mut apps: Vec<App> = (0..10).map(|n| app(&server, &format!("good{n}"), "")).collect();
-        server.tell("bad", &Script { hangs, ..Script::default() }).await?;
-        apps.push(app(&server, "bad", ""));
-        let rollcall = Rollcall::new(&apps, "")?;
-        rollcall.start().await?;
-        for n in 0..count {
-            let id = join(&rollcall, &format!("person{n}@example.com")).await?;
+    let server = Faulty::start().await?;
+    server.tell("bad", &Script { hangs: u32::MAX, ..Script::default() }).await?;
+    let eleven = |which: &str, last: &str| {
+        let ten = (0..10).map(|n| app(&server, &format!("{which}{n}"), ""));
+        ten.chain([app(&server, last, "")]).collect::<Vec<_>>()
+    };
+    let works = Rollcall::new(&eleven("works", "eleventh"), "")?;
+    let hangs = Rollcall::new(&eleven("hangs", "bad"), "")?;
+    works.start().await?;
+    hangs.start().await?;
+    for n in 0..count {
+        let turn = if n % 2 == 0 { [&works, &hangs] } else { [&hangs, &works] };
+        for rollcall in turn {
+            let id = join(rollcall, &format!("person{n}@example.com")).await?;
             until("the good apps are verified", || async {
                 let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
                 let accounts = identity["accounts"].as_array().cloned().unwrap_or_default();
-                let good = accounts.iter().filter(|a| a["verified"] == true && a["app"] != "bad").count();
+                let good = accounts.iter().filter(|a| a["verified"] == true && is_one_of_ten(a)).count();
                 Ok((good == 10).then_some(()))
             })
             .await?;
         }
-        let mut millis: Vec<f64> = rollcall
-            .items("/v1/obligations?status=verified")
-            .await?
-            .iter()
-            .filter(|o| o["app"] != "bad")
-            .map(|o| Ok(time(o, "verified_at")?.duration_since(time(o, "opened_at")?).as_secs_f64() * 1000.0))
-            .collect::<anyhow::Result<_>>()?;
-        millis.sort_by(f64::total_cmp);
-        p99.push((quantile(&millis, 0.5), quantile(&millis, 0.99)));
     }
+    let mut times = Vec::new();
+    for rollcall in [&works, &hangs] {
+        let verified = rollcall.items("/v1/obligations?status=verified").await?;
+        let mut millis = verified.iter().filter(|o| is_one_of_ten(o)).map(to_verified).collect::<Result<Vec<_>, _>>()?;
+        millis.sort_by(f64::total_cmp);
+        times.push((quantile(&millis, 0.5), quantile(&millis, 0.99), millis.len()));
+    }
+    let ((median, p99, samples), (median_beside, p99_beside, _)) = (times[0], times[1]);
     println!(
-        "{:<58} p99 {:.1} ms, without it {:.1} ms; median {:.1} and {:.1} ms",
-        "ten apps beside one that hangs", p99[1].1, p99[0].1, p99[1].0, p99[0].0
+        "{:<58} {:>+8.1} %  p99 {p99_beside:.1} and {p99:.1} ms; median {median_beside:.1} and {median:.1} ms ({samples} each)",
+        "p99 of ten apps beside one that hangs, or that works",
+        (p99_beside / p99 - 1.0) * 100.0,
     );
+    Ok(())
+}
+
+fn is_one_of_ten(of: &Value) -> bool {
+    of["app"] != "bad" && of["app"] != "eleventh"
+}
+
+/// What apps cost in which nobody has an account.
+async fn idle(apps: usize) -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    let mut all: Vec<App> = (0..apps).map(|n| app(&server, &format!("idle{n}"), "")).collect();
+    all.iter_mut().for_each(|app| app.assign = "userName eq \"nobody\"");
+    let rollcall = Rollcall::new(&all, "")?;
+    rollcall.start().await?;
+    let id = join(&rollcall, "someone@example.com").await?;
+    all_verified(&rollcall, &id, 0).await?;
+    until("every app was looked at", || async {
+        Ok((0..apps).all(|n| !server.requests(&format!("idle{n}")).is_empty()).then_some(()))
+    })
+    .await?;
+    let pid = rollcall.processes().await.first().map(|(_, pid)| *pid).context("no process")?;
+    let at_start = rollcall_tests::bench::resident(pid)?;
+    // What was needed to start is given back after a while.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let idle = rollcall_tests::bench::resident(pid)?;
+    println!("{:<58} {idle:>8.0} MB  just started {at_start:.0} MB", format!("the whole program with {apps} idle apps"));
     Ok(())
 }
 
@@ -218,15 +254,30 @@ async fn reconcile(accounts: usize) -> anyhow::Result<()> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let quick = std::env::args().any(|a| a == "--quick");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let quick = arguments.iter().any(|a| a == "--quick");
+    // With a word: that part alone.
+    let only = arguments.iter().find(|a| !a.starts_with("--"));
+    let wanted = |part: &str| only.is_none_or(|only| only == part);
     println!("the apps are one process of our own beside Rollcall; every event is on disk before it counts\n");
-    overhead(if quick { 100 } else { 500 }).await?;
-    beside_a_hanging_one(if quick { 50 } else { 200 }).await?;
+    if wanted("overhead") {
+        overhead(if quick { 100 } else { 500 }).await?;
+    }
+    if wanted("hanging") {
+        beside_a_hanging_one(if quick { 50 } else { 1000 }).await?;
+    }
     for apps in if quick { vec![13, 130] } else { vec![13, 130, 1300] } {
-        leaver(apps, 20).await?;
+        if wanted("idle") {
+            idle(apps).await?;
+        }
+        if wanted("leaver") {
+            leaver(apps, 20).await?;
+        }
     }
     for accounts in if quick { vec![1000] } else { vec![1000, 10_000, 100_000] } {
-        reconcile(accounts).await?;
+        if wanted("reconcile") {
+            reconcile(accounts).await?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,46 @@
+//! What the effects of a service need of the world around them: the log and the time. Services have the real ones; a
+//! simulation stands in for both.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rollcall_domain::{Recorded, Sequence};
+
+use crate::error::LogError;
+use crate::log::{Appended, EventLog, Unit};
+use crate::subject::Subject;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// An answer of the log that is waited for.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Send + 'a>>;
+
+/// A log to append to.
+pub trait Log: fmt::Debug + Send + Sync {
+    /// Appends a unit, all of it or nothing; see [`EventLog::append`].
+    fn append<'a>(&'a self, unit: &'a Unit) -> Answer<'a, Appended>;
+
+    /// The last event of a subject; see [`EventLog::last`].
+    fn last<'a>(&'a self, subject: &'a Subject) -> Answer<'a, Option<Recorded>>;
+
+    /// The position of the last event; see [`EventLog::head`].
+    fn head(&self) -> Answer<'_, Sequence>;
+}
+
+impl Log for EventLog {
+    fn append<'a>(&'a self, unit: &'a Unit) -> Answer<'a, Appended> {
+        Box::pin(self.append(unit))
+    }
+
+    fn last<'a>(&'a self, subject: &'a Subject) -> Answer<'a, Option<Recorded>> {
+        Box::pin(self.last(subject))
+    }
+
+    fn head(&self) -> Answer<'_, Sequence> {
+        Box::pin(self.head())
+    }
+}

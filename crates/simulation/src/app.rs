@@ -1,0 +1,362 @@
+//! A SCIM service as apps are: uneven, slow, forgetful, and changed by hand.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use rollcall_domain::account::RejectionCause;
+use rollcall_provisioner::{Exchange, Failure, Response, Transport};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::chance::Chance;
+use crate::laws::Laws;
+use crate::world::Weather;
+
+const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+
+/// How long a request that is never answered is waited for.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What kind of app it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Nature {
+    pub id: &'static str,
+    /// How much later than it is written something is read.
+    pub lag: Duration,
+    pub filters: bool,
+    pub patches: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Content {
+    users: BTreeMap<String, Map<String, Value>>,
+    /// By id: the name and the members.
+    groups: BTreeMap<String, (String, BTreeSet<String>)>,
+}
+
+#[derive(Debug, Default)]
+struct Truth {
+    now: Content,
+    past: VecDeque<(Instant, Content)>,
+    made: u64,
+    down_until: Option<Instant>,
+    /// Whose accounts a person has changed by hand, and when last; the empty name: of nobody that is known.
+    touched: BTreeMap<String, Instant>,
+}
+
+/// One app; clones are the same.
+#[derive(Clone)]
+pub struct SimApp {
+    pub nature: Nature,
+    chance: Chance,
+    weather: Weather,
+    laws: Arc<Laws>,
+    truth: Arc<Mutex<Truth>>,
+}
+
+impl fmt::Debug for SimApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimApp {}", self.nature.id)
+    }
+}
+
+fn text<'a>(user: &'a Map<String, Value>, name: &str) -> &'a str {
+    user.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn is_live(user: &Map<String, Value>) -> bool {
+    user.get("active") != Some(&Value::Bool(false))
+}
+
+impl SimApp {
+    /// An empty one.
+    pub fn new(nature: Nature, chance: Chance, weather: Weather, laws: Arc<Laws>) -> Self {
+        Self { nature, chance, weather, laws, truth: Arc::default() }
+    }
+
+    fn truth(&self) -> MutexGuard<'_, Truth> {
+        self.truth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The live accounts that say whose they are, as they really are: id, attributes, and groups by name.
+    pub fn live_of(&self, external_id: &str) -> Vec<(String, Map<String, Value>, BTreeSet<String>)> {
+        let truth = self.truth();
+        let live = truth.now.users.iter().filter(|(_, u)| text(u, "externalId") == external_id && is_live(u));
+        let groups = |id: &String| {
+            let of = truth.now.groups.values().filter(|(_, members)| members.contains(id));
+            of.map(|(name, _)| name.clone()).collect()
+        };
+        live.map(|(id, user)| (id.clone(), user.clone(), groups(id))).collect()
+    }
+
+    /// Whether an account is live.
+    pub fn is_live(&self, id: &str) -> bool {
+        self.truth().now.users.get(id).is_some_and(is_live)
+    }
+
+    /// Every live account: its id, and whose it says it is.
+    pub fn live(&self) -> Vec<(String, String)> {
+        let truth = self.truth();
+        let live = truth.now.users.iter().filter(|(_, user)| is_live(user));
+        live.map(|(id, user)| (id.clone(), text(user, "externalId").to_owned())).collect()
+    }
+
+    /// Since when nobody has changed the accounts of someone by hand.
+    pub fn untouched_for(&self, external_id: &str) -> Duration {
+        self.truth().touched.get(external_id).map_or(Duration::MAX, Instant::elapsed)
+    }
+
+    /// Answers nothing for a while.
+    pub fn go_down(&self, time: Duration) {
+        self.truth().down_until = Some(Instant::now() + time);
+    }
+
+    /// Someone changes an account by hand.
+    pub fn meddle(&self) {
+        let mut truth = self.truth();
+        let ids: Vec<String> = truth.now.users.keys().cloned().collect();
+        let Some(id) = self.chance.pick(&ids).cloned() else { return };
+        let Some(mut user) = truth.now.users.get(&id).cloned() else { return };
+        truth.touched.insert(text(&user, "externalId").to_owned(), Instant::now());
+        let what = self.chance.within(0..5);
+        match what {
+            0 => drop(truth.now.users.remove(&id)),
+            1 => {
+                user.insert("title".into(), "Changed by hand".into());
+                truth.now.users.insert(id.clone(), user);
+            }
+            2 => {
+                // The same person once more, under another name.
+                truth.made += 1;
+                let twin = format!("{}-twin-{}", self.nature.id, truth.made);
+                user.extend([("id".to_owned(), json!(twin)), ("userName".to_owned(), json!(twin))]);
+                user.insert("active".into(), true.into());
+                truth.now.users.insert(twin, user);
+            }
+            _ => {
+                let active = !is_live(&user);
+                user.insert("active".into(), active.into());
+                truth.now.users.insert(id.clone(), user);
+            }
+        }
+        self.laws.note(format!("{}: by hand {what} to {id}", self.nature.id));
+        remember(&mut truth);
+    }
+
+    /// What is shown: as it was a while ago.
+    fn shown(&self, truth: &Truth) -> Content {
+        let then = Instant::now() - self.nature.lag;
+        let seen = truth.past.iter().rev().find(|(at, _)| *at <= then);
+        if self.nature.lag.is_zero() { truth.now.clone() } else { seen.map(|(_, c)| c.clone()).unwrap_or_default() }
+    }
+
+    async fn answer(&self, method: Method, address: Url, body: Option<&Value>) -> Result<Response, Failure> {
+        tokio::time::sleep(self.chance.millis(1..60)).await;
+        let lost = || Failure::new(RejectionCause::Unreachable, "the connection is lost");
+        let down = self.truth().down_until.is_some_and(|until| until > Instant::now());
+        if down {
+            return Ok(response(StatusCode::SERVICE_UNAVAILABLE, &json!({ "detail": "down" })));
+        }
+        let dice = if self.weather.is_rough() { self.chance.within(0..100) } else { 100 };
+        match dice {
+            0..2 => {
+                tokio::time::sleep(TIMEOUT).await;
+                return Err(lost());
+            }
+            2..4 => {
+                self.handle(&method, &address, body);
+                tokio::time::sleep(TIMEOUT).await;
+                return Err(lost());
+            }
+            4..7 => return Ok(response(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "detail": "oops" }))),
+            7..10 => {
+                self.handle(&method, &address, body);
+                return Err(lost());
+            }
+            10..12 => {
+                let mut busy = response(StatusCode::TOO_MANY_REQUESTS, &json!({}));
+                busy.retry_after = Some(Duration::from_secs(self.chance.within(1..4)));
+                return Ok(busy);
+            }
+            12..14 => {
+                let (status, answer) = self.handle(&method, &address, body);
+                let mut broken = response(status, &answer);
+                broken.body.truncate(broken.body.len() / 2);
+                return Ok(broken);
+            }
+            // Says yes and does nothing.
+            14..18 if method == Method::PATCH || method == Method::DELETE => {
+                return Ok(response(StatusCode::NO_CONTENT, &Value::Null));
+            }
+            _ => {}
+        }
+        let (status, answer) = self.handle(&method, &address, body);
+        tokio::time::sleep(self.chance.millis(1..60)).await;
+        Ok(response(status, &answer))
+    }
+
+    fn handle(&self, method: &Method, address: &Url, body: Option<&Value>) -> (StatusCode, Value) {
+        let path: Vec<&str> = address.path_segments().into_iter().flatten().skip(1).collect();
+        let query: BTreeMap<String, String> = address.query_pairs().into_owned().collect();
+        let mut truth = self.truth();
+        let writes = *method != Method::GET;
+        let outcome = match (method.as_str(), path.as_slice()) {
+            ("GET", ["Users" | "Groups"]) => self.list(&self.shown(&truth), path.first() == Some(&"Users"), &query),
+            ("GET", ["Users", id]) => found(self.shown(&truth).users.get(*id).cloned().map(Value::Object)),
+            ("GET", ["Groups", id]) => found(self.shown(&truth).groups.get(*id).map(|group| shown_group(id, group))),
+            ("POST", ["Users"]) => self.create(&mut truth, body),
+            ("PUT", ["Users", id]) => change(&mut truth, id, |_| body.and_then(Value::as_object).cloned()),
+            ("PATCH", ["Users" | "Groups", ..]) if !self.nature.patches => (StatusCode::NOT_IMPLEMENTED, Value::Null),
+            ("PATCH", ["Users", id]) => change(&mut truth, id, |user| patched(user, body)),
+            ("DELETE", ["Users", id]) => match truth.now.users.remove(*id) {
+                Some(_) => (StatusCode::NO_CONTENT, Value::Null),
+                None => (StatusCode::NOT_FOUND, Value::Null),
+            },
+            ("POST", ["Groups"]) => {
+                truth.made += 1;
+                let id = format!("g{}", truth.made);
+                let name = body.and_then(|b| b["displayName"].as_str()).unwrap_or_default().to_owned();
+                let group = (name, members(body.map(|b| &b["members"])));
+                let shown = shown_group(&id, &group);
+                truth.now.groups.insert(id, group);
+                (StatusCode::CREATED, shown)
+            }
+            ("PUT", ["Groups", id]) => {
+                let all = members(body.map(|b| &b["members"]));
+                change_group(&mut truth, id, |group| *group = all)
+            }
+            ("PATCH", ["Groups", id]) => change_group(&mut truth, id, |group| patch_group(group, body)),
+            _ => (StatusCode::NOT_FOUND, json!({ "detail": "there is no such thing" })),
+        };
+        if writes {
+            self.laws.note(format!("{}: {method} {} {}", self.nature.id, address.path(), outcome.0));
+            remember(&mut truth);
+        }
+        outcome
+    }
+
+    fn create(&self, truth: &mut Truth, body: Option<&Value>) -> (StatusCode, Value) {
+        let Some(mut user) = body.and_then(Value::as_object).cloned() else { return (StatusCode::BAD_REQUEST, Value::Null) };
+        let name = text(&user, "userName").to_lowercase();
+        if truth.now.users.values().any(|u| text(u, "userName").to_lowercase() == name) {
+            return (StatusCode::CONFLICT, json!({ "detail": "the name is taken", "scimType": "uniqueness" }));
+        }
+        let whose = text(&user, "externalId").to_owned();
+        let touched = truth.touched.contains_key(&whose);
+        if !touched && truth.now.users.values().any(|u| text(u, "externalId") == whose) {
+            self.laws.broken(format!("{}: a second account of {whose} was made", self.nature.id));
+        }
+        truth.made += 1;
+        let id = format!("{}-{}", self.nature.id, truth.made);
+        user.insert("id".into(), id.clone().into());
+        truth.now.users.insert(id, user.clone());
+        (StatusCode::CREATED, Value::Object(user))
+    }
+
+    fn list(&self, content: &Content, users: bool, query: &BTreeMap<String, String>) -> (StatusCode, Value) {
+        let mut all: Vec<Value> = if users {
+            content.users.values().cloned().map(Value::Object).collect()
+        } else {
+            content.groups.iter().map(|(id, group)| shown_group(id, group)).collect()
+        };
+        if let Some(filter) = query.get("filter") {
+            if !self.nature.filters {
+                return (StatusCode::BAD_REQUEST, json!({ "scimType": "invalidFilter" }));
+            }
+            let Some((attribute, value)) = filter.split_once(" eq ") else { return (StatusCode::BAD_REQUEST, Value::Null) };
+            let value: Value = serde_json::from_str(value).unwrap_or_default();
+            let value = value.as_str().unwrap_or_default().to_lowercase();
+            all.retain(|r| r[attribute].as_str().is_some_and(|v| v.to_lowercase() == value));
+        }
+        let number = |name: &str, usual: usize| query.get(name).and_then(|n| n.parse().ok()).unwrap_or(usual);
+        let (start, count, total) = (number("startIndex", 1).max(1), number("count", 100), all.len());
+        let page: Vec<Value> = all.into_iter().skip(start - 1).take(count).collect();
+        let list = json!({
+            "schemas": [LIST], "totalResults": total, "startIndex": start, "itemsPerPage": page.len(), "Resources": page,
+        });
+        (StatusCode::OK, list)
+    }
+}
+
+impl Transport for SimApp {
+    fn exchange<'a>(&'a self, method: Method, address: Url, body: Option<&'a Value>) -> Exchange<'a> {
+        Box::pin(self.answer(method, address, body))
+    }
+}
+
+fn response(status: StatusCode, body: &Value) -> Response {
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    Response { status, retry_after: None, body }
+}
+
+fn found(resource: Option<Value>) -> (StatusCode, Value) {
+    resource.map_or((StatusCode::NOT_FOUND, json!({ "detail": "not found" })), |r| (StatusCode::OK, r))
+}
+
+fn shown_group(id: &str, (name, members): &(String, BTreeSet<String>)) -> Value {
+    let members: Vec<Value> = members.iter().map(|m| json!({ "value": m })).collect();
+    json!({ "id": id, "displayName": name, "members": members })
+}
+
+fn members(value: Option<&Value>) -> BTreeSet<String> {
+    let all = value.and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(|m| m["value"].as_str().map(str::to_owned)).collect()
+}
+
+fn remember(truth: &mut Truth) {
+    let content = truth.now.clone();
+    truth.past.push_back((Instant::now(), content));
+    if truth.past.len() > 200 {
+        truth.past.pop_front();
+    }
+}
+
+fn change(
+    truth: &mut Truth,
+    id: &str,
+    to: impl FnOnce(Map<String, Value>) -> Option<Map<String, Value>>,
+) -> (StatusCode, Value) {
+    let Some(before) = truth.now.users.get(id).cloned() else { return found(None) };
+    let Some(mut after) = to(before) else { return (StatusCode::BAD_REQUEST, Value::Null) };
+    let name = text(&after, "userName").to_lowercase();
+    if truth.now.users.iter().any(|(other, u)| other != id && text(u, "userName").to_lowercase() == name) {
+        return (StatusCode::CONFLICT, json!({ "detail": "the name is taken", "scimType": "uniqueness" }));
+    }
+    after.insert("id".into(), id.into());
+    truth.now.users.insert(id.to_owned(), after.clone());
+    (StatusCode::OK, Value::Object(after))
+}
+
+fn patched(mut user: Map<String, Value>, body: Option<&Value>) -> Option<Map<String, Value>> {
+    for operation in body?["Operations"].as_array()? {
+        let path = operation["path"].as_str()?.to_owned();
+        match operation["op"].as_str()? {
+            "remove" => drop(user.remove(&path)),
+            _ => drop(user.insert(path, operation["value"].clone())),
+        }
+    }
+    Some(user)
+}
+
+fn change_group(truth: &mut Truth, id: &str, to: impl FnOnce(&mut BTreeSet<String>)) -> (StatusCode, Value) {
+    let Some((_, members)) = truth.now.groups.get_mut(id) else { return found(None) };
+    to(members);
+    (StatusCode::NO_CONTENT, Value::Null)
+}
+
+fn patch_group(group: &mut BTreeSet<String>, body: Option<&Value>) {
+    let operations = body.and_then(|b| b["Operations"].as_array());
+    for operation in operations.into_iter().flatten() {
+        match operation["op"].as_str() {
+            Some("remove") => {
+                let path = operation["path"].as_str().unwrap_or_default();
+                group.retain(|member| !path.contains(&format!("\"{member}\"")));
+            }
+            _ => group.extend(members(Some(&operation["value"]))),
+        }
+    }
+}

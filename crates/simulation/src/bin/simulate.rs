@@ -1,0 +1,88 @@
+//! `./dev simulate`: seeds, one after the other, on every core; the first that breaks a law is printed with its trace.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use rollcall_simulation::simulate;
+
+/// Runs the services in a made-up world, and checks that the laws hold.
+#[derive(Debug, Parser)]
+struct Options {
+    /// The first seed; the same one is the same run.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many seeds.
+    #[arg(long, conflicts_with = "seconds")]
+    seeds: Option<u64>,
+    /// How long to go on.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Shows what the services log.
+    #[arg(long)]
+    verbose: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    if options.verbose {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    }
+    let first = options.seed.unwrap_or_else(|| fastrand::u64(..) >> 16);
+    // With a seed alone: that one.
+    let alone = options.seed.is_some() && options.seconds.is_none();
+    let count = options.seeds.unwrap_or(if alone { 1 } else { u64::MAX });
+    let until = Instant::now() + Duration::from_secs(options.seconds.unwrap_or(if options.seeds.is_some() || alone { 86_400 } else { 60 }));
+    println!("from seed {first} on");
+    let started = Instant::now();
+    let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    let totals = [const { AtomicU64::new(0) }; 5];
+    let [runs, events, verified, kills, seconds] = &totals;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !failed.load(Ordering::Relaxed) && Instant::now() < until {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        return;
+                    }
+                    let seed = first.wrapping_add(index);
+                    match simulate(seed) {
+                        Ok(Ok(report)) => {
+                            let done = runs.fetch_add(1, Ordering::Relaxed) + 1;
+                            events.fetch_add(report.events, Ordering::Relaxed);
+                            verified.fetch_add(report.verified as u64, Ordering::Relaxed);
+                            kills.fetch_add(u64::from(report.kills), Ordering::Relaxed);
+                            seconds.fetch_add(report.lasted.as_secs(), Ordering::Relaxed);
+                            if done % 100 == 0 {
+                                println!("{done} seeds, {} events", events.load(Ordering::Relaxed));
+                            }
+                        }
+                        Ok(Err(broken)) => {
+                            failed.store(true, Ordering::Relaxed);
+                            println!("{broken}again with: ./dev simulate --seed {seed}");
+                        }
+                        Err(e) => {
+                            failed.store(true, Ordering::Relaxed);
+                            println!("seed {seed}: the simulation itself failed: {e:#}");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
+    println!(
+        "{} seeds, {} hours in {:.0} s: {} events, {} accounts verified, {} processes killed",
+        read(runs),
+        read(seconds) / 3600,
+        started.elapsed().as_secs_f64(),
+        read(events),
+        read(verified),
+        read(kills),
+    );
+    anyhow::ensure!(!failed.load(Ordering::Relaxed), "a law was broken");
+    println!("every law held");
+    Ok(())
+}

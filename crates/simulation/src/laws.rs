@@ -1,0 +1,279 @@
+//! What must hold whatever happens, held against every event as it is appended and against the end of the run:
+//! nobody is called gone or as desired unless the app says so at that moment; no account is made twice; a deadline is
+//! called missed only when it is, and always when it is; no obligation is dropped; every projection is what a plain
+//! replay of the log is; and in the end the apps, the obligations, the drift and the alerts all agree.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::account::{Desired, Target, Verified};
+use rollcall_domain::drift::nobody;
+use rollcall_domain::kv::{KvError, Memory, suffixes};
+use rollcall_domain::ledger::{self, Fact, Ledger};
+use rollcall_domain::obligation::End;
+use rollcall_domain::{Event, Recorded, Sequence, directory};
+use serde_json::Value;
+
+use crate::app::SimApp;
+
+/// How long a change by hand excuses what was seen before it: the longest that a look can take until it is on the log.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// How far the monitor's clock may be from the log's.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(6);
+
+/// A law that does not hold, with what led to it.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Broken {
+    pub seed: u64,
+    pub laws: Vec<String>,
+    /// What happened last before the first of them was noticed.
+    pub trace: Vec<String>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}:", self.seed)?;
+        self.trace.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        self.laws.iter().try_for_each(|law| writeln!(f, "BROKEN: {law}"))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    state: Memory,
+    ledger: Ledger,
+    head: Sequence,
+    apps: BTreeMap<String, SimApp>,
+    notes: Vec<(Timestamp, String)>,
+    broken: Vec<(usize, String)>,
+    verified: usize,
+}
+
+/// Keeps the book; clones share it.
+#[derive(Debug)]
+pub struct Laws {
+    book: Mutex<Book>,
+    /// The log's clock, for the trace.
+    now: Mutex<Timestamp>,
+}
+
+impl Laws {
+    /// With nothing in it.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { book: Mutex::default(), now: Mutex::new(Timestamp::UNIX_EPOCH) })
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches an app, too.
+    pub fn watch(&self, app: &SimApp) {
+        self.book().apps.insert(app.nature.id.to_owned(), app.clone());
+    }
+
+    /// Remembers what happened, for the trace.
+    pub fn note(&self, what: String) {
+        let now = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        self.book().notes.push((now, what));
+    }
+
+    /// A law was found broken.
+    pub fn broken(&self, law: String) {
+        let mut book = self.book();
+        let at = book.notes.len();
+        book.broken.push((at, law));
+    }
+
+    /// How many accounts were verified.
+    pub fn verified(&self) -> usize {
+        self.book().verified
+    }
+
+    /// Holds one event against the laws, before anyone else sees it.
+    pub fn saw(&self, event: &Recorded) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = event.recorded_at;
+        // They come and go all the time, and say little.
+        if !matches!(event.event, Event::Reconciliation(_)) {
+            self.note(format!("#{} {}", event.sequence, brief(&event.event)));
+        }
+        let mut book = self.book();
+        let outcome = book.weigh(event);
+        let at = book.notes.len();
+        match outcome {
+            Ok(broken) => book.broken.extend(broken.into_iter().map(|law| (at, law))),
+            Err(e) => book.broken.push((at, format!("the plain replay failed: {e}"))),
+        }
+    }
+
+    /// What is still to be done, in a line each; nothing: all has come to rest.
+    pub fn unfinished(&self) -> Result<Vec<String>, KvError> {
+        let book = self.book();
+        let mut out = Vec::new();
+        for app in book.apps.keys().filter_map(|app| app.parse().ok()) {
+            for obligation in ledger::open_obligations(&book.state, Some(&app))? {
+                let account = ledger::account(&book.state, obligation.id.identity, &app)?;
+                let said = account.as_ref().and_then(|a| a.rejection.as_ref()).map(|r| r.detail.clone());
+                let parked = account.is_some_and(|a| a.parked_at.is_some());
+                out.push(format!("{} is open; parked: {parked}; the app said {said:?}", obligation.id));
+            }
+            for item in ledger::drift(&book.state, Some(&app))? {
+                out.push(format!("drift {} since {}", item.id, item.detected_at));
+            }
+        }
+        out.extend(ledger::open_leavers(&book.state)?.iter().map(|l| format!("leaver {} is not complete", l.identity)));
+        out.extend(ledger::firing_alerts(&book.state)?.iter().map(|alert| format!("alert {} fires", alert.key)));
+        Ok(out)
+    }
+
+    /// Holds the end of a run against the laws: everything has come to rest.
+    pub fn at_the_end(&self) -> Result<(), KvError> {
+        let broken = self.book().agree()?;
+        broken.into_iter().for_each(|law| self.broken(law));
+        Ok(())
+    }
+
+    /// What is broken, when something is.
+    pub fn verdict(&self, seed: u64) -> Result<(), Broken> {
+        let book = self.book();
+        let Some((first, _)) = book.broken.first() else { return Ok(()) };
+        let start = first.saturating_sub(80);
+        let line = |(at, what): &(Timestamp, String)| format!("{at} {what}");
+        let trace = book.notes.get(start..*first).unwrap_or_default().iter().map(line).collect();
+        Err(Broken { seed, laws: book.broken.iter().map(|(_, law)| law.clone()).take(20).collect(), trace })
+    }
+}
+
+impl Book {
+    fn weigh(&mut self, event: &Recorded) -> Result<Vec<String>, KvError> {
+        let mut broken = Vec::new();
+        if event.sequence.0 != self.head.0 + 1 {
+            broken.push(format!("event {} follows {}", event.sequence, self.head));
+        }
+        self.head = event.sequence;
+        match &event.event {
+            Event::AccountVerified(verified) => {
+                self.verified += 1;
+                broken.extend(self.is_true(verified)?.map(|what| format!("#{}: verified, but {what}", event.sequence)));
+            }
+            Event::ObligationOverdue(o) if event.recorded_at + CLOCKS_DIFFER < o.deadline => {
+                broken.push(format!("#{}: {} is called overdue before {}", event.sequence, o.id, o.deadline));
+            }
+            _ => {}
+        }
+        for fact in self.ledger.evolve(&mut self.state, event)? {
+            let Fact::LeaverCompleted(leaver) = fact else { continue };
+            let whose = leaver.identity.to_string();
+            for app in self.apps.values() {
+                if !app.live_of(&whose).is_empty() && app.untouched_for(&whose) > GRACE {
+                    let (at, app) = (event.sequence, app.nature.id);
+                    broken.push(format!("#{at}: the leaver {whose} is complete, and has a live account in {app}"));
+                }
+            }
+        }
+        Ok(broken)
+    }
+
+    /// What the app says to a proof; `None`: the same.
+    fn is_true(&self, verified: &Verified) -> Result<Option<String>, KvError> {
+        let whose = verified.identity.to_string();
+        let Some(app) = self.apps.get(verified.app.as_str()) else { return Ok(None) };
+        let Some(account) = ledger::account(&self.state, verified.identity, &verified.app)? else {
+            return Ok(Some(format!("there is no account of {whose} in {}", verified.app)));
+        };
+        // Of an older change: it proves nothing about this one, and the ledger must not take it for that.
+        if account.desired_version != verified.version || app.untouched_for(&whose) <= GRACE {
+            return Ok(None);
+        }
+        let remote_id = account.remote_id.clone().unwrap_or_default();
+        if verified.identity == nobody(&verified.app, &remote_id) {
+            let by_hand = ledger::duplicate_of(&self.state, &verified.app, verified.identity)?;
+            let excused = by_hand.is_some_and(|owner| app.untouched_for(&owner.to_string()) <= GRACE);
+            let lives = app.is_live(&remote_id) && !excused;
+            return Ok(lives.then(|| format!("the account {remote_id} of {} is live", verified.app)));
+        }
+        let live = app.live_of(&whose);
+        Ok(match &account.desired {
+            Desired::Absent if live.is_empty() => None,
+            Desired::Absent => Some(format!("{whose} has live accounts in {}: {live:?}", verified.app)),
+            Desired::Present(presence) => {
+                let shows = live.iter().any(|(_, user, groups)| {
+                    let same = presence.attributes.iter().all(|(path, value)| {
+                        let shown = user.get(path).unwrap_or(&Value::Null);
+                        shown == value || (path == "active" && shown.is_null())
+                    });
+                    same && *groups == presence.groups
+                });
+                (!shows).then(|| format!("{whose} has no such account in {}: {presence:?} and {live:?}", verified.app))
+            }
+        })
+    }
+
+    /// What does not agree when all has come to rest.
+    fn agree(&self) -> Result<Vec<String>, KvError> {
+        let mut broken = Vec::new();
+        for (id, app) in &self.apps {
+            let Ok(app_id) = id.parse() else { continue };
+            let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+            for (_, whose) in app.live() {
+                *owners.entry(whose).or_default() += 1;
+            }
+            for (whose, accounts) in &owners {
+                let account = match whose.parse() {
+                    Ok(identity) => ledger::account(&self.state, identity, &app_id)?,
+                    Err(_) => None,
+                };
+                match account.map(|a| a.desired.target()) {
+                    Some(Target::Present) if *accounts == 1 => {}
+                    wanted => broken.push(format!("{id}: {accounts} live accounts of {whose}, desired: {wanted:?}")),
+                }
+            }
+            for identity in ledger::identities_at(&self.state, &app_id)? {
+                let Some(account) = ledger::account(&self.state, identity, &app_id)? else { continue };
+                let must = account.desired.target() == Target::Present;
+                if must && !owners.contains_key(&identity.to_string()) {
+                    broken.push(format!("{id}: {identity} has no live account"));
+                }
+                for o in ledger::obligations_of(&self.state, identity)?.iter().filter(|o| o.id.app == app_id) {
+                    let ended = match o.end {
+                        Some(End::Verified { at, .. } | End::Superseded { at, .. }) => Some(at),
+                        None => None,
+                    };
+                    let late = ended.is_some_and(|at| at > o.deadline + SignedDuration::from_mins(3));
+                    if late && o.overdue_at.is_none() {
+                        broken.push(format!("{} was met after {} and never called overdue", o.id, o.deadline));
+                    }
+                }
+            }
+        }
+        for id in suffixes(&self.state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
+            let owed = ledger::obligations_of(&self.state, id)?;
+            broken.extend(owed.iter().filter(|o| o.end.is_none()).map(|o| format!("{} has not ended", o.id)));
+        }
+        Ok(broken)
+    }
+}
+
+fn brief(event: &Event) -> String {
+    match event {
+        Event::Identity(e) => format!("identity {} {:?} {:?}", e.id, e.change, e.resource.get("userName")),
+        Event::AccountApplied(e) => format!("applied {:?} {} {} v{}", e.operation, e.app, e.identity, e.version),
+        Event::AccountVerified(e) => format!("verified {:?} {} {} v{}", e.target, e.app, e.identity, e.version),
+        Event::AccountRejected(e) => format!("rejected {} {} {:?}", e.app, e.identity, e.rejection),
+        Event::DriftDetected(e) => format!("drift {} {} {:?}", e.id, e.remote_id, e.differences),
+        Event::AlertFired(e) => format!("alert fired {}", e.key),
+        Event::AlertResolved(e) => format!("alert resolved {}", e.key),
+        other => {
+            let mut text = format!("{other:?}");
+            if let Some((end, _)) = text.char_indices().nth(160) {
+                text.truncate(end);
+            }
+            text
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! A simulation: the provisioner and the SLA monitor as they are, with their real state on disk, around a log, apps,
+//! people and a clock that are made up from one seed. Everything that can go wrong does, and the laws of [`laws`] hold
+//! all the same. A run is a few minutes of work in a fraction of a second: time passes as soon as nobody has anything to do.
+
+mod app;
+mod chance;
+mod laws;
+mod log;
+mod people;
+mod process;
+mod world;
+
+pub use laws::Broken;
+pub use world::{Report, simulate};

@@ -1,0 +1,177 @@
+//! A service as a process: it has state on disk, it works, and it can be killed between any two steps.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rollcall_config::AppConfig;
+use rollcall_domain::alert::AlertChanged;
+use rollcall_domain::{Event, NewEvent, Sequence, ledger};
+use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
+use rollcall_projection::{History, Projection, Store, apply};
+use rollcall_provisioner::{Accounts, Surroundings, Worker};
+use rollcall_sla_monitor::{Clocks, News, Rules, Steady, bring_into_effect, news, say, wrong};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::SimApp;
+use crate::chance::Chance;
+use crate::log::SimLog;
+use crate::world::Weather;
+
+/// The one who is told of alerts.
+const SINK: &str = "pager";
+
+/// How often the monitor looks at the clock.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What every process finds around it.
+#[derive(Clone)]
+pub struct Around {
+    pub log: Arc<SimLog>,
+    pub chance: Chance,
+    pub weather: Weather,
+    /// The clock of the machine, which may be wrong.
+    pub clock: Clock,
+    pub apps: Vec<(SimApp, AppConfig)>,
+}
+
+/// Which service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    Provisioner,
+    Monitor,
+}
+
+/// One that runs.
+pub struct Process {
+    tasks: JoinSet<()>,
+    pub store: Arc<Store>,
+}
+
+impl Process {
+    /// Starts a service on the state in its folder.
+    pub fn start(service: Service, folder: &Path, around: &Around) -> anyhow::Result<Self> {
+        let store = open(folder)?;
+        let mut tasks = JoinSet::new();
+        match service {
+            Service::Provisioner => {
+                tasks.spawn(follow(around.clone(), Arc::clone(&store), Accounts::default()));
+                for (app, config) in &around.apps {
+                    let surroundings = Surroundings {
+                        log: Arc::clone(&around.log) as Arc<dyn Log>,
+                        clock: Arc::clone(&around.clock),
+                        store: Arc::clone(&store),
+                        transport: Arc::new(app.clone()),
+                    };
+                    let worker = Worker::simulated(config, surroundings);
+                    let (log, store) = (Arc::clone(&around.log), Arc::clone(&store));
+                    tasks.spawn(async move {
+                        caught_up(&log, &store).await;
+                        worker.run(CancellationToken::new()).await;
+                    });
+                }
+            }
+            Service::Monitor => {
+                tasks.spawn(follow(around.clone(), Arc::clone(&store), Clocks::default()));
+                tasks.spawn(watch(around.clone(), Arc::clone(&store)));
+            }
+        }
+        Ok(Self { tasks, store })
+    }
+
+    /// Ends it where it stands.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        // What its tasks had started ends as well, and lets go of the folder.
+        for _ in 0..1000 {
+            if Arc::strong_count(&self.store) == 1 {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
+        None.context("a process that was killed still works")
+    }
+}
+
+/// Opens the state. A killed process is a task here, and the storage's own threads outlive that by a moment of real time,
+/// which those of a real process do not.
+fn open(folder: &Path) -> anyhow::Result<Arc<Store>> {
+    let given_up = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        match Store::open("simulated", folder, 1, 4 << 20, History::NONE) {
+            Ok(store) => return Ok(store),
+            Err(e) if std::time::Instant::now() > given_up => return Err(e.into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+async fn caught_up(log: &SimLog, store: &Store) {
+    let head = *log.watch().borrow();
+    let _ = store.watch().wait_for(|at| *at >= head).await;
+}
+
+/// Keeps a projection up to date, as fast as it happens to be.
+async fn follow(around: Around, store: Arc<Store>, mut projection: impl Projection) {
+    let mut head = around.log.watch();
+    loop {
+        if head.wait_for(|head| *head > store.cursor()).await.is_err() {
+            return;
+        }
+        if around.weather.is_rough() {
+            let longest = if around.chance.percent(5) { 3000 } else { 40 };
+            tokio::time::sleep(around.chance.millis(0..longest)).await;
+        }
+        let limit = usize::try_from(around.chance.within(1..20)).unwrap_or(1);
+        let events = around.log.read(store.cursor(), limit);
+        if apply(&store, &mut projection, &events).is_err() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The monitor's own loop, with a sink that may fail.
+async fn watch(around: Around, store: Arc<Store>) {
+    caught_up(&around.log, &store).await;
+    let start = (around.clock)();
+    let mut steady = Steady::new(start);
+    let mut last = Instant::now();
+    let rules = Rules { listening_since: start, ..Rules::default() };
+    loop {
+        tokio::time::sleep(TICK).await;
+        let elapsed = std::mem::replace(&mut last, Instant::now()).elapsed();
+        let now = steady.read((around.clock)(), elapsed).time();
+        let _ = bring_into_effect(around.log.as_ref(), &store, now).await;
+        let _ = say(around.log.as_ref(), &store, now).await;
+        if around.weather.is_rough() && around.chance.percent(20) {
+            continue;
+        }
+        let view = store.view();
+        let (Ok(wrong), Ok(told)) =
+            (wrong(&view, now, &rules, &rollcall_sla_monitor::Surroundings::default()), ledger::firing_alerts(&view))
+        else {
+            continue;
+        };
+        let mut said = Sequence(0);
+        for item in news(&wrong, &told, SINK, now, &rules) {
+            let about = item.about();
+            let (key, sink, summary) = (about.key(), SINK.to_owned(), String::new());
+            let event = match item {
+                News::Fire(_, level) => Event::AlertFired(AlertChanged { key, sink, about, level, summary }),
+                News::Resolve(alert) => {
+                    Event::AlertResolved(AlertChanged { key, sink, about, level: alert.level, summary })
+                }
+            };
+            let unit = Unit::one(NewEvent { meta: by_service("sla-monitor", "", None), event }, Expect::Any);
+            if let Ok(appended) = around.log.append(&unit).await {
+                said = said.max(appended.last);
+            }
+        }
+        let _ = store.wait_for(said, Duration::from_secs(60)).await;
+    }
+}
