@@ -206,6 +206,11 @@ async fn each_receiver_is_told_in_its_own_language_once_for_each_news() -> anyho
     };
     // At risk, overdue, and twice with more weight.
     until("it has escalated", || async { Ok((events("rollcall.alert.firing").len() >= 4).then_some(())) }).await?;
+    // What was delivered and is not on the log yet is delivered again, under the same id: at least once.
+    until("all of it is on the log, for each of three", || async {
+        Ok((rollcall.items("/v1/timeline?type=alert.fired").await?.len() == 12).then_some(()))
+    })
+    .await?;
     // A restart in the middle neither forgets nor repeats.
     rollcall.kill().await?;
     rollcall.start().await?;

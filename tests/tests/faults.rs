@@ -250,6 +250,64 @@ async fn an_app_that_shows_changes_late_is_waited_for_and_asked_once() -> anyhow
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_made_a_moment_ago_is_not_gone_because_it_does_not_show_yet() -> anyhow::Result<()> {
+    let script = Script { lag_ms: 3000, ..Script::default() };
+    let delay = "[apps.capabilities]\nconsistency_delay = \"4s\"\n";
+    let stage = Stage::set(script, "deactivate", "", delay).await?;
+    let id = stage.join("anna").await?;
+    until("her account is made", || async { Ok((stage.app.creations(APP) == 1).then_some(())) }).await?;
+    stage.leave(&id).await?;
+    let at = |e: &Value| e["sequence"].as_u64();
+    until("something is verified of her departure", || async {
+        let left = stage.events("identity.left").await?.first().and_then(at);
+        Ok(stage.events("account.verified").await?.iter().any(|e| at(e) > left).then_some(()))
+    })
+    .await?;
+    let live = stage.app.users(APP).into_iter().filter(|u| u["active"] == true).count();
+    ensure!(live == 0, "called gone, and lives: {:?}", stage.app.users(APP));
+    stage.verified(&id).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_many_need_at_once_is_made_once() -> anyhow::Result<()> {
+    let groups = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n";
+    let stage = Stage::set(Script { slow_ms: 50, ..Script::default() }, "deactivate", "", groups).await?;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(stage.join(&format!("person{n}")).await?);
+    }
+    for id in &ids {
+        stage.verified(id).await?;
+    }
+    let members: Vec<Value> = ids.iter().map(|id| json!({ "value": id })).collect();
+    let group = json!({ "schemas": [GROUP], "displayName": "Engineering", "members": members });
+    stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    for id in &ids {
+        stage.verified(id).await?;
+    }
+    until("all are in it", || async { Ok((stage.app.members(APP, "eng").len() == 6).then_some(())) }).await?;
+    let made = stage.app.requests(APP).iter().filter(|r| *r == "POST Groups").count();
+    ensure!(made == 1, "made {made} times");
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_back_gets_the_account_that_has_their_name() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "", "").await?;
+    let id = stage.join("anna").await?;
+    stage.verified(&id).await?;
+    twin(&stage, "anna", "0-twin");
+    let user = |active: bool| json!({ "schemas": [USER], "userName": "anna", "title": "Dev", "active": active });
+    for active in [false, true] {
+        stage.rollcall.scim(Method::PUT, &format!("/Users/{id}"), &user(active)).await?;
+        stage.verified(&id).await?;
+    }
+    let live: Vec<Value> = stage.app.users(APP).into_iter().filter(|u| u["active"] == true).collect();
+    ensure!(live.len() == 1 && live[0]["id"] != "0-twin" && live[0]["userName"] == "anna", "{live:?}");
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn pages_that_contradict_each_other_prove_nothing() -> anyhow::Result<()> {
     let script = Script { no_filter: true, inconsistent_pages: true, ..Script::default() };
     let stage = Stage::set(script, "delete", "", "[apps.capabilities]\npage_size = 2\n").await?;
@@ -569,7 +627,10 @@ async fn a_second_account_is_removed_where_the_policy_says_so_and_only_while_it_
         Ok(live().await?.filter(|()| open.is_empty()))
     })
     .await?;
-    ensure!(stage.app.users(APP).iter().any(|u| u["id"] == "y-twin" && u["active"] == true), "she lost her only account");
+    ensure!(
+        stage.app.users(APP).iter().any(|u| u["id"] == "y-twin" && u["active"] == true),
+        "she lost her only account"
+    );
     stage.all_ended().await
 }
 

@@ -122,8 +122,12 @@ impl Ledger {
                 if let Some(kind) = changed.change.kind() {
                     let change = change_of(changed, kind, event);
                     self.owe(state, changed.id, change, None, event)?;
-                    if kind == ChangeKind::Leaver {
-                        obligations::open_leaver(state, changed.id, change, event, &mut facts)?;
+                    match kind {
+                        ChangeKind::Leaver => {
+                            obligations::open_leaver(state, changed.id, change, event, &mut facts)?;
+                        }
+                        ChangeKind::Joiner => obligations::came_back(state, changed.id, event.sequence)?,
+                        ChangeKind::Mover | ChangeKind::Repair => {}
                     }
                 }
             }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_domain::kv::KvError;
 use rollcall_domain::Recorded;
+use rollcall_domain::kv::KvError;
 use rollcall_event_log::EventLog;
 use rollcall_telemetry::metrics::{label, metrics};
 use tokio_util::sync::CancellationToken;
@@ -84,11 +84,7 @@ impl Runner {
 ///
 /// # Errors
 /// When the state can't be read or written; nothing has changed then.
-pub fn apply(
-    store: &Store,
-    projection: &mut impl Projection,
-    events: &[Recorded],
-) -> Result<(), ProjectionError> {
+pub fn apply(store: &Store, projection: &mut impl Projection, events: &[Recorded]) -> Result<(), ProjectionError> {
     let Some(last) = events.last().map(|e| e.sequence) else { return Ok(()) };
     let mut state = store.begin();
     for event in events {

@@ -240,7 +240,9 @@ impl SimApp {
     }
 
     fn create(&self, truth: &mut Truth, body: Option<&Value>) -> (StatusCode, Value) {
-        let Some(mut user) = body.and_then(Value::as_object).cloned() else { return (StatusCode::BAD_REQUEST, Value::Null) };
+        let Some(mut user) = body.and_then(Value::as_object).cloned() else {
+            return (StatusCode::BAD_REQUEST, Value::Null);
+        };
         let name = text(&user, "userName").to_lowercase();
         if truth.now.users.values().any(|u| text(u, "userName").to_lowercase() == name) {
             return (StatusCode::CONFLICT, json!({ "detail": "the name is taken", "scimType": "uniqueness" }));
@@ -267,7 +269,9 @@ impl SimApp {
             if !self.nature.filters {
                 return (StatusCode::BAD_REQUEST, json!({ "scimType": "invalidFilter" }));
             }
-            let Some((attribute, value)) = filter.split_once(" eq ") else { return (StatusCode::BAD_REQUEST, Value::Null) };
+            let Some((attribute, value)) = filter.split_once(" eq ") else {
+                return (StatusCode::BAD_REQUEST, Value::Null);
+            };
             let value: Value = serde_json::from_str(value).unwrap_or_default();
             let value = value.as_str().unwrap_or_default().to_lowercase();
             all.retain(|r| r[attribute].as_str().is_some_and(|v| v.to_lowercase() == value));

@@ -142,7 +142,7 @@ impl Laws {
     pub fn verdict(&self, seed: u64) -> Result<(), Broken> {
         let book = self.book();
         let Some((first, _)) = book.broken.first() else { return Ok(()) };
-        let start = first.saturating_sub(80);
+        let start = first.saturating_sub(400);
         let line = |(at, what): &(Timestamp, String)| format!("{at} {what}");
         let trace = book.notes.get(start..*first).unwrap_or_default().iter().map(line).collect();
         Err(Broken { seed, laws: book.broken.iter().map(|(_, law)| law.clone()).take(20).collect(), trace })
@@ -169,8 +169,10 @@ impl Book {
         for fact in self.ledger.evolve(&mut self.state, event)? {
             let Fact::LeaverCompleted(leaver) = fact else { continue };
             let whose = leaver.identity.to_string();
+            // Each app was seen at its own time; what a person has done there since is found by the next comparison.
+            let departed = Duration::try_from(event.recorded_at.duration_since(leaver.left_at)).unwrap_or_default();
             for app in self.apps.values() {
-                if !app.live_of(&whose).is_empty() && app.untouched_for(&whose) > GRACE {
+                if !app.live_of(&whose).is_empty() && app.untouched_for(&whose) > departed + GRACE {
                     let (at, app) = (event.sequence, app.nature.id);
                     broken.push(format!("#{at}: the leaver {whose} is complete, and has a live account in {app}"));
                 }

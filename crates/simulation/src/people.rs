@@ -100,7 +100,8 @@ impl People {
         let Some(id) = self.here.get(name).copied() else {
             let id = IdentityId(self.chance.uuid());
             let user = json!({ "userName": name, "title": title, "active": true });
-            let changed = identity::create(id, IdentityKind::User, user.as_object().cloned().unwrap_or_default(), (self.clock)());
+            let changed =
+                identity::create(id, IdentityKind::User, user.as_object().cloned().unwrap_or_default(), (self.clock)());
             if let Ok(at) = self.append(Event::Identity(changed), Expect::Last(Sequence(0))).await {
                 self.here.insert(name, id);
                 self.acknowledge(id, at);
@@ -112,7 +113,8 @@ impl People {
             3..6 => self.set(id, |r| set_active(r, false, None)).await,
             6..8 => self.set(id, |r| set_active(r, true, None)).await,
             8 => {
-                let later = (self.clock)() + SignedDuration::from_secs(i64::try_from(self.chance.within(10..120)).unwrap_or(60));
+                let later = (self.clock)()
+                    + SignedDuration::from_secs(i64::try_from(self.chance.within(10..120)).unwrap_or(60));
                 self.set(id, |r| set_active(r, false, Some(later))).await;
             }
             9 => {

@@ -145,7 +145,8 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
         apps.push((app, config));
     }
-    let around = Around { log: Arc::clone(&log), chance: chance.clone(), weather: weather.clone(), clock: machine, apps };
+    let around =
+        Around { log: Arc::clone(&log), chance: chance.clone(), weather: weather.clone(), clock: machine, apps };
     let folders = [("provisioner", folder.path().join("p")), ("monitor", folder.path().join("m"))].into();
     let mut world = World { around, laws: Arc::clone(&laws), folders, wrong_by, kills: 0 };
     let mut provisioner = Some(world.start(Service::Provisioner)?);
@@ -187,7 +188,8 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     }
     laws.at_the_end()?;
     let stores = [provisioner.as_ref(), monitor.as_ref()].into_iter().flatten().map(|p| Arc::clone(&p.store));
-    world.compare(stores.collect(), &acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()).await?;
+    let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    world.compare(stores.collect(), &acknowledged).await?;
     for process in [provisioner, monitor].into_iter().flatten() {
         process.kill().await?;
     }
@@ -222,7 +224,11 @@ impl World {
     }
 
     /// One of the things that happen to machines.
-    async fn trouble(&mut self, provisioner: &mut Option<Process>, monitor: &mut Option<Process>) -> anyhow::Result<()> {
+    async fn trouble(
+        &mut self,
+        provisioner: &mut Option<Process>,
+        monitor: &mut Option<Process>,
+    ) -> anyhow::Result<()> {
         let chance = self.around.chance.clone();
         match chance.within(0..10) {
             0..3 => self.kill_or_start(provisioner, Service::Provisioner).await?,
@@ -240,9 +246,13 @@ impl World {
                 }
             }
             8 => {
-                // Ahead or back, and right again before it is believed; nobody starts with a wrong clock.
+                // Ahead or back, and right again before it is believed; a monitor that starts with a wrong clock has no
+                // other to compare it with.
                 let by = if chance.percent(50) { 3600 } else { -3600 };
-                if monitor.is_some() {
+                if let Some(monitor) = monitor {
+                    let head = *self.around.log.watch().borrow();
+                    let _ = monitor.store.wait_for(head, Duration::from_secs(60)).await;
+                    tokio::time::sleep(Duration::from_secs(2)).await;
                     self.laws.note(format!("the clock jumps by {by} s"));
                     self.wrong_by.store(by, Ordering::Relaxed);
                     tokio::time::sleep(chance.millis(1000..50_000)).await;
@@ -291,7 +301,9 @@ impl World {
         for store in stores {
             let reached = store.wait_for(head, Duration::from_secs(600)).await.is_ok();
             // More may have been appended since: then both are brought there.
-            for event in self.around.log.read(plain.cursor(), usize::MAX).iter().filter(|e| e.sequence <= store.cursor()) {
+            for event in
+                self.around.log.read(plain.cursor(), usize::MAX).iter().filter(|e| e.sequence <= store.cursor())
+            {
                 apply(&plain, &mut projection, std::slice::from_ref(event))?;
             }
             if !reached || plain.cursor() != store.cursor() {

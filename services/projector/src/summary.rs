@@ -118,7 +118,8 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             }
             let name = who(state, e.id.identity)?;
             if e.id.kind == DriftKind::Duplicate {
-                let ids = e.differences.iter().filter_map(|c| c.after.as_ref()?.as_str()).collect::<Vec<_>>().join(", ");
+                let ids =
+                    e.differences.iter().filter_map(|c| c.after.as_ref()?.as_str()).collect::<Vec<_>>().join(", ");
                 return Ok(format!("{app} has more than one account of {name}: besides their own also {ids}"));
             }
             let paths = e.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");

@@ -270,5 +270,4 @@ impl ScimClient {
         metrics().downstream_requests.add(1, &labels);
         outcome
     }
-
 }

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod check;
+mod claims;
 mod client;
 mod discovery;
 mod error;

@@ -6,22 +6,27 @@ use std::collections::BTreeSet;
 use reqwest::StatusCode;
 use rollcall_domain::account::{RejectionCause, Remote, Target};
 use rollcall_domain::capability::{Capabilities, Support};
-use rollcall_domain::ids::IdentityId;
+use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use serde_json::Value;
 
 use crate::client::{Endpoint, Failure, ScimClient};
-use crate::ownership::{Ownership, ownership};
+use crate::ownership::{Ownership, is_being_removed, ownership};
 use crate::pages::Pages;
 use crate::trouble::Trouble;
 
 /// Whom to look for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
+    pub app: AppId,
     pub identity: IdentityId,
     pub target: Target,
-    /// The app's id of the account, when it is known.
+    /// The app's id of the account, when it is known: where to look first.
     pub remote_id: Option<String>,
+    /// The app's id of the account that was known before anyone looked: of several that are alike it is that one.
+    pub linked: Option<String>,
+    /// The user name that the account must have.
+    pub user_name: Option<String>,
     /// Every user name the account may have.
     pub user_names: BTreeSet<String>,
     /// How far to look.
@@ -74,7 +79,7 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
     if let Some(id) = &wanted.remote_id {
         found.extend(read_by_id(client, id).await?);
         if settled(&found) || wanted.reach == Reach::ById {
-            return Ok(choose(directory, wanted, found)?);
+            return Ok(choose(app, directory, wanted, found)?);
         }
     }
     let filters = app.can.filter != Support::No;
@@ -87,7 +92,7 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
         }
     }
     if settled(&found) {
-        return Ok(choose(directory, wanted, found)?);
+        return Ok(choose(app, directory, wanted, found)?);
     }
     for name in wanted.user_names.iter().filter(|_| filters) {
         match search(client, "userName", name).await? {
@@ -98,15 +103,27 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
     if untrusted {
         found.extend(scan(app, wanted, &external_id).await?);
     }
-    Ok(choose(directory, wanted, found)?)
+    Ok(choose(app, directory, wanted, found)?)
 }
 
-fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<Option<Located>, KvError> {
+fn choose(
+    app: &Search<'_>,
+    directory: &impl Read,
+    wanted: &Wanted,
+    found: Vec<Remote>,
+) -> Result<Option<Located>, KvError> {
     let mut seen = BTreeSet::new();
     let mut candidates = Vec::new();
     for remote in found {
         if seen.insert(remote.id.clone()) {
-            let ownership = ownership(directory, wanted.identity, wanted.target, &remote)?;
+            let mut ownership = ownership(directory, &wanted.app, wanted.identity, wanted.target, &remote)?;
+            // Where changes show late, what is still being removed for another would be taken for theirs again.
+            if ownership == Ownership::Adoptable
+                && app.can.consistency_delay.is_some()
+                && is_being_removed(directory, &wanted.app, wanted.identity, &remote)?
+            {
+                ownership = Ownership::Contested;
+            }
             candidates.push(Located { remote, ownership });
         }
     }
@@ -116,14 +133,20 @@ fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<
     }
     let rank = |c: &Located| {
         let whose = match c.ownership {
-            Ownership::Ours => 0,
+            Ownership::Ours | Ownership::Contested => 0,
             Ownership::Adoptable => 1,
             Ownership::Foreign => 2,
         };
+        let dead = u8::from(!c.remote.is_active());
+        let other = u8::from(wanted.linked.as_ref() != Some(&c.remote.id));
         match wanted.target {
-            Target::Present => (whose, u8::from(!c.remote.is_active())),
+            // Of several of theirs the one that has the name: no other can get it.
+            Target::Present => {
+                let named = wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name));
+                [whose, u8::from(!named), dead, other]
+            }
             // Every live account has to go before "gone" is true, whichever way it was found.
-            Target::Absent => (u8::from(!c.remote.is_active()), whose),
+            Target::Absent => [dead, other, whose, 0],
         }
     };
     Ok(candidates.into_iter().min_by_key(rank))

@@ -16,8 +16,8 @@ use crate::pages::Pages;
 #[derive(Debug, Default)]
 pub struct Memberships {
     ids: Mutex<BTreeMap<String, String>>,
-    /// A group that is replaced as a whole must not be replaced twice at once.
-    replacing: tokio::sync::Mutex<()>,
+    /// A group must not be made twice, nor replaced as a whole by two at once.
+    alone: tokio::sync::Mutex<()>,
 }
 
 /// A group as an app answered it.
@@ -158,17 +158,29 @@ impl Memberships {
         name: &str,
         account: &str,
     ) -> Result<(), Failure> {
-        let Some(group) = self.find(client, can, name).await? else {
-            let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": [{ "value": account }] });
-            let answer = client.create(Endpoint::Groups, &new).await?;
-            return match answer.status {
-                StatusCode::CREATED | StatusCode::OK => Ok(()),
-                _ => Err(answer.failure()),
-            };
-        };
+        let mut found = self.find(client, can, name).await?;
+        if found.is_none() {
+            let _alone = self.alone.lock().await;
+            // Someone else may have needed it, too, and made it meanwhile.
+            found = self.find(client, can, name).await?;
+            if found.is_none() {
+                return self.make(client, name, account).await;
+            }
+        }
+        let Some(group) = found else { return Ok(()) };
         let add = json!({ "op": "add", "path": "members", "value": [{ "value": account }] });
         let with = |members: &mut Vec<Value>| members.push(json!({ "value": account }));
         self.change(client, can, name, &group, add, with).await
+    }
+
+    /// Makes a group with one member.
+    async fn make(&self, client: &ScimClient, name: &str, account: &str) -> Result<(), Failure> {
+        let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": [{ "value": account }] });
+        let answer = client.create(Endpoint::Groups, &new).await?;
+        match answer.status {
+            StatusCode::CREATED | StatusCode::OK => Ok(()),
+            _ => Err(answer.failure()),
+        }
     }
 
     /// Takes an account out of a group.
@@ -204,7 +216,7 @@ impl Memberships {
                 return answer.done();
             }
         }
-        let _alone = self.replacing.lock().await;
+        let _alone = self.alone.lock().await;
         // As it is now: someone else may have been let in meanwhile.
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
         let mut resource = group.resource;

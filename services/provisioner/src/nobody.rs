@@ -19,7 +19,7 @@ impl Desk {
         }
         let id = account.remote_id.as_deref().unwrap_or_default();
         let of_nobody = account.identity == nobody(&app, id);
-        Ok(of_nobody.then(|| DriftId { app, identity: account.identity, kind: DriftKind::Orphan }))
+        Ok(of_nobody.then_some(DriftId { app, identity: account.identity, kind: DriftKind::Orphan }))
     }
 
     /// Whose second account it is.

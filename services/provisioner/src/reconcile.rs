@@ -367,9 +367,12 @@ impl<'a> Pass<'a> {
         }
         let name = directory::identity(&self.view, identity)?.map(|i| i.user_name().to_owned());
         let wanted = Wanted {
+            app: self.desk.app.clone(),
             identity,
             target: account.desired.target(),
             remote_id: account.remote_id.clone(),
+            linked: account.remote_id.clone(),
+            user_name: name.clone(),
             user_names: name.into_iter().filter(|n| !n.is_empty()).collect(),
             reach: Reach::Everywhere,
         };

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::claims::Claims;
 use crate::client::ScimClient;
 use crate::error::ProvisionerError;
 use crate::lease::Lease;
@@ -31,7 +32,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 6;
+const STAMP: u32 = 7;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -169,7 +170,9 @@ impl Provisioner {
             }
         });
         let (log, store) = (Arc::new(self.log.clone()), Arc::clone(&self.store));
-        let desk = Desk { log, clock: Arc::new(Timestamp::now), store, app: id.clone(), settled: Settled::default(), link, unreachable };
+        let (app, clock) = (id.clone(), Arc::new(Timestamp::now));
+        let (settled, claims) = (Settled::default(), Claims::default());
+        let desk = Desk { log, clock, store, app, settled, claims, link, unreachable };
         Worker::new(desk, self.apps.get(id))
     }
 }
@@ -193,7 +196,8 @@ impl Worker {
         let Surroundings { log, clock, store, transport } = around;
         let link = Some(Link::new(config, Arc::new(Lease::unlimited()), transport));
         let app = config.spec.id.clone();
-        let desk = Desk { log, clock, store, app, settled: Settled::default(), link, unreachable: String::new() };
+        let (settled, claims) = (Settled::default(), Claims::default());
+        let desk = Desk { log, clock, store, app, settled, claims, link, unreachable: String::new() };
         Self::new(desk, Some(config))
     }
 

@@ -20,6 +20,7 @@ use rollcall_scim::{Changed, PATCH_OP, USER};
 use serde_json::{Map, Value, json};
 use tracing::info;
 
+use crate::claims::Claims;
 use crate::client::{Endpoint, Failure, ScimClient};
 use crate::error::ProvisionerError;
 use crate::locate::{Located, Reach, Search, Wanted, locate, to_remote};
@@ -32,6 +33,9 @@ use crate::trouble::Trouble;
 /// How long an app that lags is waited for at once; one that needs longer is come back to.
 const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(1000)];
 
+/// How soon an account is looked at again that someone else's is in the way of.
+const CONTESTED_PAUSE: Duration = Duration::from_millis(500);
+
 /// How often a refusal that is final is heard before the app is not asked again until something changes.
 const PARK_AFTER: u32 = 3;
 
@@ -42,6 +46,7 @@ pub struct Desk {
     pub store: Arc<Store>,
     pub app: AppId,
     pub settled: Settled,
+    pub claims: Claims,
     /// How to reach it; `None`: it can't be, and `unreachable` says why.
     pub link: Option<Link>,
     pub unreachable: String,
@@ -161,11 +166,17 @@ impl Desk {
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
         let mut wanted = self.wanted(account)?;
+        let Some(mut claim) = self.claims.take(&wanted.user_names, wanted.remote_id.as_ref()) else {
+            return Ok(Attempt::Wait(CONTESTED_PAUSE));
+        };
         let mut pauses = PAUSES.into_iter();
         let mut sent = Sent::Nothing;
         loop {
             let mut located = locate(&search, &self.store.view(), &wanted).await?;
             refuse_foreign(located.as_ref())?;
+            if located.as_ref().is_some_and(|l| l.ownership == Ownership::Contested || !claim.add(&l.remote.id)) {
+                return Ok(Attempt::Wait(CONTESTED_PAUSE));
+            }
             if let Some(found) = &mut located {
                 found.remote.groups = memberships.of(client, &can, &managed, &found.remote.id).await?;
                 wanted.remote_id = Some(found.remote.id.clone());
@@ -219,7 +230,7 @@ impl Desk {
         let Some(Link { client, memberships, .. }) = &self.link else { return Ok(Sent::Nothing) };
         let origin = match located.map(|l| l.ownership) {
             Some(Ownership::Adoptable | Ownership::Foreign) => Origin::Adopted,
-            Some(Ownership::Ours) | None => Origin::Ours,
+            Some(Ownership::Ours | Ownership::Contested) | None => Origin::Ours,
         };
         for step in steps {
             let mut group = None;
@@ -239,7 +250,14 @@ impl Desk {
                     group = Some(name.clone());
                 }
                 (Step::Update(changes), Some(found)) => {
-                    update(client, can, changes, &account.desired, &found.remote).await?;
+                    if let Err(failure) = update(client, can, changes, &account.desired, &found.remote).await {
+                        // Another account may be in the way, perhaps another one of theirs: look again, everywhere, once.
+                        if before == Sent::Conflict || failure.rejection.cause != RejectionCause::Conflict {
+                            return Err(failure.into());
+                        }
+                        wanted.remote_id = None;
+                        return Ok(Sent::Conflict);
+                    }
                 }
                 (Step::Deactivate, Some(found)) => deactivate(client, can, &found.remote).await?,
                 (Step::Delete, Some(found)) => delete(client, &found.remote).await?,
@@ -294,14 +312,17 @@ impl Desk {
             Desired::Present(presence) => name_in(&presence.attributes),
             Desired::Absent => None,
         };
-        let names =
-            [identity.as_ref().map(|i| i.user_name().to_owned()), account.observed.as_ref().and_then(name_in), desired];
+        let known = identity.as_ref().map(|i| i.user_name().to_owned());
+        let names = [known, account.observed.as_ref().and_then(name_in), desired.clone()];
         let names: BTreeSet<String> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
         let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
         Ok(Wanted {
+            app: self.app.clone(),
             identity: self.second_of(account)?.unwrap_or(account.identity),
             target: account.desired.target(),
             remote_id: account.remote_id.clone(),
+            linked: account.remote_id.clone(),
+            user_name: desired,
             user_names: names,
             reach,
         })

@@ -140,6 +140,10 @@ impl Worker {
         let mut opened = None;
         while !stop.is_cancelled() && opened.is_none() {
             news.mark_unchanged();
+            // It may be on the log although we were not told that it got there.
+            if matches!(self.quarantined(), Ok(true)) {
+                break;
+            }
             schedule.turn();
             let free = self.max_in_flight.saturating_sub(busy.len());
             if free > 0 && throttled_until <= Instant::now() {

@@ -28,7 +28,7 @@ use crate::{measure, watch};
 pub const NAME: &str = "sla-monitor";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 6;
+const STAMP: u32 = 7;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -104,10 +104,8 @@ impl Monitor {
     pub async fn run(self, stop: CancellationToken) -> Result<(), MonitorError> {
         let head = self.log.head().await?;
         let rebuilding = self.store.cursor() == Sequence(0);
-        let projection = Clocks {
-            ledger: Ledger::new(self.catalogue),
-            measured: if rebuilding { head } else { Sequence(0) },
-        };
+        let projection =
+            Clocks { ledger: Ledger::new(self.catalogue), measured: if rebuilding { head } else { Sequence(0) } };
         let runner = Runner::new(self.log.clone(), Arc::clone(&self.store));
         let projected = async {
             let ended = runner.run(projection, stop.clone()).await;

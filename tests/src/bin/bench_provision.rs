@@ -153,7 +153,8 @@ async fn beside_a_hanging_one(count: usize) -> anyhow::Result<()> {
     let mut times = Vec::new();
     for rollcall in [&works, &hangs] {
         let verified = rollcall.items("/v1/obligations?status=verified").await?;
-        let mut millis = verified.iter().filter(|o| is_one_of_ten(o)).map(to_verified).collect::<Result<Vec<_>, _>>()?;
+        let mut millis =
+            verified.iter().filter(|o| is_one_of_ten(o)).map(to_verified).collect::<Result<Vec<_>, _>>()?;
         millis.sort_by(f64::total_cmp);
         times.push((quantile(&millis, 0.5), quantile(&millis, 0.99), millis.len()));
     }
@@ -188,7 +189,10 @@ async fn idle(apps: usize) -> anyhow::Result<()> {
     // What was needed to start is given back after a while.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let idle = rollcall_tests::bench::resident(pid)?;
-    println!("{:<58} {idle:>8.0} MB  just started {at_start:.0} MB", format!("the whole program with {apps} idle apps"));
+    println!(
+        "{:<58} {idle:>8.0} MB  just started {at_start:.0} MB",
+        format!("the whole program with {apps} idle apps")
+    );
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use super::{Fact, counts};
 use crate::account::{Account, Desired, Target};
 use crate::event::{Recorded, TraceContext};
 use crate::exception::{Exception, Waived};
-use crate::ids::{AppId, IdentityId};
-use crate::kv::{KvError, Read, Write, load, load_all, store};
+use crate::ids::{AppId, IdentityId, Sequence};
+use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 use crate::leaver::{Leaver, LeaverCompleted};
 use crate::lifecycle::ChangeKind;
 use crate::obligation::{AtRisk, Because, Change, End, Obligation, ObligationId, Overdue};
@@ -241,6 +241,17 @@ pub fn open_leaver(
         store(state, leaving_key(identity, change.sequence), &());
     }
     store(state, leaver_key(identity, change.sequence), &leaver);
+    Ok(())
+}
+
+/// Whoever is back has not left: what is still owed for an earlier departure stays owed, and does not complete it.
+pub fn came_back(state: &mut impl Write, identity: IdentityId, by: Sequence) -> Result<(), KvError> {
+    for opened_by in suffixes(state, &format!("leaving/{identity}/"))?.iter().filter_map(|n| n.parse().ok()) {
+        if let Some(mut leaver) = leaver(state, identity, Sequence(opened_by))? {
+            leaver.superseded_by.get_or_insert(by);
+            store(state, leaver_key(identity, leaver.opened_by), &leaver);
+        }
+    }
     Ok(())
 }
 

@@ -32,7 +32,8 @@ fn main() -> anyhow::Result<()> {
     // With a seed alone: that one.
     let alone = options.seed.is_some() && options.seconds.is_none();
     let count = options.seeds.unwrap_or(if alone { 1 } else { u64::MAX });
-    let until = Instant::now() + Duration::from_secs(options.seconds.unwrap_or(if options.seeds.is_some() || alone { 86_400 } else { 60 }));
+    let until = Instant::now()
+        + Duration::from_secs(options.seconds.unwrap_or(if options.seeds.is_some() || alone { 86_400 } else { 60 }));
     println!("from seed {first} on");
     let started = Instant::now();
     let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
