@@ -126,7 +126,7 @@ async fn read(
     Query(query): Query<Search>,
     headers: HeaderMap,
 ) -> Answer {
-    scope::may_use(&caller, kind)?;
+    scope::may_use(&caller.source, kind)?;
     let query = query.query(kind, door.bounds)?.seen_by(&caller);
     let view = door.fresh().await?;
     let (done, query) = answered(search::amount_of_one(&query), move || {
@@ -186,7 +186,7 @@ pub async fn list_everything(State(door): Shared, Extension(caller): Who, Query(
 
 async fn find(door: &Door, caller: Caller, kinds: &[&'static ResourceType], search: &Search) -> Answer {
     if let [kind] = kinds {
-        scope::may_use(&caller, kind)?;
+        scope::may_use(&caller.source, kind)?;
     }
     let kinds: Vec<_> = kinds.iter().copied().filter(|kind| caller.source.may_use(kind.name)).collect();
     let names = kinds.iter().map(|k| k.name).collect::<Vec<_>>().join(",");

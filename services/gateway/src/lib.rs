@@ -10,6 +10,7 @@ mod error;
 mod groups;
 mod http;
 mod identities;
+mod import;
 mod names;
 mod operation;
 mod proxy;
@@ -24,5 +25,6 @@ mod service;
 mod version;
 
 pub use error::GatewayError;
+pub use import::{Added, Import, NotAdded, resource_of};
 pub use proxy::router as projector_proxy;
 pub use service::{Gateway, NAME};

@@ -1,6 +1,6 @@
 //! What a source may see and change; what it wanted beyond that is an event.
 
-use rollcall_config::Sight;
+use rollcall_config::{Sight, SourceConfig};
 use rollcall_domain::authority::{ChangeRefused, Denied};
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, SourceName, directory};
@@ -14,11 +14,11 @@ use crate::operation::{Family, Operation};
 use crate::service::Door;
 
 /// Refuses a resource type that is not among the source's.
-pub fn may_use(caller: &Caller, kind: &ResourceType) -> Result<(), ScimError> {
-    if caller.source.may_use(kind.name) {
+pub fn may_use(source: &SourceConfig, kind: &ResourceType) -> Result<(), ScimError> {
+    if source.may_use(kind.name) {
         return Ok(());
     }
-    let detail = format!("source '{}' has no access to {}: its 'resources' name others", caller.source.name, kind.name);
+    let detail = format!("source '{}' has no access to {}: its 'resources' name others", source.name, kind.name);
     Err(ScimError::status(403, detail))
 }
 
@@ -42,7 +42,7 @@ impl Door {
     /// # Errors
     /// 403 for a resource type that the source has no access to, 404 for a resource that it does not see.
     pub async fn admit(&self, caller: &Caller, kind: &ResourceType, operation: &Operation) -> Result<(), Refusal> {
-        let refusal = match may_use(caller, kind) {
+        let refusal = match may_use(&caller.source, kind) {
             Err(refusal) => refusal,
             Ok(()) if caller.source.sight == Sight::Everything => return Ok(()),
             Ok(()) => {

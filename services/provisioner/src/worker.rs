@@ -61,11 +61,12 @@ impl Worker {
         let mut known = Knowledge::Nothing;
         while !stop.is_cancelled() {
             if known == Knowledge::Nothing {
-                known = self.learn(&stop).await;
+                // On the heap, as long as it takes: there may be a thousand workers that have nothing to do.
+                known = Box::pin(self.learn(&stop)).await;
             }
             match self.quarantined() {
-                Ok(true) => self.wait_for_recovery(&stop).await,
-                Ok(false) => self.work(&stop, &mut schedule).await,
+                Ok(true) => Box::pin(self.wait_for_recovery(&stop)).await,
+                Ok(false) => Box::pin(self.work(&stop, &mut schedule)).await,
                 Err(e) => {
                     error!(app = %self.app, error = %e, "the state of the app can't be read");
                     tokio::time::sleep(self.retry_min).await;

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, demo, key, operator, process, ready, setup, story, verify};
+use crate::{assemble, demo, import, key, operator, process, ready, setup, story, verify};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -51,6 +51,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Print the description of the API (OpenAPI 3.1)
     Openapi,
+    /// Add people and agents from a file, as if their source had sent them; a file that is read again adds nobody twice
+    Import(import::ImportArgs),
     /// Bring accounts in line, and read them back, now
     Sync(operator::TargetArgs),
     /// Say whether the process at an address is ready; exits with 1 when it is not
@@ -133,6 +135,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             println!("{}", rollcall_projector::openapi().to_pretty_json().context("the description can't be written")?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Import(args) => import::run(&args),
         Command::Sync(args) => operator::sync(&args),
         Command::Demo(args) => demo::run(args),
     }

@@ -4,6 +4,7 @@ mod assemble;
 mod cli;
 mod demo;
 mod health;
+mod import;
 mod key;
 mod operator;
 mod process;

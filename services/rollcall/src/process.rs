@@ -129,7 +129,11 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
     }
 }
 
-async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connection, Option<PrivateServer>)> {
+/// How the log is reached; where its server is our own, it is started, when `everything` is here.
+///
+/// # Errors
+/// When there is no server, or it can't be started.
+pub async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connection, Option<PrivateServer>)> {
     let durability = match config.nats.durability {
         DurabilityChoice::Refuse => Durability::Refuse,
         DurabilityChoice::Warn => Durability::Warn,

@@ -1,0 +1,236 @@
+//! Many new identities at once, from a file: each is decided as one that a source creates, without a request for each.
+//! What is added is named by the source and the user name, so that a file that is read again adds nobody twice.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rollcall_config::{Config, SourceConfig};
+use rollcall_domain::authority::Authority;
+use rollcall_domain::identity::{self, IdentityKind, NameChanged};
+use rollcall_domain::ids::{IdentityId, Sequence, SourceName};
+use rollcall_domain::name::{UniqueValue, unique_values};
+use rollcall_domain::{Event, EventMeta, NewEvent};
+use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_request};
+use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::scope;
+
+/// How often one is decided anew when someone else takes the same name meanwhile.
+const ATTEMPTS: usize = 10;
+
+/// Why one was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAdded {
+    /// It can't be, as it is.
+    #[error("{0}")]
+    Refused(String),
+    /// The log can't be used: whether it was added is not known, and adding it again is safe.
+    #[error("{0}")]
+    Log(#[from] LogError),
+}
+
+/// What became of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// It is new.
+    Now,
+    /// It is new, without what the source has no say on.
+    Partly(String),
+    /// An earlier reading of the same file added it.
+    Before,
+}
+
+/// Adds identities in the name of a source.
+#[derive(Debug, Clone)]
+pub struct Import {
+    log: EventLog,
+    source: Arc<SourceConfig>,
+    catalogue: Catalogue,
+    authority: Authority,
+    correlation_id: String,
+}
+
+impl Import {
+    /// One for a source that is configured; the only one when none is named. All that it adds has one correlation id.
+    ///
+    /// # Errors
+    /// What is wrong with the choice of a source.
+    pub fn new(config: &Config, source: Option<&str>, log: EventLog) -> Result<Self, String> {
+        let names = || config.sources.iter().map(|s| s.name.to_string()).collect::<Vec<_>>().join(", ");
+        let found = match (source, config.sources.as_slice()) {
+            (Some(name), all) => all.iter().find(|s| s.name.as_str() == name),
+            (None, [only]) => Some(only),
+            (None, _) => return Err(format!("say with --source in whose name, one of: {}", names())),
+        };
+        let source =
+            found.ok_or_else(|| format!("there is no source '{}': there are {}", source.unwrap_or(""), names()))?;
+        let authority = config.authority.clone();
+        if authority.forbids_creation(&source.name) {
+            return Err(format!("source '{}' may not add anyone: 'active' is for other sources to say", source.name));
+        }
+        let correlation_id = Uuid::now_v7().to_string();
+        Ok(Self { log, source: Arc::new(source.clone()), catalogue: config.scim.catalogue, authority, correlation_id })
+    }
+
+    /// In whose name.
+    #[must_use]
+    pub fn source(&self) -> &SourceName {
+        &self.source.name
+    }
+
+    /// Adds one, as it would be in the body of a `POST /Users` or `/Agents`; without `schemas` it is a User.
+    ///
+    /// # Errors
+    /// With what is wrong with it; nothing has changed then.
+    pub async fn add(&self, body: &Value) -> Result<Added, NotAdded> {
+        let (kind, of) = self.kind(body);
+        let body = with_schemas(body, kind);
+        let refused = |detail: String| NotAdded::Refused(detail);
+        scope::may_use(&self.source, kind).map_err(|e| refused(e.detail))?;
+        let mut reading = Reading::new(self.source.strictness);
+        let resource = normalize(&body, kind, &mut reading).map_err(|e| refused(e.detail))?;
+        let rules = self.authority.settle(&self.source.name, None, identity::started(resource));
+        let names = unique_values(&rules.resource, kind, Some(&self.source.name));
+        let Some(first) = names.first() else { return Err(refused("there is no user name".into())) };
+        let own = format!("rollcall import {} {} {}", self.source.name, kind.name, first.key);
+        let mut id = IdentityId(Uuid::new_v5(&Uuid::NAMESPACE_OID, own.as_bytes()));
+        let mut claims: Vec<(&UniqueValue, Sequence)> = names.iter().map(|name| (name, Sequence(0))).collect();
+        for _ in 0..ATTEMPTS {
+            let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
+            created.provenance.clone_from(&rules.provenance);
+            let mut unit = Unit::default();
+            for (name, last) in &claims {
+                let (space, key) = (name.space.clone(), name.key.clone());
+                let claimed = Event::NameClaimed(NameChanged { space, name: key, owner: id.0 });
+                unit.push(NewEvent { meta: self.meta(&reading), event: claimed }, Expect::Last(*last));
+            }
+            let event = Event::Identity(created);
+            unit.push(NewEvent { meta: self.meta(&reading), event }, Expect::Last(Sequence(0)));
+            match self.log.append(&unit).await {
+                Ok(_) if rules.denied.is_empty() => return Ok(Added::Now),
+                Ok(_) => return Ok(Added::Partly(scope::explain(&rules.denied))),
+                Err(LogError::Conflict { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+            if self.look(id, &mut claims).await? {
+                let there = self.log.last(&Subject::identity(id)).await?.map(|e| e.event);
+                let same = matches!(there, Some(Event::Identity(there)) if there.resource == rules.resource);
+                let differs = || {
+                    refused("is there already, and is not as this line says: an import adds, and changes nobody".into())
+                };
+                return if same { Ok(Added::Before) } else { Err(differs()) };
+            }
+            // The names are free, and whoever was added under this id before is not any more.
+            id = IdentityId(Uuid::now_v7());
+        }
+        Err(refused("its names changed too often at the same time: import it again".into()))
+    }
+
+    /// Whether the names are already those of `id`; sets what the log says of them.
+    async fn look(&self, id: IdentityId, claims: &mut [(&UniqueValue, Sequence)]) -> Result<bool, NotAdded> {
+        for (name, last) in claims.iter_mut() {
+            let found = self.log.last(&Subject::name(&name.space, &name.key)).await?;
+            *last = found.as_ref().map_or(Sequence(0), |e| e.sequence);
+            match found.map(|e| e.event) {
+                Some(Event::NameClaimed(claimed)) if claimed.owner == id.0 => return Ok(true),
+                Some(Event::NameClaimed(_)) => {
+                    return Err(NotAdded::Refused(format!("{} '{}' is taken", name.attribute, name.value)));
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn kind(&self, body: &Value) -> (&'static ResourceType, IdentityKind) {
+        let agent = self.catalogue.agent();
+        let schemas = body.get("schemas").and_then(Value::as_array);
+        let is_agent = schemas.is_some_and(|all| all.iter().any(|s| s.as_str() == Some(agent.core.id)));
+        if is_agent { (agent, IdentityKind::Agent) } else { (self.catalogue.user(), IdentityKind::User) }
+    }
+
+    fn meta(&self, reading: &Reading) -> EventMeta {
+        let quirks = reading.quirks().into_iter().map(str::to_owned).collect();
+        EventMeta { quirks, ..by_request(&self.source.name, "import", &self.correlation_id) }
+    }
+}
+
+fn with_schemas<'a>(body: &'a Value, kind: &ResourceType) -> Cow<'a, Value> {
+    match body {
+        Value::Object(fields) if !fields.contains_key("schemas") => {
+            let mut fields = fields.clone();
+            fields.insert("schemas".into(), vec![Value::from(kind.core.id)].into());
+            Cow::Owned(Value::Object(fields))
+        }
+        other => Cow::Borrowed(other),
+    }
+}
+
+/// A resource from the columns of a table: each names an attribute by its path, such as `name.givenName`; what is empty is
+/// left out.
+///
+/// # Errors
+/// When two columns contradict each other.
+pub fn resource_of<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Value, String> {
+    let mut resource = Map::new();
+    for (path, value) in fields.filter(|(_, value)| !value.trim().is_empty()) {
+        let value = match (path, value.trim()) {
+            ("active", "true" | "True" | "TRUE" | "1" | "yes") => Value::Bool(true),
+            ("active", "false" | "False" | "FALSE" | "0" | "no") => Value::Bool(false),
+            ("emails" | "phoneNumbers", one) => serde_json::json!([{ "value": one, "primary": true }]),
+            (_, one) => one.into(),
+        };
+        // An extension's attribute is within its URN, whose dots separate nothing.
+        let (mut fields, rest) = match path.rsplit_once(':') {
+            Some((urn, rest)) => (within(&mut resource, urn)?, rest),
+            None => (&mut resource, path),
+        };
+        let mut name = rest;
+        if let Some((attribute, sub)) = rest.split_once('.') {
+            fields = within(fields, attribute)?;
+            name = sub;
+        }
+        if fields.insert(name.to_owned(), value).is_some() {
+            return Err(format!("two columns give '{path}'"));
+        }
+    }
+    Ok(Value::Object(resource))
+}
+
+fn within<'a>(fields: &'a mut Map<String, Value>, name: &str) -> Result<&'a mut Map<String, Value>, String> {
+    let inner = fields.entry(name).or_insert_with(|| Value::Object(Map::new()));
+    inner.as_object_mut().ok_or_else(|| format!("one column gives '{name}' as a whole, and another a part of it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_attributes_by_their_paths() {
+        let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+        let department = format!("{enterprise}:department");
+        let row = [
+            ("userName", "anna"),
+            ("name.givenName", "Anna"),
+            ("active", "no"),
+            ("emails", "anna@example.com"),
+            (department.as_str(), "Sales"),
+            ("title", " "),
+        ];
+        let wanted = json!({
+            "userName": "anna", "name": { "givenName": "Anna" }, "active": false,
+            "emails": [{ "value": "anna@example.com", "primary": true }], enterprise: { "department": "Sales" },
+        });
+        assert_eq!(resource_of(row.into_iter()).unwrap(), wanted);
+        assert!(
+            resource_of([("name", "Anna"), ("name.givenName", "Anna")].into_iter()).unwrap_err().contains("'name'")
+        );
+        assert!(resource_of([("title", "a"), ("title", "b")].into_iter()).unwrap_err().contains("two columns"));
+    }
+}
