@@ -22,6 +22,9 @@ const GROUP_BYTES: usize = 1 << 20;
 /// How many groups may be on their way at once: more make smaller groups.
 const GROUPS_IN_FLIGHT: usize = 2;
 
+/// How many more, as long as they are full.
+const FULL_GROUPS_IN_FLIGHT: usize = 6;
+
 /// A unit that waits to be appended.
 #[derive(Debug)]
 pub struct Pending {
@@ -38,6 +41,7 @@ impl Pending {
 /// Takes units until every sender is gone.
 pub async fn run(appender: Arc<Appender>, mut units: mpsc::Receiver<Pending>) {
     let in_flight = Arc::new(Semaphore::new(GROUPS_IN_FLIGHT));
+    let full_in_flight = Arc::new(Semaphore::new(FULL_GROUPS_IN_FLIGHT));
     let mut waiting: VecDeque<Pending> = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -46,8 +50,16 @@ pub async fn run(appender: Arc<Appender>, mut units: mpsc::Receiver<Pending>) {
                 None => return,
             }
         }
+        while let Ok(unit) = units.try_recv() {
+            waiting.push_back(unit);
+        }
         // Whoever comes until there is room goes along.
-        let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else { return };
+        let acquired = tokio::select! {
+            biased;
+            permit = Arc::clone(&in_flight).acquire_owned() => permit,
+            permit = Arc::clone(&full_in_flight).acquire_owned(), if fill_a_group(&waiting) => permit,
+        };
+        let Ok(permit) = acquired else { return };
         while let Ok(unit) = units.try_recv() {
             waiting.push_back(unit);
         }
@@ -60,6 +72,14 @@ pub async fn run(appender: Arc<Appender>, mut units: mpsc::Receiver<Pending>) {
     }
 }
 
+fn fill_a_group(waiting: &VecDeque<Pending>) -> bool {
+    let mut events = 0;
+    waiting.iter().any(|unit| {
+        events += unit.messages.len();
+        events >= GROUP_EVENTS
+    })
+}
+
 /// The next units, in order, that can go together: a batch can expect something of a subject only once.
 fn next_group(waiting: &mut VecDeque<Pending>) -> Vec<Pending> {
     let mut subjects = BTreeSet::new();
@@ -69,8 +89,13 @@ fn next_group(waiting: &mut VecDeque<Pending>) -> Vec<Pending> {
     while let Some(unit) = waiting.pop_front() {
         let fits =
             group.is_empty() || (events + unit.messages.len() <= GROUP_EVENTS && bytes + unit.bytes() <= GROUP_BYTES);
+        if !fits {
+            // It is full, and those behind stay as they are.
+            waiting.push_front(unit);
+            break;
+        }
         let apart = unit.messages.iter().all(|m| !subjects.contains(&m.subject));
-        if fits && apart {
+        if apart {
             events += unit.messages.len();
             bytes += unit.bytes();
             subjects.extend(unit.messages.iter().map(|m| m.subject.clone()));
@@ -81,6 +106,7 @@ fn next_group(waiting: &mut VecDeque<Pending>) -> Vec<Pending> {
             later.push_back(unit);
         }
     }
+    later.append(waiting);
     *waiting = later;
     group
 }

@@ -20,7 +20,7 @@ use crate::process;
 
 /// How many lines one task takes at once, and how many of them work.
 const CHUNK: usize = 250;
-const CHUNKS: usize = 16;
+const CHUNKS: usize = 48;
 
 /// The longest line.
 const MAX_LINE: usize = 1 << 20;
