@@ -11,6 +11,6 @@ pub mod rollcall;
 pub use apps::{Lying, Scim2Server, Scimmy};
 pub use collector::{Collector, SeenSpan};
 pub use faulty::{Faulty, Script};
-pub use nats::NatsServer;
+pub use nats::{NatsCluster, NatsServer};
 pub use receiver::{Received, Receiver};
 pub use rollcall::{App, Rollcall, free_port, until};

@@ -44,7 +44,23 @@ enum Form {
     /// `up`: all in one process, with a private nats-server.
     Together,
     /// `run` once per service, on a shared nats-server.
-    Apart { nats: Box<NatsServer>, projector: u16, services: &'static [&'static str] },
+    Apart { nats: Nats, projector: u16, services: &'static [&'static str] },
+}
+
+/// The server that processes share.
+enum Nats {
+    Own(Box<NatsServer>),
+    /// Someone else starts and stops it.
+    Elsewhere { settings: String },
+}
+
+impl Nats {
+    fn settings(&self) -> String {
+        match self {
+            Self::Own(nats) => format!("url = \"{}\"\nmonitoring_url = \"{}\"\n", nats.url, nats.monitoring_url),
+            Self::Elsewhere { settings } => settings.clone(),
+        }
+    }
 }
 
 /// A Rollcall with its data, whether it runs or not.
@@ -132,7 +148,16 @@ impl Rollcall {
     /// # Errors
     /// When there is no temporary folder, or no nats-server.
     pub async fn apart(apps: &[App], extra: &str) -> anyhow::Result<Self> {
-        let nats = Box::new(NatsServer::start().await?);
+        let nats = Nats::Own(Box::new(NatsServer::start().await?));
+        Self::of(Form::Apart { nats, projector: free_port(), services: &SERVICES }, apps, extra)
+    }
+
+    /// The same on servers that someone else starts and stops; `settings` are those under `[nats]`.
+    ///
+    /// # Errors
+    /// When there is no temporary folder.
+    pub fn on(settings: String, apps: &[App], extra: &str) -> anyhow::Result<Self> {
+        let nats = Nats::Elsewhere { settings };
         Self::of(Form::Apart { nats, projector: free_port(), services: &SERVICES }, apps, extra)
     }
 
@@ -141,7 +166,7 @@ impl Rollcall {
     /// # Errors
     /// When there is no temporary folder, or no nats-server.
     pub async fn gateway_alone(extra: &str) -> anyhow::Result<Self> {
-        let nats = Box::new(NatsServer::start().await?);
+        let nats = Nats::Own(Box::new(NatsServer::start().await?));
         Self::of(Form::Apart { nats, projector: free_port(), services: &SERVICES[..1] }, &[], extra)
     }
 
@@ -150,7 +175,7 @@ impl Rollcall {
     /// # Errors
     /// When there is no temporary folder, or no nats-server.
     pub async fn without_provisioner(apps: &[App], extra: &str) -> anyhow::Result<Self> {
-        let nats = Box::new(NatsServer::start().await?);
+        let nats = Nats::Own(Box::new(NatsServer::start().await?));
         Self::of(Form::Apart { nats, projector: free_port(), services: &WATCHING }, apps, extra)
     }
 
@@ -189,7 +214,7 @@ impl Rollcall {
             self.port, self.extra
         );
         if let Form::Apart { nats, projector, .. } = &self.form {
-            text.push_str(&format!("[nats]\nurl = \"{}\"\nmonitoring_url = \"{}\"\n", nats.url, nats.monitoring_url));
+            text.push_str(&format!("[nats]\n{}", nats.settings()));
             text = text.replacen("[server]", &format!("[server]\nprojector = \"http://127.0.0.1:{projector}\""), 1);
         }
         for app in &self.apps {
@@ -261,9 +286,8 @@ impl Rollcall {
     }
 
     fn signal_log(&self, signal: Signal) -> anyhow::Result<()> {
-        let Form::Apart { nats, .. } = &self.form else { bail!("the log is the program's own") };
-        let pid = nats.process().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(kill_process(pid.context("no process")?, signal)?)
+        let Form::Apart { nats: Nats::Own(nats), .. } = &self.form else { bail!("the log is not ours to stop") };
+        nats.signal(signal)
     }
 
     /// Starts one more provisioner on the same log.
@@ -296,7 +320,12 @@ impl Rollcall {
     /// # Errors
     /// When it does not become ready.
     pub async fn start_service(&self, name: &'static str) -> anyhow::Result<()> {
-        let child = self.start_one(&["run", name], free_port(), &self.data_dir()).await?;
+        let port = match (name, &self.form) {
+            ("gateway", _) => self.port,
+            ("projector", Form::Apart { projector, .. }) => *projector,
+            _ => free_port(),
+        };
+        let child = self.start_one(&["run", name], port, &self.data_dir()).await?;
         self.running.lock().await.push((name, child));
         Ok(())
     }

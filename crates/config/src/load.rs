@@ -198,7 +198,7 @@ pub(crate) fn size(number: u64) -> usize {
 }
 
 fn nats(mut s: Section<'_>) -> NatsConfig {
-    let url = |text: &str| {
+    let one = |text: &str| {
         let url = url::Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
         if !matches!(url.scheme(), "nats" | "tls") {
             return Err(format!("'{text}' must start with nats:// or tls://"));
@@ -206,10 +206,15 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("it holds a user or password: use user and password_env".into());
         }
-        Ok(text.to_owned())
+        Ok(())
     };
-    let url = s.parsed("url", url);
-    let monitoring_url = s.parsed("monitoring_url", http_url);
+    // Of a cluster all of them, separated by commas.
+    let url = s.parsed("url", |text| {
+        text.split(',').map(str::trim).try_for_each(one)?;
+        Ok(text.to_owned())
+    });
+    let monitoring_urls = s.parsed("monitoring_url", |text| text.split(',').map(str::trim).map(http_url).collect());
+    let monitoring_urls: Vec<url::Url> = monitoring_urls.unwrap_or_default();
     let user = s.parsed("user", some_text);
     let password = s.secret(PASSWORD);
     let credentials = match (user, password) {
@@ -230,7 +235,7 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
         s.mistake("replicas above 1 need the url of a cluster: the private server is one server");
     }
     let config = NatsConfig {
-        place: url.map_or(NatsPlace::Private, |url| NatsPlace::Server { url, monitoring_url, credentials }),
+        place: url.map_or(NatsPlace::Private, |url| NatsPlace::Server { url, monitoring_urls, credentials }),
         replicas,
         durability: s.parsed("durability", choice).unwrap_or(DurabilityChoice::Refuse),
     };

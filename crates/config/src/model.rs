@@ -143,7 +143,7 @@ pub enum NatsPlace {
         /// Its address.
         url: String,
         /// Its monitoring address, where its sync setting can be read.
-        monitoring_url: Option<Url>,
+        monitoring_urls: Vec<Url>,
         /// User and password.
         credentials: Option<(String, Token)>,
     },

@@ -27,7 +27,7 @@ pub(crate) const STREAM: &str = "ROLLCALL";
 /// How to reach the log.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    /// Where, such as `nats://nats:4222`.
+    /// Where, such as `nats://nats:4222`; of a cluster all of them, separated by commas.
     pub url: String,
     /// User and password, when the server asks for them.
     pub credentials: Option<(String, SecretString)>,
@@ -145,7 +145,7 @@ impl EventLog {
             if let Some((user, password)) = &connection.credentials {
                 options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
             }
-            options.connect(&connection.url).await
+            options.connect(connection.url.split(',').map(str::trim).collect::<Vec<_>>().as_slice()).await
         };
         let patience = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))

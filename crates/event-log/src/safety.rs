@@ -20,7 +20,7 @@ pub enum SyncKnowledge {
     /// We started the server ourselves, with `sync_interval: always`.
     Private,
     /// The server's monitoring address.
-    Monitoring(Url),
+    Monitoring(Vec<Url>),
     /// It is not.
     Unknown,
 }
@@ -54,21 +54,28 @@ pub async fn unsafe_sync(knowledge: &SyncKnowledge) -> Option<String> {
              sync_interval: always in its jetstream block"
                 .into(),
         ),
-        SyncKnowledge::Monitoring(url) => {
-            let varz = match read_varz(url).await {
-                Ok(varz) => varz,
-                Err(reason) => return Some(format!("its sync setting can't be read from {url}: {reason}")),
-            };
-            let config = varz.jetstream.config;
-            (!config.sync_always).then(|| {
-                format!(
-                    "it syncs to disk every {} s, so a crash loses acknowledged events: set sync_interval: always in \
-                     its jetstream block",
-                    config.sync_interval / 1_000_000_000
-                )
-            })
+        SyncKnowledge::Monitoring(urls) => {
+            let mut unread = None;
+            let mut read = 0;
+            for url in urls {
+                match read_varz(url).await {
+                    Ok(varz) if varz.jetstream.config.sync_always => read += 1,
+                    Ok(varz) => return Some(too_late(url, varz.jetstream.config.sync_interval)),
+                    // One of a cluster may be away.
+                    Err(reason) => unread = Some(format!("its sync setting can't be read from {url}: {reason}")),
+                }
+            }
+            unread.filter(|_| read == 0)
         }
     }
+}
+
+fn too_late(url: &Url, nanoseconds: u64) -> String {
+    format!(
+        "{url} says that it syncs to disk every {} s, so a crash loses acknowledged events: set sync_interval: always in \
+         its jetstream block",
+        nanoseconds / 1_000_000_000
+    )
 }
 
 async fn read_varz(url: &Url) -> Result<Varz, String> {

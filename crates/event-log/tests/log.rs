@@ -248,7 +248,7 @@ async fn a_server_whose_sync_setting_is_unsafe_or_unknown_is_refused_or_warned_a
     let binary = std::env::var_os("ROLLCALL_NATS_SERVER").unwrap_or_else(|| "nats-server".into());
     let mut command = tokio::process::Command::new(binary);
     let _server = command.arg("-c").arg(config).kill_on_drop(true).stderr(std::process::Stdio::null()).spawn().unwrap();
-    let monitoring = SyncKnowledge::Monitoring(format!("http://127.0.0.1:{monitoring}").parse().unwrap());
+    let monitoring = SyncKnowledge::Monitoring(vec![format!("http://127.0.0.1:{monitoring}").parse().unwrap()]);
     let connect = |durability, sync| {
         let url = format!("nats://127.0.0.1:{port}");
         async move {

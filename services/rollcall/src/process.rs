@@ -141,8 +141,11 @@ pub async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Co
     let replicas = config.nats.replicas;
     let limits = Limits::default();
     match &config.nats.place {
-        NatsPlace::Server { url, monitoring_url, .. } => {
-            let sync = monitoring_url.clone().map_or(SyncKnowledge::Unknown, SyncKnowledge::Monitoring);
+        NatsPlace::Server { url, monitoring_urls, .. } => {
+            let sync = match monitoring_urls.as_slice() {
+                [] => SyncKnowledge::Unknown,
+                all => SyncKnowledge::Monitoring(all.to_vec()),
+            };
             let credentials = config.nats.place.credentials();
             Ok((Connection { url: url.clone(), credentials, replicas, durability, sync, limits }, None))
         }
