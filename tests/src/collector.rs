@@ -77,6 +77,12 @@ impl Collector {
         Ok(Self { endpoint, spans: seen })
     }
 
+    /// All that was seen so far, as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{:?}", self.spans.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The spans of one trace so far.
     #[must_use]
     pub fn trace(&self, id: &str) -> Vec<SeenSpan> {

@@ -51,7 +51,9 @@ enum Form {
 enum Nats {
     Own(Box<NatsServer>),
     /// Someone else starts and stops it.
-    Elsewhere { settings: String },
+    Elsewhere {
+        settings: String,
+    },
 }
 
 impl Nats {

@@ -125,7 +125,18 @@ impl OverHttp {
                 return Err(Failure::new(RejectionCause::NotScim, detail));
             }
         }
-        Ok(Response { status, retry_after, body })
+        Ok(Response { status, retry_after, body: self.without_token(body) })
+    }
+}
+
+impl OverHttp {
+    /// An app may answer with what it was sent, and what it answers goes into events and logs.
+    fn without_token(&self, body: Vec<u8>) -> Vec<u8> {
+        let token = self.token.as_ref().map(|token| token.expose_secret()).filter(|token| !token.is_empty());
+        match (std::str::from_utf8(&body), token) {
+            (Ok(text), Some(token)) if text.contains(token) => text.replace(token, "[the token]").into_bytes(),
+            _ => body,
+        }
     }
 }
 

@@ -69,18 +69,14 @@ async fn main() -> anyhow::Result<()> {
         })
         .collect();
     let mut cluster = NatsCluster::start(nodes).await?;
-    let settings = format!(
-        "url = \"{}\"\nmonitoring_url = \"{}\"\nreplicas = {nodes}\n",
-        cluster.url(),
-        cluster.monitoring_url()
-    );
+    let settings =
+        format!("url = \"{}\"\nmonitoring_url = \"{}\"\nreplicas = {nodes}\n", cluster.url(), cluster.monitoring_url());
     let rollcall = Arc::new(Rollcall::on(settings, &apps, "")?);
     rollcall.start().await?;
 
     let stop = Arc::new(AtomicBool::new(false));
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|n| tokio::spawn(send(Arc::clone(&rollcall), n, seed, Arc::clone(&stop))))
-        .collect();
+    let senders: Vec<_> =
+        (0..SENDERS).map(|n| tokio::spawn(send(Arc::clone(&rollcall), n, seed, Arc::clone(&stop)))).collect();
     let tried = trouble(&rollcall, &mut cluster, &server, Dice(seed), Duration::from_secs(seconds)).await?;
     stop.store(true, Ordering::SeqCst);
     let mut people: Vec<Person> = Vec::new();
