@@ -1,9 +1,13 @@
 //! A process per service on a shared nats-server: the same flow, and one trace through all of it.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
+use rollcall_event_log::LEASE_TERM;
 use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN, command};
-use rollcall_tests::{App, Collector, Rollcall, Scim2Server, until};
+use rollcall_tests::{App, Collector, Faulty, Rollcall, Scim2Server, Script, until};
+use rustix::process::Signal;
 use serde_json::json;
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -126,5 +130,36 @@ async fn of_two_gateways_one_gives_a_name_away_and_both_see_it() -> anyhow::Resu
         let list: serde_json::Value = serde_json::from_str(&list.text().await?)?;
         ensure!(list["totalResults"] == 10, "{list}");
     }
+    rollcall.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provisioner_that_was_stopped_for_longer_than_its_leases_goes_on_with_its_apps() -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    server.tell("quirky", &Script::default()).await?;
+    let app = App {
+        id: "quirky",
+        base_url: server.base_url("quirky"),
+        assign: "active eq true",
+        deprovision: "deactivate",
+        leaver_sla: "10m",
+        keys: "",
+        tables: "",
+    };
+    let rollcall = Rollcall::apart(&[app], "").await?;
+    rollcall.start().await?;
+    let accounts = |count: usize| {
+        let server = &server;
+        move || async move { Ok((server.users("quirky").len() == count).then_some(())) }
+    };
+    let join = |name: &'static str| json!({ "schemas": [USER], "userName": name });
+    rollcall.scim(Method::POST, "/Users", &join("anna")).await?;
+    until("Anna has an account", accounts(1)).await?;
+    rollcall.signal("provisioner", Signal::STOP).await?;
+    // Time is what it must notice when it goes on: its leases have run out, and nobody has taken them.
+    tokio::time::sleep(LEASE_TERM + Duration::from_secs(1)).await;
+    rollcall.signal("provisioner", Signal::CONT).await?;
+    rollcall.scim(Method::POST, "/Users", &join("ben")).await?;
+    until("Ben has an account", accounts(2)).await?;
     rollcall.stop().await
 }

@@ -10,7 +10,7 @@ use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{AppId, Recorded, directory};
-use rollcall_event_log::{Clock, EventLog, Log};
+use rollcall_event_log::{Clock, EventLog, Leases, Log};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
@@ -120,10 +120,15 @@ impl Provisioner {
                 () = stop.cancelled() => break,
                 _ = every.tick() => {}
             }
-            let mut lost = share.expired();
+            // First what is lost, then what is gained: it may be the same.
+            for slot in share.expired() {
+                give_up(slot, &mut working, &share).await;
+            }
             match share.turn().await {
                 Ok(turn) => {
-                    lost.extend(turn.lost);
+                    for slot in turn.lost {
+                        give_up(slot, &mut working, &share).await;
+                    }
                     for (slot, lease) in turn.gained {
                         let ids = apps.get(&slot).map(Vec::as_slice).unwrap_or_default();
                         info!(apps = ids.len(), ?slot, "provisioning");
@@ -131,13 +136,6 @@ impl Provisioner {
                     }
                 }
                 Err(e) => warn!(error = %e, "the leases on the apps can't be renewed, trying again"),
-            }
-            for slot in lost {
-                info!(?slot, "another provisioner goes on with these apps");
-                if let Some(working) = working.remove(&slot) {
-                    working.stop().await;
-                }
-                share.release(slot).await;
             }
         }
         for (_, working) in working {
@@ -221,6 +219,14 @@ impl Link {
         let client = ScimClient::new(config, lease, transport);
         Self { config: config.clone(), client, memberships: Memberships::default() }
     }
+}
+
+async fn give_up(slot: Slot, working: &mut BTreeMap<Slot, Working>, share: &Share<Leases>) {
+    info!(?slot, "another provisioner may go on with these apps");
+    if let Some(working) = working.remove(&slot) {
+        working.stop().await;
+    }
+    share.release(slot).await;
 }
 
 /// The workers of one slot.

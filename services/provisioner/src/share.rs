@@ -2,6 +2,7 @@
 //! others within a few seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,13 +67,39 @@ pub fn name_in(folder: &Path) -> std::io::Result<String> {
     }
 }
 
+/// What leases are taken from.
+pub trait Leasing: Send + Sync {
+    /// Takes a lease that nobody has, or renews one's own.
+    fn hold(&self, name: &str) -> impl Future<Output = Result<Held, LogError>> + Send;
+    /// Gives up one's own lease.
+    fn release(&self, name: &str) -> impl Future<Output = ()> + Send;
+    /// The names of the leases that someone has.
+    fn held(&self) -> impl Future<Output = Result<Vec<String>, LogError>> + Send;
+}
+
+impl Leasing for Leases {
+    async fn hold(&self, name: &str) -> Result<Held, LogError> {
+        self.hold(name).await
+    }
+
+    async fn release(&self, name: &str) {
+        self.release(name).await;
+    }
+
+    async fn held(&self) -> Result<Vec<String>, LogError> {
+        self.held().await
+    }
+}
+
 /// The slots that this provisioner has.
 #[derive(Debug)]
-pub struct Share {
-    leases: Leases,
+pub struct Share<L> {
+    leases: L,
     name: String,
     slots: BTreeSet<Slot>,
     held: BTreeMap<Slot, Arc<Lease>>,
+    /// What has changed and was not handed out yet.
+    changed: Turn,
 }
 
 /// What a turn has changed.
@@ -82,10 +109,10 @@ pub struct Turn {
     pub lost: Vec<Slot>,
 }
 
-impl Share {
+impl<L: Leasing> Share<L> {
     /// One that has nothing yet; `slots` are those that there are apps in.
-    pub const fn new(leases: Leases, name: String, slots: BTreeSet<Slot>) -> Self {
-        Self { leases, name, slots, held: BTreeMap::new() }
+    pub fn new(leases: L, name: String, slots: BTreeSet<Slot>) -> Self {
+        Self { leases, name, slots, held: BTreeMap::new(), changed: Turn::default() }
     }
 
     fn presence(name: &str) -> String {
@@ -95,7 +122,8 @@ impl Share {
     /// Says that we live, renews what we have, and takes or gives up what is or is not ours to have.
     ///
     /// # Errors
-    /// When the server does not answer; leases run out then, and [`Share::expired`] tells.
+    /// When the server does not answer; leases run out then, and [`Share::expired`] tells. What was gained and lost until
+    /// then is handed out by the next turn: a slot that is held and worked on by nobody would be nobody's for ever.
     pub async fn turn(&mut self) -> Result<Turn, LogError> {
         self.leases.hold(&Self::presence(&self.name)).await?;
         let prefix = Self::presence("");
@@ -103,7 +131,6 @@ impl Share {
         let mut alive: BTreeSet<String> =
             names.iter().filter_map(|n| n.strip_prefix(&prefix)).map(str::to_owned).collect();
         alive.insert(self.name.clone());
-        let mut turn = Turn::default();
         for slot in self.slots.clone() {
             let ours = chosen(slot, &alive) == Some(self.name.as_str());
             let asked = Instant::now();
@@ -113,23 +140,23 @@ impl Share {
                     (Held::Ours, None) => {
                         let lease = Arc::new(Lease::from(asked, LEASE_TERM - MARGIN));
                         self.held.insert(slot, Arc::clone(&lease));
-                        turn.gained.push((slot, lease));
+                        self.changed.gained.push((slot, lease));
                     }
                     // Whoever had it still does, for a moment.
                     (Held::Theirs, None) => {}
                     (Held::Theirs, Some(_)) => {
                         self.held.remove(&slot);
-                        turn.lost.push(slot);
+                        self.changed.lost.push(slot);
                     }
                 },
                 (false, Some(_)) => {
                     self.held.remove(&slot);
-                    turn.lost.push(slot);
+                    self.changed.lost.push(slot);
                 }
                 (false, None) => {}
             }
         }
-        Ok(turn)
+        Ok(std::mem::take(&mut self.changed))
     }
 
     /// Gives up a slot once nothing is done in it any more.
@@ -157,10 +184,48 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     fn names(all: &[&str]) -> BTreeSet<String> {
         all.iter().map(|n| (*n).to_owned()).collect()
+    }
+
+    /// A server that answers, but for the calls with these numbers.
+    #[derive(Debug, Default)]
+    struct Flaky {
+        fails_at: BTreeSet<usize>,
+        calls: AtomicUsize,
+    }
+
+    impl Leasing for Flaky {
+        async fn hold(&self, _: &str) -> Result<Held, LogError> {
+            let call = self.calls.fetch_add(1, Ordering::SeqCst);
+            if self.fails_at.contains(&call) { Err(LogError::Stream("away".into())) } else { Ok(Held::Ours) }
+        }
+
+        async fn release(&self, _: &str) {}
+
+        async fn held(&self) -> Result<Vec<String>, LogError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slot_that_was_taken_before_the_server_went_away_is_handed_out_all_the_same() {
+        let slots: BTreeSet<Slot> = [Slot(1), Slot(2), Slot(3)].into();
+        for fails_at in 0..8 {
+            let leases = Flaky { fails_at: [fails_at].into(), ..Flaky::default() };
+            let mut share = Share::new(leases, "a".into(), slots.clone());
+            let mut worked_on = BTreeSet::new();
+            for _ in 0..3 {
+                if let Ok(turn) = share.turn().await {
+                    worked_on.extend(turn.gained.into_iter().map(|(slot, _)| slot));
+                }
+            }
+            assert_eq!(worked_on, slots, "call {fails_at} failed");
+        }
     }
 
     #[test]

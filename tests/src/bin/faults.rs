@@ -90,7 +90,8 @@ async fn main() -> anyhow::Result<()> {
         let open = rollcall.raw(Method::GET, "/v1/obligations?status=open&limit=5", API_TOKEN, None).await;
         let ready = rollcall.raw(Method::GET, "/readyz", API_TOKEN, None).await;
         let log = std::fs::read_to_string(rollcall.log_file()).unwrap_or_default();
-        let last: Vec<&str> = log.lines().rev().take(30).collect();
+        let of_work = |line: &&str| !line.contains("\"message\":\"answered\"");
+        let last: Vec<&str> = log.lines().rev().filter(of_work).take(60).collect();
         bail!("{e}\nopen: {open:?}\nready: {ready:?}\n{}", last.join("\n"));
     }
     println!("every obligation had ended after {:.1} s", calm.elapsed().as_secs_f64());
