@@ -120,7 +120,14 @@ impl NatsCluster {
     /// # Errors
     /// When they do not come together.
     pub async fn start(count: usize) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::start_in(tempfile::tempdir()?, count).await
+    }
+
+    /// The same with everything they keep in a folder of its own.
+    ///
+    /// # Errors
+    /// When they do not come together.
+    pub async fn start_in(folder: TempDir, count: usize) -> anyhow::Result<Self> {
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let routes = ports.iter().map(|p| format!("\"nats://127.0.0.1:{p}\"")).collect::<Vec<_>>().join(", ");
         let mut servers = Vec::new();

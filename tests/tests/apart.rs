@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use rollcall_event_log::LEASE_TERM;
 use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN, command};
-use rollcall_tests::{App, Collector, Faulty, Rollcall, Scim2Server, Script, until};
+use rollcall_tests::{App, Collector, Faulty, NatsServer, Rollcall, Scim2Server, Script, until};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -161,5 +161,36 @@ async fn a_provisioner_that_was_stopped_for_longer_than_its_leases_goes_on_with_
     rollcall.signal("provisioner", Signal::CONT).await?;
     rollcall.scim(Method::POST, "/Users", &join("ben")).await?;
     until("Ben has an account", accounts(2)).await?;
+    rollcall.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_server_that_was_started_again_has_forgotten_the_leases_and_work_goes_on() -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    server.tell("quirky", &Script::default()).await?;
+    let app = App {
+        id: "quirky",
+        base_url: server.base_url("quirky"),
+        assign: "active eq true",
+        deprovision: "deactivate",
+        leaver_sla: "10m",
+        keys: "",
+        tables: "",
+    };
+    let mut nats = NatsServer::start().await?;
+    let settings = format!("url = \"{}\"\nmonitoring_url = \"{}\"\n", nats.url, nats.monitoring_url);
+    let rollcall = Rollcall::on(settings, &[app], "")?;
+    rollcall.start().await?;
+    for (n, name) in ["anna", "ben"].into_iter().enumerate() {
+        let user = json!({ "schemas": [USER], "userName": name }).to_string();
+        until("the change is acknowledged", || async {
+            let answer = rollcall.raw(Method::POST, "/scim/v2/Users", SOURCE_TOKEN, Some(user.clone())).await;
+            Ok(answer.is_ok_and(|(status, _)| status == 201).then_some(()))
+        })
+        .await?;
+        until("there is an account", || async { Ok((server.users("quirky").len() == n + 1).then_some(())) }).await?;
+        nats.kill().await?;
+        nats.run().await?;
+    }
     rollcall.stop().await
 }

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream;
+use async_nats::jetstream::kv::bucket::Status;
 use async_nats::jetstream::kv::{Config, Operation, Store};
 use async_nats::jetstream::stream::StorageType;
+use async_nats::jetstream::{self, Context};
 use futures_util::TryStreamExt as _;
 
 use crate::error::LogError;
@@ -18,7 +19,11 @@ pub const TERM: Duration = Duration::from_secs(6);
 /// The leases of one holder.
 #[derive(Debug, Clone)]
 pub struct Leases {
+    context: Context,
+    replicas: usize,
     store: Store,
+    /// When the bucket was made, in nanoseconds, which tells it from another one of its name.
+    made: i128,
     holder: String,
 }
 
@@ -31,27 +36,49 @@ pub enum Held {
     Theirs,
 }
 
+async fn bucket(context: &Context, replicas: usize) -> Result<Store, LogError> {
+    let config = Config {
+        bucket: BUCKET.into(),
+        description: "Rollcall: who does what".into(),
+        history: 1,
+        max_age: TERM,
+        storage: StorageType::Memory,
+        num_replicas: replicas,
+        ..Config::default()
+    };
+    match context.get_key_value(BUCKET).await {
+        Ok(store) => Ok(store),
+        Err(_) => context.create_key_value(config).await.map_err(|e| failed(&e)),
+    }
+}
+
+fn made_at(status: &Status) -> i128 {
+    status.info.created.unix_timestamp_nanos()
+}
+
 fn failed(e: &impl ToString) -> LogError {
     LogError::Stream(format!("leases: {}", e.to_string()))
 }
 
 impl Leases {
     pub(crate) async fn open(client: async_nats::Client, replicas: usize, holder: &str) -> Result<Self, LogError> {
-        let config = Config {
-            bucket: BUCKET.into(),
-            description: "Rollcall: who does what".into(),
-            history: 1,
-            max_age: TERM,
-            storage: StorageType::Memory,
-            num_replicas: replicas,
-            ..Config::default()
-        };
         let context = jetstream::new(client);
-        let store = match context.get_key_value(BUCKET).await {
-            Ok(store) => store,
-            Err(_) => context.create_key_value(config).await.map_err(|e| failed(&e))?,
-        };
-        Ok(Self { store, holder: holder.to_owned() })
+        let store = bucket(&context, replicas).await?;
+        let made = made_at(&store.status().await.map_err(|e| failed(&e))?);
+        Ok(Self { context, replicas, store, made, holder: holder.to_owned() })
+    }
+
+    /// Makes sure that there is a bucket. Leases are kept in memory, so that a server that was started again has none;
+    /// true: the bucket is another one than at the last look, and who had what is not known to it.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn begin_anew(&mut self) -> Result<bool, LogError> {
+        // What the client knows of the bucket is from when it was opened.
+        self.store = bucket(&self.context, self.replicas).await?;
+        let status = self.store.status().await.map_err(|e| failed(&e))?;
+        let made = made_at(&status);
+        Ok(std::mem::replace(&mut self.made, made) != made)
     }
 
     /// Takes a lease that nobody has, or renews one's own.

@@ -69,6 +69,8 @@ pub fn name_in(folder: &Path) -> std::io::Result<String> {
 
 /// What leases are taken from.
 pub trait Leasing: Send + Sync {
+    /// Makes sure that leases can be had; true: who had which is not known any more.
+    fn begin_anew(&mut self) -> impl Future<Output = Result<bool, LogError>> + Send;
     /// Takes a lease that nobody has, or renews one's own.
     fn hold(&self, name: &str) -> impl Future<Output = Result<Held, LogError>> + Send;
     /// Gives up one's own lease.
@@ -78,6 +80,10 @@ pub trait Leasing: Send + Sync {
 }
 
 impl Leasing for Leases {
+    async fn begin_anew(&mut self) -> Result<bool, LogError> {
+        self.begin_anew().await
+    }
+
     async fn hold(&self, name: &str) -> Result<Held, LogError> {
         self.hold(name).await
     }
@@ -100,6 +106,8 @@ pub struct Share<L> {
     held: BTreeMap<Slot, Arc<Lease>>,
     /// What has changed and was not handed out yet.
     changed: Turn,
+    /// Until then others may work on what they had when the leases were lost: nothing is taken.
+    patient_until: Instant,
 }
 
 /// What a turn has changed.
@@ -112,7 +120,7 @@ pub struct Turn {
 impl<L: Leasing> Share<L> {
     /// One that has nothing yet; `slots` are those that there are apps in.
     pub fn new(leases: L, name: String, slots: BTreeSet<Slot>) -> Self {
-        Self { leases, name, slots, held: BTreeMap::new(), changed: Turn::default() }
+        Self { leases, name, slots, held: BTreeMap::new(), changed: Turn::default(), patient_until: Instant::now() }
     }
 
     fn presence(name: &str) -> String {
@@ -125,6 +133,9 @@ impl<L: Leasing> Share<L> {
     /// When the server does not answer; leases run out then, and [`Share::expired`] tells. What was gained and lost until
     /// then is handed out by the next turn: a slot that is held and worked on by nobody would be nobody's for ever.
     pub async fn turn(&mut self) -> Result<Turn, LogError> {
+        if self.leases.begin_anew().await? {
+            self.patient_until = Instant::now() + LEASE_TERM;
+        }
         self.leases.hold(&Self::presence(&self.name)).await?;
         let prefix = Self::presence("");
         let names = self.leases.held().await?;
@@ -135,6 +146,7 @@ impl<L: Leasing> Share<L> {
             let ours = chosen(slot, &alive) == Some(self.name.as_str());
             let asked = Instant::now();
             match (ours, self.held.get(&slot)) {
+                (true, None) if asked < self.patient_until => {}
                 (true, held) => match (self.leases.hold(&slot.name()).await?, held) {
                     (Held::Ours, Some(lease)) => lease.renew(asked, LEASE_TERM - MARGIN),
                     (Held::Ours, None) => {
@@ -197,9 +209,14 @@ mod tests {
     struct Flaky {
         fails_at: BTreeSet<usize>,
         calls: AtomicUsize,
+        forgets: bool,
     }
 
     impl Leasing for Flaky {
+        async fn begin_anew(&mut self) -> Result<bool, LogError> {
+            Ok(std::mem::take(&mut self.forgets))
+        }
+
         async fn hold(&self, _: &str) -> Result<Held, LogError> {
             let call = self.calls.fetch_add(1, Ordering::SeqCst);
             if self.fails_at.contains(&call) { Err(LogError::Stream("away".into())) } else { Ok(Held::Ours) }
@@ -226,6 +243,14 @@ mod tests {
             }
             assert_eq!(worked_on, slots, "call {fails_at} failed");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_may_still_have_is_not_taken_when_the_leases_are_lost() {
+        let mut share = Share::new(Flaky { forgets: true, ..Flaky::default() }, "a".into(), [Slot(1)].into());
+        assert!(share.turn().await.unwrap().gained.is_empty());
+        tokio::time::advance(LEASE_TERM).await;
+        assert_eq!(share.turn().await.unwrap().gained.len(), 1);
     }
 
     #[test]

@@ -68,7 +68,11 @@ async fn main() -> anyhow::Result<()> {
             tables: "[apps.guard]\nmax_removals = 1000000\nmax_percent = 100\n",
         })
         .collect();
-    let mut cluster = NatsCluster::start(nodes).await?;
+    let disk = if arguments.iter().any(|a| a == "--small-disk") { Some(SmallDisk::mount()?) } else { None };
+    let mut cluster = match &disk {
+        Some(disk) => NatsCluster::start_in(tempfile::tempdir_in(&disk.at)?, nodes).await?,
+        None => NatsCluster::start(nodes).await?,
+    };
     let settings =
         format!("url = \"{}\"\nmonitoring_url = \"{}\"\nreplicas = {nodes}\n", cluster.url(), cluster.monitoring_url());
     let rollcall = Arc::new(Rollcall::on(settings, &apps, "")?);
@@ -77,7 +81,10 @@ async fn main() -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let senders: Vec<_> =
         (0..SENDERS).map(|n| tokio::spawn(send(Arc::clone(&rollcall), n, seed, Arc::clone(&stop)))).collect();
-    let tried = trouble(&rollcall, &mut cluster, &server, Dice(seed), Duration::from_secs(seconds)).await?;
+    let tried = match &disk {
+        Some(disk) => disk.fill(&rollcall, &mut cluster).await?,
+        None => trouble(&rollcall, &mut cluster, &server, Dice(seed), Duration::from_secs(seconds)).await?,
+    };
     stop.store(true, Ordering::SeqCst);
     let mut people: Vec<Person> = Vec::new();
     for sender in senders {
@@ -103,6 +110,56 @@ async fn main() -> anyhow::Result<()> {
     println!("{:<58} {acknowledged:>6}", "changes acknowledged");
     println!("{:<58} {events:>6}", "events on the log");
     println!("{:<58} {:>6}", "lost, repeated, or not as it should be", 0);
+    Ok(())
+}
+
+/// A file system of a few megabytes for the log; needs root.
+struct SmallDisk {
+    at: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn mount() -> anyhow::Result<Self> {
+        let at = tempfile::tempdir()?;
+        run("mount", &["-t", "tmpfs", "-o", "size=6m", "tmpfs", &at.path().to_string_lossy()])?;
+        Ok(Self { at })
+    }
+
+    /// Waits until the log can't be written any more, then gives it room.
+    async fn fill(
+        &self,
+        rollcall: &Rollcall,
+        cluster: &mut NatsCluster,
+    ) -> anyhow::Result<BTreeMap<&'static str, u32>> {
+        let probes = std::sync::atomic::AtomicUsize::new(0);
+        until("the disk of the log is full, and nothing is acknowledged", || async {
+            let name = format!("probe{}@example.com", probes.fetch_add(1, Ordering::SeqCst));
+            let body = json!({ "schemas": [USER], "userName": name }).to_string();
+            let answer = rollcall.raw(Method::POST, "/scim/v2/Users", SOURCE_TOKEN, Some(body)).await;
+            Ok(answer.is_ok_and(|(status, _)| status == 503).then_some(()))
+        })
+        .await?;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        run("mount", &["-o", "remount,size=600m", &self.at.path().to_string_lossy()])?;
+        // A server that could not write has given its store up until it is started again.
+        for server in &mut cluster.servers {
+            server.kill().await?;
+            server.run().await?;
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok([("disks of the log that were full", 1)].into())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = run("umount", &["--lazy", &self.at.path().to_string_lossy()]);
+    }
+}
+
+fn run(command: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let output = std::process::Command::new(command).args(arguments).output().context(command.to_owned())?;
+    ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }
 
