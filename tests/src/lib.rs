@@ -3,6 +3,7 @@
 mod apps;
 pub mod bench;
 mod collector;
+mod dice;
 mod faulty;
 mod nats;
 mod receiver;
@@ -10,6 +11,7 @@ pub mod rollcall;
 
 pub use apps::{Lying, Scim2Server, Scimmy};
 pub use collector::{Collector, SeenSpan};
+pub use dice::Dice;
 pub use faulty::{Faulty, Script};
 pub use nats::{NatsCluster, NatsServer};
 pub use receiver::{Received, Receiver};

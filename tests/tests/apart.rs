@@ -12,16 +12,8 @@ use serde_json::json;
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
-fn app(id: &'static str, server: &Scim2Server) -> App {
-    App {
-        id,
-        base_url: server.base_url.clone(),
-        assign: "active eq true",
-        deprovision: "deactivate",
-        leaver_sla: "10m",
-        keys: "",
-        tables: "",
-    }
+fn app(id: &'static str, base_url: String) -> App {
+    App { id, base_url, assign: "active eq true", deprovision: "deactivate", leaver_sla: "10m", keys: "", tables: "" }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +21,7 @@ async fn services_apart_do_what_they_do_together_and_one_trace_leads_through_the
     let server = Scim2Server::start().await?;
     let collector = Collector::start().await?;
     let extra = format!("[telemetry]\notlp_endpoint = \"{}\"", collector.endpoint);
-    let rollcall = Rollcall::apart(&[app("wiki", &server)], &extra).await?;
+    let rollcall = Rollcall::apart(&[app("wiki", server.base_url.clone())], &extra).await?;
     rollcall.start().await?;
 
     let eve = json!({ "schemas": [USER], "userName": "eve@example.com", "title": "Dev" });
@@ -137,16 +129,7 @@ async fn of_two_gateways_one_gives_a_name_away_and_both_see_it() -> anyhow::Resu
 async fn a_provisioner_that_was_stopped_for_longer_than_its_leases_goes_on_with_its_apps() -> anyhow::Result<()> {
     let server = Faulty::start().await?;
     server.tell("quirky", &Script::default()).await?;
-    let app = App {
-        id: "quirky",
-        base_url: server.base_url("quirky"),
-        assign: "active eq true",
-        deprovision: "deactivate",
-        leaver_sla: "10m",
-        keys: "",
-        tables: "",
-    };
-    let rollcall = Rollcall::apart(&[app], "").await?;
+    let rollcall = Rollcall::apart(&[app("quirky", server.base_url("quirky"))], "").await?;
     rollcall.start().await?;
     let accounts = |count: usize| {
         let server = &server;
@@ -168,18 +151,9 @@ async fn a_provisioner_that_was_stopped_for_longer_than_its_leases_goes_on_with_
 async fn a_log_server_that_was_started_again_has_forgotten_the_leases_and_work_goes_on() -> anyhow::Result<()> {
     let server = Faulty::start().await?;
     server.tell("quirky", &Script::default()).await?;
-    let app = App {
-        id: "quirky",
-        base_url: server.base_url("quirky"),
-        assign: "active eq true",
-        deprovision: "deactivate",
-        leaver_sla: "10m",
-        keys: "",
-        tables: "",
-    };
     let mut nats = NatsServer::start().await?;
     let settings = format!("url = \"{}\"\nmonitoring_url = \"{}\"\n", nats.url, nats.monitoring_url);
-    let rollcall = Rollcall::on(settings, &[app], "")?;
+    let rollcall = Rollcall::on(settings, &[app("quirky", server.base_url("quirky"))], "")?;
     rollcall.start().await?;
     for (n, name) in ["anna", "ben"].into_iter().enumerate() {
         let user = json!({ "schemas": [USER], "userName": name }).to_string();

@@ -7,25 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use rollcall_tests::rollcall::SOURCE_TOKEN;
-use rollcall_tests::{App, Rollcall, Scim2Server, until};
+use rollcall_tests::{App, Dice, Rollcall, Scim2Server, until};
 use serde_json::{Value, json};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const PEOPLE: usize = 80;
 const CHANGES: usize = 200;
 const KILLS: usize = 10;
-
-/// A small generator, so that a failure can be played again from the printed seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % below as u64).unwrap_or_default()
-    }
-}
 
 /// One change of one person, and what the identity provider wants afterwards.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use reqwest::Method;
 use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN};
-use rollcall_tests::{App, Faulty, NatsCluster, Rollcall, Script, until};
+use rollcall_tests::{App, Dice, Faulty, NatsCluster, Rollcall, Script, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -21,17 +21,8 @@ const APPS: [&str; 2] = ["one", "two"];
 const PEOPLE: usize = 60;
 const SENDERS: usize = 6;
 
-/// A small generator, so that the same faults can be tried again from the printed seed.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % below as u64).unwrap_or_default()
-    }
-}
+/// How long each sender rests after a change.
+const PACE: Duration = Duration::from_millis(50);
 
 /// What someone was last said to be, and was acknowledged.
 #[derive(Debug, Clone, Default)]
@@ -202,6 +193,8 @@ async fn send(rollcall: Arc<Rollcall>, n: usize, seed: u64, stop: Arc<AtomicBool
         }
         (person.title, person.active) = (title.clone(), active);
         person.titles.push(title);
+        // People change less often than a program can say so.
+        tokio::time::sleep(PACE).await;
     }
     people.retain(|p| !p.id.is_empty());
     Ok(people)
