@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::kv::bucket::Status;
 use async_nats::jetstream::kv::{Config, Operation, Store};
 use async_nats::jetstream::stream::StorageType;
 use async_nats::jetstream::{self, Context};
@@ -36,7 +35,8 @@ pub enum Held {
     Theirs,
 }
 
-async fn bucket(context: &Context, replicas: usize) -> Result<Store, LogError> {
+/// The bucket, and when it was made, in nanoseconds.
+async fn bucket(context: &Context, replicas: usize) -> Result<(Store, i128), LogError> {
     let config = Config {
         bucket: BUCKET.into(),
         description: "Rollcall: who does what".into(),
@@ -46,14 +46,13 @@ async fn bucket(context: &Context, replicas: usize) -> Result<Store, LogError> {
         num_replicas: replicas,
         ..Config::default()
     };
-    match context.get_key_value(BUCKET).await {
-        Ok(store) => Ok(store),
-        Err(_) => context.create_key_value(config).await.map_err(|e| failed(&e)),
-    }
-}
-
-fn made_at(status: &Status) -> i128 {
-    status.info.created.unix_timestamp_nanos()
+    let store = match context.get_key_value(BUCKET).await {
+        Ok(store) => store,
+        Err(_) => context.create_key_value(config).await.map_err(|e| failed(&e))?,
+    };
+    // What the client knows of a bucket is from when it was opened.
+    let made = store.status().await.map_err(|e| failed(&e))?.info.created.unix_timestamp_nanos();
+    Ok((store, made))
 }
 
 fn failed(e: &impl ToString) -> LogError {
@@ -63,8 +62,7 @@ fn failed(e: &impl ToString) -> LogError {
 impl Leases {
     pub(crate) async fn open(client: async_nats::Client, replicas: usize, holder: &str) -> Result<Self, LogError> {
         let context = jetstream::new(client);
-        let store = bucket(&context, replicas).await?;
-        let made = made_at(&store.status().await.map_err(|e| failed(&e))?);
+        let (store, made) = bucket(&context, replicas).await?;
         Ok(Self { context, replicas, store, made, holder: holder.to_owned() })
     }
 
@@ -74,10 +72,8 @@ impl Leases {
     /// # Errors
     /// When the server does not answer.
     pub async fn begin_anew(&mut self) -> Result<bool, LogError> {
-        // What the client knows of the bucket is from when it was opened.
-        self.store = bucket(&self.context, self.replicas).await?;
-        let status = self.store.status().await.map_err(|e| failed(&e))?;
-        let made = made_at(&status);
+        let (store, made) = bucket(&self.context, self.replicas).await?;
+        self.store = store;
         Ok(std::mem::replace(&mut self.made, made) != made)
     }
 

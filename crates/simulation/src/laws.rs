@@ -49,23 +49,23 @@ struct Book {
     ledger: Ledger,
     head: Sequence,
     apps: BTreeMap<String, SimApp>,
+    /// The log's clock, for the trace.
+    now: Timestamp,
     notes: Vec<(Timestamp, String)>,
     broken: Vec<(usize, String)>,
     verified: usize,
 }
 
-/// Keeps the book; clones share it.
-#[derive(Debug)]
+/// Keeps the book.
+#[derive(Debug, Default)]
 pub struct Laws {
     book: Mutex<Book>,
-    /// The log's clock, for the trace.
-    now: Mutex<Timestamp>,
 }
 
 impl Laws {
     /// With nothing in it.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { book: Mutex::default(), now: Mutex::new(Timestamp::UNIX_EPOCH) })
+        Arc::default()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -79,8 +79,7 @@ impl Laws {
 
     /// Remembers what happened, for the trace.
     pub fn note(&self, what: String) {
-        let now = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        self.book().notes.push((now, what));
+        self.book().note(what);
     }
 
     /// A law was found broken.
@@ -97,12 +96,12 @@ impl Laws {
 
     /// Holds one event against the laws, before anyone else sees it.
     pub fn saw(&self, event: &Recorded) {
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = event.recorded_at;
+        let mut book = self.book();
+        book.now = event.recorded_at;
         // They come and go all the time, and say little.
         if !matches!(event.event, Event::Reconciliation(_)) {
-            self.note(format!("#{} {}", event.sequence, brief(&event.event)));
+            book.note(format!("#{} {}", event.sequence, brief(&event.event)));
         }
-        let mut book = self.book();
         let outcome = book.weigh(event);
         let at = book.notes.len();
         match outcome {
@@ -150,6 +149,10 @@ impl Laws {
 }
 
 impl Book {
+    fn note(&mut self, what: String) {
+        self.notes.push((self.now, what));
+    }
+
     fn weigh(&mut self, event: &Recorded) -> Result<Vec<String>, KvError> {
         let mut broken = Vec::new();
         if event.sequence.0 != self.head.0 + 1 {

@@ -1,6 +1,6 @@
 //! What a system of record says of people, as the gateway decides and appends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ pub struct People {
     pub clock: Clock,
     /// Who is here, or was and may come back; by name.
     pub here: BTreeMap<&'static str, IdentityId>,
-    pub members: BTreeMap<IdentityId, ()>,
+    /// Who is in the group.
+    pub members: BTreeSet<IdentityId>,
     /// What the log has acknowledged.
     pub acknowledged: Arc<Mutex<BTreeMap<IdentityId, Sequence>>>,
 }
@@ -128,13 +129,12 @@ impl People {
     /// In or out of the group.
     async fn toggle(&mut self, id: IdentityId) {
         let member = vec![MemberId::from(id)];
-        let (added, removed) = match self.members.remove(&id) {
-            Some(()) => (Vec::new(), member),
-            None => (member, Vec::new()),
+        let (added, removed) = if self.members.remove(&id) {
+            (Vec::new(), member)
+        } else {
+            self.members.insert(id);
+            (member, Vec::new())
         };
-        if !added.is_empty() {
-            self.members.insert(id, ());
-        }
         let _ = self.append(group(GroupChange::MembersChanged, added, removed), Expect::Any).await;
     }
 

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rollcall_config::AppConfig;
-use rollcall_domain::alert::AlertChanged;
-use rollcall_domain::{Event, NewEvent, Sequence, ledger};
+use rollcall_domain::{NewEvent, Sequence, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, Projection, Store, apply};
 use rollcall_provisioner::{Accounts, Surroundings, Worker};
-use rollcall_sla_monitor::{Clocks, News, Rules, Steady, bring_into_effect, news, say, wrong};
+use rollcall_sla_monitor::{Clocks, Rules, Steady, bring_into_effect, news, say, wrong};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -159,14 +158,7 @@ async fn watch(around: Around, store: Arc<Store>) {
         };
         let mut said = Sequence(0);
         for item in news(&wrong, &told, SINK, now, &rules) {
-            let about = item.about();
-            let (key, sink, summary) = (about.key(), SINK.to_owned(), String::new());
-            let event = match item {
-                News::Fire(_, level) => Event::AlertFired(AlertChanged { key, sink, about, level, summary }),
-                News::Resolve(alert) => {
-                    Event::AlertResolved(AlertChanged { key, sink, about, level: alert.level, summary })
-                }
-            };
+            let event = item.event(SINK, String::new());
             let unit = Unit::one(NewEvent { meta: by_service("sla-monitor", "", None), event }, Expect::Any);
             if let Ok(appended) = around.log.append(&unit).await {
                 said = said.max(appended.last);

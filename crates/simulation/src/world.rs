@@ -1,12 +1,11 @@
 //! One run: some minutes of trouble, then calm; in the end everything must have come true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
 use rollcall_domain::kv::Read as _;
@@ -119,7 +118,7 @@ fn configs() -> anyhow::Result<Vec<AppConfig>> {
 struct World {
     around: Around,
     laws: Arc<Laws>,
-    folders: BTreeMap<&'static str, PathBuf>,
+    folder: PathBuf,
     /// How many seconds the machine's clock is wrong.
     wrong_by: Arc<AtomicI64>,
     kills: u32,
@@ -147,8 +146,8 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     }
     let around =
         Around { log: Arc::clone(&log), chance: chance.clone(), weather: weather.clone(), clock: machine, apps };
-    let folders = [("provisioner", folder.path().join("p")), ("monitor", folder.path().join("m"))].into();
-    let mut world = World { around, laws: Arc::clone(&laws), folders, wrong_by, kills: 0 };
+    let at = folder.path().to_owned();
+    let mut world = World { around, laws: Arc::clone(&laws), folder: at, wrong_by, kills: 0 };
     let mut provisioner = Some(world.start(Service::Provisioner)?);
     let mut monitor = Some(world.start(Service::Monitor)?);
 
@@ -158,7 +157,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         chance: chance.clone(),
         clock: real,
         here: BTreeMap::new(),
-        members: BTreeMap::new(),
+        members: BTreeSet::new(),
         acknowledged: Arc::clone(&acknowledged),
     };
     let living = tokio::spawn(live(people, chance.clone()));
@@ -207,16 +206,15 @@ async fn live(mut people: People, chance: Chance) {
 }
 
 impl World {
-    fn folder(&self, service: Service) -> anyhow::Result<&PathBuf> {
-        let name = match service {
+    fn folder(&self, service: Service) -> PathBuf {
+        self.folder.join(match service {
             Service::Provisioner => "provisioner",
             Service::Monitor => "monitor",
-        };
-        self.folders.get(name).context("no folder")
+        })
     }
 
     fn start(&self, service: Service) -> anyhow::Result<Process> {
-        Process::start(service, self.folder(service)?, &self.around)
+        Process::start(service, &self.folder(service), &self.around)
     }
 
     fn revive(&self, process: Option<Process>, service: Service) -> anyhow::Result<Process> {
@@ -272,7 +270,7 @@ impl World {
                 running.kill().await?;
                 if self.around.chance.percent(20) {
                     self.laws.note(format!("the folder of {service:?} is lost"));
-                    std::fs::remove_dir_all(self.folder(service)?)?;
+                    std::fs::remove_dir_all(self.folder(service))?;
                 }
                 // Most come back at once.
                 if self.around.chance.percent(70) {
@@ -311,11 +309,9 @@ impl World {
                 continue;
             }
             let (theirs, ours) = (all(&store)?, all(&plain)?);
-            for (key, value) in &ours {
-                if !theirs.iter().any(|(k, v)| k == key && v == value) {
-                    self.laws.broken(format!("{key} differs from a plain replay"));
-                    break;
-                }
+            // Both are in the order of their keys.
+            if let Some(((key, _), _)) = ours.iter().zip(&theirs).find(|(our, their)| our != their) {
+                self.laws.broken(format!("{key} differs from a plain replay"));
             }
             if theirs.len() != ours.len() {
                 self.laws.broken(format!("{} keys, and a plain replay has {}", theirs.len(), ours.len()));

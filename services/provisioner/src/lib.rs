@@ -1,6 +1,7 @@
 //! The provisioner: brings every account to what is desired over SCIM, and reads it back.
 //! A 2xx answer alone is only *applied*; *verified* is what the app shows afterwards.
 
+mod ask;
 mod breaker;
 mod check;
 mod claims;

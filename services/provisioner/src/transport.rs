@@ -127,9 +127,7 @@ impl OverHttp {
         }
         Ok(Response { status, retry_after, body: self.without_token(body) })
     }
-}
 
-impl OverHttp {
     /// An app may answer with what it was sent, and what it answers goes into events and logs.
     fn without_token(&self, body: Vec<u8>) -> Vec<u8> {
         let token = self.token.as_ref().map(|token| token.expose_secret()).filter(|token| !token.is_empty());

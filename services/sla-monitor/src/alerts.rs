@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
-use rollcall_domain::alert::{About, Alert, AlertChanged};
-use rollcall_domain::{Event, NewEvent, ledger};
+use rollcall_domain::alert::{About, Alert};
+use rollcall_domain::{NewEvent, ledger};
 use rollcall_event_log::{EventLog, Expect, Unit};
 use rollcall_projection::Store;
 use tokio::time::Instant;
@@ -159,10 +159,8 @@ impl AlertLoop {
             News::Fire(..) => words.summary,
             News::Resolve(alert) => alert.summary.clone(),
         };
-        let about = words.about.clone();
-        let changed = AlertChanged { key: key.clone(), sink, about: words.about, level: words.level, summary };
-        let event = if firing { Event::AlertFired(changed) } else { Event::AlertResolved(changed) };
-        let account = match about {
+        let event = item.event(&sink, summary);
+        let account = match words.about {
             About::Leaver { identity, opened_by } => {
                 ledger::account_of_leaver(&self.shared.store.view(), identity, opened_by)?
             }

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::SourceName;
-use rollcall_domain::alert::{About, Alert, Level};
+use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::guard::Hold;
 use rollcall_domain::health::Quarantine;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::Leaver;
-use rollcall_domain::ledger;
 use rollcall_domain::obligation::Obligation;
+use rollcall_domain::{Event, SourceName, ledger};
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +135,21 @@ impl News {
         match self {
             Self::Fire(wrong, _) => wrong.about(),
             Self::Resolve(alert) => alert.about.clone(),
+        }
+    }
+
+    /// The event by which it is on the log that a sink was told; `summary` is what is wrong, in words.
+    #[must_use]
+    pub fn event(&self, sink: &str, summary: String) -> Event {
+        let about = self.about();
+        let level = match self {
+            Self::Fire(_, level) => *level,
+            Self::Resolve(alert) => alert.level,
+        };
+        let changed = AlertChanged { key: about.key(), sink: sink.to_owned(), about, level, summary };
+        match self {
+            Self::Fire(..) => Event::AlertFired(changed),
+            Self::Resolve(_) => Event::AlertResolved(changed),
         }
     }
 }

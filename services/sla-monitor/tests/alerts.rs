@@ -9,14 +9,14 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rollcall_config::parse;
 use rollcall_domain::account::Verified;
-use rollcall_domain::alert::{About, AlertChanged, Level};
+use rollcall_domain::alert::{About, Level};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::Memory;
 use rollcall_domain::ledger::{self, Ledger};
 use rollcall_domain::lifecycle::IdentityChange;
 use rollcall_domain::{Event, EventMeta, Recorded, Sequence, TraceContext};
-use rollcall_sla_monitor::{News, Rules, Surroundings, news, words, wrong};
+use rollcall_sla_monitor::{Rules, Surroundings, news, words, wrong};
 use serde_json::{Map, json};
 use uuid::Uuid;
 
@@ -138,14 +138,7 @@ impl World {
         let wrong = wrong(&self.state, self.now, &rules(), &Surroundings::default()).unwrap();
         let told = ledger::firing_alerts(&self.state).unwrap();
         for item in news(&wrong, &told, SINK, self.now, &rules()) {
-            let about = item.about();
-            let (key, sink, summary) = (about.key(), SINK.to_owned(), String::new());
-            let event = match item {
-                News::Fire(_, level) => Event::AlertFired(AlertChanged { key, sink, about, level, summary }),
-                News::Resolve(alert) => {
-                    Event::AlertResolved(AlertChanged { key, sink, about, level: alert.level, summary })
-                }
-            };
+            let event = item.event(SINK, String::new());
             self.append(event);
         }
     }
