@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::account::{Desired, Target, Verified};
-use rollcall_domain::drift::nobody;
+use rollcall_domain::drift::{DriftKind, nobody};
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
 use rollcall_domain::obligation::End;
@@ -163,6 +163,14 @@ impl Book {
             Event::AccountVerified(verified) => {
                 self.verified += 1;
                 broken.extend(self.is_true(verified)?.map(|what| format!("#{}: verified, but {what}", event.sequence)));
+            }
+            // An app that shows changes late may still show what was before.
+            Event::DriftDetected(drift) if drift.id.kind == DriftKind::Missing => {
+                let app = self.apps.get(drift.id.app.as_str()).filter(|app| app.nature.lag.is_zero());
+                let whose = drift.id.identity.to_string();
+                if app.is_some_and(|app| !app.live_of(&whose).is_empty() && app.untouched_for(&whose) > GRACE) {
+                    broken.push(format!("#{}: {} is said to be missing, and lives", event.sequence, drift.id));
+                }
             }
             Event::ObligationOverdue(o) if event.recorded_at + CLOCKS_DIFFER < o.deadline => {
                 broken.push(format!("#{}: {} is called overdue before {}", event.sequence, o.id, o.deadline));

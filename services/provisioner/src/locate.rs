@@ -152,7 +152,11 @@ fn choose(
     Ok(candidates.into_iter().min_by_key(rank))
 }
 
-async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>, Failure> {
+/// The account with this id; `None`: the app says that there is none. Any other answer says nothing.
+///
+/// # Errors
+/// When the app does not say.
+pub async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>, Failure> {
     let answer = client.get(Endpoint::Users, id).await?;
     match answer.status {
         StatusCode::OK => {

@@ -1,12 +1,11 @@
 //! Accounts that stand for themselves: of nobody, or someone's second one. They are removed only while they are that.
 
-use rollcall_domain::account::{Account, Target};
+use rollcall_domain::account::{Account, Remote, Target};
 use rollcall_domain::drift::{DriftId, DriftKind, nobody};
 use rollcall_domain::{IdentityId, ledger};
 
-use crate::client::Endpoint;
 use crate::error::ProvisionerError;
-use crate::locate::to_remote;
+use crate::locate::read_by_id;
 use crate::step::{Desk, Link};
 use crate::trouble::Trouble;
 
@@ -33,16 +32,17 @@ impl Desk {
         let first = ledger::account(&self.store.view(), owner, &account.app)?;
         let Some(first) = first.filter(|first| first.desired.target() == Target::Present) else { return Ok(false) };
         match first.remote_id {
-            Some(id) if Some(&id) != account.remote_id.as_ref() => Ok(!self.is_live(&id).await?),
+            // Shown under exactly this id: an app that gives one account several ids shows no second one.
+            Some(id) if Some(&id) != account.remote_id.as_ref() => {
+                Ok(self.live(&id).await?.is_none_or(|remote| remote.id != id))
+            }
             _ => Ok(true),
         }
     }
 
-    /// Whether the app has a live account under exactly this id.
-    pub async fn is_live(&self, id: &str) -> Result<bool, Trouble> {
-        let Some(Link { client, .. }) = &self.link else { return Ok(false) };
-        let answer = client.get(Endpoint::Users, id).await?;
-        let shown = answer.body.as_ref().filter(|_| answer.status.is_success()).and_then(to_remote);
-        Ok(shown.is_some_and(|remote| remote.id == id && remote.is_active()))
+    /// The account that the app shows for an id, when it is live.
+    pub async fn live(&self, id: &str) -> Result<Option<Remote>, Trouble> {
+        let Some(Link { client, .. }) = &self.link else { return Ok(None) };
+        Ok(read_by_id(client, id).await?.filter(Remote::is_active))
     }
 }

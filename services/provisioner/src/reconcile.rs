@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::client::Endpoint;
 use crate::error::ProvisionerError;
-use crate::locate::{Reach, Search, Wanted, locate, to_remote};
+use crate::locate::{Reach, Search, Wanted, locate, read_by_id};
 use crate::pages::Pages;
 use crate::step::{Desk, Link};
 use crate::trouble::Trouble;
@@ -260,8 +260,7 @@ impl<'a> Pass<'a> {
     /// Reads one account once more, and says how it differs if it still does.
     async fn look_again(&mut self, identity: IdentityId, remote_id: &str) -> Result<(), Trouble> {
         let Link { config, client, memberships } = self.link;
-        let answer = client.get(Endpoint::Users, remote_id).await?;
-        let mut remote = answer.body.as_ref().filter(|_| answer.status.is_success()).and_then(to_remote);
+        let mut remote = read_by_id(client, remote_id).await?;
         if let Some(remote) = &mut remote {
             remote.groups = memberships.of(client, &self.can, &config.spec.managed_groups(), &remote.id).await?;
         }
@@ -388,8 +387,7 @@ impl<'a> Pass<'a> {
 
     /// A live account that belongs to nobody, if it still does.
     async fn orphan(&mut self, remote: &Remote) -> Result<(), Trouble> {
-        let answer = self.link.client.get(Endpoint::Users, &remote.id).await?;
-        let now = answer.body.as_ref().filter(|_| answer.status.is_success()).and_then(to_remote);
+        let now = read_by_id(&self.link.client, &remote.id).await?;
         let Some(now) = now.filter(Remote::is_active) else { return Ok(()) };
         if self.owner(&now)?.is_some() {
             return Ok(());

@@ -280,7 +280,7 @@ impl Desk {
         // An account that stands for itself and has become somebody's is not gone.
         if remote.is_none()
             && self.stands_for(account)?.is_some()
-            && self.is_live(account.remote_id.as_deref().unwrap_or_default()).await?
+            && self.live(account.remote_id.as_deref().unwrap_or_default()).await?.is_some()
         {
             return self.release(account).await;
         }
