@@ -99,6 +99,29 @@ async fn who_is_in_a_file_is_added_and_what_can_not_be_is_named_with_its_line() 
     Ok(())
 }
 
+/// Many lines are on their way at once; all the same it is as if they had been sent one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_lines_with_the_same_name_the_first_is_added() -> anyhow::Result<()> {
+    const PEOPLE: usize = 300;
+    let (_app, rollcall) = stage().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("people.ndjson");
+    let mut text = String::new();
+    for n in 0..PEOPLE {
+        writeln!(text, "{}", person(n))?;
+        let again = json!({ "schemas": [USER], "userName": format!("PERSON{n}@example.com"), "title": "Second" });
+        writeln!(text, "{again}")?;
+    }
+    std::fs::write(&file, &text)?;
+    let (code, said, complaints) = import(&rollcall, &file, &[]).await?;
+    ensure!(code == Some(1) && said.contains("300 added, 0 there before, 300 refused"), "{said} {complaints}");
+    rollcall.start().await?;
+    let (_, second) =
+        rollcall.raw(Method::GET, "/scim/v2/Users?count=0&filter=title%20eq%20%22Second%22", SOURCE_TOKEN, None).await?;
+    ensure!(second["totalResults"] == 0, "{second}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_was_killed_goes_on_and_adds_nobody_twice() -> anyhow::Result<()> {
     const PEOPLE: usize = 8_000;

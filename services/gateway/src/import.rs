@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rollcall_config::{Config, SourceConfig};
-use rollcall_domain::authority::Authority;
+use rollcall_domain::authority::{Authority, Settled};
 use rollcall_domain::identity::{self, IdentityKind, NameChanged};
 use rollcall_domain::ids::{IdentityId, Sequence, SourceName};
 use rollcall_domain::name::{UniqueValue, unique_values};
@@ -41,6 +41,23 @@ pub enum Added {
     Partly(String),
     /// An earlier reading of the same file added it.
     Before,
+}
+
+/// One that was read and is well-formed; whether it can be added, the log says.
+#[derive(Debug)]
+pub struct Newcomer {
+    id: IdentityId,
+    kind: IdentityKind,
+    rules: Settled,
+    names: Vec<UniqueValue>,
+    quirks: Vec<String>,
+}
+
+impl Newcomer {
+    /// What nobody else may have: of two that share one, only the first that is added can be.
+    pub fn names(&self) -> &[UniqueValue] {
+        &self.names
+    }
 }
 
 /// Adds identities in the name of a source.
@@ -81,11 +98,11 @@ impl Import {
         &self.source.name
     }
 
-    /// Adds one, as it would be in the body of a `POST /Users` or `/Agents`; without `schemas` it is a User.
+    /// Reads one, as it would be in the body of a `POST /Users` or `/Agents`; without `schemas` it is a User.
     ///
     /// # Errors
-    /// With what is wrong with it; nothing has changed then.
-    pub async fn add(&self, body: &Value) -> Result<Added, NotAdded> {
+    /// With what is wrong with it.
+    pub fn read(&self, body: &Value) -> Result<Newcomer, NotAdded> {
         let (kind, of) = self.kind(body);
         let body = with_schemas(body, kind);
         let refused = |detail: String| NotAdded::Refused(detail);
@@ -96,19 +113,30 @@ impl Import {
         let names = unique_values(&rules.resource, kind, Some(&self.source.name));
         let Some(first) = names.first() else { return Err(refused("there is no user name".into())) };
         let own = format!("rollcall import {} {} {}", self.source.name, kind.name, first.key);
-        let mut id = IdentityId(Uuid::new_v5(&Uuid::NAMESPACE_OID, own.as_bytes()));
+        let id = IdentityId(Uuid::new_v5(&Uuid::NAMESPACE_OID, own.as_bytes()));
+        let quirks = reading.quirks().into_iter().map(str::to_owned).collect();
+        Ok(Newcomer { id, kind: of, rules, names, quirks })
+    }
+
+    /// Adds one that was read.
+    ///
+    /// # Errors
+    /// Why it can't be; nothing has changed then.
+    pub async fn add(&self, newcomer: Newcomer) -> Result<Added, NotAdded> {
+        let Newcomer { mut id, kind, rules, names, quirks } = newcomer;
+        let refused = |detail: &str| NotAdded::Refused(detail.into());
         let mut claims: Vec<(&UniqueValue, Sequence)> = names.iter().map(|name| (name, Sequence(0))).collect();
         for _ in 0..ATTEMPTS {
-            let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
+            let mut created = identity::create(id, kind, rules.resource.clone(), Timestamp::now());
             created.provenance.clone_from(&rules.provenance);
             let mut unit = Unit::default();
             for (name, last) in &claims {
                 let (space, key) = (name.space.clone(), name.key.clone());
                 let claimed = Event::NameClaimed(NameChanged { space, name: key, owner: id.0 });
-                unit.push(NewEvent { meta: self.meta(&reading), event: claimed }, Expect::Last(*last));
+                unit.push(NewEvent { meta: self.meta(&quirks), event: claimed }, Expect::Last(*last));
             }
             let event = Event::Identity(created);
-            unit.push(NewEvent { meta: self.meta(&reading), event }, Expect::Last(Sequence(0)));
+            unit.push(NewEvent { meta: self.meta(&quirks), event }, Expect::Last(Sequence(0)));
             match self.log.append(&unit).await {
                 Ok(_) if rules.denied.is_empty() => return Ok(Added::Now),
                 Ok(_) => return Ok(Added::Partly(scope::explain(&rules.denied))),
@@ -118,15 +146,14 @@ impl Import {
             if self.look(id, &mut claims).await? {
                 let there = self.log.last(&Subject::identity(id)).await?.map(|e| e.event);
                 let same = matches!(there, Some(Event::Identity(there)) if there.resource == rules.resource);
-                let differs = || {
-                    refused("is there already, and is not as this line says: an import adds, and changes nobody".into())
-                };
+                let differs =
+                    || refused("is there already, and is not as this line says: an import adds, and changes nobody");
                 return if same { Ok(Added::Before) } else { Err(differs()) };
             }
             // The names are free, and whoever was added under this id before is not any more.
             id = IdentityId(Uuid::now_v7());
         }
-        Err(refused("its names changed too often at the same time: import it again".into()))
+        Err(refused("its names changed too often at the same time: import it again"))
     }
 
     /// Whether the names are already those of `id`; sets what the log says of them.
@@ -152,9 +179,8 @@ impl Import {
         if is_agent { (agent, IdentityKind::Agent) } else { (self.catalogue.user(), IdentityKind::User) }
     }
 
-    fn meta(&self, reading: &Reading) -> EventMeta {
-        let quirks = reading.quirks().into_iter().map(str::to_owned).collect();
-        EventMeta { quirks, ..by_request(&self.source.name, "import", &self.correlation_id) }
+    fn meta(&self, quirks: &[String]) -> EventMeta {
+        EventMeta { quirks: quirks.to_vec(), ..by_request(&self.source.name, "import", &self.correlation_id) }
     }
 }
 

@@ -25,6 +25,6 @@ mod service;
 mod version;
 
 pub use error::GatewayError;
-pub use import::{Added, Import, NotAdded, resource_of};
+pub use import::{Added, Import, Newcomer, NotAdded, resource_of};
 pub use proxy::router as projector_proxy;
 pub use service::{Gateway, NAME};

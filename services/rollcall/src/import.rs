@@ -1,7 +1,7 @@
 //! `rollcall import`: people and agents from a file, as if their source had sent them one by one.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,16 +11,20 @@ use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _};
 use rollcall_config::NatsPlace;
 use rollcall_event_log::{EventLog, Limits};
-use rollcall_gateway::{Added, Import, NotAdded, resource_of};
+use rollcall_gateway::{Added, Import, Newcomer, NotAdded, resource_of};
 use rollcall_projection::FolderLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::process;
+use crate::turns::{Turn, Turns};
 
 /// How many lines one task takes at once, and how many of them work.
 const CHUNK: usize = 250;
 const CHUNKS: usize = 48;
+
+/// How many chunks are read at once.
+const READERS: usize = 4;
 
 /// The longest line.
 const MAX_LINE: usize = 1 << 20;
@@ -118,17 +122,29 @@ async fn import_all(args: &ImportArgs, import: Import, mut lines: Lines) -> anyh
     lines.skip_to(done)?;
     let started = Instant::now();
     let chunks = std::iter::from_fn(|| lines.chunk().transpose());
+    let mut turns = Turns::default();
+    // Read by several at once, put in a row as the file has them, added by many at once.
     let mut work = stream::iter(chunks)
         .map(|chunk| {
             let import = import.clone();
             async move {
                 let chunk: Vec<Line> = chunk?;
-                let adding = tokio::spawn(async move {
-                    let all = chunk.into_iter().map(|line| add(&import, line));
-                    futures_util::future::join_all(all).await
+                let reading = tokio::spawn(async move {
+                    chunk.into_iter().map(|line| read(&import, line)).collect::<Vec<Read>>()
                 });
-                adding.await.context("an import stopped unexpectedly")
+                reading.await.context("an import stopped unexpectedly")
             }
+        })
+        .buffered(READERS)
+        .map(|chunk| {
+            let adding = chunk.map(|chunk: Vec<Read>| {
+                let row = chunk.into_iter().map(|(number, body, read)| {
+                    let read = read.map(|newcomer| (turns.next(newcomer.names()), newcomer));
+                    add(import.clone(), number, body, read)
+                });
+                tokio::spawn(futures_util::future::join_all(row.collect::<Vec<_>>()))
+            });
+            async { adding?.await.context("an import stopped unexpectedly") }
         })
         .buffered(CHUNKS);
     while let Some(chunk) = work.next().await {
@@ -140,12 +156,33 @@ async fn import_all(args: &ImportArgs, import: Import, mut lines: Lines) -> anyh
     progress.end(started)
 }
 
-async fn add(import: &Import, line: Line) -> (u64, Result<Added, (NotAdded, Option<Value>)>) {
-    let outcome = match line.read {
-        Ok(body) => import.add(&body).await.map_err(|e| (e, Some(body))),
-        Err(why) => Err((NotAdded::Refused(why), None)),
+/// A line's number, what it says, and what that means.
+type Read = (u64, Option<Value>, Result<Newcomer, NotAdded>);
+
+fn read(import: &Import, line: Line) -> Read {
+    match line.read {
+        Ok(body) => {
+            let newcomer = import.read(&body);
+            (line.number, Some(body), newcomer)
+        }
+        Err(why) => (line.number, None, Err(NotAdded::Refused(why))),
+    }
+}
+
+async fn add(
+    import: Import,
+    number: u64,
+    body: Option<Value>,
+    read: Result<(Turn, Newcomer), NotAdded>,
+) -> (u64, Result<Added, (NotAdded, Option<Value>)>) {
+    let outcome = match read {
+        Ok((mut turn, newcomer)) => {
+            turn.come().await;
+            import.add(newcomer).await
+        }
+        Err(e) => Err(e),
     };
-    (line.number, outcome)
+    (number, outcome.map_err(|e| (e, body)))
 }
 
 /// What is known of how far it is, and what is said about it.
@@ -227,7 +264,7 @@ impl Progress {
         let (Some(place), Some(mark)) = (&self.place, &self.mark) else { return };
         let new = place.with_extension("import-new");
         let written =
-            serde_json::to_vec(mark).map_err(std::io::Error::other).and_then(|text| std::fs::write(&new, text));
+            serde_json::to_vec(mark).map_err(io::Error::other).and_then(|text| std::fs::write(&new, text));
         // Without it an import that is run again reads from the start, and adds nobody twice.
         let _ = written.and_then(|()| std::fs::rename(&new, place));
     }
@@ -271,14 +308,14 @@ fn beside(file: &Path) -> PathBuf {
 /// The lines of the file, as resources.
 enum Lines {
     Json { reader: Box<dyn BufRead>, number: u64 },
-    Table { rows: csv::StringRecordsIntoIter<Box<dyn Read>>, paths: Vec<String>, number: u64 },
+    Table { rows: csv::StringRecordsIntoIter<Box<dyn io::Read>>, paths: Vec<String>, number: u64 },
 }
 
 impl Lines {
     fn open(args: &ImportArgs) -> anyhow::Result<Self> {
         let named = args.file.display();
-        let input: Box<dyn Read> = if args.file == Path::new("-") {
-            Box::new(std::io::stdin())
+        let input: Box<dyn io::Read> = if args.file == Path::new("-") {
+            Box::new(io::stdin())
         } else {
             Box::new(File::open(&args.file).with_context(|| format!("{named} can't be read"))?)
         };

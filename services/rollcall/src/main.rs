@@ -12,6 +12,7 @@ mod ready;
 mod server;
 mod setup;
 mod story;
+mod turns;
 mod verify;
 
 use std::process::ExitCode;
