@@ -44,7 +44,7 @@ enum Form {
     /// `up`: all in one process, with a private nats-server.
     Together,
     /// `run` once per service, on a shared nats-server.
-    Apart { nats: Nats, projector: u16, services: &'static [&'static str] },
+    Apart { nats: Nats, projector: u16, second_projector: u16, services: &'static [&'static str] },
 }
 
 /// The server that processes share.
@@ -151,7 +151,11 @@ impl Rollcall {
     /// When there is no temporary folder, or no nats-server.
     pub async fn apart(apps: &[App], extra: &str) -> anyhow::Result<Self> {
         let nats = Nats::Own(Box::new(NatsServer::start().await?));
-        Self::of(Form::Apart { nats, projector: free_port(), services: &SERVICES }, apps, extra)
+        Self::of(
+            Form::Apart { nats, projector: free_port(), second_projector: free_port(), services: &SERVICES },
+            apps,
+            extra,
+        )
     }
 
     /// The same on servers that someone else starts and stops; `settings` are those under `[nats]`.
@@ -160,7 +164,11 @@ impl Rollcall {
     /// When there is no temporary folder.
     pub fn on(settings: String, apps: &[App], extra: &str) -> anyhow::Result<Self> {
         let nats = Nats::Elsewhere { settings };
-        Self::of(Form::Apart { nats, projector: free_port(), services: &SERVICES }, apps, extra)
+        Self::of(
+            Form::Apart { nats, projector: free_port(), second_projector: free_port(), services: &SERVICES },
+            apps,
+            extra,
+        )
     }
 
     /// The gateway and nothing else, for its speed.
@@ -169,7 +177,11 @@ impl Rollcall {
     /// When there is no temporary folder, or no nats-server.
     pub async fn gateway_alone(extra: &str) -> anyhow::Result<Self> {
         let nats = Nats::Own(Box::new(NatsServer::start().await?));
-        Self::of(Form::Apart { nats, projector: free_port(), services: &SERVICES[..1] }, &[], extra)
+        Self::of(
+            Form::Apart { nats, projector: free_port(), second_projector: free_port(), services: &SERVICES[..1] },
+            &[],
+            extra,
+        )
     }
 
     /// Everything but the provisioner: obligations open, and nothing ends them.
@@ -178,7 +190,11 @@ impl Rollcall {
     /// When there is no temporary folder, or no nats-server.
     pub async fn without_provisioner(apps: &[App], extra: &str) -> anyhow::Result<Self> {
         let nats = Nats::Own(Box::new(NatsServer::start().await?));
-        Self::of(Form::Apart { nats, projector: free_port(), services: &WATCHING }, apps, extra)
+        Self::of(
+            Form::Apart { nats, projector: free_port(), second_projector: free_port(), services: &WATCHING },
+            apps,
+            extra,
+        )
     }
 
     /// The processes that run, by name and process id.
@@ -215,9 +231,13 @@ impl Rollcall {
              [[api_tokens]]\nname = \"auditor\"\nrole = \"auditor\"\ntoken_env = \"TEST_API\"\n{1}\n",
             self.port, self.extra
         );
-        if let Form::Apart { nats, projector, .. } = &self.form {
+        if let Form::Apart { nats, projector, second_projector, .. } = &self.form {
             text.push_str(&format!("[nats]\n{}", nats.settings()));
-            text = text.replacen("[server]", &format!("[server]\nprojector = \"http://127.0.0.1:{projector}\""), 1);
+            text = text.replacen(
+                "[server]",
+                &format!("[server]\nprojector = \"http://127.0.0.1:{projector}, http://127.0.0.1:{second_projector}\""),
+                1,
+            );
         }
         for app in &self.apps {
             let timeout = if app.keys.contains("request_timeout") { "" } else { "request_timeout = \"5s\"\n" };
@@ -292,14 +312,19 @@ impl Rollcall {
         nats.signal(signal)
     }
 
-    /// Starts one more provisioner on the same log.
+    /// Starts one more of a service on the same log, with a state of its own.
     ///
     /// # Errors
-    /// When it does not become ready.
-    pub async fn second_provisioner(&self) -> anyhow::Result<()> {
-        let data = self.folder.path().join("data-2");
-        let child = self.start_one(&["run", "provisioner"], free_port(), &data).await?;
-        self.running.lock().await.push(("provisioner-2", child));
+    /// When there is no second one of it, or it does not become ready.
+    pub async fn second(&self, service: &str) -> anyhow::Result<()> {
+        let (name, port) = match (service, &self.form) {
+            ("projector", Form::Apart { second_projector, .. }) => ("projector-2", *second_projector),
+            ("provisioner", _) => ("provisioner-2", free_port()),
+            ("sla-monitor", _) => ("sla-monitor-2", free_port()),
+            _ => bail!("there is no second {service}"),
+        };
+        let child = self.start_one(&["run", service], port, &self.folder.path().join("data-2")).await?;
+        self.running.lock().await.push((name, child));
         Ok(())
     }
 

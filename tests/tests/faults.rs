@@ -850,7 +850,7 @@ async fn provisioners_share_the_apps_and_take_over_from_one_that_dies_or_sleeps(
     });
     let rollcall = Rollcall::apart(&apps, "").await?;
     rollcall.start().await?;
-    rollcall.second_provisioner().await?;
+    rollcall.second("provisioner").await?;
     let join = |name: &'static str| {
         let rollcall = &rollcall;
         async move {

@@ -116,8 +116,9 @@ async fn of_two_lines_with_the_same_name_the_first_is_added() -> anyhow::Result<
     let (code, said, complaints) = import(&rollcall, &file, &[]).await?;
     ensure!(code == Some(1) && said.contains("300 added, 0 there before, 300 refused"), "{said} {complaints}");
     rollcall.start().await?;
-    let (_, second) =
-        rollcall.raw(Method::GET, "/scim/v2/Users?count=0&filter=title%20eq%20%22Second%22", SOURCE_TOKEN, None).await?;
+    let (_, second) = rollcall
+        .raw(Method::GET, "/scim/v2/Users?count=0&filter=title%20eq%20%22Second%22", SOURCE_TOKEN, None)
+        .await?;
     ensure!(second["totalResults"] == 0, "{second}");
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::model::{
 use crate::secret::Token;
 use crate::section::{
     CLIENT_SECRET, ConfigError, KEY, Mistake, PASSWORD, Reading, SIGNING, Section, TOKEN, URL, duration, http_url,
-    some_text,
+    http_urls, some_text,
 };
 
 /// Reads and checks a configuration file; `environment` gives the value of a variable.
@@ -181,7 +181,7 @@ fn server(mut s: Section<'_>) -> ServerConfig {
         listen: s.parsed("listen", address).unwrap_or(default),
         public_url: s.parsed("public_url", http_url),
         data_dir: s.parsed("data_dir", some_text).map_or_else(|| PathBuf::from("rollcall-data"), PathBuf::from),
-        projector: s.parsed("projector", http_url),
+        projectors: s.parsed("projector", http_urls).unwrap_or_default(),
         max_body_bytes: size(s.integer("max_body_bytes", 1024..=16 << 20, 1 << 20)),
         max_page: size(s.integer("max_page", 1..=10_000, 200)),
         max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
@@ -213,8 +213,8 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
         text.split(',').map(str::trim).try_for_each(one)?;
         Ok(text.to_owned())
     });
-    let monitoring_urls = s.parsed("monitoring_url", |text| text.split(',').map(str::trim).map(http_url).collect());
-    let monitoring_urls: Vec<url::Url> = monitoring_urls.unwrap_or_default();
+    let monitoring_urls = s.parsed("monitoring_url", http_urls);
+    let monitoring_urls = monitoring_urls.unwrap_or_default();
     let user = s.parsed("user", some_text);
     let password = s.secret(PASSWORD);
     let credentials = match (user, password) {

@@ -48,8 +48,8 @@ pub struct ServerConfig {
     pub public_url: Option<Url>,
     /// Where projections, and the private server's data, are kept.
     pub data_dir: PathBuf,
-    /// Where a gateway that runs alone finds the projector.
-    pub projector: Option<Url>,
+    /// Where a gateway that runs alone finds the projector, or each of several.
+    pub projectors: Vec<Url>,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
     /// The largest page of a list.

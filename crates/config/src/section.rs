@@ -401,6 +401,11 @@ pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Several, separated by commas.
+pub(crate) fn http_urls(text: &str) -> Result<Vec<Url>, String> {
+    text.split(',').map(str::trim).map(http_url).collect()
+}
+
 /// A time span such as `15m`, `4h` or `1d 12h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' must be a time span above zero, such as 500ms, 15m, 4h or 7d");

@@ -16,7 +16,7 @@ use crate::append::{Appender, event_at, last_event, prepare};
 use crate::commit::{self, Pending};
 use crate::error::LogError;
 use crate::head::{self, HeadAnswer};
-use crate::lease::Leases;
+use crate::leases::Leases;
 use crate::safety::{Durability, SyncKnowledge, unsafe_settings, unsafe_sync};
 use crate::subject::Subject;
 use crate::tail::Tail;

@@ -1,12 +1,13 @@
 //! One public address: a gateway that runs alone passes on to the projector what is the projector's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use futures_util::StreamExt as _;
@@ -18,6 +19,12 @@ use crate::error::GatewayError;
 
 /// How long the projector may be silent: a stream that has nothing to say says so sooner.
 const TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How long it may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// How long one of several may take to begin its answer.
+const FIRST_WORD: Duration = Duration::from_secs(10);
 
 /// What is the projector's.
 const PATHS: [&str; 7] =
@@ -45,24 +52,43 @@ const HOP_BY_HOP: [header::HeaderName; 4] =
 /// The largest body that is passed on.
 const MAX_BODY: usize = 64 << 10;
 
-struct Projector {
-    base: Option<Url>,
+struct Projectors {
+    bases: Vec<Url>,
+    /// Which of them answered last.
+    answers: AtomicUsize,
     http: reqwest::Client,
     closing: CancellationToken,
 }
 
-/// The router; what is streamed through it ends with `closing`. Without an address every request is answered 503.
+/// What a request asks of the projector.
+struct Asked {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    /// The request did not reach it.
+    NotSent,
+    /// What became of it is not known.
+    Sent,
+}
+
+/// The router; what is streamed through it ends with `closing`. When one of several does not answer, the next one is asked;
+/// without an address every request is answered 503.
 ///
 /// # Errors
 /// When there can be no HTTP client.
-pub fn router(base: Option<Url>, closing: CancellationToken) -> Result<Router, GatewayError> {
+pub fn router(bases: Vec<Url>, closing: CancellationToken) -> Result<Router, GatewayError> {
     let http = reqwest::Client::builder()
         .read_timeout(TIMEOUT)
-        .connect_timeout(TIMEOUT)
+        .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .build();
     let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
-    let state = Arc::new(Projector { base, http, closing });
+    let state = Arc::new(Projectors { bases, answers: AtomicUsize::new(0), http, closing });
     Ok(PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(pass_on))).with_state(state))
 }
 
@@ -70,36 +96,81 @@ fn problem(status: StatusCode, detail: &str) -> Response {
     ProblemDetails::from_status_code(status).with_detail(detail).into_response()
 }
 
-async fn pass_on(State(projector): State<Arc<Projector>>, request: Request) -> Response {
-    let Some(base) = &projector.base else {
+async fn pass_on(State(projectors): State<Arc<Projectors>>, request: Request) -> Response {
+    if projectors.bases.is_empty() {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "set server.projector to the projector's address");
-    };
-    let mut address = base.clone();
-    address.set_path(request.uri().path());
-    address.set_query(request.uri().query());
-    let mut headers = HeaderMap::new();
-    for name in ASKED.into_iter().chain([LAST_EVENT_ID]) {
-        headers.extend(request.headers().get(&name).map(|value| (name, value.clone())));
     }
-    rollcall_telemetry::inject_headers(&mut headers);
-    let method = request.method().clone();
-    let Ok(body) = axum::body::to_bytes(request.into_body(), MAX_BODY).await else {
-        return problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {MAX_BODY} bytes"));
+    let asked = match Asked::of(request).await {
+        Ok(asked) => asked,
+        Err(refusal) => return refusal,
     };
-    match projector.http.request(method, address).headers(headers).body(body).send().await {
-        Ok(answer) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = answer.status();
-            for (name, value) in answer.headers() {
-                if !HOP_BY_HOP.contains(name) {
-                    response.headers_mut().append(name, value.clone());
-                }
+    let count = projectors.bases.len();
+    let first = projectors.answers.load(Ordering::Relaxed);
+    for turn in 0..count {
+        let at = (first + turn) % count;
+        let Some(base) = projectors.bases.get(at) else { continue };
+        let last = turn + 1 == count;
+        match projectors.ask(base, &asked, last).await {
+            // Another one may know already what this one has not read yet.
+            Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE && !last && asked.is_repeatable() => {}
+            Ok(answer) => {
+                projectors.answers.store(at, Ordering::Relaxed);
+                return projectors.hand_on(answer);
             }
-            // Passed on as it comes: an export is larger than memory, and a live timeline has no end.
-            *response.body_mut() =
-                Body::from_stream(answer.bytes_stream().take_until(projector.closing.clone().cancelled_owned()));
-            response
+            Err(Unanswered::NotSent) => {}
+            Err(Unanswered::Sent) if asked.is_repeatable() => {}
+            Err(Unanswered::Sent) => break,
         }
-        Err(_) => problem(StatusCode::BAD_GATEWAY, "the projector can't be reached"),
+    }
+    problem(StatusCode::BAD_GATEWAY, "the projector can't be reached")
+}
+
+impl Asked {
+    async fn of(request: Request) -> Result<Self, Response> {
+        let mut headers = HeaderMap::new();
+        for name in ASKED.into_iter().chain([LAST_EVENT_ID]) {
+            headers.extend(request.headers().get(&name).map(|value| (name, value.clone())));
+        }
+        rollcall_telemetry::inject_headers(&mut headers);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let body = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
+            problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {MAX_BODY} bytes"))
+        })?;
+        Ok(Self { method, uri, headers, body })
+    }
+
+    /// Whether it may be sent to a second one, when nobody knows what became of it at the first.
+    fn is_repeatable(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+}
+
+impl Projectors {
+    async fn ask(&self, base: &Url, asked: &Asked, last: bool) -> Result<reqwest::Response, Unanswered> {
+        let mut address = base.clone();
+        address.set_path(asked.uri.path());
+        address.set_query(asked.uri.query());
+        let request = self.http.request(asked.method.clone(), address);
+        let sent = request.headers(asked.headers.clone()).body(asked.body.clone()).send();
+        let answer = if last || !asked.is_repeatable() {
+            sent.await
+        } else {
+            tokio::time::timeout(FIRST_WORD, sent).await.map_err(|_| Unanswered::Sent)?
+        };
+        answer.map_err(|e| if e.is_connect() { Unanswered::NotSent } else { Unanswered::Sent })
+    }
+
+    /// Passed on as it comes: an export is larger than memory, and a live timeline has no end.
+    fn hand_on(&self, answer: reqwest::Response) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = answer.status();
+        for (name, value) in answer.headers() {
+            if !HOP_BY_HOP.contains(name) {
+                response.headers_mut().append(name, value.clone());
+            }
+        }
+        let until = self.closing.clone().cancelled_owned();
+        *response.body_mut() = Body::from_stream(answer.bytes_stream().take_until(until));
+        response
     }
 }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use rollcall_config::AppConfig;
 use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_event_log::Lease;
 
 use crate::client::ScimClient;
 use crate::discovery::{discover, probe};
-use crate::lease::Lease;
 use crate::transport::Http;
 
 /// How long an app may take to answer.

@@ -9,13 +9,13 @@ use reqwest::{Method, StatusCode};
 use rollcall_config::AppConfig;
 use rollcall_domain::AppId;
 use rollcall_domain::account::{Rejection, RejectionCause};
+use rollcall_event_log::Lease;
 use rollcall_scim::ListResponse;
 use rollcall_telemetry::metrics::{label, metrics};
 use serde_json::Value;
 use tracing::{Instrument as _, field, info_span};
 use url::Url;
 
-use crate::lease::Lease;
 use crate::transport::{Response, Transport};
 
 /// The most of an answer that goes into an event.

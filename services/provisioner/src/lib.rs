@@ -8,7 +8,6 @@ mod claims;
 mod client;
 mod discovery;
 mod error;
-mod lease;
 mod locate;
 mod memberships;
 mod nobody;

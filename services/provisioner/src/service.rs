@@ -10,7 +10,7 @@ use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{AppId, Recorded, directory};
-use rollcall_event_log::{Clock, EventLog, Leases, Log};
+use rollcall_event_log::{Clock, EventLog, Lease, Leases, Log, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
@@ -20,10 +20,9 @@ use tracing::{error, info, warn};
 use crate::claims::Claims;
 use crate::client::ScimClient;
 use crate::error::ProvisionerError;
-use crate::lease::Lease;
 use crate::memberships::Memberships;
 use crate::settled::Settled;
-use crate::share::{Share, Slot, TURN, name_in};
+use crate::share::{Share, Slot, TURN};
 use crate::step::{Desk, Link};
 use crate::transport::{Http, Transport};
 use crate::worker::Worker;
@@ -63,7 +62,7 @@ impl Provisioner {
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProvisionerError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
-        let name = name_in(&folder).map_err(|e| ProvisionerError::Name { reason: e.to_string() })?;
+        let name = holder_name(&folder).map_err(|e| ProvisionerError::Name { reason: e.to_string() })?;
         let apps = config.apps.iter().map(|app| (app.spec.id.clone(), app.clone())).collect();
         let http = Http::new()?;
         Ok(Self { log, store, name, http, apps, catalogue: config.scim.catalogue })

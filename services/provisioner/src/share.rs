@@ -3,23 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::AppId;
-use rollcall_event_log::{Held, LEASE_TERM, Leases, LogError};
+use rollcall_event_log::{Held, LEASE_TERM, Lease, Leases, LogError};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-use uuid::Uuid;
-
-use crate::lease::Lease;
 
 /// How often leases are renewed, and others looked for.
 pub const TURN: Duration = Duration::from_secs(1);
-
-/// Time that a lease is given up before it ends: clocks and answers take a moment.
-const MARGIN: Duration = Duration::from_secs(1);
 
 /// Apps are leased in slots, so that a thousand of them cost no more than a few.
 const SLOTS: u64 = 32;
@@ -52,19 +45,6 @@ fn number(parts: &[&str]) -> u64 {
 /// moves (rendezvous hashing, Thaler and Ravishankar 1996).
 fn chosen(slot: Slot, names: &BTreeSet<String>) -> Option<&str> {
     names.iter().map(String::as_str).max_by_key(|name| (number(&[name, &slot.name()]), *name))
-}
-
-/// The name of this provisioner: kept in its folder, so that after a crash it goes on with what it had at once.
-pub fn name_in(folder: &Path) -> std::io::Result<String> {
-    let file = folder.join("name");
-    match std::fs::read_to_string(&file) {
-        Ok(name) if name.trim().parse::<Uuid>().is_ok() => Ok(name.trim().to_owned()),
-        _ => {
-            let name = Uuid::new_v4().to_string();
-            std::fs::write(&file, &name)?;
-            Ok(name)
-        }
-    }
 }
 
 /// What leases are taken from.
@@ -148,9 +128,9 @@ impl<L: Leasing> Share<L> {
             match (ours, self.held.get(&slot)) {
                 (true, None) if asked < self.patient_until => {}
                 (true, held) => match (self.leases.hold(&slot.name()).await?, held) {
-                    (Held::Ours, Some(lease)) => lease.renew(asked, LEASE_TERM - MARGIN),
+                    (Held::Ours, Some(lease)) => lease.renew(asked),
                     (Held::Ours, None) => {
-                        let lease = Arc::new(Lease::from(asked, LEASE_TERM - MARGIN));
+                        let lease = Arc::new(Lease::from(asked));
                         self.held.insert(slot, Arc::clone(&lease));
                         self.changed.gained.push((slot, lease));
                     }

@@ -13,10 +13,10 @@ use rollcall_projection::Store;
 use rollcall_projector::Projector;
 use rollcall_provisioner::Provisioner;
 use rollcall_sla_monitor::Monitor;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Service;
+use crate::health::Condition;
 
 type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
@@ -25,7 +25,7 @@ pub struct Part {
     pub name: &'static str,
     pub store: Arc<Store>,
     /// What has to be true besides being up to date.
-    pub condition: Option<watch::Receiver<bool>>,
+    pub condition: Option<Condition>,
     pub router: Option<Router>,
     pub run: Box<dyn FnOnce(CancellationToken) -> Running + Send>,
 }
@@ -48,12 +48,15 @@ pub fn open(
             let mut router = gateway.router();
             if !services.contains(&Service::Projector) {
                 router =
-                    router.merge(rollcall_gateway::projector_proxy(config.server.projector.clone(), closing.clone())?);
+                    router.merge(rollcall_gateway::projector_proxy(config.server.projectors.clone(), closing.clone())?);
             }
             Part {
                 name: rollcall_gateway::NAME,
                 store: gateway.store(),
-                condition: Some(gateway.registered()),
+                condition: Some(Condition {
+                    holds: gateway.registered(),
+                    otherwise: "registering the configured apps",
+                }),
                 router: Some(router),
                 run: Box::new(|stop| Box::pin(async { Ok(gateway.run(stop).await?) })),
             }
@@ -83,7 +86,7 @@ pub fn open(
             Part {
                 name: rollcall_sla_monitor::NAME,
                 store: monitor.store(),
-                condition: None,
+                condition: Some(Condition { holds: monitor.watched(), otherwise: "who watches is not known yet" }),
                 router: None,
                 run: Box::new(|stop| Box::pin(async { Ok(monitor.run(stop).await?) })),
             }

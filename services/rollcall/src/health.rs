@@ -26,7 +26,14 @@ pub struct Health {
 pub struct Watched {
     pub name: &'static str,
     pub store: Arc<Store>,
-    pub condition: Option<watch::Receiver<bool>>,
+    pub condition: Option<Condition>,
+}
+
+/// Something that has to be true.
+pub struct Condition {
+    pub holds: watch::Receiver<bool>,
+    /// What is said while it does not.
+    pub otherwise: &'static str,
 }
 
 impl Watched {
@@ -37,10 +44,8 @@ impl Watched {
             Some("the event log can't be reached".into())
         } else if at < health.head {
             Some(format!("catching up: at event {at} of {}", health.head))
-        } else if self.condition.as_ref().is_some_and(|c| !*c.borrow()) {
-            Some("registering the configured apps".into())
         } else {
-            None
+            self.condition.as_ref().filter(|c| !*c.holds.borrow()).map(|c| c.otherwise.into())
         }
     }
 }
@@ -52,7 +57,7 @@ impl Health {
             let mut store = service.store.watch();
             let _ = store.wait_for(|at| *at >= self.head).await;
             if let Some(condition) = &service.condition {
-                let _ = condition.clone().wait_for(|holds| *holds).await;
+                let _ = condition.holds.clone().wait_for(|holds| *holds).await;
             }
         }
     }

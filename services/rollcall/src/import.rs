@@ -129,9 +129,10 @@ async fn import_all(args: &ImportArgs, import: Import, mut lines: Lines) -> anyh
             let import = import.clone();
             async move {
                 let chunk: Vec<Line> = chunk?;
-                let reading = tokio::spawn(async move {
-                    chunk.into_iter().map(|line| read(&import, line)).collect::<Vec<Read>>()
-                });
+                let reading =
+                    tokio::spawn(
+                        async move { chunk.into_iter().map(|line| read(&import, line)).collect::<Vec<Read>>() },
+                    );
                 reading.await.context("an import stopped unexpectedly")
             }
         })
@@ -263,8 +264,7 @@ impl Progress {
     fn keep(&self) {
         let (Some(place), Some(mark)) = (&self.place, &self.mark) else { return };
         let new = place.with_extension("import-new");
-        let written =
-            serde_json::to_vec(mark).map_err(io::Error::other).and_then(|text| std::fs::write(&new, text));
+        let written = serde_json::to_vec(mark).map_err(io::Error::other).and_then(|text| std::fs::write(&new, text));
         // Without it an import that is run again reads from the start, and adds nobody twice.
         let _ = written.and_then(|()| std::fs::rename(&new, place));
     }

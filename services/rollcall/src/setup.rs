@@ -30,7 +30,7 @@ const READS: [&str; 10] = [
     "$JS.API.CONSUMER.MSG.NEXT.ROLLCALL.>",
 ];
 
-/// What the provisioners need besides, for their leases.
+/// What is needed besides by those of whom one works and others stand by, for their leases.
 const LEASES: [&str; 7] = [
     "$KV.ROLLCALL_LEASES.>",
     "$JS.API.STREAM.INFO.KV_ROLLCALL_LEASES",
@@ -140,7 +140,7 @@ fn account(name: &str, password: &str, subjects: &[&str]) -> String {
     let mut allowed: Vec<&str> = own.iter().map(String::as_str).chain(READS).collect();
     match name {
         "gateway" => allowed.push("$JS.API.STREAM.CREATE.ROLLCALL"),
-        "provisioner" => allowed.extend(LEASES),
+        "provisioner" | "sla-monitor" => allowed.extend(LEASES),
         _ => {}
     }
     format!(

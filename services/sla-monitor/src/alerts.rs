@@ -8,8 +8,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
 use rollcall_domain::alert::{About, Alert};
-use rollcall_domain::{NewEvent, ledger};
-use rollcall_event_log::{EventLog, Expect, Unit};
+use rollcall_domain::{NewEvent, Sequence, ledger};
+use rollcall_event_log::{EventLog, Expect, Lease, Unit};
 use rollcall_projection::Store;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,8 @@ pub struct Shared {
     pub context: Context,
     /// How long a sink may fail before the others say so.
     pub patience: Duration,
+    /// Holds while it is this monitor that tells.
+    pub lease: Arc<Lease>,
     pub surroundings: Mutex<Surroundings>,
     /// The time to go by.
     pub now: Mutex<Timestamp>,
@@ -52,6 +54,15 @@ impl Shared {
         Ok(wrong(&self.store.view(), now, &self.rules, &surroundings)?)
     }
 
+    fn log_is_away(&self) -> bool {
+        self.surroundings.lock().unwrap_or_else(PoisonError::into_inner).log_is_away.is_some()
+    }
+
+    /// Whether it is for this monitor to say that someone watches, and what is wrong.
+    fn tells_the_sink(&self) -> bool {
+        self.lease.is_held() || self.log_is_away()
+    }
+
     /// Notes what is seen around.
     pub fn see(&self, change: impl FnOnce(&mut Surroundings)) {
         change(&mut self.surroundings.lock().unwrap_or_else(PoisonError::into_inner));
@@ -65,6 +76,8 @@ pub struct AlertLoop {
     /// What can't be on the log, because it is the log that is wrong.
     told_here: BTreeMap<String, Alert>,
     failing_since: Option<Instant>,
+    /// Where the log was when it became this monitor that tells; `None`: it is another one.
+    on_duty_from: Option<Sequence>,
 }
 
 /// When a delivery is tried again.
@@ -76,7 +89,7 @@ struct Retry {
 impl AlertLoop {
     /// One that has told nothing.
     pub const fn new(shared: Arc<Shared>, sink: Sink) -> Self {
-        Self { shared, sink, told_here: BTreeMap::new(), failing_since: None }
+        Self { shared, sink, told_here: BTreeMap::new(), failing_since: None, on_duty_from: None }
     }
 
     /// Runs until `stop`. A sink that fails is tried for as long as there is news for it.
@@ -86,7 +99,7 @@ impl AlertLoop {
         let mut changed = self.shared.store.watch();
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            let found = self.look().unwrap_or_else(|e| {
+            let found = self.look().await.unwrap_or_else(|e| {
                 warn!(error = %e, "the alerts can't be read");
                 Vec::new()
             });
@@ -106,7 +119,7 @@ impl AlertLoop {
                     }
                 }
             }
-            if self.sink.forgets() && repeat_at <= Instant::now() {
+            if self.sink.forgets() && repeat_at <= Instant::now() && self.shared.tells_the_sink() {
                 repeat_at = Instant::now() + REPEAT;
                 if let Err(e) = self.repeat().await {
                     warn!(error = %e, "what is wrong can't be said again");
@@ -127,10 +140,29 @@ impl AlertLoop {
         Ok(told)
     }
 
-    fn look(&self) -> Result<Vec<News>, MonitorError> {
+    /// What this sink has to be told. Whether the log can be reached is for each monitor to say, on duty or not: without
+    /// the log nobody can be on duty.
+    async fn look(&mut self) -> Result<Vec<News>, MonitorError> {
         let shared = &self.shared;
+        let on_duty = shared.lease.is_held();
+        match self.on_duty_from {
+            None if on_duty => self.on_duty_from = Some(shared.log.head().await?),
+            Some(_) if !on_duty => self.on_duty_from = None,
+            _ => {}
+        }
+        if !on_duty && !shared.log_is_away() && self.told_here.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What another has told before must not be told again.
+        let knows = self.on_duty_from.is_some_and(|from| shared.store.cursor() >= from);
         let now = shared.now();
-        Ok(news(&shared.wrong(now)?, &self.told()?, &self.sink.name, now, &shared.rules))
+        let mut found = news(&shared.wrong(now)?, &self.told()?, &self.sink.name, now, &shared.rules);
+        found.retain(|item| match item.about() {
+            About::Log => true,
+            About::Lag => on_duty,
+            _ => knows,
+        });
+        Ok(found)
     }
 
     fn words(&self, item: &News) -> Result<Told, MonitorError> {

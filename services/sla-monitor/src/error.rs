@@ -16,6 +16,12 @@ pub enum MonitorError {
     /// The log failed.
     #[error("sla-monitor: {0}")]
     Log(#[from] LogError),
+    /// It can't keep its name.
+    #[error("sla-monitor: its name can't be kept in its folder: {reason}")]
+    Name {
+        /// Why.
+        reason: String,
+    },
     /// A client for a sink can't be made.
     #[error("sla-monitor: no HTTP client for alert '{sink}': {reason}")]
     Client {

@@ -7,7 +7,7 @@ use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::Ledger;
 use rollcall_domain::{Recorded, Sequence};
-use rollcall_event_log::{Clock, EventLog};
+use rollcall_event_log::{Clock, Duty, EventLog, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use rollcall_telemetry::metrics::metrics;
@@ -49,6 +49,7 @@ pub struct Monitor {
     context: Context,
     catalogue: Catalogue,
     clock: Clock,
+    duty: Duty,
 }
 
 /// The projection whose clocks are watched.
@@ -77,6 +78,8 @@ impl Monitor {
     pub fn open(config: &Config, log: EventLog, clock: Clock) -> Result<Self, MonitorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
+        let holder = holder_name(&folder).map_err(|e| MonitorError::Name { reason: e.to_string() })?;
+        let duty = Duty::new(NAME, holder);
         let named = |s: &SourceConfig| s.name.clone();
         let rules = Rules {
             escalate_after: config.alerting.escalate_after.clone(),
@@ -88,7 +91,7 @@ impl Monitor {
             owners: config.sources.iter().filter_map(|s| Some((named(s), s.owner.clone()?))).collect(),
         };
         let (sinks, alerting) = (config.alerts.clone(), config.alerting.clone());
-        Ok(Self { log, store, sinks, alerting, rules, context, catalogue: config.scim.catalogue, clock })
+        Ok(Self { log, store, sinks, alerting, rules, context, catalogue: config.scim.catalogue, clock, duty })
     }
 
     /// Its state, for readiness.
@@ -97,7 +100,13 @@ impl Monitor {
         Arc::clone(&self.store)
     }
 
-    /// Runs until `stop`.
+    /// Whether it is known who watches, this one or another.
+    #[must_use]
+    pub fn watched(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.duty.known()
+    }
+
+    /// Runs until `stop`. Of several monitors one watches, says and tells; the others stand by, with the same state.
     ///
     /// # Errors
     /// When its own state or the log fails for good.
@@ -117,7 +126,7 @@ impl Monitor {
         watched
     }
 
-    async fn effects(&self, head: Sequence, stop: CancellationToken) -> Result<(), MonitorError> {
+    async fn effects(self, head: Sequence, stop: CancellationToken) -> Result<(), MonitorError> {
         // What was verified while the monitor was away must be known before anything is called overdue.
         let mut caught_up = self.store.watch();
         tokio::select! {
@@ -125,12 +134,14 @@ impl Monitor {
             _ = caught_up.wait_for(|at| *at >= head) => {}
         }
         let start = (self.clock)();
+        let lease = self.duty.lease();
         let shared = Arc::new(Shared {
             log: self.log.clone(),
             store: Arc::clone(&self.store),
             rules: Rules { listening_since: start, ..self.rules.clone() },
             context: self.context.clone(),
             patience: self.alerting.patience,
+            lease: Arc::clone(&lease),
             surroundings: Mutex::default(),
             now: Mutex::new(start),
         });
@@ -139,6 +150,7 @@ impl Monitor {
             sinks.spawn(AlertLoop::new(Arc::clone(&shared), Sink::new(sink)?).run(stop.clone()));
         }
         sinks.spawn(look_around(Arc::clone(&shared), self.alerting.clone(), stop.clone()));
+        let keeping = tokio::spawn(self.duty.keep(self.log.clone(), stop.clone()));
         let mut clock = Steady::new(start);
         let mut last = Instant::now();
         let mut measured: Option<Instant> = None;
@@ -161,11 +173,13 @@ impl Monitor {
             }
             let now = reading.time();
             *shared.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
-            if let Err(e) = watch::bring_into_effect(&self.log, &self.store, now).await {
-                warn!(error = %e, "what is scheduled can't be brought into effect, trying again");
-            }
-            if let Err(e) = watch::say(&self.log, &self.store, now).await {
-                warn!(error = %e, "deadlines can't be watched, trying again");
+            if lease.is_held() {
+                if let Err(e) = watch::bring_into_effect(&self.log, &self.store, now).await {
+                    warn!(error = %e, "what is scheduled can't be brought into effect, trying again");
+                }
+                if let Err(e) = watch::say(&self.log, &self.store, now).await {
+                    warn!(error = %e, "deadlines can't be watched, trying again");
+                }
             }
             if measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
                 measured = Some(Instant::now());
@@ -176,6 +190,8 @@ impl Monitor {
             }
         }
         while sinks.join_next().await.is_some() {}
+        // Another takes over only when nothing is told here any more.
+        let _ = keeping.await;
         Ok(())
     }
 }
