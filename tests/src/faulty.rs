@@ -95,12 +95,20 @@ impl Faulty {
     /// # Errors
     /// When there is no free port.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_on("127.0.0.1").await
+    }
+
+    /// The same on another address of this machine, such as one that containers can reach.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start_on(host: &str) -> anyhow::Result<Self> {
         let tenants = Tenants::default();
         let router = Router::new()
             .route("/{tenant}/script", any(script))
             .route("/{tenant}/scim/{*path}", any(serve))
             .with_state(Arc::clone(&tenants));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let listener = tokio::net::TcpListener::bind((host, 0)).await?;
         let address = format!("http://{}", listener.local_addr()?);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { address, tenants })

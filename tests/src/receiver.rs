@@ -45,9 +45,17 @@ impl Receiver {
     /// # Errors
     /// When there is no free port.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_on("127.0.0.1").await
+    }
+
+    /// The same on another address of this machine, such as one that containers can reach.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start_on(host: &str) -> anyhow::Result<Self> {
         let inner = Arc::new(Mutex::new(Inner { answer: StatusCode::ACCEPTED, ..Inner::default() }));
         let router = Router::new().fallback(any(receive)).with_state(Arc::clone(&inner));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let listener = tokio::net::TcpListener::bind((host, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { url, inner })

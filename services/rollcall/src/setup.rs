@@ -58,6 +58,10 @@ pub struct SetupArgs {
     /// A folder to give to that user
     #[arg(long = "folder")]
     folders: Vec<PathBuf>,
+    /// The servers of a cluster by the names they find each other by, separated by commas; each must be given its own as
+    /// NATS_SERVER_NAME
+    #[arg(long, value_delimiter = ',')]
+    servers: Vec<String>,
     /// Show something instead: source-token, api-token, or public-key, which is for your auditors
     #[arg(long)]
     show: Option<String>,
@@ -95,7 +99,11 @@ pub fn run(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     made.push(signing_key);
     // Always anew: a later version may allow more or less.
     let server = args.dir.join("nats.conf");
-    write(&server, &server_configuration(&users))?;
+    let cluster = match args.servers.as_slice() {
+        [] => "server_name: rollcall\n".to_owned(),
+        servers => cluster(servers, &secret(&secrets.join("nats-route"), &mut made)?),
+    };
+    write(&server, &server_configuration(&cluster, &users))?;
     made.push(server);
     let config = args.dir.join("rollcall.toml");
     if !config.exists() {
@@ -150,9 +158,19 @@ fn account(name: &str, password: &str, subjects: &[&str]) -> String {
     )
 }
 
-fn server_configuration(users: &str) -> String {
+fn cluster(servers: &[String], password: &str) -> String {
+    let route = |server: &String| format!("nats://route:{password}@{server}:6222");
+    let routes: Vec<String> = servers.iter().map(route).collect();
     format!(
-        "# Made by rollcall setup at each start.\nserver_name: rollcall\nport: 4222\nhttp: 8222\nmax_payload: 1MB\n\
+        "server_name: $NATS_SERVER_NAME\ncluster {{\n  name: rollcall\n  listen: 0.0.0.0:6222\n  \
+         authorization {{ user: route, password: {password:?} }}\n  routes: [{}]\n}}\n",
+        quoted(routes.iter().map(String::as_str))
+    )
+}
+
+fn server_configuration(cluster: &str, users: &str) -> String {
+    format!(
+        "# Made by rollcall setup at each start.\n{cluster}port: 4222\nhttp: 8222\nmax_payload: 1MB\n\
          jetstream {{ store_dir: /data, sync_interval: always }}\n\
          authorization {{\n  users = [\n{users}  ]\n}}\n"
     )

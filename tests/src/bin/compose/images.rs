@@ -1,0 +1,91 @@
+//! The images, made without any that has to be pulled: a base of a few libraries, the binary that was built, the nats-server
+//! that the tests use, and Debian's haproxy.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::deployment::{root, run, say};
+
+/// The images, made without any that has to be pulled.
+pub async fn images(folder: &Path) -> anyhow::Result<()> {
+    let binary = root().join("target/release/rollcall");
+    let nats = std::env::var("ROLLCALL_NATS_SERVER").context("ROLLCALL_NATS_SERVER: ./dev test-compose sets it")?;
+    let base = folder.join("base");
+    std::fs::create_dir_all(base.join("lib/x86_64-linux-gnu"))?;
+    std::fs::create_dir_all(base.join("lib64"))?;
+    for library in ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"] {
+        std::fs::copy(
+            Path::new("/lib/x86_64-linux-gnu").join(library),
+            base.join("lib/x86_64-linux-gnu").join(library),
+        )?;
+    }
+    std::fs::copy("/lib64/ld-linux-x86-64.so.2", base.join("lib64/ld-linux-x86-64.so.2"))?;
+    std::fs::create_dir_all(base.join("etc/ssl/certs"))?;
+    std::fs::create_dir_all(base.join("tmp"))?;
+    std::fs::copy("/etc/ssl/certs/ca-certificates.crt", base.join("etc/ssl/certs/ca-certificates.crt"))?;
+    std::fs::write(base.join("Dockerfile"), "FROM scratch\nCOPY lib /lib\nCOPY lib64 /lib64\nCOPY etc /etc\n")?;
+    let empty: [(String, String); 0] = [];
+    run("docker", &["build", "-q", "-t", "rollcall-test/base", "."], &base, &empty).await?;
+    let prebuilt = folder.join("binary");
+    std::fs::create_dir_all(&prebuilt)?;
+    std::fs::copy(binary, prebuilt.join("rollcall"))?;
+    std::fs::write(prebuilt.join("Dockerfile"), "FROM scratch\nCOPY rollcall /rollcall\n")?;
+    run("docker", &["build", "-q", "-t", "rollcall-test/binary", "."], &prebuilt, &empty).await?;
+    let buildkit = [("DOCKER_BUILDKIT".to_owned(), "1".to_owned())];
+    let arguments = [
+        "build",
+        "-q",
+        "-f",
+        "deploy/Dockerfile",
+        "-t",
+        "rollcall:test",
+        "--build-arg",
+        "RUNTIME_IMAGE=rollcall-test/base",
+        "--build-arg",
+        "BINARY_IMAGE=rollcall-test/binary",
+        ".",
+    ];
+    // A client that can't use BuildKit by itself needs a plug-in; Debian's own can.
+    let plugin = run("docker", &["buildx", "version"], &root(), &empty).await.is_ok();
+    let client = if !plugin && Path::new("/usr/bin/docker").exists() { "/usr/bin/docker" } else { "docker" };
+    run(client, &arguments, &root(), &buildkit).await?;
+    let server = folder.join("nats");
+    std::fs::create_dir_all(&server)?;
+    std::fs::copy(nats, server.join("nats-server"))?;
+    std::fs::copy("/bin/busybox", server.join("busybox")).context("busybox: install busybox-static")?;
+    std::fs::write(
+        server.join("Dockerfile"),
+        "FROM scratch\nCOPY nats-server /nats-server\nCOPY busybox /bin/wget\nENV PATH=/bin\nENTRYPOINT [\"/nats-server\"]\n",
+    )?;
+    run("docker", &["build", "-q", "-t", "rollcall-test/nats", "."], &server, &empty).await?;
+    balancer(folder).await?;
+    let size = run("docker", &["image", "inspect", "-f", "{{.Size}}", "rollcall:test"], &root(), &empty).await?;
+    let megabytes = size.trim().parse::<f64>()? / 1e6;
+    say(&format!("image: {megabytes:.0} MB"));
+    Ok(())
+}
+
+/// Debian's haproxy with the libraries that it asks for, where it asks for them.
+async fn balancer(folder: &Path) -> anyhow::Result<()> {
+    let context = folder.join("haproxy");
+    let program = "/usr/sbin/haproxy";
+    let empty: [(String, String); 0] = [];
+    let needs = run("ldd", &[program], &root(), &empty).await.context("haproxy: install it")?;
+    let needs = needs.split_whitespace().filter(|word| word.starts_with('/'));
+    for file in needs.chain([program]).map(Path::new) {
+        let to = context.join(file.strip_prefix("/")?);
+        std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
+        std::fs::copy(file, to)?;
+    }
+    let (libraries, loader) = (context.join("usr/lib"), context.join("lib64"));
+    std::fs::create_dir_all(libraries)?;
+    std::fs::create_dir_all(loader)?;
+    std::fs::write(
+        context.join("Dockerfile"),
+        "FROM scratch\nCOPY lib /lib\nCOPY lib64 /lib64\nCOPY usr /usr\nUSER 65532\n\
+         ENTRYPOINT [\"/usr/sbin/haproxy\", \"-W\", \"-db\", \"-f\", \"/usr/local/etc/haproxy/haproxy.cfg\"]\n",
+    )?;
+    run("docker", &["build", "-q", "-t", "rollcall-test/haproxy", "."], &context, &empty).await?;
+    Ok(())
+}
