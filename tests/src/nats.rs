@@ -86,6 +86,16 @@ impl NatsServer {
         .await
     }
 
+    /// SIGTERM, and waits until it has ended.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        self.child.take().context("no process")?.wait().await?;
+        Ok(())
+    }
+
     /// SIGKILL.
     ///
     /// # Errors

@@ -252,12 +252,20 @@ impl Rollcall {
         text
     }
 
+    /// Writes its configuration, for what is done before it starts.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn configure(&self) -> anyhow::Result<()> {
+        Ok(fs::write(self.config_file(), self.configuration())?)
+    }
+
     /// Starts it, and waits until it says that it is ready.
     ///
     /// # Errors
     /// When it does not become ready.
     pub async fn start(&self) -> anyhow::Result<()> {
-        fs::write(self.config_file(), self.configuration())?;
+        self.configure()?;
         let mut running = self.running.lock().await;
         match &self.form {
             Form::Together => running.push(("up", self.start_one(&["up"], self.port, &self.data_dir()).await?)),

@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::app::{app, service_level, usual_level};
 use crate::model::{
     AlertSink, AlertingConfig, ApiToken, AuditConfig, Config, DurabilityChoice, JwtConfig, KeyPlace, NatsConfig,
-    NatsPlace, OidcConfig, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig,
+    NatsPlace, NatsTls, OidcConfig, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig,
     TelemetryConfig,
 };
 use crate::secret::Token;
@@ -197,6 +197,12 @@ pub(crate) fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
+/// A file that can be read.
+fn file(text: &str) -> Result<PathBuf, String> {
+    std::fs::File::open(text).map_err(|e| format!("file {text} can't be read: {e}"))?;
+    Ok(text.into())
+}
+
 fn nats(mut s: Section<'_>) -> NatsConfig {
     let one = |text: &str| {
         let url = url::Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
@@ -225,6 +231,22 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
             None
         }
     };
+    let ca_file = s.parsed("tls_ca_file", file);
+    let identity = match (s.parsed("tls_cert_file", file), s.parsed("tls_key_file", file)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            s.mistake("tls_cert_file and tls_key_file go together");
+            None
+        }
+    };
+    if (ca_file.is_some() || identity.is_some())
+        && let Some(plain) =
+            url.iter().flat_map(|all: &String| all.split(',')).find(|u| !u.trim().starts_with("tls://"))
+    {
+        s.mistake(format!("with certificates every url must start with tls://, and '{}' does not", plain.trim()));
+    }
+    let tls = NatsTls { ca_file, identity };
     let choice = |text: &str| match text {
         "refuse" => Ok(DurabilityChoice::Refuse),
         "warn" => Ok(DurabilityChoice::Warn),
@@ -235,7 +257,12 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
         s.mistake("replicas above 1 need the url of a cluster: the private server is one server");
     }
     let config = NatsConfig {
-        place: url.map_or(NatsPlace::Private, |url| NatsPlace::Server { url, monitoring_urls, credentials }),
+        place: url.map_or(NatsPlace::Private, |url| NatsPlace::Server {
+            url,
+            monitoring_urls,
+            credentials,
+            tls: tls.clone(),
+        }),
         replicas,
         durability: s.parsed("durability", choice).unwrap_or(DurabilityChoice::Refuse),
     };

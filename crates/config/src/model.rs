@@ -146,7 +146,18 @@ pub enum NatsPlace {
         monitoring_urls: Vec<Url>,
         /// User and password.
         credentials: Option<(String, Token)>,
+        /// Who is believed to be the server, and who we are to it.
+        tls: NatsTls,
     },
+}
+
+/// Certificates for the way to the log's server, as PEM files; without any, the public authorities are believed.
+#[derive(Debug, Clone, Default)]
+pub struct NatsTls {
+    /// An authority of one's own.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate and its key, where the server asks for them.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// What to do when the log could lose acknowledged events.

@@ -1,13 +1,59 @@
 //! Secrets: named in the configuration, kept elsewhere, never shown.
 
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use crate::section::Mistake;
 
-/// A token, or why it can't be had.
+/// How long what was read of a file is believed.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// A token, or why it can't be had. In a file there may be several, one a line, and they may change while it is used: so a
+/// token is replaced without anyone being refused.
 #[derive(Debug, Clone)]
-pub struct Token(Result<SecretString, Mistake>);
+pub struct Token(Result<Kept, Mistake>);
+
+#[derive(Debug, Clone)]
+struct Kept {
+    /// What it was at start.
+    first: SecretString,
+    file: Option<Arc<File>>,
+}
+
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    read: Mutex<Read>,
+}
+
+#[derive(Debug)]
+struct Read {
+    lines: Vec<SecretString>,
+    at: Instant,
+}
+
+fn lines(text: &str) -> Vec<SecretString> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(SecretString::from).collect()
+}
+
+impl File {
+    /// What is in it now, or was when it could be read last.
+    fn lines(&self) -> Vec<SecretString> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.at.elapsed() >= BELIEVED {
+            read.at = Instant::now();
+            let found = std::fs::read_to_string(&self.path).map(|text| lines(&text)).unwrap_or_default();
+            if !found.is_empty() {
+                read.lines = found;
+            }
+        }
+        read.lines.clone()
+    }
+}
 
 /// Whose secrets a service can't do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +68,15 @@ pub enum Needs {
 
 impl Token {
     pub(crate) const fn found(secret: SecretString) -> Self {
-        Self(Ok(secret))
+        Self(Ok(Kept { first: secret, file: None }))
+    }
+
+    /// One that is kept in a file, whose text was read just now; `None`: there is none in it.
+    pub(crate) fn in_file(path: PathBuf, text: &str) -> Option<Self> {
+        let lines = lines(text);
+        let first = lines.first()?.clone();
+        let read = Mutex::new(Read { lines, at: Instant::now() });
+        Some(Self(Ok(Kept { first, file: Some(Arc::new(File { path, read })) })))
     }
 
     pub(crate) const fn missing(mistake: Mistake) -> Self {
@@ -33,19 +87,31 @@ impl Token {
         self.0.as_ref().err()
     }
 
-    /// The secret; `None` when this service was started without it.
+    /// The secret as it was at start, the first of several; `None` when this service was started without it.
     #[must_use]
     pub fn secret(&self) -> Option<&SecretString> {
-        self.0.as_ref().ok()
+        self.0.as_ref().ok().map(|kept| &kept.first)
     }
 
-    /// Whether this is the token that a client sent; takes as long for a wrong one as for the right one.
+    /// What it is now, the one to send first; a file is looked at again after a second.
+    #[must_use]
+    pub fn current(&self) -> Vec<SecretString> {
+        match &self.0 {
+            Ok(Kept { file: Some(file), .. }) => file.lines(),
+            Ok(Kept { first, file: None }) => vec![first.clone()],
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Whether this is the token that a client sent, or one of those in its file; takes as long for a wrong one as for the
+    /// right one.
     #[must_use]
     pub fn matches(&self, sent: &str) -> bool {
-        self.secret().is_some_and(|secret| secret.expose_secret().as_bytes().ct_eq(sent.as_bytes()).into())
+        let same = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(sent.as_bytes());
+        self.current().iter().fold(subtle::Choice::from(0), |found, secret| found | same(secret)).into()
     }
 
     pub(crate) fn same_as(&self, other: &Self) -> bool {
-        other.secret().is_some_and(|other| self.matches(other.expose_secret()))
+        other.current().iter().any(|other| self.matches(other.expose_secret()))
     }
 }

@@ -329,8 +329,8 @@ impl<'a> Section<'a> {
                 _ => missing(&found, format!("environment variable {} is not set, or is empty", found.value)),
             },
             (None, None, Some(found)) => match std::fs::read_to_string(&found.value) {
-                Ok(text) if !text.trim().is_empty() => Some(Token::found(SecretString::from(text.trim()))),
-                Ok(_) => missing(&found, format!("file {} is empty", found.value)),
+                Ok(text) => Token::in_file(found.value.clone().into(), &text)
+                    .or_else(|| missing(&found, format!("file {} is empty", found.value))),
                 Err(e) => missing(&found, format!("file {} can't be read: {e}", found.value)),
             },
             _ => {

@@ -43,6 +43,9 @@ pub enum LogError {
     /// A unit that can never be appended.
     #[error("a unit of {0} events can't be appended: 1 to 1000 are allowed")]
     UnitSize(usize),
+    /// The log could not be saved or restored.
+    #[error("the backup: {0}")]
+    Backup(String),
     /// The private server did not start.
     #[error("the private nats-server: {0}")]
     PrivateServer(String),

@@ -3,8 +3,10 @@
 
 mod app_wire;
 mod append;
+mod backup;
 mod commit;
 mod decode;
+mod dial;
 mod duty;
 mod effects;
 mod encode;
@@ -21,6 +23,7 @@ mod subject;
 mod tail;
 mod wire;
 
+pub use backup::{Volume, backup, restore};
 pub use decode::decode;
 pub use duty::Duty;
 pub use effects::{Answer, Clock, Log};
@@ -29,7 +32,7 @@ pub use error::LogError;
 pub use holder::holder_name;
 pub use lease::Lease;
 pub use leases::{Held, Leases, TERM as LEASE_TERM};
-pub use log::{Appended, Connection, EventLog, Expect, Limits, Unit};
+pub use log::{Appended, Connection, EventLog, Expect, Limits, Tls, Unit};
 pub use meta::{by_request, by_service};
 pub use private_server::PrivateServer;
 pub use safety::{Durability, SyncKnowledge};

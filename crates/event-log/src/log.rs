@@ -1,19 +1,21 @@
 //! Appending, and reading the last event of an aggregate.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use rollcall_domain::{NewEvent, Recorded, Sequence};
 use rollcall_telemetry::metrics::{label, metrics};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 
 use crate::append::{Appender, event_at, last_event, prepare};
 use crate::commit::{self, Pending};
+use crate::dial::{dial, patience};
 use crate::error::LogError;
 use crate::head::{self, HeadAnswer};
 use crate::leases::Leases;
@@ -24,6 +26,15 @@ use crate::tail::Tail;
 /// The name of the stream.
 pub(crate) const STREAM: &str = "ROLLCALL";
 
+/// Certificates for the way to the server, as PEM files; without any, the public authorities are believed.
+#[derive(Debug, Clone, Default)]
+pub struct Tls {
+    /// An authority of one's own.
+    pub ca_file: Option<PathBuf>,
+    /// Our own certificate and its key, where the server asks for them.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
 /// How to reach the log.
 #[derive(Debug, Clone)]
 pub struct Connection {
@@ -31,6 +42,8 @@ pub struct Connection {
     pub url: String,
     /// User and password, when the server asks for them.
     pub credentials: Option<(String, SecretString)>,
+    /// Certificates for `tls://` addresses.
+    pub tls: Tls,
     /// How many servers keep each event.
     pub replicas: usize,
     /// What to do when the server could lose events.
@@ -135,30 +148,13 @@ impl EventLog {
     /// # Errors
     /// When no server answers in time, the stream can't be had, or it is unsafe and [`Durability::Refuse`] holds.
     pub async fn connect(connection: &Connection) -> Result<Self, LogError> {
-        let url = connection.url.clone();
-        let failed = |reason: String| LogError::Connect { url: url.clone(), reason };
-        let dial = || async {
-            let mut options = async_nats::ConnectOptions::new()
-                .name("rollcall")
-                .connection_timeout(Duration::from_secs(5))
-                .request_timeout(Some(connection.limits.ack_timeout));
-            if let Some((user, password)) = &connection.credentials {
-                options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
-            }
-            options.connect(connection.url.split(',').map(str::trim).collect::<Vec<_>>().as_slice()).await
-        };
-        let patience = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(2))
-            .with_total_delay(Some(connection.limits.connect_timeout))
-            .without_max_times();
-        let client = dial.retry(patience).sleep(tokio::time::sleep).await.map_err(|e| failed(e.to_string()))?;
+        let client = dial(connection).await?;
         if let Some(reason) = unsafe_sync(&connection.sync).await {
             object(connection, reason)?;
         }
         let context = jetstream::new(client.clone());
         let create = || async { open_stream(&context, connection.replicas).await };
-        let stream = create.retry(patience).sleep(tokio::time::sleep).await.map_err(LogError::Stream)?;
+        let stream = create.retry(patience(connection)).sleep(tokio::time::sleep).await.map_err(LogError::Stream)?;
         let unsafe_parts = unsafe_settings(&stream.cached_info().config, connection.replicas);
         if !unsafe_parts.is_empty() {
             object(connection, format!("stream {STREAM}: {}", unsafe_parts.join(", ")))?;

@@ -14,7 +14,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::error::LogError;
-use crate::log::{Connection, Limits};
+use crate::log::{Connection, Limits, Tls};
 use crate::safety::{Durability, SyncKnowledge};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,6 +48,7 @@ impl PrivateServer {
         Connection {
             url: self.url.clone(),
             credentials: Some(self.credentials.clone()),
+            tls: Tls::default(),
             replicas: 1,
             durability: Durability::Refuse,
             sync: SyncKnowledge::Private,

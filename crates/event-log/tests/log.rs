@@ -13,7 +13,8 @@ use rollcall_domain::name::{NameSpace, name_key};
 use rollcall_domain::resource;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, TraceContext};
 use rollcall_event_log::{
-    Connection, Durability, EventLog, Expect, Limits, LogError, PrivateServer, Subject, SyncKnowledge, Unit, by_service,
+    Connection, Durability, EventLog, Expect, Limits, LogError, PrivateServer, Subject, SyncKnowledge, Tls, Unit,
+    by_service,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -204,6 +205,7 @@ async fn a_tail_has_no_gap_when_the_server_is_killed_and_comes_back() {
     let log = EventLog::connect(&Connection {
         url: format!("nats://127.0.0.1:{port}"),
         credentials: None,
+        tls: Tls::default(),
         replicas: 1,
         durability: Durability::Refuse,
         sync: SyncKnowledge::Private,
@@ -253,7 +255,16 @@ async fn a_server_whose_sync_setting_is_unsafe_or_unknown_is_refused_or_warned_a
         let url = format!("nats://127.0.0.1:{port}");
         async move {
             let limits = Limits { connect_timeout: Duration::from_secs(10), ..Limits::default() };
-            EventLog::connect(&Connection { url, credentials: None, replicas: 1, durability, sync, limits }).await
+            EventLog::connect(&Connection {
+                url,
+                credentials: None,
+                tls: Tls::default(),
+                replicas: 1,
+                durability,
+                sync,
+                limits,
+            })
+            .await
         }
     };
     let unsafe_sync = connect(Durability::Refuse, monitoring.clone()).await.unwrap_err().to_string();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
-use rollcall_config::{AppConfig, PrivateAddresses};
+use rollcall_config::{AppConfig, PrivateAddresses, Token};
 use rollcall_domain::account::RejectionCause;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -82,7 +82,7 @@ impl Http {
             PrivateAddresses::Refused => self.public.clone(),
             PrivateAddresses::Allowed => self.private.clone(),
         };
-        let token = config.token.as_ref().and_then(|t| t.secret()).cloned();
+        let token = config.token.clone();
         Ok(Arc::new(OverHttp { client, token, timeout: config.request_timeout }))
     }
 }
@@ -90,7 +90,7 @@ impl Http {
 #[derive(Debug)]
 struct OverHttp {
     client: reqwest::Client,
-    token: Option<SecretString>,
+    token: Option<Token>,
     timeout: Duration,
 }
 
@@ -106,7 +106,7 @@ impl OverHttp {
         headers.insert(ACCEPT, SCIM_JSON);
         rollcall_telemetry::inject_headers(&mut headers);
         let mut request = self.client.request(method, address).timeout(self.timeout).headers(headers);
-        if let Some(token) = &self.token {
+        if let Some(token) = self.tokens().first() {
             request = request.bearer_auth(token.expose_secret());
         }
         if let Some(body) = body {
@@ -130,11 +130,18 @@ impl OverHttp {
 
     /// An app may answer with what it was sent, and what it answers goes into events and logs.
     fn without_token(&self, body: Vec<u8>) -> Vec<u8> {
-        let token = self.token.as_ref().map(|token| token.expose_secret()).filter(|token| !token.is_empty());
-        match (std::str::from_utf8(&body), token) {
-            (Ok(text), Some(token)) if text.contains(token) => text.replace(token, "[the token]").into_bytes(),
-            _ => body,
+        let Ok(text) = std::str::from_utf8(&body) else { return body };
+        let tokens = self.tokens();
+        let mut sent = tokens.iter().map(|token| token.expose_secret()).filter(|token| text.contains(token)).peekable();
+        if sent.peek().is_none() {
+            return body;
         }
+        sent.fold(text.to_owned(), |text, token| text.replace(token, "[the token]")).into_bytes()
+    }
+
+    /// What the app may know us by, now.
+    fn tokens(&self) -> Vec<SecretString> {
+        self.token.as_ref().map(Token::current).unwrap_or_default()
     }
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, demo, import, key, operator, process, ready, setup, story, verify};
+use crate::{assemble, backup, demo, import, key, operator, process, ready, setup, story, verify};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -55,6 +55,10 @@ enum Command {
     Import(import::ImportArgs),
     /// Bring accounts in line, and read them back, now
     Sync(operator::TargetArgs),
+    /// Save the log in a file; while it is used, unless its server is private
+    Backup(backup::BackupArgs),
+    /// Put a log that was saved on a server that has none
+    Restore(backup::BackupArgs),
     /// Say whether the process at an address is ready; exits with 1 when it is not
     Ready(ready::ReadyArgs),
     /// Make what a deployment needs before its first start: secrets, the log server's accounts, a first configuration
@@ -136,6 +140,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(args) => import::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Sync(args) => operator::sync(&args),
         Command::Demo(args) => demo::run(args),
     }

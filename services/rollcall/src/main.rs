@@ -1,6 +1,7 @@
 //! Rollcall: did every connected app follow, how long did it take, and can we prove it?
 
 mod assemble;
+mod backup;
 mod cli;
 mod demo;
 mod health;

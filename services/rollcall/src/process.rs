@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use axum::serve::ListenerExt as _;
 use rollcall_config::{Config, DurabilityChoice, NatsPlace};
-use rollcall_event_log::{Connection, Durability, EventLog, Limits, PrivateServer, SyncKnowledge};
+use rollcall_event_log::{Connection, Durability, EventLog, Limits, PrivateServer, SyncKnowledge, Tls};
 use rollcall_projection::FolderLock;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -134,28 +134,38 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
 /// # Errors
 /// When there is no server, or it can't be started.
 pub async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connection, Option<PrivateServer>)> {
-    let durability = match config.nats.durability {
+    if let Some(shared) = shared_server(config) {
+        return Ok((shared, None));
+    }
+    if !everything {
+        bail!("{}: [nats] url is missing: a service that runs alone needs a server that all share", config.file)
+    }
+    let server = PrivateServer::start(&config.server.data_dir.join("nats")).await?;
+    let connection =
+        Connection { replicas: config.nats.replicas, durability: durability(config), ..server.connection() };
+    Ok((connection, Some(server)))
+}
+
+/// How a server that someone else runs is reached; `None`: it is our own.
+pub fn shared_server(config: &Config) -> Option<Connection> {
+    let NatsPlace::Server { url, monitoring_urls, tls, .. } = &config.nats.place else { return None };
+    Some(Connection {
+        url: url.clone(),
+        credentials: config.nats.place.credentials(),
+        tls: Tls { ca_file: tls.ca_file.clone(), identity: tls.identity.clone() },
+        replicas: config.nats.replicas,
+        durability: durability(config),
+        sync: match monitoring_urls.as_slice() {
+            [] => SyncKnowledge::Unknown,
+            all => SyncKnowledge::Monitoring(all.to_vec()),
+        },
+        limits: Limits::default(),
+    })
+}
+
+fn durability(config: &Config) -> Durability {
+    match config.nats.durability {
         DurabilityChoice::Refuse => Durability::Refuse,
         DurabilityChoice::Warn => Durability::Warn,
-    };
-    let replicas = config.nats.replicas;
-    let limits = Limits::default();
-    match &config.nats.place {
-        NatsPlace::Server { url, monitoring_urls, .. } => {
-            let sync = match monitoring_urls.as_slice() {
-                [] => SyncKnowledge::Unknown,
-                all => SyncKnowledge::Monitoring(all.to_vec()),
-            };
-            let credentials = config.nats.place.credentials();
-            Ok((Connection { url: url.clone(), credentials, replicas, durability, sync, limits }, None))
-        }
-        NatsPlace::Private if everything => {
-            let server = PrivateServer::start(&config.server.data_dir.join("nats")).await?;
-            let connection = Connection { replicas, durability, ..server.connection() };
-            Ok((connection, Some(server)))
-        }
-        NatsPlace::Private => {
-            bail!("{}: [nats] url is missing: a service that runs alone needs a server that all share", config.file)
-        }
     }
 }

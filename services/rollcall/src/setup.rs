@@ -9,11 +9,20 @@ use anyhow::Context as _;
 use clap::Args;
 
 /// The services that have an account on the log's server, and what each may append.
-const ACCOUNTS: [(&str, &[&str]); 4] = [
+const ACCOUNTS: [(&str, &[&str]); 5] = [
     ("gateway", &["identity", "group", "resource", "name", "app", "refused"]),
     ("projector", &["obligation", "drift", "hold", "reconciliation", "sync", "checkpoint", "access"]),
     ("provisioner", &["account", "drift", "app-state", "reconciliation"]),
     ("sla-monitor", &["identity", "obligation", "hold", "leaver", "alert"]),
+    ("backup", &[]),
+];
+
+/// What saving the log needs, and putting it back where there is none.
+const BACKUP: [&str; 4] = [
+    "$JS.API.STREAM.SNAPSHOT.ROLLCALL",
+    "$JS.SNAPSHOT.ACK.ROLLCALL.>",
+    "$JS.API.STREAM.RESTORE.ROLLCALL",
+    "$JS.SNAPSHOT.RESTORE.ROLLCALL.>",
 ];
 
 /// What every service may ask of JetStream: to read the stream and to follow it. Nobody may delete or purge anything.
@@ -149,6 +158,7 @@ fn account(name: &str, password: &str, subjects: &[&str]) -> String {
     match name {
         "gateway" => allowed.push("$JS.API.STREAM.CREATE.ROLLCALL"),
         "provisioner" | "sla-monitor" => allowed.extend(LEASES),
+        "backup" => allowed.extend(BACKUP),
         _ => {}
     }
     format!(

@@ -5,17 +5,18 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
-use rollcall_config::NatsPlace;
 use rollcall_domain::{Event, Recorded, Sequence};
-use rollcall_event_log::{Connection, Durability, EventLog, Limits, SyncKnowledge, decode};
+use rollcall_event_log::{Connection, Durability, EventLog, SyncKnowledge, decode};
 use rollcall_proof::{Auditor, Hash, Keys, Signed, check_inclusion};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use crate::process;
 
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
@@ -317,18 +318,11 @@ fn shown_as_stored(value: &Value, event: &Recorded) -> Result<(), String> {
 
 fn from_log(config: &Path, mut auditor: Auditor) -> anyhow::Result<Result<Found, String>> {
     let config = rollcall_config::load(config, &|name| std::env::var(name).ok())?;
-    let NatsPlace::Server { url, .. } = &config.nats.place else {
-        bail!("{}: [nats] url is missing: a private server can't be read from outside; verify an export", config.file)
-    };
-    let connection = Connection {
-        url: url.clone(),
-        credentials: config.nats.place.credentials(),
-        replicas: config.nats.replicas,
-        // It is read, and nothing is written.
-        durability: Durability::Warn,
-        sync: SyncKnowledge::Unknown,
-        limits: Limits::default(),
-    };
+    let shared = process::shared_server(&config).with_context(|| {
+        format!("{}: [nats] url is missing: a private server can't be read from outside; verify an export", config.file)
+    })?;
+    // It is read, and nothing is written.
+    let connection = Connection { durability: Durability::Warn, sync: SyncKnowledge::Unknown, ..shared };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
     runtime.block_on(async {
         let log = EventLog::connect(&connection).await?;

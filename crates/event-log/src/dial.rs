@@ -1,0 +1,58 @@
+//! Reaching the server.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions};
+use backon::{ExponentialBuilder, Retryable};
+use secrecy::ExposeSecret;
+
+use crate::error::LogError;
+use crate::log::Connection;
+
+/// How long a server is waited for at start.
+pub fn patience(connection: &Connection) -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(2))
+        .with_total_delay(Some(connection.limits.connect_timeout))
+        .without_max_times()
+}
+
+/// A client that stays connected.
+///
+/// # Errors
+/// When no server answers in time.
+pub async fn dial(connection: &Connection) -> Result<Client, LogError> {
+    let once = || async {
+        let mut options = ConnectOptions::new()
+            .name("rollcall")
+            .connection_timeout(Duration::from_secs(5))
+            .request_timeout(Some(connection.limits.ack_timeout));
+        if let Some((user, password)) = &connection.credentials {
+            options = options.user_and_password(user.clone(), password.expose_secret().to_owned());
+        }
+        if let Some(ca) = &connection.tls.ca_file {
+            options = options.add_root_certificates(ca.clone());
+        }
+        if let Some((certificate, key)) = &connection.tls.identity {
+            options = options.add_client_certificate(certificate.clone(), key.clone());
+        }
+        options.connect(connection.url.split(',').map(str::trim).collect::<Vec<_>>().as_slice()).await
+    };
+    let dialled = once.retry(patience(connection)).sleep(tokio::time::sleep).await;
+    dialled.map_err(|e| LogError::Connect { url: connection.url.clone(), reason: causes(&e) })
+}
+
+/// What failed, and why: of a certificate that is not believed the first says nothing.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,229 @@
+//! What operators do to a Rollcall that runs: docs/operations has a page for each.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use axum::http::StatusCode;
+use reqwest::Method;
+use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN, command};
+use rollcall_tests::{App, Faulty, NatsCluster, NatsServer, Receiver, Rollcall, Script, until};
+use serde_json::{Value, json};
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const APP: &str = "wiki";
+
+fn user(name: &str) -> Value {
+    json!({ "schemas": [USER], "userName": name, "title": "Dev" })
+}
+
+fn app(server: &Faulty) -> App {
+    App {
+        id: APP,
+        base_url: server.base_url(APP),
+        assign: "active eq true",
+        deprovision: "deactivate",
+        leaver_sla: "10m",
+        keys: "",
+        tables: "",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_a_source_is_replaced_while_both_are_accepted_and_nobody_is_refused() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("token");
+    std::fs::write(&file, "first-token-5b1c\n")?;
+    let rollcall = Rollcall::new(&[], &format!("[[sources]]\nname = \"idp\"\ntoken_file = {file:?}\n"))?;
+    rollcall.start().await?;
+    let works = |token: &'static str| {
+        let rollcall = &rollcall;
+        async move { anyhow::Ok(rollcall.raw(Method::GET, "/scim/v2/Users?count=0", token, None).await?.0 == 200) }
+    };
+    let opens = |token: &'static str, wanted: bool| {
+        let works = &works;
+        until("the file is believed", move || async move { Ok((works(token).await? == wanted).then_some(())) })
+    };
+    ensure!(works("first-token-5b1c").await? && !works("second-token-e07a").await?, "not its token");
+    std::fs::write(&file, "second-token-e07a\nfirst-token-5b1c\n")?;
+    opens("second-token-e07a", true).await?;
+    ensure!(works("first-token-5b1c").await?, "the old one is refused before its time");
+    // A file that is being written, or gone, ends nothing.
+    std::fs::write(&file, "")?;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    ensure!(works("first-token-5b1c").await? && works("second-token-e07a").await?, "an empty file was believed");
+    std::fs::write(&file, "second-token-e07a")?;
+    opens("first-token-5b1c", false).await?;
+    ensure!(works("second-token-e07a").await?, "the new one is refused");
+    let written = std::fs::read_to_string(rollcall.log_file())?;
+    ensure!(!written.contains("second-token") && !written.contains("first-token"), "a token is in the log");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_token_of_an_app_is_replaced_without_a_restart() -> anyhow::Result<()> {
+    let (folder, server) = (tempfile::tempdir()?, Receiver::start().await?);
+    server.answer(StatusCode::OK);
+    let file = folder.path().join("token");
+    std::fs::write(&file, "first-token-5b1c")?;
+    let text = format!(
+        "[[apps]]\nid = \"hr\"\nbase_url = {:?}\nowner = \"o@example.com\"\nassign = 'active eq true'\nretry_min = \"100ms\"\n\
+         retry_max = \"200ms\"\nprobe_every = \"200ms\"\ntoken_file = {file:?}\n",
+        server.url
+    );
+    let rollcall = Rollcall::new(&[], &text)?;
+    rollcall.start().await?;
+    rollcall.scim(Method::POST, "/Users", &user("anna")).await?;
+    let sent = |token: &'static str| {
+        let last = server.all().last().and_then(|r| r.headers.get("authorization").cloned());
+        async move { Ok(last.filter(|h| h.as_bytes() == format!("Bearer {token}").as_bytes()).map(drop)) }
+    };
+    until("the app is asked with its token", || sent("first-token-5b1c")).await?;
+    std::fs::write(&file, "second-token-e07a")?;
+    until("the app is asked with its new token", || sent("second-token-e07a")).await
+}
+
+/// `rollcall backup` or `restore`, as an operator runs it; what it said.
+async fn operate(what: &str, file: &Path, rollcall: &Rollcall) -> anyhow::Result<(bool, String)> {
+    let mut command = command();
+    command.arg(what).arg(file).arg("--config").arg(rollcall.config_file());
+    let output = command.arg("--data-dir").arg(rollcall.data_dir()).output().await?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.success(), said))
+}
+
+fn settings(nats: &NatsServer) -> String {
+    format!("url = \"{}\"\nmonitoring_url = \"{}\"\n", nats.url, nats.monitoring_url)
+}
+
+/// What the API says about everyone, and what an auditor exports.
+async fn story(rollcall: &Rollcall) -> anyhow::Result<(Vec<Value>, Vec<Value>)> {
+    Ok((rollcall.items("/v1/identities").await?, rollcall.items("/v1/leavers").await?))
+}
+
+async fn verified(rollcall: &Rollcall, id: &str) -> anyhow::Result<()> {
+    until("the account is verified", || async {
+        let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
+        Ok((identity["accounts"][0]["verified"] == true).then_some(()))
+    })
+    .await
+}
+
+async fn join(rollcall: &Rollcall, name: &str) -> anyhow::Result<String> {
+    let id = rollcall.scim(Method::POST, "/Users", &user(name)).await?["id"].as_str().context("no id")?.to_owned();
+    verified(rollcall, &id).await?;
+    Ok(id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_backed_up_is_restored_elsewhere_and_the_projections_rebuild_themselves() -> anyhow::Result<()> {
+    let (server, folder) = (Faulty::start().await?, tempfile::tempdir()?);
+    server.tell(APP, &Script::default()).await?;
+    let rollcall = Rollcall::apart(&[app(&server)], "").await?;
+    rollcall.start().await?;
+    join(&rollcall, "anna").await?;
+    let ben = join(&rollcall, "ben").await?;
+    rollcall.raw(Method::DELETE, &format!("/scim/v2/Users/{ben}"), SOURCE_TOKEN, None).await?;
+    until("the leaver is complete", || async {
+        Ok(rollcall.items("/v1/leavers?status=completed").await?.into_iter().next())
+    })
+    .await?;
+    let before = story(&rollcall).await?;
+    // While it is used.
+    let file = folder.path().join("log.backup");
+    let (good, said) = operate("backup", &file, &rollcall).await?;
+    ensure!(good && said.contains("events are saved"), "{said}");
+    let (good, said) = operate("restore", &file, &rollcall).await?;
+    ensure!(!good && said.contains("already"), "a log was restored over another: {said}");
+    rollcall.stop().await?;
+
+    // Another machine: the backup, and nothing else.
+    let mut nats = NatsServer::at(folder.path().join("nats.conf"), &folder.path().join("store"), "")?;
+    nats.run().await?;
+    let elsewhere = Rollcall::on(settings(&nats), &[app(&server)], "")?;
+    elsewhere.configure()?;
+    std::fs::write(folder.path().join("other"), "{\"rollcall_backup\": 1}\n")?;
+    let (good, said) = operate("restore", &folder.path().join("other"), &elsewhere).await?;
+    ensure!(!good && said.contains("no backup"), "{said}");
+    let (good, said) = operate("restore", &file, &elsewhere).await?;
+    ensure!(good && said.contains("events are restored"), "{said}");
+    elsewhere.start().await?;
+    ensure!(story(&elsewhere).await? == before, "another story than before");
+    join(&elsewhere, "cleo").await?;
+    ensure!(server.creations(APP) == 3, "{} accounts were made for three people", server.creations(APP));
+    elsewhere.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_log_is_backed_up_while_rollcall_is_stopped() -> anyhow::Result<()> {
+    let (server, folder) = (Faulty::start().await?, tempfile::tempdir()?);
+    server.tell(APP, &Script::default()).await?;
+    let rollcall = Rollcall::new(&[app(&server)], "")?;
+    rollcall.start().await?;
+    join(&rollcall, "anna").await?;
+    let before = story(&rollcall).await?;
+    let file = folder.path().join("log.backup");
+    let (good, said) = operate("backup", &file, &rollcall).await?;
+    ensure!(!good && said.contains("in use by another process") && !file.exists(), "{said}");
+    rollcall.stop().await?;
+    let (good, said) = operate("backup", &file, &rollcall).await?;
+    ensure!(good, "{said}");
+    std::fs::remove_dir_all(rollcall.data_dir())?;
+    std::fs::create_dir_all(rollcall.data_dir())?;
+    let (good, said) = operate("restore", &file, &rollcall).await?;
+    ensure!(good, "{said}");
+    rollcall.start().await?;
+    ensure!(story(&rollcall).await? == before, "another story than before");
+    rollcall.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_has_lost_its_volume_reads_the_log_again() -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    server.tell(APP, &Script::default()).await?;
+    let rollcall = Rollcall::apart(&[app(&server)], "").await?;
+    rollcall.start().await?;
+    join(&rollcall, "anna").await?;
+    let before = story(&rollcall).await?;
+    for service in ["gateway", "projector", "provisioner", "sla-monitor"] {
+        rollcall.kill_service(service).await?;
+        std::fs::remove_dir_all(rollcall.data_dir().join(service))?;
+        rollcall.start_service(service).await?;
+    }
+    ensure!(story(&rollcall).await? == before, "another story than before");
+    let (status, _) = rollcall.raw(Method::GET, "/v1/checkpoints/latest", API_TOKEN, None).await?;
+    ensure!(status == 200 || status == 404, "{status}");
+    join(&rollcall, "ben").await?;
+    ensure!(server.creations(APP) == 2, "{} accounts were made for two people", server.creations(APP));
+    rollcall.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_becomes_three_and_keeps_its_events() -> anyhow::Result<()> {
+    let server = Faulty::start().await?;
+    server.tell(APP, &Script::default()).await?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().to_owned();
+    let mut alone = NatsServer::at(path.join("alone.conf"), &path.join("alone"), "")?;
+    alone.run().await?;
+    let rollcall = Rollcall::on(settings(&alone), &[app(&server)], "")?;
+    rollcall.start().await?;
+    join(&rollcall, "anna").await?;
+    let before = story(&rollcall).await?;
+    rollcall.stop().await?;
+    let file = path.join("log.backup");
+    let (good, said) = operate("backup", &file, &rollcall).await?;
+    ensure!(good, "{said}");
+    alone.stop().await?;
+
+    let cluster = NatsCluster::start_in(folder, 3).await?;
+    let three =
+        format!("url = \"{}\"\nmonitoring_url = \"{}\"\nreplicas = 3\n", cluster.url(), cluster.monitoring_url());
+    let rollcall = Rollcall::on(three, &[app(&server)], "")?;
+    rollcall.configure()?;
+    let (good, said) = operate("restore", &file, &rollcall).await?;
+    ensure!(good, "{said}");
+    rollcall.start().await?;
+    ensure!(story(&rollcall).await? == before, "another story than before");
+    join(&rollcall, "ben").await?;
+    rollcall.stop().await
+}
