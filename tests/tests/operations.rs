@@ -227,3 +227,31 @@ async fn one_server_becomes_three_and_keeps_its_events() -> anyhow::Result<()> {
     join(&rollcall, "ben").await?;
     rollcall.stop().await
 }
+
+/// The pages promise that someone has tried what they say.
+#[test]
+fn every_page_names_tests_that_there_are() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut tests = String::new();
+    for folder in ["tests/tests", "services/sla-monitor/tests"] {
+        for file in std::fs::read_dir(root.join(folder))? {
+            tests.push_str(&std::fs::read_to_string(file?.path())?);
+        }
+    }
+    let index = std::fs::read_to_string(root.join("docs/operations/README.md"))?;
+    for page in std::fs::read_dir(root.join("docs/operations"))? {
+        let (path, name) =
+            (page.as_ref().map(std::fs::DirEntry::path), page.as_ref().map(std::fs::DirEntry::file_name));
+        let (Ok(path), Ok(name)) = (path, name) else { continue };
+        let (text, name) = (std::fs::read_to_string(path)?, name.to_string_lossy().into_owned());
+        if name == "README.md" {
+            continue;
+        }
+        ensure!(index.contains(&format!("]({name})")), "{name} is not in the list of pages");
+        let (_, tried) = text.split_once("Tried by: ").with_context(|| format!("{name} does not say what tries it"))?;
+        for test in tried.split('`').skip(1).step_by(2).filter(|t| !t.contains(' ')) {
+            ensure!(tests.contains(&format!("async fn {test}(")), "{name}: there is no test {test}");
+        }
+    }
+    Ok(())
+}

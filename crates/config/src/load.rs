@@ -182,6 +182,8 @@ fn server(mut s: Section<'_>) -> ServerConfig {
         public_url: s.parsed("public_url", http_url),
         data_dir: s.parsed("data_dir", some_text).map_or_else(|| PathBuf::from("rollcall-data"), PathBuf::from),
         projectors: s.parsed("projector", http_urls).unwrap_or_default(),
+        projector_ca_file: s.parsed("projector_ca_file", file),
+        tls: certificate(&mut s),
         max_body_bytes: size(s.integer("max_body_bytes", 1024..=16 << 20, 1 << 20)),
         max_page: size(s.integer("max_page", 1..=10_000, 200)),
         max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
@@ -195,6 +197,18 @@ fn server(mut s: Section<'_>) -> ServerConfig {
 
 pub(crate) fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A certificate and its key.
+fn certificate(s: &mut Section<'_>) -> Option<(PathBuf, PathBuf)> {
+    match (s.parsed("tls_cert_file", file), s.parsed("tls_key_file", file)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            s.mistake("tls_cert_file and tls_key_file go together");
+            None
+        }
+    }
 }
 
 /// A file that can be read.
@@ -232,14 +246,7 @@ fn nats(mut s: Section<'_>) -> NatsConfig {
         }
     };
     let ca_file = s.parsed("tls_ca_file", file);
-    let identity = match (s.parsed("tls_cert_file", file), s.parsed("tls_key_file", file)) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        _ => {
-            s.mistake("tls_cert_file and tls_key_file go together");
-            None
-        }
-    };
+    let identity = certificate(&mut s);
     if (ca_file.is_some() || identity.is_some())
         && let Some(plain) =
             url.iter().flat_map(|all: &String| all.split(',')).find(|u| !u.trim().starts_with("tls://"))

@@ -50,6 +50,10 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// Where a gateway that runs alone finds the projector, or each of several.
     pub projectors: Vec<Url>,
+    /// The authority that is believed when a projector's address is https, as a PEM file; none: the public ones.
+    pub projector_ca_file: Option<PathBuf>,
+    /// The certificate and its key, as PEM files, when the address speaks TLS itself.
+    pub tls: Option<(PathBuf, PathBuf)>,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
     /// The largest page of a list.

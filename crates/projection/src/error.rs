@@ -37,6 +37,17 @@ pub enum ProjectionError {
         /// Why.
         source: KvError,
     },
+    /// The state was built from another log, which had another event there.
+    #[error(
+        "projection '{name}' holds another event {at} than the log: it belongs to another log; restore that log, or delete \
+         {name}'s folder to build it from this one"
+    )]
+    OtherEvent {
+        /// The projection.
+        name: &'static str,
+        /// How far it is.
+        at: u64,
+    },
     /// The state was built from another log.
     #[error(
         "projection '{name}' holds event {at}, but the log ends at {head}: it belongs to another log; restore that log, \

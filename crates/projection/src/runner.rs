@@ -55,6 +55,7 @@ impl Runner {
         if self.store.cursor() > head {
             return Err(ProjectionError::OtherLog { name, at: self.store.cursor().0, head: head.0 });
         }
+        self.same_log().await?;
         let mut tail = self.log.tail(self.store.cursor());
         let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
         loop {
@@ -80,6 +81,19 @@ impl Runner {
     }
 }
 
+impl Runner {
+    /// A log that was restored from a backup may have grown past where the store is, with other events.
+    async fn same_log(&self) -> Result<(), ProjectionError> {
+        let (name, at) = (self.store.name(), self.store.cursor());
+        let Some(held) = self.store.last_event()? else { return Ok(()) };
+        let found = self.log.event(at).await.map_err(|source| ProjectionError::Log { name, source })?;
+        match found {
+            Some(found) if found.meta.event_id != held => Err(ProjectionError::OtherEvent { name, at: at.0 }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Applies events, which follow on those that the store holds, and commits them.
 ///
 /// # Errors
@@ -88,7 +102,7 @@ pub fn apply(store: &Store, projection: &mut impl Projection, events: &[Recorded
     let Some(last) = events.last().map(|e| e.sequence) else { return Ok(()) };
     let mut state = store.begin();
     for event in events {
-        state.at(event.sequence);
+        state.by(event);
         projection.apply(&mut state, event).map_err(|source| ProjectionError::State { name: store.name(), source })?;
         // Never within an event: what it changes is committed together.
         if state.changes() >= MAX_CHANGES && event.sequence < last {

@@ -9,6 +9,7 @@ use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KvError, Pair, Read, end_of};
 use tokio::sync::watch;
 use tracing::info;
+use uuid::Uuid;
 
 use crate::error::ProjectionError;
 use crate::history::{History, PastView, version, version_key};
@@ -18,6 +19,7 @@ use crate::transaction::Transaction;
 /// Not a key of any state: those are words and slashes.
 const CURSOR: &[u8] = b"\0cursor";
 const STAMP: &[u8] = b"\0stamp";
+const LAST: &[u8] = b"\0last";
 
 /// The state of a projection and its position in the log, opened by one process.
 #[derive(Debug)]
@@ -83,6 +85,16 @@ impl Store {
         *self.cursor.borrow()
     }
 
+    /// Which event that is; `None`: the state is empty, or from before this was kept.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn last_event(&self) -> Result<Option<Uuid>, ProjectionError> {
+        let found = self.tree.get(LAST);
+        let found = found.map_err(|e| ProjectionError::Storage { name: self.name, reason: e.to_string() })?;
+        Ok(found.and_then(|bytes| Uuid::from_slice(&bytes).ok()))
+    }
+
     /// The name of the projection.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -134,6 +146,9 @@ impl Store {
     /// When the storage fails; nothing has changed then.
     pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
         let mut batch = sled::Batch::default();
+        if let Some(last) = changes.last() {
+            batch.insert(LAST, last.as_bytes());
+        }
         let (changes, versions) = changes.into_parts();
         for ((key, at), value) in versions {
             batch.insert(version_key(&key, at), version(value.as_deref()));

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KvError, Pair, Read, Write, end_of};
+use rollcall_domain::{Recorded, Sequence};
+use uuid::Uuid;
 
 use crate::history::History;
 use crate::store::View;
@@ -20,16 +21,28 @@ pub struct Transaction {
     history: History,
     versions: Versions,
     at: Sequence,
+    last: Option<Uuid>,
 }
 
 impl Transaction {
     pub(crate) fn new(base: View, history: History) -> Self {
-        Self { base, changes: BTreeMap::new(), history, versions: Versions::new(), at: Sequence(0) }
+        Self { base, changes: BTreeMap::new(), history, versions: Versions::new(), at: Sequence(0), last: None }
+    }
+
+    /// What follows is changed at this position.
+    pub fn at(&mut self, event: Sequence) {
+        self.at = event;
     }
 
     /// What follows is changed by this event.
-    pub fn at(&mut self, event: Sequence) {
-        self.at = event;
+    pub(crate) fn by(&mut self, event: &Recorded) {
+        self.at(event.sequence);
+        self.last = Some(event.meta.event_id);
+    }
+
+    /// The last event that changed anything.
+    pub(crate) const fn last(&self) -> Option<Uuid> {
+        self.last
     }
 
     fn change(&mut self, key: String, value: Option<Vec<u8>>) {

@@ -172,6 +172,24 @@ async fn state_of_another_log_is_not_used() {
     assert!(matches!(error, ProjectionError::OtherLog { at: 9, head: 0, .. }), "{error}");
 }
 
+/// A log that was restored from an older backup grows past where the state is, with other events.
+#[tokio::test]
+async fn state_of_a_log_with_other_events_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let before = PrivateServer::start(&dir.path().join("before")).await.unwrap();
+    let folder = dir.path().join("state");
+    let here = log(&before).await;
+    append(&here, 3).await;
+    let store = Store::open("test", &folder, 1, CACHE, History::NONE).unwrap();
+    run_to(&here, &store, 3).await;
+    before.stop().await;
+    let after = PrivateServer::start(&dir.path().join("after")).await.unwrap();
+    let elsewhere = log(&after).await;
+    append(&elsewhere, 5).await;
+    let error = Runner::new(elsewhere, store).run(Count, CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(error, ProjectionError::OtherEvent { at: 3, .. }), "{error}");
+}
+
 #[tokio::test]
 async fn waiting_for_what_does_not_come_ends() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! One public address: a gateway that runs alone passes on to the projector what is the projector's.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -80,13 +81,16 @@ enum Unanswered {
 /// without an address every request is answered 503.
 ///
 /// # Errors
-/// When there can be no HTTP client.
-pub fn router(bases: Vec<Url>, closing: CancellationToken) -> Result<Router, GatewayError> {
-    let http = reqwest::Client::builder()
-        .read_timeout(TIMEOUT)
-        .connect_timeout(CONNECT)
-        .redirect(reqwest::redirect::Policy::none())
-        .build();
+/// When there can be no HTTP client, or the authority's certificate can't be read.
+pub fn router(bases: Vec<Url>, authority: Option<&Path>, closing: CancellationToken) -> Result<Router, GatewayError> {
+    let mut http = reqwest::Client::builder();
+    if let Some(file) = authority {
+        let failed = |e: &dyn std::fmt::Display| GatewayError::Client(format!("{}: {e}", file.display()));
+        let text = std::fs::read(file).map_err(|e| failed(&e))?;
+        let certificate = reqwest::Certificate::from_pem(&text).map_err(|e| failed(&e))?;
+        http = http.add_root_certificate(certificate);
+    }
+    let http = http.read_timeout(TIMEOUT).connect_timeout(CONNECT).redirect(reqwest::redirect::Policy::none()).build();
     let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
     let state = Arc::new(Projectors { bases, answers: AtomicUsize::new(0), http, closing });
     Ok(PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(pass_on))).with_state(state))

@@ -47,8 +47,11 @@ pub fn open(
             let gateway = Gateway::open(config, log)?;
             let mut router = gateway.router();
             if !services.contains(&Service::Projector) {
-                router =
-                    router.merge(rollcall_gateway::projector_proxy(config.server.projectors.clone(), closing.clone())?);
+                router = router.merge(rollcall_gateway::projector_proxy(
+                    config.server.projectors.clone(),
+                    config.server.projector_ca_file.as_deref(),
+                    closing.clone(),
+                )?);
             }
             Part {
                 name: rollcall_gateway::NAME,

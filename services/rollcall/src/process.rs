@@ -5,35 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use axum::serve::ListenerExt as _;
 use rollcall_config::{Config, DurabilityChoice, NatsPlace};
 use rollcall_event_log::{Connection, Durability, EventLog, Limits, PrivateServer, SyncKnowledge, Tls};
 use rollcall_projection::FolderLock;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info};
+use tracing::{error, info};
 
 use crate::assemble::Part;
 use crate::cli::Service;
 use crate::health::{self, Health, Watched};
 use crate::server;
 
-/// How long open requests may take once the process is told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
-
 /// How long services may take after that.
 const SETTLE: Duration = Duration::from_secs(15);
 
 type Open = fn(Service, &[Service], &Config, &EventLog, &CancellationToken) -> anyhow::Result<Part>;
-
-/// What is written is sent at once: an answer in two parts must not wait for the first to be acknowledged.
-fn at_once(connection: &mut TcpStream) {
-    if let Err(error) = connection.set_nodelay(true) {
-        debug!(%error, "a connection may be slow");
-    }
-}
 
 /// Runs the services until SIGTERM or SIGINT, or until one of them fails.
 ///
@@ -68,11 +57,8 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
     }
     let health = Arc::new(Health { log: log.clone(), head, services: watched });
     let router = server::router(routers, health::router(Arc::clone(&health)), config.server.max_requests_in_flight);
-    let graceful = stop_http.clone().cancelled_owned();
-    let http =
-        tokio::spawn(
-            async move { axum::serve(listener.tap_io(at_once), router).with_graceful_shutdown(graceful).await },
-        );
+    let http = server::serve(listener, config.server.tls.as_ref(), router, stop_http.clone()).await?;
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
 
     let mut announced = false;
     let mut failure = None;
@@ -80,12 +66,12 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
         tokio::select! {
             () = health.wait(), if !announced => {
                 announced = true;
-                println!("ready http://{address}");
+                println!("ready {scheme}://{address}");
                 // A pipe keeps what is not flushed.
                 let _ = std::io::stdout().flush();
                 info!(%address, "ready");
                 if services.contains(&Service::Gateway) {
-                    let public = config.server.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
+                    let public = config.server.public_url.as_ref().map_or_else(|| format!("{scheme}://{address}"), ToString::to_string);
                     let scim = format!("{}/scim/v2", public.trim_end_matches('/'));
                     let sources: Vec<String> = config.sources.iter().map(|s| s.name.to_string()).collect();
                     info!(scim, sources = sources.join(", "), "connect an identity provider to this SCIM address, with the token of its source");
@@ -105,7 +91,7 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
     }
     info!("stopping");
     stop_http.cancel();
-    if tokio::time::timeout(DRAIN, http).await.is_err() {
+    if tokio::time::timeout(server::DRAIN, http).await.is_err() {
         error!("some requests were still open and are cut off");
     }
     stop_services.cancel();

@@ -1,6 +1,6 @@
 //! `rollcall ready`: whether the process at an address is ready; for health checks of images without a shell.
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,9 +9,12 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub struct ReadyArgs {
-    /// The address of the process
+    /// The address of the process, such as 127.0.0.1:8080, or https://projector-1:8080 when it speaks TLS itself
     #[arg(long, default_value = "127.0.0.1:8080")]
-    address: SocketAddr,
+    address: String,
+    /// The authority that is believed, as a PEM file; without, the public ones
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
 }
 
 /// Exits with 0 when it is, and says why when it is not.
@@ -19,11 +22,18 @@ pub struct ReadyArgs {
 /// # Errors
 /// When there is no answer.
 pub fn run(args: &ReadyArgs) -> anyhow::Result<ExitCode> {
+    let mut http = reqwest::Client::builder().timeout(Duration::from_secs(4));
+    if let Some(file) = &args.ca_file {
+        let text = std::fs::read(file).with_context(|| format!("{} can't be read", file.display()))?;
+        let certificate = reqwest::Certificate::from_pem(&text);
+        http = http.add_root_certificate(certificate.with_context(|| format!("{} is no certificate", file.display()))?);
+    }
+    let http = http.build().context("no HTTP client")?;
+    let address = if args.address.contains("://") { args.address.clone() } else { format!("http://{}", args.address) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
     runtime.block_on(async {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(4)).build().context("no HTTP client")?;
-        let answer = http.get(format!("http://{}/readyz", args.address)).send().await;
-        let answer = answer.with_context(|| format!("nothing answers at {}", args.address))?;
+        let answer = http.get(format!("{}/readyz", address.trim_end_matches('/'))).send().await;
+        let answer = answer.with_context(|| format!("nothing answers at {address}"))?;
         let ready = answer.status().is_success();
         println!("{}", answer.text().await.unwrap_or_default());
         Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })

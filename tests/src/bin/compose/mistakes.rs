@@ -40,11 +40,14 @@ pub async fn mistakes(deployment: &Deployment, settings: &Path) -> anyhow::Resul
     let nowhere = ["-e", "ROLLCALL_NATS_URL=nats://nowhere:4222"];
     expect(&complaint(deployment, gateway, &nowhere).await?, &["nats://nowhere:4222"])?;
 
-    expect(&complaint(deployment, projector, &["--user", "12345:12345"]).await?, &["/var/lib/rollcall/projector"])?;
+    expect(
+        &complaint(deployment, projector, &["--user", "12345:12345"]).await?,
+        &["signing-key", "Permission denied"],
+    )?;
     expect(&complaint(deployment, gateway, &["-e", "ROLLCALL_SERVER_LISTEN=192.0.2.1:80"]).await?, &["192.0.2.1:80"])?;
     deployment.healthy().await?;
     say(
-        "a mistake in the configuration, a missing secret, a log that is not there, a volume of someone else, a wrong address: each named",
+        "a mistake in the configuration, a missing secret, a log that is not there, a wrong user, a wrong address: each named",
     );
     Ok(())
 }
