@@ -7,9 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use rollcall_config::NatsPlace;
 use rollcall_event_log::{Connection, Volume};
-use rollcall_projection::FolderLock;
 
 use crate::process;
 
@@ -69,20 +67,6 @@ fn with_server(
     args: &BackupArgs,
     work: impl AsyncFnOnce(Connection) -> anyhow::Result<ExitCode>,
 ) -> anyhow::Result<ExitCode> {
-    let mut config = rollcall_config::load(&args.config, &|name| std::env::var(name).ok())?;
-    if let Some(dir) = &args.data_dir {
-        config.server.data_dir.clone_from(dir);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
-    runtime.block_on(async {
-        // A private server is that of who runs it.
-        let private = matches!(config.nats.place, NatsPlace::Private);
-        let _lock = if private { Some(FolderLock::take(&config.server.data_dir)?) } else { None };
-        let (connection, private) = process::connection(&config, true).await?;
-        let outcome = work(connection).await;
-        if let Some(server) = private {
-            server.stop().await;
-        }
-        outcome
-    })
+    let config = process::configuration(&args.config, args.data_dir.as_deref())?;
+    process::with_server(&config, work)
 }

@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
 use futures_util::stream::{self, StreamExt as _};
-use rollcall_config::NatsPlace;
 use rollcall_event_log::{EventLog, Limits};
 use rollcall_gateway::{Added, Import, Newcomer, NotAdded, resource_of};
-use rollcall_projection::FolderLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -94,25 +92,13 @@ struct Count {
 /// # Errors
 /// When the file can't be read, or the log can't be used: what was added stays, and the import can be run again.
 pub fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
-    let mut config = rollcall_config::load(&args.config, &|name| std::env::var(name).ok())?;
-    if let Some(dir) = &args.data_dir {
-        config.server.data_dir.clone_from(dir);
-    }
+    let config = process::configuration(&args.config, args.data_dir.as_deref())?;
     let lines = Lines::open(args)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
-    runtime.block_on(async {
-        // A private server is that of who runs it.
-        let private = matches!(config.nats.place, NatsPlace::Private);
-        let _lock = if private { Some(FolderLock::take(&config.server.data_dir)?) } else { None };
-        let (mut connection, private) = process::connection(&config, true).await?;
+    process::with_server(&config, async |mut connection| {
         connection.limits = Limits { appends_in_flight: CHUNK * CHUNKS, ..connection.limits };
         let log = EventLog::connect(&connection).await?;
         let import = Import::new(&config, args.source.as_deref(), log).map_err(anyhow::Error::msg)?;
-        let outcome = import_all(args, import, lines).await;
-        if let Some(server) = private {
-            server.stop().await;
-        }
-        outcome
+        import_all(args, import, lines).await
     })
 }
 

@@ -1,6 +1,8 @@
 //! One process from start to stop: lock, log, services, address; then the same backwards.
 
 use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,11 +117,45 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
     }
 }
 
+/// The configuration in a file, for a command that may say where the data is.
+///
+/// # Errors
+/// With every mistake in it.
+pub fn configuration(file: &Path, data_dir: Option<&Path>) -> anyhow::Result<Config> {
+    let mut config = rollcall_config::load(file, &|name| std::env::var(name).ok())?;
+    if let Some(dir) = data_dir {
+        dir.clone_into(&mut config.server.data_dir);
+    }
+    Ok(config)
+}
+
+/// Does something with the log's server; a private one is started for that, and stopped afterwards.
+///
+/// # Errors
+/// When another process has the private server, there is no server, or the work fails.
+pub fn with_server(
+    config: &Config,
+    work: impl AsyncFnOnce(Connection) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
+    runtime.block_on(async {
+        // A private server is that of who runs it.
+        let private = matches!(config.nats.place, NatsPlace::Private);
+        let _lock = if private { Some(FolderLock::take(&config.server.data_dir)?) } else { None };
+        let (connection, private) = connection(config, true).await?;
+        let outcome = work(connection).await;
+        if let Some(server) = private {
+            server.stop().await;
+        }
+        outcome
+    })
+}
+
 /// How the log is reached; where its server is our own, it is started, when `everything` is here.
 ///
 /// # Errors
 /// When there is no server, or it can't be started.
-pub async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connection, Option<PrivateServer>)> {
+async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connection, Option<PrivateServer>)> {
     if let Some(shared) = shared_server(config) {
         return Ok((shared, None));
     }
