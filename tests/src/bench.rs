@@ -5,9 +5,68 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+/// Where figures are kept as JSON, one a line.
+const KEPT: &str = "ROLLCALL_BENCH_FIGURES";
+
+/// One line of the table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Figure {
+    what: String,
+    size: Option<usize>,
+    value: f64,
+    unit: &'static str,
+    /// What does the same, or is the limit, measured in the same run.
+    beside: Vec<(String, f64)>,
+    note: String,
+}
+
+impl Figure {
+    /// What was measured.
+    #[must_use]
+    pub fn of(what: &str, value: f64, unit: &'static str) -> Self {
+        Self { what: what.into(), size: None, value, unit, beside: Vec::new(), note: String::new() }
+    }
+
+    /// With how much it was measured.
+    #[must_use]
+    pub fn at(self, size: usize) -> Self {
+        Self { size: Some(size), ..self }
+    }
+
+    /// Beside what, in the same unit.
+    #[must_use]
+    pub fn beside(mut self, who: &str, value: f64) -> Self {
+        self.beside.push((who.into(), value));
+        self
+    }
+
+    /// What else there is to say.
+    #[must_use]
+    pub fn note(self, note: impl Into<String>) -> Self {
+        Self { note: note.into(), ..self }
+    }
+
+    /// Shows it, and keeps it where someone asks for that.
+    ///
+    /// # Errors
+    /// When it can't be kept.
+    pub fn show(&self) -> anyhow::Result<()> {
+        let number = |n: f64| if n.abs() >= 100.0 { format!("{n:.0}") } else { format!("{n:.2}") };
+        let size = self.size.map(|s| s.to_string()).unwrap_or_default();
+        let beside: String = self.beside.iter().map(|(who, value)| format!("  {who} {}", number(*value))).collect();
+        println!("{:<48} {size:>9} {:>10} {:<13}{beside}  {}", self.what, number(self.value), self.unit, self.note);
+        if let Some(file) = std::env::var_os(KEPT) {
+            let mut file = std::fs::File::options().create(true).append(true).open(file)?;
+            std::io::Write::write_all(&mut file, format!("{}\n", serde_json::to_string(self)?).as_bytes())?;
+        }
+        Ok(())
+    }
+}
 
 /// Where load goes, and as whom.
 #[derive(Debug, Clone)]

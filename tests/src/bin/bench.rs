@@ -1,9 +1,9 @@
-//! `./dev bench`: the SCIM door under load, side by side with two other servers, one table.
+//! `./dev bench door`: the SCIM door under load, side by side with two other servers.
 //!
 //! Rollcall runs as a gateway on a nats-server that syncs each write to disk before it answers.
 
 use anyhow::Context as _;
-use rollcall_tests::bench::{Peer, Rate, load, once, request, resident};
+use rollcall_tests::bench::{Figure, Peer, Rate, load, once, request, resident};
 use rollcall_tests::rollcall::{APP_TOKEN, SOURCE_TOKEN};
 use rollcall_tests::{Rollcall, Scim2Server, Scimmy};
 
@@ -18,10 +18,6 @@ fn user(n: usize) -> String {
     )
 }
 
-fn row(what: &str, who: &str, rate: &Rate) {
-    println!("{what:<44} {who:<14} {:>10.0}/s {:>10} in {:.1?}", rate.per_second(), rate.requests, rate.took);
-}
-
 async fn create(peer: &Peer, from: usize, to: usize) -> anyhow::Result<Rate> {
     let by = peer.clone();
     load(peer, CONNECTIONS, to - from, 201, "", move |n| request(&by, "POST", "/Users", &user(from + n))).await
@@ -34,6 +30,17 @@ async fn lookup(peer: &Peer, users: usize, requests: usize) -> anyhow::Result<Ra
         let who = n.wrapping_mul(7919) % users;
         format!("/Users?filter=userName%20eq%20%22user{who}%40example.com%22")
     };
+    load(peer, CONNECTIONS, requests, 200, "userName", move |n| request(&by, "GET", &path(n), "")).await
+}
+
+/// Reads people one by one, each another, by the ids of a page.
+async fn get(peer: &Peer, users: usize, requests: usize) -> anyhow::Result<Rate> {
+    let page = once(peer, &request(peer, "GET", &format!("/Users?count=200&startIndex={}", 1 + users / 2), "")).await?;
+    let page: serde_json::Value = serde_json::from_str(&page)?;
+    let found = page["Resources"].as_array().context("no page")?;
+    let ids: Vec<String> = found.iter().filter_map(|u| Some(u["id"].as_str()?.to_owned())).collect();
+    let by = peer.clone();
+    let path = move |n: usize| format!("/Users/{}", ids[n % ids.len()]);
     load(peer, CONNECTIONS, requests, 200, "userName", move |n| request(&by, "GET", &path(n), "")).await
 }
 
@@ -67,12 +74,35 @@ async fn add_members(peer: &Peer, size: usize, requests: usize) -> anyhow::Resul
     load(peer, 1, requests, 200, "", move |n| request(&by, "PATCH", &path, &add(size + n, 1))).await
 }
 
+/// What another server does of the same, with a few users and in memory.
+struct Beside {
+    name: &'static str,
+    created: f64,
+    found: f64,
+    paged: f64,
+    added: f64,
+}
+
+/// How many users the others are asked about: they are slow.
+const FEW: usize = 300;
+
+async fn beside(other: &Peer) -> anyhow::Result<Beside> {
+    Ok(Beside {
+        name: other.name,
+        created: create(other, 0, FEW).await?.per_second(),
+        found: lookup(other, FEW, FEW).await?.per_second(),
+        paged: pages(other, FEW, 50).await?.per_second(),
+        added: add_members(other, 10, 50).await.map_or(0.0, |rate| rate.per_second()),
+    })
+}
+
+fn with(figure: Figure, others: &[Beside], of: impl Fn(&Beside) -> f64) -> Figure {
+    others.iter().fold(figure, |figure, other| figure.beside(other.name, of(other)))
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let users: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(100_000);
-    let small = 10_000.min(users);
-    println!("{CONNECTIONS} connections, {users} users; every create is on disk before it is answered\n");
-
     let rollcall = Rollcall::gateway_alone("").await?;
     rollcall.start().await?;
     let address = rollcall.address().replace("http://", "");
@@ -83,39 +113,32 @@ async fn main() -> anyhow::Result<()> {
         let address = base_url.trim_start_matches("http://").split('/').next().unwrap_or_default().to_owned();
         Peer { name, address, base, token: APP_TOKEN.into() }
     };
-    let others: Vec<Peer> = [
-        Some(peer("scim2-server", &scim2.base_url, "/v2")),
-        scimmy.as_ref().map(|s| peer("SCIMMY", &s.base_url, "/scim/v2")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let mut others = vec![beside(&peer("scim2-server", &scim2.base_url, "/v2")).await?];
+    if let Some(scimmy) = &scimmy {
+        others.push(beside(&peer("SCIMMY", &scimmy.base_url, "/scim/v2")).await?);
+    }
+    println!("{CONNECTIONS} connections; ours on disk before it is answered, the others in memory with {FEW} users\n");
 
-    let few = 300;
-    for other in &others {
-        row("create a user, in memory", other.name, &create(other, 0, few).await?);
-        row(&format!("userName eq, of {few}"), other.name, &lookup(other, few, few).await?);
-        row(&format!("page of 100, of {few}"), other.name, &pages(other, few, 50).await?);
+    let mut have = 0;
+    for size in [users / 100, users / 10, users].into_iter().filter(|size| *size > 0) {
+        let asked = (size / 2).clamp(1000, 50_000);
+        let created = create(&ours, have, size).await?.per_second();
+        with(Figure::of("SCIM create", created, "/s").at(size), &others, |o| o.created).show()?;
+        let got = get(&ours, size, asked).await?.per_second();
+        Figure::of("SCIM get", got, "/s").at(size).show()?;
+        let found = lookup(&ours, size, asked).await?.per_second();
+        with(Figure::of("SCIM filter, userName eq", found, "/s").at(size), &others, |o| o.found).show()?;
+        let paged = pages(&ours, size, 1000).await?.per_second();
+        with(Figure::of("SCIM list, pages of 100", paged, "/s").at(size), &others, |o| o.paged).show()?;
+        have = size;
+        for (name, pid) in rollcall.processes().await {
+            Figure::of(&format!("resident memory of {name}"), resident(pid)?, "MB").at(size).show()?;
+        }
     }
-    row("create a user, on disk", ours.name, &create(&ours, 0, small).await?);
-    let at_small = lookup(&ours, small, 50_000).await?;
-    row(&format!("userName eq, of {small}"), ours.name, &at_small);
-    row(&format!("page of 100, of {small}"), ours.name, &pages(&ours, small, 3000).await?);
-    if users > small {
-        row(&format!("create up to {users}"), ours.name, &create(&ours, small, users).await?);
-        let at_all = lookup(&ours, users, 50_000).await?;
-        row(&format!("userName eq, of {users}"), ours.name, &at_all);
-        println!("  {:.2} of the speed at {small}", at_all.per_second() / at_small.per_second());
-        row(&format!("page of 100, of {users}"), ours.name, &pages(&ours, users, 3000).await?);
-    }
-    let ten = add_members(&ours, 10, 300).await?;
-    row("add a member to a group of 10", ours.name, &ten);
-    let large = 100_000;
-    let many = add_members(&ours, large, 300).await?;
-    row(&format!("add a member to a group of {large}"), ours.name, &many);
-    println!("  {:.2} times as long as to a group of 10", ten.per_second() / many.per_second());
-    for (name, pid) in rollcall.processes().await {
-        println!("resident memory of {name}: {:.0} MB", resident(pid)?);
+    for members in [10, users / 10, users] {
+        let added = add_members(&ours, members, 100).await?.per_second();
+        let figure = Figure::of("SCIM group PATCH, one member", added, "/s").at(members);
+        if members == 10 { with(figure, &others, |o| o.added).show()? } else { figure.show()? }
     }
     Ok(())
 }

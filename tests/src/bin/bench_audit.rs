@@ -11,7 +11,7 @@ use rollcall_domain::kv::Memory;
 use rollcall_domain::{Event, IdentityId, NewEvent, Sequence};
 use rollcall_event_log::{EventLog, Expect, PrivateServer, Unit, by_request};
 use rollcall_proof::Tree;
-use rollcall_tests::bench::resident;
+use rollcall_tests::bench::{Figure, resident};
 use rollcall_tests::{free_port, rollcall};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
@@ -76,11 +76,13 @@ async fn fill(log: &EventLog, people: usize) -> anyhow::Result<Vec<IdentityId>> 
     Ok(ids)
 }
 
-fn p99(mut times: Vec<Duration>) -> String {
+/// Shows the p99 of some times, and what else there is to say of them.
+fn show(what: &str, size: usize, mut times: Vec<Duration>) -> anyhow::Result<()> {
     times.sort();
     let at = |percent: usize| times.get((times.len() * percent).div_ceil(100).max(1) - 1).copied().unwrap_or_default();
     let millis = |d: Duration| d.as_secs_f64() * 1000.0;
-    format!("p50 {:.1} ms, p99 {:.1} ms, max {:.1} ms", millis(at(50)), millis(at(99)), millis(at(100)))
+    let note = format!("p50 {:.1} ms, max {:.1} ms", millis(at(50)), millis(at(100)));
+    Figure::of(&format!("{what}, p99"), millis(at(99)), "ms").at(size).note(note).show()
 }
 
 /// Asks at a steady pace, whatever the answers take: what waits is counted as waiting.
@@ -173,11 +175,8 @@ async fn main() -> anyhow::Result<()> {
     let ids = fill(&log, events / EACH).await?;
     let head = log.head().await?;
     let rate = |count: u64, took: Duration| count as f64 / took.as_secs_f64();
-    println!(
-        "{:<44} {:>12.0} events/s",
-        format!("append of {head} events in batches"),
-        rate(head.0, started.elapsed())
-    );
+    let size = head.0 as usize;
+    Figure::of("append in batches", rate(head.0, started.elapsed()), "events/s").at(size).show()?;
 
     // The limit beside it: reading the log and doing nothing.
     let started = Instant::now();
@@ -189,7 +188,7 @@ async fn main() -> anyhow::Result<()> {
             sample.extend(read);
         }
     }
-    println!("{:<44} {:>12.0} events/s", "bare replay", rate(head.0, started.elapsed()));
+    let replay = rate(head.0, started.elapsed());
 
     let mut state = Memory::default();
     let started = Instant::now();
@@ -197,12 +196,13 @@ async fn main() -> anyhow::Result<()> {
         Tree::add(&mut state, event)?;
     }
     let each = started.elapsed().as_secs_f64() * 1e6 / sample.len() as f64;
-    println!("{:<44} {each:>12.2} µs/event", "Merkle tree, in memory");
+    Figure::of("Merkle tree, in memory", each, "us/event").at(sample.len()).show()?;
 
     let (mut projector, took) = projector(folder.path(), &server, head.0).await?;
-    println!("{:<44} {:>12.0} events/s", "projection from nothing", rate(head.0, took));
+    let rebuilt = Figure::of("projection rebuild", rate(head.0, took), "events/s").at(size);
+    rebuilt.beside("a bare replay", replay).show()?;
     let pid = projector.child.id().context("no process")?;
-    println!("{:<44} {:>12.0} MB", "its memory then", resident(pid)?);
+    Figure::of("memory of the projector", resident(pid)?, "MB").at(size).show()?;
 
     let http = Client::builder().pool_max_idle_per_host(256).build()?;
     let (base, count) = (projector.base.clone(), ids.len());
@@ -212,7 +212,7 @@ async fn main() -> anyhow::Result<()> {
         let pages = paced(&http, per_second, 3 * per_second as usize, |n| {
             format!("{base}/v1/identities/{}/timeline?limit=50", person(n))
         });
-        println!("{:<44} {}", format!("first timeline page at {per_second}/s"), p99(pages.await?));
+        show(&format!("first timeline page at {per_second}/s"), size, pages.await?)?;
     }
     let began = {
         let first = http.get(format!("{base}/v1/timeline?order=oldest&limit=1")).bearer_auth(TOKEN).send().await?;
@@ -222,13 +222,13 @@ async fn main() -> anyhow::Result<()> {
     let span = Timestamp::now().duration_since(began).as_millis() as i64;
     let then = |n: usize| began + SignedDuration::from_millis((n as i64 * 7_919 + 1) % span.max(1));
     let past = paced(&http, 100, 500, |n| format!("{base}/v1/identities?limit=50&as_of={}", then(n))).await?;
-    println!("{:<44} {}", "50 identities as of an instant at 100/s", p99(past));
+    show("50 identities as of an instant at 100/s", size, past)?;
     let one = paced(&http, 500, 1500, |n| {
         format!("{base}/v1/identities/{}?as_of={}", person(n), Timestamp::now() - SignedDuration::from_secs(1))
     });
-    println!("{:<44} {}", "one identity as of an instant at 500/s", p99(one.await?));
+    show("one identity as of an instant at 500/s", size, one.await?)?;
     let proofs = paced(&http, 200, 600, |n| format!("{base}/v1/events/{}/proof", 1 + (n * 7_919) % (events / 2)));
-    println!("{:<44} {}", "proof of one event at 200/s", p99(proofs.await?));
+    show("proof of one event at 200/s", size, proofs.await?)?;
 
     // From the append to the live timeline.
     let live = http.get(format!("{base}/v1/timeline/stream")).bearer_auth(TOKEN).send().await?.error_for_status()?;
@@ -244,7 +244,7 @@ async fn main() -> anyhow::Result<()> {
         while !std::str::from_utf8(&live.next().await.context("the stream ended")??)?.contains(&id) {}
         times.push(appended.elapsed());
     }
-    println!("{:<44} {}", "visible live after its append", p99(times));
+    show("visible live after its append", size, times)?;
 
     let before = resident(pid)?;
     for format in ["ndjson", "csv", "ocsf"] {
@@ -255,14 +255,11 @@ async fn main() -> anyhow::Result<()> {
             bytes += piece?.len() as u64;
         }
         let took = started.elapsed();
-        println!(
-            "{:<44} {:>12.0} events/s, {:.0} MB",
-            format!("export as {format}"),
-            rate(head.0, took),
-            bytes as f64 / 1e6
-        );
+        let figure = Figure::of(&format!("export as {format}"), rate(head.0, took), "events/s").at(size);
+        figure.note(format!("{:.0} MB", bytes as f64 / 1e6)).show()?;
     }
-    println!("{:<44} {:>12.0} MB, from {before:.0} MB", "memory after the exports", resident(pid)?);
+    let after = Figure::of("memory after the exports", resident(pid)?, "MB").at(size);
+    after.beside("before", before).show()?;
     projector.child.kill().await?;
     drop(log);
     server.stop().await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reqwest::Method;
-use rollcall_tests::bench::resident;
+use rollcall_tests::bench::{Figure, resident};
 use rollcall_tests::rollcall::SOURCE_TOKEN;
 use rollcall_tests::{App, Rollcall, until};
 use serde_json::{Value, json};
@@ -63,12 +63,7 @@ async fn main() -> anyhow::Result<()> {
     caught_up(&rollcall).await?;
     let took = started.elapsed().as_secs_f64();
     let open = LEAVERS * apps;
-    println!(
-        "{:<58} {took:>8.1} s   {:.1} us for each of {} obligations opened or ended",
-        "leavers read by three services",
-        took * 1e6 / (3 * open) as f64,
-        3 * open
-    );
+    Figure::of("an obligation through three services", took * 1e6 / (3 * open) as f64, "us").at(open).show()?;
     anyhow::ensure!(deleted.elapsed() < due, "everything was read only after the first deadlines; ask for fewer apps");
     tokio::time::sleep(due - deleted.elapsed()).await;
     let overdue = until("the first deadlines have rung", || async {
@@ -84,18 +79,13 @@ async fn main() -> anyhow::Result<()> {
         })
         .collect::<anyhow::Result<_>>()?;
     late.sort_by(f64::total_cmp);
-    println!(
-        "{:<58} {:>8.2} s   median {:.2} s",
-        format!("the latest of {} deadlines rang after", late.len()),
-        late.last().context("none")?,
-        late[late.len() / 2]
-    );
+    let note = format!("of {}, median {:.2} s", late.len(), late[late.len() / 2]);
+    Figure::of("the latest deadline rang after", *late.last().context("none")?, "s").at(open).note(note).show()?;
     for (name, pid) in rollcall.processes().await {
-        println!("{:<58} {:>8.0} MB", format!("resident memory of {name}, {open} open obligations"), resident(pid)?);
+        Figure::of(&format!("memory of {name} with open obligations"), resident(pid)?, "MB").at(open).show()?;
     }
     rollcall.stop_service("sla-monitor").await?;
     let started = Instant::now();
     rollcall.start_service("sla-monitor").await?;
-    println!("{:<58} {:>8.2} s", "the monitor is ready again after", started.elapsed().as_secs_f64());
-    Ok(())
+    Figure::of("the monitor is ready again after", started.elapsed().as_secs_f64(), "s").at(open).show()
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use reqwest::Method;
+use rollcall_tests::bench::Figure;
 use rollcall_tests::rollcall::SOURCE_TOKEN;
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
 use serde_json::{Value, json};
@@ -83,10 +84,9 @@ async fn leaver(apps: usize, slow_ms: u64) -> anyhow::Result<()> {
     })
     .await?;
     let took = time(&done, "completed_at")?.duration_since(time(&done, "left_at")?).as_secs_f64();
-    println!(
-        "{:<58} {took:>8.2} s   {memory:.0} MB with {apps} apps",
-        format!("a leaver gone from {apps} apps of {slow_ms} ms")
-    );
+    let figure = Figure::of("a leaver gone from all apps", took, "s").at(apps);
+    figure.note(format!("of {slow_ms} ms each")).show()?;
+    Figure::of("memory with apps of one account", memory, "MB").at(apps).show()?;
     Ok(())
 }
 
@@ -115,12 +115,9 @@ async fn overhead(count: usize) -> anyhow::Result<()> {
     let requests = server.requests("one").iter().filter(|r| r.contains("/Users") || r.contains("Users")).count();
     let each = requests as f64 / count as f64;
     let own = |q| (quantile(&millis, q) - each * one).max(0.0);
-    println!(
-        "{:<58} {:>8.1} ms  p99 {:.1} ms   ({each:.1} requests of {one:.2} ms each to the app left out)",
-        format!("own time from change to verified, {count} joiners"),
-        own(0.5),
-        own(0.99),
-    );
+    let note = format!("{each:.1} requests of {one:.2} ms each to the app left out");
+    Figure::of("change to access, own time, median", own(0.5), "ms").at(count).note(note).show()?;
+    Figure::of("change to access, own time, p99", own(0.99), "ms").at(count).show()?;
     Ok(())
 }
 
@@ -159,11 +156,11 @@ async fn beside_a_hanging_one(count: usize) -> anyhow::Result<()> {
         times.push((quantile(&millis, 0.5), quantile(&millis, 0.99), millis.len()));
     }
     let ((median, p99, samples), (median_beside, p99_beside, _)) = (times[0], times[1]);
-    println!(
-        "{:<58} {:>+8.1} %  p99 {p99_beside:.1} and {p99:.1} ms; median {median_beside:.1} and {median:.1} ms ({samples} each)",
-        "p99 of ten apps beside one that hangs, or that works",
-        (p99_beside / p99 - 1.0) * 100.0,
-    );
+    let beside = |what: &str, ours: f64, other: f64| {
+        Figure::of(what, ours, "ms").at(samples).beside("one that works", other).show()
+    };
+    beside("ten apps beside one that hangs, median", median_beside, median)?;
+    beside("ten apps beside one that hangs, p99", p99_beside, p99)?;
     Ok(())
 }
 
@@ -189,10 +186,7 @@ async fn idle(apps: usize) -> anyhow::Result<()> {
     // What was needed to start is given back after a while.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let idle = rollcall_tests::bench::resident(pid)?;
-    println!(
-        "{:<58} {idle:>8.0} MB  just started {at_start:.0} MB",
-        format!("the whole program with {apps} idle apps")
-    );
+    Figure::of("memory with idle apps", idle, "MB").at(apps).note(format!("just started {at_start:.0} MB")).show()?;
     Ok(())
 }
 
@@ -247,12 +241,8 @@ async fn reconcile(accounts: usize) -> anyhow::Result<()> {
     let begun = begun.max_by_key(|e| e["sequence"].as_u64()).context("it did not begin")?;
     let took = time(&done, "recorded_at")?.duration_since(time(begun, "recorded_at")?).as_secs_f64();
     let view = rollcall.api("/v1/apps/big").await?;
-    println!(
-        "{:<58} {:>8.0} accounts/s, {} findings",
-        format!("comparing {accounts} accounts of one app"),
-        accounts as f64 / took,
-        view["reconciliation"]["last"]["findings"]
-    );
+    let note = format!("{} findings", view["reconciliation"]["last"]["findings"]);
+    Figure::of("reconciliation", accounts as f64 / took, "accounts/s").at(accounts).note(note).show()?;
     Ok(())
 }
 
@@ -278,7 +268,7 @@ async fn main() -> anyhow::Result<()> {
             leaver(apps, 20).await?;
         }
     }
-    for accounts in if quick { vec![1000] } else { vec![1000, 10_000, 100_000] } {
+    for accounts in if quick { vec![300, 1000] } else { vec![1000, 10_000, 100_000] } {
         if wanted("reconcile") {
             reconcile(accounts).await?;
         }

@@ -44,7 +44,9 @@ pub async fn mistakes(deployment: &Deployment, settings: &Path) -> anyhow::Resul
         &complaint(deployment, projector, &["--user", "12345:12345"]).await?,
         &["signing-key", "Permission denied"],
     )?;
-    expect(&complaint(deployment, gateway, &["-e", "ROLLCALL_SERVER_LISTEN=192.0.2.1:80"]).await?, &["192.0.2.1:80"])?;
+    // The folder of the one that runs is taken.
+    let elsewhere = ["-e", "ROLLCALL_SERVER_LISTEN=192.0.2.1:80", "-e", "ROLLCALL_SERVER_DATA_DIR=/tmp/other"];
+    expect(&complaint(deployment, gateway, &elsewhere).await?, &["192.0.2.1:80"])?;
     deployment.healthy().await?;
     say(
         "a mistake in the configuration, a missing secret, a log that is not there, a wrong user, a wrong address: each named",
