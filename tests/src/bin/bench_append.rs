@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use async_nats::jetstream;
 use rollcall_domain::identity::{IdentityKind, create};
 use rollcall_domain::{Event, IdentityId, NewEvent};
 use rollcall_event_log::{EventLog, Expect, PrivateServer, Unit, by_service, encode};
@@ -17,6 +17,8 @@ use rollcall_tests::bench::Figure;
 use rollcall_tests::rollcall::command;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -63,30 +65,36 @@ async fn by_many<F: Future<Output = anyhow::Result<()>> + Send + 'static>(
     Ok(times as f64 / started.elapsed().as_secs_f64())
 }
 
+/// What a bare publisher does of the same: a program of its own, which knows nothing of ours.
+async fn publish(
+    url: &str,
+    user: &str,
+    password: &str,
+    writers: usize,
+    times: usize,
+    message: &[u8],
+) -> anyhow::Result<f64> {
+    let program = std::env::current_exe()?.with_file_name("examples").join("bare_publisher");
+    let mut command = Command::new(&program);
+    command.args([url, user, &writers.to_string(), &times.to_string()]).env("NATS_PASSWORD", password);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("./dev bench builds it")?;
+    child.stdin.take().context("no input")?.write_all(message).await?;
+    let output = child.wait_with_output().await?;
+    ensure!(output.status.success(), "{} failed", program.display());
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
+}
+
 async fn append(most: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let server = PrivateServer::start(&folder.path().join("nats")).await?;
     let connection = server.connection();
     let log = EventLog::connect(&connection).await?;
-    let (user, password) = connection.credentials.context("no credentials")?;
-    let options = async_nats::ConnectOptions::new().user_and_password(user, password.expose_secret().to_owned());
-    let bare = jetstream::new(options.connect(&connection.url).await?);
-    let config =
-        jetstream::stream::Config { name: "BARE".into(), subjects: vec!["bare.>".into()], ..Default::default() };
-    bare.create_stream(config).await?;
-    let bytes = bytes::Bytes::from(encode(&event()?).context("it is of no type")?.1);
+    let (user, password) = connection.credentials.clone().context("no credentials")?;
+    let message = encode(&event()?).context("it is of no type")?.1;
     for writers in [1, 32, 256] {
         let times = (most / 256 * writers).max(most / 10);
-        let disk = fdatasync(folder.path(), &bytes, times.min(2000))?;
-        let (publisher, payload) = (bare.clone(), bytes.clone());
-        let published = by_many(writers, times, move || {
-            let (publisher, payload) = (publisher.clone(), payload.clone());
-            async move {
-                publisher.publish(format!("bare.{}", Uuid::new_v4()), payload).await?.await?;
-                Ok(())
-            }
-        });
-        let published = published.await?;
+        let disk = fdatasync(folder.path(), &message, times.min(2000))?;
+        let published = publish(&connection.url, &user, password.expose_secret(), writers, times, &message).await?;
         let to = log.clone();
         let appended = by_many(writers, times, move || {
             let to = to.clone();
