@@ -39,6 +39,15 @@ pub struct App {
     pub tables: &'static str,
 }
 
+impl App {
+    /// One for everyone who is active, whose leavers are deactivated and have time for it.
+    #[must_use]
+    pub const fn usual(id: &'static str, base_url: String) -> Self {
+        let (assign, deprovision, leaver_sla) = ("active eq true", "deactivate", "10m");
+        Self { id, base_url, assign, deprovision, leaver_sla, keys: "", tables: "" }
+    }
+}
+
 /// How it runs.
 enum Form {
     /// `up`: all in one process, with a private nats-server.

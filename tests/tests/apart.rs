@@ -13,7 +13,7 @@ use serde_json::json;
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
 fn app(id: &'static str, base_url: String) -> App {
-    App { id, base_url, assign: "active eq true", deprovision: "deactivate", leaver_sla: "10m", keys: "", tables: "" }
+    App::usual(id, base_url)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -839,15 +839,7 @@ async fn no_obligation_is_dropped_whatever_the_app_does_meanwhile() -> anyhow::R
 async fn provisioners_share_the_apps_and_take_over_from_one_that_dies_or_sleeps() -> anyhow::Result<()> {
     let app = Faulty::start().await?;
     let names: [&'static str; 6] = ["a1", "a2", "a3", "a4", "a5", "a6"];
-    let apps = names.map(|id| App {
-        id,
-        base_url: app.base_url(id),
-        assign: "active eq true",
-        deprovision: "deactivate",
-        leaver_sla: "10m",
-        keys: "",
-        tables: "",
-    });
+    let apps = names.map(|id| App::usual(id, app.base_url(id)));
     let rollcall = Rollcall::apart(&apps, "").await?;
     rollcall.start().await?;
     rollcall.second("provisioner").await?;

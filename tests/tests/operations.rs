@@ -17,15 +17,7 @@ fn user(name: &str) -> Value {
 }
 
 fn app(server: &Faulty) -> App {
-    App {
-        id: APP,
-        base_url: server.base_url(APP),
-        assign: "active eq true",
-        deprovision: "deactivate",
-        leaver_sla: "10m",
-        keys: "",
-        tables: "",
-    }
+    App::usual(APP, server.base_url(APP))
 }
 
 #[tokio::test(flavor = "multi_thread")]

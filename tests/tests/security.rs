@@ -67,15 +67,7 @@ const OPENED_BY: [(&str, &str, &str); 24] = [
 ];
 
 fn app(server: &Faulty) -> App {
-    App {
-        id: APP,
-        base_url: server.base_url(APP),
-        assign: "active eq true",
-        deprovision: "deactivate",
-        leaver_sla: "10m",
-        keys: "",
-        tables: "",
-    }
+    App::usual(APP, server.base_url(APP))
 }
 
 /// The status alone: a stream never ends.
