@@ -41,8 +41,8 @@ fn lines(text: &str) -> Vec<SecretString> {
 }
 
 impl File {
-    /// What is in it now, or was when it could be read last.
-    fn lines(&self) -> Vec<SecretString> {
+    /// Looks at what is in it now, or was when it could be read last.
+    fn with<T>(&self, look: impl FnOnce(&[SecretString]) -> T) -> T {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if read.at.elapsed() >= BELIEVED {
             read.at = Instant::now();
@@ -51,7 +51,7 @@ impl File {
                 read.lines = found;
             }
         }
-        read.lines.clone()
+        look(&read.lines)
     }
 }
 
@@ -96,10 +96,14 @@ impl Token {
     /// What it is now, the one to send first; a file is looked at again after a second.
     #[must_use]
     pub fn current(&self) -> Vec<SecretString> {
+        self.with(<[SecretString]>::to_vec)
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&[SecretString]) -> T) -> T {
         match &self.0 {
-            Ok(Kept { file: Some(file), .. }) => file.lines(),
-            Ok(Kept { first, file: None }) => vec![first.clone()],
-            Err(_) => Vec::new(),
+            Ok(Kept { file: Some(file), .. }) => file.with(look),
+            Ok(Kept { first, file: None }) => look(std::slice::from_ref(first)),
+            Err(_) => look(&[]),
         }
     }
 
@@ -108,7 +112,7 @@ impl Token {
     #[must_use]
     pub fn matches(&self, sent: &str) -> bool {
         let same = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(sent.as_bytes());
-        self.current().iter().fold(subtle::Choice::from(0), |found, secret| found | same(secret)).into()
+        self.with(|all| all.iter().fold(subtle::Choice::from(0), |found, secret| found | same(secret))).into()
     }
 
     pub(crate) fn same_as(&self, other: &Self) -> bool {
