@@ -138,6 +138,16 @@ impl NatsCluster {
     /// # Errors
     /// When they do not come together.
     pub async fn start_in(folder: TempDir, count: usize) -> anyhow::Result<Self> {
+        let mut cluster = Self::at(folder, count)?;
+        cluster.run().await?;
+        Ok(cluster)
+    }
+
+    /// The same, none of which runs yet.
+    ///
+    /// # Errors
+    /// When their configuration can't be written.
+    pub fn at(folder: TempDir, count: usize) -> anyhow::Result<Self> {
         let ports: Vec<u16> = (0..count).map(|_| free_port()).collect();
         let routes = ports.iter().map(|p| format!("\"nats://127.0.0.1:{p}\"")).collect::<Vec<_>>().join(", ");
         let mut servers = Vec::new();
@@ -149,11 +159,19 @@ impl NatsCluster {
             let path = folder.path();
             servers.push(NatsServer::at(path.join(format!("n{n}.conf")), &path.join(format!("n{n}")), &more)?);
         }
-        servers.iter_mut().try_for_each(NatsServer::spawn)?;
-        for server in &servers {
+        Ok(Self { servers, _folder: folder })
+    }
+
+    /// Starts those that do not run, and waits until all have found together.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub async fn run(&mut self) -> anyhow::Result<()> {
+        self.servers.iter_mut().filter(|s| s.child.is_none()).try_for_each(NatsServer::spawn)?;
+        for server in &self.servers {
             server.healthy().await?;
         }
-        Ok(Self { servers, _folder: folder })
+        Ok(())
     }
 
     /// Where clients find them.

@@ -207,12 +207,15 @@ async fn one_server_becomes_three_and_keeps_its_events() -> anyhow::Result<()> {
     ensure!(good, "{said}");
     alone.stop().await?;
 
-    let cluster = NatsCluster::start_in(folder, 3).await?;
+    let mut cluster = NatsCluster::at(folder, 3)?;
     let three =
         format!("url = \"{}\"\nmonitoring_url = \"{}\"\nreplicas = 3\n", cluster.url(), cluster.monitoring_url());
     let rollcall = Rollcall::on(three, &[app(&server)], "")?;
     rollcall.configure()?;
-    let (good, said) = operate("restore", &file, &rollcall).await?;
+    // It waits for servers that start at the same time and have no leader yet.
+    let (restored, together) = tokio::join!(operate("restore", &file, &rollcall), cluster.run());
+    together?;
+    let (good, said) = restored?;
     ensure!(good, "{said}");
     rollcall.start().await?;
     ensure!(story(&rollcall).await? == before, "another story than before");

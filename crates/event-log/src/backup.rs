@@ -5,13 +5,14 @@
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
-use async_nats::{Client, Message};
+use async_nats::{Client, Message, RequestErrorKind};
+use backon::Retryable as _;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::dial::dial;
+use crate::dial::{dial, patience};
 use crate::error::LogError;
 use crate::log::{Connection, STREAM};
 
@@ -45,15 +46,65 @@ fn failed(what: impl ToString) -> LogError {
     LogError::Backup(what.to_string())
 }
 
-/// What the server says to a request of its API.
-async fn ask(client: &Client, subject: String, body: Vec<u8>) -> Result<Value, LogError> {
-    let request = async_nats::Request::new().payload(body.into()).timeout(Some(SILENCE));
-    let answer = client.send_request(subject, request).await.map_err(failed)?;
-    let answer: Value = serde_json::from_slice(&answer.payload).map_err(failed)?;
-    match answer["error"]["description"].as_str() {
-        Some(error) => Err(failed(error)),
-        None => Ok(answer),
+/// What servers say that have not found together yet (JetStream error codes): no leader, no peers, too few resources.
+const NOT_TOGETHER: [u64; 3] = [10_008, 10_005, 10_023];
+
+/// Why the server did not do what it was asked.
+enum Refusal {
+    /// It can't yet: a cluster that has just started has no leader.
+    NotYet(String),
+    /// It says nothing: perhaps nobody leads, perhaps it has much to read.
+    Silence,
+    /// It does not.
+    Never(String),
+}
+
+impl From<Refusal> for LogError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotYet(why) | Refusal::Never(why) => failed(why),
+            Refusal::Silence => failed("the server does not answer"),
+        }
     }
+}
+
+async fn send(client: &Client, subject: String, body: Bytes, wait: Duration) -> Result<Bytes, Refusal> {
+    let request = async_nats::Request::new().payload(body).timeout(Some(wait));
+    let answer = client.send_request(subject, request).await.map_err(|e| match e.kind() {
+        RequestErrorKind::NoResponders => Refusal::NotYet(e.to_string()),
+        RequestErrorKind::TimedOut => Refusal::Silence,
+        _ => Refusal::Never(e.to_string()),
+    })?;
+    Ok(answer.payload)
+}
+
+/// What the server says to a request of its API.
+async fn ask(client: &Client, subject: String, body: Bytes, wait: Duration) -> Result<Value, Refusal> {
+    let answer = send(client, subject, body, wait).await?;
+    let answer: Value = serde_json::from_slice(&answer).map_err(|e| Refusal::Never(e.to_string()))?;
+    match (answer["error"]["description"].as_str(), answer["error"]["err_code"].as_u64()) {
+        (Some(error), Some(code)) if NOT_TOGETHER.contains(&code) => Err(Refusal::NotYet(error.to_owned())),
+        (Some(error), _) => Err(Refusal::Never(error.to_owned())),
+        (None, _) => Ok(answer),
+    }
+}
+
+/// Asks a server that has perhaps just started. What begins something is asked only when somebody leads, which the
+/// `probe` shows: asked twice it would begin twice.
+async fn ask_leader(
+    connection: &Connection,
+    client: &Client,
+    probe: &str,
+    ask_for: &str,
+    body: &Value,
+) -> Result<Value, LogError> {
+    let look = || ask(client, probe.to_owned(), Bytes::new(), connection.limits.ack_timeout);
+    let looked = look.retry(patience(connection)).sleep(tokio::time::sleep);
+    looked.when(|e| matches!(e, Refusal::NotYet(_) | Refusal::Silence)).await?;
+    let body = Bytes::from(body.to_string());
+    let once = || ask(client, ask_for.to_owned(), body.clone(), SILENCE);
+    let asked = once.retry(patience(connection)).sleep(tokio::time::sleep);
+    Ok(asked.when(|e| matches!(e, Refusal::NotYet(_))).await?)
 }
 
 fn events(state: &Value) -> u64 {
@@ -69,7 +120,14 @@ pub async fn backup(connection: &Connection, to: &mut (impl Write + Send)) -> Re
     let inbox = client.new_inbox();
     let mut chunks = client.subscribe(inbox.clone()).await.map_err(failed)?;
     let request = json!({ "deliver_subject": inbox, "no_consumers": true, "chunk_size": CHUNK });
-    let answer = ask(&client, format!("$JS.API.STREAM.SNAPSHOT.{STREAM}"), request.to_string().into_bytes()).await?;
+    let answer = ask_leader(
+        connection,
+        &client,
+        &format!("$JS.API.STREAM.INFO.{STREAM}"),
+        &format!("$JS.API.STREAM.SNAPSHOT.{STREAM}"),
+        &request,
+    )
+    .await?;
     let header = Header { rollcall_backup: 1, config: answer["config"].clone(), state: answer["state"].clone() };
     serde_json::to_writer(&mut *to, &header).map_err(failed)?;
     to.write_all(b"\n").map_err(failed)?;
@@ -109,7 +167,8 @@ pub async fn restore(connection: &Connection, from: &mut (impl BufRead + Send)) 
     let mut config = header.config;
     config["num_replicas"] = connection.replicas.into();
     let request = json!({ "config": config, "state": header.state });
-    let answer = ask(&client, format!("$JS.API.STREAM.RESTORE.{STREAM}"), request.to_string().into_bytes()).await?;
+    let answer =
+        ask_leader(connection, &client, "$JS.API.INFO", &format!("$JS.API.STREAM.RESTORE.{STREAM}"), &request).await?;
     let place =
         answer["deliver_subject"].as_str().ok_or_else(|| failed("the server does not say where to"))?.to_owned();
     let (mut bytes, mut chunk) = (0, vec![0; CHUNK]);
@@ -120,12 +179,15 @@ pub async fn restore(connection: &Connection, from: &mut (impl BufRead + Send)) 
             break;
         }
         bytes += size as u64;
-        let request = async_nats::Request::new().payload(Bytes::copy_from_slice(part)).timeout(Some(SILENCE));
-        let answer = client.send_request(place.clone(), request).await.map_err(failed)?;
-        if !answer.payload.is_empty() {
-            return Err(failed(String::from_utf8_lossy(&answer.payload)));
+        // In a cluster the server that takes it may not be known yet to the one that we are connected to.
+        let part = Bytes::copy_from_slice(part);
+        let once = || send(&client, place.clone(), part.clone(), SILENCE);
+        let sent = once.retry(patience(connection)).sleep(tokio::time::sleep);
+        let refused = sent.when(|e| matches!(e, Refusal::NotYet(_))).await?;
+        if !refused.is_empty() {
+            return Err(failed(String::from_utf8_lossy(&refused)));
         }
     }
-    ask(&client, place, Vec::new()).await?;
+    ask(&client, place, Bytes::new(), SILENCE).await?;
     Ok(Volume { events: events(&header.state), bytes })
 }
