@@ -224,7 +224,7 @@ impl EventLog {
     /// Follows the log from after a position, without a gap, for ever.
     #[must_use]
     pub fn tail(&self, after: Sequence) -> Tail {
-        Tail::new(self.stream.clone(), after)
+        Tail::new(self.client.clone(), self.stream.clone(), after)
     }
 
     /// Appends a unit, all of it or nothing. One event is one message; more are an atomic batch.

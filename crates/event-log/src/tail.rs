@@ -1,8 +1,10 @@
 //! Following the log: every event once, in order, without a gap, whatever happens to the connection.
 
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
@@ -10,17 +12,27 @@ use async_nats::jetstream::stream::Stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use rollcall_domain::{Recorded, Sequence};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::decode::decode;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether the connection is a new one.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
 /// A position in the log that moves forward.
 pub struct Tail {
+    client: Client,
     stream: Stream,
     after: Sequence,
-    messages: Option<Pin<Box<Ordered>>>,
+    messages: Option<Subscription>,
+}
+
+struct Subscription {
+    messages: Pin<Box<Ordered>>,
+    /// Of how many connections it belongs to the last.
+    connects: u64,
 }
 
 impl std::fmt::Debug for Tail {
@@ -30,8 +42,8 @@ impl std::fmt::Debug for Tail {
 }
 
 impl Tail {
-    pub(crate) fn new(stream: Stream, after: Sequence) -> Self {
-        Self { stream, after, messages: None }
+    pub(crate) const fn new(client: Client, stream: Stream, after: Sequence) -> Self {
+        Self { client, stream, after, messages: None }
     }
 
     /// The next events: at least one, at most `limit`. Waits for as long as there is none, and for a server that is
@@ -39,10 +51,10 @@ impl Tail {
     pub async fn next(&mut self, limit: usize) -> Vec<Recorded> {
         let mut batch = Vec::new();
         loop {
-            let messages = match &mut self.messages {
-                Some(messages) => messages,
-                None => match subscribe(&self.stream, self.after).await {
-                    Ok(messages) => self.messages.insert(Box::pin(messages)),
+            let Subscription { messages, connects } = match &mut self.messages {
+                Some(subscription) => subscription,
+                None => match subscribe(&self.client, &self.stream, self.after).await {
+                    Ok(subscription) => self.messages.insert(subscription),
                     Err(reason) => {
                         warn!(reason, after = self.after.0, "the log can't be followed, trying again");
                         tokio::time::sleep(PAUSE).await;
@@ -50,7 +62,18 @@ impl Tail {
                     }
                 },
             };
-            let next = if batch.is_empty() { messages.next().await } else { messages.next().now_or_never().flatten() };
+            let next = match batch.as_slice() {
+                [] => tokio::select! {
+                    next = messages.next() => next,
+                    () = reconnected(&self.client, *connects) => {
+                        debug!(after = self.after.0, "the connection is a new one, following the log again");
+                        self.messages = None;
+                        continue;
+                    }
+                },
+                // What is here is taken, without a turn for others after each hundred.
+                _ => tokio::task::unconstrained(messages.next()).now_or_never().flatten(),
+            };
             let problem = match next {
                 None if !batch.is_empty() => return batch,
                 None => "the subscription ended".to_owned(),
@@ -92,11 +115,25 @@ impl Tail {
     }
 }
 
-async fn subscribe(stream: &Stream, after: Sequence) -> Result<Ordered, String> {
+fn connects(client: &Client) -> u64 {
+    client.statistics().connects.load(Ordering::Relaxed)
+}
+
+/// Returns when there have been more connections. The server may have forgotten what an earlier one had asked for, and says
+/// nothing then; the silence would be noticed much later.
+async fn reconnected(client: &Client, held: u64) {
+    while connects(client) == held {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn subscribe(client: &Client, stream: &Stream, after: Sequence) -> Result<Subscription, String> {
+    let connects = connects(client);
     let config = OrderedConfig {
         deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: after.0 + 1 },
         ..OrderedConfig::default()
     };
     let consumer = stream.create_consumer(config).await.map_err(|e| e.to_string())?;
-    consumer.messages().await.map_err(|e| e.to_string())
+    let messages = consumer.messages().await.map_err(|e| e.to_string())?;
+    Ok(Subscription { messages: Box::pin(messages), connects })
 }
