@@ -342,23 +342,30 @@ fn identity_changed(
     event: &Recorded,
 ) -> Result<(), KvError> {
     let before = identity(state, changed.id)?;
-    if let Some(before) = before.as_ref().filter(|b| !b.deleted) {
-        let key = name_of(before.kind, before.user_name());
-        // A name that was released may already have a new owner.
-        if load::<IdentityId>(state, &key)? == Some(changed.id) {
-            state.delete(&key);
+    let old = before.as_ref().filter(|b| !b.deleted).map(|b| (b.kind, &b.resource));
+    let new = Some((changed.kind, &changed.resource)).filter(|_| !changed.deleted);
+    let called = |(kind, resource): (IdentityKind, _)| (kind, user_name(resource), external_id(resource));
+    // What stays as it is, as it mostly does, is not written again.
+    if old.map(called) != new.map(called) {
+        if let Some((kind, resource)) = old {
+            let key = name_of(kind, user_name(resource));
+            // A name that was released may already have a new owner.
+            if load::<IdentityId>(state, &key)? == Some(changed.id) {
+                state.delete(&key);
+            }
+            if let Some(value) = external_id(resource) {
+                state.delete(&external_id_key(value, &changed.id));
+            }
         }
-        if let Some(value) = external_id(&before.resource) {
-            state.delete(&external_id_key(value, &changed.id));
+        if let Some((kind, resource)) = new {
+            store(state, name_of(kind, user_name(resource)), &changed.id);
+            if let Some(value) = external_id(resource) {
+                store(state, external_id_key(value, &changed.id), &());
+            }
         }
     }
     if changed.deleted {
         leave_groups(state, &changed.id.into())?;
-    } else {
-        store(state, name_of(changed.kind, user_name(&changed.resource)), &changed.id);
-        if let Some(value) = external_id(&changed.resource) {
-            store(state, external_id_key(value, &changed.id), &());
-        }
     }
     let live = format!("{}{}", live_prefix(changed.kind), changed.id);
     match (before.as_ref().is_some_and(|b| !b.deleted), changed.deleted) {

@@ -45,6 +45,29 @@ impl Guard {
     }
 }
 
+/// The removals in a window: how many there were when. Those that lie closer together than a hundredth of the window
+/// count as of the last of them, so that however many there are, little is kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recent(Vec<(Timestamp, usize)>);
+
+impl Recent {
+    /// Adds one, and forgets those that are older than the window; how many there are now.
+    pub fn add(&mut self, guard: &Guard, at: Timestamp) -> usize {
+        let start = guard.window_start(at);
+        self.0.retain(|(last, _)| *last > start);
+        let close = at.checked_sub(SignedDuration::try_from(guard.window / 100).unwrap_or_default());
+        // The first of a group and the last of the one before are what is compared: a steady flow is many groups.
+        match self.0.as_mut_slice() {
+            [.., (before, _), (last, count)] if close.is_ok_and(|close| *before > close) => {
+                *last = at;
+                *count += 1;
+            }
+            _ => self.0.push((at, 1)),
+        }
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+}
+
 /// The removals of a source wait for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {

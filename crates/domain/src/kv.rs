@@ -77,6 +77,17 @@ pub trait Write: Read {
     fn put(&mut self, key: String, value: Vec<u8>);
     /// Removes a value.
     fn delete(&mut self, key: &str);
+
+    /// Adds to the end of a value.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    fn append(&mut self, key: &str, more: &[u8]) -> Result<(), KvError> {
+        let mut value = self.get(key)?.unwrap_or_default();
+        value.extend_from_slice(more);
+        self.put(key.to_owned(), value);
+        Ok(())
+    }
 }
 
 /// The typed value of a pair.

@@ -207,6 +207,9 @@ impl Ledger {
         only: Option<&AppId>,
         event: &Recorded,
     ) -> Result<(), KvError> {
+        if self.apps(state)?.is_empty() {
+            return Ok(());
+        }
         let Some(identity) = directory::identity(state, id)? else { return Ok(()) };
         let mut subject = Value::Object(identity.resource.clone());
         let mut names: Vec<String> = Vec::new();

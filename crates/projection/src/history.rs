@@ -1,10 +1,13 @@
 //! What a key held after any event: every version of the keys whose history is kept, beside the current state.
 //!
-//! A version is stored under `\0h<key>\0<sequence>`, so that the state as of an event is a seek per key, however long
-//! the log is.
+//! Versions are stored under `\0h<key>\0<sequence>`, so that the state as of an event is a seek per key, however long
+//! the log is; those of one commit as frames of one value, under the sequence of the first.
 
 use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KvError, Pair, Read, Stretch, end_of};
+
+use crate::frames::{frame, frames};
+use crate::transaction::Versions;
 
 const PREFIX: &[u8] = b"\0h";
 const SEQUENCE: usize = 8;
@@ -38,13 +41,26 @@ pub(crate) fn version_key(key: &str, at: Sequence) -> Vec<u8> {
     out
 }
 
-/// A version as it is stored: a removal is empty, a value is not.
-pub(crate) fn version(value: Option<&[u8]>) -> Vec<u8> {
-    value.map_or_else(Vec::new, |value| [&[1], value].concat())
+/// How many bytes of versions are kept in one value; a single version may be longer.
+const BLOCK: usize = 4096;
+
+/// What is stored for the versions of one commit, by key and then by age.
+pub(crate) fn blocks(versions: Versions) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    let mut versions = versions.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let ((key, at), value) = versions.next()?;
+        let mut block = frame(at, value.as_deref());
+        while let Some(((_, at), value)) = versions.next_if(|((next, _), _)| *next == key && block.len() < BLOCK) {
+            block.extend(frame(at, value.as_deref()));
+        }
+        Some((version_key(&key, at), block))
+    })
 }
 
-fn value_of(version: &[u8]) -> Option<Vec<u8>> {
-    version.get(1..).map(<[u8]>::to_vec)
+/// The last of these versions that there was at an event.
+fn version_at(block: &[u8], at: Sequence) -> Option<Vec<u8>> {
+    let last = frames(block).take_while(|(version, _)| *version <= at).last();
+    last.and_then(|(_, value)| value).map(<[u8]>::to_vec)
 }
 
 fn key_of(stored: &[u8]) -> Option<&str> {
@@ -71,7 +87,7 @@ impl PastView {
     fn value(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
         let mut versions = self.tree.range(version_key(key, Sequence(0))..=version_key(key, self.at));
         let last = versions.next_back().transpose().map_err(failed)?;
-        Ok(last.and_then(|(_, version)| value_of(&version)))
+        Ok(last.and_then(|(_, block)| version_at(&block, self.at)))
     }
 
     /// The first key at or after a place, whatever it held at that time.

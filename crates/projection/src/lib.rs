@@ -1,6 +1,7 @@
 //! Projections on sled: state and cursor in one atomic batch, and the runner that every service uses.
 
 mod error;
+mod frames;
 mod history;
 mod lock;
 mod runner;
@@ -8,6 +9,7 @@ mod store;
 mod transaction;
 
 pub use error::ProjectionError;
+pub use frames::{Frames, frame, frames};
 pub use history::{History, PastView};
 pub use lock::FolderLock;
 pub use runner::{Projection, Runner, apply};

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use rollcall_domain::Recorded;
 use rollcall_domain::kv::KvError;
-use rollcall_event_log::EventLog;
+use rollcall_event_log::{EventLog, Tail};
 use rollcall_telemetry::metrics::{label, metrics};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -15,10 +17,13 @@ use crate::store::Store;
 use crate::transaction::Transaction;
 
 /// The most events in one commit.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
+
+/// How many commits' worth of events is read ahead.
+const AHEAD: usize = 2;
 
 /// The most changes in one commit, whatever events they come from: one event may touch every app, or everyone.
-const MAX_CHANGES: usize = 20_000;
+const MAX_CHANGES: usize = 50_000;
 
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
@@ -56,23 +61,23 @@ impl Runner {
             return Err(ProjectionError::OtherLog { name, at: self.store.cursor().0, head: head.0 });
         }
         self.same_log().await?;
-        let mut tail = self.log.tail(self.store.cursor());
+        let (ahead, mut batches) = mpsc::channel(AHEAD);
+        let mut reading = JoinSet::new();
+        reading.spawn(read_ahead(self.log.tail(self.store.cursor()), ahead));
         let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
         loop {
             let events = tokio::select! {
                 () = stop.cancelled() => break,
-                events = tail.next(BATCH) => events,
+                events = batches.recv() => events,
             };
+            let Some(events) = events else { return Err(unexpected(name, "reading")) };
             let store = Arc::clone(&self.store);
             // sled blocks, and one event may touch every identity.
             let worked = tokio::task::spawn_blocking(move || {
                 let outcome = apply(&store, &mut projection, &events);
                 (projection, outcome)
             });
-            let Ok((back, outcome)) = worked.await else {
-                let reason = "applying events failed unexpectedly".into();
-                return Err(ProjectionError::Storage { name: self.store.name(), reason });
-            };
+            let Ok((back, outcome)) = worked.await else { return Err(unexpected(name, "applying")) };
             projection = back;
             outcome?;
         }
@@ -110,6 +115,15 @@ pub fn apply(store: &Store, projection: &mut impl Projection, events: &[Recorded
         }
     }
     store.commit(state, last)
+}
+
+fn unexpected(name: &'static str, what: &str) -> ProjectionError {
+    ProjectionError::Storage { name, reason: format!("{what} events failed unexpectedly") }
+}
+
+/// Reads while what was read before is applied, until nobody wants more.
+async fn read_ahead(mut tail: Tail, ahead: mpsc::Sender<Vec<Recorded>>) {
+    while ahead.send(tail.next(BATCH).await).await.is_ok() {}
 }
 
 async fn measure_lag(log: EventLog, store: Arc<Store>, stop: CancellationToken) {

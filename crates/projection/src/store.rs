@@ -12,7 +12,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::error::ProjectionError;
-use crate::history::{History, PastView, version, version_key};
+use crate::history::{History, PastView, blocks};
 use crate::lock::FolderLock;
 use crate::transaction::Transaction;
 
@@ -145,24 +145,25 @@ impl Store {
     /// # Errors
     /// When the storage fails; nothing has changed then.
     pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
+        let failed = |e: sled::Error| ProjectionError::Storage { name: self.name, reason: e.to_string() };
         let mut batch = sled::Batch::default();
         if let Some(last) = changes.last() {
             batch.insert(LAST, last.as_bytes());
         }
         let (changes, versions) = changes.into_parts();
-        for ((key, at), value) in versions {
-            batch.insert(version_key(&key, at), version(value.as_deref()));
+        for (place, block) in blocks(versions) {
+            batch.insert(place, block);
         }
         for (key, value) in changes {
             match value {
                 Some(value) => batch.insert(key.into_bytes(), value),
-                None => batch.remove(key.into_bytes()),
+                // To look is much cheaper than to write that nothing is gone.
+                None if self.tree.contains_key(&key).map_err(failed)? => batch.remove(key.into_bytes()),
+                None => {}
             }
         }
         batch.insert(CURSOR, &at.0.to_be_bytes());
-        self.tree
-            .apply_batch(batch)
-            .map_err(|e| ProjectionError::Storage { name: self.name, reason: e.to_string() })?;
+        self.tree.apply_batch(batch).map_err(failed)?;
         self.cursor.send_replace(at);
         Ok(())
     }

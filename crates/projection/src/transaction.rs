@@ -11,7 +11,7 @@ use crate::history::History;
 use crate::store::View;
 
 /// What each changed key held after each event; `None`: it was removed.
-type Versions = BTreeMap<(String, Sequence), Option<Vec<u8>>>;
+pub(crate) type Versions = BTreeMap<(String, Sequence), Option<Vec<u8>>>;
 
 /// Changes on top of a state.
 #[derive(Debug)]
@@ -118,5 +118,17 @@ impl Write for Transaction {
 
     fn delete(&mut self, key: &str) {
         self.change(key.to_owned(), None);
+    }
+
+    fn append(&mut self, key: &str, more: &[u8]) -> Result<(), KvError> {
+        match self.changes.get_mut(key) {
+            Some(Some(value)) if !self.history.keeps(key) => value.extend_from_slice(more),
+            _ => {
+                let mut value = self.get(key)?.unwrap_or_default();
+                value.extend_from_slice(more);
+                self.change(key.to_owned(), Some(value));
+            }
+        }
+        Ok(())
     }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::summary::summary;
 use crate::views::ChangedView;
-use crate::{timeline, words};
+use crate::{entries, words};
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -82,7 +82,7 @@ impl Entry {
         };
         let meta = &event.meta;
         let (change, deadline) = due(&event.event, event.sequence, app.as_ref(), state)?;
-        let caused_by = meta.causation_id.map(|id| timeline::sequence_of(state, id)).transpose()?.flatten();
+        let caused_by = meta.causation_id.map(|id| entries::sequence_of(state, id)).transpose()?.flatten();
         let entry = Self {
             sequence: event.sequence,
             event_id: meta.event_id,

@@ -28,7 +28,7 @@ use crate::api::{Api, Pairs, Person, Shared};
 use crate::entry::Entry;
 use crate::error::{ApiError, Problem};
 use crate::timeline::{self, Choice, Order, Page};
-use crate::{checkpoints, csv, ocsf, params, proofs, trail};
+use crate::{checkpoints, csv, entries, ocsf, params, proofs, trail};
 
 /// How many entries are read at once.
 const CHUNK: usize = 500;
@@ -201,7 +201,7 @@ impl Export {
         let stored = |after: Sequence| {
             let (view, limit) =
                 (self.api.store.view(), CHUNK.min(usize::try_from(self.to.0 - after.0).unwrap_or(CHUNK)));
-            tokio::task::spawn_blocking(move || timeline::stored(&view, after, limit))
+            tokio::task::spawn_blocking(move || entries::stored(&view, after, limit))
         };
         let mut last = self.after.min(self.to);
         let mut next = Some(stored(last));

@@ -15,6 +15,9 @@ const WORDS: usize = 20;
 /// The most keys that are looked at for one search.
 const LOOK: usize = 2000;
 
+/// The attributes that words are taken from; an agent's `name` is its user name.
+const NAMES: [&str; 4] = ["userName", "displayName", "name", "emails"];
+
 fn words(identity: &Identity) -> BTreeSet<String> {
     let resource = &identity.resource;
     let mut texts = vec![identity.user_name()];
@@ -31,6 +34,10 @@ fn words(identity: &Identity) -> BTreeSet<String> {
 /// Keeps the words of whoever an event is about.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
     let Event::Identity(changed) = &event.event else { return Ok(()) };
+    let is_name = |path: &str| NAMES.iter().any(|name| path.starts_with(name));
+    if !changed.changed.iter().any(|c| is_name(&c.path)) {
+        return Ok(());
+    }
     let Some(identity) = directory::identity(state, changed.id)? else { return Ok(()) };
     let place = format!("search-of/{}", identity.id);
     let (old, new): (BTreeSet<String>, _) = (load(state, &place)?.unwrap_or_default(), words(&identity));

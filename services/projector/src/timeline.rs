@@ -1,16 +1,15 @@
-//! The audit timeline: every event, and where to find it again. Keys: `entry/<sequence>`, and under each of
-//! `entry-of/<identity>`, `entry-at/<app>`, `entry-in/<correlation id>` and `entry-from/<causation id>` its sequence;
-//! `entry-id/<event id>` is its sequence.
+//! The audit timeline: every event, and where to find it again. Lists of positions: `entry-of/<identity>`,
+//! `entry-at/<app>`, `entry-in/<correlation id>` and `entry-from/<causation id>`.
 
 use jiff::Timestamp;
 use rollcall_domain::Recorded;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
-use rollcall_domain::kv::{KvError, Read, Write, load, store};
+use rollcall_domain::kv::{KvError, Read, Write};
 use rollcall_domain::lifecycle::ChangeKind;
 use uuid::Uuid;
 
 use crate::entry::Entry;
-use crate::instant;
+use crate::{entries, instant, postings};
 
 /// The most entries that are looked at for one page.
 const LOOK: usize = 20_000;
@@ -52,10 +51,6 @@ pub struct Page {
     pub next: Option<Sequence>,
 }
 
-fn entry_key(sequence: Sequence) -> String {
-    format!("entry/{:020}", sequence.0)
-}
-
 /// A client may name its correlation; a slash in it is not one of ours.
 fn plain(text: &str) -> String {
     text.replace('%', "%25").replace('/', "%2F")
@@ -64,36 +59,16 @@ fn plain(text: &str) -> String {
 /// Adds an event.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
     let (entry, identities) = Entry::of(event, state)?;
-    let sequence = format!("{:020}", event.sequence.0);
-    let mut places: Vec<String> = identities.iter().map(|identity| format!("entry-of/{identity}/")).collect();
-    places.extend(entry.app.iter().map(|app| format!("entry-at/{app}/")));
+    let mut lists: Vec<String> = identities.iter().map(|identity| format!("entry-of/{identity}")).collect();
+    lists.extend(entry.app.iter().map(|app| format!("entry-at/{app}")));
     if !entry.correlation_id.is_empty() {
-        places.push(format!("entry-in/{}/", plain(&entry.correlation_id)));
+        lists.push(format!("entry-in/{}", plain(&entry.correlation_id)));
     }
-    places.extend(entry.causation_id.iter().map(|cause| format!("entry-from/{cause}/")));
-    for place in places {
-        store(state, place + &sequence, &());
+    lists.extend(entry.causation_id.iter().map(|cause| format!("entry-from/{cause}")));
+    for list in lists {
+        postings::add(state, &list, event.sequence)?;
     }
-    store(state, format!("entry-id/{}", entry.event_id), &event.sequence);
-    store(state, entry_key(event.sequence), &entry);
-    Ok(())
-}
-
-/// The position of an event by its id.
-pub fn sequence_of(state: &impl Read, event_id: Uuid) -> Result<Option<Sequence>, KvError> {
-    load(state, &format!("entry-id/{event_id}"))
-}
-
-/// One entry.
-pub fn entry(state: &impl Read, sequence: Sequence) -> Result<Option<Entry>, KvError> {
-    load(state, &entry_key(sequence))
-}
-
-/// Entries as they are stored, in JSON, each with its position: the oldest after `after`, at most `limit`.
-pub fn stored(state: &impl Read, after: Sequence, limit: usize) -> Result<Vec<(Sequence, Vec<u8>)>, KvError> {
-    let pairs = state.scan("entry/", Some(&entry_key(after)), limit)?;
-    let place = |key: &str| key.strip_prefix("entry/")?.parse().ok().map(Sequence);
-    Ok(pairs.into_iter().filter_map(|(key, entry)| Some((place(&key)?, entry))).collect())
+    entries::add(state, &entry)
 }
 
 impl Choice {
@@ -125,14 +100,30 @@ impl Choice {
             && text.is_none()
     }
 
-    /// The narrowest list that holds everything chosen.
-    fn prefix(&self) -> String {
+    /// The narrowest list that holds everything chosen; `None`: all there is.
+    fn list(&self) -> Option<String> {
         match (&self.caused_by, &self.correlation_id, &self.identity, &self.app) {
-            (_, _, Some(identity), _) => format!("entry-of/{identity}/"),
-            (Some(cause), ..) => format!("entry-from/{cause}/"),
-            (_, Some(id), ..) => format!("entry-in/{}/", plain(id)),
-            (.., Some(app)) => format!("entry-at/{app}/"),
-            _ => "entry/".to_owned(),
+            (_, _, Some(identity), _) => Some(format!("entry-of/{identity}")),
+            (Some(cause), ..) => Some(format!("entry-from/{cause}")),
+            (_, Some(id), ..) => Some(format!("entry-in/{}", plain(id))),
+            (.., Some(app)) => Some(format!("entry-at/{app}")),
+            _ => None,
+        }
+    }
+
+    /// The next positions of its list after `at`, which is not one of them; none: the end.
+    fn positions(&self, state: &impl Read, order: Order, at: Sequence) -> Result<Vec<Sequence>, KvError> {
+        match (self.list(), order) {
+            (Some(list), Order::Newest) => postings::before(state, &list, at, CHUNK),
+            (Some(list), Order::Oldest) => postings::after(state, &list, at, CHUNK),
+            (None, Order::Newest) => {
+                let end = at.0.min(entries::last(state)?.0.saturating_add(1));
+                Ok((end.saturating_sub(CHUNK as u64).max(1)..end).rev().map(Sequence).collect())
+            }
+            (None, Order::Oldest) => {
+                let last = entries::last(state)?.0.min(at.0.saturating_add(CHUNK as u64));
+                Ok((at.0.saturating_add(1)..=last).map(Sequence).collect())
+            }
         }
     }
 
@@ -154,28 +145,23 @@ pub fn page(
     after: Option<Sequence>,
     limit: usize,
 ) -> Result<Page, KvError> {
-    let prefix = choice.prefix();
     let (before_window, last) = choice.window(state)?;
-    let place = |sequence: u64| format!("{prefix}{sequence:020}");
+    let end = Sequence(last.0.saturating_add(1));
     let mut at = match order {
-        Order::Newest => place(after.map_or(last.0.saturating_add(1), |a| a.0.min(last.0.saturating_add(1)))),
-        Order::Oldest => place(after.map_or(before_window.0, |a| a.0.max(before_window.0))),
+        Order::Newest => after.map_or(end, |after| after.min(end)),
+        Order::Oldest => after.map_or(before_window, |after| after.max(before_window)),
     };
     let mut page = Page::default();
     let mut looked = 0;
     loop {
-        let keys = match order {
-            Order::Newest => state.scan_back(&prefix, Some(&at), CHUNK)?,
-            Order::Oldest => state.scan(&prefix, Some(&at), CHUNK)?,
-        };
-        let Some((end, _)) = keys.last() else { return Ok(page) };
-        at.clone_from(end);
-        for (key, _) in keys {
-            let Some(sequence) = key.strip_prefix(&prefix).and_then(|s| s.parse().ok()).map(Sequence) else { continue };
+        let positions = choice.positions(state, order, at)?;
+        let Some(furthest) = positions.last() else { return Ok(page) };
+        at = *furthest;
+        for sequence in positions {
             if sequence <= before_window || sequence > last {
                 return Ok(page);
             }
-            let Some(entry) = entry(state, sequence)? else { continue };
+            let Some(entry) = entries::entry(state, sequence)? else { continue };
             if choice.wants(&entry) {
                 if page.entries.len() == limit {
                     page.next = page.entries.last().map(|e| e.sequence);

@@ -1,7 +1,5 @@
 //! Counting what sources take away, and holding what is too much.
 
-use jiff::Timestamp;
-
 use super::obligations::{open_of, waive};
 use super::read::{account, hold, hold_key, pending, said_key};
 use crate::account::{Account, Desired, Target};
@@ -9,7 +7,7 @@ use crate::app::AppSpec;
 use crate::directory;
 use crate::event::Recorded;
 use crate::exception::Exception;
-use crate::guard::{Decision, Hold, HoldDecided};
+use crate::guard::{Decision, Hold, HoldDecided, Recent};
 use crate::ids::{AppId, SourceName};
 use crate::kv::{KvError, Write, load, store, suffixes};
 
@@ -45,23 +43,21 @@ pub fn count(
         return Ok(());
     }
     let key = removals_key(source, &app.id);
-    let mut removals: Vec<Timestamp> = load(state, &key)?.unwrap_or_default();
-    let start = app.guard.window_start(event.recorded_at);
-    removals.retain(|at| *at > start);
-    removals.push(event.recorded_at);
+    let mut recent: Recent = load(state, &key)?.unwrap_or_default();
+    let removals = recent.add(&app.guard, event.recorded_at);
     // As many accounts as there were when the window began.
-    let accounts = present.saturating_add(removals.len()).saturating_sub(1);
-    if app.guard.is_too_many(removals.len(), accounts) {
+    let accounts = present.saturating_add(removals).saturating_sub(1);
+    if app.guard.is_too_many(removals, accounts) {
         let hold = Hold {
             source: source.clone(),
             app: app.id.clone(),
-            removals: removals.len(),
+            removals,
             by: event.sequence,
             since: event.recorded_at,
         };
         store(state, hold_key(source), &hold);
     }
-    store(state, key, &removals);
+    store(state, key, &recent);
     Ok(())
 }
 

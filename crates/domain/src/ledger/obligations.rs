@@ -46,6 +46,9 @@ pub fn open(
     let target = desired.target();
     state.delete(&pending_key(&app, target.opposite(), identity));
     store(state, pending_key(&app, target, identity), &opened_by);
+    if before.is_none() {
+        store(state, at_key(&app, identity), &());
+    }
     let account = Account {
         desired,
         desired_version: opened_by,
@@ -75,7 +78,6 @@ pub fn open(
         })
     };
     store(state, account_key(identity, &app), &account);
-    store(state, at_key(&app, identity), &());
     Ok(())
 }
 

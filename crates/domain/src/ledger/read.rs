@@ -88,8 +88,7 @@ pub(super) fn alert_key(key: &str, sink: &str) -> String {
 /// # Errors
 /// When the state can't be read.
 pub fn at_risk_now(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
-    let ids: Vec<(String, ObligationId)> = load_all(state, "risk/", None, limit)?;
-    let all: Vec<Obligation> = found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))?;
+    let all: Vec<Obligation> = found(state, timed(state, "risk/", now, limit)?.iter().map(obligation_key))?;
     Ok(all.into_iter().filter(|o| o.risk_at <= now).collect())
 }
 
@@ -257,8 +256,7 @@ pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Re
 /// # Errors
 /// When the state can't be read.
 pub fn due(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
-    let ids: Vec<(String, ObligationId)> = load_all(state, "deadline/", None, limit)?;
-    let all: Vec<Obligation> = found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))?;
+    let all: Vec<Obligation> = found(state, timed(state, "deadline/", now, limit)?.iter().map(obligation_key))?;
     Ok(all.into_iter().filter(|o| o.rings_at() <= now).collect())
 }
 
@@ -405,6 +403,17 @@ pub fn reconciled(state: &(impl Read + ?Sized), app: &AppId) -> Result<Reconcile
 /// When the state can't be read.
 pub fn firing_alerts(state: &(impl Read + ?Sized)) -> Result<Vec<Alert>, KvError> {
     values(state, "alert/")
+}
+
+/// What a list that is ordered by time has up to the microsecond of now; mostly that is nothing, and then one key is looked at.
+fn timed(state: &(impl Read + ?Sized), list: &str, now: Timestamp, limit: usize) -> Result<Vec<ObligationId>, KvError> {
+    let end = format!("{list}{:020}", micros(now).saturating_add(1));
+    let is_past = |key: &str| key < end.as_str();
+    if !state.scan(list, None, 1)?.first().is_some_and(|(key, _)| is_past(key)) {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<(String, ObligationId)> = load_all(state, list, None, limit)?;
+    Ok(ids.into_iter().take_while(|(key, _)| is_past(key)).map(|(_, id)| id).collect())
 }
 
 pub(super) fn values<T: serde::de::DeserializeOwned>(
