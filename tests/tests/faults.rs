@@ -77,13 +77,17 @@ impl Stage {
         until(kind, || async { Ok(self.events(kind).await?.into_iter().next()) }).await
     }
 
-    /// Nothing is open, and nothing was overdue.
+    /// Waits until nothing is owed: what an app shows is read back only after that.
     async fn all_ended(&self) -> anyhow::Result<()> {
-        for status in ["open", "applied", "overdue"] {
-            let open = self.rollcall.items(&format!("/v1/obligations?status={status}")).await?;
-            ensure!(open.is_empty(), "{open:?}");
-        }
-        Ok(())
+        until("every obligation has ended", || async {
+            for status in ["open", "applied", "overdue"] {
+                if !self.rollcall.items(&format!("/v1/obligations?status={status}")).await?.is_empty() {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        })
+        .await
     }
 
     /// One joins and leaves, and all of it comes true although the app is as it is.
