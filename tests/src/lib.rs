@@ -8,6 +8,7 @@ mod faulty;
 mod nats;
 mod receiver;
 pub mod rollcall;
+mod wire;
 
 pub use apps::{Lying, Scim2Server, Scimmy};
 pub use collector::{Collector, SeenSpan};
@@ -16,3 +17,4 @@ pub use faulty::{Faulty, Script};
 pub use nats::{NatsCluster, NatsServer};
 pub use receiver::{Received, Receiver};
 pub use rollcall::{App, Rollcall, free_port, until};
+pub use wire::{Weather, Wire};

@@ -153,7 +153,7 @@ impl NatsCluster {
         let mut servers = Vec::new();
         for (n, port) in ports.iter().enumerate() {
             let more = format!(
-                "server_name: n{n}\ncluster {{ name: rollcall, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}\n"
+                "server_name: n{n}\ncluster {{ name: rollcall, listen: \"127.0.0.1:{port}\", no_advertise: true, routes: [{routes}] }}\n"
             );
             let more = if count == 1 { String::new() } else { more };
             let path = folder.path();

@@ -1,5 +1,6 @@
 //! Who may depend on what, as `cargo tree` shows it.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::ensure;
@@ -35,5 +36,18 @@ fn the_domain_and_the_language_do_no_io() -> anyhow::Result<()> {
             ensure!(!found.iter().any(|name| name == io), "{ours} depends on {io}");
         }
     }
+    Ok(())
+}
+
+/// The apps of the demo are the same server that the tests know.
+#[test]
+fn the_demo_installs_what_the_tests_use() -> anyhow::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let tests = std::fs::read_to_string(root.join("tests/apps/requirements.txt"))?;
+    let demo = std::fs::read_to_string(root.join("deploy/demo/requirements.txt"))?;
+    let lines: Vec<&str> = demo.lines().filter(|line| !line.starts_with('#')).collect();
+    ensure!(lines.iter().any(|line| line.starts_with("scim2-server==")), "there is no scim2-server: {demo}");
+    let other: Vec<&&str> = lines.iter().filter(|line| !tests.lines().any(|known| known == **line)).collect();
+    ensure!(other.is_empty(), "not as in tests/apps/requirements.txt: {other:?}");
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! What operators do to a Rollcall that runs: docs/operations has a page for each.
 
 use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use axum::http::StatusCode;
@@ -221,6 +223,37 @@ async fn one_server_becomes_three_and_keeps_its_events() -> anyhow::Result<()> {
     ensure!(story(&rollcall).await? == before, "another story than before");
     join(&rollcall, "ben").await?;
     rollcall.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_configuration_stops_the_process_for_its_restart_and_a_mistake_in_it_does_not() -> anyhow::Result<()>
+{
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.configure()?;
+    let (file, log) = (rollcall.config_file(), rollcall.log_file());
+    let mut child = command()
+        .args(["up", "--stop-on-change", "--config"])
+        .arg(&file)
+        .arg("--data-dir")
+        .arg(rollcall.data_dir())
+        .envs([("TEST_SOURCE", SOURCE_TOKEN), ("TEST_API", API_TOKEN)])
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log)?)
+        .kill_on_drop(true)
+        .spawn()?;
+    let logged = |words: &'static str| {
+        let log = &log;
+        until(words, move || async move { Ok(std::fs::read_to_string(log)?.contains(words).then_some(())) })
+    };
+    logged("\"ready\"").await?;
+    let good = std::fs::read_to_string(&file)?;
+    std::fs::write(&file, format!("{good}[nonsense]\nkey = 1\n"))?;
+    logged("is not taken").await?;
+    ensure!(child.try_wait()?.is_none() && std::fs::read_to_string(&log)?.contains("nonsense"), "it is not named");
+    std::fs::write(&file, format!("{good}[audit]\ncheckpoint_every = \"30s\"\n"))?;
+    let ended = tokio::time::timeout(Duration::from_secs(60), child.wait()).await.context("it goes on")??;
+    ensure!(ended.success(), "{ended}: {}", std::fs::read_to_string(&log)?);
+    Ok(())
 }
 
 /// The pages promise that someone has tried what they say.

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, backup, demo, import, key, operator, process, ready, setup, story, verify};
+use crate::{assemble, backup, changes, demo, import, key, operator, process, ready, setup, story, verify};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -78,6 +78,10 @@ struct RunArgs {
     /// The address to listen on; overrides server.listen
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// Stop, with exit code 0, once the configuration file has changed and is valid: whoever watches over this process
+    /// starts it again with the new one. One that is not valid is named in the log, and changes nothing
+    #[arg(long)]
+    stop_on_change: bool,
 }
 
 /// One of the services.
@@ -200,6 +204,8 @@ fn ask_apps(config: &Config) -> anyhow::Result<Vec<String>> {
 }
 
 fn serve(args: &RunArgs, services: &[Service], name: &str) -> anyhow::Result<ExitCode> {
+    // Before it is understood: what is written meanwhile is a change.
+    let seen = std::fs::read(&args.config).ok();
     let mut config = load(&args.config)?;
     if let Some(dir) = &args.data_dir {
         config.server.data_dir.clone_from(dir);
@@ -216,7 +222,16 @@ fn serve(args: &RunArgs, services: &[Service], name: &str) -> anyhow::Result<Exi
         tracing::warn!(file = config.file, "{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no async runtime")?;
-    let outcome = runtime.block_on(process::run(&config, services, assemble::open));
+    let outcome = runtime.block_on(async {
+        let changed = async {
+            if args.stop_on_change {
+                changes::valid_change(&args.config, seen).await
+            } else {
+                std::future::pending().await
+            }
+        };
+        process::run(&config, services, assemble::open, changed).await
+    });
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     drop(telemetry);
     outcome.map(|()| ExitCode::SUCCESS)

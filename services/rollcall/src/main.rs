@@ -2,6 +2,7 @@
 
 mod assemble;
 mod backup;
+mod changes;
 mod cli;
 mod demo;
 mod health;

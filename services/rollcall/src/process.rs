@@ -26,11 +26,17 @@ const SETTLE: Duration = Duration::from_secs(15);
 
 type Open = fn(Service, &[Service], &Config, &EventLog, &CancellationToken) -> anyhow::Result<Part>;
 
-/// Runs the services until SIGTERM or SIGINT, or until one of them fails.
+/// Runs the services until SIGTERM or SIGINT, until `told`, or until one of them fails.
 ///
 /// # Errors
 /// When the process can't start, or a service fails.
-pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::Result<()> {
+pub async fn run(
+    config: &Config,
+    services: &[Service],
+    open: Open,
+    told: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let mut told = std::pin::pin!(told);
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be caught")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be caught")?;
     let everything = services.len() > 1;
@@ -81,6 +87,7 @@ pub async fn run(config: &Config, services: &[Service], open: Open) -> anyhow::R
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = &mut told => break,
             Some(ended) = running.join_next() => {
                 failure = Some(match ended {
                     Ok((name, Ok(()))) => format!("{name} stopped unexpectedly"),

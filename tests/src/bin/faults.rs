@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use reqwest::Method;
 use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN};
-use rollcall_tests::{App, Dice, Faulty, NatsCluster, Rollcall, Script, until};
+use rollcall_tests::{App, Dice, Faulty, NatsCluster, Rollcall, Script, Weather, Wire, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -64,8 +64,12 @@ async fn main() -> anyhow::Result<()> {
         Some(disk) => NatsCluster::start_in(tempfile::tempdir_in(&disk.at)?, nodes).await?,
         None => NatsCluster::start(nodes).await?,
     };
-    let settings =
-        format!("url = \"{}\"\nmonitoring_url = \"{}\"\nreplicas = {nodes}\n", cluster.url(), cluster.monitoring_url());
+    let mut wires = Vec::new();
+    for node in &cluster.servers {
+        wires.push(Wire::to(node.url.trim_start_matches("nats://")).await?);
+    }
+    let ways = wires.iter().map(|wire| format!("nats://{}", wire.address)).collect::<Vec<_>>().join(",");
+    let settings = format!("url = \"{ways}\"\nmonitoring_url = \"{}\"\nreplicas = {nodes}\n", cluster.monitoring_url());
     let rollcall = Arc::new(Rollcall::on(settings, &apps, "")?);
     rollcall.start().await?;
 
@@ -74,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
         (0..SENDERS).map(|n| tokio::spawn(send(Arc::clone(&rollcall), n, seed, Arc::clone(&stop)))).collect();
     let tried = match &disk {
         Some(disk) => disk.fill(&rollcall, &mut cluster).await?,
-        None => trouble(&rollcall, &mut cluster, &server, Dice(seed), Duration::from_secs(seconds)).await?,
+        None => trouble(&rollcall, &mut cluster, &wires, &server, Dice(seed), Duration::from_secs(seconds)).await?,
     };
     stop.store(true, Ordering::SeqCst);
     let mut people: Vec<Person> = Vec::new();
@@ -204,6 +208,7 @@ async fn send(rollcall: Arc<Rollcall>, n: usize, seed: u64, stop: Arc<AtomicBool
 async fn trouble(
     rollcall: &Rollcall,
     cluster: &mut NatsCluster,
+    wires: &[Wire],
     server: &Faulty,
     mut dice: Dice,
     time: Duration,
@@ -214,7 +219,7 @@ async fn trouble(
     while started.elapsed() < time {
         let service = SERVICES.get(dice.roll(SERVICES.len())).copied().unwrap_or("gateway");
         let pause = Duration::from_millis(100 + dice.roll(900) as u64);
-        match dice.roll(10) {
+        match dice.roll(12) {
             0..4 => {
                 count("processes killed (SIGKILL), and started again");
                 rollcall.kill_service(service).await?;
@@ -248,6 +253,25 @@ async fn trouble(
                 node.signal(Signal::STOP)?;
                 tokio::time::sleep(pause * 2).await;
                 node.signal(Signal::CONT)?;
+            }
+            9 | 10 => {
+                let weather = match dice.roll(3) {
+                    0 => Weather::Cut,
+                    1 => Weather::Held,
+                    _ => Weather::Slow(Duration::from_millis(100)),
+                };
+                count(match weather {
+                    Weather::Cut => "connections to the log cut for up to four seconds",
+                    Weather::Held => "connections to the log that let nothing through for up to four seconds",
+                    _ => "connections to the log slowed by 0.1 s each way",
+                });
+                // All of them, or the way to one server of several.
+                let all = dice.roll(2) == 0;
+                let at = dice.roll(wires.len());
+                let struck = || wires.iter().enumerate().filter(move |(n, _)| all || *n == at);
+                struck().for_each(|(_, wire)| wire.set(weather));
+                tokio::time::sleep(pause * 4).await;
+                struck().for_each(|(_, wire)| wire.set(Weather::Clear));
             }
             _ => {
                 count("apps that close connections, fail, or are slow");

@@ -1,4 +1,4 @@
-//! Three downstream apps as processes of their own.
+//! The downstream apps: three as processes of their own, or those of a deployment.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -11,20 +11,44 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-/// A running app.
-pub struct App {
+/// What an app is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Role {
     pub id: &'static str,
     pub name: &'static str,
-    pub assign: &'static str,
-    pub base_url: String,
-    pub token: String,
-    pub made_of: &'static str,
-    child: Child,
+    /// Who has an account: one department, or everyone.
+    department: Option<&'static str>,
 }
 
-const EVERYONE: &str = r#"userType eq "Employee""#;
-const SALES: &str = r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "Sales""#;
-const ENGINEERING: &str = r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "Engineering""#;
+pub const CHAT: Role = Role { id: "chat", name: "Chat", department: None };
+pub const CRM: Role = Role { id: "crm", name: "CRM", department: Some("Sales") };
+pub const CODE: Role = Role { id: "code", name: "Code", department: Some("Engineering") };
+
+impl Role {
+    /// The assignment rule.
+    pub fn assign(self) -> String {
+        let employee = r#"userType eq "Employee""#;
+        self.department.map_or_else(
+            || employee.to_owned(),
+            |of| format!(r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "{of}""#),
+        )
+    }
+
+    /// Whether the people of a department have an account.
+    pub fn is_for(self, department: &str) -> bool {
+        self.department.is_none_or(|of| of == department)
+    }
+}
+
+/// A running app.
+pub struct App {
+    pub role: Role,
+    pub base_url: String,
+    pub token: String,
+    made_of: &'static str,
+    /// Where it runs elsewhere, there is none.
+    child: Option<Child>,
+}
 
 /// Starts two scim2-servers and one SCIMMY server, or a third scim2-server where there is no SCIMMY.
 pub async fn start(folder: &Path) -> anyhow::Result<Vec<App>> {
@@ -32,7 +56,8 @@ pub async fn start(folder: &Path) -> anyhow::Result<Vec<App>> {
     let scim2 = scim2.context("ROLLCALL_SCIM2_SERVER does not name a scim2-server: start the demo with ./dev demo")?;
     let scimmy = std::env::var_os("ROLLCALL_SCIMMY").map(PathBuf::from).filter(|path| path.is_file());
     let mut apps = Vec::new();
-    for (id, name, assign) in [("chat", "Chat", EVERYONE), ("crm", "CRM", SALES), ("code", "Code", ENGINEERING)] {
+    for role in [CHAT, CRM, CODE] {
+        let id = role.id;
         let port = free_port()?;
         let token = uuid::Uuid::new_v4().simple().to_string();
         let log = File::create(folder.join(format!("{id}.log"))).context("an app's log can't be written")?;
@@ -56,11 +81,28 @@ pub async fn start(folder: &Path) -> anyhow::Result<Vec<App>> {
             .spawn()
             .with_context(|| format!("{made_of} can't be started"))?;
         let base_url = format!("http://127.0.0.1:{port}{path}");
-        apps.push(App { id, name, assign, base_url, token, made_of, child });
+        apps.push(App { role, base_url, token, made_of, child: Some(child) });
     }
     for app in &mut apps {
         app.wait().await?;
-        println!("  {:<5} {} at {}", app.name, app.made_of, app.base_url);
+        println!("  {:<5} {} at {}", app.role.name, app.made_of, app.base_url);
+    }
+    Ok(apps)
+}
+
+/// Chat and CRM where they run already, once they answer.
+pub async fn elsewhere(chat: &str, crm: &str, token: &str) -> anyhow::Result<Vec<App>> {
+    let app = |role, base_url: &str| App {
+        role,
+        base_url: base_url.trim_end_matches('/').to_owned(),
+        token: token.to_owned(),
+        made_of: "SCIM server",
+        child: None,
+    };
+    let mut apps = vec![app(CHAT, chat), app(CRM, crm)];
+    for app in &mut apps {
+        app.wait().await?;
+        println!("  {:<5} answers at {}", app.role.name, app.base_url);
     }
     Ok(apps)
 }
@@ -74,11 +116,11 @@ impl App {
     async fn wait(&mut self) -> anyhow::Result<()> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         while self.search("userName pr").await.is_err() {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("{} ({}) stopped with {status}", self.name, self.made_of);
+            if let Some(status) = self.child.as_mut().map(Child::try_wait).transpose()?.flatten() {
+                bail!("{} ({}) stopped with {status}", self.role.name, self.made_of);
             }
             if tokio::time::Instant::now() > deadline {
-                bail!("{} ({}) does not answer at {}", self.name, self.made_of, self.base_url);
+                bail!("{} ({}) does not answer at {}", self.role.name, self.made_of, self.base_url);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -107,8 +149,9 @@ impl App {
     }
 
     fn signal(&self, signal: Signal) -> anyhow::Result<()> {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let pid = pid.with_context(|| format!("{} does not run any more", self.name))?;
-        kill_process(pid, signal).with_context(|| format!("{} can't be signalled", self.name))
+        let id = self.child.as_ref().and_then(Child::id);
+        let pid = id.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = pid.with_context(|| format!("{} does not run here", self.role.name))?;
+        kill_process(pid, signal).with_context(|| format!("{} can't be signalled", self.role.name))
     }
 }

@@ -1,11 +1,13 @@
 //! The demo: an identity provider, three apps that nobody here wrote, and what Rollcall knows about them.
 
 mod apps;
+mod deployed;
 mod play;
 mod rollcall;
 mod show;
 mod webhook;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -16,6 +18,19 @@ pub struct DemoArgs {
     /// Stop when the walk-through has succeeded; otherwise everything stays up until Ctrl-C
     #[arg(long)]
     once: bool,
+    /// Play against a deployment instead, whose settings `rollcall setup` made in this folder: connects two apps that run
+    /// already, and changes nothing when it was played before
+    #[arg(long, requires_all = ["address", "chat", "crm"])]
+    settings: Option<PathBuf>,
+    /// Where the deployment is
+    #[arg(long)]
+    address: Option<String>,
+    /// Where a SCIM app for everyone is
+    #[arg(long)]
+    chat: Option<String>,
+    /// Where a SCIM app for Sales is
+    #[arg(long)]
+    crm: Option<String>,
 }
 
 /// Plays.
@@ -33,14 +48,20 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
+    if let (Some(settings), Some(address), Some(chat), Some(crm)) =
+        (&args.settings, &args.address, &args.chat, &args.crm)
+    {
+        return deployed::demo(settings, address, chat, crm).await;
+    }
     let folder = tempfile::Builder::new().prefix("rollcall-demo-").tempdir().context("no temporary folder")?;
     let apps = apps::start(folder.path()).await?;
     let alerts = webhook::Receiver::start().await?;
     let rollcall = rollcall::Rollcall::start(folder.path(), &apps, &alerts.url).await?;
-    let leaver = play::walk(&rollcall, &apps, &alerts).await?;
-    show::timeline(&rollcall, &leaver).await?;
+    let overdue = play::walk(&rollcall, &apps).await?.next;
+    play::leave_while_down(&rollcall, &apps, &alerts, &overdue).await?;
+    show::timeline(&rollcall, &overdue).await?;
     show::latencies(&rollcall).await?;
-    show::where_to_look(&rollcall, &leaver, folder.path());
+    show::where_to_look(&rollcall, &overdue, folder.path());
     if !args.once {
         println!("\nEverything stays up until Ctrl-C.");
         tokio::signal::ctrl_c().await.context("Ctrl-C can't be caught")?;

@@ -22,9 +22,9 @@ pub struct Rollcall {
     pub address: String,
     pub api_token: String,
     source_token: String,
-    child: Child,
     http: Client,
-    log: PathBuf,
+    /// The process and its log; none when it is a deployment.
+    own: Option<(Child, PathBuf)>,
 }
 
 impl Rollcall {
@@ -40,7 +40,7 @@ impl Rollcall {
         command.arg("up").arg("--config").arg(&config).arg("--data-dir").arg(folder.join("data"));
         command.env("DEMO_SOURCE_TOKEN", &source_token).env("DEMO_API_TOKEN", &api_token);
         for app in apps {
-            command.env(format!("DEMO_{}_TOKEN", app.id.to_uppercase()), &app.token);
+            command.env(format!("DEMO_{}_TOKEN", app.role.id.to_uppercase()), &app.token);
         }
         let mut child = command
             .stdin(Stdio::null())
@@ -60,8 +60,13 @@ impl Rollcall {
             bail!("rollcall did not start:\n{}", fs::read_to_string(&log).unwrap_or_default());
         };
         println!("  Rollcall at {address}");
-        let http = Client::builder().timeout(Duration::from_secs(20)).build().context("no HTTP client")?;
-        Ok(Self { address, api_token, source_token, child, http, log })
+        Ok(Self { address, api_token, source_token, http: http()?, own: Some((child, log)) })
+    }
+
+    /// One that is deployed already.
+    pub fn elsewhere(address: &str, source_token: String, api_token: String) -> anyhow::Result<Self> {
+        let address = address.trim_end_matches('/').to_owned();
+        Ok(Self { address, api_token, source_token, http: http()?, own: None })
     }
 
     /// One SCIM request as the identity provider sends it.
@@ -109,16 +114,21 @@ impl Rollcall {
     }
 
     /// Stops it as an operator would, and checks that it stops cleanly.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let Some((mut child, log)) = self.own else { return Ok(()) };
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         kill_process(pid.context("rollcall does not run any more")?, Signal::TERM).context("SIGTERM")?;
-        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await;
         let status = status.context("rollcall did not stop in time")??;
         if !status.success() {
-            bail!("rollcall stopped with {status}; see {}", self.log.display());
+            bail!("rollcall stopped with {status}; see {}", log.display());
         }
         Ok(())
     }
+}
+
+fn http() -> anyhow::Result<Client> {
+    Client::builder().timeout(Duration::from_secs(20)).build().context("no HTTP client")
 }
 
 fn configuration(apps: &[App], alerts: &str) -> String {
@@ -138,13 +148,21 @@ token_env = "DEMO_API_TOKEN"
     );
     text.push_str(&format!("\n[[alerts]]\nkind = \"webhook\"\nname = \"demo\"\nurl = \"{alerts}\"\n"));
     for app in apps {
-        text.push_str(&format!(
-            r#"
+        let token = format!("token_env = \"DEMO_{}_TOKEN\"", app.role.id.to_uppercase());
+        text.push_str(&connected(app, &token, LEAVER_SLA));
+    }
+    text
+}
+
+/// An app in the configuration.
+pub fn connected(app: &App, more: &str, leaver: &str) -> String {
+    format!(
+        r#"
 [[apps]]
 id = "{id}"
 name = "{name}"
 base_url = "{base_url}"
-token_env = "DEMO_{variable}_TOKEN"
+{more}
 owner = "{id}-owners@example.com"
 assign = '{assign}'
 deprovision = "deactivate"
@@ -155,14 +173,11 @@ retry_max = "2s"
 [apps.sla]
 joiner = "1m"
 mover = "1m"
-leaver = "{LEAVER_SLA}"
+leaver = "{leaver}"
 "#,
-            id = app.id,
-            name = app.name,
-            base_url = app.base_url,
-            variable = app.id.to_uppercase(),
-            assign = app.assign,
-        ));
-    }
-    text
+        id = app.role.id,
+        name = app.role.name,
+        base_url = app.base_url,
+        assign = app.role.assign(),
+    )
 }

@@ -51,10 +51,25 @@ pub async fn latencies(rollcall: &Rollcall) -> anyhow::Result<()> {
 pub fn where_to_look(rollcall: &Rollcall, person: &Person, folder: &Path) {
     println!("\nLook yourself:");
     println!("  token={}", rollcall.api_token);
-    println!("  curl -H \"Authorization: Bearer $token\" {}/v1/identities/{}", rollcall.address, person.id);
-    println!("  curl -H \"Authorization: Bearer $token\" {}/v1/leavers", rollcall.address);
-    println!("  {}/console/identities/{}   the console: sign in with that token", rollcall.address, person.id);
-    println!("  {}/docs   every path of the API", rollcall.address);
-    println!("  curl {}/metrics", rollcall.address);
+    addresses(&rollcall.address, person);
     println!("  logs: {}", folder.display());
+}
+
+/// The same of a deployment; its token is a secret of whoever runs it, and this is in a log.
+pub fn where_to_look_from_outside(person: &Person) {
+    println!("\nLook yourself, from where you started it:");
+    println!("  token=$(docker compose run --rm setup setup --dir=/run/rollcall --show=api-token)");
+    addresses("http://127.0.0.1:8080", person);
+    println!(
+        "And see what happens when an app is down: docker compose pause crm; let someone in Sales leave over SCIM; wait a"
+    );
+    println!("minute: /v1/leavers?status=overdue; docker compose unpause crm: verified gone.");
+}
+
+fn addresses(address: &str, person: &Person) {
+    println!("  curl -H \"Authorization: Bearer $token\" {address}/v1/identities/{}", person.id);
+    println!("  curl -H \"Authorization: Bearer $token\" {address}/v1/leavers");
+    println!("  {address}/console/identities/{}   the console: sign in with that token", person.id);
+    println!("  {address}/docs   every path of the API");
+    println!("  curl {address}/metrics");
 }

@@ -44,6 +44,8 @@ pub struct Shape {
     pub services: &'static [&'static str],
     /// Whose network is cut.
     pub cut: &'static [&'static str],
+    /// What is there besides.
+    pub profile: Option<&'static str>,
 }
 
 /// The deployment under test.
@@ -62,6 +64,7 @@ impl Deployment {
         let (program, first) = self.compose.split_first().context("no compose")?;
         let mut all: Vec<&str> = first.iter().map(String::as_str).collect();
         all.extend(["-f", self.shape.file, "-p", PROJECT]);
+        all.extend(self.shape.profile.iter().flat_map(|profile| ["--profile", profile]));
         all.extend(arguments);
         run(program, &all, &root(), &self.environment).await
     }
@@ -106,7 +109,7 @@ impl Deployment {
     }
 
     pub async fn container(&self, service: &str) -> anyhow::Result<String> {
-        let id = self.compose(&["ps", "-q", service]).await?;
+        let id = self.compose(&["ps", "-a", "-q", service]).await?;
         id.lines().next().map(str::to_owned).with_context(|| format!("there is no container of {service}"))
     }
 

@@ -60,6 +60,7 @@ pub async fn images(folder: &Path) -> anyhow::Result<()> {
     )?;
     run("docker", &["build", "-q", "-t", "rollcall-test/nats", "."], &server, &empty).await?;
     balancer(folder).await?;
+    demo_app(folder).await?;
     let size = run("docker", &["image", "inspect", "-f", "{{.Size}}", "rollcall:test"], &root(), &empty).await?;
     let megabytes = size.trim().parse::<f64>()? / 1e6;
     say(&format!("image: {megabytes:.0} MB"));
@@ -87,5 +88,37 @@ async fn balancer(folder: &Path) -> anyhow::Result<()> {
          ENTRYPOINT [\"/usr/sbin/haproxy\", \"-W\", \"-db\", \"-f\", \"/usr/local/etc/haproxy/haproxy.cfg\"]\n",
     )?;
     run("docker", &["build", "-q", "-t", "rollcall-test/haproxy", "."], &context, &empty).await?;
+    Ok(())
+}
+
+/// The app of the demo, from the list that its own Dockerfile installs, on this machine's Python.
+async fn demo_app(folder: &Path) -> anyhow::Result<()> {
+    let context = folder.join("demo");
+    let packages = context.join("app");
+    std::fs::create_dir_all(&packages)?;
+    let (target, empty) = (packages.display().to_string(), [] as [(String, String); 0]);
+    let tools = std::env::var("ROLLCALL_PYTHON").context("ROLLCALL_PYTHON: ./dev test-compose sets it")?;
+    let (pip, python) = (format!("{tools}/pip"), format!("{tools}/python3"));
+    let install = ["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--no-deps", "--target"];
+    let install = [&install[..], &[&target, "-r", "deploy/demo/requirements.txt"]].concat();
+    run(&pip, &install, &root(), &empty).await?;
+    let mut command = vec!["tests/apps/image.py".to_owned()];
+    for file in std::fs::read_dir(packages.join("pydantic_core"))? {
+        let path = file?.path();
+        command.extend(path.extension().filter(|e| *e == "so").map(|_| path.display().to_string()));
+    }
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let list = run(&python, &command, &root(), &empty).await?;
+    let interpreter = list.lines().next().context("no interpreter")?;
+    let (files, archive) = (context.join("files"), context.join("image.tar").display().to_string());
+    std::fs::write(&files, &list)?;
+    let files = files.display().to_string();
+    let tar = ["-C", "/", "-chf", &archive, "--transform", "s,^/,,", "-P", "-T", &files];
+    run("tar", &tar, &context, &empty).await?;
+    run("tar", &["-rf", &archive, "app"], &context, &empty).await?;
+    let entry =
+        format!("ENTRYPOINT [\"{interpreter}\", \"-c\", \"from scim2_server.testserver.cli import main; main()\"]");
+    let import = ["import", "-c", "ENV PYTHONPATH=/app", "-c", &entry, &archive, "rollcall-test/demo-app"];
+    run("docker", &import, &root(), &empty).await?;
     Ok(())
 }

@@ -21,7 +21,10 @@ const SINGLE: Shape = Shape {
     file: "docker-compose.yml",
     services: &["nats", "gateway", "projector", "provisioner", "sla-monitor"],
     cut: &["provisioner", "nats"],
+    profile: None,
 };
+
+const DEMO: Shape = Shape { file: SINGLE.file, services: SINGLE.services, cut: &[], profile: Some("demo") };
 
 const CLUSTER: Shape = Shape {
     file: "deploy/compose.cluster.yml",
@@ -40,15 +43,17 @@ const CLUSTER: Shape = Shape {
         "address",
     ],
     cut: &["provisioner-1", "nats-2"],
+    profile: None,
 };
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let shapes = match std::env::args().nth(1).as_deref() {
-        None => vec![SINGLE, CLUSTER],
+        None => vec![SINGLE, DEMO, CLUSTER],
         Some("single") => vec![SINGLE],
+        Some("demo") => vec![DEMO],
         Some("cluster") => vec![CLUSTER],
-        Some(other) => bail!("there is 'single' and 'cluster', and no '{other}'"),
+        Some(other) => bail!("there is 'single', 'demo' and 'cluster', and no '{other}'"),
     };
     let folder = tempfile::tempdir()?;
     say("making images …");
@@ -69,12 +74,13 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Result<()> {
-    say(&format!("{} …", shape.file));
+    say(&format!("{}{} …", shape.file, shape.profile.map(|p| format!(", profile {p}")).unwrap_or_default()));
     let port = free_port();
     let pairs = [
         ("ROLLCALL_IMAGE", "rollcall:test".to_owned()),
         ("NATS_IMAGE", "rollcall-test/nats".to_owned()),
         ("HAPROXY_IMAGE", "rollcall-test/haproxy".to_owned()),
+        ("DEMO_APP_IMAGE", "rollcall-test/demo-app".to_owned()),
         ("ROLLCALL_PUBLISH", format!("127.0.0.1:{port}")),
         ("ROLLCALL_CONFIG_DIR", settings.display().to_string()),
     ];
@@ -88,7 +94,10 @@ async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Res
         http: Client::builder().timeout(Duration::from_secs(10)).build()?,
     };
     deployment.compose(&["down", "-v", "--remove-orphans"]).await?;
-    let outcome = test(&mut deployment, settings).await;
+    let outcome = match deployment.shape.profile {
+        Some(_) => demo(&deployment).await,
+        None => test(&mut deployment, settings).await,
+    };
     if outcome.is_err() {
         for service in ["setup"].iter().chain(deployment.shape.services) {
             let log = deployment.compose(&["logs", "--tail=15", service]).await.unwrap_or_default();
@@ -97,6 +106,20 @@ async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Res
     }
     deployment.compose(&["down", "-v", "--remove-orphans"]).await?;
     outcome
+}
+
+/// The walk-through against what is deployed, from nothing; once.
+async fn demo(deployment: &Deployment) -> anyhow::Result<()> {
+    let started = Instant::now();
+    for said in ["verified gone from every app", "was played before"] {
+        deployment.compose(&["up", "-d", "--no-build"]).await?;
+        let id = deployment.container("demo").await?;
+        let code = deployment.docker(&["wait", &id]).await?;
+        let log = deployment.docker(&["logs", "--tail=100", &id]).await?;
+        ensure!(code.trim() == "0" && log.contains(said), "the demo ended with {}:\n{log}", code.trim());
+        say(&format!("the demo ended after {:.0} s: {said}", started.elapsed().as_secs_f64()));
+    }
+    deployment.healthy().await
 }
 
 async fn test(deployment: &mut Deployment, settings: &Path) -> anyhow::Result<()> {
