@@ -26,6 +26,12 @@ impl History {
         Self(prefixes)
     }
 
+    /// Those prefixes.
+    #[must_use]
+    pub const fn prefixes(self) -> &'static [&'static str] {
+        self.0
+    }
+
     pub(crate) fn keeps(self, key: &str) -> bool {
         self.0.iter().any(|prefix| key.starts_with(prefix))
     }

@@ -9,6 +9,7 @@ use rollcall_config::AppConfig;
 use rollcall_domain::{NewEvent, Sequence, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, Projection, Store, apply};
+use rollcall_projector::Answers;
 use rollcall_provisioner::{Accounts, Surroundings, Worker};
 use rollcall_sla_monitor::{Clocks, Rules, Steady, bring_into_effect, news, say, wrong};
 use tokio::task::JoinSet;
@@ -38,10 +39,24 @@ pub struct Around {
 }
 
 /// Which service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     Provisioner,
     Monitor,
+    Projector,
+}
+
+impl Service {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Provisioner, Self::Monitor, Self::Projector];
+
+    /// Of what its state keeps every version.
+    pub const fn history(self) -> History {
+        match self {
+            Self::Projector => rollcall_projector::HISTORY,
+            Self::Provisioner | Self::Monitor => History::NONE,
+        }
+    }
 }
 
 /// One that runs.
@@ -53,7 +68,7 @@ pub struct Process {
 impl Process {
     /// Starts a service on the state in its folder.
     pub fn start(service: Service, folder: &Path, around: &Around) -> anyhow::Result<Self> {
-        let store = open(folder)?;
+        let store = open(folder, service.history())?;
         let mut tasks = JoinSet::new();
         match service {
             Service::Provisioner => {
@@ -77,6 +92,9 @@ impl Process {
                 tasks.spawn(follow(around.clone(), Arc::clone(&store), Clocks::default()));
                 tasks.spawn(watch(around.clone(), Arc::clone(&store)));
             }
+            Service::Projector => {
+                tasks.spawn(follow(around.clone(), Arc::clone(&store), Answers::default()));
+            }
         }
         Ok(Self { tasks, store })
     }
@@ -98,10 +116,10 @@ impl Process {
 
 /// Opens the state. A killed process is a task here, and the storage's own threads outlive that by a moment of real time,
 /// which those of a real process do not.
-fn open(folder: &Path) -> anyhow::Result<Arc<Store>> {
+fn open(folder: &Path, history: History) -> anyhow::Result<Arc<Store>> {
     let given_up = std::time::Instant::now() + Duration::from_secs(10);
     loop {
-        match Store::open("simulated", folder, 1, 4 << 20, History::NONE) {
+        match Store::open("simulated", folder, 1, 4 << 20, history) {
             Ok(store) => return Ok(store),
             Err(e) if std::time::Instant::now() > given_up => return Err(e.into()),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),

@@ -1,5 +1,6 @@
 //! One run: some minutes of trouble, then calm; in the end everything must have come true.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -9,9 +10,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
 use rollcall_domain::kv::Read as _;
-use rollcall_domain::{Event, NewEvent, Sequence, directory};
+use rollcall_domain::{Event, NewEvent, Recorded, Sequence, directory};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
-use rollcall_projection::{History, Store, apply};
+use rollcall_projection::{History, ProjectionError, Store, apply};
+use rollcall_projector::Answers;
 use rollcall_provisioner::Accounts;
 use tokio::time::Instant;
 
@@ -30,6 +32,9 @@ const CALM: Duration = Duration::from_secs(130);
 
 /// How long everything may take to come true.
 const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+
+/// At how many events the past is compared.
+const LOOKS_BACK: usize = 4;
 
 const NATURES: [Nature; 3] = [
     Nature { id: "chat", lag: Duration::ZERO, filters: true, patches: true },
@@ -148,8 +153,10 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         Around { log: Arc::clone(&log), chance: chance.clone(), weather: weather.clone(), clock: machine, apps };
     let at = folder.path().to_owned();
     let mut world = World { around, laws: Arc::clone(&laws), folder: at, wrong_by, kills: 0 };
-    let mut provisioner = Some(world.start(Service::Provisioner)?);
-    let mut monitor = Some(world.start(Service::Monitor)?);
+    let mut running = BTreeMap::new();
+    for service in Service::ALL {
+        running.insert(service, world.start(service)?);
+    }
 
     let acknowledged = Arc::new(Mutex::new(BTreeMap::new()));
     let people = People {
@@ -163,14 +170,17 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     let living = tokio::spawn(live(people, chance.clone()));
     while start.elapsed() < TROUBLE {
         tokio::time::sleep(chance.millis(500..15_000)).await;
-        world.trouble(&mut provisioner, &mut monitor).await?;
+        world.trouble(&mut running).await?;
     }
     living.abort();
     weather.0.store(false, Ordering::Relaxed);
     world.wrong_by.store(0, Ordering::Relaxed);
     laws.note("calm".into());
-    provisioner = Some(world.revive(provisioner.take(), Service::Provisioner)?);
-    monitor = Some(world.revive(monitor.take(), Service::Monitor)?);
+    for service in Service::ALL {
+        if let Entry::Vacant(place) = running.entry(service) {
+            place.insert(world.start(service)?);
+        }
+    }
 
     let calm_since = Instant::now();
     let mut quiet_since = Instant::now();
@@ -186,10 +196,14 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         }
     }
     laws.at_the_end()?;
-    let stores = [provisioner.as_ref(), monitor.as_ref()].into_iter().flatten().map(|p| Arc::clone(&p.store));
     let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    world.compare(stores.collect(), &acknowledged).await?;
-    for process in [provisioner, monitor].into_iter().flatten() {
+    for (service, process) in &running {
+        world.compare(*service, &process.store).await?;
+    }
+    if let Some(projector) = running.get(&Service::Projector) {
+        world.remembers(&projector.store, &acknowledged)?;
+    }
+    for process in running.into_values() {
         process.kill().await?;
     }
     let (events, lasted) = (log.watch().borrow().0, start.elapsed());
@@ -210,6 +224,7 @@ impl World {
         self.folder.join(match service {
             Service::Provisioner => "provisioner",
             Service::Monitor => "monitor",
+            Service::Projector => "projector",
         })
     }
 
@@ -217,20 +232,13 @@ impl World {
         Process::start(service, &self.folder(service), &self.around)
     }
 
-    fn revive(&self, process: Option<Process>, service: Service) -> anyhow::Result<Process> {
-        process.map_or_else(|| self.start(service), Ok)
-    }
-
     /// One of the things that happen to machines.
-    async fn trouble(
-        &mut self,
-        provisioner: &mut Option<Process>,
-        monitor: &mut Option<Process>,
-    ) -> anyhow::Result<()> {
+    async fn trouble(&mut self, running: &mut BTreeMap<Service, Process>) -> anyhow::Result<()> {
         let chance = self.around.chance.clone();
-        match chance.within(0..10) {
-            0..3 => self.kill_or_start(provisioner, Service::Provisioner).await?,
-            3..5 => self.kill_or_start(monitor, Service::Monitor).await?,
+        match chance.within(0..11) {
+            0..3 => self.kill_or_start(running, Service::Provisioner).await?,
+            3..5 => self.kill_or_start(running, Service::Monitor).await?,
+            10 => self.kill_or_start(running, Service::Projector).await?,
             5..7 => {
                 if let Some((app, _)) = chance.pick(&self.around.apps) {
                     app.meddle();
@@ -247,7 +255,7 @@ impl World {
                 // Ahead or back, and right again before it is believed; a monitor that starts with a wrong clock has no
                 // other to compare it with.
                 let by = if chance.percent(50) { 3600 } else { -3600 };
-                if let Some(monitor) = monitor {
+                if let Some(monitor) = running.get(&Service::Monitor) {
                     let head = *self.around.log.watch().borrow();
                     let _ = monitor.store.wait_for(head, Duration::from_secs(60)).await;
                     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -262,67 +270,102 @@ impl World {
         Ok(())
     }
 
-    async fn kill_or_start(&mut self, process: &mut Option<Process>, service: Service) -> anyhow::Result<()> {
-        match process.take() {
-            Some(running) => {
+    async fn kill_or_start(
+        &mut self,
+        running: &mut BTreeMap<Service, Process>,
+        service: Service,
+    ) -> anyhow::Result<()> {
+        match running.remove(&service) {
+            Some(process) => {
                 self.kills += 1;
                 self.laws.note(format!("kill {service:?}"));
-                running.kill().await?;
+                process.kill().await?;
                 if self.around.chance.percent(20) {
                     self.laws.note(format!("the folder of {service:?} is lost"));
                     std::fs::remove_dir_all(self.folder(service))?;
                 }
                 // Most come back at once.
                 if self.around.chance.percent(70) {
-                    *process = Some(self.start(service)?);
+                    running.insert(service, self.start(service)?);
                 }
             }
-            None => *process = Some(self.start(service)?),
+            None => drop(running.insert(service, self.start(service)?)),
         }
         Ok(())
     }
 
-    /// Every projection is what a plain replay is, and holds what was acknowledged.
-    async fn compare(
-        &self,
-        stores: Vec<Arc<Store>>,
-        acknowledged: &BTreeMap<rollcall_domain::IdentityId, Sequence>,
-    ) -> anyhow::Result<()> {
+    /// A projection is what a plain replay is: now, and as of any event whose history it keeps.
+    async fn compare(&self, service: Service, store: &Store) -> anyhow::Result<()> {
         let head = *self.around.log.watch().borrow();
+        if store.wait_for(head, Duration::from_secs(600)).await.is_err() {
+            self.laws.broken(format!("{service:?} is at {} and the log at {head}", store.cursor()));
+            return Ok(());
+        }
+        let (at, history) = (store.cursor(), service.history());
+        let looks: Vec<u64> = (0..LOOKS_BACK).map(|_| self.around.chance.within(1..at.0 + 1)).collect();
         let folder = tempfile::tempdir()?;
         let plain = Store::open("plain", &folder.path().join("s"), 1, 4 << 20, History::NONE)?;
-        let mut projection = Accounts::default();
-        for event in self.around.log.read(Sequence(0), usize::MAX).iter().filter(|e| e.sequence <= head) {
-            apply(&plain, &mut projection, std::slice::from_ref(event))?;
-        }
-        let all = |store: &Store| store.view().scan("", None, usize::MAX);
-        for store in stores {
-            let reached = store.wait_for(head, Duration::from_secs(600)).await.is_ok();
-            // More may have been appended since: then both are brought there.
-            for event in
-                self.around.log.read(plain.cursor(), usize::MAX).iter().filter(|e| e.sequence <= store.cursor())
-            {
-                apply(&plain, &mut projection, std::slice::from_ref(event))?;
-            }
-            if !reached || plain.cursor() != store.cursor() {
-                self.laws.broken(format!("a projection is at {} and the log at {head}", store.cursor()));
+        let mut replay = Replay::of(service);
+        for event in self.around.log.read(Sequence(0), usize::try_from(at.0)?) {
+            replay.apply(&plain, &event)?;
+            if !looks.contains(&event.sequence.0) {
                 continue;
             }
-            let (theirs, ours) = (all(&store)?, all(&plain)?);
-            // Both are in the order of their keys.
-            if let Some(((key, _), _)) = ours.iter().zip(&theirs).find(|(our, their)| our != their) {
-                self.laws.broken(format!("{key} differs from a plain replay"));
-            }
-            if theirs.len() != ours.len() {
-                self.laws.broken(format!("{} keys, and a plain replay has {}", theirs.len(), ours.len()));
+            for prefix in history.prefixes() {
+                let past = store.view_at(event.sequence).scan(prefix, None, usize::MAX)?;
+                if past != plain.view().scan(prefix, None, usize::MAX)? {
+                    let at = event.sequence;
+                    self.laws.broken(format!("{service:?}: {prefix} as of {at} differs from a plain replay to there"));
+                }
             }
         }
+        // Not what a store keeps for itself: those keys begin with a zero.
+        let all = |store: &Store| store.view().scan("", Some("\u{1}"), usize::MAX);
+        let (theirs, ours) = (all(store)?, all(&plain)?);
+        // Both are in the order of their keys.
+        if let Some(((key, _), _)) = ours.iter().zip(&theirs).find(|(our, their)| our != their) {
+            self.laws.broken(format!("{service:?}: {key} differs from a plain replay"));
+        }
+        if theirs.len() != ours.len() {
+            self.laws.broken(format!("{service:?}: {} keys, and a plain replay has {}", theirs.len(), ours.len()));
+        }
+        Ok(())
+    }
+
+    /// What was acknowledged is known.
+    fn remembers(
+        &self,
+        store: &Store,
+        acknowledged: &BTreeMap<rollcall_domain::IdentityId, Sequence>,
+    ) -> anyhow::Result<()> {
         for (id, at) in acknowledged {
-            let known = directory::identity(&plain.view(), *id)?;
+            let known = directory::identity(&store.view(), *id)?;
             if known.is_none_or(|identity| identity.version < *at) {
                 self.laws.broken(format!("the change {at} of {id} was acknowledged and is not known"));
             }
         }
         Ok(())
+    }
+}
+
+/// The same projection once more, event by event.
+enum Replay {
+    Ledger(Accounts),
+    Answers(Answers),
+}
+
+impl Replay {
+    fn of(service: Service) -> Self {
+        match service {
+            Service::Provisioner | Service::Monitor => Self::Ledger(Accounts::default()),
+            Service::Projector => Self::Answers(Answers::default()),
+        }
+    }
+
+    fn apply(&mut self, store: &Store, event: &Recorded) -> Result<(), ProjectionError> {
+        match self {
+            Self::Ledger(accounts) => apply(store, accounts, std::slice::from_ref(event)),
+            Self::Answers(answers) => apply(store, answers, std::slice::from_ref(event)),
+        }
     }
 }

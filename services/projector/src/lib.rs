@@ -31,5 +31,6 @@ mod views;
 mod words;
 
 pub use error::ProjectorError;
+pub use moment::HISTORY;
 pub use openapi::document as openapi;
-pub use service::{NAME, Projector};
+pub use service::{Answers, NAME, Projector};

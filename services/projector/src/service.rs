@@ -38,9 +38,11 @@ pub struct Projector {
     sealer: Sealer,
 }
 
-struct StateProjection(Ledger);
+/// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
+#[derive(Debug, Default)]
+pub struct Answers(Ledger);
 
-impl Projection for StateProjection {
+impl Projection for Answers {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         self.0.evolve(state, event)?;
         Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
@@ -103,7 +105,7 @@ impl Projector {
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
         let runner = Runner::new(self.log, self.store);
         let sealing = tokio::spawn(self.sealer.run(stop.clone()));
-        let ended = runner.run(StateProjection(Ledger::new(self.catalogue)), stop).await;
+        let ended = runner.run(Answers(Ledger::new(self.catalogue)), stop).await;
         sealing.abort();
         Ok(ended?)
     }

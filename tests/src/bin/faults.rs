@@ -262,7 +262,7 @@ async fn trouble(
                 };
                 count(match weather {
                     Weather::Cut => "connections to the log cut for up to four seconds",
-                    Weather::Held => "connections to the log that let nothing through for up to four seconds",
+                    Weather::Held => "connections to the log held back for up to four seconds",
                     _ => "connections to the log slowed by 0.1 s each way",
                 });
                 // All of them, or the way to one server of several.
