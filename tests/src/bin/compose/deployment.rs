@@ -36,6 +36,15 @@ pub async fn run(
     Ok(text)
 }
 
+/// How long it is watched idle.
+const IDLE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Used {
+    seconds: f64,
+    bytes: f64,
+}
+
 /// What is deployed.
 pub struct Shape {
     /// The compose file, from the top.
@@ -80,28 +89,30 @@ impl Deployment {
         Ok((output.status.success(), text))
     }
 
-    /// What all of it uses while nothing happens.
+    /// What all of it uses while nothing happens: its share of a core for half a minute, health checks included, and memory.
     pub async fn idle(&self) -> anyhow::Result<String> {
-        let mut all = vec!["stats", "--no-stream", "--format", "{{.CPUPerc}} {{.MemUsage}}"];
-        let mut ids = Vec::new();
+        let (before, started) = (self.used().await?, Instant::now());
+        tokio::time::sleep(IDLE).await;
+        let (after, took) = (self.used().await?, started.elapsed());
+        let share = (after.seconds - before.seconds) / took.as_secs_f64() * 100.0;
+        Ok(format!("{share:.1} % of a core, {:.0} MB", after.bytes / 1e6))
+    }
+
+    /// What every container has used, as the engine counts it.
+    async fn used(&self) -> anyhow::Result<Used> {
+        let mut used = Used::default();
         for service in self.shape.services {
-            ids.push(self.container(service).await?);
+            let address =
+                format!("http://engine/containers/{}/stats?stream=false&one-shot=true", self.container(service).await?);
+            let ask = ["-s", "-f", "--unix-socket", "/var/run/docker.sock", &address];
+            let stats: Value = serde_json::from_str(&run("curl", &ask, &root(), &self.environment).await?)?;
+            used.seconds += stats["cpu_stats"]["cpu_usage"]["total_usage"].as_f64().context("no CPU time")? / 1e9;
+            // Files that are only cached are given back when they must be.
+            let memory = &stats["memory_stats"];
+            let cached = memory["stats"]["inactive_file"].as_f64().or(memory["stats"]["total_inactive_file"].as_f64());
+            used.bytes += memory["usage"].as_f64().context("no memory")? - cached.unwrap_or_default();
         }
-        all.extend(ids.iter().map(String::as_str));
-        let (mut share, mut megabytes) = (0.0, 0.0);
-        for line in self.docker(&all).await?.lines() {
-            let (cpu, memory) = line.split_once("% ").context("docker stats says something else")?;
-            share += cpu.parse::<f64>()?;
-            let used = memory.split('/').next().unwrap_or_default().trim();
-            megabytes += if let Some(m) = used.strip_suffix("MiB") {
-                m.parse::<f64>()? * 1.048_576
-            } else if let Some(g) = used.strip_suffix("GiB") {
-                g.parse::<f64>()? * 1_073.741_824
-            } else {
-                0.0
-            };
-        }
-        Ok(format!("{share:.1} % of a core, {megabytes:.0} MB"))
+        Ok(used)
     }
 
     pub async fn docker(&self, arguments: &[&str]) -> anyhow::Result<String> {

@@ -115,7 +115,7 @@ async fn demo(deployment: &Deployment) -> anyhow::Result<()> {
         deployment.compose(&["up", "-d", "--no-build"]).await?;
         let id = deployment.container("demo").await?;
         let code = deployment.docker(&["wait", &id]).await?;
-        let log = deployment.docker(&["logs", "--tail=100", &id]).await?;
+        let log = deployment.compose(&["logs", "--tail=100", "demo"]).await?;
         ensure!(code.trim() == "0" && log.contains(said), "the demo ended with {}:\n{log}", code.trim());
         say(&format!("the demo ended after {:.0} s: {said}", started.elapsed().as_secs_f64()));
     }
