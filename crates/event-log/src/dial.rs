@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions};
 use backon::{ExponentialBuilder, Retryable};
+use rollcall_telemetry::causes;
 use secrecy::ExposeSecret;
 
 use crate::error::LogError;
@@ -41,18 +42,4 @@ pub async fn dial(connection: &Connection) -> Result<Client, LogError> {
     };
     let dialled = once.retry(patience(connection)).sleep(tokio::time::sleep).await;
     dialled.map_err(|e| LogError::Connect { url: connection.url.clone(), reason: causes(&e) })
-}
-
-/// What failed, and why: of a certificate that is not believed the first says nothing.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = inner.source();
-    }
-    text
 }

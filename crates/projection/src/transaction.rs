@@ -80,6 +80,9 @@ impl Read for Transaction {
             .range::<str, _>((start, Bound::Unbounded))
             .take_while(|(key, _)| key.starts_with(prefix))
             .collect();
+        if changed.is_empty() {
+            return self.base.scan(prefix, after, limit);
+        }
         // Each change can hide at most one pair of the base.
         let base = self.base.scan(prefix, after, limit.saturating_add(changed.len()))?;
         let mut merged: BTreeMap<String, Vec<u8>> = base.into_iter().collect();
@@ -99,6 +102,9 @@ impl Read for Transaction {
         }
         let changed: Vec<_> =
             self.changes.range::<str, _>((Bound::Included(prefix), Bound::Excluded(end.as_str()))).collect();
+        if changed.is_empty() {
+            return self.base.scan_back(prefix, before, limit);
+        }
         let base = self.base.scan_back(prefix, before, limit.saturating_add(changed.len()))?;
         let mut merged: BTreeMap<String, Vec<u8>> = base.into_iter().collect();
         for (key, value) in changed {

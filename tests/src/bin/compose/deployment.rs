@@ -135,6 +135,13 @@ impl Deployment {
         Ok(self.docker(&["network", "inspect", "-f", gateway, &Self::network()]).await?.trim().to_owned())
     }
 
+    /// Where a service that is not published can be asked from this machine.
+    pub async fn inner_address(&self, service: &str, port: u16) -> anyhow::Result<String> {
+        let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        let ip = self.docker(&["inspect", "-f", template, &self.container(service).await?]).await?;
+        Ok(format!("http://{}:{port}", ip.trim()))
+    }
+
     /// Takes a container off the network.
     pub async fn cut_off(&self, service: &str) -> anyhow::Result<()> {
         self.docker(&["network", "disconnect", &Self::network(), &self.container(service).await?]).await?;

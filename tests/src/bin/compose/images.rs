@@ -67,27 +67,49 @@ pub async fn images(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Debian's haproxy with the libraries that it asks for, where it asks for them.
+/// Debian's haproxy.
 async fn balancer(folder: &Path) -> anyhow::Result<()> {
-    let context = folder.join("haproxy");
-    let program = "/usr/sbin/haproxy";
-    let empty: [(String, String); 0] = [];
-    let needs = run("ldd", &[program], &root(), &empty).await.context("haproxy: install it")?;
-    let needs = needs.split_whitespace().filter(|word| word.starts_with('/'));
-    for file in needs.chain([program]).map(Path::new) {
-        let to = context.join(file.strip_prefix("/")?);
-        std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
-        std::fs::copy(file, to)?;
+    let program = Path::new("/usr/sbin/haproxy");
+    let start = ["/usr/sbin/haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"];
+    packaged(&folder.join("haproxy"), "rollcall-test/haproxy", program, &start).await.context("haproxy: install it")
+}
+
+/// Debian's Prometheus and Alertmanager, where they can be had; whether they can.
+pub async fn watchers(folder: &Path) -> anyhow::Result<bool> {
+    let Some(at) = std::env::var_os("ROLLCALL_PROMETHEUS_BIN").map(std::path::PathBuf::from) else { return Ok(false) };
+    for name in ["prometheus", "prometheus-alertmanager"] {
+        let start = format!("/usr/bin/{name}");
+        packaged(&folder.join(name), &format!("rollcall-test/{name}"), &at.join(name), &[&start]).await?;
     }
-    let (libraries, loader) = (context.join("usr/lib"), context.join("lib64"));
-    std::fs::create_dir_all(libraries)?;
-    std::fs::create_dir_all(loader)?;
-    std::fs::write(
-        context.join("Dockerfile"),
-        "FROM scratch\nCOPY lib /lib\nCOPY lib64 /lib64\nCOPY usr /usr\nUSER 65532\n\
-         ENTRYPOINT [\"/usr/sbin/haproxy\", \"-W\", \"-db\", \"-f\", \"/usr/local/etc/haproxy/haproxy.cfg\"]\n",
-    )?;
-    run("docker", &["build", "-q", "-t", "rollcall-test/haproxy", "."], &context, &empty).await?;
+    Ok(true)
+}
+
+/// An image of one program with the libraries that it asks for, where it asks for them, and what it shares.
+async fn packaged(context: &Path, image: &str, program: &Path, start: &[&str]) -> anyhow::Result<()> {
+    let (empty, path) = ([] as [(String, String); 0], program.display().to_string());
+    let needs = run("ldd", &[&path], &root(), &empty).await?;
+    for file in needs.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new) {
+        copy(file, &context.join(file.strip_prefix("/")?))?;
+    }
+    copy(program, &context.join(start.first().context("no program")?.trim_start_matches('/')))?;
+    for folder in ["lib", "lib64", "usr/lib", "usr/share/prometheus"] {
+        std::fs::create_dir_all(context.join(folder))?;
+    }
+    let shared = Path::new("/usr/share/prometheus");
+    if image.contains("prometheus") && shared.exists() {
+        let (from, to) = (shared.display().to_string(), context.join("usr/share").display().to_string());
+        run("cp", &["-rL", &from, &to], &root(), &empty).await?;
+    }
+    let entry = serde_json::to_string(start)?;
+    let text = format!("FROM scratch\nCOPY lib /lib\nCOPY lib64 /lib64\nCOPY usr /usr\nENTRYPOINT {entry}\n");
+    std::fs::write(context.join("Dockerfile"), text)?;
+    run("docker", &["build", "-q", "-t", image, "."], context, &empty).await?;
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to.parent().context("a file without a folder")?)?;
+    std::fs::copy(from, to)?;
     Ok(())
 }
 

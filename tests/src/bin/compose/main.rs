@@ -26,6 +26,14 @@ const SINGLE: Shape = Shape {
 
 const DEMO: Shape = Shape { file: SINGLE.file, services: SINGLE.services, cut: &[], profile: Some("demo") };
 
+/// Of its services those whose images can be had without a registry.
+const OBSERVED: Shape = Shape {
+    file: SINGLE.file,
+    services: &["nats", "gateway", "projector", "provisioner", "sla-monitor", "prometheus", "alertmanager"],
+    cut: &[],
+    profile: Some("observability"),
+};
+
 const CLUSTER: Shape = Shape {
     file: "deploy/compose.cluster.yml",
     services: &[
@@ -49,15 +57,17 @@ const CLUSTER: Shape = Shape {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let shapes = match std::env::args().nth(1).as_deref() {
-        None => vec![SINGLE, DEMO, CLUSTER],
+        None => vec![SINGLE, DEMO, OBSERVED, CLUSTER],
         Some("single") => vec![SINGLE],
         Some("demo") => vec![DEMO],
+        Some("observability") => vec![OBSERVED],
         Some("cluster") => vec![CLUSTER],
-        Some(other) => bail!("there is 'single', 'demo' and 'cluster', and no '{other}'"),
+        Some(other) => bail!("there is 'single', 'demo', 'observability' and 'cluster', and no '{other}'"),
     };
     let folder = tempfile::tempdir()?;
     say("making images …");
     images::images(folder.path()).await?;
+    let watchers = images::watchers(folder.path()).await?;
     let mut version = Command::new("docker");
     let version = version.args(["compose", "version"]).stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     let plugin = version.is_ok_and(|status| status.success());
@@ -65,6 +75,10 @@ async fn main() -> anyhow::Result<()> {
         if plugin { vec!["docker".into(), "compose".into()] } else { vec!["docker-compose".into()] };
     let count = shapes.len();
     for shape in shapes {
+        if shape.profile == OBSERVED.profile && !watchers {
+            say("*** no Prometheus and Alertmanager here: the profile 'observability' was not tried ***");
+            continue;
+        }
         let settings = folder.path().join(shape.file.replace('/', "-"));
         std::fs::create_dir_all(&settings)?;
         one(shape, compose.clone(), &settings).await?;
@@ -81,6 +95,8 @@ async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Res
         ("NATS_IMAGE", "rollcall-test/nats".to_owned()),
         ("HAPROXY_IMAGE", "rollcall-test/haproxy".to_owned()),
         ("DEMO_APP_IMAGE", "rollcall-test/demo-app".to_owned()),
+        ("PROMETHEUS_IMAGE", "rollcall-test/prometheus".to_owned()),
+        ("ALERTMANAGER_IMAGE", "rollcall-test/prometheus-alertmanager".to_owned()),
         ("ROLLCALL_PUBLISH", format!("127.0.0.1:{port}")),
         ("ROLLCALL_CONFIG_DIR", settings.display().to_string()),
     ];
@@ -95,7 +111,8 @@ async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Res
     };
     deployment.compose(&["down", "-v", "--remove-orphans"]).await?;
     let outcome = match deployment.shape.profile {
-        Some(_) => demo(&deployment).await,
+        profile if profile == DEMO.profile => demo(&deployment).await,
+        Some(_) => observed(&deployment).await,
         None => test(&mut deployment, settings).await,
     };
     if outcome.is_err() {
@@ -120,6 +137,42 @@ async fn demo(deployment: &Deployment) -> anyhow::Result<()> {
         say(&format!("the demo ended after {:.0} s: {said}", started.elapsed().as_secs_f64()));
     }
     deployment.healthy().await
+}
+
+/// Prometheus finds every service and our rules, and its sign of life is at Alertmanager.
+async fn observed(deployment: &Deployment) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let up = [&["up", "-d", "--no-build"], deployment.shape.services].concat();
+    deployment.compose(&up).await?;
+    deployment.healthy().await?;
+    let prometheus = deployment.inner_address("prometheus", 9090).await?;
+    let alertmanager = deployment.inner_address("alertmanager", 9093).await?;
+    let ask = |address: String| async move {
+        let answer = deployment.http.get(&address).send().await.ok()?;
+        answer.json::<serde_json::Value>().await.ok()
+    };
+    until("Prometheus reads every service", || async {
+        let targets = ask(format!("{prometheus}/api/v1/targets")).await.unwrap_or_default();
+        let all = targets["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
+        let read = all.iter().filter(|t| t["labels"]["job"] == "rollcall" && t["health"] == "up").count();
+        Ok((read == 4).then_some(()))
+    })
+    .await?;
+    let rules = ask(format!("{prometheus}/api/v1/rules")).await.context("Prometheus tells no rules")?.to_string();
+    for rule in ["LeaverOverdue", "LeaverAtRisk", "AppQuarantined", "ProjectionLagging", "SourceSilent"] {
+        ensure!(rules.contains(rule), "Prometheus has no rule {rule}: {rules}");
+    }
+    until("the sign of life is at Alertmanager", || async {
+        let alerts = ask(format!("{alertmanager}/api/v2/alerts")).await.unwrap_or_default();
+        let alive = |alert: &serde_json::Value| alert["labels"]["alertname"] == "Watchdog";
+        Ok(alerts.as_array().is_some_and(|all| all.iter().any(alive)).then_some(()))
+    })
+    .await?;
+    let took = started.elapsed().as_secs_f64();
+    say(&format!(
+        "Prometheus reads every service and has our rules, and Alertmanager hears from it, after {took:.0} s"
+    ));
+    Ok(())
 }
 
 async fn test(deployment: &mut Deployment, settings: &Path) -> anyhow::Result<()> {
