@@ -48,7 +48,7 @@ pub(crate) fn version_key(key: &str, at: Sequence) -> Vec<u8> {
 }
 
 /// How many bytes of versions are kept in one value; a single version may be longer.
-const BLOCK: usize = 4096;
+const BLOCK: usize = 2048;
 
 /// What is stored for the versions of one commit, by key and then by age.
 pub(crate) fn blocks(versions: Versions) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {

@@ -1,4 +1,4 @@
-//! Where the entries are kept, and found by the ids of their events. Keys: `entry/<block>`, of up to 16 entries that
+//! Where the entries are kept, and found by the ids of their events. Keys: `entry/<block>`, of up to four entries that
 //! follow one another; `entry-id/<millisecond>`, of the events whose ids begin with it (RFC 9562 §5.7).
 
 use rollcall_domain::ids::Sequence;
@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::entry::Entry;
 
-/// How many entries are written as one.
-const BLOCK: u64 = 16;
+/// How many entries are written as one. The store keeps sixteen values on a page and reads a page whole, so that with more of
+/// them one entry would cost a long read.
+const BLOCK: u64 = 4;
 
 const PREFIX: &str = "entry/";
 
