@@ -103,3 +103,25 @@ pub struct HoldDecided {
     pub decision: Decision,
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_there_are_all_count_until_the_window_is_over_and_little_is_kept() {
+        let guard = Guard { window: Duration::from_secs(1000), ..Guard::default() };
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let mut recent = Recent::default();
+        for n in 1..=1000 {
+            // One a second, none of which is older than the window yet.
+            assert_eq!(recent.add(&guard, at(n)), usize::try_from(n).unwrap_or_default());
+        }
+        assert!(recent.0.len() <= 210, "{} are kept", recent.0.len());
+        // A second each still; one that is forgotten late was within a hundredth of the window of one that is not.
+        for n in 1001..=5000 {
+            assert!((1000..=1010).contains(&recent.add(&guard, at(n))), "at {n}: {recent:?}");
+        }
+        assert_eq!(recent.add(&guard, at(7000)), 1, "all are older than the window");
+    }
+}

@@ -99,12 +99,22 @@ async fn ask_leader(
     body: &Value,
 ) -> Result<Value, LogError> {
     let look = || ask(client, probe.to_owned(), Bytes::new(), connection.limits.ack_timeout);
-    let looked = look.retry(patience(connection)).sleep(tokio::time::sleep);
-    looked.when(|e| matches!(e, Refusal::NotYet(_) | Refusal::Silence)).await?;
+    patiently(connection, |e| !matches!(e, Refusal::Never(_)), look).await?;
     let body = Bytes::from(body.to_string());
-    let once = || ask(client, ask_for.to_owned(), body.clone(), SILENCE);
-    let asked = once.retry(patience(connection)).sleep(tokio::time::sleep);
-    Ok(asked.when(|e| matches!(e, Refusal::NotYet(_))).await?)
+    patiently(connection, not_yet, || ask(client, ask_for.to_owned(), body.clone(), SILENCE)).await
+}
+
+const fn not_yet(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::NotYet(_))
+}
+
+/// Asks again as long as a server is waited for, while the refusals are those that `pass`.
+async fn patiently<T, F: Future<Output = Result<T, Refusal>>>(
+    connection: &Connection,
+    pass: fn(&Refusal) -> bool,
+    once: impl FnMut() -> F,
+) -> Result<T, LogError> {
+    Ok(once.retry(patience(connection)).sleep(tokio::time::sleep).when(pass).await?)
 }
 
 fn events(state: &Value) -> u64 {
@@ -181,9 +191,7 @@ pub async fn restore(connection: &Connection, from: &mut (impl BufRead + Send)) 
         bytes += size as u64;
         // In a cluster the server that takes it may not be known yet to the one that we are connected to.
         let part = Bytes::copy_from_slice(part);
-        let once = || send(&client, place.clone(), part.clone(), SILENCE);
-        let sent = once.retry(patience(connection)).sleep(tokio::time::sleep);
-        let refused = sent.when(|e| matches!(e, Refusal::NotYet(_))).await?;
+        let refused = patiently(connection, not_yet, || send(&client, place.clone(), part.clone(), SILENCE)).await?;
         if !refused.is_empty() {
             return Err(failed(String::from_utf8_lossy(&refused)));
         }

@@ -47,7 +47,7 @@ impl Store {
         history: History,
     ) -> Result<Arc<Self>, ProjectionError> {
         let lock = FolderLock::take(folder)?;
-        let failed = |e: sled::Error| ProjectionError::Storage { name, reason: e.to_string() };
+        let failed = |e| failed(name, &e);
         let path = folder.join("state");
         let open = || sled::Config::new().path(&path).cache_capacity(cache_bytes).flush_every_ms(Some(500)).open();
         let db = match open() {
@@ -91,7 +91,7 @@ impl Store {
     /// When the storage fails.
     pub fn last_event(&self) -> Result<Option<Uuid>, ProjectionError> {
         let found = self.tree.get(LAST);
-        let found = found.map_err(|e| ProjectionError::Storage { name: self.name, reason: e.to_string() })?;
+        let found = found.map_err(|e| failed(self.name, &e))?;
         Ok(found.and_then(|bytes| Uuid::from_slice(&bytes).ok()))
     }
 
@@ -145,7 +145,7 @@ impl Store {
     /// # Errors
     /// When the storage fails; nothing has changed then.
     pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
-        let failed = |e: sled::Error| ProjectionError::Storage { name: self.name, reason: e.to_string() };
+        let failed = |e| failed(self.name, &e);
         let mut batch = sled::Batch::default();
         if let Some(last) = changes.last() {
             batch.insert(LAST, last.as_bytes());
@@ -174,8 +174,12 @@ impl Store {
     /// When the storage fails.
     pub fn flush(&self) -> Result<(), ProjectionError> {
         let flushed = self.tree.flush();
-        flushed.map(|_| ()).map_err(|e| ProjectionError::Storage { name: self.name, reason: e.to_string() })
+        flushed.map(|_| ()).map_err(|e| failed(self.name, &e))
     }
+}
+
+fn failed(name: &'static str, error: &sled::Error) -> ProjectionError {
+    ProjectionError::Storage { name, reason: error.to_string() }
 }
 
 fn remove(path: &Path) -> Result<(), ProjectionError> {
