@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::apps::{self, App};
 use super::rollcall::{Rollcall, connected};
-use super::{play, show};
+use super::{DeployedArgs, play, show};
 
 /// What the apps of the demo are asked with. They are no one's, and hold nobody: it is no secret.
 const APP_TOKEN: &str = "rollcall-demo";
@@ -22,7 +22,8 @@ const MARK: &str = "\n# The apps of the demo; take them out when you have seen i
 ///
 /// # Errors
 /// With the step that did not come true.
-pub async fn demo(settings: &Path, address: &str, chat: &str, crm: &str) -> anyhow::Result<()> {
+pub async fn demo(args: &DeployedArgs) -> anyhow::Result<()> {
+    let DeployedArgs { settings, address, chat, crm } = args;
     let secret = |name: &str| {
         let file = settings.join("secrets").join(name);
         let text = fs::read_to_string(&file).with_context(|| format!("{} can't be read", file.display()))?;

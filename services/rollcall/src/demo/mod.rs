@@ -18,19 +18,26 @@ pub struct DemoArgs {
     /// Stop when the walk-through has succeeded; otherwise everything stays up until Ctrl-C
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    deployed: Option<DeployedArgs>,
+}
+
+/// Where to play, when it is not here; all of it, or nothing.
+#[derive(Debug, clap::Args)]
+struct DeployedArgs {
     /// Play against a deployment instead, whose settings `rollcall setup` made in this folder: connects two apps that run
     /// already, and changes nothing when it was played before
-    #[arg(long, requires_all = ["address", "chat", "crm"])]
-    settings: Option<PathBuf>,
+    #[arg(long, required = false, requires_all = ["address", "chat", "crm"])]
+    settings: PathBuf,
     /// Where the deployment is
-    #[arg(long)]
-    address: Option<String>,
+    #[arg(long, required = false, requires = "settings")]
+    address: String,
     /// Where a SCIM app for everyone is
-    #[arg(long)]
-    chat: Option<String>,
+    #[arg(long, required = false, requires = "settings")]
+    chat: String,
     /// Where a SCIM app for Sales is
-    #[arg(long)]
-    crm: Option<String>,
+    #[arg(long, required = false, requires = "settings")]
+    crm: String,
 }
 
 /// Plays.
@@ -48,10 +55,8 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
-    if let (Some(settings), Some(address), Some(chat), Some(crm)) =
-        (&args.settings, &args.address, &args.chat, &args.crm)
-    {
-        return deployed::demo(settings, address, chat, crm).await;
+    if let Some(deployed) = &args.deployed {
+        return deployed::demo(deployed).await;
     }
     let folder = tempfile::Builder::new().prefix("rollcall-demo-").tempdir().context("no temporary folder")?;
     let apps = apps::start(folder.path()).await?;
