@@ -71,7 +71,8 @@ pub async fn images(folder: &Path) -> anyhow::Result<()> {
 async fn balancer(folder: &Path) -> anyhow::Result<()> {
     let program = Path::new("/usr/sbin/haproxy");
     let start = ["/usr/sbin/haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"];
-    packaged(&folder.join("haproxy"), "rollcall-test/haproxy", program, &start).await.context("haproxy: install it")
+    let image = packaged(&folder.join("haproxy"), "rollcall-test/haproxy", program, &start, &[]).await;
+    image.context("haproxy: install it")
 }
 
 /// Debian's Prometheus and Alertmanager, where they can be had; whether they can.
@@ -79,25 +80,29 @@ pub async fn watchers(folder: &Path) -> anyhow::Result<bool> {
     let Some(at) = std::env::var_os("ROLLCALL_PROMETHEUS_BIN").map(std::path::PathBuf::from) else { return Ok(false) };
     for name in ["prometheus", "prometheus-alertmanager"] {
         let start = format!("/usr/bin/{name}");
-        packaged(&folder.join(name), &format!("rollcall-test/{name}"), &at.join(name), &[&start]).await?;
+        let (image, shared) = (format!("rollcall-test/{name}"), [Path::new("/usr/share/prometheus")]);
+        packaged(&folder.join(name), &image, &at.join(name), &[&start], &shared).await?;
     }
     Ok(true)
 }
 
-/// An image of one program with the libraries that it asks for, where it asks for them, and what it shares.
-async fn packaged(context: &Path, image: &str, program: &Path, start: &[&str]) -> anyhow::Result<()> {
+/// An image of one program with the libraries that it asks for, where it asks for them, and those of the `shared` folders
+/// that there are.
+async fn packaged(context: &Path, image: &str, program: &Path, start: &[&str], shared: &[&Path]) -> anyhow::Result<()> {
     let (empty, path) = ([] as [(String, String); 0], program.display().to_string());
     let needs = run("ldd", &[&path], &root(), &empty).await?;
     for file in needs.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new) {
         copy(file, &context.join(file.strip_prefix("/")?))?;
     }
     copy(program, &context.join(start.first().context("no program")?.trim_start_matches('/')))?;
-    for folder in ["lib", "lib64", "usr/lib", "usr/share/prometheus"] {
+    for folder in ["lib", "lib64", "usr/lib"] {
         std::fs::create_dir_all(context.join(folder))?;
     }
-    let shared = Path::new("/usr/share/prometheus");
-    if image.contains("prometheus") && shared.exists() {
-        let (from, to) = (shared.display().to_string(), context.join("usr/share").display().to_string());
+    for folder in shared.iter().filter(|folder| folder.exists()) {
+        let to = context.join(folder.strip_prefix("/")?);
+        let to = to.parent().context("a folder without a place")?;
+        std::fs::create_dir_all(to)?;
+        let (from, to) = (folder.display().to_string(), to.display().to_string());
         run("cp", &["-rL", &from, &to], &root(), &empty).await?;
     }
     let entry = serde_json::to_string(start)?;
