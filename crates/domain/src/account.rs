@@ -110,6 +110,9 @@ pub struct Account {
     /// What the app confirmed and was not read back yet.
     #[serde(default)]
     pub confirmed: Vec<Confirmed>,
+    /// The changes whose obligations are open, oldest first.
+    #[serde(default)]
+    pub owes: Vec<Sequence>,
 }
 
 impl Account {

@@ -1,11 +1,10 @@
 //! Leavers: a departure is complete when the last of its obligations is verified.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::obligation::{Obligation, ObligationStatus};
 
 /// One departure of one identity, in a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,25 +18,54 @@ pub struct Leaver {
     /// The system of record that said so.
     #[serde(default)]
     pub source: Option<SourceName>,
-    /// Those of the open ones of which most of the time allowed has passed.
-    #[serde(default)]
-    pub at_risk: BTreeSet<AppId>,
+    /// How many of its obligations are how far.
+    pub tally: Tally,
     /// When the first of its obligations was found overdue, while one is.
     #[serde(default)]
     pub overdue_since: Option<Timestamp>,
-    /// Every app that ever had an account.
-    pub apps: BTreeSet<AppId>,
-    /// Those where it is not verified gone.
-    pub open: BTreeSet<AppId>,
-    /// Those of them past their deadline.
-    pub overdue: BTreeSet<AppId>,
-    /// Those of them that are left as they are by someone's decision, for a while.
-    #[serde(default)]
-    pub waived: BTreeSet<AppId>,
     /// When the last obligation was verified.
     pub completed_at: Option<Timestamp>,
     /// The later change, a rehire, that ended one of its obligations before it was verified.
     pub superseded_by: Option<Sequence>,
+}
+
+/// How many obligations of a departure are how far. Which ones follows from the obligations: a departure from a thousand apps
+/// is written a thousand times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Not verified gone.
+    pub open: usize,
+    /// Of these, those of which most of the time that is allowed has passed.
+    pub at_risk: usize,
+    /// Of these, those past their deadline.
+    pub overdue: usize,
+    /// Of these, those left as they are by someone's decision, for a while.
+    pub waived: usize,
+}
+
+impl Tally {
+    /// What one obligation counts for.
+    #[must_use]
+    pub fn of(obligation: &Obligation) -> Self {
+        let status = obligation.status();
+        Self {
+            open: usize::from(obligation.end.is_none()),
+            at_risk: usize::from(obligation.is_at_risk()),
+            overdue: usize::from(status == ObligationStatus::Overdue),
+            waived: usize::from(status == ObligationStatus::Waived),
+        }
+    }
+
+    /// The tally once one obligation counts for `is`, which counted for `was`.
+    #[must_use]
+    pub const fn moved(self, was: Self, is: Self) -> Self {
+        Self {
+            open: (self.open + is.open).saturating_sub(was.open),
+            at_risk: (self.at_risk + is.at_risk).saturating_sub(was.at_risk),
+            overdue: (self.overdue + is.overdue).saturating_sub(was.overdue),
+            waived: (self.waived + is.waived).saturating_sub(was.waived),
+        }
+    }
 }
 
 /// How far a departure is.
@@ -52,17 +80,10 @@ pub enum LeaverStatus {
 }
 
 impl Leaver {
-    /// Takes an app from those that are at risk, overdue or waived.
-    pub fn unmark(&mut self, app: &AppId) {
-        self.at_risk.remove(app);
-        self.overdue.remove(app);
-        self.waived.remove(app);
-    }
-
     /// How far it is.
     #[must_use]
     pub fn status(&self) -> LeaverStatus {
-        match (self.completed_at, self.open.is_empty(), self.overdue.is_empty()) {
+        match (self.completed_at, self.tally.open == 0, self.tally.overdue == 0) {
             (Some(_), _, _) => LeaverStatus::Completed,
             (None, true, _) => LeaverStatus::Superseded,
             (None, false, true) => LeaverStatus::Open,

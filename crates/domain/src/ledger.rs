@@ -2,7 +2,7 @@
 //! The provisioner acts on it, the monitor watches its clocks, the projector shows it; all three derive the same.
 //!
 //! Keys: `account/<identity>/<app>`, `pending/<app>/<target>/<identity>`, `obligation/<identity>/<app>/<opened_by>`,
-//! `open/<app>/<identity>/<opened_by>`, `deadline/<micros>/<obligation>`, `leaver/<identity>/<opened_by>`,
+//! `clock/<micros>/<obligation>`: when each rings next, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<source>/<app>`, `hold/<source>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
 //! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app.
@@ -38,11 +38,10 @@ use crate::obligation::{self, Change, Obligation, Urgency};
 pub use counts::{Count, count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
 pub use read::{
-    HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, at_risk_now, capabilities,
-    conformance, drift, drift_of, due, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived,
-    last_obligation, leaver, obligation_key, obligations_of, obligations_of_leaver, obligations_opened_by,
-    open_leavers, open_obligations, pending, quarantine, quarantines, reconciled, unsaid_completions, verified_between,
-    zombies,
+    HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
+    drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
+    obligation_key, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations,
+    pending, quarantine, quarantines, reconciled, ringing, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{last_heard, taking_effect};
 

@@ -223,6 +223,27 @@ impl Obligation {
         self.waived.as_ref().map_or(self.deadline, |exception| exception.expires_at)
     }
 
+    /// When its clock rings next: when it is at risk, and that it may be is of interest, or at its end; `None`: it has rung.
+    #[must_use]
+    pub fn next_ring(&self) -> Option<Timestamp> {
+        let has_rung = self.overdue_at.is_some() && self.waived.is_none();
+        let end = (self.end.is_none() && !has_rung).then(|| self.rings_at())?;
+        Some(if self.may_become_at_risk() { end.min(self.risk_at) } else { end })
+    }
+
+    /// Whether it may still be said that it is at risk: that is for access that must go.
+    #[must_use]
+    pub fn may_become_at_risk(&self) -> bool {
+        self.target == Target::Absent && self.end.is_none() && self.at_risk_at.is_none() && self.overdue_at.is_none()
+    }
+
+    /// Whether most of the time that is allowed has passed, and not all of it.
+    #[must_use]
+    pub fn is_at_risk(&self) -> bool {
+        let open = matches!(self.status(), ObligationStatus::Open | ObligationStatus::Applied);
+        open && self.at_risk_at.is_some()
+    }
+
     /// How far it is.
     #[must_use]
     pub const fn status(&self) -> ObligationStatus {

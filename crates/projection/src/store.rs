@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{BlockingRetryable as _, ConstantBuilder};
 use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KvError, Pair, Read, end_of};
 use tokio::sync::watch;
@@ -20,6 +21,10 @@ use crate::transaction::Transaction;
 const CURSOR: &[u8] = b"\0cursor";
 const STAMP: &[u8] = b"\0stamp";
 const LAST: &[u8] = b"\0last";
+
+/// How long a storage that was closed may hold on to its files: ten seconds.
+const CLOSING_PAUSE: Duration = Duration::from_millis(10);
+const CLOSING_PAUSES: usize = 1000;
 
 /// The state of a projection and its position in the log, opened by one process.
 #[derive(Debug)]
@@ -49,7 +54,10 @@ impl Store {
         let lock = FolderLock::take(folder)?;
         let failed = |e| failed(name, &e);
         let path = folder.join("state");
-        let open = || sled::Config::new().path(&path).cache_capacity(cache_bytes).flush_every_ms(Some(500)).open();
+        let once = || sled::Config::new().path(&path).cache_capacity(cache_bytes).flush_every_ms(Some(500)).open();
+        // The folder is ours: whoever holds the files is what we closed ourselves, which ends in the background.
+        let pauses = ConstantBuilder::default().with_delay(CLOSING_PAUSE).with_max_times(CLOSING_PAUSES);
+        let open = || once.retry(pauses).when(is_still_closing).call();
         let db = match open() {
             Err(sled::Error::Corruption { .. }) => {
                 info!(projection = name, "the state is damaged and is built again from the log");
@@ -176,6 +184,11 @@ impl Store {
         let flushed = self.tree.flush();
         flushed.map(|_| ()).map_err(|e| failed(self.name, &e))
     }
+}
+
+fn is_still_closing(error: &sled::Error) -> bool {
+    // There is no other sign of it.
+    matches!(error, sled::Error::Io(e) if e.to_string().contains("could not acquire lock"))
 }
 
 fn failed(name: &'static str, error: &sled::Error) -> ProjectionError {

@@ -36,6 +36,20 @@ fn state_and_position_are_committed_together_and_survive() {
     assert_eq!(store.view().get("a").unwrap(), Some(b"1".to_vec()));
 }
 
+/// The storage gives its files up in the background.
+#[test]
+fn state_that_was_closed_is_opened_again_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 1..=100 {
+        let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
+        let mut changes = store.begin();
+        for key in 0..200 {
+            changes.put(format!("{n}/{key}"), vec![1; 100]);
+        }
+        store.commit(changes, Sequence(n)).unwrap();
+    }
+}
+
 #[test]
 fn another_stamp_starts_from_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -336,6 +336,9 @@ impl LeaverView {
     /// A departure.
     pub fn of(state: &impl Read, leaver: &Leaver, detail: Detail) -> Result<Self, KvError> {
         let who = directory::identity(state, leaver.identity)?;
+        let owed = ledger::obligations_of_leaver(state, leaver)?;
+        let such =
+            |which: fn(&Obligation) -> bool| owed.iter().filter(|o| which(o)).map(|o| o.id.app.clone()).collect();
         Ok(Self {
             identity: leaver.identity,
             user_name: who.and_then(|who| detail.show(who.user_name().to_owned())),
@@ -344,13 +347,13 @@ impl LeaverView {
             status: leaver.status(),
             completed_at: leaver.completed_at,
             superseded_by: leaver.superseded_by,
-            apps: leaver.apps.iter().cloned().collect(),
-            open: leaver.open.iter().cloned().collect(),
-            overdue: leaver.overdue.iter().cloned().collect(),
-            waived: leaver.waived.iter().cloned().collect(),
-            at_risk: leaver.at_risk.iter().cloned().collect(),
+            apps: such(|_| true),
+            open: such(|o| o.end.is_none()),
+            overdue: such(|o| o.status() == ObligationStatus::Overdue),
+            waived: such(|o| o.status() == ObligationStatus::Waived),
+            at_risk: such(Obligation::is_at_risk),
             source: leaver.source.clone(),
-            obligations: ledger::obligations_of_leaver(state, leaver)?.iter().map(ObligationView::of).collect(),
+            obligations: owed.iter().map(ObligationView::of).collect(),
         })
     }
 }

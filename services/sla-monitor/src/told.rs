@@ -6,6 +6,7 @@ use rollcall_domain::alert::{About, Alert, Level};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::Leaver;
+use rollcall_domain::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
 use serde::Serialize;
 
@@ -162,19 +163,21 @@ fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
     Ok(directory::app(state, app)?.map_or_else(|| app.to_string(), |a| a.spec.name))
 }
 
-fn names(state: &impl Read, apps: impl Iterator<Item = AppId>) -> Result<String, KvError> {
-    Ok(apps.map(|app| app_name(state, &app)).collect::<Result<Vec<_>, _>>()?.join(", "))
+/// The names of the apps of a departure whose obligation is such.
+fn names_of(state: &impl Read, leaver: &Leaver, such: impl Fn(&Obligation) -> bool) -> Result<String, KvError> {
+    let owed = ledger::obligations_of_leaver(state, leaver)?.into_iter().filter(such);
+    Ok(owed.map(|o| app_name(state, &o.id.app)).collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
 fn summary(state: &impl Read, wrong: &Wrong, level: Level) -> Result<String, KvError> {
     let who = |id| person(state, id).map(|p| if p.user_name.is_empty() { id.to_string() } else { p.user_name });
     Ok(match wrong {
         Wrong::Leaver(leaver) if level < Level::WRONG => {
-            let apps = names(state, leaver.at_risk.iter().cloned())?;
+            let apps = names_of(state, leaver, Obligation::is_at_risk)?;
             format!("{} left at {} and is soon overdue in: {apps}", who(leaver.identity)?, leaver.left_at)
         }
         Wrong::Leaver(leaver) => {
-            let apps = names(state, leaver.overdue.iter().cloned())?;
+            let apps = names_of(state, leaver, |o| o.status() == ObligationStatus::Overdue)?;
             let left = leaver.left_at;
             format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
         }
@@ -204,22 +207,24 @@ fn summary(state: &impl Read, wrong: &Wrong, level: Level) -> Result<String, KvE
 
 fn apps(state: &impl Read, news: &News, leaver: Option<&Leaver>) -> Result<Vec<InApp>, KvError> {
     let about = news.about();
-    let (identity, ids): (Option<IdentityId>, Vec<AppId>) = match (leaver, about.app()) {
-        (Some(leaver), _) => (Some(leaver.identity), leaver.open.iter().cloned().collect()),
-        (None, Some(app)) => (about.identity(), vec![app.clone()]),
-        (None, None) => (None, Vec::new()),
+    let owed = leaver.map(|leaver| ledger::obligations_of_leaver(state, leaver)).transpose()?;
+    let (identity, ids): (Option<IdentityId>, Vec<(AppId, Option<Obligation>)>) = match (leaver, owed, about.app()) {
+        (Some(leaver), Some(owed), _) => {
+            let open = owed.into_iter().filter(|o| o.end.is_none());
+            (Some(leaver.identity), open.map(|o| (o.id.app.clone(), Some(o))).collect())
+        }
+        (_, _, Some(app)) => (about.identity(), vec![(app.clone(), None)]),
+        (_, _, None) => (None, Vec::new()),
     };
-    let owed = leaver.map(|leaver| ledger::obligations_of_leaver(state, leaver)).transpose()?.unwrap_or_default();
     let mut out = Vec::new();
-    for id in ids {
+    for (id, owed) in ids {
         let app = directory::app(state, &id)?;
         let account = identity.map(|who| ledger::account(state, who, &id)).transpose()?.flatten();
-        let deadline = owed.iter().find(|o| o.id.app == id).map(|o| o.deadline);
-        let is = |set: &std::collections::BTreeSet<AppId>| set.contains(&id);
-        let state_word = match leaver {
-            Some(leaver) if is(&leaver.overdue) => "overdue",
-            Some(leaver) if is(&leaver.waived) => "waived",
-            Some(leaver) if is(&leaver.at_risk) => "at risk",
+        let deadline = owed.as_ref().map(|o| o.deadline);
+        let state_word = match owed {
+            Some(o) if o.status() == ObligationStatus::Overdue => "overdue",
+            Some(o) if o.status() == ObligationStatus::Waived => "waived",
+            Some(o) if o.is_at_risk() => "at risk",
             Some(_) => "open",
             None => "wrong",
         };

@@ -38,17 +38,17 @@ pub struct Word {
 /// When the state can't be read.
 pub fn words(state: &impl Read, now: Timestamp) -> Result<Vec<Word>, KvError> {
     let mut words = Vec::new();
-    for obligation in ledger::at_risk_now(state, now, BATCH)? {
-        let (id, change, deadline) = (obligation.id.clone(), obligation.change, obligation.deadline);
-        words.push(Word {
-            name: format!("at-risk {id}"),
-            event: Event::ObligationAtRisk(AtRisk { id, change, deadline }),
-        });
-    }
-    for obligation in ledger::due(state, now, BATCH)? {
-        let (id, change, deadline) = (obligation.id.clone(), obligation.change, obligation.rings_at());
-        let name = format!("overdue {id} {deadline}");
-        words.push(Word { name, event: Event::ObligationOverdue(Overdue { id, change, deadline }) });
+    for obligation in ledger::ringing(state, now, BATCH)? {
+        let (id, change) = (obligation.id.clone(), obligation.change);
+        if obligation.may_become_at_risk() && obligation.risk_at <= now {
+            let event = Event::ObligationAtRisk(AtRisk { id: id.clone(), change, deadline: obligation.deadline });
+            words.push(Word { name: format!("at-risk {id}"), event });
+        }
+        let deadline = obligation.rings_at();
+        if deadline <= now {
+            let name = format!("overdue {id} {deadline}");
+            words.push(Word { name, event: Event::ObligationOverdue(Overdue { id, change, deadline }) });
+        }
     }
     for hold in ledger::holds(state)? {
         if !ledger::is_hold_said(state, &hold)? {

@@ -149,7 +149,7 @@ async fn projector(
     let http = Client::new();
     loop {
         ensure!(child.try_wait()?.is_none(), "the projector ended: see its log");
-        ensure!(started.elapsed().as_secs() < 1500, "the projection is not built in time");
+        ensure!(started.elapsed().as_secs() < 1500 + head / 4000, "the projection is not built in time");
         tokio::time::sleep(Duration::from_millis(100)).await;
         let answer = match http.get(format!("{base}/readyz")).send().await {
             Ok(answer) if answer.status().is_success() => {

@@ -1,8 +1,8 @@
 //! What apps answered, and what they showed.
 
 use super::Fact;
-use super::obligations::{end_those, leaver_obligation_ended, open_of};
-use super::read::{account, account_key, accounts_of, identities_at, obligation_key, pending_key};
+use super::obligations::{self, end_those, open_of};
+use super::read::{account, account_key, accounts_of, identities_at, pending_key};
 use super::{apps, drifts};
 use crate::account::{Account, Adopted, Applied, Rejected, Verified};
 use crate::conformance::Confirmed;
@@ -31,11 +31,9 @@ pub fn applied(
     account.confirmed.push(confirmed);
     store(state, account_key(applied.identity, &applied.app), &account);
     apps::confirmed(state, &applied.app, applied.operation)?;
-    for mut obligation in open_of(state, &account.app, account.identity)? {
+    for obligation in open_of(state, &account)? {
         if obligation.id.opened_by <= applied.version && obligation.applied_at.is_none() {
-            obligation.applied_at = Some(event.recorded_at);
-            store(state, obligation_key(&obligation.id), &obligation);
-            facts.push(Fact::Applied(obligation));
+            facts.push(Fact::Applied(obligations::applied(state, &obligation, event)?));
         }
     }
     Ok(())
@@ -62,21 +60,17 @@ pub fn verified(
     let (honoured, waiting) =
         std::mem::take(&mut account.confirmed).into_iter().partition(|c: &Confirmed| c.version <= verified.version);
     account.confirmed = waiting;
-    store(state, account_key(verified.identity, &verified.app), &account);
     apps::honoured(state, &account.app, honoured, event.recorded_at)?;
-    if !account.is_pending() {
-        settled(state, &account)?;
-    }
     let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target;
     let end = End::Verified { at: event.recorded_at, by: event.sequence };
-    for obligation in end_those(state, account.identity, &account.app, met, &end)? {
+    for obligation in end_those(state, &mut account, met, &end, facts)? {
         if obligation.applied_at.is_none() {
             facts.push(Fact::Applied(obligation.clone()));
         }
-        leaver_obligation_ended(state, &obligation, event, facts)?;
         facts.push(Fact::Verified(obligation));
     }
-    Ok(())
+    store(state, account_key(verified.identity, &verified.app), &account);
+    if account.is_pending() { Ok(()) } else { settled(state, &account) }
 }
 
 /// Nothing is left to do for an account.

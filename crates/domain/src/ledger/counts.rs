@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::read::overdue_key;
+use super::read::listed;
 use crate::ids::AppId;
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 use crate::lifecycle::ChangeKind;
-use crate::obligation::{Obligation, ObligationId};
+use crate::obligation::{Obligation, ObligationStatus};
 
 /// What is open for one app and one kind of change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,45 +25,28 @@ fn key(app: &AppId, change: ChangeKind) -> String {
     format!("{PREFIX}{app}/{}", change.name())
 }
 
-fn change(state: &mut impl Write, obligation: &Obligation, by: impl Fn(&mut Count)) -> Result<(), KvError> {
-    let key = key(&obligation.id.app, obligation.change);
-    let mut count: Count = load(state, &key)?.unwrap_or_default();
-    by(&mut count);
+/// What one obligation counts for.
+fn of(obligation: &Obligation) -> Count {
+    Count {
+        open: u64::from(obligation.end.is_none()),
+        overdue: u64::from(obligation.status() == ObligationStatus::Overdue),
+    }
+}
+
+/// An obligation is opened, or no longer as it was before.
+pub fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<(), KvError> {
+    let (was, is) = (before.map(of).unwrap_or_default(), of(now));
+    if was == is {
+        return Ok(());
+    }
+    let key = key(&now.id.app, now.change);
+    let count: Count = load(state, &key)?.unwrap_or_default();
+    let count = Count {
+        open: (count.open + is.open).saturating_sub(was.open),
+        overdue: (count.overdue + is.overdue).saturating_sub(was.overdue),
+    };
     store(state, key, &count);
     Ok(())
-}
-
-/// Whether an obligation counts as overdue.
-const fn is_overdue(obligation: &Obligation) -> bool {
-    obligation.overdue_at.is_some() && obligation.waived.is_none()
-}
-
-/// One more is open.
-pub fn opened(state: &mut impl Write, obligation: &Obligation) -> Result<(), KvError> {
-    change(state, obligation, |count| count.open += 1)
-}
-
-/// One has ended; as it was before.
-pub fn ended(state: &mut impl Write, obligation: &Obligation) -> Result<(), KvError> {
-    let overdue = u64::from(is_overdue(obligation));
-    state.delete(&overdue_key(obligation));
-    change(state, obligation, |count| {
-        count.open = count.open.saturating_sub(1);
-        count.overdue = count.overdue.saturating_sub(overdue);
-    })
-}
-
-/// One has become overdue.
-pub fn overdue(state: &mut impl Write, obligation: &Obligation) -> Result<(), KvError> {
-    store(state, overdue_key(obligation), &obligation.id);
-    change(state, obligation, |count| count.overdue += 1)
-}
-
-/// One is left as it is for a while; as it was before.
-pub fn waived(state: &mut impl Write, obligation: &Obligation) -> Result<(), KvError> {
-    let overdue = u64::from(is_overdue(obligation));
-    state.delete(&overdue_key(obligation));
-    change(state, obligation, |count| count.overdue = count.overdue.saturating_sub(overdue))
 }
 
 /// What is open, by app and kind of change.
@@ -98,7 +81,6 @@ pub fn count_of(state: &(impl Read + ?Sized), app: &AppId) -> Result<Count, KvEr
 /// # Errors
 /// When the state can't be read.
 pub fn oldest_overdue(state: &(impl Read + ?Sized)) -> Result<Option<Timestamp>, KvError> {
-    let first: Vec<(String, ObligationId)> = load_all(state, "overdue/", None, 1)?;
-    let Some((_, id)) = first.into_iter().next() else { return Ok(None) };
-    Ok(load::<Obligation>(state, &super::obligation_key(&id))?.map(|o| o.deadline))
+    let Some((first, _)) = state.scan("overdue/", None, 1)?.into_iter().next() else { return Ok(None) };
+    Ok(load::<Obligation>(state, &super::obligation_key(&listed(&first)?))?.map(|o| o.deadline))
 }

@@ -141,7 +141,7 @@ fn release(state: &mut impl Write, app: &AppId, nobody: IdentityId, event: &Reco
     state.delete(&duplicate_key(app, nobody));
     let Some(mut account) = account(state, nobody, app)?.filter(Account::is_pending) else { return Ok(()) };
     let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Claimed };
-    end_those(state, nobody, app, |_| true, &end)?;
+    end_those(state, &mut account, |_| true, &end, &mut Vec::new())?;
     account.verified_version = Some(account.desired_version);
     store(state, account_key(nobody, app), &account);
     settled(state, &account)

@@ -82,12 +82,10 @@ pub fn decided(state: &mut impl Write, decided: &HoldDecided, event: &Recorded) 
     for app in directory::apps(state)? {
         let app = &app.spec.id;
         for (identity, _) in pending(state, app, Target::Absent, None, usize::MAX)? {
-            let theirs = account(state, identity, app)?.is_some_and(|a| a.source.as_ref() == Some(source));
-            if !theirs {
-                continue;
-            }
-            for obligation in open_of(state, app, identity)? {
-                waive(state, &obligation.id, exception.clone())?;
+            let theirs = account(state, identity, app)?.filter(|a| a.source.as_ref() == Some(source));
+            let Some(account) = theirs else { continue };
+            for obligation in open_of(state, &account)? {
+                waive(state, &obligation, exception.clone())?;
             }
         }
     }

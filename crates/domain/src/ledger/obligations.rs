@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::read::{
-    account_key, accounts_of, alerting_key, at_key, deadline_key, ended_key, found, leaver, leaver_key, leaving_key,
-    obligation_key, open_key, pending_key, risk_key, unsaid_key, zombie_key,
+    account_key, alerting_key, at_key, clock_key, ended_key, found, leaver, leaver_key, leaving_key, obligation_key,
+    overdue_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, counts};
 use crate::account::{Account, Desired, Target};
 use crate::event::{Recorded, TraceContext};
 use crate::exception::{Exception, Waived};
-use crate::ids::{AppId, IdentityId, Sequence};
-use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
-use crate::leaver::{Leaver, LeaverCompleted};
+use crate::ids::{IdentityId, Sequence};
+use crate::kv::{KvError, Read, Write, load, store, suffixes};
+use crate::leaver::{Leaver, LeaverCompleted, Tally};
 use crate::lifecycle::ChangeKind;
-use crate::obligation::{AtRisk, Because, Change, End, Obligation, ObligationId, Overdue};
+use crate::obligation::{AtRisk, Because, Change, End, Obligation, ObligationId, ObligationStatus, Overdue};
 
 /// Opens an obligation, and makes its account what it asks for.
 pub fn open(
@@ -25,31 +25,8 @@ pub fn open(
     event: &Recorded,
 ) -> Result<(), KvError> {
     let ObligationId { app, identity, opened_by } = obligation.id.clone();
-    let opposite = |o: &Obligation| o.target == obligation.target.opposite();
-    let because = match obligation.change {
-        ChangeKind::Joiner => Because::Rehired,
-        ChangeKind::Leaver => Because::Left,
-        ChangeKind::Mover | ChangeKind::Repair => Because::Changed,
-    };
-    let end = End::Superseded { at: event.recorded_at, by: opened_by, because };
-    for ended in end_those(state, identity, &app, opposite, &end)? {
-        leaver_obligation_ended(state, &ended, event, &mut Vec::new())?;
-    }
-    let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
-    store(state, obligation_key(&obligation.id), &obligation);
-    store(state, open_key(&obligation.id), &obligation.id);
-    store(state, deadline_key(&obligation), &obligation.id);
-    if obligation.target == Target::Absent {
-        store(state, risk_key(&obligation), &obligation.id);
-    }
-    counts::opened(state, &obligation)?;
-    let target = desired.target();
-    state.delete(&pending_key(&app, target.opposite(), identity));
-    store(state, pending_key(&app, target, identity), &opened_by);
-    if before.is_none() {
-        store(state, at_key(&app, identity), &());
-    }
-    let account = Account {
+    let is_new = before.is_none();
+    let mut account = Account {
         desired,
         desired_version: opened_by,
         caused_by: event.meta.event_id,
@@ -75,136 +52,170 @@ pub fn open(
             rejection: None,
             parked_at: None,
             confirmed: Vec::new(),
+            owes: Vec::new(),
         })
     };
+    let opposite = |o: &Obligation| o.target == obligation.target.opposite();
+    let because = match obligation.change {
+        ChangeKind::Joiner => Because::Rehired,
+        ChangeKind::Leaver => Because::Left,
+        ChangeKind::Mover | ChangeKind::Repair => Because::Changed,
+    };
+    let end = End::Superseded { at: event.recorded_at, by: opened_by, because };
+    end_those(state, &mut account, opposite, &end, &mut Vec::new())?;
+    account.owes.push(opened_by);
+    let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
+    keep(state, None, &obligation)?;
+    let target = account.desired.target();
+    state.delete(&pending_key(&app, target.opposite(), identity));
+    store(state, pending_key(&app, target, identity), &opened_by);
+    if is_new {
+        store(state, at_key(&app, identity), &());
+    }
     store(state, account_key(identity, &app), &account);
     Ok(())
 }
 
 /// The open obligations of an account.
-pub fn open_of(state: &(impl Read + ?Sized), app: &AppId, identity: IdentityId) -> Result<Vec<Obligation>, KvError> {
-    let ids: Vec<(String, ObligationId)> = load_all(state, &format!("open/{app}/{identity}/"), None, usize::MAX)?;
-    found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))
+pub fn open_of(state: &(impl Read + ?Sized), account: &Account) -> Result<Vec<Obligation>, KvError> {
+    let id = |opened_by: &Sequence| ObligationId {
+        opened_by: *opened_by,
+        app: account.app.clone(),
+        identity: account.identity,
+    };
+    found(state, account.owes.iter().map(|opened_by| obligation_key(&id(opened_by))))
 }
 
-/// Ends the open obligations of an account that `which` chooses; returns them as they are now.
+/// Ends the open obligations of an account that `which` chooses, and returns them as they are now. The account owes them no
+/// longer: it is for the caller to store it.
 pub fn end_those(
     state: &mut impl Write,
-    identity: IdentityId,
-    app: &AppId,
+    account: &mut Account,
     which: impl Fn(&Obligation) -> bool,
     end: &End,
+    facts: &mut Vec<Fact>,
 ) -> Result<Vec<Obligation>, KvError> {
-    let mut ended = Vec::new();
-    for mut obligation in open_of(state, app, identity)?.into_iter().filter(which) {
-        state.delete(&open_key(&obligation.id));
-        state.delete(&deadline_key(&obligation));
-        state.delete(&risk_key(&obligation));
-        state.delete(&zombie_key(&obligation.id));
-        counts::ended(state, &obligation)?;
-        obligation.end = Some(end.clone());
-        obligation.waived = None;
-        if let End::Verified { at, .. } = end {
-            store(state, ended_key(*at, &obligation.id), &obligation.id);
-        }
-        store(state, obligation_key(&obligation.id), &obligation);
-        ended.push(obligation);
+    let mut all = Vec::new();
+    for before in open_of(state, account)?.into_iter().filter(which) {
+        account.owes.retain(|opened_by| *opened_by != before.id.opened_by);
+        let ended = Obligation { end: Some(end.clone()), waived: None, ..before.clone() };
+        facts.extend(keep(state, Some(&before), &ended)?.map(Fact::LeaverCompleted));
+        all.push(ended);
     }
-    Ok(ended)
+    Ok(all)
 }
 
 /// The clock of an obligation has rung: its deadline has passed, or its exception has expired.
 pub fn overdue(state: &mut impl Write, overdue: &Overdue, event: &Recorded) -> Result<(), KvError> {
-    let Some(mut obligation) = load::<Obligation>(state, &obligation_key(&overdue.id))? else { return Ok(()) };
+    let Some(before) = load::<Obligation>(state, &obligation_key(&overdue.id))? else { return Ok(()) };
     // Verified while the clock's word was on its way, or said before.
-    let excepted = obligation.waived.as_ref().is_some_and(|exception| exception.holds_at(overdue.deadline));
-    let said = obligation.waived.is_none() && obligation.overdue_at.is_some();
-    if obligation.end.is_some() || excepted || said {
+    let excepted = before.waived.as_ref().is_some_and(|exception| exception.holds_at(overdue.deadline));
+    let said = before.waived.is_none() && before.overdue_at.is_some();
+    if before.end.is_some() || excepted || said {
         return Ok(());
     }
-    state.delete(&deadline_key(&obligation));
-    obligation.waived = None;
-    if obligation.deadline <= overdue.deadline || obligation.overdue_at.is_some() {
-        obligation.overdue_at = obligation.overdue_at.or(Some(event.recorded_at));
-        state.delete(&risk_key(&obligation));
-        counts::overdue(state, &obligation)?;
-        if obligation.change == ChangeKind::Repair && obligation.target == Target::Absent {
-            store(state, zombie_key(&obligation.id), &obligation.id);
-        }
-    } else {
-        // The exception ended before the time that was allowed anyway.
-        store(state, deadline_key(&obligation), &obligation.id);
+    let mut now = Obligation { waived: None, ..before.clone() };
+    // Otherwise the exception ended before the time that was allowed anyway.
+    if now.deadline <= overdue.deadline {
+        now.overdue_at.get_or_insert(event.recorded_at);
     }
-    store(state, obligation_key(&obligation.id), &obligation);
-    mark_leaver(state, &obligation)
+    keep(state, Some(&before), &now).map(drop)
 }
 
 /// A person leaves an obligation unmet for a while.
 pub fn waived(state: &mut impl Write, waived: &Waived, event: &Recorded) -> Result<(), KvError> {
     let by = event.meta.actor.clone();
     let exception = Exception { by, reason: waived.reason.clone(), expires_at: waived.expires_at };
-    waive(state, &waived.id, exception)
+    let Some(obligation) = load::<Obligation>(state, &obligation_key(&waived.id))? else { return Ok(()) };
+    waive(state, &obligation, exception)
 }
 
 /// Leaves an obligation unmet for a while.
-pub fn waive(state: &mut impl Write, id: &ObligationId, exception: Exception) -> Result<(), KvError> {
-    let Some(mut obligation) = load::<Obligation>(state, &obligation_key(id))? else { return Ok(()) };
-    if obligation.end.is_some() {
+pub fn waive(state: &mut impl Write, before: &Obligation, exception: Exception) -> Result<(), KvError> {
+    if before.end.is_some() {
         return Ok(());
     }
-    state.delete(&deadline_key(&obligation));
-    state.delete(&zombie_key(id));
-    counts::waived(state, &obligation)?;
-    obligation.waived = Some(exception);
-    store(state, deadline_key(&obligation), &obligation.id);
-    store(state, obligation_key(&obligation.id), &obligation);
-    mark_leaver(state, &obligation)
-}
-
-/// Keeps the lists of a departure in line with one of its obligations.
-fn mark_leaver(state: &mut impl Write, obligation: &Obligation) -> Result<(), KvError> {
-    let id = &obligation.id;
-    if obligation.change != ChangeKind::Leaver {
-        return Ok(());
-    }
-    let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
-    leaver.unmark(&id.app);
-    if obligation.waived.is_some() {
-        leaver.waived.insert(id.app.clone());
-    } else if let Some(at) = obligation.overdue_at {
-        leaver.overdue.insert(id.app.clone());
-        leaver.overdue_since = Some(leaver.overdue_since.map_or(at, |since| since.min(at)));
-    } else if obligation.at_risk_at.is_some() {
-        leaver.at_risk.insert(id.app.clone());
-    }
-    keep_leaver(state, &mut leaver);
-    Ok(())
-}
-
-/// Stores a departure, and whether someone has to be told of it.
-fn keep_leaver(state: &mut impl Write, leaver: &mut Leaver) {
-    let place = alerting_key(leaver.identity, leaver.opened_by);
-    if leaver.overdue.is_empty() {
-        leaver.overdue_since = None;
-    }
-    if leaver.overdue.is_empty() && leaver.at_risk.is_empty() {
-        state.delete(&place);
-    } else {
-        store(state, place, &());
-    }
-    store(state, leaver_key(leaver.identity, leaver.opened_by), leaver);
+    let now = Obligation { waived: Some(exception), ..before.clone() };
+    keep(state, Some(before), &now).map(drop)
 }
 
 /// Most of the time that is allowed has passed.
 pub fn at_risk(state: &mut impl Write, risk: &AtRisk, event: &Recorded) -> Result<(), KvError> {
-    let Some(mut obligation) = load::<Obligation>(state, &obligation_key(&risk.id))? else { return Ok(()) };
-    state.delete(&risk_key(&obligation));
-    if obligation.end.is_some() || obligation.at_risk_at.is_some() || obligation.overdue_at.is_some() {
+    let Some(before) = load::<Obligation>(state, &obligation_key(&risk.id))? else { return Ok(()) };
+    if before.end.is_some() || before.at_risk_at.is_some() || before.overdue_at.is_some() {
         return Ok(());
     }
-    obligation.at_risk_at = Some(event.recorded_at);
-    store(state, obligation_key(&obligation.id), &obligation);
-    mark_leaver(state, &obligation)
+    let now = Obligation { at_risk_at: Some(event.recorded_at), ..before.clone() };
+    keep(state, Some(&before), &now).map(drop)
+}
+
+/// The app has done what it asks.
+pub fn applied(state: &mut impl Write, before: &Obligation, event: &Recorded) -> Result<Obligation, KvError> {
+    let now = Obligation { applied_at: Some(event.recorded_at), ..before.clone() };
+    keep(state, Some(before), &now)?;
+    Ok(now)
+}
+
+/// Stores an obligation, and keeps in line with it the lists that it is in, what is counted, and its departure; returns the
+/// departure when this completed it.
+fn keep(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Leaver>, KvError> {
+    let (was_in, is_in) = (before.map(lists).unwrap_or_default(), lists(now));
+    was_in.difference(&is_in).for_each(|key| state.delete(key));
+    is_in.difference(&was_in).for_each(|key| store(state, key.clone(), &()));
+    counts::moved(state, before, now)?;
+    store(state, obligation_key(&now.id), now);
+    match before {
+        Some(before) if now.change == ChangeKind::Leaver => keep_leaver(state, before, now),
+        // A departure begins with all of its obligations.
+        _ => Ok(None),
+    }
+}
+
+/// The lists that an obligation is in.
+fn lists(obligation: &Obligation) -> BTreeSet<String> {
+    let clock = obligation.next_ring().map(|at| clock_key(at, &obligation.id));
+    let is_overdue = obligation.status() == ObligationStatus::Overdue;
+    let overdue = is_overdue.then(|| overdue_key(obligation));
+    let came_back = obligation.change == ChangeKind::Repair && obligation.target == Target::Absent;
+    let zombie = (is_overdue && came_back).then(|| zombie_key(&obligation.id));
+    let ended = obligation.verified_at().map(|at| ended_key(at, &obligation.id));
+    [clock, overdue, zombie, ended].into_iter().flatten().collect()
+}
+
+/// Keeps a departure in line with one of its obligations.
+fn keep_leaver(state: &mut impl Write, before: &Obligation, now: &Obligation) -> Result<Option<Leaver>, KvError> {
+    let (was, is) = (Tally::of(before), Tally::of(now));
+    if was == is {
+        return Ok(None);
+    }
+    let Some(mut leaver) = leaver(state, now.id.identity, now.id.opened_by)? else { return Ok(None) };
+    leaver.tally = leaver.tally.moved(was, is);
+    if let Some(at) = now.overdue_at.filter(|_| is.overdue > 0) {
+        leaver.overdue_since = Some(leaver.overdue_since.map_or(at, |since| since.min(at)));
+    }
+    if leaver.tally.overdue == 0 {
+        leaver.overdue_since = None;
+    }
+    if let Some(End::Superseded { by, .. }) = now.end {
+        leaver.superseded_by = Some(by);
+    }
+    let (identity, opened_by) = (leaver.identity, leaver.opened_by);
+    if leaver.tally.overdue == 0 && leaver.tally.at_risk == 0 {
+        state.delete(&alerting_key(identity, opened_by));
+    } else {
+        store(state, alerting_key(identity, opened_by), &());
+    }
+    let mut completed = None;
+    if leaver.tally.open == 0 {
+        state.delete(&leaving_key(identity, opened_by));
+        if let (None, Some(at)) = (leaver.superseded_by, now.verified_at()) {
+            leaver.completed_at = Some(at);
+            store(state, unsaid_key(identity, opened_by), &());
+            completed = Some(leaver.clone());
+        }
+    }
+    store(state, leaver_key(identity, opened_by), &leaver);
+    Ok(completed)
 }
 
 /// The record of a departure is on the log.
@@ -220,22 +231,19 @@ pub fn open_leaver(
     event: &Recorded,
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
-    let apps: BTreeSet<AppId> = accounts_of(state, identity)?.into_iter().map(|a| a.app).collect();
+    // Each app that ever had an account owes something.
+    let open = suffixes(state, &format!("account/{identity}/"))?.len();
     let mut leaver = Leaver {
         identity,
         opened_by: change.sequence,
         left_at: change.at,
         source: event.meta.source.clone(),
-        at_risk: BTreeSet::new(),
+        tally: Tally { open, ..Tally::default() },
         overdue_since: None,
-        open: apps.clone(),
-        apps,
-        overdue: BTreeSet::new(),
-        waived: BTreeSet::new(),
         completed_at: None,
         superseded_by: None,
     };
-    if leaver.open.is_empty() {
+    if open == 0 {
         leaver.completed_at = Some(change.at);
         store(state, unsaid_key(identity, change.sequence), &());
         facts.push(Fact::LeaverCompleted(leaver.clone()));
@@ -254,34 +262,5 @@ pub fn came_back(state: &mut impl Write, identity: IdentityId, by: Sequence) -> 
             store(state, leaver_key(identity, leaver.opened_by), &leaver);
         }
     }
-    Ok(())
-}
-
-/// Takes an obligation that has ended from the departure that it belongs to.
-pub fn leaver_obligation_ended(
-    state: &mut impl Write,
-    obligation: &Obligation,
-    event: &Recorded,
-    facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
-    if obligation.change != ChangeKind::Leaver {
-        return Ok(());
-    }
-    let id = &obligation.id;
-    let Some(mut leaver) = leaver(state, id.identity, id.opened_by)? else { return Ok(()) };
-    leaver.open.remove(&id.app);
-    leaver.unmark(&id.app);
-    if let Some(End::Superseded { by, .. }) = obligation.end {
-        leaver.superseded_by = Some(by);
-    }
-    if leaver.open.is_empty() {
-        state.delete(&leaving_key(id.identity, id.opened_by));
-        if leaver.superseded_by.is_none() {
-            leaver.completed_at = Some(event.recorded_at);
-            store(state, unsaid_key(id.identity, id.opened_by), &());
-            facts.push(Fact::LeaverCompleted(leaver.clone()));
-        }
-    }
-    keep_leaver(state, &mut leaver);
     Ok(())
 }

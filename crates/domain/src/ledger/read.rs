@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::obligations::open_of;
 use crate::account::{Account, Target};
 use crate::alert::Alert;
 use crate::capability::Capabilities;
@@ -9,7 +10,7 @@ use crate::conformance::Conformance;
 use crate::drift::DriftItem;
 use crate::guard::Hold;
 use crate::health::Quarantine;
-use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Read, load, load_all, suffixes};
 use crate::leaver::Leaver;
 use crate::obligation::{Obligation, ObligationId};
@@ -43,20 +44,12 @@ pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> 
     format!("pending/{app}/{}/{identity}", target.name())
 }
 
-pub(super) fn open_key(id: &ObligationId) -> String {
-    format!("open/{}/{}/{:020}", id.app, id.identity, id.opened_by.0)
-}
-
-pub(super) fn deadline_key(obligation: &Obligation) -> String {
-    format!("deadline/{:020}/{}", micros(obligation.rings_at()), obligation.id)
+pub(super) fn clock_key(at: Timestamp, id: &ObligationId) -> String {
+    format!("clock/{:020}/{id}", micros(at))
 }
 
 pub(super) fn micros(at: Timestamp) -> u64 {
     u64::try_from(at.as_microsecond()).unwrap_or_default()
-}
-
-pub(super) fn risk_key(obligation: &Obligation) -> String {
-    format!("risk/{:020}/{}", micros(obligation.risk_at), obligation.id)
 }
 
 pub(super) fn overdue_key(obligation: &Obligation) -> String {
@@ -83,15 +76,6 @@ pub(super) fn alert_key(key: &str, sink: &str) -> String {
     format!("alert/{key}/{sink}")
 }
 
-/// The obligations to remove access of which most of the time allowed has passed by `now`, and that nobody was told of.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn at_risk_now(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
-    let all: Vec<Obligation> = found(state, timed(state, "risk/", now, limit)?.iter().map(obligation_key))?;
-    Ok(all.into_iter().filter(|o| o.risk_at <= now).collect())
-}
-
 /// The departures of which someone has to be told.
 ///
 /// # Errors
@@ -106,8 +90,9 @@ pub fn alerting_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvE
 /// # Errors
 /// When the state can't be read.
 pub fn zombies(state: &(impl Read + ?Sized)) -> Result<Vec<Obligation>, KvError> {
-    let ids: Vec<ObligationId> = values(state, "zombie/")?;
-    found(state, ids.into_iter().map(|id| obligation_key(&id)))
+    let keys = state.scan("zombie/", None, usize::MAX)?;
+    let ids = keys.iter().map(|(key, _)| listed(key)).collect::<Result<Vec<_>, _>>()?;
+    found(state, ids.iter().map(obligation_key))
 }
 
 /// The departures that are complete and whose record is not on the log yet.
@@ -132,13 +117,13 @@ pub fn verified_between(
     limit: usize,
 ) -> Result<(Vec<Obligation>, Option<String>), KvError> {
     let start = after.map_or_else(|| format!("ended/{:020}", micros(from)), str::to_owned);
-    let keys: Vec<(String, ObligationId)> = load_all(state, "ended/", Some(&start), limit)?;
-    let last = keys.last().map(|(key, _)| key.clone());
     let end = format!("ended/{:020}", micros(to));
-    let inside = keys.into_iter().filter(|(key, _)| key.as_str() < end.as_str());
-    let inside: Vec<Obligation> = found(state, inside.map(|(_, id)| obligation_key(&id)))?;
-    let last = last.filter(|last| last.as_str() < end.as_str());
-    Ok((inside, last))
+    let mut keys: Vec<String> = state.scan("ended/", Some(&start), limit)?.into_iter().map(|(key, _)| key).collect();
+    let is_all = keys.last().is_some_and(|last| *last >= end);
+    keys.retain(|key| *key < end);
+    let ids = keys.iter().map(|key| listed(key)).collect::<Result<Vec<_>, _>>()?;
+    let inside = found(state, ids.iter().map(obligation_key))?;
+    Ok((inside, keys.pop().filter(|_| !is_all)))
 }
 
 pub(super) fn leaver_key(identity: IdentityId, opened_by: Sequence) -> String {
@@ -240,24 +225,24 @@ pub fn obligations_opened_by(
     found(state, ids.map(|id| obligation_key(&id)))
 }
 
-/// The open obligations of every app, or of one.
+/// The open obligations of every app, or of one; reads all that there ever were.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<Obligation>, KvError> {
-    let prefix = app.map_or_else(|| "open/".to_owned(), |app| format!("open/{app}/"));
-    let ids: Vec<(String, ObligationId)> = load_all(state, &prefix, None, usize::MAX)?;
-    found(state, ids.into_iter().map(|(_, id)| obligation_key(&id)))
+    let mut open: Vec<Obligation> = values(state, "obligation/")?;
+    open.retain(|o| o.end.is_none() && app.is_none_or(|app| *app == o.id.app));
+    Ok(open)
 }
 
-/// The open obligations whose deadline, or the end of whose exception, is at or before `now`, and that are not called
-/// overdue yet.
+/// The open obligations whose clock has rung by `now`: they are at risk, their deadline has passed, or their exception has
+/// expired, and that is not on the log yet.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn due(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
-    let all: Vec<Obligation> = found(state, timed(state, "deadline/", now, limit)?.iter().map(obligation_key))?;
-    Ok(all.into_iter().filter(|o| o.rings_at() <= now).collect())
+pub fn ringing(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
+    let all: Vec<Obligation> = found(state, timed(state, "clock/", now, limit)?.iter().map(obligation_key))?;
+    Ok(all.into_iter().filter(|o| o.next_ring().is_some_and(|at| at <= now)).collect())
 }
 
 /// The departures that are not complete.
@@ -302,7 +287,8 @@ pub fn drift_of(state: &(impl Read + ?Sized), app: &AppId, id: IdentityId) -> Re
 /// # Errors
 /// When the state can't be read.
 pub fn is_waived(state: &(impl Read + ?Sized), app: &AppId, identity: IdentityId) -> Result<bool, KvError> {
-    let open = super::obligations::open_of(state, app, identity)?;
+    let Some(account) = account(state, identity, app)? else { return Ok(false) };
+    let open = open_of(state, &account)?;
     Ok(!open.is_empty() && open.iter().all(|o| o.waived.is_some()))
 }
 
@@ -412,8 +398,14 @@ fn timed(state: &(impl Read + ?Sized), list: &str, now: Timestamp, limit: usize)
     if !state.scan(list, None, 1)?.first().is_some_and(|(key, _)| is_past(key)) {
         return Ok(Vec::new());
     }
-    let ids: Vec<(String, ObligationId)> = load_all(state, list, None, limit)?;
-    Ok(ids.into_iter().take_while(|(key, _)| is_past(key)).map(|(_, id)| id).collect())
+    let pairs = state.scan(list, None, limit)?;
+    pairs.iter().take_while(|(key, _)| is_past(key)).map(|(key, _)| listed(key)).collect()
+}
+
+/// Which obligation a key of a list names.
+pub(super) fn listed(key: &str) -> Result<ObligationId, KvError> {
+    let id = key.rsplit('/').next().unwrap_or_default();
+    id.parse().map_err(|e: BadId| KvError::Damaged { key: key.into(), reason: e.to_string() })
 }
 
 pub(super) fn values<T: serde::de::DeserializeOwned>(

@@ -1,0 +1,162 @@
+//! `./dev bench clocks [APPS]`: what one event costs the SLA monitor's own state, with nothing else in the way, while a
+//! thousand leavers still have access to so many apps.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rollcall_domain::account::{Applied, Operation, Origin, Target, Verified};
+use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
+use rollcall_domain::capability::Capabilities;
+use rollcall_domain::drift::Policies;
+use rollcall_domain::guard::Guard;
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
+use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence};
+use rollcall_event_log::by_service;
+use rollcall_projection::{History, Store, apply};
+use rollcall_sla_monitor::Clocks;
+use rollcall_tests::bench::{Figure, resident};
+use serde_json::json;
+use uuid::Uuid;
+
+const LEAVERS: usize = 1000;
+
+/// As many events as a service applies in one go.
+const BATCH: usize = 1024;
+
+/// What the services do with the allocator that they have.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn app(n: usize) -> anyhow::Result<AppSpec> {
+    let month = Duration::from_secs(30 * 86_400);
+    Ok(AppSpec {
+        id: format!("app{n}").parse()?,
+        name: format!("App {n}"),
+        base_url: format!("https://app{n}.example.com/scim/v2"),
+        owner: "owner@example.com".into(),
+        assign: "active eq true".into(),
+        identities: vec![IdentityKind::User],
+        deprovision: Deprovision::Deactivate,
+        sla: ServiceLevel {
+            joiner: month,
+            mover: month,
+            leaver: month,
+            emergency: month,
+            tier: String::new(),
+            at_risk_percent: 75,
+            hours: None,
+        },
+        reconcile_every: Duration::from_secs(900),
+        max_requests_per_second: 10,
+        max_in_flight: 2,
+        attributes: Vec::new(),
+        groups: Vec::new(),
+        drift: Policies::default(),
+        guard: Guard { max_removals: 10_000_000, max_percent: 100, ..Guard::default() },
+        capabilities: Capabilities::default(),
+    })
+}
+
+/// A log that is nowhere but here: each event follows on the one before.
+#[derive(Default)]
+struct Log(u64);
+
+impl Log {
+    fn record(&mut self, event: Event) -> Recorded {
+        self.0 += 1;
+        let mut meta = by_service("bench", &format!("correlation-{}", self.0), None);
+        meta.source = "hr".parse().ok();
+        let recorded_at = jiff::Timestamp::now();
+        Recorded {
+            sequence: Sequence(self.0),
+            recorded_at,
+            type_name: String::new(),
+            schema_version: 1,
+            meta,
+            event,
+            payload: Vec::new(),
+            subject: String::new(),
+            stored: Vec::new(),
+        }
+    }
+}
+
+/// Applies events as a service does; microseconds for each of `parts`.
+fn timed(store: &Store, clocks: &mut Clocks, events: &[Recorded], parts: usize) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    for batch in events.chunks(BATCH) {
+        apply(store, clocks, batch)?;
+    }
+    Ok(started.elapsed().as_secs_f64() * 1e6 / parts as f64)
+}
+
+fn leavers(log: &mut Log) -> anyhow::Result<(Vec<IdentityChanged>, Vec<Recorded>)> {
+    let mut joined = Vec::new();
+    for n in 0..LEAVERS {
+        let resource = json!({ "userName": format!("p{n}@example.com"), "active": true });
+        let resource = resource.as_object().context("no object")?.clone();
+        joined.push(identity::create(IdentityId(Uuid::new_v4()), IdentityKind::User, resource, jiff::Timestamp::now()));
+    }
+    let events = joined.iter().map(|change| log.record(Event::Identity(change.clone()))).collect();
+    Ok((joined, events))
+}
+
+/// What an app answers, and what it shows, when someone is gone from it.
+fn removed(log: &mut Log, app: &AppId, identity: IdentityId, version: Sequence) -> [Recorded; 2] {
+    let applied = Applied {
+        app: app.clone(),
+        identity,
+        version,
+        remote_id: None,
+        operation: Operation::Deactivate,
+        origin: Origin::Ours,
+        group: None,
+    };
+    let verified = Verified {
+        app: app.clone(),
+        identity,
+        version,
+        remote_id: None,
+        target: Target::Absent,
+        observed: serde_json::Map::new(),
+    };
+    [log.record(Event::AccountApplied(applied)), log.record(Event::AccountVerified(verified))]
+}
+
+fn main() -> anyhow::Result<()> {
+    let apps: usize = std::env::args().nth(1).map_or(Ok(100), |n| n.parse()).context("how many apps?")?;
+    let open = LEAVERS * apps;
+    let folder = tempfile::tempdir()?;
+    let opened = || Store::open("clocks", folder.path(), 1, 64 << 20, History::NONE);
+    let store = opened()?;
+    let (mut clocks, mut log) = (Clocks::default(), Log::default());
+    let mut specs = Vec::new();
+    for n in 0..apps {
+        specs.push(app(n)?);
+    }
+    let configured: Vec<Recorded> =
+        specs.iter().map(|spec| log.record(Event::AppConfigured(Box::new(spec.clone())))).collect();
+    timed(&store, &mut clocks, &configured, apps)?;
+    let (joined, joining) = leavers(&mut log)?;
+    let took = timed(&store, &mut clocks, &joining, open)?;
+    Figure::of("an obligation opened in the monitor's state", took, "us").at(open).show()?;
+    let leaving: Vec<Recorded> =
+        joined.iter().map(|change| log.record(Event::Identity(identity::delete(change)))).collect();
+    let took = timed(&store, &mut clocks, &leaving, 2 * open)?;
+    Figure::of("one ended for its opposite in its state", took, "us").at(open).show()?;
+    Figure::of("memory of its state", resident(std::process::id())?, "MB").at(open).show()?;
+    // Each tenth app answers.
+    let mut answers = Vec::new();
+    for spec in specs.iter().step_by(10) {
+        for left in &leaving {
+            let Event::Identity(change) = &left.event else { continue };
+            answers.extend(removed(&mut log, &spec.id, change.id, left.sequence));
+        }
+    }
+    let took = timed(&store, &mut clocks, &answers, answers.len())?;
+    Figure::of("an app's answer in its state", took, "us").at(open).show()?;
+    drop(store);
+    let started = Instant::now();
+    let _store = opened()?;
+    Figure::of("its state is open again after", started.elapsed().as_secs_f64(), "s").at(open).show()
+}
