@@ -96,7 +96,7 @@ pub async fn create(
     mut reading: Reading,
     selection: &Selection,
 ) -> Result<Done, Refusal> {
-    let version = version(resource, &BTreeSet::new(), &door.fresh().await?, &mut reading)?;
+    let version = version(resource.clone(), &BTreeSet::new(), &door.fresh().await?, &mut reading)?;
     within(version.members.len(), door.max_members)?;
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
@@ -107,7 +107,10 @@ pub async fn create(
         names::hold(door, &mut unit, &holder, from, None, Some(&version.resource)).await?;
         match append(door, unit, &meta, group::create(id, version.clone()), Sequence(0)).await {
             Ok(appended) => {
-                let done = settled(door, kind, id, appended.last, caller, selection).await?;
+                let done = match settled(door, id, appended.last, caller, selection).await? {
+                    done if done.version.is_some() => done,
+                    _ => Done::unseen(id.to_string(), resource),
+                };
                 return Ok(Done { status: StatusCode::CREATED, ..done });
             }
             Err(LogError::Conflict { .. }) => {}
@@ -164,14 +167,14 @@ pub async fn change(
             if door.log.last_sequence(&Subject::group(id)).await? != sequence {
                 continue;
             }
-            return settled(door, kind, id, sequence, caller, selection).await;
+            return settled(door, id, sequence, caller, selection).await;
         }
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let mut unit = Unit::default();
         names::hold(door, &mut unit, &holder, Source::Log, Some(&last.resource), Some(&after)).await?;
         match append(door, unit, &meta, events, sequence).await {
-            Ok(appended) => return settled(door, kind, id, appended.last, caller, selection).await,
+            Ok(appended) => return settled(door, id, appended.last, caller, selection).await,
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }
@@ -258,19 +261,19 @@ pub async fn delete(
 }
 
 /// The group after a change. One with very many members is answered without a body (RFC 7644 §3.5.2), unless the
-/// client does not want to see them.
+/// client does not want to see them; so is one that our own state does not show yet, which has no version.
 async fn settled(
     door: &Door,
-    kind: &ResourceType,
     id: GroupId,
     at: Sequence,
     caller: &Caller,
     selection: &Selection,
 ) -> Result<Done, Refusal> {
-    door.store.wait_for(at, door.patience).await?;
+    let shown = door.store.wait_for(at, door.patience).await.is_ok();
     let view = door.store.view();
-    let found: Option<Group> = directory::group(&view, id)?;
-    let found = found.ok_or_else(|| Refusal::not_found(kind.name, &id.to_string()))?;
+    let Some(found) = directory::group(&view, id)?.filter(|_| shown) else {
+        return Ok(Done { status: StatusCode::NO_CONTENT, ..Done::unseen(id.to_string(), Map::new()) });
+    };
     let done = Done { status: StatusCode::OK, id: Some(id.to_string()), version: Some(found.version), body: None };
     if selection.wants("members") && usize::try_from(found.members).map_or(true, |n| n > door.max_members_shown) {
         return Ok(Done { status: StatusCode::NO_CONTENT, ..done });

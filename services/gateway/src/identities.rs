@@ -173,16 +173,13 @@ pub async fn delete(
 
 /// The identity after a change, read from our own state once it holds the change.
 async fn settled(door: &Door, changed: &IdentityChanged, at: Sequence, base: &str) -> Result<Done, Refusal> {
-    let id = changed.id.to_string();
-    let done = |version, body| Done { status: StatusCode::OK, id: Some(id.clone()), version, body: Some(body) };
-    // The change is on the log already: a slow projection must not make it look like a failure.
     if door.store.wait_for(at, door.patience).await.is_ok() {
         let view = door.store.view();
         if let Some(found) = directory::identity(&view, changed.id)?.filter(|i| !i.deleted) {
-            return Ok(done(Some(found.version), render::identity(&view, &found, base)?));
+            let body = Some(render::identity(&view, &found, base)?);
+            let id = Some(changed.id.to_string());
+            return Ok(Done { status: StatusCode::OK, id, version: Some(found.version), body });
         }
     }
-    let mut resource = changed.resource.clone();
-    resource.insert("id".into(), id.clone().into());
-    Ok(done(None, resource))
+    Ok(Done::unseen(changed.id.to_string(), changed.resource.clone()))
 }

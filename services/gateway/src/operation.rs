@@ -95,6 +95,13 @@ impl Done {
     pub const fn gone() -> Self {
         Self { status: StatusCode::NO_CONTENT, id: None, version: None, body: None }
     }
+
+    /// The change is on the log, and our own state does not show it yet: a slow projection must not make it look like a
+    /// failure, or whoever asked for something new asks for it a second time.
+    pub fn unseen(id: String, mut resource: Map<String, Value>) -> Self {
+        resource.insert("id".into(), id.clone().into());
+        Self { status: StatusCode::OK, id: Some(id), version: None, body: Some(resource) }
+    }
 }
 
 /// What to do.

@@ -43,10 +43,10 @@ pub async fn create(
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
         names::hold(door, &mut unit, &holder, from, None, Some(&created.resource)).await?;
-        unit.push(event(meta(), created), Expect::Last(Sequence(0)));
+        unit.push(event(meta(), created.clone()), Expect::Last(Sequence(0)));
         match door.log.append(&unit).await {
             Ok(appended) => {
-                let done = settled(door, kind, id, appended.last, &caller.base).await?;
+                let done = settled(door, kind, created, appended.last, &caller.base).await?;
                 return Ok(Done { status: StatusCode::CREATED, ..done });
             }
             Err(LogError::Conflict { .. }) => {}
@@ -92,16 +92,16 @@ pub async fn change(
             if door.log.last_sequence(&Subject::resource(id)).await? != sequence {
                 continue;
             }
-            return settled(door, kind, id, sequence, &caller.base).await;
+            return settled(door, kind, last, sequence, &caller.base).await;
         };
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));
         names::hold(door, &mut unit, &holder, Source::Log, before, after).await?;
-        unit.push(event(meta(), changed), Expect::Last(sequence));
+        unit.push(event(meta(), changed.clone()), Expect::Last(sequence));
         match door.log.append(&unit).await {
-            Ok(appended) => return settled(door, kind, id, appended.last, &caller.base).await,
+            Ok(appended) => return settled(door, kind, changed, appended.last, &caller.base).await,
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }
@@ -134,10 +134,20 @@ pub async fn delete(
     Err(Refusal::Contention("the resource"))
 }
 
-async fn settled(door: &Door, kind: &ResourceType, id: ResourceId, at: Sequence, base: &str) -> Result<Done, Refusal> {
-    door.store.wait_for(at, door.patience).await?;
-    let found = directory::resource(&door.store.view(), kind.name, id)?;
-    let found = found.ok_or_else(|| Refusal::not_found(kind.name, &id.to_string()))?;
-    let body = Some(render::resource(&found, kind, base));
-    Ok(Done { status: StatusCode::OK, id: Some(id.to_string()), version: Some(found.version), body })
+/// One after a change, read from our own state once it holds the change.
+async fn settled(
+    door: &Door,
+    kind: &ResourceType,
+    changed: ResourceChanged,
+    at: Sequence,
+    base: &str,
+) -> Result<Done, Refusal> {
+    let id = changed.id.to_string();
+    if door.store.wait_for(at, door.patience).await.is_ok()
+        && let Some(found) = directory::resource(&door.store.view(), kind.name, changed.id)?
+    {
+        let body = Some(render::resource(&found, kind, base));
+        return Ok(Done { status: StatusCode::OK, id: Some(id), version: Some(found.version), body });
+    }
+    Ok(Done::unseen(id, changed.resource))
 }
