@@ -92,9 +92,12 @@ const SERVICES: [&str; 4] = ["gateway", "projector", "provisioner", "sla-monitor
 /// How long a process may take to become ready; a benchmark has much to read.
 const READY: Duration = Duration::from_secs(300);
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that was free a moment ago, from below those that the system gives to whoever asks for any: a server that
+/// starts meanwhile is not given it.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_or(0, |a| a.port())
+    let any = || 10_000 + (uuid::Uuid::new_v4().as_u128() % 22_000) as u16;
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(any).take(1000).find(is_free).unwrap_or_default()
 }
 
 /// The program that `./dev test` has built.

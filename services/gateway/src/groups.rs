@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
-use rollcall_domain::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
+use rollcall_domain::group::{self, GroupChange, GroupChanged, MemberId, Version};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::ids::{GroupId, Sequence};
 use rollcall_domain::kv::Read;
