@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
-use crate::obligation::{Obligation, ObligationStatus};
+use crate::obligation::Count;
 
 /// One departure of one identity, in a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +18,9 @@ pub struct Leaver {
     /// The system of record that said so.
     #[serde(default)]
     pub source: Option<SourceName>,
-    /// How many of its obligations are how far.
-    pub tally: Tally,
+    /// How many of its obligations are how far. Which ones follows from the obligations: a departure from a thousand apps is
+    /// written a thousand times.
+    pub count: Count,
     /// When the first of its obligations was found overdue, while one is.
     #[serde(default)]
     pub overdue_since: Option<Timestamp>,
@@ -27,45 +28,6 @@ pub struct Leaver {
     pub completed_at: Option<Timestamp>,
     /// The later change, a rehire, that ended one of its obligations before it was verified.
     pub superseded_by: Option<Sequence>,
-}
-
-/// How many obligations of a departure are how far. Which ones follows from the obligations: a departure from a thousand apps
-/// is written a thousand times.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Not verified gone.
-    pub open: usize,
-    /// Of these, those of which most of the time that is allowed has passed.
-    pub at_risk: usize,
-    /// Of these, those past their deadline.
-    pub overdue: usize,
-    /// Of these, those left as they are by someone's decision, for a while.
-    pub waived: usize,
-}
-
-impl Tally {
-    /// What one obligation counts for.
-    #[must_use]
-    pub fn of(obligation: &Obligation) -> Self {
-        let status = obligation.status();
-        Self {
-            open: usize::from(obligation.end.is_none()),
-            at_risk: usize::from(obligation.is_at_risk()),
-            overdue: usize::from(status == ObligationStatus::Overdue),
-            waived: usize::from(status == ObligationStatus::Waived),
-        }
-    }
-
-    /// The tally once one obligation counts for `is`, which counted for `was`.
-    #[must_use]
-    pub const fn moved(self, was: Self, is: Self) -> Self {
-        Self {
-            open: (self.open + is.open).saturating_sub(was.open),
-            at_risk: (self.at_risk + is.at_risk).saturating_sub(was.at_risk),
-            overdue: (self.overdue + is.overdue).saturating_sub(was.overdue),
-            waived: (self.waived + is.waived).saturating_sub(was.waived),
-        }
-    }
 }
 
 /// How far a departure is.
@@ -83,7 +45,7 @@ impl Leaver {
     /// How far it is.
     #[must_use]
     pub fn status(&self) -> LeaverStatus {
-        match (self.completed_at, self.tally.open == 0, self.tally.overdue == 0) {
+        match (self.completed_at, self.count.open == 0, self.count.overdue == 0) {
             (Some(_), _, _) => LeaverStatus::Completed,
             (None, true, _) => LeaverStatus::Superseded,
             (None, false, true) => LeaverStatus::Open,

@@ -35,7 +35,7 @@ use crate::lifecycle::ChangeKind;
 use crate::mapping::managed_attributes;
 use crate::obligation::{self, Change, Obligation, Urgency};
 
-pub use counts::{Count, count_of, counts, oldest_overdue};
+pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,

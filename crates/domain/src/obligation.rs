@@ -175,6 +175,44 @@ pub enum ObligationStatus {
     Superseded,
 }
 
+/// How many obligations are how far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Not ended.
+    pub open: u64,
+    /// Of these, those of which most of the time that is allowed has passed.
+    pub at_risk: u64,
+    /// Of these, those past their deadline.
+    pub overdue: u64,
+    /// Of these, those left as they are by someone's decision, for a while.
+    pub waived: u64,
+}
+
+impl Count {
+    /// What one obligation counts for.
+    #[must_use]
+    pub fn of(obligation: &Obligation) -> Self {
+        let status = obligation.status();
+        Self {
+            open: u64::from(obligation.end.is_none()),
+            at_risk: u64::from(obligation.is_at_risk()),
+            overdue: u64::from(status == ObligationStatus::Overdue),
+            waived: u64::from(status == ObligationStatus::Waived),
+        }
+    }
+
+    /// The count once one obligation counts for `is`, which counted for `was`.
+    #[must_use]
+    pub const fn moved(self, was: Self, is: Self) -> Self {
+        Self {
+            open: (self.open + is.open).saturating_sub(was.open),
+            at_risk: (self.at_risk + is.at_risk).saturating_sub(was.at_risk),
+            overdue: (self.overdue + is.overdue).saturating_sub(was.overdue),
+            waived: (self.waived + is.waived).saturating_sub(was.waived),
+        }
+    }
+}
+
 /// A deadline passed, and nothing was read back that ends the obligation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -498,7 +498,7 @@ fn a_waiver_is_someones_it_expires_and_then_it_is_overdue() {
     world.append(Event::ObligationWaived(Waived { id: id.clone(), reason: "legal hold".into(), expires_at }));
     let leaver = |world: &World| ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
     assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Waived);
-    assert_eq!((leaver(&world).status(), leaver(&world).tally.waived), (LeaverStatus::Open, 1));
+    assert_eq!((leaver(&world).status(), leaver(&world).count.waived), (LeaverStatus::Open, 1));
     assert!(ledger::is_waived(&world.state, &app_id("chat"), person(1)).unwrap());
     // Its deadline passes without a word.
     assert!(due_by(&world, at(left.0 + 400)).is_empty());
@@ -509,7 +509,7 @@ fn a_waiver_is_someones_it_expires_and_then_it_is_overdue() {
     assert_eq!(due.len(), 1);
     world.append(Event::ObligationOverdue(Overdue { id, change: ChangeKind::Leaver, deadline: due[0].rings_at() }));
     assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Overdue);
-    assert_eq!((leaver(&world).status(), leaver(&world).tally.waived), (LeaverStatus::Overdue, 0));
+    assert_eq!((leaver(&world).status(), leaver(&world).count.waived), (LeaverStatus::Overdue, 0));
 }
 
 #[test]

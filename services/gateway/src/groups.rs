@@ -66,6 +66,15 @@ fn version(
     Ok(Version { resource, members })
 }
 
+/// The resource with its members.
+fn joined(version: &Version) -> Map<String, Value> {
+    let mut resource = version.resource.clone();
+    if !version.members.is_empty() {
+        resource.insert("members".into(), version.members.iter().map(|m| json!({ "value": m })).collect());
+    }
+    resource
+}
+
 fn within(count: usize, max: usize) -> Result<(), Refusal> {
     if count <= max {
         return Ok(());
@@ -96,7 +105,7 @@ pub async fn create(
     mut reading: Reading,
     selection: &Selection,
 ) -> Result<Done, Refusal> {
-    let version = version(resource.clone(), &BTreeSet::new(), &door.fresh().await?, &mut reading)?;
+    let version = version(resource, &BTreeSet::new(), &door.fresh().await?, &mut reading)?;
     within(version.members.len(), door.max_members)?;
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
@@ -109,7 +118,7 @@ pub async fn create(
             Ok(appended) => {
                 let done = match settled(door, id, appended.last, caller, selection).await? {
                     done if done.version.is_some() => done,
-                    _ => Done::unseen(id.to_string(), resource),
+                    _ => Done::unseen(id.to_string(), joined(&version)),
                 };
                 return Ok(Done { status: StatusCode::CREATED, ..done });
             }
@@ -225,11 +234,7 @@ fn whole(
     reading: &mut Reading,
 ) -> Result<(Vec<GroupChanged>, Map<String, Value>), Refusal> {
     let before = Version { resource: resource.clone(), members: directory::members(view, id)? };
-    let mut all = before.resource.clone();
-    if !before.members.is_empty() {
-        all.insert("members".into(), before.members.iter().map(|m| json!({ "value": m })).collect());
-    }
-    let after = version(edit.apply(&all, kind, reading)?, &before.members, view, reading)?;
+    let after = version(edit.apply(&joined(&before), kind, reading)?, &before.members, view, reading)?;
     within(after.members.symmetric_difference(&before.members).count(), door.max_members)?;
     let resource = after.resource.clone();
     Ok((group::update(id, &before, after), resource))

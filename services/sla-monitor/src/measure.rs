@@ -63,7 +63,7 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
     let oldest = ledger::oldest_overdue(state)?.map_or(0.0, |deadline| seconds(now.duration_since(deadline)));
     metrics().oldest_overdue_seconds.record(oldest, &[]);
     let leavers = ledger::alerting_leavers(state)?;
-    let overdue = leavers.iter().filter(|l| l.tally.overdue > 0).count();
+    let overdue = leavers.iter().filter(|l| l.count.overdue > 0).count();
     metrics().leavers_overdue.record(overdue as u64, &[]);
     metrics().leavers_at_risk.record((leavers.len() - overdue) as u64, &[]);
     drift_gauges(state, now, &apps)?;

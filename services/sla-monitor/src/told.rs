@@ -5,7 +5,6 @@ use rollcall_domain::account::Rejection;
 use rollcall_domain::alert::{About, Alert, Level};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::leaver::Leaver;
 use rollcall_domain::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
 use serde::Serialize;
@@ -109,6 +108,7 @@ pub fn told(state: &impl Read, news: &News, context: &Context, now: Timestamp) -
         }
         _ => None,
     };
+    let owed = leaver.as_ref().map(|leaver| ledger::obligations_of_leaver(state, leaver)).transpose()?;
     let source = match (&about, &leaver) {
         (About::Hold { source, .. } | About::Silence { source }, _) => Some(source.clone()),
         (_, Some(leaver)) => leaver.source.clone(),
@@ -128,12 +128,12 @@ pub fn told(state: &impl Read, news: &News, context: &Context, now: Timestamp) -
         severity: if level < Level::WRONG { "warning" } else { "critical" },
         escalation: level.0.saturating_sub(Level::WRONG.0),
         summary: match news {
-            News::Fire(wrong, level) => summary(state, wrong, *level)?,
+            News::Fire(wrong, level) => summary(state, wrong, *level, owed.as_deref().unwrap_or_default())?,
             News::Resolve(alert) => format!("over: {}", alert.summary),
         },
         started_at,
         left_at: leaver.as_ref().map(|l| l.left_at),
-        apps: apps(state, news, leaver.as_ref())?,
+        apps: apps(state, &about, owed)?,
         source: source.map(|name| Origin { owner: context.owners.get(&name).cloned(), name }),
         identity,
         link: format!("{base}{path}"),
@@ -163,21 +163,21 @@ fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
     Ok(directory::app(state, app)?.map_or_else(|| app.to_string(), |a| a.spec.name))
 }
 
-/// The names of the apps of a departure whose obligation is such.
-fn names_of(state: &impl Read, leaver: &Leaver, such: impl Fn(&Obligation) -> bool) -> Result<String, KvError> {
-    let owed = ledger::obligations_of_leaver(state, leaver)?.into_iter().filter(such);
-    Ok(owed.map(|o| app_name(state, &o.id.app)).collect::<Result<Vec<_>, _>>()?.join(", "))
+/// The names of the apps whose obligation is such.
+fn names_of(state: &impl Read, owed: &[Obligation], such: impl Fn(&Obligation) -> bool) -> Result<String, KvError> {
+    let names = owed.iter().filter(|o| such(o)).map(|o| app_name(state, &o.id.app));
+    Ok(names.collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
-fn summary(state: &impl Read, wrong: &Wrong, level: Level) -> Result<String, KvError> {
+fn summary(state: &impl Read, wrong: &Wrong, level: Level, owed: &[Obligation]) -> Result<String, KvError> {
     let who = |id| person(state, id).map(|p| if p.user_name.is_empty() { id.to_string() } else { p.user_name });
     Ok(match wrong {
         Wrong::Leaver(leaver) if level < Level::WRONG => {
-            let apps = names_of(state, leaver, Obligation::is_at_risk)?;
+            let apps = names_of(state, owed, Obligation::is_at_risk)?;
             format!("{} left at {} and is soon overdue in: {apps}", who(leaver.identity)?, leaver.left_at)
         }
         Wrong::Leaver(leaver) => {
-            let apps = names_of(state, leaver, |o| o.status() == ObligationStatus::Overdue)?;
+            let apps = names_of(state, owed, |o| o.status() == ObligationStatus::Overdue)?;
             let left = leaver.left_at;
             format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
         }
@@ -205,16 +205,12 @@ fn summary(state: &impl Read, wrong: &Wrong, level: Level) -> Result<String, KvE
     })
 }
 
-fn apps(state: &impl Read, news: &News, leaver: Option<&Leaver>) -> Result<Vec<InApp>, KvError> {
-    let about = news.about();
-    let owed = leaver.map(|leaver| ledger::obligations_of_leaver(state, leaver)).transpose()?;
-    let (identity, ids): (Option<IdentityId>, Vec<(AppId, Option<Obligation>)>) = match (leaver, owed, about.app()) {
-        (Some(leaver), Some(owed), _) => {
-            let open = owed.into_iter().filter(|o| o.end.is_none());
-            (Some(leaver.identity), open.map(|o| (o.id.app.clone(), Some(o))).collect())
-        }
-        (_, _, Some(app)) => (about.identity(), vec![(app.clone(), None)]),
-        (_, _, None) => (None, Vec::new()),
+/// The apps that news are about: those of a departure that still owe something, or the one that is wrong.
+fn apps(state: &impl Read, about: &About, owed: Option<Vec<Obligation>>) -> Result<Vec<InApp>, KvError> {
+    let identity = about.identity();
+    let ids: Vec<(AppId, Option<Obligation>)> = match owed {
+        Some(owed) => owed.into_iter().filter(|o| o.end.is_none()).map(|o| (o.id.app.clone(), Some(o))).collect(),
+        None => about.app().map(|app| (app.clone(), None)).into_iter().collect(),
     };
     let mut out = Vec::new();
     for (id, owed) in ids {

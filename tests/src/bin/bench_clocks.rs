@@ -1,14 +1,12 @@
 //! `./dev bench clocks [APPS]`: what one event costs the SLA monitor's own state, with nothing else in the way, while a
 //! thousand leavers still have access to so many apps.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
+use rollcall_config::parse;
 use rollcall_domain::account::{Applied, Operation, Origin, Target, Verified};
-use rollcall_domain::app::{AppSpec, Deprovision, ServiceLevel};
-use rollcall_domain::capability::Capabilities;
-use rollcall_domain::drift::Policies;
-use rollcall_domain::guard::Guard;
+use rollcall_domain::app::AppSpec;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence};
 use rollcall_event_log::by_service;
@@ -27,34 +25,16 @@ const BATCH: usize = 1024;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn app(n: usize) -> anyhow::Result<AppSpec> {
-    let month = Duration::from_secs(30 * 86_400);
-    Ok(AppSpec {
-        id: format!("app{n}").parse()?,
-        name: format!("App {n}"),
-        base_url: format!("https://app{n}.example.com/scim/v2"),
-        owner: "owner@example.com".into(),
-        assign: "active eq true".into(),
-        identities: vec![IdentityKind::User],
-        deprovision: Deprovision::Deactivate,
-        sla: ServiceLevel {
-            joiner: month,
-            mover: month,
-            leaver: month,
-            emergency: month,
-            tier: String::new(),
-            at_risk_percent: 75,
-            hours: None,
-        },
-        reconcile_every: Duration::from_secs(900),
-        max_requests_per_second: 10,
-        max_in_flight: 2,
-        attributes: Vec::new(),
-        groups: Vec::new(),
-        drift: Policies::default(),
-        guard: Guard { max_removals: 10_000_000, max_percent: 100, ..Guard::default() },
-        capabilities: Capabilities::default(),
-    })
+/// So many apps that everyone has, and whose removals nobody holds.
+fn apps_of(count: usize) -> anyhow::Result<Vec<AppSpec>> {
+    let one = |n| {
+        format!(
+            "[[apps]]\nid = \"app{n}\"\nbase_url = \"https://app{n}.example.com/scim/v2\"\nowner = \"owner@example.com\"\n\
+             assign = \"active eq true\"\n[apps.sla]\nleaver = \"30d\"\n[apps.guard]\nmax_removals = 10000000\nmax_percent = 100\n"
+        )
+    };
+    let config = parse("bench.toml", &(0..count).map(one).collect::<String>(), &|_| None)?;
+    Ok(config.apps.into_iter().map(|app| app.spec).collect())
 }
 
 /// A log that is nowhere but here: each event follows on the one before.
@@ -130,10 +110,7 @@ fn main() -> anyhow::Result<()> {
     let opened = || Store::open("clocks", folder.path(), 1, 64 << 20, History::NONE);
     let store = opened()?;
     let (mut clocks, mut log) = (Clocks::default(), Log::default());
-    let mut specs = Vec::new();
-    for n in 0..apps {
-        specs.push(app(n)?);
-    }
+    let specs = apps_of(apps)?;
     let configured: Vec<Recorded> =
         specs.iter().map(|spec| log.record(Event::AppConfigured(Box::new(spec.clone())))).collect();
     timed(&store, &mut clocks, &configured, apps)?;

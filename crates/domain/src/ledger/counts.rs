@@ -3,21 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::read::listed;
 use crate::ids::AppId;
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 use crate::lifecycle::ChangeKind;
-use crate::obligation::{Obligation, ObligationStatus};
-
-/// What is open for one app and one kind of change.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Count {
-    pub open: u64,
-    pub overdue: u64,
-}
+use crate::obligation::{Count, Obligation};
 
 const PREFIX: &str = "count-open/";
 
@@ -25,27 +16,14 @@ fn key(app: &AppId, change: ChangeKind) -> String {
     format!("{PREFIX}{app}/{}", change.name())
 }
 
-/// What one obligation counts for.
-fn of(obligation: &Obligation) -> Count {
-    Count {
-        open: u64::from(obligation.end.is_none()),
-        overdue: u64::from(obligation.status() == ObligationStatus::Overdue),
-    }
-}
-
-/// An obligation is opened, or no longer as it was before.
-pub fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<(), KvError> {
-    let (was, is) = (before.map(of).unwrap_or_default(), of(now));
+/// An obligation that counted for `was` counts for `is`.
+pub fn moved(state: &mut impl Write, obligation: &Obligation, was: Count, is: Count) -> Result<(), KvError> {
     if was == is {
         return Ok(());
     }
-    let key = key(&now.id.app, now.change);
+    let key = key(&obligation.id.app, obligation.change);
     let count: Count = load(state, &key)?.unwrap_or_default();
-    let count = Count {
-        open: (count.open + is.open).saturating_sub(was.open),
-        overdue: (count.overdue + is.overdue).saturating_sub(was.overdue),
-    };
-    store(state, key, &count);
+    store(state, key, &count.moved(was, is));
     Ok(())
 }
 
@@ -69,11 +47,7 @@ pub fn counts(state: &(impl Read + ?Sized)) -> Result<BTreeMap<(AppId, ChangeKin
 /// When the state can't be read.
 pub fn count_of(state: &(impl Read + ?Sized), app: &AppId) -> Result<Count, KvError> {
     let found: Vec<(String, Count)> = load_all(state, &format!("{PREFIX}{app}/"), None, usize::MAX)?;
-    let sum = |all: Count, (_, one): &(String, Count)| Count {
-        open: all.open + one.open,
-        overdue: all.overdue + one.overdue,
-    };
-    Ok(found.iter().fold(Count::default(), sum))
+    Ok(found.iter().fold(Count::default(), |all, (_, one)| all.moved(Count::default(), *one)))
 }
 
 /// The earliest deadline that has passed; `None`: none has.

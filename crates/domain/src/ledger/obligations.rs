@@ -12,9 +12,9 @@ use crate::event::{Recorded, TraceContext};
 use crate::exception::{Exception, Waived};
 use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store, suffixes};
-use crate::leaver::{Leaver, LeaverCompleted, Tally};
+use crate::leaver::{Leaver, LeaverCompleted};
 use crate::lifecycle::ChangeKind;
-use crate::obligation::{AtRisk, Because, Change, End, Obligation, ObligationId, ObligationStatus, Overdue};
+use crate::obligation::{AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue};
 
 /// Opens an obligation, and makes its account what it asks for.
 pub fn open(
@@ -162,13 +162,12 @@ fn keep(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -
     let (was_in, is_in) = (before.map(lists).unwrap_or_default(), lists(now));
     was_in.difference(&is_in).for_each(|key| state.delete(key));
     is_in.difference(&was_in).for_each(|key| store(state, key.clone(), &()));
-    counts::moved(state, before, now)?;
+    let (was, is) = (before.map(Count::of).unwrap_or_default(), Count::of(now));
+    counts::moved(state, now, was, is)?;
     store(state, obligation_key(&now.id), now);
-    match before {
-        Some(before) if now.change == ChangeKind::Leaver => keep_leaver(state, before, now),
-        // A departure begins with all of its obligations.
-        _ => Ok(None),
-    }
+    // A departure begins with all of its obligations.
+    let is_leavers = before.is_some() && now.change == ChangeKind::Leaver;
+    if is_leavers && was != is { keep_leaver(state, now, was, is) } else { Ok(None) }
 }
 
 /// The lists that an obligation is in.
@@ -182,31 +181,27 @@ fn lists(obligation: &Obligation) -> BTreeSet<String> {
     [clock, overdue, zombie, ended].into_iter().flatten().collect()
 }
 
-/// Keeps a departure in line with one of its obligations.
-fn keep_leaver(state: &mut impl Write, before: &Obligation, now: &Obligation) -> Result<Option<Leaver>, KvError> {
-    let (was, is) = (Tally::of(before), Tally::of(now));
-    if was == is {
-        return Ok(None);
-    }
+/// Keeps a departure in line with one of its obligations, which counted for `was` and counts for `is`.
+fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) -> Result<Option<Leaver>, KvError> {
     let Some(mut leaver) = leaver(state, now.id.identity, now.id.opened_by)? else { return Ok(None) };
-    leaver.tally = leaver.tally.moved(was, is);
+    leaver.count = leaver.count.moved(was, is);
     if let Some(at) = now.overdue_at.filter(|_| is.overdue > 0) {
         leaver.overdue_since = Some(leaver.overdue_since.map_or(at, |since| since.min(at)));
     }
-    if leaver.tally.overdue == 0 {
+    if leaver.count.overdue == 0 {
         leaver.overdue_since = None;
     }
     if let Some(End::Superseded { by, .. }) = now.end {
         leaver.superseded_by = Some(by);
     }
     let (identity, opened_by) = (leaver.identity, leaver.opened_by);
-    if leaver.tally.overdue == 0 && leaver.tally.at_risk == 0 {
+    if leaver.count.overdue == 0 && leaver.count.at_risk == 0 {
         state.delete(&alerting_key(identity, opened_by));
     } else {
         store(state, alerting_key(identity, opened_by), &());
     }
     let mut completed = None;
-    if leaver.tally.open == 0 {
+    if leaver.count.open == 0 {
         state.delete(&leaving_key(identity, opened_by));
         if let (None, Some(at)) = (leaver.superseded_by, now.verified_at()) {
             leaver.completed_at = Some(at);
@@ -232,13 +227,13 @@ pub fn open_leaver(
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
     // Each app that ever had an account owes something.
-    let open = suffixes(state, &format!("account/{identity}/"))?.len();
+    let open = suffixes(state, &format!("account/{identity}/"))?.len() as u64;
     let mut leaver = Leaver {
         identity,
         opened_by: change.sequence,
         left_at: change.at,
         source: event.meta.source.clone(),
-        tally: Tally { open, ..Tally::default() },
+        count: Count { open, ..Count::default() },
         overdue_since: None,
         completed_at: None,
         superseded_by: None,
