@@ -590,6 +590,9 @@ async fn the_log_itself_is_verified_by_either_key_while_one_takes_over_from_the_
     settled(&rollcall, &id).await?;
     patch(&rollcall, &id, "active", json!(false)).await?;
     settled(&rollcall, &id).await?;
+    // The last event of her story: what is asked twice below says the same then.
+    let completed = || async { Ok(rollcall.items("/v1/timeline?type=leaver.completed").await?.pop()) };
+    until("her leaving is complete", completed).await?;
     let left = rollcall.items("/v1/timeline?type=identity.left").await?[0]["sequence"].as_u64();
     let note = until("a witness has a checkpoint with the departure in it", || async {
         let mut notes = witness.all().into_iter().filter(|r| r.path == "/checkpoints").map(|r| r.text);
