@@ -7,6 +7,7 @@ use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KvError, Pair, Read, Stretch, end_of};
 
 use crate::frames::{frame, frames};
+use crate::packed::unpack;
 use crate::transaction::Versions;
 
 const PREFIX: &[u8] = b"\0h";
@@ -48,7 +49,7 @@ pub(crate) fn version_key(key: &str, at: Sequence) -> Vec<u8> {
 }
 
 /// How many bytes of versions are kept in one value; a single version may be longer.
-const BLOCK: usize = 2048;
+const BLOCK: usize = 4096;
 
 /// What is stored for the versions of one commit, by key and then by age.
 pub(crate) fn blocks(versions: Versions) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
@@ -93,7 +94,8 @@ impl PastView {
     fn value(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
         let mut versions = self.tree.range(version_key(key, Sequence(0))..=version_key(key, self.at));
         let last = versions.next_back().transpose().map_err(failed)?;
-        Ok(last.and_then(|(_, block)| version_at(&block, self.at)))
+        let block = last.map(|(_, stored)| unpack(&stored)).transpose()?;
+        Ok(block.and_then(|block| version_at(&block, self.at)))
     }
 
     /// The first key at or after a place, whatever it held at that time.

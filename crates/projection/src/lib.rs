@@ -4,6 +4,7 @@ mod error;
 mod frames;
 mod history;
 mod lock;
+mod packed;
 mod runner;
 mod store;
 mod transaction;

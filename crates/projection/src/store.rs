@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::error::ProjectionError;
 use crate::history::{History, PastView, blocks};
 use crate::lock::FolderLock;
+use crate::packed::{FORMAT, pack, unpack};
 use crate::transaction::Transaction;
 
 /// Not a key of any state: those are words and slashes.
@@ -66,8 +67,9 @@ impl Store {
             }
             other => other.map_err(failed)?,
         };
+        let wanted = [FORMAT.to_be_bytes(), stamp.to_be_bytes()].concat();
         let stamped = |tree: &sled::Tree| -> Result<bool, sled::Error> {
-            Ok(tree.get(STAMP)?.is_some_and(|found| *found == stamp.to_be_bytes()))
+            Ok(tree.get(STAMP)?.is_some_and(|found| *found == wanted))
         };
         let (db, tree) = if stamped(&db).map_err(failed)? {
             let tree = (*db).clone();
@@ -79,7 +81,7 @@ impl Store {
             drop(db);
             remove(&path)?;
             let db = open().map_err(failed)?;
-            db.insert(STAMP, &stamp.to_be_bytes()).map_err(failed)?;
+            db.insert(STAMP, wanted).map_err(failed)?;
             let tree = (*db).clone();
             (db, tree)
         };
@@ -160,11 +162,11 @@ impl Store {
         }
         let (changes, versions) = changes.into_parts();
         for (place, block) in blocks(versions) {
-            batch.insert(place, block);
+            batch.insert(place, pack(block));
         }
         for (key, value) in changes {
             match value {
-                Some(value) => batch.insert(key.into_bytes(), value),
+                Some(value) => batch.insert(key.into_bytes(), pack(value)),
                 // To look is much cheaper than to write that nothing is gone.
                 None if self.tree.contains_key(&key).map_err(failed)? => batch.remove(key.into_bytes()),
                 None => {}
@@ -217,7 +219,7 @@ pub struct View {
 impl Read for View {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
         let found = self.tree.get(key.as_bytes()).map_err(|e| KvError::Storage(e.to_string()))?;
-        Ok(found.map(|value| value.to_vec()))
+        found.map(|stored| unpack(&stored)).transpose()
     }
 
     fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
@@ -227,13 +229,13 @@ impl Read for View {
             if out.len() >= limit {
                 break;
             }
-            let (key, value) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
+            let (key, stored) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
             if !key.starts_with(prefix.as_bytes()) {
                 break;
             }
             let key = String::from_utf8_lossy(&key).into_owned();
             if after != Some(key.as_str()) {
-                out.push((key, value.to_vec()));
+                out.push((key, unpack(&stored)?));
             }
         }
         Ok(out)
@@ -246,8 +248,8 @@ impl Read for View {
         }
         let mut out = Vec::new();
         for pair in self.tree.range(prefix.as_bytes()..end.as_bytes()).rev().take(limit) {
-            let (key, value) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
-            out.push((String::from_utf8_lossy(&key).into_owned(), value.to_vec()));
+            let (key, stored) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
+            out.push((String::from_utf8_lossy(&key).into_owned(), unpack(&stored)?));
         }
         Ok(out)
     }

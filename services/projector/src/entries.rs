@@ -1,4 +1,4 @@
-//! Where the entries are kept, and found by the ids of their events. Keys: `entry/<block>`, of up to four entries that
+//! Where the entries are kept, and found by the ids of their events. Keys: `entry/<block>`, of up to sixteen entries that
 //! follow one another; `entry-id/<millisecond>`, of the events whose ids begin with it (RFC 9562 §5.7).
 
 use rollcall_domain::ids::Sequence;
@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use crate::entry::Entry;
 
-/// How many entries are written as one. The store keeps sixteen values on a page and reads a page whole, so that with more of
-/// them one entry would cost a long read.
-const BLOCK: u64 = 4;
+/// How many entries are written as one: they are alike, and take little room together. The store keeps sixteen values on a
+/// page and reads a page whole, so that with more of them one entry would cost a long read.
+const BLOCK: u64 = 16;
 
 const PREFIX: &str = "entry/";
 
@@ -46,12 +46,25 @@ pub fn sequence_of(state: &impl Read, event_id: Uuid) -> Result<Option<Sequence>
     Ok(found.and_then(|(_, at)| at.try_into().ok()).map(|at| Sequence(u64::from_be_bytes(at))))
 }
 
-/// One entry.
-pub fn entry(state: &impl Read, at: Sequence) -> Result<Option<Entry>, KvError> {
-    let key = key(at.0 / BLOCK);
-    let block = state.get(&key)?.unwrap_or_default();
-    let found = frames(&block).find(|(sequence, _)| *sequence == at).and_then(|(_, entry)| entry);
-    found.map(|entry| decode(&key, entry)).transpose()
+/// Reads entries one by one, those that stand together from the store only once.
+#[derive(Debug, Default)]
+pub struct Reader {
+    block: Option<u64>,
+    held: Vec<u8>,
+}
+
+impl Reader {
+    /// One entry.
+    pub fn entry(&mut self, state: &impl Read, at: Sequence) -> Result<Option<Entry>, KvError> {
+        let block = at.0 / BLOCK;
+        let key = key(block);
+        if self.block != Some(block) {
+            self.held = state.get(&key)?.unwrap_or_default();
+            self.block = Some(block);
+        }
+        let found = frames(&self.held).find(|(sequence, _)| *sequence == at).and_then(|(_, entry)| entry);
+        found.map(|entry| decode(&key, entry)).transpose()
+    }
 }
 
 /// The last position that has an entry; 0: none has.

@@ -157,11 +157,13 @@ pub fn page(
         let positions = choice.positions(state, order, at)?;
         let Some(furthest) = positions.last() else { return Ok(page) };
         at = *furthest;
+        // A new one: what was read before may have grown since.
+        let mut reader = entries::Reader::default();
         for sequence in positions {
             if sequence <= before_window || sequence > last {
                 return Ok(page);
             }
-            let Some(entry) = entries::entry(state, sequence)? else { continue };
+            let Some(entry) = reader.entry(state, sequence)? else { continue };
             if choice.wants(&entry) {
                 if page.entries.len() == limit {
                     page.next = page.entries.last().map(|e| e.sequence);
