@@ -1,6 +1,6 @@
 //! How a value is stored: a long one compressed. The last byte of what is stored says which.
 
-use lz4_flex::block::{DecompressError, compress_prepend_size, decompress_size_prepended};
+use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
 use rollcall_domain::kv::KvError;
 
 /// How every value is stored; whatever was stored otherwise is built again.
@@ -30,9 +30,7 @@ pub(crate) fn pack(mut value: Vec<u8>) -> Vec<u8> {
 pub(crate) fn unpack(stored: &[u8]) -> Result<Vec<u8>, KvError> {
     match stored.split_last() {
         Some((&PLAIN, value)) => Ok(value.to_vec()),
-        Some((&LZ4, value)) => {
-            decompress_size_prepended(value).map_err(|e: DecompressError| KvError::Storage(e.to_string()))
-        }
+        Some((&LZ4, value)) => decompress_size_prepended(value).map_err(|e| KvError::Storage(e.to_string())),
         _ => Err(KvError::Storage("a value is not stored as values are".to_owned())),
     }
 }

@@ -49,21 +49,24 @@ pub fn sequence_of(state: &impl Read, event_id: Uuid) -> Result<Option<Sequence>
 /// Reads entries one by one, those that stand together from the store only once.
 #[derive(Debug, Default)]
 pub struct Reader {
-    block: Option<u64>,
-    held: Vec<u8>,
+    /// The block that was read last: its number, its key, and what it holds.
+    last: Option<(u64, String, Vec<u8>)>,
 }
 
 impl Reader {
     /// One entry.
     pub fn entry(&mut self, state: &impl Read, at: Sequence) -> Result<Option<Entry>, KvError> {
-        let block = at.0 / BLOCK;
-        let key = key(block);
-        if self.block != Some(block) {
-            self.held = state.get(&key)?.unwrap_or_default();
-            self.block = Some(block);
-        }
-        let found = frames(&self.held).find(|(sequence, _)| *sequence == at).and_then(|(_, entry)| entry);
-        found.map(|entry| decode(&key, entry)).transpose()
+        let number = at.0 / BLOCK;
+        let (_, key, block) = match self.last.take().filter(|(last, ..)| *last == number) {
+            Some(last) => self.last.insert(last),
+            None => {
+                let key = key(number);
+                let block = state.get(&key)?.unwrap_or_default();
+                self.last.insert((number, key, block))
+            }
+        };
+        let found = frames(block).find(|(sequence, _)| *sequence == at).and_then(|(_, entry)| entry);
+        found.map(|entry| decode(key, entry)).transpose()
     }
 }
 
