@@ -9,6 +9,7 @@ use rollcall_domain::kv::{KvError, Pair, Read, Stretch, end_of};
 use crate::frames::{frame, frames};
 use crate::packed::unpack;
 use crate::transaction::Versions;
+use crate::tree::Tree;
 
 const PREFIX: &[u8] = b"\0h";
 const SEQUENCE: usize = 8;
@@ -78,7 +79,7 @@ fn key_of(stored: &[u8]) -> Option<&str> {
 /// The state of a projection as it was after one event: what a replay up to it would give.
 #[derive(Debug, Clone)]
 pub struct PastView {
-    pub(crate) tree: sled::Tree,
+    pub(crate) tree: Tree,
     pub(crate) history: History,
     pub(crate) at: Sequence,
 }

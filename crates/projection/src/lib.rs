@@ -1,13 +1,15 @@
-//! Projections on sled: state and cursor in one atomic batch, and the runner that every service uses.
+//! Projections on sled: state and position committed as one, and the runner that every service uses.
 
 mod error;
 mod frames;
 mod history;
 mod lock;
 mod packed;
+mod redo;
 mod runner;
 mod store;
 mod transaction;
+mod tree;
 
 pub use error::ProjectionError;
 pub use frames::{Frames, frame, frames};

@@ -16,7 +16,9 @@ use crate::error::ProjectionError;
 use crate::history::{History, PastView, blocks};
 use crate::lock::FolderLock;
 use crate::packed::{FORMAT, pack, unpack};
+use crate::redo::{self, Change};
 use crate::transaction::Transaction;
+use crate::tree::Tree;
 
 /// Not a key of any state: those are words and slashes.
 const CURSOR: &[u8] = b"\0cursor";
@@ -31,7 +33,7 @@ const CLOSING_PAUSES: usize = 1000;
 #[derive(Debug)]
 pub struct Store {
     name: &'static str,
-    tree: sled::Tree,
+    tree: Tree,
     history: History,
     cursor: watch::Sender<Sequence>,
     // Dropped last: the folder is ours until the database is closed.
@@ -59,7 +61,13 @@ impl Store {
         // The folder is ours: whoever holds the files is what we closed ourselves, which ends in the background.
         let pauses = ConstantBuilder::default().with_delay(CLOSING_PAUSE).with_max_times(CLOSING_PAUSES);
         let open = || once.retry(pauses).when(is_still_closing).call();
-        let db = match open() {
+        let recovered = open().and_then(|db| {
+            if redo::recover(&db)? {
+                info!(projection = name, "a commit that was interrupted is whole again");
+            }
+            Ok(db)
+        });
+        let db = match recovered {
             Err(sled::Error::Corruption { .. }) => {
                 info!(projection = name, "the state is damaged and is built again from the log");
                 remove(&path)?;
@@ -85,6 +93,7 @@ impl Store {
             let tree = (*db).clone();
             (db, tree)
         };
+        let tree = Tree::new(tree);
         let at = tree.get(CURSOR).map_err(failed)?.map_or(Sequence(0), |bytes| read_sequence(&bytes));
         Ok(Arc::new(Self { name, tree, history, cursor: watch::Sender::new(at), _db: db, _lock: lock }))
     }
@@ -153,27 +162,18 @@ impl Store {
     /// Makes changes durable together with the position they belong to, all or nothing.
     ///
     /// # Errors
-    /// When the storage fails; nothing has changed then.
+    /// When the storage fails: they are made as a whole, or not at all, before the state is opened again.
     pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
-        let failed = |e| failed(self.name, &e);
-        let mut batch = sled::Batch::default();
-        if let Some(last) = changes.last() {
-            batch.insert(LAST, last.as_bytes());
-        }
+        let mut ending = vec![(CURSOR.to_vec(), at.0.to_be_bytes().to_vec())];
+        ending.extend(changes.last().map(|last| (LAST.to_vec(), last.as_bytes().to_vec())));
         let (changes, versions) = changes.into_parts();
-        for (place, block) in blocks(versions) {
-            batch.insert(place, pack(block));
-        }
-        for (key, value) in changes {
-            match value {
-                Some(value) => batch.insert(key.into_bytes(), pack(value)),
-                // To look is much cheaper than to write that nothing is gone.
-                None if self.tree.contains_key(&key).map_err(failed)? => batch.remove(key.into_bytes()),
-                None => {}
-            }
-        }
-        batch.insert(CURSOR, &at.0.to_be_bytes());
-        self.tree.apply_batch(batch).map_err(failed)?;
+        // Where versions are sorts before every key.
+        let versions = blocks(versions).map(|(place, block)| (place, Some(pack(block))));
+        let changes = changes.into_iter().map(|(key, value)| (key.into_bytes(), value.map(pack)));
+        let changes: Vec<Change> = versions.chain(changes).collect();
+        let changing = self.tree.change();
+        redo::make(&self.tree.raw, changes, ending).map_err(|e| failed(self.name, &e))?;
+        drop(changing);
         self.cursor.send_replace(at);
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub fn flush(&self) -> Result<(), ProjectionError> {
-        let flushed = self.tree.flush();
+        let flushed = self.tree.raw.flush();
         flushed.map(|_| ()).map_err(|e| failed(self.name, &e))
     }
 }
@@ -213,7 +213,7 @@ fn read_sequence(bytes: &[u8]) -> Sequence {
 /// The state of a projection, to read.
 #[derive(Debug, Clone)]
 pub struct View {
-    tree: sled::Tree,
+    tree: Tree,
 }
 
 impl Read for View {

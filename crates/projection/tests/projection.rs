@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,62 @@ fn state_and_position_are_committed_together_and_survive() {
     let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
     assert_eq!(store.cursor(), Sequence(5));
     assert_eq!(store.view().get("a").unwrap(), Some(b"1".to_vec()));
+}
+
+/// Where the process that is killed keeps its state.
+const DOOMED: &str = "ROLLCALL_TEST_DOOMED";
+
+/// What commit `n` leaves: a third of the keys is gone after each, another third each time.
+fn left_by(n: u64) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
+    let value = move |key: u64| (!(n + key).is_multiple_of(3)).then(|| format!("{n} {key:0300}").into_bytes());
+    (0..3000).map(move |key| (format!("key/{:016x}", key * 0x9e37_79b9), value(key)))
+}
+
+/// Commits until it is killed, and says so before each.
+fn commit_for_ever(folder: &str) -> ! {
+    let store = Store::open("test", folder.as_ref(), 1, CACHE, History::NONE).unwrap();
+    for n in store.cursor().0 + 1.. {
+        println!("commit {n}");
+        let mut changes = store.begin();
+        for (key, value) in left_by(n) {
+            match value {
+                Some(value) => changes.put(key, value),
+                None => changes.delete(&key),
+            }
+        }
+        store.commit(changes, Sequence(n)).unwrap();
+    }
+    unreachable!("there are always more")
+}
+
+/// A commit of many changes is no batch of the storage: a note and the changes after it.
+#[test]
+fn a_process_that_is_killed_while_it_commits_leaves_whole_commits() {
+    if let Ok(folder) = std::env::var(DOOMED) {
+        commit_for_ever(&folder);
+    }
+    let dir = tempfile::tempdir().unwrap();
+    for rounds in 1..=12 {
+        let mut doomed = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_process_that_is_killed_while_it_commits_leaves_whole_commits", "--nocapture"])
+            .env(DOOMED, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(doomed.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let commits = said.filter(|line| line.starts_with("commit ")).take(rounds).count();
+        assert_eq!(commits, rounds, "it ended by itself");
+        doomed.kill().unwrap();
+        doomed.wait().unwrap();
+        let store = Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
+        let (at, found) = (store.cursor().0, store.view().scan("key/", None, usize::MAX).unwrap());
+        let mut wanted: Vec<(String, Vec<u8>)> = match at {
+            0 => Vec::new(),
+            at => left_by(at).filter_map(|(key, value)| Some((key, value?))).collect(),
+        };
+        wanted.sort();
+        assert!(found == wanted, "after {rounds} rounds the state is not what commit {at} left");
+    }
 }
 
 /// The storage gives its files up in the background.

@@ -26,6 +26,7 @@ pub fn open(
 ) -> Result<(), KvError> {
     let ObligationId { app, identity, opened_by } = obligation.id.clone();
     let is_new = before.is_none();
+    let pending = before.as_ref().filter(|before| before.is_pending()).map(|before| before.desired.target());
     let mut account = Account {
         desired,
         desired_version: opened_by,
@@ -67,7 +68,9 @@ pub fn open(
     let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
     keep(state, None, &obligation)?;
     let target = account.desired.target();
-    state.delete(&pending_key(&app, target.opposite(), identity));
+    if pending == Some(target.opposite()) {
+        state.delete(&pending_key(&app, target.opposite(), identity));
+    }
     store(state, pending_key(&app, target, identity), &opened_by);
     if is_new {
         store(state, at_key(&app, identity), &());
