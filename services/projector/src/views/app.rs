@@ -1,0 +1,187 @@
+//! Apps: what they are, how they are, and what waits in them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rollcall_domain::account::{Operation, Rejection};
+use rollcall_domain::app::{App, Connection, Deprovision, GroupRule};
+use rollcall_domain::capability::Capabilities;
+use rollcall_domain::conformance::Tally;
+use rollcall_domain::drift::Policies;
+use rollcall_domain::guard::{Guard, Hold};
+use rollcall_domain::hours::BusinessHours;
+use rollcall_domain::ids::{AppId, Sequence, SourceName};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger;
+use rollcall_domain::mapping::Mapping;
+use rollcall_domain::reconciliation::Reconciled;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Detail;
+use crate::words;
+
+/// The last failure of an app for an account.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct FailureView {
+    /// refused, unreachable, conflict, throttled, not_scim, not_connected or unmappable.
+    pub cause: &'static str,
+    pub status: Option<u16>,
+    /// The app's own words; absent for viewers.
+    pub detail: Option<String>,
+}
+
+impl FailureView {
+    /// A failure, its words left out for whoever may not see them: apps repeat what they were sent.
+    pub fn of(rejection: &Rejection, detail: Detail) -> Self {
+        let said = detail.show(rejection.detail.clone());
+        Self { cause: rejection.cause.name(), status: rejection.status, detail: said }
+    }
+}
+
+/// The time that each kind of change may take.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ServiceLevelView {
+    pub joiner: f64,
+    pub mover: f64,
+    pub leaver: f64,
+    pub emergency: f64,
+}
+
+/// Whether an app is worked with.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HealthView {
+    /// `working`, or `quarantined`: left alone but for a probe.
+    pub state: &'static str,
+    #[schema(schema_with = words::time_or_null)]
+    pub since: Option<Timestamp>,
+    pub reason: Option<FailureView>,
+}
+
+/// How far an app does what it says.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ConformanceView {
+    /// The share of what it confirmed that was seen when it was read back; none: nothing was judged yet.
+    pub score: Option<f64>,
+    #[schema(value_type = BTreeMap<String, Object>)]
+    pub operations: BTreeMap<&'static str, Tally>,
+    pub findings: Vec<String>,
+}
+
+/// An app with what is open in it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AppView {
+    #[schema(value_type = String)]
+    pub id: AppId,
+    pub name: String,
+    pub owner: String,
+    pub base_url: String,
+    /// A SCIM filter: who has an account here.
+    pub assign: String,
+    #[schema(value_type = String)]
+    pub deprovision: Deprovision,
+    /// Whether it is configured.
+    pub connected: bool,
+    #[schema(value_type = u64)]
+    pub version: Sequence,
+    pub sla_seconds: ServiceLevelView,
+    pub tier: String,
+    #[schema(value_type = Option<String>)]
+    pub business_hours: Option<BusinessHours>,
+    pub obligations_open: u64,
+    /// Of these, past their deadline and not waived.
+    pub obligations_overdue: u64,
+    pub drift_items: usize,
+    /// The sum of how long each open item has been open.
+    pub drift_debt_hours: f64,
+    #[schema(value_type = Vec<Object>)]
+    pub attributes: Mapping,
+    #[schema(value_type = Vec<Object>)]
+    pub groups: Vec<GroupRule>,
+    #[schema(value_type = Object)]
+    pub drift_policy: Policies,
+    #[schema(value_type = Object)]
+    pub guard: Guard,
+    /// What it can do: what is configured over what was learned.
+    #[schema(value_type = Object)]
+    pub capabilities: Capabilities,
+    pub health: HealthView,
+    pub conformance: ConformanceView,
+    #[schema(value_type = Object)]
+    pub reconciliation: Reconciled,
+}
+
+impl AppView {
+    /// An app.
+    pub fn of(state: &impl Read, app: &App, now: Timestamp, detail: Detail) -> Result<Self, KvError> {
+        let spec = app.spec.clone();
+        let learned = ledger::capabilities(state, &spec.id)?.unwrap_or_default();
+        let conformance = ledger::conformance(state, &spec.id)?;
+        let quarantine = ledger::quarantine(state, &spec.id)?;
+        let drift = ledger::drift(state, Some(&spec.id))?;
+        let count = ledger::count_of(state, &spec.id)?;
+        let seconds = |d: std::time::Duration| d.as_secs_f64();
+        let operations = conformance.0.iter();
+        Ok(Self {
+            capabilities: spec.capabilities.over(&learned),
+            conformance: ConformanceView {
+                score: conformance.score(),
+                operations: operations.map(|(op, tally): (&Operation, &Tally)| (op.name(), *tally)).collect(),
+                findings: conformance.findings(),
+            },
+            health: HealthView {
+                state: if quarantine.is_some() { "quarantined" } else { "working" },
+                since: quarantine.as_ref().map(|q| q.since),
+                reason: quarantine.as_ref().map(|q| FailureView::of(&q.rejection, detail)),
+            },
+            sla_seconds: ServiceLevelView {
+                joiner: seconds(spec.sla.joiner),
+                mover: seconds(spec.sla.mover),
+                leaver: seconds(spec.sla.leaver),
+                emergency: seconds(spec.sla.emergency),
+            },
+            reconciliation: ledger::reconciled(state, &spec.id)?,
+            connected: app.connection == Connection::Configured,
+            version: app.version,
+            obligations_open: count.open,
+            obligations_overdue: count.overdue,
+            drift_items: drift.len(),
+            // The sum of nothing is -0.
+            drift_debt_hours: drift.iter().map(|item| item.debt_hours(now)).sum::<f64>() + 0.0,
+            id: spec.id,
+            name: spec.name,
+            owner: spec.owner,
+            base_url: spec.base_url,
+            assign: spec.assign,
+            deprovision: spec.deprovision,
+            tier: spec.sla.tier,
+            business_hours: spec.sla.hours,
+            attributes: spec.attributes,
+            groups: spec.groups,
+            drift_policy: spec.drift,
+            guard: spec.guard,
+        })
+    }
+}
+
+/// The removals of a source that wait for a person.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct HoldView {
+    #[schema(value_type = String)]
+    pub source: SourceName,
+    #[schema(value_type = String)]
+    pub app: AppId,
+    pub removals: usize,
+    #[schema(value_type = u64)]
+    pub by: Sequence,
+    #[schema(schema_with = words::time)]
+    pub since: Timestamp,
+}
+
+impl HoldView {
+    /// A hold.
+    pub fn of(hold: &Hold) -> Self {
+        let Hold { source, app, removals, by, since } = hold.clone();
+        Self { source, app, removals, by, since }
+    }
+}

@@ -1,0 +1,37 @@
+//! State as the API answers it. What is personal is left out for whoever may not see it.
+
+mod app;
+mod drift;
+mod identity;
+mod obligation;
+
+use rollcall_scim::Changed;
+
+pub use app::{AppView, FailureView, HoldView};
+pub use drift::{ChangedView, DriftView};
+pub use identity::{IdentitySummary, IdentityView};
+pub use obligation::{ExceptionView, LeaverView, ObligationView};
+
+/// How much of a person is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Everything.
+    Full,
+    /// No names, no attributes.
+    Impersonal,
+}
+
+impl Detail {
+    pub(super) fn show<T>(self, personal: T) -> Option<T> {
+        (self == Self::Full).then_some(personal)
+    }
+
+    /// Differences, with their values or with their paths alone.
+    pub fn changes(self, changes: &[Changed]) -> Vec<Changed> {
+        let shown = |c: &Changed| match self {
+            Self::Full => c.clone(),
+            Self::Impersonal => Changed { path: c.path.clone(), before: None, after: None },
+        };
+        changes.iter().map(shown).collect()
+    }
+}
