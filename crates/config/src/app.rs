@@ -12,9 +12,9 @@ use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, template_paths};
 use rollcall_scim::{Catalogue, Filter};
 
-use crate::load::{attribute_path, is_loopback, size, truth};
 use crate::model::{AppConfig, PrivateAddresses};
-use crate::section::{Entry, Section, TOKEN, duration, http_url, some_text};
+use crate::section::{Entry, Section, TOKEN, duration, http_url, size, some_text, truth};
+use crate::sources::{attribute_path, is_loopback};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -1,10 +1,15 @@
 //! The configuration file: read whole, checked whole, every mistake named with its line.
 
+mod access;
+mod alerts;
 mod app;
 mod load;
 mod model;
+mod scim;
 mod secret;
 mod section;
+mod server;
+mod sources;
 
 pub use load::{load, parse};
 pub use model::{

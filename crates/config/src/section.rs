@@ -413,3 +413,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
     Duration::try_from(signed).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
 }
+
+/// A number of things in memory.
+pub(crate) fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// True or false.
+pub(crate) fn truth(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("'{text}' must be true or false"))
+}

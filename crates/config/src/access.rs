@@ -1,0 +1,84 @@
+//! `[[api_tokens]]`, `[oidc]`, `[audit]` and `[[signing_keys]]`: who reads, and what proves it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{ApiToken, AuditConfig, OidcConfig, Reads, Role};
+use crate::secret::Token;
+use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
+
+pub(crate) fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
+    let name = s.required("name", some_text);
+    let role = s.required("role", role);
+    let token = required_token(&mut s);
+    let line = s.line();
+    s.finish();
+    Some((line, ApiToken { name: name?, role: role?, token: token? }))
+}
+
+pub(crate) fn oidc(mut s: Section<'_>, has_public_url: bool) -> Option<OidcConfig> {
+    if !has_public_url {
+        s.mistake("needs server.public_url: the provider sends people back there");
+    }
+    let issuer = s.required("issuer", http_url);
+    let client_id = s.required("client_id", some_text);
+    let name = s.parsed("name", some_text).unwrap_or_else(|| "your identity provider".to_owned());
+    let roles_claim = s.parsed("roles_claim", some_text).unwrap_or_else(|| "groups".to_owned());
+    let client_secret = s.secret(CLIENT_SECRET);
+    let mut roles = BTreeMap::new();
+    for entry in s.table("roles").entries() {
+        match entry.text.as_deref().map(role) {
+            Some(Ok(found)) => drop(roles.insert(entry.key, found)),
+            Some(Err(wrong)) => entry.section.mistake(wrong),
+            None => entry.section.mistake("give a role: viewer, auditor, operator or admin"),
+        }
+    }
+    if roles.is_empty() {
+        s.mistake("[oidc.roles] has no group: nobody could sign in");
+    }
+    s.finish();
+    Some(OidcConfig { name, issuer: issuer?, client_id: client_id?, client_secret, roles_claim, roles })
+}
+
+pub(crate) fn signing_key(mut s: Section<'_>) -> Option<Token> {
+    let key = s.secret(KEY);
+    if key.is_none() {
+        s.mistake("give key_env or key_file");
+    }
+    s.finish();
+    key
+}
+
+pub(crate) fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig {
+    let log_name = s.parsed("log_name", |text| {
+        let fits = !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c == '+');
+        if fits { Ok(text.to_owned()) } else { Err(format!("'{text}' must have no space and no plus sign")) }
+    });
+    let config = AuditConfig {
+        signing_keys,
+        log_name: log_name.unwrap_or_else(|| "rollcall.local/log".to_owned()),
+        checkpoint_every: s.duration("checkpoint_every", Duration::from_secs(10)),
+        publish_file: s.parsed("publish_file", |text| Ok(text.into())),
+        publish_url: s.parsed("publish_url", http_url),
+        reads: s
+            .parsed("record_reads", |text| truth(text).map(|yes| if yes { Reads::Recorded } else { Reads::Unrecorded }))
+            .unwrap_or(Reads::Unrecorded),
+    };
+    if config.checkpoint_every.is_zero() {
+        s.mistake("checkpoint_every must be longer than nothing");
+    }
+    s.finish();
+    config
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::from_name(text).ok_or_else(|| format!("'{text}' must be viewer, auditor, operator or admin"))
+}
+
+fn required_token(s: &mut Section<'_>) -> Option<Token> {
+    let token = s.secret(TOKEN);
+    if token.is_none() {
+        s.mistake("a token is missing: give token_env or token_file");
+    }
+    token
+}

@@ -1,0 +1,115 @@
+//! `[server]`, `[nats]` and `[telemetry]`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{DurabilityChoice, NatsConfig, NatsPlace, NatsTls, ServerConfig, TelemetryConfig};
+use crate::section::{PASSWORD, Section, http_url, http_urls, size, some_text};
+
+pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
+    let address = |text: &str| {
+        text.parse::<SocketAddr>().map_err(|_| format!("'{text}' must be an address and port, such as 127.0.0.1:8080"))
+    };
+    let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+    let config = ServerConfig {
+        listen: s.parsed("listen", address).unwrap_or(default),
+        public_url: s.parsed("public_url", http_url),
+        data_dir: s.parsed("data_dir", some_text).map_or_else(|| PathBuf::from("rollcall-data"), PathBuf::from),
+        projectors: s.parsed("projector", http_urls).unwrap_or_default(),
+        projector_ca_file: s.parsed("projector_ca_file", file),
+        tls: certificate(&mut s),
+        max_body_bytes: size(s.integer("max_body_bytes", 1024..=16 << 20, 1 << 20)),
+        max_page: size(s.integer("max_page", 1..=10_000, 200)),
+        max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
+        max_streams: size(s.integer("max_streams", 1..=65_536, 256)),
+        read_patience: s.duration("read_patience", Duration::from_secs(5)),
+        cache_bytes: s.integer("cache_bytes", 1 << 20..=64 << 30, 64 << 20),
+    };
+    s.finish();
+    config
+}
+
+pub(crate) fn nats(mut s: Section<'_>) -> NatsConfig {
+    let one = |text: &str| {
+        let url = url::Url::parse(text).map_err(|e| format!("'{text}' is not a URL: {e}"))?;
+        if !matches!(url.scheme(), "nats" | "tls") {
+            return Err(format!("'{text}' must start with nats:// or tls://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("it holds a user or password: use user and password_env".into());
+        }
+        Ok(())
+    };
+    // Of a cluster all of them, separated by commas.
+    let url = s.parsed("url", |text| {
+        text.split(',').map(str::trim).try_for_each(one)?;
+        Ok(text.to_owned())
+    });
+    let monitoring_urls = s.parsed("monitoring_url", http_urls);
+    let monitoring_urls = monitoring_urls.unwrap_or_default();
+    let user = s.parsed("user", some_text);
+    let password = s.secret(PASSWORD);
+    let credentials = match (user, password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        _ => {
+            s.mistake("user and password go together");
+            None
+        }
+    };
+    let ca_file = s.parsed("tls_ca_file", file);
+    let identity = certificate(&mut s);
+    if (ca_file.is_some() || identity.is_some())
+        && let Some(plain) =
+            url.iter().flat_map(|all: &String| all.split(',')).find(|u| !u.trim().starts_with("tls://"))
+    {
+        s.mistake(format!("with certificates every url must start with tls://, and '{}' does not", plain.trim()));
+    }
+    let tls = NatsTls { ca_file, identity };
+    let choice = |text: &str| match text {
+        "refuse" => Ok(DurabilityChoice::Refuse),
+        "warn" => Ok(DurabilityChoice::Warn),
+        _ => Err(format!("'{text}' must be refuse or warn")),
+    };
+    let replicas = size(s.integer("replicas", 1..=5, 1));
+    if url.is_none() && replicas > 1 {
+        s.mistake("replicas above 1 need the url of a cluster: the private server is one server");
+    }
+    let config = NatsConfig {
+        place: url.map_or(NatsPlace::Private, |url| NatsPlace::Server {
+            url,
+            monitoring_urls,
+            credentials,
+            tls: tls.clone(),
+        }),
+        replicas,
+        durability: s.parsed("durability", choice).unwrap_or(DurabilityChoice::Refuse),
+    };
+    s.finish();
+    config
+}
+
+pub(crate) fn telemetry(mut s: Section<'_>) -> TelemetryConfig {
+    let config = TelemetryConfig { otlp_endpoint: s.parsed("otlp_endpoint", http_url) };
+    s.finish();
+    config
+}
+
+/// A certificate and its key.
+fn certificate(s: &mut Section<'_>) -> Option<(PathBuf, PathBuf)> {
+    match (s.parsed("tls_cert_file", file), s.parsed("tls_key_file", file)) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => {
+            s.mistake("tls_cert_file and tls_key_file go together");
+            None
+        }
+    }
+}
+
+/// A file that can be read.
+fn file(text: &str) -> Result<PathBuf, String> {
+    std::fs::File::open(text).map_err(|e| format!("file {text} can't be read: {e}"))?;
+    Ok(text.into())
+}
