@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use clap::Parser;
 use reqwest::Method;
 use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN};
 use rollcall_tests::{App, Dice, Faulty, NatsCluster, Rollcall, Script, Weather, Wire, until};
@@ -24,6 +25,24 @@ const SENDERS: usize = 6;
 /// How long each sender rests after a change.
 const PACE: Duration = Duration::from_millis(50);
 
+/// The whole program as processes, under load, while every second something goes wrong.
+#[derive(Debug, Parser)]
+#[command(name = "./dev faults")]
+struct Arguments {
+    /// On three nats-servers with three replicas each, and not on one.
+    #[arg(long)]
+    cluster: bool,
+    /// On a disk of its own, which is filled; needs root.
+    #[arg(long)]
+    small_disk: bool,
+    /// For how many seconds things go wrong.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// The same seed makes the same choices; otherwise one is chosen, and printed.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
 /// What someone was last said to be, and was acknowledged.
 #[derive(Debug, Clone, Default)]
 struct Person {
@@ -36,14 +55,9 @@ struct Person {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str| {
-        let at = arguments.iter().position(|a| a == name)?;
-        arguments.get(at + 1)?.parse::<u64>().ok()
-    };
-    let nodes = if arguments.iter().any(|a| a == "--cluster") { 3 } else { 1 };
-    let seconds = number("--seconds").unwrap_or(60);
-    let seed = number("--seed").unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
+    let Arguments { cluster, small_disk, seconds, seed } = Arguments::parse();
+    let nodes = if cluster { 3 } else { 1 };
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()) * 2_654_435_761 + 1);
     println!("seed {seed}: {nodes} nats-server, {seconds} s of faults");
 
     let server = Faulty::start().await?;
@@ -59,7 +73,7 @@ async fn main() -> anyhow::Result<()> {
             tables: "[apps.guard]\nmax_removals = 1000000\nmax_percent = 100\n",
         })
         .collect();
-    let disk = if arguments.iter().any(|a| a == "--small-disk") { Some(SmallDisk::mount()?) } else { None };
+    let disk = if small_disk { Some(SmallDisk::mount()?) } else { None };
     let mut cluster = match &disk {
         Some(disk) => NatsCluster::start_in(tempfile::tempdir_in(&disk.at)?, nodes).await?,
         None => NatsCluster::start(nodes).await?,
