@@ -58,6 +58,20 @@ impl Stage {
         Ok(())
     }
 
+    /// More leave than the guard lets go: three are gone before it is too much, since what is not done yet when the hold
+    /// comes waits, too.
+    async fn leave_until_held(&self, ids: &[String]) -> anyhow::Result<()> {
+        let (gone, waiting) = ids.split_at(3);
+        for id in gone {
+            self.leave(id).await?;
+            self.verified(id).await?;
+        }
+        for id in waiting {
+            self.leave(id).await?;
+        }
+        Ok(())
+    }
+
     async fn account(&self, id: &str) -> anyhow::Result<Value> {
         Ok(self.rollcall.api(&format!("/v1/identities/{id}")).await?["accounts"][0].clone())
     }
@@ -691,14 +705,7 @@ async fn a_mass_removal_waits_for_an_operator_and_joiners_go_on() -> anyhow::Res
     for id in &ids {
         stage.verified(id).await?;
     }
-    // Three are gone before it is too much: what is not done yet when the hold comes waits, too.
-    for id in &ids[..3] {
-        stage.leave(id).await?;
-        stage.verified(id).await?;
-    }
-    for id in &ids[3..6] {
-        stage.leave(id).await?;
-    }
+    stage.leave_until_held(&ids[..6]).await?;
     stage.seen("hold.placed").await?;
     let late = stage.join("latecomer").await?;
     stage.verified(&late).await?;
@@ -729,14 +736,8 @@ async fn a_mass_removal_waits_for_an_operator_and_joiners_go_on() -> anyhow::Res
     for id in &more {
         stage.verified(id).await?;
     }
-    // As before: one whose removal is under way when it is waived would be gone all the same.
-    for id in &more[..3] {
-        stage.leave(id).await?;
-        stage.verified(id).await?;
-    }
-    for id in &more[3..] {
-        stage.leave(id).await?;
-    }
+    // One whose removal is under way when it is waived would be gone all the same.
+    stage.leave_until_held(&more).await?;
     until("another hold", || async { Ok(stage.rollcall.items("/v1/holds").await?.into_iter().next()) }).await?;
     let body = json!({ "reason": "a wrong rule at the source", "expires_at": in_a_year() });
     let (status, answer) = stage.decide("/v1/holds/hr/reject", &body).await?;

@@ -164,8 +164,8 @@ impl Store {
     /// # Errors
     /// When the storage fails: they are made as a whole, or not at all, before the state is opened again.
     pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
-        let mut ending = vec![(CURSOR.to_vec(), at.0.to_be_bytes().to_vec())];
-        ending.extend(changes.last().map(|last| (LAST.to_vec(), last.as_bytes().to_vec())));
+        let mut ending = vec![(CURSOR.to_vec(), Some(at.0.to_be_bytes().to_vec()))];
+        ending.extend(changes.last().map(|last| (LAST.to_vec(), Some(last.as_bytes().to_vec()))));
         let (changes, versions) = changes.into_parts();
         // Where versions are sorts before every key.
         let versions = blocks(versions).map(|(place, block)| (place, Some(pack(block))));
