@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::error::LogError;
 use crate::lease::Lease;
-use crate::leases::{Held, Leases, TERM};
+use crate::leases::{Held, Leases, Remembered, TERM};
 use crate::log::EventLog;
 
 /// How often the lease is renewed, or looked for.
@@ -66,7 +66,7 @@ impl Duty {
         }
         if self.lease.is_held() {
             self.lease.end();
-            if let Some(leases) = leases {
+            if let Some(mut leases) = leases {
                 leases.release(self.work).await;
             }
         }
@@ -83,7 +83,7 @@ impl Duty {
             None => leases.insert(log.leases(&self.holder).await?),
         };
         // Whoever was on duty when the leases were lost may still believe in theirs.
-        if leases.begin_anew().await? {
+        if leases.look().await?.memory == Remembered::Lost {
             *patient_until = Instant::now() + TERM;
         }
         let (asked, had) = (Instant::now(), self.lease.is_held());

@@ -1,12 +1,15 @@
 //! Leases: who of several processes does a piece of work. They live beside the log, not on it: nobody asks later who
 //! held one.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::jetstream::kv::{Config, Operation, Store};
+use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::StorageType;
-use async_nats::jetstream::{self, Context};
-use futures_util::TryStreamExt as _;
+use async_nats::jetstream::{self, Context, ErrorCode};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::error::LogError;
 
@@ -16,14 +19,16 @@ const BUCKET: &str = "ROLLCALL_LEASES";
 pub const TERM: Duration = Duration::from_secs(6);
 
 /// The leases of one holder.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Leases {
     context: Context,
     replicas: usize,
     store: Store,
-    /// When the bucket was made, in nanoseconds, which tells it from another one of its name.
-    made: i128,
+    /// When the bucket was made, which tells it from another one of its name.
+    made: String,
     holder: String,
+    /// What we have written last for each lease that we have.
+    revisions: HashMap<String, u64>,
 }
 
 /// Who has a lease.
@@ -35,8 +40,50 @@ pub enum Held {
     Theirs,
 }
 
-/// The bucket, and when it was made, in nanoseconds.
-async fn bucket(context: &Context, replicas: usize) -> Result<(Store, i128), LogError> {
+/// Whether the leases are those that they were at the last look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// They are.
+    Kept,
+    /// Who had what is not known any more: leases are kept in memory, and a server that was started again has none.
+    Lost,
+}
+
+/// The leases at one moment.
+#[derive(Debug)]
+pub struct Look {
+    /// Whether they are those of the last look.
+    pub memory: Remembered,
+    /// The names of those that someone has.
+    pub held: Vec<String>,
+}
+
+/// As the server tells of a bucket's stream, with the subjects in it.
+#[derive(Debug, Deserialize)]
+struct Bucket {
+    created: String,
+    state: State,
+}
+
+#[derive(Debug, Deserialize)]
+struct State {
+    #[serde(default)]
+    subjects: HashMap<String, u64>,
+}
+
+/// The bucket with the keys in it, in one request; none: there is no bucket.
+async fn bucket(context: &Context) -> Result<Option<Bucket>, LogError> {
+    let subject = format!("STREAM.INFO.KV_{BUCKET}");
+    let response = context.request(subject, &json!({ "subjects_filter": format!("$KV.{BUCKET}.>") })).await;
+    match response.map_err(|e| failed(&e))? {
+        Response::Ok(bucket) => Ok(Some(bucket)),
+        Response::Err { error } if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+        Response::Err { error } => Err(failed(&error)),
+    }
+}
+
+/// The bucket, which is made when there is none.
+async fn store(context: &Context, replicas: usize) -> Result<Store, LogError> {
     let config = Config {
         bucket: BUCKET.into(),
         description: "Rollcall: who does what".into(),
@@ -46,13 +93,10 @@ async fn bucket(context: &Context, replicas: usize) -> Result<(Store, i128), Log
         num_replicas: replicas,
         ..Config::default()
     };
-    let store = match context.get_key_value(BUCKET).await {
-        Ok(store) => store,
-        Err(_) => context.create_key_value(config).await.map_err(|e| failed(&e))?,
-    };
-    // What the client knows of a bucket is from when it was opened.
-    let made = store.status().await.map_err(|e| failed(&e))?.info.created.unix_timestamp_nanos();
-    Ok((store, made))
+    match context.get_key_value(BUCKET).await {
+        Ok(store) => Ok(store),
+        Err(_) => context.create_key_value(config).await.map_err(|e| failed(&e)),
+    }
 }
 
 fn failed(e: &impl ToString) -> LogError {
@@ -62,52 +106,73 @@ fn failed(e: &impl ToString) -> LogError {
 impl Leases {
     pub(crate) async fn open(client: async_nats::Client, replicas: usize, holder: &str) -> Result<Self, LogError> {
         let context = jetstream::new(client);
-        let (store, made) = bucket(&context, replicas).await?;
-        Ok(Self { context, replicas, store, made, holder: holder.to_owned() })
+        let store = store(&context, replicas).await?;
+        let made = bucket(&context).await?.ok_or_else(|| failed(&"they were lost when they were made"))?.created;
+        Ok(Self { context, replicas, store, made, holder: holder.to_owned(), revisions: HashMap::new() })
     }
 
-    /// Makes sure that there is a bucket. Leases are kept in memory, so that a server that was started again has none;
-    /// true: the bucket is another one than at the last look, and who had what is not known to it.
+    /// Looks at the leases, and makes sure that there is a bucket for them.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn begin_anew(&mut self) -> Result<bool, LogError> {
-        let (store, made) = bucket(&self.context, self.replicas).await?;
-        self.store = store;
-        Ok(std::mem::replace(&mut self.made, made) != made)
+    pub async fn look(&mut self) -> Result<Look, LogError> {
+        let bucket = match bucket(&self.context).await? {
+            Some(bucket) => bucket,
+            None => {
+                self.store = store(&self.context, self.replicas).await?;
+                bucket(&self.context).await?.ok_or_else(|| failed(&"they were lost when they were made"))?
+            }
+        };
+        let memory = if bucket.created == self.made { Remembered::Kept } else { Remembered::Lost };
+        if memory == Remembered::Lost {
+            self.revisions.clear();
+        }
+        self.made = bucket.created;
+        let prefix = &self.store.prefix;
+        let held = bucket.state.subjects.keys().filter_map(|subject| subject.strip_prefix(prefix)).map(str::to_owned);
+        Ok(Look { memory, held: held.collect() })
     }
 
     /// Takes a lease that nobody has, or renews one's own.
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn hold(&self, name: &str) -> Result<Held, LogError> {
+    pub async fn hold(&mut self, name: &str) -> Result<Held, LogError> {
         let value = || bytes::Bytes::from(self.holder.clone());
-        let entry = self.store.entry(name).await.map_err(|e| failed(&e))?;
-        // Whoever is faster has it: the revision that was read must still be the last one.
-        let taken = match entry {
-            Some(entry) if entry.operation == Operation::Put && entry.value != self.holder.as_bytes() => false,
-            Some(entry) => self.store.update(name, value(), entry.revision).await.is_ok(),
-            None => self.store.create(name, value()).await.is_ok(),
+        // Whoever is faster has it: the revision that was written, or read, must still be the last one.
+        let renewed = match self.revisions.get(name) {
+            Some(revision) => self.store.update(name, value(), *revision).await.ok(),
+            None => None,
         };
-        Ok(if taken { Held::Ours } else { Held::Theirs })
+        let taken = match renewed {
+            Some(revision) => Some(revision),
+            None => match self.store.entry(name).await.map_err(|e| failed(&e))? {
+                Some(entry) if entry.operation == Operation::Put && entry.value != self.holder.as_bytes() => None,
+                Some(entry) => self.store.update(name, value(), entry.revision).await.ok(),
+                None => self.store.create(name, value()).await.ok(),
+            },
+        };
+        match taken {
+            Some(revision) => self.revisions.insert(name.to_owned(), revision),
+            None => self.revisions.remove(name),
+        };
+        Ok(if taken.is_some() { Held::Ours } else { Held::Theirs })
     }
 
     /// Gives up one's own lease; one that is gone already does not matter.
-    pub async fn release(&self, name: &str) {
-        if let Ok(Some(entry)) = self.store.entry(name).await
-            && entry.value == self.holder.as_bytes()
-        {
-            let _ = self.store.delete_expect_revision(name, Some(entry.revision)).await;
+    pub async fn release(&mut self, name: &str) {
+        let revision = match self.revisions.remove(name) {
+            Some(revision) => Some(revision),
+            None => match self.store.entry(name).await {
+                Ok(Some(entry)) if entry.value == self.holder.as_bytes() => Some(entry.revision),
+                _ => None,
+            },
+        };
+        // Nothing is left of it, not even the mark of a deletion: a look would take that for a lease. What someone else has
+        // written since comes after the revision, and stays.
+        if let Some(revision) = revision {
+            let subject = format!("{}{name}", self.store.prefix);
+            let _ = self.store.stream.purge().filter(subject).sequence(revision + 1).await;
         }
-    }
-
-    /// The names of the leases that someone has.
-    ///
-    /// # Errors
-    /// When the server does not answer.
-    pub async fn held(&self) -> Result<Vec<String>, LogError> {
-        let keys = self.store.keys().await.map_err(|e| failed(&e))?;
-        keys.try_collect().await.map_err(|e| failed(&e))
     }
 }

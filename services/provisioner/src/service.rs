@@ -121,12 +121,12 @@ impl Provisioner {
             }
             // First what is lost, then what is gained: it may be the same.
             for slot in share.expired() {
-                give_up(slot, &mut working, &share).await;
+                give_up(slot, &mut working, &mut share).await;
             }
             match share.turn().await {
                 Ok(turn) => {
                     for slot in turn.lost {
-                        give_up(slot, &mut working, &share).await;
+                        give_up(slot, &mut working, &mut share).await;
                     }
                     for (slot, lease) in turn.gained {
                         let ids = apps.get(&slot).map(Vec::as_slice).unwrap_or_default();
@@ -220,7 +220,7 @@ impl Link {
     }
 }
 
-async fn give_up(slot: Slot, working: &mut BTreeMap<Slot, Working>, share: &Share<Leases>) {
+async fn give_up(slot: Slot, working: &mut BTreeMap<Slot, Working>, share: &mut Share<Leases>) {
     info!(?slot, "another provisioner may go on with these apps");
     if let Some(working) = working.remove(&slot) {
         working.stop().await;

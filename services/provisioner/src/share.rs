@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::AppId;
-use rollcall_event_log::{Held, LEASE_TERM, Lease, Leases, LogError};
+use rollcall_event_log::{Held, LEASE_TERM, Lease, Leases, LogError, Look, Remembered};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -49,31 +49,25 @@ fn chosen(slot: Slot, names: &BTreeSet<String>) -> Option<&str> {
 
 /// What leases are taken from.
 pub trait Leasing: Send + Sync {
-    /// Makes sure that leases can be had; true: who had which is not known any more.
-    fn begin_anew(&mut self) -> impl Future<Output = Result<bool, LogError>> + Send;
+    /// Looks at the leases, and makes sure that they can be had.
+    fn look(&mut self) -> impl Future<Output = Result<Look, LogError>> + Send;
     /// Takes a lease that nobody has, or renews one's own.
-    fn hold(&self, name: &str) -> impl Future<Output = Result<Held, LogError>> + Send;
+    fn hold(&mut self, name: &str) -> impl Future<Output = Result<Held, LogError>> + Send;
     /// Gives up one's own lease.
-    fn release(&self, name: &str) -> impl Future<Output = ()> + Send;
-    /// The names of the leases that someone has.
-    fn held(&self) -> impl Future<Output = Result<Vec<String>, LogError>> + Send;
+    fn release(&mut self, name: &str) -> impl Future<Output = ()> + Send;
 }
 
 impl Leasing for Leases {
-    async fn begin_anew(&mut self) -> Result<bool, LogError> {
-        self.begin_anew().await
+    async fn look(&mut self) -> Result<Look, LogError> {
+        self.look().await
     }
 
-    async fn hold(&self, name: &str) -> Result<Held, LogError> {
+    async fn hold(&mut self, name: &str) -> Result<Held, LogError> {
         self.hold(name).await
     }
 
-    async fn release(&self, name: &str) {
+    async fn release(&mut self, name: &str) {
         self.release(name).await;
-    }
-
-    async fn held(&self) -> Result<Vec<String>, LogError> {
-        self.held().await
     }
 }
 
@@ -113,14 +107,14 @@ impl<L: Leasing> Share<L> {
     /// When the server does not answer; leases run out then, and [`Share::expired`] tells. What was gained and lost until
     /// then is handed out by the next turn: a slot that is held and worked on by nobody would be nobody's for ever.
     pub async fn turn(&mut self) -> Result<Turn, LogError> {
-        if self.leases.begin_anew().await? {
+        let look = self.leases.look().await?;
+        if look.memory == Remembered::Lost {
             self.patient_until = Instant::now() + LEASE_TERM;
         }
         self.leases.hold(&Self::presence(&self.name)).await?;
         let prefix = Self::presence("");
-        let names = self.leases.held().await?;
         let mut alive: BTreeSet<String> =
-            names.iter().filter_map(|n| n.strip_prefix(&prefix)).map(str::to_owned).collect();
+            look.held.iter().filter_map(|n| n.strip_prefix(&prefix)).map(str::to_owned).collect();
         alive.insert(self.name.clone());
         for slot in self.slots.clone() {
             let ours = chosen(slot, &alive) == Some(self.name.as_str());
@@ -152,12 +146,12 @@ impl<L: Leasing> Share<L> {
     }
 
     /// Gives up a slot once nothing is done in it any more.
-    pub async fn release(&self, slot: Slot) {
+    pub async fn release(&mut self, slot: Slot) {
         self.leases.release(&slot.name()).await;
     }
 
     /// Gives up everything, so that others go on at once.
-    pub async fn leave(self) {
+    pub async fn leave(mut self) {
         for slot in self.held.keys() {
             self.leases.release(&slot.name()).await;
         }
@@ -193,20 +187,17 @@ mod tests {
     }
 
     impl Leasing for Flaky {
-        async fn begin_anew(&mut self) -> Result<bool, LogError> {
-            Ok(std::mem::take(&mut self.forgets))
+        async fn look(&mut self) -> Result<Look, LogError> {
+            let memory = if std::mem::take(&mut self.forgets) { Remembered::Lost } else { Remembered::Kept };
+            Ok(Look { memory, held: Vec::new() })
         }
 
-        async fn hold(&self, _: &str) -> Result<Held, LogError> {
+        async fn hold(&mut self, _: &str) -> Result<Held, LogError> {
             let call = self.calls.fetch_add(1, Ordering::SeqCst);
             if self.fails_at.contains(&call) { Err(LogError::Stream("away".into())) } else { Ok(Held::Ours) }
         }
 
-        async fn release(&self, _: &str) {}
-
-        async fn held(&self) -> Result<Vec<String>, LogError> {
-            Ok(Vec::new())
-        }
+        async fn release(&mut self, _: &str) {}
     }
 
     #[tokio::test]

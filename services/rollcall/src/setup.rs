@@ -25,7 +25,7 @@ const BACKUP: [&str; 4] = [
     "$JS.SNAPSHOT.RESTORE.ROLLCALL.>",
 ];
 
-/// What every service may ask of JetStream: to read the stream and to follow it. Nobody may delete or purge anything.
+/// What every service may ask of JetStream: to read the stream and to follow it. Nobody may delete or purge any of it.
 const READS: [&str; 10] = [
     "$JS.ACK.ROLLCALL.>",
     "$JS.FC.>",
@@ -39,15 +39,14 @@ const READS: [&str; 10] = [
     "$JS.API.CONSUMER.MSG.NEXT.ROLLCALL.>",
 ];
 
-/// What is needed besides by those of whom one works and others stand by, for their leases.
-const LEASES: [&str; 7] = [
+/// What is needed besides by those of whom one works and others stand by, for their leases; who gives one up leaves nothing of it.
+const LEASES: [&str; 6] = [
     "$KV.ROLLCALL_LEASES.>",
     "$JS.API.STREAM.INFO.KV_ROLLCALL_LEASES",
     "$JS.API.STREAM.CREATE.KV_ROLLCALL_LEASES",
     "$JS.API.STREAM.MSG.GET.KV_ROLLCALL_LEASES",
     "$JS.API.DIRECT.GET.KV_ROLLCALL_LEASES.>",
-    "$JS.API.CONSUMER.*.KV_ROLLCALL_LEASES",
-    "$JS.API.CONSUMER.*.KV_ROLLCALL_LEASES.>",
+    "$JS.API.STREAM.PURGE.KV_ROLLCALL_LEASES",
 ];
 
 /// What signs the log's checkpoints.
