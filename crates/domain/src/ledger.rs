@@ -2,16 +2,18 @@
 //! The provisioner acts on it, the monitor watches its clocks, the projector shows it; all three derive the same.
 //!
 //! Keys: `account/<identity>/<app>`, `pending/<app>/<target>/<identity>`, `obligation/<identity>/<app>/<opened_by>`,
-//! `clock/<micros>/<obligation>`: when each rings next, `leaver/<identity>/<opened_by>`,
+//! `clock/<micros>/<identity>/<opened_by>`: how many ring then, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<source>/<app>`, `hold/<source>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
 //! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app.
 
 mod accounts;
 mod apps;
+mod clock;
 mod counts;
 mod drifts;
 mod guarded;
+mod lists;
 mod obligations;
 mod read;
 mod schedule;
@@ -21,7 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rollcall_scim::{Catalogue, Filter};
 use serde_json::Value;
 
-use crate::account::{Desired, Presence};
+use self::lists::Kept;
+use crate::account::{Account, Desired, Presence};
 use crate::alert::Alert;
 use crate::app::{App, Connection};
 use crate::directory;
@@ -35,13 +38,15 @@ use crate::lifecycle::ChangeKind;
 use crate::mapping::managed_attributes;
 use crate::obligation::{self, Change, Obligation, Urgency};
 
+pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
+pub use lists::List;
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
     drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
     obligation_key, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations,
-    pending, quarantine, quarantines, reconciled, ringing, unsaid_completions, verified_between, zombies,
+    pending, quarantine, quarantines, reconciled, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{last_heard, taking_effect};
 
@@ -57,9 +62,10 @@ pub enum Fact {
 }
 
 /// Derives the ledger; keeps the apps and their parsed rules at hand.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
     catalogue: Catalogue,
+    lists: &'static [List],
     apps: Option<BTreeMap<AppId, (App, Rules)>>,
 }
 
@@ -96,11 +102,23 @@ impl Rules {
     }
 }
 
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new(Catalogue::default())
+    }
+}
+
 impl Ledger {
-    /// One whose rules may name attributes of these schemas.
+    /// One whose rules may name attributes of these schemas, with every list.
     #[must_use]
     pub const fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, apps: None }
+        Self { catalogue, lists: List::ALL, apps: None }
+    }
+
+    /// The same with these lists alone; the others are empty.
+    #[must_use]
+    pub fn keeping(self, lists: &'static [List]) -> Self {
+        Self { lists, ..self }
     }
 
     /// Brings directory and ledger up to date with one event.
@@ -108,6 +126,7 @@ impl Ledger {
     /// # Errors
     /// When the state can't be read.
     pub fn evolve(&mut self, state: &mut impl Write, event: &Recorded) -> Result<Vec<Fact>, KvError> {
+        let state = &mut Kept::new(state, self.lists);
         let affected = match &event.event {
             Event::Group(changed) => affected_by_group(state, changed)?,
             _ => BTreeSet::new(),
@@ -219,6 +238,11 @@ impl Ledger {
             // A resource need not say it; the lifecycle does.
             resource.insert("active".into(), identity.lifecycle.has_access().into());
         }
+        let accounts = match only {
+            Some(app) => account(state, id, app)?.into_iter().collect(),
+            None => accounts_of(state, id)?,
+        };
+        let mut accounts: BTreeMap<AppId, Account> = accounts.into_iter().map(|a| (a.app.clone(), a)).collect();
         for (app, rules) in self.apps(state)?.values() {
             let rule = rules.of(identity.kind);
             // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
@@ -227,7 +251,7 @@ impl Ledger {
             if spared || only.is_some_and(|only| *only != app.spec.id) {
                 continue;
             }
-            let before = account(state, id, &app.spec.id)?;
+            let before = accounts.remove(&app.spec.id);
             let desired = desired(&identity, &subject, &names, app, rule);
             let owed = obligation::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {

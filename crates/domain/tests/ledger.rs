@@ -17,9 +17,9 @@ use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::guard::{Decision, Guard, HoldDecided};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
-use rollcall_domain::kv::Memory;
+use rollcall_domain::kv::{Memory, decode};
 use rollcall_domain::leaver::LeaverStatus;
-use rollcall_domain::ledger::{self, Fact, Ledger};
+use rollcall_domain::ledger::{self, Fact, Ledger, List};
 use rollcall_domain::lifecycle::ChangeKind;
 use rollcall_domain::obligation::{Because, End, Obligation, ObligationStatus, Overdue};
 use rollcall_domain::reconciliation::SyncRequested;
@@ -628,6 +628,7 @@ enum Act {
     Waive { who: u128, until: u64 },
     Sync { who: u128 },
     Refuse { who: u128, app: &'static str },
+    Reject { until: u64 },
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
@@ -644,12 +645,17 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => (who.clone(), 1_u64..200).prop_map(|(who, until)| Act::Waive { who, until }),
         1 => who.clone().prop_map(|who| Act::Sync { who }),
         1 => (who, app).prop_map(|(who, app)| Act::Refuse { who, app }),
+        1 => (1_u64..200).prop_map(|until| Act::Reject { until }),
     ];
     prop::collection::vec(act, 1..60)
 }
 
 fn play(acts: &[Act]) -> World {
-    let mut world = two_apps();
+    let mut world = World::default();
+    let guard = Guard { max_removals: 1, ..Guard::default() };
+    for (id, assign) in [("chat", r#"userType eq "Employee""#), ("crm", r#"title eq "Sales""#)] {
+        world.append(Event::AppConfigured(Box::new(AppSpec { guard, ..spec(id, assign) })));
+    }
     for act in acts {
         match act {
             Act::Set { who, department, active } => {
@@ -685,6 +691,11 @@ fn play(acts: &[Act]) -> World {
                     let (id, reason, expires_at) = (open.id.clone(), "legal".to_owned(), at(*until));
                     world.append(Event::ObligationWaived(Waived { id, reason, expires_at }));
                 }
+            }
+            Act::Reject { until } => {
+                let decision = Decision::Reject { expires_at: at(*until) };
+                let decided = HoldDecided { source: "hr".parse().unwrap(), decision, reason: "looked".into() };
+                world.append(Event::HoldDecided(decided));
             }
             Act::Sync { who } => drop(world.append(Event::SyncRequested(SyncRequested::Identity(person(*who))))),
             Act::Refuse { who, app } => {
@@ -773,6 +784,45 @@ proptest! {
         }
         let oldest = open.iter().filter(|o| o.status() == ObligationStatus::Overdue).map(|o| o.deadline).min();
         prop_assert_eq!(ledger::oldest_overdue(&world.state).unwrap(), oldest);
+    }
+
+    #[test]
+    fn what_rings_by_an_instant_is_every_open_obligation_whose_clock_has_rung(acts in acts(), limit in 1..6_usize) {
+        let world = play(&acts);
+        let open = ledger::open_obligations(&world.state, None).unwrap();
+        let rings: BTreeSet<_> = open.iter().filter_map(Obligation::next_ring).collect();
+        for now in rings.iter().flat_map(|at| [*at - Duration::from_micros(1), *at]) {
+            let wanted: BTreeSet<_> =
+                open.iter().filter(|o| o.next_ring().is_some_and(|at| at <= now)).map(|o| o.id.clone()).collect();
+            let ids = |limit| ledger::ringing(&world.state, now, limit).unwrap().into_iter().map(|o| o.id);
+            prop_assert_eq!(ids(usize::MAX).collect::<BTreeSet<_>>(), wanted.clone());
+            let some: Vec<_> = ids(limit).collect();
+            prop_assert_eq!(some.len(), limit.min(wanted.len()));
+            prop_assert!(some.iter().all(|id| wanted.contains(id)));
+        }
+        // Nothing is left of a clock that has stopped.
+        let counted: u64 = world.state.0.iter().filter(|(key, _)| key.starts_with("clock/"))
+            .map(|(key, value)| decode::<u64>(key, value).unwrap()).sum();
+        prop_assert_eq!(counted, open.iter().filter_map(Obligation::next_ring).count() as u64);
+    }
+
+    #[test]
+    fn who_keeps_fewer_lists_derives_the_same_of_all_else(acts in acts()) {
+        let world = play(&acts);
+        let lists: [(&[List], &[&str]); 3] = [
+            (&[List::Pending], &["clock/", "ended/"]),
+            (&[List::Clock], &["pending/", "ended/"]),
+            (&[], &["pending/", "clock/", "ended/"]),
+        ];
+        for (kept, without) in lists {
+            let (mut state, mut ledger) = (Memory::default(), Ledger::default().keeping(kept));
+            for event in &world.log {
+                ledger.evolve(&mut state, event).unwrap();
+            }
+            let mut wanted = world.state.clone();
+            wanted.0.retain(|key, _| !without.iter().any(|list| key.starts_with(list)));
+            prop_assert_eq!(state, wanted);
+        }
     }
 
     #[test]

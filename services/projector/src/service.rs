@@ -6,7 +6,7 @@ use axum::Router;
 use rollcall_config::Config;
 use rollcall_domain::Recorded;
 use rollcall_domain::kv::KvError;
-use rollcall_domain::ledger::Ledger;
+use rollcall_domain::ledger::{Ledger, List};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
 use rollcall_proof::Tree;
@@ -26,7 +26,7 @@ use crate::{checkpoints, console, instant, openapi, search, timeline};
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 10;
+const STAMP: u32 = 11;
 
 /// The projector.
 #[derive(Debug)]
@@ -39,8 +39,20 @@ pub struct Projector {
 }
 
 /// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Answers(Ledger);
+
+impl Answers {
+    fn new(catalogue: Catalogue) -> Self {
+        Self(Ledger::new(catalogue).keeping(&[List::Pending, List::Ended]))
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self::new(Catalogue::default())
+    }
+}
 
 impl Projection for Answers {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
@@ -105,7 +117,7 @@ impl Projector {
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
         let runner = Runner::new(self.log, self.store);
         let sealing = tokio::spawn(self.sealer.run(stop.clone()));
-        let ended = runner.run(Answers(Ledger::new(self.catalogue)), stop).await;
+        let ended = runner.run(Answers::new(self.catalogue), stop).await;
         sealing.abort();
         Ok(ended?)
     }

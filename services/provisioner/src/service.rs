@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rollcall_config::{AppConfig, Config};
 use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
-use rollcall_domain::ledger::Ledger;
+use rollcall_domain::ledger::{Ledger, List};
 use rollcall_domain::{AppId, Recorded, directory};
 use rollcall_event_log::{Clock, EventLog, Lease, Leases, Log, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
@@ -31,7 +31,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 9;
+const STAMP: u32 = 10;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -45,8 +45,20 @@ pub struct Provisioner {
 }
 
 /// The projection that the workers act on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Accounts(Ledger);
+
+impl Accounts {
+    fn new(catalogue: Catalogue) -> Self {
+        Self(Ledger::new(catalogue).keeping(&[List::Pending]))
+    }
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self::new(Catalogue::default())
+    }
+}
 
 impl Projection for Accounts {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
@@ -80,7 +92,7 @@ impl Provisioner {
     /// When its own state or the log fails for good; an app's failures are events.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProvisionerError> {
         let runner = Runner::new(self.log.clone(), Arc::clone(&self.store));
-        let projection = runner.run(Accounts(Ledger::new(self.catalogue)), stop.clone());
+        let projection = runner.run(Accounts::new(self.catalogue), stop.clone());
         let effects = self.effects(stop.clone());
         let (projected, worked) = tokio::join!(
             async {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
 use rollcall_domain::kv::KvError;
-use rollcall_domain::ledger::Ledger;
+use rollcall_domain::ledger::{Ledger, List};
 use rollcall_domain::{Recorded, Sequence};
 use rollcall_event_log::{Clock, Duty, EventLog, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
@@ -28,7 +28,7 @@ use crate::{measure, watch};
 pub const NAME: &str = "sla-monitor";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 9;
+const STAMP: u32 = 10;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -53,11 +53,23 @@ pub struct Monitor {
 }
 
 /// The projection whose clocks are watched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clocks {
     ledger: Ledger,
     /// Events up to here were measured by an earlier run: a rebuild must not count them again.
     measured: Sequence,
+}
+
+impl Clocks {
+    fn new(catalogue: Catalogue, measured: Sequence) -> Self {
+        Self { ledger: Ledger::new(catalogue).keeping(&[List::Clock]), measured }
+    }
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self::new(Catalogue::default(), Sequence(0))
+    }
 }
 
 impl Projection for Clocks {
@@ -113,8 +125,7 @@ impl Monitor {
     pub async fn run(self, stop: CancellationToken) -> Result<(), MonitorError> {
         let head = self.log.head().await?;
         let rebuilding = self.store.cursor() == Sequence(0);
-        let projection =
-            Clocks { ledger: Ledger::new(self.catalogue), measured: if rebuilding { head } else { Sequence(0) } };
+        let projection = Clocks::new(self.catalogue, if rebuilding { head } else { Sequence(0) });
         let runner = Runner::new(self.log.clone(), Arc::clone(&self.store));
         let projected = async {
             let ended = runner.run(projection, stop.clone()).await;

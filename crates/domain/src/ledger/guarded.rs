@@ -1,7 +1,8 @@
 //! Counting what sources take away, and holding what is too much.
 
+use super::lists::{Kept, List};
 use super::obligations::{open_of, waive};
-use super::read::{account, hold, hold_key, pending, said_key};
+use super::read::{ACCOUNTS, account, hold, hold_key, pending, said_key};
 use crate::account::{Account, Desired, Target};
 use crate::app::AppSpec;
 use crate::directory;
@@ -9,7 +10,10 @@ use crate::event::Recorded;
 use crate::exception::Exception;
 use crate::guard::{Decision, Hold, HoldDecided, Recent};
 use crate::ids::{AppId, SourceName};
-use crate::kv::{KvError, Write, load, store, suffixes};
+use crate::kv::{KvError, Read as _, Stretch, Write, decode, load, store, suffixes};
+
+/// How many accounts are looked at in one go.
+const CHUNK: usize = 1024;
 
 fn present_key(app: &AppId) -> String {
     format!("present/{app}")
@@ -67,7 +71,7 @@ pub fn said(state: &mut impl Write, hold: &Hold) {
 }
 
 /// A person decided about the removals of a source that wait.
-pub fn decided(state: &mut impl Write, decided: &HoldDecided, event: &Recorded) -> Result<(), KvError> {
+pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &Recorded) -> Result<(), KvError> {
     let source = &decided.source;
     if hold(state, source)?.is_none() {
         return Ok(());
@@ -79,15 +83,36 @@ pub fn decided(state: &mut impl Write, decided: &HoldDecided, event: &Recorded) 
     }
     let Decision::Reject { expires_at } = decided.decision else { return Ok(()) };
     let exception = Exception { by: event.meta.actor.clone(), reason: decided.reason.clone(), expires_at };
-    for app in directory::apps(state)? {
-        let app = &app.spec.id;
-        for (identity, _) in pending(state, app, Target::Absent, None, usize::MAX)? {
-            let theirs = account(state, identity, app)?.filter(|a| a.source.as_ref() == Some(source));
-            let Some(account) = theirs else { continue };
-            for obligation in open_of(state, &account)? {
-                waive(state, &obligation, exception.clone())?;
-            }
+    for account in removals(state)?.iter().filter(|account| account.source.as_ref() == Some(source)) {
+        for obligation in open_of(state, account)? {
+            waive(state, &obligation, exception.clone())?;
         }
     }
     Ok(())
+}
+
+/// The accounts that must go, and of which that is not verified. Where they are not listed every account is looked at:
+/// people seldom decide about a mass removal.
+fn removals(state: &Kept<'_, impl Write>) -> Result<Vec<Account>, KvError> {
+    let mut all = Vec::new();
+    if state.keeps(List::Pending) {
+        for app in directory::apps(state)? {
+            for (identity, _) in pending(state, &app.spec.id, Target::Absent, None, usize::MAX)? {
+                all.extend(account(state, identity, &app.spec.id)?);
+            }
+        }
+        return Ok(all);
+    }
+    let mut after = None;
+    loop {
+        let Stretch { pairs, next } = state.scan_some(ACCOUNTS, after.as_deref(), CHUNK)?;
+        for (key, value) in pairs {
+            let account: Account = decode(&key, &value)?;
+            all.extend(Some(account).filter(|a| a.is_pending() && a.desired.target() == Target::Absent));
+        }
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(all),
+        }
+    }
 }

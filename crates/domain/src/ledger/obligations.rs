@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::read::{
-    account_key, alerting_key, at_key, clock_key, ended_key, found, leaver, leaver_key, leaving_key, obligation_key,
+    account_key, alerting_key, at_key, ended_key, found, leaver, leaver_key, leaving_key, obligation_key,
     overdue_key, pending_key, unsaid_key, zombie_key,
 };
-use super::{Fact, counts};
+use super::{Fact, clock, counts};
 use crate::account::{Account, Desired, Target};
 use crate::event::{Recorded, TraceContext};
 use crate::exception::{Exception, Waived};
@@ -159,12 +159,13 @@ pub fn applied(state: &mut impl Write, before: &Obligation, event: &Recorded) ->
     Ok(now)
 }
 
-/// Stores an obligation, and keeps in line with it the lists that it is in, what is counted, and its departure; returns the
+/// Stores an obligation, and keeps in line with it the lists that it is in, its clock, what is counted, and its departure; returns the
 /// departure when this completed it.
 fn keep(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Leaver>, KvError> {
     let (was_in, is_in) = (before.map(lists).unwrap_or_default(), lists(now));
     was_in.difference(&is_in).for_each(|key| state.delete(key));
     is_in.difference(&was_in).for_each(|key| store(state, key.clone(), &()));
+    clock::moved(state, &now.id, before.and_then(Obligation::next_ring), now.next_ring())?;
     let (was, is) = (before.map(Count::of).unwrap_or_default(), Count::of(now));
     counts::moved(state, now, was, is)?;
     store(state, obligation_key(&now.id), now);
@@ -175,13 +176,12 @@ fn keep(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -
 
 /// The lists that an obligation is in.
 fn lists(obligation: &Obligation) -> BTreeSet<String> {
-    let clock = obligation.next_ring().map(|at| clock_key(at, &obligation.id));
     let is_overdue = obligation.status() == ObligationStatus::Overdue;
     let overdue = is_overdue.then(|| overdue_key(obligation));
     let came_back = obligation.change == ChangeKind::Repair && obligation.target == Target::Absent;
     let zombie = (is_overdue && came_back).then(|| zombie_key(&obligation.id));
     let ended = obligation.verified_at().map(|at| ended_key(at, &obligation.id));
-    [clock, overdue, zombie, ended].into_iter().flatten().collect()
+    [overdue, zombie, ended].into_iter().flatten().collect()
 }
 
 /// Keeps a departure in line with one of its obligations, which counted for `was` and counts for `is`.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::lists::List;
 use super::obligations::open_of;
 use crate::account::{Account, Target};
 use crate::alert::Alert;
@@ -16,10 +17,13 @@ use crate::leaver::Leaver;
 use crate::obligation::{Obligation, ObligationId};
 use crate::reconciliation::Reconciled;
 
+/// The key prefix of all accounts.
+pub(super) const ACCOUNTS: &str = "account/";
+
 /// The key of an account.
 #[must_use]
 pub fn account_key(identity: IdentityId, app: &AppId) -> String {
-    format!("account/{identity}/{app}")
+    format!("{ACCOUNTS}{identity}/{app}")
 }
 
 /// The key of an obligation.
@@ -41,11 +45,7 @@ pub fn identities_at(state: &(impl Read + ?Sized), app: &AppId) -> Result<Vec<Id
 }
 
 pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> String {
-    format!("pending/{app}/{}/{identity}", target.name())
-}
-
-pub(super) fn clock_key(at: Timestamp, id: &ObligationId) -> String {
-    format!("clock/{:020}/{id}", micros(at))
+    format!("{}{app}/{}/{identity}", List::Pending.prefix(), target.name())
 }
 
 pub(super) fn micros(at: Timestamp) -> u64 {
@@ -57,7 +57,7 @@ pub(super) fn overdue_key(obligation: &Obligation) -> String {
 }
 
 pub(super) fn ended_key(at: Timestamp, id: &ObligationId) -> String {
-    format!("ended/{:020}/{id}", micros(at))
+    format!("{}{:020}/{id}", List::Ended.prefix(), micros(at))
 }
 
 pub(super) fn zombie_key(id: &ObligationId) -> String {
@@ -116,9 +116,10 @@ pub fn verified_between(
     after: Option<&str>,
     limit: usize,
 ) -> Result<(Vec<Obligation>, Option<String>), KvError> {
-    let start = after.map_or_else(|| format!("ended/{:020}", micros(from)), str::to_owned);
-    let end = format!("ended/{:020}", micros(to));
-    let mut keys: Vec<String> = state.scan("ended/", Some(&start), limit)?.into_iter().map(|(key, _)| key).collect();
+    let list = List::Ended.prefix();
+    let start = after.map_or_else(|| format!("{list}{:020}", micros(from)), str::to_owned);
+    let end = format!("{list}{:020}", micros(to));
+    let mut keys: Vec<String> = state.scan(list, Some(&start), limit)?.into_iter().map(|(key, _)| key).collect();
     let is_all = keys.last().is_some_and(|last| *last >= end);
     keys.retain(|key| *key < end);
     let ids = keys.iter().map(|key| listed(key)).collect::<Result<Vec<_>, _>>()?;
@@ -154,7 +155,7 @@ pub fn pending(
     after: Option<IdentityId>,
     limit: usize,
 ) -> Result<Vec<(IdentityId, Sequence)>, KvError> {
-    let prefix = format!("pending/{app}/{}/", target.name());
+    let prefix = format!("{}{app}/{}/", List::Pending.prefix(), target.name());
     let after = after.map(|id| pending_key(app, target, id));
     let found: Vec<(String, Sequence)> = load_all(state, &prefix, after.as_deref(), limit)?;
     let id = |key: &str| key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
@@ -233,16 +234,6 @@ pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Re
     let mut open: Vec<Obligation> = values(state, "obligation/")?;
     open.retain(|o| o.end.is_none() && app.is_none_or(|app| *app == o.id.app));
     Ok(open)
-}
-
-/// The open obligations whose clock has rung by `now`: they are at risk, their deadline has passed, or their exception has
-/// expired, and that is not on the log yet.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn ringing(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
-    let all: Vec<Obligation> = found(state, timed(state, "clock/", now, limit)?.iter().map(obligation_key))?;
-    Ok(all.into_iter().filter(|o| o.next_ring().is_some_and(|at| at <= now)).collect())
 }
 
 /// The departures that are not complete.
@@ -389,17 +380,6 @@ pub fn reconciled(state: &(impl Read + ?Sized), app: &AppId) -> Result<Reconcile
 /// When the state can't be read.
 pub fn firing_alerts(state: &(impl Read + ?Sized)) -> Result<Vec<Alert>, KvError> {
     values(state, "alert/")
-}
-
-/// What a list that is ordered by time has up to the microsecond of now; mostly that is nothing, and then one key is looked at.
-fn timed(state: &(impl Read + ?Sized), list: &str, now: Timestamp, limit: usize) -> Result<Vec<ObligationId>, KvError> {
-    let end = format!("{list}{:020}", micros(now).saturating_add(1));
-    let is_past = |key: &str| key < end.as_str();
-    if !state.scan(list, None, 1)?.first().is_some_and(|(key, _)| is_past(key)) {
-        return Ok(Vec::new());
-    }
-    let pairs = state.scan(list, None, limit)?;
-    pairs.iter().take_while(|(key, _)| is_past(key)).map(|(key, _)| listed(key)).collect()
 }
 
 /// Which obligation a key of a list names.

@@ -1,0 +1,88 @@
+//! The lists beside accounts and obligations. Each answers one question at once, and each costs a write whenever an
+//! obligation moves: a service keeps those that it asks.
+
+use crate::kv::{KvError, Pair, Read, Stretch, Write};
+
+/// A list that can be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// The accounts that are not verified, by app: [`pending`](super::pending).
+    Pending,
+    /// When obligations ring next: [`ringing`](super::ringing).
+    Clock,
+    /// The obligations that were verified, by when: [`verified_between`](super::verified_between).
+    Ended,
+}
+
+impl List {
+    /// Every list.
+    pub const ALL: &'static [Self] = &[Self::Pending, Self::Clock, Self::Ended];
+
+    /// What its keys begin with.
+    pub(super) const fn prefix(self) -> &'static str {
+        match self {
+            Self::Pending => "pending/",
+            Self::Clock => "clock/",
+            Self::Ended => "ended/",
+        }
+    }
+}
+
+/// State in which only some lists are kept: the others are empty, and stay so.
+#[derive(Debug)]
+pub(super) struct Kept<'a, W> {
+    state: &'a mut W,
+    lists: &'static [List],
+}
+
+impl<'a, W> Kept<'a, W> {
+    pub(super) const fn new(state: &'a mut W, lists: &'static [List]) -> Self {
+        Self { state, lists }
+    }
+
+    /// Whether a list is kept.
+    pub(super) fn keeps(&self, list: List) -> bool {
+        self.lists.contains(&list)
+    }
+
+    fn holds(&self, key: &str) -> bool {
+        let of = List::ALL.iter().find(|list| key.starts_with(list.prefix()));
+        of.is_none_or(|list| self.keeps(*list))
+    }
+}
+
+impl<W: Read> Read for Kept<'_, W> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        if self.holds(key) { self.state.get(key) } else { Ok(None) }
+    }
+
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        self.state.scan(prefix, after, limit)
+    }
+
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
+        self.state.scan_some(prefix, after, look)
+    }
+
+    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        self.state.scan_back(prefix, before, limit)
+    }
+}
+
+impl<W: Write> Write for Kept<'_, W> {
+    fn put(&mut self, key: String, value: Vec<u8>) {
+        if self.holds(&key) {
+            self.state.put(key, value);
+        }
+    }
+
+    fn delete(&mut self, key: &str) {
+        if self.holds(key) {
+            self.state.delete(key);
+        }
+    }
+
+    fn append(&mut self, key: &str, more: &[u8]) -> Result<(), KvError> {
+        if self.holds(key) { self.state.append(key, more) } else { Ok(()) }
+    }
+}
