@@ -95,7 +95,7 @@ pub trait Write: Read {
 /// # Errors
 /// When it is damaged.
 pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, KvError> {
-    serde_json::from_slice(bytes).map_err(|e| KvError::Damaged { key: key.into(), reason: e.to_string() })
+    rmp_serde::from_slice(bytes).map_err(|e| KvError::Damaged { key: key.into(), reason: e.to_string() })
 }
 
 /// The typed value at a key.
@@ -129,10 +129,11 @@ pub fn suffixes(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<String
     Ok(pairs.into_iter().filter_map(|(key, _)| key.strip_prefix(prefix).map(str::to_owned)).collect())
 }
 
-/// Sets a typed value.
+/// Sets a typed value, as MessagePack in which fields are told by their places: a type that changes, even by a field,
+/// makes what was stored unreadable or another, and its projection must be built again.
 pub fn store<T: Serialize>(state: &mut (impl Write + ?Sized), key: String, value: &T) {
-    // Our own types always serialize: their map keys are strings.
-    if let Ok(bytes) = serde_json::to_vec(value) {
+    // Our own types always serialize.
+    if let Ok(bytes) = rmp_serde::to_vec(value) {
         state.put(key, bytes);
     }
 }

@@ -37,4 +37,4 @@ pub use meta::{by_request, by_service};
 pub use private_server::PrivateServer;
 pub use safety::{Durability, SyncKnowledge};
 pub use subject::{Subject, subject_of};
-pub use tail::Tail;
+pub use tail::{Stored, Tail};

@@ -9,6 +9,7 @@ use async_nats::jetstream::Message;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::stream::Stream;
+use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use rollcall_domain::{Recorded, Sequence};
@@ -27,6 +28,17 @@ pub struct Tail {
     stream: Stream,
     after: Sequence,
     messages: Option<Subscription>,
+}
+
+/// An event as the log has it, not decoded.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Its position.
+    pub sequence: Sequence,
+    /// The subject it was appended under.
+    pub subject: String,
+    /// The message.
+    pub bytes: Bytes,
 }
 
 struct Subscription {
@@ -49,6 +61,20 @@ impl Tail {
     /// The next events: at least one, at most `limit`. Waits for as long as there is none, and for a server that is
     /// away. Dropping the future loses nothing.
     pub async fn next(&mut self, limit: usize) -> Vec<Recorded> {
+        self.next_as(limit, |sequence, at, message| decode(sequence, at, &message.subject, &message.payload)).await
+    }
+
+    /// The same as they are stored, for those who only pass them on.
+    pub async fn next_stored(&mut self, limit: usize) -> Vec<Stored> {
+        let stored = |sequence, _, message: &Message| Stored {
+            sequence,
+            subject: message.subject.to_string(),
+            bytes: message.payload.clone(),
+        };
+        self.next_as(limit, stored).await
+    }
+
+    async fn next_as<T>(&mut self, limit: usize, read: impl Fn(Sequence, Timestamp, &Message) -> T) -> Vec<T> {
         let mut batch = Vec::new();
         loop {
             let Subscription { messages, connects } = match &mut self.messages {
@@ -78,7 +104,7 @@ impl Tail {
                 None if !batch.is_empty() => return batch,
                 None => "the subscription ended".to_owned(),
                 Some(Err(e)) => e.to_string(),
-                Some(Ok(message)) => match self.accept(&message) {
+                Some(Ok(message)) => match self.accept(&message, &read) {
                     Ok(event) => {
                         batch.extend(event);
                         if batch.len() >= limit {
@@ -99,7 +125,11 @@ impl Tail {
     }
 
     /// The event of a message; `None` for one that was seen already.
-    fn accept(&mut self, message: &Message) -> Result<Option<Recorded>, String> {
+    fn accept<T>(
+        &mut self,
+        message: &Message,
+        read: impl Fn(Sequence, Timestamp, &Message) -> T,
+    ) -> Result<Option<T>, String> {
         let info = message.info().map_err(|e| e.to_string())?;
         let sequence = Sequence(info.stream_sequence);
         if sequence <= self.after {
@@ -111,7 +141,7 @@ impl Tail {
         }
         let at = Timestamp::from_nanosecond(info.published.unix_timestamp_nanos()).map_err(|e| e.to_string())?;
         self.after = sequence;
-        Ok(Some(decode(sequence, at, &message.subject, &message.payload)))
+        Ok(Some(read(sequence, at, message)))
     }
 }
 

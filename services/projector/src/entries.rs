@@ -1,8 +1,9 @@
 //! Where the entries are kept, and found by the ids of their events. Keys: `entry/<block>`, of up to sixteen entries that
-//! follow one another; `entry-id/<millisecond>`, of the events whose ids begin with it (RFC 9562 §5.7).
+//! follow one another, in JSON as an export sends them; `entry-id/<millisecond>`, of the events whose ids begin with it
+//! (RFC 9562 §5.7).
 
 use rollcall_domain::ids::Sequence;
-use rollcall_domain::kv::{KvError, Read, Write, decode, end_of};
+use rollcall_domain::kv::{KvError, Read, Write, end_of};
 use rollcall_projection::{frame, frames};
 use uuid::Uuid;
 
@@ -66,7 +67,8 @@ impl Reader {
             }
         };
         let found = frames(block).find(|(sequence, _)| *sequence == at).and_then(|(_, entry)| entry);
-        found.map(|entry| decode(key, entry)).transpose()
+        let damaged = |e: serde_json::Error| KvError::Damaged { key: key.clone(), reason: e.to_string() };
+        found.map(|entry| serde_json::from_slice(entry).map_err(damaged)).transpose()
     }
 }
 

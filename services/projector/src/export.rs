@@ -212,11 +212,14 @@ impl Export {
             next = (last < self.to).then(|| stored(last));
             let mut events = Vec::with_capacity(found.len());
             while events.len() < found.len() {
-                events.extend(tail.next(found.len() - events.len()).await);
+                events.extend(tail.next_stored(found.len() - events.len()).await);
             }
             let mut out = Vec::new();
-            for ((_, entry), event) in found.iter().zip(events) {
-                let record = Record { subject: event.subject, stored: STANDARD.encode(event.stored), proof: None };
+            for ((at, entry), event) in found.iter().zip(events) {
+                if event.sequence != *at {
+                    return Err(ApiError::Unwritable(format!("event {} came for entry {at}", event.sequence)));
+                }
+                let record = Record { subject: event.subject, stored: STANDARD.encode(event.bytes), proof: None };
                 // An entry is an object: the record becomes its last member.
                 out.extend_from_slice(entry.strip_suffix(b"}").unwrap_or(entry));
                 out.extend_from_slice(b",\"record\":");

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::read::{
-    account_key, alerting_key, at_key, ended_key, found, leaver, leaver_key, leaving_key, obligation_key,
-    overdue_key, pending_key, unsaid_key, zombie_key,
+    account_key, alerting_key, at_key, ended_key, found, leaver, leaver_key, leaving_key, obligation_key, overdue_key,
+    pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
 use crate::account::{Account, Desired, Target};
