@@ -1,7 +1,6 @@
 //! Work that one of several processes does, while the others stand by: whoever has the lease is on duty.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -10,11 +9,8 @@ use tracing::{info, warn};
 
 use crate::error::LogError;
 use crate::lease::Lease;
-use crate::leases::{Held, Leases, Remembered, TERM};
+use crate::leases::{Held, Leases, Remembered, TERM, TURN};
 use crate::log::EventLog;
-
-/// How often the lease is renewed, or looked for.
-const TURN: Duration = Duration::from_secs(1);
 
 /// The name of the work, and of who would do it.
 #[derive(Debug)]

@@ -18,6 +18,9 @@ const BUCKET: &str = "ROLLCALL_LEASES";
 /// How long a lease holds after it was taken or renewed, as the server sees it.
 pub const TERM: Duration = Duration::from_secs(6);
 
+/// How often leases are renewed, and others looked for: two turns may fail before one's own runs out.
+pub const TURN: Duration = Duration::from_secs(2);
+
 /// The leases of one holder.
 #[derive(Debug)]
 pub struct Leases {

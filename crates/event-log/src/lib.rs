@@ -31,7 +31,7 @@ pub use encode::encode;
 pub use error::LogError;
 pub use holder::holder_name;
 pub use lease::Lease;
-pub use leases::{Held, Leases, Look, Remembered, TERM as LEASE_TERM};
+pub use leases::{Held, Leases, Look, Remembered, TERM as LEASE_TERM, TURN as LEASE_TURN};
 pub use log::{Appended, Connection, EventLog, Expect, Limits, Tls, Unit};
 pub use meta::{by_request, by_service};
 pub use private_server::PrivateServer;

@@ -25,7 +25,7 @@ const AHEAD: usize = 2;
 /// The most changes in one commit, whatever events they come from: one event may touch every app, or everyone.
 const MAX_CHANGES: usize = 50_000;
 
-const LAG_EVERY: Duration = Duration::from_secs(5);
+const LAG_EVERY: Duration = Duration::from_secs(10);
 
 /// Derives state from events, one after the other. Given the same events it derives the same state.
 pub trait Projection: Send + 'static {

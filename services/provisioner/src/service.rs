@@ -10,7 +10,7 @@ use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List};
 use rollcall_domain::{AppId, Recorded, directory};
-use rollcall_event_log::{Clock, EventLog, Lease, Leases, Log, holder_name};
+use rollcall_event_log::{Clock, EventLog, LEASE_TURN, Lease, Leases, Log, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ use crate::client::ScimClient;
 use crate::error::ProvisionerError;
 use crate::memberships::Memberships;
 use crate::settled::Settled;
-use crate::share::{Share, Slot, TURN};
+use crate::share::{Share, Slot};
 use crate::step::{Desk, Link};
 use crate::transport::{Http, Transport};
 use crate::worker::Worker;
@@ -124,7 +124,7 @@ impl Provisioner {
         let leases = self.log.leases(&self.name).await?;
         let mut share = Share::new(leases, self.name.clone(), apps.keys().copied().collect());
         let mut working: BTreeMap<Slot, Working> = BTreeMap::new();
-        let mut every = tokio::time::interval(TURN);
+        let mut every = tokio::time::interval(LEASE_TURN);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {

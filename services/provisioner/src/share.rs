@@ -4,15 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rollcall_domain::AppId;
 use rollcall_event_log::{Held, LEASE_TERM, Lease, Leases, LogError, Look, Remembered};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
-
-/// How often leases are renewed, and others looked for.
-pub const TURN: Duration = Duration::from_secs(1);
 
 /// Apps are leased in slots, so that a thousand of them cost no more than a few.
 const SLOTS: u64 = 32;

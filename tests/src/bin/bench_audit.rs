@@ -205,6 +205,19 @@ async fn main() -> anyhow::Result<()> {
     Figure::of("memory of the projector", resident(pid)?, "MB").at(size).show()?;
 
     let http = Client::builder().pool_max_idle_per_host(256).build()?;
+    // What was built is sealed afterwards, and questions meanwhile are answered beside that.
+    let started = Instant::now();
+    let latest = format!("{}/v1/checkpoints/latest", projector.base);
+    loop {
+        let answer = http.get(&latest).bearer_auth(TOKEN).send().await?;
+        if answer.status().is_success() && answer.json::<Value>().await?["size"].as_u64() >= Some(head.0) {
+            break;
+        }
+        ensure!(started.elapsed().as_secs() < 600, "the log is not sealed in time");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Figure::of("sealed after the rebuild", started.elapsed().as_secs_f64(), "s").at(size).show()?;
+
     let (base, count) = (projector.base.clone(), ids.len());
     // The same numbers every time; a large odd step visits people in no order.
     let person = move |n: usize| ids[(n * 7_919 + 13) % count];
