@@ -85,8 +85,11 @@ async fn bucket(context: &Context) -> Result<Option<Bucket>, LogError> {
     }
 }
 
-/// The bucket, which is made when there is none.
-async fn store(context: &Context, replicas: usize) -> Result<Store, LogError> {
+/// The same, made when there is none.
+async fn bucket_or_new(context: &Context, replicas: usize) -> Result<Bucket, LogError> {
+    if let Some(bucket) = bucket(context).await? {
+        return Ok(bucket);
+    }
     let config = Config {
         bucket: BUCKET.into(),
         description: "Rollcall: who does what".into(),
@@ -96,10 +99,8 @@ async fn store(context: &Context, replicas: usize) -> Result<Store, LogError> {
         num_replicas: replicas,
         ..Config::default()
     };
-    match context.get_key_value(BUCKET).await {
-        Ok(store) => Ok(store),
-        Err(_) => context.create_key_value(config).await.map_err(|e| failed(&e)),
-    }
+    context.create_key_value(config).await.map_err(|e| failed(&e))?;
+    bucket(context).await?.ok_or_else(|| failed(&"they were lost when they were made"))
 }
 
 fn failed(e: &impl ToString) -> LogError {
@@ -109,8 +110,8 @@ fn failed(e: &impl ToString) -> LogError {
 impl Leases {
     pub(crate) async fn open(client: async_nats::Client, replicas: usize, holder: &str) -> Result<Self, LogError> {
         let context = jetstream::new(client);
-        let store = store(&context, replicas).await?;
-        let made = bucket(&context).await?.ok_or_else(|| failed(&"they were lost when they were made"))?.created;
+        let made = bucket_or_new(&context, replicas).await?.created;
+        let store = context.get_key_value(BUCKET).await.map_err(|e| failed(&e))?;
         Ok(Self { context, replicas, store, made, holder: holder.to_owned(), revisions: HashMap::new() })
     }
 
@@ -119,13 +120,7 @@ impl Leases {
     /// # Errors
     /// When the server does not answer.
     pub async fn look(&mut self) -> Result<Look, LogError> {
-        let bucket = match bucket(&self.context).await? {
-            Some(bucket) => bucket,
-            None => {
-                self.store = store(&self.context, self.replicas).await?;
-                bucket(&self.context).await?.ok_or_else(|| failed(&"they were lost when they were made"))?
-            }
-        };
+        let bucket = bucket_or_new(&self.context, self.replicas).await?;
         let memory = if bucket.created == self.made { Remembered::Kept } else { Remembered::Lost };
         if memory == Remembered::Lost {
             self.revisions.clear();
@@ -141,25 +136,33 @@ impl Leases {
     /// # Errors
     /// When the server does not answer.
     pub async fn hold(&mut self, name: &str) -> Result<Held, LogError> {
-        let value = || bytes::Bytes::from(self.holder.clone());
-        // Whoever is faster has it: the revision that was written, or read, must still be the last one.
-        let renewed = match self.revisions.get(name) {
-            Some(revision) => self.store.update(name, value(), *revision).await.ok(),
+        // What we have written last must still be the last.
+        let renewed = match self.revisions.remove(name) {
+            Some(revision) => self.store.update(name, self.value(), revision).await.ok(),
             None => None,
         };
         let taken = match renewed {
             Some(revision) => Some(revision),
-            None => match self.store.entry(name).await.map_err(|e| failed(&e))? {
-                Some(entry) if entry.operation == Operation::Put && entry.value != self.holder.as_bytes() => None,
-                Some(entry) => self.store.update(name, value(), entry.revision).await.ok(),
-                None => self.store.create(name, value()).await.ok(),
-            },
+            None => self.take(name).await?,
         };
-        match taken {
-            Some(revision) => self.revisions.insert(name.to_owned(), revision),
-            None => self.revisions.remove(name),
-        };
-        Ok(if taken.is_some() { Held::Ours } else { Held::Theirs })
+        let Some(revision) = taken else { return Ok(Held::Theirs) };
+        self.revisions.insert(name.to_owned(), revision);
+        Ok(Held::Ours)
+    }
+
+    /// Takes a lease as it is found, unless someone else has it. Whoever is faster has it: the revision that was read must
+    /// still be the last one.
+    async fn take(&self, name: &str) -> Result<Option<u64>, LogError> {
+        let found = self.store.entry(name).await.map_err(|e| failed(&e))?;
+        Ok(match found {
+            Some(entry) if entry.operation == Operation::Put && entry.value != self.holder.as_bytes() => None,
+            Some(entry) => self.store.update(name, self.value(), entry.revision).await.ok(),
+            None => self.store.create(name, self.value()).await.ok(),
+        })
+    }
+
+    fn value(&self) -> bytes::Bytes {
+        bytes::Bytes::from(self.holder.clone())
     }
 
     /// Gives up one's own lease; one that is gone already does not matter.

@@ -19,20 +19,18 @@ pub struct Changed {
 impl Serialize for Changed {
     /// For people what was not set is left out; where fields are told by their places, none is.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let is_left_out = |value: &Option<Value>| serializer.is_human_readable() && value.is_none();
-        let (no_before, no_after) = (is_left_out(&self.before), is_left_out(&self.after));
-        let count = 3 - usize::from(no_before) - usize::from(no_after);
-        let mut fields = serializer.serialize_struct("Changed", count)?;
+        let people = serializer.is_human_readable();
+        let is_left_out = |value: &Option<Value>| people && value.is_none();
+        let values = [("before", &self.before), ("after", &self.after)];
+        let left_out = values.iter().filter(|(_, value)| is_left_out(value)).count();
+        let mut fields = serializer.serialize_struct("Changed", 1 + values.len() - left_out)?;
         fields.serialize_field("path", &self.path)?;
-        if no_before {
-            fields.skip_field("before")?
-        } else {
-            fields.serialize_field("before", &self.before)?
-        }
-        if no_after {
-            fields.skip_field("after")?
-        } else {
-            fields.serialize_field("after", &self.after)?
+        for (name, value) in values {
+            if is_left_out(value) {
+                fields.skip_field(name)?;
+            } else {
+                fields.serialize_field(name, value)?;
+            }
         }
         fields.end()
     }

@@ -54,30 +54,27 @@ pub fn moved(
 /// # Errors
 /// When the state can't be read.
 pub fn ringing(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<Obligation>, KvError> {
+    let list = List::Clock.prefix();
+    let entry = |key: &str| {
+        let damaged = || KvError::Damaged { key: key.into(), reason: "it is not a time and a change".into() };
+        parse(key).ok_or_else(damaged)
+    };
     // Mostly nothing rings, and then one entry is looked at.
-    let mut look = 1;
-    let mut rung: BTreeSet<(IdentityId, Sequence)> = BTreeSet::new();
-    let mut after: Option<String> = None;
-    'entries: while rung.len() < limit {
-        let entries = state.scan(List::Clock.prefix(), after.as_deref(), look)?;
-        for (key, _) in &entries {
-            let damaged = || KvError::Damaged { key: key.clone(), reason: "it is not a time and a change".into() };
-            let (at, identity, opened_by) = parse(key).ok_or_else(damaged)?;
-            if at > micros(now) {
-                break 'entries;
-            }
-            rung.insert((identity, opened_by));
-        }
-        let Some((last, _)) = entries.into_iter().next_back() else { break };
-        (after, look) = (Some(last), limit);
+    let first = state.scan(list, None, 1)?.first().map(|(key, _)| entry(key)).transpose()?;
+    if first.is_none_or(|(at, ..)| at > micros(now)) {
+        return Ok(Vec::new());
     }
-    let mut ringing = Vec::new();
-    for (identity, opened_by) in rung {
-        if ringing.len() >= limit {
+    let (mut ringing, mut looked_at) = (Vec::new(), BTreeSet::new());
+    // Each entry stands for one obligation at least: no more of them are needed.
+    for (key, _) in state.scan(list, None, limit)? {
+        let (at, identity, opened_by) = entry(&key)?;
+        if at > micros(now) || ringing.len() >= limit {
             break;
         }
-        let opened = obligations_opened_by(state, identity, opened_by)?;
-        ringing.extend(opened.into_iter().filter(|o| o.next_ring().is_some_and(|at| at <= now)));
+        if looked_at.insert((identity, opened_by)) {
+            let opened = obligations_opened_by(state, identity, opened_by)?;
+            ringing.extend(opened.into_iter().filter(|o| o.next_ring().is_some_and(|at| at <= now)));
+        }
     }
     ringing.truncate(limit);
     Ok(ringing)

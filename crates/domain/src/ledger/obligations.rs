@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::read::{
-    account_key, alerting_key, at_key, ended_key, found, leaver, leaver_key, leaving_key, obligation_key, overdue_key,
-    pending_key, unsaid_key, zombie_key,
+    account_key, accounts_prefix, alerting_key, at_key, ended_key, found, leaver, leaver_key, leaving_key,
+    obligation_key, overdue_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
 use crate::account::{Account, Desired, Target};
@@ -230,7 +230,7 @@ pub fn open_leaver(
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
     // Each app that ever had an account owes something.
-    let open = suffixes(state, &format!("account/{identity}/"))?.len() as u64;
+    let open = suffixes(state, &accounts_prefix(identity))?.len() as u64;
     let mut leaver = Leaver {
         identity,
         opened_by: change.sequence,

@@ -20,10 +20,15 @@ use crate::reconciliation::Reconciled;
 /// The key prefix of all accounts.
 pub(super) const ACCOUNTS: &str = "account/";
 
+/// The key prefix of the accounts of an identity; the apps follow it.
+pub(super) fn accounts_prefix(identity: IdentityId) -> String {
+    format!("{ACCOUNTS}{identity}/")
+}
+
 /// The key of an account.
 #[must_use]
 pub fn account_key(identity: IdentityId, app: &AppId) -> String {
-    format!("{ACCOUNTS}{identity}/{app}")
+    accounts_prefix(identity) + app.as_str()
 }
 
 /// The key of an obligation.
@@ -167,7 +172,7 @@ pub fn pending(
 /// # Errors
 /// When the state can't be read.
 pub fn accounts_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Account>, KvError> {
-    values(state, &format!("account/{identity}/"))
+    values(state, &accounts_prefix(identity))
 }
 
 /// The obligations of an identity, ended ones included.
@@ -221,7 +226,7 @@ pub fn obligations_opened_by(
     opened_by: Sequence,
 ) -> Result<Vec<Obligation>, KvError> {
     // Whoever owes something in an app has, or had, an account there.
-    let apps = suffixes(state, &format!("account/{identity}/"))?;
+    let apps = suffixes(state, &accounts_prefix(identity))?;
     let ids = apps.into_iter().filter_map(|app| Some(ObligationId { opened_by, app: app.parse().ok()?, identity }));
     found(state, ids.map(|id| obligation_key(&id)))
 }
