@@ -15,6 +15,7 @@ use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, ProjectionError, Store, apply};
 use rollcall_projector::Answers;
 use rollcall_provisioner::Accounts;
+use rollcall_sla_monitor::Clocks;
 use tokio::time::Instant;
 
 use crate::app::{Nature, SimApp};
@@ -350,21 +351,24 @@ impl World {
 
 /// The same projection once more, without haste and without anything that goes wrong.
 enum Replay {
-    Ledger(Accounts),
+    Accounts(Accounts),
+    Clocks(Clocks),
     Answers(Answers),
 }
 
 impl Replay {
     fn of(service: Service) -> Self {
         match service {
-            Service::Provisioner | Service::Monitor => Self::Ledger(Accounts::default()),
+            Service::Provisioner => Self::Accounts(Accounts::default()),
+            Service::Monitor => Self::Clocks(Clocks::default()),
             Service::Projector => Self::Answers(Answers::default()),
         }
     }
 
     fn apply(&mut self, store: &Store, events: &[Recorded]) -> Result<(), ProjectionError> {
         match self {
-            Self::Ledger(accounts) => apply(store, accounts, events),
+            Self::Accounts(accounts) => apply(store, accounts, events),
+            Self::Clocks(clocks) => apply(store, clocks, events),
             Self::Answers(answers) => apply(store, answers, events),
         }
     }
