@@ -14,6 +14,7 @@ use crate::drift::DriftKind;
 use crate::event::TraceContext;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::mapping::{self, Attributes};
+use crate::obligation::Obligation;
 
 /// What an account must be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,17 +103,16 @@ pub struct Account {
     /// What was read back then.
     pub observed: Option<Map<String, Value>>,
     /// When that was.
+    #[serde(with = "crate::stored::time_or_none")]
     pub verified_at: Option<Timestamp>,
     /// The last failure since the last success.
     pub rejection: Option<Rejection>,
     /// The version of the app at which its repeated refusal was taken as final, until something changes.
     pub parked_at: Option<Sequence>,
     /// What the app confirmed and was not read back yet.
-    #[serde(default)]
     pub confirmed: Vec<Confirmed>,
-    /// The changes whose obligations are open, oldest first.
-    #[serde(default)]
-    pub owes: Vec<Sequence>,
+    /// The obligations that are open, oldest first: with the account, since they are changed with it.
+    pub owes: Vec<Obligation>,
 }
 
 impl Account {

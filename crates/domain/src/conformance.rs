@@ -33,6 +33,7 @@ pub struct Conformance(pub BTreeMap<Operation, Tally>);
 pub struct Confirmed {
     pub operation: Operation,
     pub version: Sequence,
+    #[serde(with = "crate::stored::time")]
     pub at: Timestamp,
 }
 

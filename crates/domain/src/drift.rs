@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{Uuid, Version};
 
 use crate::account::Remote;
 use crate::exception::Exception;
@@ -116,6 +116,12 @@ impl Policies {
 #[must_use]
 pub fn nobody(app: &AppId, remote_id: &str) -> IdentityId {
     IdentityId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("rollcall orphan {app} {remote_id}").as_bytes()))
+}
+
+/// Whether it may stand for nobody; most of those who are somebody can be told by their ids.
+#[must_use]
+pub const fn may_be_nobody(identity: IdentityId) -> bool {
+    matches!(identity.0.get_version(), Some(Version::Sha1))
 }
 
 /// Which item: one account differs in one way at most once.

@@ -12,6 +12,7 @@ use crate::obligation::ObligationId;
 pub struct Exception {
     pub by: String,
     pub reason: String,
+    #[serde(with = "crate::stored::time")]
     pub expires_at: Timestamp,
 }
 

@@ -25,13 +25,32 @@ pub enum KvError {
 /// A key and its value.
 pub type Pair = (String, Vec<u8>);
 
-/// Some pairs, and where the next ones start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stretch {
-    /// The pairs.
-    pub pairs: Vec<Pair>,
+/// Some keys with their values, and where the next ones start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch<T = Vec<u8>> {
+    /// The keys and values.
+    pub pairs: Vec<(String, T)>,
     /// Go on after this key; `None`: there are no more.
     pub next: Option<String>,
+}
+
+impl<T> Default for Stretch<T> {
+    fn default() -> Self {
+        Self { pairs: Vec::new(), next: None }
+    }
+}
+
+impl Stretch {
+    /// The typed values, at their keys without the prefix.
+    ///
+    /// # Errors
+    /// When a value is damaged.
+    pub fn of<T: DeserializeOwned>(self, prefix: &str) -> Result<Stretch<T>, KvError> {
+        let place = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
+        let typed = |(key, bytes): Pair| Ok((place(&key), decode(&key, &bytes)?));
+        let pairs = self.pairs.into_iter().map(typed).collect::<Result<_, KvError>>()?;
+        Ok(Stretch { pairs, next: self.next.as_deref().map(place) })
+    }
 }
 
 /// State that can be read.

@@ -14,6 +14,7 @@ pub struct Leaver {
     /// The event by which they left.
     pub opened_by: Sequence,
     /// The clock's start: the later of received and effective.
+    #[serde(with = "crate::stored::time")]
     pub left_at: Timestamp,
     /// The system of record that said so.
     #[serde(default)]
@@ -23,8 +24,10 @@ pub struct Leaver {
     pub count: Count,
     /// When the first of its obligations was found overdue, while one is.
     #[serde(default)]
+    #[serde(with = "crate::stored::time_or_none")]
     pub overdue_since: Option<Timestamp>,
     /// When the last obligation was verified.
+    #[serde(with = "crate::stored::time_or_none")]
     pub completed_at: Option<Timestamp>,
     /// The later change, a rehire, that ended one of its obligations before it was verified.
     pub superseded_by: Option<Sequence>,

@@ -1,7 +1,8 @@
 //! The ledger: accounts, obligations, drift, leavers and alerts, derived from the log on top of the directory.
 //! The provisioner acts on it, the monitor watches its clocks, the projector shows it; all three derive the same.
 //!
-//! Keys: `account/<identity>/<app>`, `pending/<app>/<target>/<identity>`, `obligation/<identity>/<app>/<opened_by>`,
+//! Keys: `account/<identity>/<app>/`, with what it owes, `obligation/<identity>/<app>/<opened_by>`: those that have ended,
+//! `pending/<app>/<target>/<identity>`,
 //! `clock/<micros>/<identity>/<opened_by>`: how many ring then, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<source>/<app>`, `hold/<source>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
@@ -13,6 +14,7 @@ mod clock;
 mod counts;
 mod drifts;
 mod guarded;
+mod listing;
 mod lists;
 mod obligations;
 mod read;
@@ -41,12 +43,13 @@ use crate::obligation::{self, Change, Obligation, Urgency};
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
+pub use listing::{Among, obligations_after};
 pub use lists::List;
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
-    drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
-    obligation_key, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations,
-    pending, quarantine, quarantines, reconciled, unsaid_completions, verified_between, zombies,
+    drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver, obligation,
+    obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations, pending, quarantine,
+    quarantines, reconciled, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{last_heard, taking_effect};
 

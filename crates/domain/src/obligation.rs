@@ -6,7 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::account::{Account, Desired, Target};
 use crate::app::{Allowed, ServiceLevel};
@@ -15,8 +16,7 @@ use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
 use crate::lifecycle::ChangeKind;
 
 /// Which obligation: the change that opened it, the app and the identity.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub struct ObligationId {
     pub opened_by: Sequence,
@@ -44,16 +44,23 @@ impl FromStr for ObligationId {
     }
 }
 
-impl TryFrom<String> for ObligationId {
-    type Error = BadId;
-    fn try_from(text: String) -> Result<Self, BadId> {
-        text.parse()
+/// As text where people may read it, and by its parts where it is stored.
+impl Serialize for ObligationId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.collect_str(self);
+        }
+        (self.opened_by, &self.app, self.identity).serialize(serializer)
     }
 }
 
-impl From<ObligationId> for String {
-    fn from(id: ObligationId) -> Self {
-        id.to_string()
+impl<'de> Deserialize<'de> for ObligationId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return String::deserialize(deserializer)?.parse().map_err(D::Error::custom);
+        }
+        let (opened_by, app, identity) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { opened_by, app, identity })
     }
 }
 
@@ -99,24 +106,26 @@ pub struct Obligation {
     /// What must be read back.
     pub target: Target,
     /// The clock's start.
+    #[serde(with = "crate::stored::time")]
     pub opened_at: Timestamp,
     /// The clock's end: fixed when it opens.
+    #[serde(with = "crate::stored::time")]
     pub deadline: Timestamp,
     /// The rule that gave it, for people.
-    #[serde(default)]
     pub rule: String,
     /// When someone should be told that it will hardly be met.
-    #[serde(default = "never")]
+    #[serde(with = "crate::stored::time")]
     pub risk_at: Timestamp,
     /// When someone was.
-    #[serde(default)]
+    #[serde(with = "crate::stored::time_or_none")]
     pub at_risk_at: Option<Timestamp>,
     /// The system of record that it goes back to.
-    #[serde(default)]
     pub source: Option<SourceName>,
     /// When the app first answered that it had done it.
+    #[serde(with = "crate::stored::time_or_none")]
     pub applied_at: Option<Timestamp>,
     /// When it was found past its deadline.
+    #[serde(with = "crate::stored::time_or_none")]
     pub overdue_at: Option<Timestamp>,
     /// The exception that leaves it unmet for a while.
     pub waived: Option<Exception>,
@@ -131,6 +140,7 @@ pub enum End {
     /// The app was read back and shows it.
     Verified {
         /// When.
+        #[serde(with = "crate::stored::time")]
         at: Timestamp,
         /// The event that says so.
         by: Sequence,
@@ -138,11 +148,11 @@ pub enum End {
     /// A later change wants the opposite; that one is now owed instead.
     Superseded {
         /// When.
+        #[serde(with = "crate::stored::time")]
         at: Timestamp,
         /// The later change.
         by: Sequence,
         /// What it was.
-        #[serde(default)]
         because: Because,
     },
 }
@@ -326,10 +336,6 @@ fn later(start: Timestamp, allowed: Duration) -> Timestamp {
 fn share(span: SignedDuration, percent: u32) -> SignedDuration {
     let millis = span.as_millis() / 100 * i128::from(percent) + span.as_millis() % 100 * i128::from(percent) / 100;
     SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
-}
-
-const fn never() -> Timestamp {
-    Timestamp::MAX
 }
 
 /// It will hardly be met: most of the time that is allowed has passed.

@@ -19,7 +19,7 @@ use rollcall_domain::guard::{Decision, Guard, HoldDecided};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::kv::{Memory, decode};
 use rollcall_domain::leaver::LeaverStatus;
-use rollcall_domain::ledger::{self, Fact, Ledger, List};
+use rollcall_domain::ledger::{self, Among, Fact, Ledger, List};
 use rollcall_domain::lifecycle::ChangeKind;
 use rollcall_domain::obligation::{Because, End, Obligation, ObligationStatus, Overdue};
 use rollcall_domain::reconciliation::SyncRequested;
@@ -715,8 +715,41 @@ fn play(acts: &[Act]) -> World {
     world
 }
 
+/// All that is listed, so many at a time.
+fn listed(state: &Memory, among: Among, look: usize) -> Vec<Obligation> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let found = ledger::obligations_after(state, among, after.as_deref(), look).unwrap();
+        all.extend(found.pairs.into_iter().map(|(_, obligation)| obligation));
+        after = found.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Of two names of which one begins with the other, the longer one sorts first where a slash follows.
+#[test]
+fn obligations_are_listed_by_app_whatever_the_apps_are_called() {
+    let mut world = World::default();
+    for app in ["a", "a-b", "a_b", "ab"] {
+        world.append(Event::AppConfigured(Box::new(spec(app, r#"userType eq "Employee""#))));
+    }
+    for n in 1..4 {
+        world.join(person(n), json!({ "userName": n.to_string(), "userType": "Employee" }));
+        world.verify(person(n), "a_b");
+        world.update(person(n), json!({ "userName": n.to_string(), "userType": "Employee", "active": false })).unwrap();
+        world.verify(person(n), "a");
+    }
+    let all: Vec<_> = (1..4).flat_map(|n| ledger::obligations_of(&world.state, person(n)).unwrap()).collect();
+    assert_eq!(all.len(), 3 * 8, "each joined four apps, and left them");
+    for look in 1..30 {
+        assert_eq!(listed(&world.state, Among::All, look), all, "{look} at a time");
+    }
+}
+
 /// Of the state that the story below leaves.
-const DIGEST: &str = "21d64c366f39acc4fe927525ffbd79342378c88422482141b242921ec24044a6";
+const DIGEST: &str = "4672f11be2d30eed157e2a772063f7d0817abbfce882e49e6ef2c45a85649905";
 
 /// Fields are told by their places: what an older version has stored would be read as something else.
 #[test]
@@ -780,7 +813,7 @@ proptest! {
                     of_app.iter().filter(|o| o.end.is_none()).map(|o| format!("{:?}", o.target)).collect();
                 prop_assert!(targets.len() <= 1);
                 // An account knows what it owes, and whatever is owed is pending.
-                let open: Vec<_> = of_app.iter().filter(|o| o.end.is_none()).map(|o| o.id.opened_by).collect();
+                let open: Vec<_> = of_app.iter().filter(|o| o.end.is_none()).cloned().collect();
                 prop_assert_eq!(&account.owes, &open);
                 prop_assert!(open.is_empty() || account.is_pending());
             }
@@ -803,6 +836,20 @@ proptest! {
             prop_assert_eq!(leaver.status() == LeaverStatus::Completed, all, "{:?} {:?}", leaver, owed);
             let overdue = owed.iter().any(|o| o.status() == ObligationStatus::Overdue);
             prop_assert_eq!(leaver.status() == LeaverStatus::Overdue, overdue);
+        }
+    }
+
+    #[test]
+    fn a_list_in_steps_of_any_size_shows_each_obligation_once_and_in_order(acts in acts(), look in 1..5_usize) {
+        let world = play(&acts);
+        let of = |n| ledger::obligations_of(&world.state, person(n)).unwrap();
+        let all: Vec<_> = (1..4).flat_map(of).collect();
+        for (among, wanted) in [
+            (Among::All, all.clone()),
+            (Among::Open, all.iter().filter(|o| o.end.is_none()).cloned().collect()),
+            (Among::Ended, all.iter().filter(|o| o.end.is_some()).cloned().collect()),
+        ] {
+            prop_assert_eq!(listed(&world.state, among, look), wanted);
         }
     }
 
@@ -843,9 +890,9 @@ proptest! {
     fn who_keeps_fewer_lists_derives_the_same_of_all_else(acts in acts()) {
         let world = play(&acts);
         let lists: [(&[List], &[&str]); 3] = [
-            (&[List::Pending], &["clock/", "ended/"]),
-            (&[List::Clock], &["pending/", "ended/"]),
-            (&[], &["pending/", "clock/", "ended/"]),
+            (&[List::Pending], &["clock/", "ended/", "conformance/"]),
+            (&[List::Clock], &["pending/", "ended/", "conformance/"]),
+            (&[], &["pending/", "clock/", "ended/", "conformance/"]),
         ];
         for (kept, without) in lists {
             let (mut state, mut ledger) = (Memory::default(), Ledger::default().keeping(kept));

@@ -13,12 +13,11 @@ const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
 
 /// What is stored for a value.
-pub(crate) fn pack(mut value: Vec<u8>) -> Vec<u8> {
+pub(crate) fn pack(value: &[u8]) -> Vec<u8> {
     if value.len() < LONG {
-        value.push(PLAIN);
-        return value;
+        return [value, &[PLAIN]].concat();
     }
-    let mut stored = compress_prepend_size(&value);
+    let mut stored = compress_prepend_size(value);
     stored.push(LZ4);
     stored
 }
@@ -45,7 +44,7 @@ mod tests {
     fn every_value_comes_back_and_a_long_one_that_repeats_itself_is_stored_in_less() {
         for length in [0, 1, LONG - 1, LONG, LONG + 1, 100_000] {
             let value: Vec<u8> = (0..length).map(|n| (n % 50) as u8).collect();
-            let stored = pack(value.clone());
+            let stored = pack(&value);
             assert_eq!(unpack(&stored).unwrap(), value, "{length} bytes");
             assert_eq!(stored.len() < value.len(), length >= LONG, "{length} bytes are stored as {}", stored.len());
         }
@@ -53,7 +52,7 @@ mod tests {
 
     #[test]
     fn what_is_damaged_is_an_error() {
-        let stored = pack(vec![7; LONG]);
+        let stored = pack(&[7; LONG]);
         for damaged in [&[][..], &[9], &[LZ4], &stored[..stored.len() - 2], &[1, 2, 3, 4, LZ4]] {
             assert!(unpack(damaged).is_err(), "{damaged:?}");
         }

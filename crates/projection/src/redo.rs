@@ -61,7 +61,8 @@ fn note(changes: &[Change], ending: &[Change]) -> Result<Batch, sled::Error> {
         chunk.extend(frame(Sequence(0), Some(key)));
         chunk.extend(frame(Sequence(0), value.as_deref()));
         if chunk.len() >= CHUNK_BYTES || index + 1 == changes.len() {
-            batch.insert(chunk_key(chunks), pack(std::mem::take(&mut chunk)));
+            batch.insert(chunk_key(chunks), pack(&chunk));
+            chunk.clear();
             chunks += 1;
         }
     }
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     fn changes(count: usize) -> Vec<Change> {
-        let value = |n: usize| (!n.is_multiple_of(7)).then(|| pack(vec![b'v'; n % 3000]));
+        let value = |n: usize| (!n.is_multiple_of(7)).then(|| pack(&vec![b'v'; n % 3000]));
         (0..count).map(|n| (format!("key/{n:08}").into_bytes(), value(n))).collect()
     }
 
@@ -131,7 +132,7 @@ mod tests {
         let ending = vec![(b"\0cursor".to_vec(), Some(vec![9]))];
         let before = |tree: &sled::Tree| {
             for n in 0..MANY {
-                tree.insert(format!("key/{n:08}"), pack(b"old".to_vec())).unwrap();
+                tree.insert(format!("key/{n:08}"), pack(b"old")).unwrap();
             }
         };
         for count in [MANY, 3 * MANY] {
@@ -174,7 +175,7 @@ mod tests {
         let tree = sled::Config::new().temporary(true).open().unwrap();
         tree.apply_batch(note(&changes(MANY), &[]).unwrap()).unwrap();
         for chunk in [&[][..], &[1, 2, 3], &[frame(Sequence(0), Some(b"key")), frame(Sequence(0), None)].concat()] {
-            tree.insert(chunk_key(0), pack(chunk.to_vec())).unwrap();
+            tree.insert(chunk_key(0), pack(chunk)).unwrap();
             assert!(recover(&tree).is_err(), "{chunk:?}");
         }
         tree.remove(chunk_key(0)).unwrap();

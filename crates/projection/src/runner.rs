@@ -7,23 +7,21 @@ use rollcall_domain::Recorded;
 use rollcall_domain::kv::KvError;
 use rollcall_event_log::{EventLog, Tail};
 use rollcall_telemetry::metrics::{label, metrics};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::error::ProjectionError;
+use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::transaction::Transaction;
 
-/// The most events in one commit.
-const BATCH: usize = 1024;
+/// The most events in one commit: the more there are, the fewer changes each makes that others make too.
+pub const BATCH: usize = 4096;
 
-/// How many commits' worth of events is read ahead.
-const AHEAD: usize = 2;
-
-/// The most changes in one commit, whatever events they come from: one event may touch every app, or everyone.
-const MAX_CHANGES: usize = 50_000;
+/// How many commits' worth of events is read ahead, beside those that are being applied.
+const AHEAD: usize = 1;
 
 const LAG_EVERY: Duration = Duration::from_secs(10);
 
@@ -65,22 +63,29 @@ impl Runner {
         let mut reading = JoinSet::new();
         reading.spawn(read_ahead(self.log.tail(self.store.cursor()), ahead));
         let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
-        loop {
-            let events = tokio::select! {
-                () = stop.cancelled() => break,
-                events = batches.recv() => events,
+        let mut pipeline = Pipeline::new(Arc::clone(&self.store));
+        while !stop.is_cancelled() {
+            let events = match batches.try_recv() {
+                Ok(events) => events,
+                // All that there is was read: now it is committed as well.
+                Err(TryRecvError::Empty) if !pipeline.is_settled() => Vec::new(),
+                Err(_) => tokio::select! {
+                    () = stop.cancelled() => break,
+                    events = batches.recv() => events.ok_or_else(|| self.store.unexpected("reading"))?,
+                },
             };
-            let Some(events) = events else { return Err(unexpected(name, "reading")) };
-            let store = Arc::clone(&self.store);
             // sled blocks, and one event may touch every identity.
             let worked = tokio::task::spawn_blocking(move || {
-                let outcome = apply(&store, &mut projection, &events);
-                (projection, outcome)
+                let outcome =
+                    if events.is_empty() { pipeline.settle() } else { pipeline.apply(&mut projection, &events) };
+                (projection, pipeline, outcome)
             });
-            let Ok((back, outcome)) = worked.await else { return Err(unexpected(name, "applying")) };
-            projection = back;
+            let outcome;
+            (projection, pipeline, outcome) = worked.await.map_err(|_| self.store.unexpected("applying"))?;
             outcome?;
         }
+        let settled = tokio::task::spawn_blocking(move || pipeline.settle());
+        settled.await.map_err(|_| self.store.unexpected("committing"))??;
         let _ = measure.await;
         self.store.flush()
     }
@@ -97,28 +102,6 @@ impl Runner {
             _ => Ok(()),
         }
     }
-}
-
-/// Applies events, which follow on those that the store holds, and commits them.
-///
-/// # Errors
-/// When the state can't be read or written; nothing has changed then.
-pub fn apply(store: &Store, projection: &mut impl Projection, events: &[Recorded]) -> Result<(), ProjectionError> {
-    let Some(last) = events.last().map(|e| e.sequence) else { return Ok(()) };
-    let mut state = store.begin();
-    for event in events {
-        state.by(event);
-        projection.apply(&mut state, event).map_err(|source| ProjectionError::State { name: store.name(), source })?;
-        // Never within an event: what it changes is committed together.
-        if state.changes() >= MAX_CHANGES && event.sequence < last {
-            store.commit(std::mem::replace(&mut state, store.begin()), event.sequence)?;
-        }
-    }
-    store.commit(state, last)
-}
-
-fn unexpected(name: &'static str, what: &str) -> ProjectionError {
-    ProjectionError::Storage { name, reason: format!("{what} events failed unexpectedly") }
 }
 
 /// Reads while what was read before is applied, until nobody wants more.

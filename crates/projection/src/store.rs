@@ -15,9 +15,10 @@ use uuid::Uuid;
 use crate::error::ProjectionError;
 use crate::history::{History, PastView, blocks};
 use crate::lock::FolderLock;
+use crate::overlay::Changes;
 use crate::packed::{FORMAT, pack, unpack};
 use crate::redo::{self, Change};
-use crate::transaction::Transaction;
+use crate::transaction::{Changed, Transaction};
 use crate::tree::Tree;
 
 /// Not a key of any state: those are words and slashes.
@@ -156,7 +157,13 @@ impl Store {
     /// A set of changes on top of the state.
     #[must_use]
     pub fn begin(&self) -> Transaction {
-        Transaction::new(self.view(), self.history)
+        Transaction::new(self.view(), Arc::default(), self.history)
+    }
+
+    /// The same on top of changes that are being committed. Their commit does not keep it from reading: what it changes
+    /// is hidden by them.
+    pub(crate) fn begin_over(&self, under: Arc<Changes>) -> Transaction {
+        Transaction::new(View { tree: Tree::new(self.tree.raw.clone()) }, under, self.history)
     }
 
     /// Makes changes durable together with the position they belong to, all or nothing.
@@ -164,12 +171,16 @@ impl Store {
     /// # Errors
     /// When the storage fails: they are made as a whole, or not at all, before the state is opened again.
     pub fn commit(&self, changes: Transaction, at: Sequence) -> Result<(), ProjectionError> {
+        self.make(changes.into_changed(), at)
+    }
+
+    pub(crate) fn make(&self, changed: Changed, at: Sequence) -> Result<(), ProjectionError> {
+        let Changed { changes, versions, last } = changed;
         let mut ending = vec![(CURSOR.to_vec(), Some(at.0.to_be_bytes().to_vec()))];
-        ending.extend(changes.last().map(|last| (LAST.to_vec(), Some(last.as_bytes().to_vec()))));
-        let (changes, versions) = changes.into_parts();
+        ending.extend(last.map(|last| (LAST.to_vec(), Some(last.as_bytes().to_vec()))));
         // Where versions are sorts before every key.
-        let versions = blocks(versions).map(|(place, block)| (place, Some(pack(block))));
-        let changes = changes.into_iter().map(|(key, value)| (key.into_bytes(), value.map(pack)));
+        let versions = blocks(versions).map(|(place, block)| (place, Some(pack(&block))));
+        let changes = changes.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_deref().map(pack)));
         let changes: Vec<Change> = versions.chain(changes).collect();
         let changing = self.tree.change();
         redo::make(&self.tree.raw, changes, ending).map_err(|e| failed(self.name, &e))?;
@@ -185,6 +196,16 @@ impl Store {
     pub fn flush(&self) -> Result<(), ProjectionError> {
         let flushed = self.tree.raw.flush();
         flushed.map(|_| ()).map_err(|e| failed(self.name, &e))
+    }
+}
+
+impl Store {
+    pub(crate) fn failed(&self, reason: &str) -> ProjectionError {
+        ProjectionError::Storage { name: self.name, reason: reason.to_owned() }
+    }
+
+    pub(crate) fn unexpected(&self, what: &str) -> ProjectionError {
+        self.failed(&format!("{what} events failed unexpectedly"))
     }
 }
 

@@ -1,13 +1,14 @@
 //! Changes that are not committed yet, seen by those who make them.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
 
-use rollcall_domain::kv::{KvError, Pair, Read, Write, end_of};
+use rollcall_domain::kv::{KvError, Pair, Read, Write};
 use rollcall_domain::{Recorded, Sequence};
 use uuid::Uuid;
 
 use crate::history::History;
+use crate::overlay::{Changes, Overlay};
 use crate::store::View;
 
 /// What each changed key held after each event; `None`: it was removed.
@@ -17,16 +18,28 @@ pub(crate) type Versions = BTreeMap<(String, Sequence), Option<Vec<u8>>>;
 #[derive(Debug)]
 pub struct Transaction {
     base: View,
-    changes: BTreeMap<String, Option<Vec<u8>>>,
+    /// What is being committed.
+    under: Arc<Changes>,
+    changes: Changes,
     history: History,
     versions: Versions,
     at: Sequence,
     last: Option<Uuid>,
 }
 
+/// All that a transaction changed.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) changes: Arc<Changes>,
+    pub(crate) versions: Versions,
+    /// The last event that changed anything.
+    pub(crate) last: Option<Uuid>,
+}
+
 impl Transaction {
-    pub(crate) fn new(base: View, history: History) -> Self {
-        Self { base, changes: BTreeMap::new(), history, versions: Versions::new(), at: Sequence(0), last: None }
+    pub(crate) fn new(base: View, under: Arc<Changes>, history: History) -> Self {
+        let (changes, versions) = (Changes::new(), Versions::new());
+        Self { base, under, changes, history, versions, at: Sequence(0), last: None }
     }
 
     /// What follows is changed at this position.
@@ -38,11 +51,6 @@ impl Transaction {
     pub(crate) fn by(&mut self, event: &Recorded) {
         self.at(event.sequence);
         self.last = Some(event.meta.event_id);
-    }
-
-    /// The last event that changed anything.
-    pub(crate) const fn last(&self) -> Option<Uuid> {
-        self.last
     }
 
     fn change(&mut self, key: String, value: Option<Vec<u8>>) {
@@ -57,63 +65,26 @@ impl Transaction {
         self.changes.len() + self.versions.len()
     }
 
-    pub(crate) fn into_parts(self) -> (BTreeMap<String, Option<Vec<u8>>>, Versions) {
-        (self.changes, self.versions)
+    pub(crate) fn into_changed(self) -> Changed {
+        Changed { changes: Arc::new(self.changes), versions: self.versions, last: self.last }
+    }
+
+    fn under(&self) -> Overlay<'_, View> {
+        Overlay { base: &self.base, changes: &self.under }
     }
 }
 
 impl Read for Transaction {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
-        match self.changes.get(key) {
-            Some(changed) => Ok(changed.clone()),
-            None => self.base.get(key),
-        }
+        Overlay { base: &self.under(), changes: &self.changes }.get(key)
     }
 
     fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
-        let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
-        let changed: Vec<_> = self
-            .changes
-            .range::<str, _>((start, Bound::Unbounded))
-            .take_while(|(key, _)| key.starts_with(prefix))
-            .collect();
-        if changed.is_empty() {
-            return self.base.scan(prefix, after, limit);
-        }
-        // Each change can hide at most one pair of the base.
-        let base = self.base.scan(prefix, after, limit.saturating_add(changed.len()))?;
-        let mut merged: BTreeMap<String, Vec<u8>> = base.into_iter().collect();
-        for (key, value) in changed {
-            match value {
-                Some(value) => merged.insert(key.clone(), value.clone()),
-                None => merged.remove(key),
-            };
-        }
-        Ok(merged.into_iter().take(limit).collect())
+        Overlay { base: &self.under(), changes: &self.changes }.scan(prefix, after, limit)
     }
 
     fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
-        let end = before.map_or_else(|| end_of(prefix), str::to_owned);
-        if end.as_str() <= prefix {
-            return Ok(Vec::new());
-        }
-        let changed: Vec<_> =
-            self.changes.range::<str, _>((Bound::Included(prefix), Bound::Excluded(end.as_str()))).collect();
-        if changed.is_empty() {
-            return self.base.scan_back(prefix, before, limit);
-        }
-        let base = self.base.scan_back(prefix, before, limit.saturating_add(changed.len()))?;
-        let mut merged: BTreeMap<String, Vec<u8>> = base.into_iter().collect();
-        for (key, value) in changed {
-            match value {
-                Some(value) => merged.insert(key.clone(), value.clone()),
-                None => merged.remove(key),
-            };
-        }
-        Ok(merged.into_iter().rev().take(limit).collect())
+        Overlay { base: &self.under(), changes: &self.changes }.scan_back(prefix, before, limit)
     }
 }
 

@@ -296,7 +296,7 @@ impl World {
     }
 
     /// A projection is what a plain replay is: now, and as of any event whose history it keeps.
-    async fn compare(&self, service: Service, store: &Store) -> anyhow::Result<()> {
+    async fn compare(&self, service: Service, store: &Arc<Store>) -> anyhow::Result<()> {
         let head = *self.around.log.watch().borrow();
         if store.wait_for(head, Duration::from_secs(600)).await.is_err() {
             self.laws.broken(format!("{service:?} is at {} and the log at {head}", store.cursor()));
@@ -336,7 +336,7 @@ impl World {
     /// What was acknowledged is known.
     fn remembers(
         &self,
-        store: &Store,
+        store: &Arc<Store>,
         acknowledged: &BTreeMap<rollcall_domain::IdentityId, Sequence>,
     ) -> anyhow::Result<()> {
         for (id, at) in acknowledged {
@@ -365,7 +365,7 @@ impl Replay {
         }
     }
 
-    fn apply(&mut self, store: &Store, events: &[Recorded]) -> Result<(), ProjectionError> {
+    fn apply(&mut self, store: &Arc<Store>, events: &[Recorded]) -> Result<(), ProjectionError> {
         match self {
             Self::Accounts(accounts) => apply(store, accounts, events),
             Self::Clocks(clocks) => apply(store, clocks, events),

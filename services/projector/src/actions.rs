@@ -11,9 +11,9 @@ use rollcall_config::Role;
 use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::guard::{Decision, HoldDecided};
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
-use rollcall_domain::obligation::{Obligation, ObligationId};
+use rollcall_domain::obligation::ObligationId;
 use rollcall_domain::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
-use rollcall_domain::{Event, NewEvent, directory, kv, ledger};
+use rollcall_domain::{Event, NewEvent, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -123,8 +123,7 @@ async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String
     let ExceptionBody { reason, expires_at } = exception(&body)?;
     let parsed: ObligationId = id.parse().map_err(|_| unknown("obligation", &id))?;
     let view = api.fresh().await?;
-    let found: Option<Obligation> = kv::load(&view, &ledger::obligation_key(&parsed))?;
-    let found = found.ok_or_else(|| unknown("obligation", &id))?;
+    let found = ledger::obligation(&view, &parsed)?.ok_or_else(|| unknown("obligation", &id))?;
     if found.end.is_some() {
         return Err(ApiError::Conflict(format!("obligation '{id}' has ended: there is nothing to waive")));
     }

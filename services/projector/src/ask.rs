@@ -9,8 +9,9 @@ use rollcall_domain::drift::{DriftItem, DriftKind};
 use rollcall_domain::guard::Hold;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::ids::{AppId, IdentityId};
-use rollcall_domain::kv::{Read, Stretch, decode};
+use rollcall_domain::kv::{KvError, Read, Stretch};
 use rollcall_domain::leaver::{Leaver, LeaverStatus};
+use rollcall_domain::ledger::{Among, obligations_after};
 use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_domain::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::{directory, ledger};
@@ -81,8 +82,18 @@ pub fn page<T: DeserializeOwned>(
     query: &Query,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    let look = if query.text("as_of").is_some() { LOOK_BACK } else { LOOK };
-    page_after(state, prefix, query.cursor(), Extent { limit: query.limit()?, look }, wanted)
+    page_after(under(state, prefix), query.cursor(), Extent::of(query)?, wanted)
+}
+
+/// The values under a prefix, as [`page_after`] reads them.
+pub fn under<T: DeserializeOwned>(
+    state: &impl Read,
+    prefix: &str,
+) -> impl Fn(Option<&str>, usize) -> Result<Stretch<T>, KvError> {
+    move |after, look| {
+        let after = after.map(|after| format!("{prefix}{after}"));
+        state.scan_some(prefix, after.as_deref(), look)?.of(prefix)
+    }
 }
 
 /// How much of a list is wanted.
@@ -94,34 +105,38 @@ pub struct Extent {
     pub look: usize,
 }
 
-/// The same, after a cursor.
-pub fn page_after<T: DeserializeOwned>(
-    state: &impl Read,
-    prefix: &str,
+impl Extent {
+    fn of(query: &Query) -> Result<Self, ApiError> {
+        let look = if query.text("as_of").is_some() { LOOK_BACK } else { LOOK };
+        Ok(Self { limit: query.limit()?, look })
+    }
+}
+
+/// One page of what `read` gives after a place, so many at a time; the cursor is the last place.
+pub fn page_after<T>(
+    read: impl Fn(Option<&str>, usize) -> Result<Stretch<T>, KvError>,
     cursor: Option<&str>,
     extent: Extent,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    let mut after = cursor.map(|cursor| format!("{prefix}{cursor}"));
+    let mut after = cursor.map(str::to_owned);
     let Extent { limit, look } = extent;
     let (mut out, mut looked) = (Vec::new(), 0);
-    let place = |key: &str| key.strip_prefix(prefix).map(str::to_owned);
     loop {
-        let Stretch { pairs, next } = state.scan_some(prefix, after.as_deref(), CHUNK)?;
-        for (key, bytes) in pairs {
-            let value: T = decode(&key, &bytes)?;
+        let Stretch { pairs, next } = read(after.as_deref(), CHUNK)?;
+        for (place, value) in pairs {
             if wanted(&value) {
                 if out.len() == limit {
-                    return Ok((out, after.as_deref().and_then(place)));
+                    return Ok((out, after));
                 }
                 out.push(value);
             }
-            after = Some(key);
+            after = Some(place);
         }
         looked += CHUNK;
         match next {
             // What fits little is answered in steps: a page can be short, or empty, and still have a next one.
-            Some(next) if looked >= look => return Ok((out, place(&next))),
+            Some(next) if looked >= look => return Ok((out, Some(next))),
             Some(next) => after = Some(next),
             None => return Ok((out, None)),
         }
@@ -221,7 +236,9 @@ async fn obligations(State(api): Shared, pairs: Pairs) -> Answer<List<Obligation
             && change.is_none_or(|c| c == o.change)
             && app.as_ref().is_none_or(|a| *a == o.id.app)
     };
-    let (found, next_cursor) = page(&snapshot.state, "obligation/", &query, wanted)?;
+    let among = status.map_or(Among::All, Among::with);
+    let read = |after: Option<&str>, look| obligations_after(&snapshot.state, among, after, look);
+    let (found, next_cursor) = page_after(read, query.cursor(), Extent::of(&query)?, wanted)?;
     let items = found.iter().map(ObligationView::of).collect();
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
 }

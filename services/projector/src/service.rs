@@ -26,7 +26,7 @@ use crate::{checkpoints, console, instant, openapi, search, timeline};
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 11;
+const STAMP: u32 = 12;
 
 /// The projector.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Answers(Ledger);
 
 impl Answers {
     fn new(catalogue: Catalogue) -> Self {
-        Self(Ledger::new(catalogue).keeping(&[List::Pending, List::Ended]))
+        Self(Ledger::new(catalogue).keeping(&[List::Pending, List::Ended, List::Conformance]))
     }
 }
 

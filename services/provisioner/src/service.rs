@@ -31,7 +31,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 10;
+const STAMP: u32 = 11;
 
 /// The provisioner.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! `./dev bench clocks [APPS]`: what one event costs the SLA monitor's own state, with nothing else in the way, while a
 //! thousand leavers still have access to so many apps.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -10,16 +11,13 @@ use rollcall_domain::app::AppSpec;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence};
 use rollcall_event_log::by_service;
-use rollcall_projection::{History, Store, apply};
+use rollcall_projection::{BATCH, History, Pipeline, Store};
 use rollcall_sla_monitor::Clocks;
 use rollcall_tests::bench::{Figure, resident};
 use serde_json::json;
 use uuid::Uuid;
 
 const LEAVERS: usize = 1000;
-
-/// As many events as a service applies in one go.
-const BATCH: usize = 1024;
 
 /// What the services do with the allocator that they have.
 #[global_allocator]
@@ -62,11 +60,13 @@ impl Log {
 }
 
 /// Applies events as a service does; microseconds for each of `parts`.
-fn timed(store: &Store, clocks: &mut Clocks, events: &[Recorded], parts: usize) -> anyhow::Result<f64> {
+fn timed(store: &Arc<Store>, clocks: &mut Clocks, events: &[Recorded], parts: usize) -> anyhow::Result<f64> {
     let started = Instant::now();
+    let mut pipeline = Pipeline::new(Arc::clone(store));
     for batch in events.chunks(BATCH) {
-        apply(store, clocks, batch)?;
+        pipeline.apply(clocks, batch)?;
     }
+    pipeline.settle()?;
     Ok(started.elapsed().as_secs_f64() * 1e6 / parts as f64)
 }
 

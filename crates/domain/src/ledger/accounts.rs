@@ -1,7 +1,7 @@
 //! What apps answered, and what they showed.
 
 use super::Fact;
-use super::obligations::{self, end_those, open_of};
+use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, identities_at, pending_key};
 use super::{apps, drifts};
 use crate::account::{Account, Adopted, Applied, Rejected, Verified};
@@ -29,14 +29,9 @@ pub fn applied(
     let confirmed = Confirmed { operation: applied.operation, version: applied.version, at: event.recorded_at };
     account.confirmed.retain(|c| c.operation != confirmed.operation);
     account.confirmed.push(confirmed);
+    facts.extend(obligations::applied(state, &mut account, applied.version, event)?.into_iter().map(Fact::Applied));
     store(state, account_key(applied.identity, &applied.app), &account);
-    apps::confirmed(state, &applied.app, applied.operation)?;
-    for obligation in open_of(state, &account)? {
-        if obligation.id.opened_by <= applied.version && obligation.applied_at.is_none() {
-            facts.push(Fact::Applied(obligations::applied(state, &obligation, event)?));
-        }
-    }
-    Ok(())
+    apps::confirmed(state, &applied.app, applied.operation)
 }
 
 /// The app was read back, and shows what was desired.

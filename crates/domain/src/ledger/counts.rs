@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::read::listed;
+use super::read::{listed, obligation};
 use crate::ids::AppId;
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 use crate::lifecycle::ChangeKind;
@@ -56,5 +56,5 @@ pub fn count_of(state: &(impl Read + ?Sized), app: &AppId) -> Result<Count, KvEr
 /// When the state can't be read.
 pub fn oldest_overdue(state: &(impl Read + ?Sized)) -> Result<Option<Timestamp>, KvError> {
     let Some((first, _)) = state.scan("overdue/", None, 1)?.into_iter().next() else { return Ok(None) };
-    Ok(load::<Obligation>(state, &super::obligation_key(&listed(&first)?))?.map(|o| o.deadline))
+    Ok(obligation(state, &listed(&first)?)?.map(|o| o.deadline))
 }

@@ -3,20 +3,20 @@
 use super::accounts::settled;
 use super::apps;
 use super::obligations::{end_those, open};
-use super::read::{account, account_key};
+use super::read::{account, account_key, of_account};
 use crate::account::{Account, Desired};
 use crate::app::AppSpec;
 use crate::directory;
-use crate::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, nobody};
+use crate::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, may_be_nobody, nobody};
 use crate::event::Recorded;
 use crate::exception::{DriftAccepted, Exception};
 use crate::ids::{AppId, IdentityId};
-use crate::kv::{KvError, Read, Write, load, store};
+use crate::kv::{KvError, Read, Write, load, store, suffixes};
 use crate::lifecycle::ChangeKind;
 use crate::obligation::{Because, Change, End, Obligation};
 
 fn key(id: &DriftId) -> String {
-    format!("drift/{}/{}/{}", id.app, id.identity, id.kind.name())
+    of_account(&id.app, id.identity) + id.kind.name()
 }
 
 fn duplicate_key(app: &AppId, nobody: IdentityId) -> String {
@@ -173,12 +173,12 @@ pub fn accepted(state: &mut impl Write, accepted: &DriftAccepted, event: &Record
 
 /// What is verified has no drift; that it is there twice is another matter, unless this is the other one.
 pub fn end_for(state: &mut impl Write, app: &AppId, identity: IdentityId) -> Result<(), KvError> {
-    duplicate_ended(state, app, identity)?;
-    for kind in DriftKind::ALL.into_iter().filter(|kind| *kind != DriftKind::Duplicate) {
-        let key = key(&DriftId { app: app.clone(), identity, kind });
-        if state.get(&key)?.is_some() {
-            state.delete(&key);
-        }
+    if may_be_nobody(identity) {
+        duplicate_ended(state, app, identity)?;
+    }
+    let prefix = of_account(app, identity);
+    for kind in suffixes(state, &prefix)?.iter().filter(|kind| *kind != DriftKind::Duplicate.name()) {
+        state.delete(&format!("{prefix}{kind}"));
     }
     Ok(())
 }

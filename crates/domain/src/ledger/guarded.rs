@@ -1,7 +1,7 @@
 //! Counting what sources take away, and holding what is too much.
 
 use super::lists::{Kept, List};
-use super::obligations::{open_of, waive};
+use super::obligations::waive;
 use super::read::{ACCOUNTS, account, hold, hold_key, pending, said_key};
 use crate::account::{Account, Desired, Target};
 use crate::app::AppSpec;
@@ -84,8 +84,8 @@ pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &
     let Decision::Reject { expires_at } = decided.decision else { return Ok(()) };
     let exception = Exception { by: event.meta.actor.clone(), reason: decided.reason.clone(), expires_at };
     for account in removals(state)?.iter().filter(|account| account.source.as_ref() == Some(source)) {
-        for obligation in open_of(state, account)? {
-            waive(state, &obligation, exception.clone())?;
+        for open in &account.owes {
+            waive(state, &open.id, exception.clone())?;
         }
     }
     Ok(())

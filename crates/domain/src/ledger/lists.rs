@@ -12,11 +12,13 @@ pub enum List {
     Clock,
     /// The obligations that were verified, by when: [`verified_between`](super::verified_between).
     Ended,
+    /// How far each app does what it says: [`conformance`](super::conformance).
+    Conformance,
 }
 
 impl List {
     /// Every list.
-    pub const ALL: &'static [Self] = &[Self::Pending, Self::Clock, Self::Ended];
+    pub const ALL: &'static [Self] = &[Self::Pending, Self::Clock, Self::Ended, Self::Conformance];
 
     /// What its keys begin with.
     pub(super) const fn prefix(self) -> &'static str {
@@ -24,6 +26,7 @@ impl List {
             Self::Pending => "pending/",
             Self::Clock => "clock/",
             Self::Ended => "ended/",
+            Self::Conformance => "conformance/",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::read::{
-    account_key, accounts_prefix, alerting_key, at_key, ended_key, found, leaver, leaver_key, leaving_key,
+    account, account_key, accounts_prefix, alerting_key, at_key, ended_key, leaver, leaver_key, leaving_key,
     obligation_key, overdue_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
@@ -11,7 +11,7 @@ use crate::account::{Account, Desired, Target};
 use crate::event::{Recorded, TraceContext};
 use crate::exception::{Exception, Waived};
 use crate::ids::{IdentityId, Sequence};
-use crate::kv::{KvError, Read, Write, load, store, suffixes};
+use crate::kv::{KvError, Write, store, suffixes};
 use crate::leaver::{Leaver, LeaverCompleted};
 use crate::lifecycle::ChangeKind;
 use crate::obligation::{AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue};
@@ -64,9 +64,9 @@ pub fn open(
     };
     let end = End::Superseded { at: event.recorded_at, by: opened_by, because };
     end_those(state, &mut account, opposite, &end, &mut Vec::new())?;
-    account.owes.push(opened_by);
     let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
-    keep(state, None, &obligation)?;
+    moved(state, None, &obligation)?;
+    account.owes.push(obligation);
     let target = account.desired.target();
     if pending == Some(target.opposite()) {
         state.delete(&pending_key(&app, target.opposite(), identity));
@@ -79,16 +79,6 @@ pub fn open(
     Ok(())
 }
 
-/// The open obligations of an account.
-pub fn open_of(state: &(impl Read + ?Sized), account: &Account) -> Result<Vec<Obligation>, KvError> {
-    let id = |opened_by: &Sequence| ObligationId {
-        opened_by: *opened_by,
-        app: account.app.clone(),
-        identity: account.identity,
-    };
-    found(state, account.owes.iter().map(|opened_by| obligation_key(&id(opened_by))))
-}
-
 /// Ends the open obligations of an account that `which` chooses, and returns them as they are now. The account owes them no
 /// longer: it is for the caller to store it.
 pub fn end_those(
@@ -99,76 +89,95 @@ pub fn end_those(
     facts: &mut Vec<Fact>,
 ) -> Result<Vec<Obligation>, KvError> {
     let mut all = Vec::new();
-    for before in open_of(state, account)?.into_iter().filter(which) {
-        account.owes.retain(|opened_by| *opened_by != before.id.opened_by);
+    for before in account.owes.extract_if(.., |open| which(open)) {
         let ended = Obligation { end: Some(end.clone()), waived: None, ..before.clone() };
-        facts.extend(keep(state, Some(&before), &ended)?.map(Fact::LeaverCompleted));
+        facts.extend(moved(state, Some(&before), &ended)?.map(Fact::LeaverCompleted));
+        store(state, obligation_key(&ended.id), &ended);
         all.push(ended);
     }
     Ok(all)
 }
 
+/// Changes one obligation to what `now` says; nothing, when it is not open any more, or `now` has nothing to say.
+fn change(
+    state: &mut impl Write,
+    id: &ObligationId,
+    now: impl FnOnce(&Obligation) -> Option<Obligation>,
+) -> Result<(), KvError> {
+    let Some(mut account) = account(state, id.identity, &id.app)? else { return Ok(()) };
+    let Some(open) = account.owes.iter_mut().find(|open| open.id == *id) else { return Ok(()) };
+    let Some(now) = now(open) else { return Ok(()) };
+    moved(state, Some(open), &now)?;
+    *open = now;
+    store(state, account_key(id.identity, &id.app), &account);
+    Ok(())
+}
+
 /// The clock of an obligation has rung: its deadline has passed, or its exception has expired.
 pub fn overdue(state: &mut impl Write, overdue: &Overdue, event: &Recorded) -> Result<(), KvError> {
-    let Some(before) = load::<Obligation>(state, &obligation_key(&overdue.id))? else { return Ok(()) };
-    // Verified while the clock's word was on its way, or said before.
-    let excepted = before.waived.as_ref().is_some_and(|exception| exception.holds_at(overdue.deadline));
-    let said = before.waived.is_none() && before.overdue_at.is_some();
-    if before.end.is_some() || excepted || said {
-        return Ok(());
-    }
-    let mut now = Obligation { waived: None, ..before.clone() };
-    // Otherwise the exception ended before the time that was allowed anyway.
-    if now.deadline <= overdue.deadline {
-        now.overdue_at.get_or_insert(event.recorded_at);
-    }
-    keep(state, Some(&before), &now).map(drop)
+    change(state, &overdue.id, |before| {
+        // Said before; or excepted while the clock's word was on its way.
+        let excepted = before.waived.as_ref().is_some_and(|exception| exception.holds_at(overdue.deadline));
+        let said = before.waived.is_none() && before.overdue_at.is_some();
+        if excepted || said {
+            return None;
+        }
+        let mut now = Obligation { waived: None, ..before.clone() };
+        // Otherwise the exception ended before the time that was allowed anyway.
+        if now.deadline <= overdue.deadline {
+            now.overdue_at.get_or_insert(event.recorded_at);
+        }
+        Some(now)
+    })
 }
 
 /// A person leaves an obligation unmet for a while.
 pub fn waived(state: &mut impl Write, waived: &Waived, event: &Recorded) -> Result<(), KvError> {
     let by = event.meta.actor.clone();
     let exception = Exception { by, reason: waived.reason.clone(), expires_at: waived.expires_at };
-    let Some(obligation) = load::<Obligation>(state, &obligation_key(&waived.id))? else { return Ok(()) };
-    waive(state, &obligation, exception)
+    waive(state, &waived.id, exception)
 }
 
 /// Leaves an obligation unmet for a while.
-pub fn waive(state: &mut impl Write, before: &Obligation, exception: Exception) -> Result<(), KvError> {
-    if before.end.is_some() {
-        return Ok(());
-    }
-    let now = Obligation { waived: Some(exception), ..before.clone() };
-    keep(state, Some(before), &now).map(drop)
+pub fn waive(state: &mut impl Write, id: &ObligationId, exception: Exception) -> Result<(), KvError> {
+    change(state, id, |before| Some(Obligation { waived: Some(exception), ..before.clone() }))
 }
 
 /// Most of the time that is allowed has passed.
 pub fn at_risk(state: &mut impl Write, risk: &AtRisk, event: &Recorded) -> Result<(), KvError> {
-    let Some(before) = load::<Obligation>(state, &obligation_key(&risk.id))? else { return Ok(()) };
-    if before.end.is_some() || before.at_risk_at.is_some() || before.overdue_at.is_some() {
-        return Ok(());
+    change(state, &risk.id, |before| {
+        let is_new = before.at_risk_at.is_none() && before.overdue_at.is_none();
+        is_new.then(|| Obligation { at_risk_at: Some(event.recorded_at), ..before.clone() })
+    })
+}
+
+/// The app has done what the changes up to `version` ask; returns what was not said to be done before. It is for the caller
+/// to store the account.
+pub fn applied(
+    state: &mut impl Write,
+    account: &mut Account,
+    version: Sequence,
+    event: &Recorded,
+) -> Result<Vec<Obligation>, KvError> {
+    let mut all = Vec::new();
+    for open in account.owes.iter_mut().filter(|o| o.id.opened_by <= version && o.applied_at.is_none()) {
+        let now = Obligation { applied_at: Some(event.recorded_at), ..open.clone() };
+        moved(state, Some(open), &now)?;
+        *open = now.clone();
+        all.push(now);
     }
-    let now = Obligation { at_risk_at: Some(event.recorded_at), ..before.clone() };
-    keep(state, Some(&before), &now).map(drop)
+    Ok(all)
 }
 
-/// The app has done what it asks.
-pub fn applied(state: &mut impl Write, before: &Obligation, event: &Recorded) -> Result<Obligation, KvError> {
-    let now = Obligation { applied_at: Some(event.recorded_at), ..before.clone() };
-    keep(state, Some(before), &now)?;
-    Ok(now)
-}
-
-/// Stores an obligation, and keeps in line with it the lists that it is in, its clock, what is counted, and its departure; returns the
+/// Keeps in line with an obligation the lists that it is in, its clock, what is counted, and its departure; returns the
 /// departure when this completed it.
-fn keep(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Leaver>, KvError> {
+fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Leaver>, KvError> {
     let (was_in, is_in) = (before.map(lists).unwrap_or_default(), lists(now));
     was_in.difference(&is_in).for_each(|key| state.delete(key));
     is_in.difference(&was_in).for_each(|key| store(state, key.clone(), &()));
     clock::moved(state, &now.id, before.and_then(Obligation::next_ring), now.next_ring())?;
     let (was, is) = (before.map(Count::of).unwrap_or_default(), Count::of(now));
     counts::moved(state, now, was, is)?;
-    store(state, obligation_key(&now.id), now);
     // A departure begins with all of its obligations.
     let is_leavers = before.is_some() && now.change == ChangeKind::Leaver;
     if is_leavers && was != is { keep_leaver(state, now, was, is) } else { Ok(None) }

@@ -1,9 +1,10 @@
 //! Where the ledger keeps what, and how it is read.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::lists::List;
-use super::obligations::open_of;
 use crate::account::{Account, Target};
 use crate::alert::Alert;
 use crate::capability::Capabilities;
@@ -12,7 +13,7 @@ use crate::drift::DriftItem;
 use crate::guard::Hold;
 use crate::health::Quarantine;
 use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
-use crate::kv::{KvError, Read, load, load_all, suffixes};
+use crate::kv::{KvError, Read, decode, load, load_all, suffixes};
 use crate::leaver::Leaver;
 use crate::obligation::{Obligation, ObligationId};
 use crate::reconciliation::Reconciled;
@@ -25,16 +26,23 @@ pub(super) fn accounts_prefix(identity: IdentityId) -> String {
     format!("{ACCOUNTS}{identity}/")
 }
 
-/// The key of an account.
+/// The key of an account; it sorts among the accounts as its obligations sort among the obligations.
 #[must_use]
 pub fn account_key(identity: IdentityId, app: &AppId) -> String {
-    accounts_prefix(identity) + app.as_str()
+    format!("{ACCOUNTS}{identity}/{app}/")
 }
 
-/// The key of an obligation.
-#[must_use]
-pub fn obligation_key(id: &ObligationId) -> String {
-    format!("obligation/{}/{}/{:020}", id.identity, id.app, id.opened_by.0)
+/// The key prefix of the obligations that have ended.
+pub(super) const ENDED: &str = "obligation/";
+
+/// The key of an obligation that has ended; one that is open is in its account.
+pub(super) fn obligation_key(id: &ObligationId) -> String {
+    format!("{ENDED}{}", place(id))
+}
+
+/// Where an obligation is among all of them.
+pub(super) fn place(id: &ObligationId) -> String {
+    format!("{}/{}/{:020}", id.identity, id.app, id.opened_by.0)
 }
 
 pub(super) fn at_key(app: &AppId, identity: IdentityId) -> String {
@@ -97,7 +105,7 @@ pub fn alerting_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvE
 pub fn zombies(state: &(impl Read + ?Sized)) -> Result<Vec<Obligation>, KvError> {
     let keys = state.scan("zombie/", None, usize::MAX)?;
     let ids = keys.iter().map(|(key, _)| listed(key)).collect::<Result<Vec<_>, _>>()?;
-    found(state, ids.iter().map(obligation_key))
+    Ok(ids.iter().map(|id| obligation(state, id)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// The departures that are complete and whose record is not on the log yet.
@@ -175,12 +183,27 @@ pub fn accounts_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result
     values(state, &accounts_prefix(identity))
 }
 
-/// The obligations of an identity, ended ones included.
+/// One obligation, open or ended.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn obligation(state: &(impl Read + ?Sized), id: &ObligationId) -> Result<Option<Obligation>, KvError> {
+    let open = account(state, id.identity, &id.app)?.and_then(|a| a.owes.into_iter().find(|open| open.id == *id));
+    // In this order: one that ends meanwhile is found where it went.
+    if open.is_some() { Ok(open) } else { load(state, &obligation_key(id)) }
+}
+
+/// The obligations of an identity, ended ones included, by app and then oldest first.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn obligations_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Obligation>, KvError> {
-    values(state, &format!("obligation/{identity}/"))
+    let open = accounts_of(state, identity)?.into_iter().flat_map(|account| account.owes);
+    let mut all: BTreeMap<String, Obligation> = open.map(|open| (place(&open.id), open)).collect();
+    // One that ends meanwhile is found twice, and has ended.
+    let ended: Vec<Obligation> = values(state, &format!("{ENDED}{identity}/"))?;
+    all.extend(ended.into_iter().map(|ended| (place(&ended.id), ended)));
+    Ok(all.into_values().collect())
 }
 
 /// The newest obligation of an account, ended or not.
@@ -192,8 +215,10 @@ pub fn last_obligation(
     identity: IdentityId,
     app: &AppId,
 ) -> Result<Option<Obligation>, KvError> {
-    let keys = state.scan_back(&format!("obligation/{identity}/{app}/"), None, 1)?;
-    Ok(found(state, keys.into_iter().map(|(key, _)| key))?.pop())
+    let open = account(state, identity, app)?.and_then(|mut account| account.owes.pop());
+    let ended = state.scan_back(&format!("{ENDED}{identity}/{app}/"), None, 1)?;
+    let ended = ended.iter().map(|(key, value)| decode(key, value)).next().transpose()?;
+    Ok([open, ended].into_iter().flatten().max_by_key(|o: &Obligation| o.id.opened_by))
 }
 
 /// An account that still owes what a departure opened: its correlation and cause are those of the departure.
@@ -226,19 +251,23 @@ pub fn obligations_opened_by(
     opened_by: Sequence,
 ) -> Result<Vec<Obligation>, KvError> {
     // Whoever owes something in an app has, or had, an account there.
-    let apps = suffixes(state, &accounts_prefix(identity))?;
-    let ids = apps.into_iter().filter_map(|app| Some(ObligationId { opened_by, app: app.parse().ok()?, identity }));
-    found(state, ids.map(|id| obligation_key(&id)))
+    let sought = |account: Account| {
+        let id = ObligationId { opened_by, app: account.app, identity };
+        let open = account.owes.into_iter().find(|open| open.id == id);
+        open.map_or_else(|| load(state, &obligation_key(&id)), |open| Ok(Some(open)))
+    };
+    let found = accounts_of(state, identity)?.into_iter().map(sought).collect::<Result<Vec<_>, _>>()?;
+    Ok(found.into_iter().flatten().collect())
 }
 
-/// The open obligations of every app, or of one; reads all that there ever were.
+/// The open obligations of every app, or of one; reads every account.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<Obligation>, KvError> {
-    let mut open: Vec<Obligation> = values(state, "obligation/")?;
-    open.retain(|o| o.end.is_none() && app.is_none_or(|app| *app == o.id.app));
-    Ok(open)
+    let accounts: Vec<Account> = values(state, ACCOUNTS)?;
+    let chosen = accounts.into_iter().filter(|account| app.is_none_or(|app| *app == account.app));
+    Ok(chosen.flat_map(|account| account.owes).collect())
 }
 
 /// The departures that are not complete.
@@ -275,7 +304,12 @@ pub fn drift(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<Dr
 /// # Errors
 /// When the state can't be read.
 pub fn drift_of(state: &(impl Read + ?Sized), app: &AppId, id: IdentityId) -> Result<Vec<DriftItem>, KvError> {
-    values(state, &format!("drift/{app}/{id}/"))
+    values(state, &of_account(app, id))
+}
+
+/// The key prefix of the drift of one account; the kinds follow it.
+pub(super) fn of_account(app: &AppId, identity: IdentityId) -> String {
+    format!("drift/{app}/{identity}/")
 }
 
 /// Whether everything that is open for an account is left as it is by someone's decision.
@@ -284,8 +318,7 @@ pub fn drift_of(state: &(impl Read + ?Sized), app: &AppId, id: IdentityId) -> Re
 /// When the state can't be read.
 pub fn is_waived(state: &(impl Read + ?Sized), app: &AppId, identity: IdentityId) -> Result<bool, KvError> {
     let Some(account) = account(state, identity, app)? else { return Ok(false) };
-    let open = open_of(state, &account)?;
-    Ok(!open.is_empty() && open.iter().all(|o| o.waived.is_some()))
+    Ok(!account.owes.is_empty() && account.owes.iter().all(|o| o.waived.is_some()))
 }
 
 /// The key prefix of all holds.
@@ -356,7 +389,7 @@ pub fn quarantines(state: &(impl Read + ?Sized)) -> Result<Vec<Quarantine>, KvEr
 }
 
 pub(super) fn conformance_key(app: &AppId) -> String {
-    format!("conformance/{app}")
+    format!("{}{app}", List::Conformance.prefix())
 }
 
 /// How far an app does what it says.

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::words::{at, at_or_none, word};
 use crate::api::{Api, Person};
-use crate::ask::{Extent, LOOK, page_after};
+use crate::ask::{Extent, LOOK, page_after, under};
 use crate::error::ApiError;
 use crate::views::Detail;
 
@@ -33,6 +33,9 @@ pub use obligations::obligations;
 
 /// The most rows of a page.
 const ROWS: usize = 100;
+
+/// How much of a list a page shows.
+const EXTENT: Extent = Extent { limit: ROWS, look: LOOK };
 
 type Who = Extension<Person>;
 
@@ -126,7 +129,7 @@ fn rows<T: serde::de::DeserializeOwned>(
     cursor: Option<&str>,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
-    page_after(view, prefix, cursor, Extent { limit: ROWS, look: LOOK }, wanted)
+    page_after(under(view, prefix), cursor, EXTENT, wanted)
 }
 
 struct ObligationRow {

@@ -4,10 +4,12 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use rollcall_domain::ledger;
 use rollcall_domain::obligation::{Obligation, ObligationStatus};
 
-use super::{Frame, Listed, ObligationRow, Who, answer, name_of, obligation_row, rows};
+use super::{EXTENT, Frame, Listed, ObligationRow, Who, answer, name_of, obligation_row};
 use crate::api::Shared;
+use crate::ask::page_after;
 use crate::console::words::word;
 use crate::error::ApiError;
 
@@ -39,7 +41,9 @@ pub async fn obligations(State(api): Shared, Extension(person): Who, Query(liste
         let wanted = STATUSES.iter().copied().find(|s| word(s) == listed.status).unwrap_or(ObligationStatus::Open);
         let app = listed.app.clone();
         let chosen = |o: &Obligation| o.status() == wanted && (app.is_empty() || o.id.app.as_str() == app);
-        let (found, next) = rows(&view, "obligation/", listed.cursor.as_deref(), chosen)?;
+        let read =
+            |after: Option<&str>, look| ledger::obligations_after(&view, ledger::Among::with(wanted), after, look);
+        let (found, next) = page_after(read, listed.cursor.as_deref(), EXTENT, chosen)?;
         let row = |o: &Obligation| Ok(obligation_row(o, name_of(&view, &person, o.id.identity)?));
         let rows = found.iter().map(row).collect::<Result<_, ApiError>>()?;
         let status = word(&wanted);
