@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use axum::http::StatusCode;
@@ -74,6 +74,31 @@ async fn the_token_of_an_app_is_replaced_without_a_restart() -> anyhow::Result<(
     until("the app is asked with its token", || sent("first-token-5b1c")).await?;
     std::fs::write(&file, "second-token-e07a")?;
     until("the app is asked with its new token", || sent("second-token-e07a")).await
+}
+
+/// An engine starts a check again and again: one that watches does for many.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_watches_goes_on_while_it_is_ready_and_is_brief_while_it_is_young() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    let address = rollcall.address().replace("http://", "");
+    let check = |seconds: &str| command().args(["ready", "--address", &address, "--watch", seconds]).output();
+    let brief = tokio::time::timeout(Duration::from_secs(60), check("3600")).await.context("it was watched")??;
+    ensure!(brief.status.success(), "{brief:?}");
+    until("it is seven seconds old", || async {
+        let text = rollcall.raw(Method::GET, "/readyz", API_TOKEN, None).await?.1;
+        Ok(text["up_seconds"].as_u64().filter(|up| *up >= 7))
+    })
+    .await?;
+    let started = Instant::now();
+    let watched = check("7").await?;
+    ensure!(watched.status.success(), "{watched:?}");
+    ensure!(started.elapsed() >= Duration::from_secs(5), "it asked only once");
+    let watching = check("7");
+    let (cut, killed) = tokio::join!(watching, rollcall.kill());
+    killed?;
+    ensure!(!cut?.status.success(), "what is gone is ready");
+    Ok(())
 }
 
 /// `rollcall backup` or `restore`, as an operator runs it; what it said.

@@ -11,6 +11,7 @@ use crate::error::LogError;
 use crate::lease::Lease;
 use crate::leases::{Held, Leases, Remembered, TERM, TURN};
 use crate::log::EventLog;
+use crate::together::Together;
 
 /// The name of the work, and of who would do it.
 #[derive(Debug)]
@@ -44,11 +45,10 @@ impl Duty {
     pub async fn keep(self, log: EventLog, stop: CancellationToken) {
         let mut leases: Option<Leases> = None;
         let mut patient_until = Instant::now();
-        let mut every = tokio::time::interval(TURN);
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut turns = Together::every(TURN);
         loop {
             let turn = async {
-                every.tick().await;
+                turns.turn().await;
                 let ours = self.turn(&log, &mut leases, &mut patient_until).await;
                 self.known.send_if_modified(|known| std::mem::replace(known, ours.is_ok()) != ours.is_ok());
                 if let Err(error) = ours {

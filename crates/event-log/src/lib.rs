@@ -21,6 +21,7 @@ mod private_server;
 mod safety;
 mod subject;
 mod tail;
+mod together;
 mod wire;
 
 pub use backup::{Volume, backup, restore};
@@ -38,3 +39,4 @@ pub use private_server::PrivateServer;
 pub use safety::{Durability, SyncKnowledge};
 pub use subject::{Subject, subject_of};
 pub use tail::{Stored, Tail};
+pub use together::Together;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rollcall_domain::Recorded;
 use rollcall_domain::kv::KvError;
-use rollcall_event_log::{EventLog, Tail};
+use rollcall_event_log::{EventLog, Tail, Together};
 use rollcall_telemetry::metrics::{label, metrics};
 use tokio::sync::mpsc::{self, error::TryRecvError};
 use tokio::task::JoinSet;
@@ -110,11 +110,11 @@ async fn read_ahead(mut tail: Tail, ahead: mpsc::Sender<Vec<Recorded>>) {
 }
 
 async fn measure_lag(log: EventLog, store: Arc<Store>, stop: CancellationToken) {
-    let mut every = tokio::time::interval(LAG_EVERY);
+    let mut turns = Together::every(LAG_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = every.tick() => {}
+            () = turns.turn() => {}
         }
         match log.head().await {
             Ok(head) => {

@@ -26,6 +26,10 @@ const CURSOR: &[u8] = b"\0cursor";
 const STAMP: &[u8] = b"\0stamp";
 const LAST: &[u8] = b"\0last";
 
+/// How much of what was committed may have to be derived again after a crash, in milliseconds: looking wakes the disk, so not
+/// more often than restarts make worth it.
+const FLUSH_EVERY_MS: u64 = 2000;
+
 /// How long a storage that was closed may hold on to its files: ten seconds.
 const CLOSING_PAUSE: Duration = Duration::from_millis(10);
 const CLOSING_PAUSES: usize = 1000;
@@ -58,7 +62,8 @@ impl Store {
         let lock = FolderLock::take(folder)?;
         let failed = |e| failed(name, &e);
         let path = folder.join("state");
-        let once = || sled::Config::new().path(&path).cache_capacity(cache_bytes).flush_every_ms(Some(500)).open();
+        let once =
+            || sled::Config::new().path(&path).cache_capacity(cache_bytes).flush_every_ms(Some(FLUSH_EVERY_MS)).open();
         // The folder is ours: whoever holds the files is what we closed ourselves, which ends in the background.
         let pauses = ConstantBuilder::default().with_delay(CLOSING_PAUSE).with_max_times(CLOSING_PAUSES);
         let open = || once.retry(pauses).when(is_still_closing).call();

@@ -10,7 +10,7 @@ use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List};
 use rollcall_domain::{AppId, Recorded, directory};
-use rollcall_event_log::{Clock, EventLog, LEASE_TURN, Lease, Leases, Log, holder_name};
+use rollcall_event_log::{Clock, EventLog, LEASE_TURN, Lease, Leases, Log, Together, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
@@ -124,12 +124,11 @@ impl Provisioner {
         let leases = self.log.leases(&self.name).await?;
         let mut share = Share::new(leases, self.name.clone(), apps.keys().copied().collect());
         let mut working: BTreeMap<Slot, Working> = BTreeMap::new();
-        let mut every = tokio::time::interval(LEASE_TURN);
-        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut turns = Together::every(LEASE_TURN);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = every.tick() => {}
+                () = turns.turn() => {}
             }
             // First what is lost, then what is gained: it may be the same.
             for slot in share.expired() {

@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`: open to all, and without anything secret.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -19,6 +20,7 @@ pub struct Health {
     pub log: EventLog,
     /// Where the log was when the process started: a service that has not read so far knows too little.
     pub head: Sequence,
+    pub started: Instant,
     pub services: Vec<Watched>,
 }
 
@@ -84,7 +86,8 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
         );
     }
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": all, "services": Value::Object(services) }))).into_response()
+    let up = health.started.elapsed().as_secs();
+    (status, Json(json!({ "ready": all, "up_seconds": up, "services": Value::Object(services) }))).into_response()
 }
 
 async fn metrics(headers: HeaderMap) -> Response {

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use clap::Args;
+use serde::Deserialize;
 
 #[derive(Debug, Args)]
 pub struct ReadyArgs {
@@ -15,6 +16,21 @@ pub struct ReadyArgs {
     /// The authority that is believed, as a PEM file; without, the public ones
     #[arg(long)]
     ca_file: Option<PathBuf>,
+    /// Go on asking for so many seconds, unless it has just been started, and end as soon as it is not ready: to start a
+    /// check costs an engine more than the check itself
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
+    watch: u64,
+}
+
+/// How often it is asked meanwhile.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// Of what a process says of itself.
+#[derive(Debug, Default, Deserialize)]
+struct Answer {
+    /// An older one does not say: then it is asked once.
+    #[serde(default)]
+    up_seconds: u64,
 }
 
 /// Exits with 0 when it is, and says why when it is not.
@@ -34,11 +50,20 @@ pub fn run(args: &ReadyArgs) -> anyhow::Result<ExitCode> {
     }
     let http = http.build().context("no HTTP client")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no async runtime")?;
+    let path = format!("{}/readyz", address.trim_end_matches('/'));
+    let watch = Duration::from_secs(args.watch);
     runtime.block_on(async {
-        let answer = http.get(format!("{}/readyz", address.trim_end_matches('/'))).send().await;
-        let answer = answer.with_context(|| format!("nothing answers at {address}"))?;
-        let ready = answer.status().is_success();
-        println!("{}", answer.text().await.unwrap_or_default());
-        Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let started = Instant::now();
+        loop {
+            let answer = http.get(&path).send().await.with_context(|| format!("nothing answers at {address}"))?;
+            let ready = answer.status().is_success();
+            let text = answer.text().await.unwrap_or_default();
+            let up = serde_json::from_str::<Answer>(&text).unwrap_or_default().up_seconds;
+            if !ready || up < args.watch || started.elapsed() + EVERY > watch {
+                println!("{text}");
+                return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            tokio::time::sleep(EVERY).await;
+        }
     })
 }

@@ -7,7 +7,7 @@ use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List};
 use rollcall_domain::{Recorded, Sequence};
-use rollcall_event_log::{Clock, Duty, EventLog, holder_name};
+use rollcall_event_log::{Clock, Duty, EventLog, Together, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use rollcall_telemetry::metrics::metrics;
@@ -210,11 +210,11 @@ impl Monitor {
 /// Watches what the monitor itself needs: the log, and that its state keeps up with it.
 async fn look_around(shared: Arc<Shared>, alerting: AlertingConfig, stop: CancellationToken) {
     let (mut away_since, mut behind_since): (Option<Instant>, Option<Instant>) = (None, None);
-    let mut every = tokio::time::interval(LOOK_EVERY);
+    let mut looks = Together::every(LOOK_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = every.tick() => {}
+            () = looks.turn() => {}
         }
         let head = tokio::time::timeout(LOOK_EVERY * 2, shared.log.head()).await;
         let long = |since: &mut Option<Instant>| since.get_or_insert_with(Instant::now).elapsed() >= alerting.patience;
