@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`: open to all, and without anything secret.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::State;
@@ -20,7 +20,8 @@ pub struct Health {
     pub log: EventLog,
     /// Where the log was when the process started: a service that has not read so far knows too little.
     pub head: Sequence,
-    pub started: Instant,
+    /// When all of it was ready for the first time.
+    pub ready_since: OnceLock<Instant>,
     pub services: Vec<Watched>,
 }
 
@@ -62,6 +63,7 @@ impl Health {
                 let _ = condition.holds.clone().wait_for(|holds| *holds).await;
             }
         }
+        self.ready_since.get_or_init(Instant::now);
     }
 }
 
@@ -86,8 +88,8 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
         );
     }
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let up = health.started.elapsed().as_secs();
-    (status, Json(json!({ "ready": all, "up_seconds": up, "services": Value::Object(services) }))).into_response()
+    let since = health.ready_since.get().map(|since| since.elapsed().as_secs());
+    (status, Json(json!({ "ready": all, "since_seconds": since, "services": Value::Object(services) }))).into_response()
 }
 
 async fn metrics(headers: HeaderMap) -> Response {

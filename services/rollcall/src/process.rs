@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use rollcall_config::{Config, DurabilityChoice, NatsPlace};
@@ -63,7 +63,7 @@ pub async fn run(
         let (name, work) = (part.name, (part.run)(stop_services.child_token()));
         running.spawn(async move { (name, work.await) });
     }
-    let health = Arc::new(Health { log: log.clone(), head, started: Instant::now(), services: watched });
+    let health = Arc::new(Health { log: log.clone(), head, ready_since: OnceLock::new(), services: watched });
     let router = server::router(routers, health::router(Arc::clone(&health)), config.server.max_requests_in_flight);
     let http = server::serve(listener, config.server.tls.as_ref(), router, stop_http.clone()).await?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };

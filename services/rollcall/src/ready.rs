@@ -16,8 +16,8 @@ pub struct ReadyArgs {
     /// The authority that is believed, as a PEM file; without, the public ones
     #[arg(long)]
     ca_file: Option<PathBuf>,
-    /// Go on asking for so many seconds, unless it has just been started, and end as soon as it is not ready: to start a
-    /// check costs an engine more than the check itself
+    /// Go on asking for so many seconds, once it has been ready for 20, and end as soon as it is not: to start a check costs
+    /// an engine more than the check itself
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=3600))]
     watch: u64,
 }
@@ -25,12 +25,14 @@ pub struct ReadyArgs {
 /// How often it is asked meanwhile.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// Whoever waits for it to be ready is told at once.
+const YOUNG_SECONDS: u64 = 20;
+
 /// Of what a process says of itself.
 #[derive(Debug, Default, Deserialize)]
 struct Answer {
-    /// An older one does not say: then it is asked once.
-    #[serde(default)]
-    up_seconds: u64,
+    /// Since when it has been ready; an older one does not say.
+    since_seconds: Option<u64>,
 }
 
 /// Exits with 0 when it is, and says why when it is not.
@@ -58,8 +60,9 @@ pub fn run(args: &ReadyArgs) -> anyhow::Result<ExitCode> {
             let answer = http.get(&path).send().await.with_context(|| format!("nothing answers at {address}"))?;
             let ready = answer.status().is_success();
             let text = answer.text().await.unwrap_or_default();
-            let up = serde_json::from_str::<Answer>(&text).unwrap_or_default().up_seconds;
-            if !ready || up < args.watch || started.elapsed() + EVERY > watch {
+            let since = serde_json::from_str::<Answer>(&text).unwrap_or_default().since_seconds;
+            let is_young = since.is_none_or(|seconds| seconds < YOUNG_SECONDS);
+            if !ready || is_young || started.elapsed() + EVERY > watch {
                 println!("{text}");
                 return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }

@@ -37,7 +37,7 @@ pub async fn run(
 }
 
 /// How long it is watched idle.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Used {
@@ -89,7 +89,7 @@ impl Deployment {
         Ok((output.status.success(), text))
     }
 
-    /// What all of it uses while nothing happens: its share of a core for half a minute, health checks included, and memory.
+    /// What all of it uses while nothing happens: its share of a core for a minute, health checks included, and memory.
     pub async fn idle(&self) -> anyhow::Result<String> {
         let (before, started) = (self.used().await?, Instant::now());
         tokio::time::sleep(IDLE).await;
