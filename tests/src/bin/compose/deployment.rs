@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, Method, StatusCode};
+use rollcall_tests::until;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -87,6 +88,18 @@ impl Deployment {
         let output = command.envs(self.environment.iter().map(|(k, v)| (k, v))).output().await?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         Ok((output.status.success(), text))
+    }
+
+    /// Takes all of it away. The engine lets go of an endpoint some time after its container, and of the network only then.
+    pub async fn clear(&self) -> anyhow::Result<()> {
+        until("all of it is gone", || async {
+            match self.compose(&["down", "-v", "--remove-orphans"]).await {
+                Ok(_) => Ok(Some(())),
+                Err(e) if format!("{e:#}").contains("has active endpoints") => Ok(None),
+                Err(e) => Err(e),
+            }
+        })
+        .await
     }
 
     /// What all of it uses while nothing happens: its share of a core for a minute, health checks included, and memory.

@@ -110,7 +110,7 @@ async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Res
         api: String::new(),
         http: Client::builder().timeout(Duration::from_secs(10)).build()?,
     };
-    deployment.compose(&["down", "-v", "--remove-orphans"]).await?;
+    deployment.clear().await?;
     let outcome = match deployment.shape.profile {
         profile if profile == DEMO.profile => demo(&deployment).await,
         Some(_) => observed(&deployment).await,
@@ -122,7 +122,7 @@ async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Res
             println!("{log}");
         }
     }
-    deployment.compose(&["down", "-v", "--remove-orphans"]).await?;
+    deployment.clear().await?;
     outcome
 }
 
