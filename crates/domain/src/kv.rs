@@ -40,19 +40,6 @@ impl<T> Default for Stretch<T> {
     }
 }
 
-impl Stretch {
-    /// The typed values, at their keys without the prefix.
-    ///
-    /// # Errors
-    /// When a value is damaged.
-    pub fn of<T: DeserializeOwned>(self, prefix: &str) -> Result<Stretch<T>, KvError> {
-        let place = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
-        let typed = |(key, bytes): Pair| Ok((place(&key), decode(&key, &bytes)?));
-        let pairs = self.pairs.into_iter().map(typed).collect::<Result<_, KvError>>()?;
-        Ok(Stretch { pairs, next: self.next.as_deref().map(place) })
-    }
-}
-
 /// State that can be read.
 pub trait Read {
     /// The value at a key.
@@ -137,6 +124,25 @@ pub fn load_all<T: DeserializeOwned>(
 ) -> Result<Vec<(String, T)>, KvError> {
     let pairs = state.scan(prefix, after, limit)?;
     pairs.into_iter().map(|(key, bytes)| decode(&key, &bytes).map(|value| (key, value))).collect()
+}
+
+/// Typed values among the next `look` keys that start with `prefix`, after a place when it is given; see [`Read::scan_some`].
+/// Places are keys without the prefix.
+///
+/// # Errors
+/// When the storage fails or a value is damaged.
+pub fn load_some<T: DeserializeOwned>(
+    state: &(impl Read + ?Sized),
+    prefix: &str,
+    after: Option<&str>,
+    look: usize,
+) -> Result<Stretch<T>, KvError> {
+    let after = after.map(|after| format!("{prefix}{after}"));
+    let Stretch { pairs, next } = state.scan_some(prefix, after.as_deref(), look)?;
+    let place = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
+    let typed = |(key, bytes): Pair| Ok((place(&key), decode(&key, &bytes)?));
+    let pairs = pairs.into_iter().map(typed).collect::<Result<_, KvError>>()?;
+    Ok(Stretch { pairs, next: next.as_deref().map(place) })
 }
 
 /// The keys that start with `prefix`, without it.

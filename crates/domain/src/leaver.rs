@@ -17,13 +17,11 @@ pub struct Leaver {
     #[serde(with = "crate::stored::time")]
     pub left_at: Timestamp,
     /// The system of record that said so.
-    #[serde(default)]
     pub source: Option<SourceName>,
     /// How many of its obligations are how far. Which ones follows from the obligations: a departure from a thousand apps is
     /// written a thousand times.
     pub count: Count,
     /// When the first of its obligations was found overdue, while one is.
-    #[serde(default)]
     #[serde(with = "crate::stored::time_or_none")]
     pub overdue_since: Option<Timestamp>,
     /// When the last obligation was verified.

@@ -202,9 +202,7 @@ impl Store {
         let flushed = self.tree.raw.flush();
         flushed.map(|_| ()).map_err(|e| failed(self.name, &e))
     }
-}
 
-impl Store {
     pub(crate) fn failed(&self, reason: &str) -> ProjectionError {
         ProjectionError::Storage { name: self.name, reason: reason.to_owned() }
     }

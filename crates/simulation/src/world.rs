@@ -336,7 +336,7 @@ impl World {
     /// What was acknowledged is known.
     fn remembers(
         &self,
-        store: &Arc<Store>,
+        store: &Store,
         acknowledged: &BTreeMap<rollcall_domain::IdentityId, Sequence>,
     ) -> anyhow::Result<()> {
         for (id, at) in acknowledged {

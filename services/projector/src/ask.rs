@@ -9,7 +9,7 @@ use rollcall_domain::drift::{DriftItem, DriftKind};
 use rollcall_domain::guard::Hold;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::ids::{AppId, IdentityId};
-use rollcall_domain::kv::{KvError, Read, Stretch};
+use rollcall_domain::kv::{KvError, Read, Stretch, load_some};
 use rollcall_domain::leaver::{Leaver, LeaverStatus};
 use rollcall_domain::ledger::{Among, obligations_after};
 use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
@@ -90,10 +90,7 @@ pub fn under<T: DeserializeOwned>(
     state: &impl Read,
     prefix: &str,
 ) -> impl Fn(Option<&str>, usize) -> Result<Stretch<T>, KvError> {
-    move |after, look| {
-        let after = after.map(|after| format!("{prefix}{after}"));
-        state.scan_some(prefix, after.as_deref(), look)?.of(prefix)
-    }
+    move |after, look| load_some(state, prefix, after, look)
 }
 
 /// How much of a list is wanted.

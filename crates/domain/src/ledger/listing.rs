@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::read::{ACCOUNTS, ENDED, place};
 use crate::account::Account;
-use crate::kv::{KvError, Read, Stretch, decode, load};
+use crate::kv::{KvError, Read, Stretch, decode, load, load_some};
 use crate::obligation::{Obligation, ObligationStatus};
 
 /// Which obligations a list is about.
@@ -43,7 +43,7 @@ pub fn obligations_after(
 ) -> Result<Stretch<Obligation>, KvError> {
     // In this order: one that ends meanwhile is found twice and not never, and has ended.
     let open = if among == Among::Ended { Stretch::default() } else { open_after(state, after, look)? };
-    let ended = if among == Among::Open { Stretch::default() } else { ended_after(state, after, look)? };
+    let ended = if among == Among::Open { Stretch::default() } else { load_some(state, ENDED, after, look)? };
     let next = [open.next, ended.next].into_iter().flatten().min();
     let mut all: BTreeMap<String, Obligation> = open.pairs.into_iter().chain(ended.pairs).collect();
     all.retain(|place, _| after.is_none_or(|after| place.as_str() > after) && next.as_ref().is_none_or(|n| place <= n));
@@ -62,9 +62,4 @@ fn open_after(state: &impl Read, after: Option<&str>, look: usize) -> Result<Str
     let last = |key: String| Some(format!("{}{:020}", key.strip_prefix(ACCOUNTS)?, u64::MAX));
     let pairs = open.into_iter().map(|open| (place(&open.id), open)).collect();
     Ok(Stretch { pairs, next: next.and_then(last) })
-}
-
-fn ended_after(state: &impl Read, after: Option<&str>, look: usize) -> Result<Stretch<Obligation>, KvError> {
-    let after = after.map(|after| format!("{ENDED}{after}"));
-    state.scan_some(ENDED, after.as_deref(), look)?.of(ENDED)
 }
