@@ -86,12 +86,8 @@ pub struct Account {
     pub desired: Desired,
     /// The change that says so.
     pub desired_version: Sequence,
-    /// The id of that change's event.
-    pub caused_by: Uuid,
-    /// The correlation id of that change.
-    pub correlation_id: String,
-    /// The trace of that change.
-    pub trace: TraceContext,
+    /// The event whose story it goes on with: [`story_of`](crate::ledger::story_of).
+    pub story: Sequence,
     /// The system of record that it came from; none: the configuration.
     pub source: Option<SourceName>,
     /// The app's own id of the account, when it is known.
@@ -113,6 +109,17 @@ pub struct Account {
     pub confirmed: Vec<Confirmed>,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.
     pub owes: Vec<Obligation>,
+}
+
+/// What a change of what is desired belongs to: whatever follows from it carries this. It is the same for every app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story {
+    /// The id of the change's event.
+    pub caused_by: Uuid,
+    /// The correlation id of the change.
+    pub correlation_id: String,
+    /// The trace of the change.
+    pub trace: TraceContext,
 }
 
 impl Account {

@@ -197,4 +197,12 @@ impl Write for Memory {
     fn delete(&mut self, key: &str) {
         self.0.remove(key);
     }
+
+    fn append(&mut self, key: &str, more: &[u8]) -> Result<(), KvError> {
+        match self.0.get_mut(key) {
+            Some(value) => value.extend_from_slice(more),
+            None => self.put(key.to_owned(), more.to_vec()),
+        }
+        Ok(())
+    }
 }

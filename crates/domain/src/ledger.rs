@@ -6,7 +6,8 @@
 //! `clock/<micros>/<identity>/<opened_by>`: how many ring then, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<source>/<app>`, `hold/<source>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
-//! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app.
+//! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app, and `story/<event>`: what those that
+//! opened obligations belong to.
 
 mod accounts;
 mod apps;
@@ -19,6 +20,7 @@ mod lists;
 mod obligations;
 mod read;
 mod schedule;
+mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,7 +46,7 @@ pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
 pub use listing::{Among, obligations_after};
-pub use lists::List;
+pub use lists::{List, Remembered};
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
     drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver, obligation,
@@ -52,6 +54,7 @@ pub use read::{
     quarantines, reconciled, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{last_heard, taking_effect};
+pub use stories::story_of;
 
 /// What an event led to, for those who measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,6 +72,7 @@ pub enum Fact {
 pub struct Ledger {
     catalogue: Catalogue,
     lists: &'static [List],
+    remembered: Remembered,
     apps: Option<BTreeMap<AppId, (App, Rules)>>,
 }
 
@@ -112,10 +116,10 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// One whose rules may name attributes of these schemas, with every list.
+    /// One whose rules may name attributes of these schemas, with every list, that remembers every obligation.
     #[must_use]
     pub const fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, lists: List::ALL, apps: None }
+        Self { catalogue, lists: List::ALL, remembered: Remembered::All, apps: None }
     }
 
     /// The same with these lists alone; the others are empty.
@@ -124,12 +128,18 @@ impl Ledger {
         Self { lists, ..self }
     }
 
+    /// The same that remembers only some of the obligations that have ended.
+    #[must_use]
+    pub fn remembering(self, remembered: Remembered) -> Self {
+        Self { remembered, ..self }
+    }
+
     /// Brings directory and ledger up to date with one event.
     ///
     /// # Errors
     /// When the state can't be read.
     pub fn evolve(&mut self, state: &mut impl Write, event: &Recorded) -> Result<Vec<Fact>, KvError> {
-        let state = &mut Kept::new(state, self.lists);
+        let state = &mut Kept::new(state, self.lists, self.remembered);
         let affected = match &event.event {
             Event::Group(changed) => affected_by_group(state, changed)?,
             _ => BTreeSet::new(),
@@ -222,7 +232,7 @@ impl Ledger {
     /// Opens what a change of one identity owes, in every app or in one.
     fn owe(
         &mut self,
-        state: &mut impl Write,
+        state: &mut Kept<'_, impl Write>,
         id: IdentityId,
         change: Change,
         only: Option<&AppId>,
@@ -246,6 +256,7 @@ impl Ledger {
             None => accounts_of(state, id)?,
         };
         let mut accounts: BTreeMap<AppId, Account> = accounts.into_iter().map(|a| (a.app.clone(), a)).collect();
+        let mut opened = 0;
         for (app, rules) in self.apps(state)?.values() {
             let rule = rules.of(identity.kind);
             // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
@@ -260,7 +271,11 @@ impl Ledger {
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;
                 obligations::open(state, obligation, before, desired, event)?;
+                opened += 1;
             }
+        }
+        if opened > 0 {
+            stories::keep(state, event);
         }
         Ok(())
     }

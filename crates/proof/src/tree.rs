@@ -99,9 +99,12 @@ impl<S: Write> Tree<'_, S> {
         let known = known.map_err(|e| ProofError::Tree(e.to_string()))?;
         for (at, hash) in (stored_hash_count(size.0)..).zip(known) {
             let key = chunk_key(at / CHUNK);
-            let mut chunk = if at.is_multiple_of(CHUNK) { Vec::new() } else { state.get(&key)?.unwrap_or_default() };
-            chunk.extend_from_slice(&hash.0);
-            state.put(key, chunk);
+            // One that begins anew is not looked for.
+            if at.is_multiple_of(CHUNK) {
+                state.put(key, hash.0.to_vec());
+            } else {
+                state.append(&key, &hash.0)?;
+            }
         }
         store(state, SIZE.to_owned(), &event.sequence);
         Ok(())

@@ -1,11 +1,22 @@
 //! Entries as events of the Open Cybersecurity Schema Framework, version 1.8.0 (schema.ocsf.io): Account Change,
 //! Entity Management, User Access Management and Detection Finding. What has no class there is left out.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use rollcall_domain::ids::{AppId, IdentityId, Sequence};
+use rollcall_scim::Changed;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
 
 use crate::entry::Entry;
 
 const SCHEMA: &str = "1.8.0";
+const PRODUCT: &str = "Rollcall";
+
+/// The activity of a finding that is over.
+const CLOSE: u32 = 3;
 
 /// A class of events: its id, name and category.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +39,16 @@ enum Severity {
     Informational = 1,
     Medium = 3,
     High = 4,
+}
+
+impl Severity {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Informational => "Informational",
+            Self::Medium => "Medium",
+            Self::High => "High",
+        }
+    }
 }
 
 /// The class of an entry and its activity, number and name.
@@ -53,100 +74,209 @@ fn class(entry: &Entry) -> Option<(Class, u32, &'static str, Severity)> {
         },
         "obligation.overdue" => (DETECTION, 1, "Create", Severity::High),
         "drift.detected" => (DETECTION, 1, "Create", Severity::Medium),
-        "drift.cleared" | "leaver.completed" => (DETECTION, 3, "Close", calm),
+        "drift.cleared" | "leaver.completed" => (DETECTION, CLOSE, "Close", calm),
         _ => return None,
     })
 }
 
-/// The event of an entry; `None`: the schema has no class for it.
-pub fn event(entry: &Entry) -> Option<Value> {
-    let (class, activity_id, activity_name, severity) = class(entry)?;
-    let mut event = Map::new();
-    let mut put = |name: &str, value: Value| event.insert(name.to_owned(), value);
-    put("class_uid", class.uid.into());
-    put("class_name", class.name.into());
-    put("category_uid", class.category_uid.into());
-    put("category_name", class.category.into());
-    put("activity_id", activity_id.into());
-    put("activity_name", activity_name.into());
-    put("type_uid", (class.uid * 100 + activity_id).into());
-    put("type_name", format!("{}: {activity_name}", class.name).into());
-    put("severity_id", (severity as u32).into());
-    put("severity", format!("{severity:?}").into());
-    put("time", entry.recorded_at.as_millisecond().into());
-    put("message", entry.summary.clone().into());
-    put("metadata", metadata(entry));
-    put("unmapped", json!({ "rollcall_type": entry.type_name, "reason": entry.reason, "changes": entry.changes }));
-    if class.uid == DETECTION.uid {
-        put("finding_info", finding(entry));
-        put("status_id", json!(if activity_id == 3 { 4 } else { 1 }));
-        return Some(Value::Object(event));
-    }
-    put("status_id", json!(1));
-    put("status", "Success".into());
-    put("actor", json!({ "app_name": "rollcall", "user": { "name": entry.actor } }));
-    match class.uid {
-        3004 => {
-            let id = entry.identity.map(|id| id.to_string());
-            put("entity", without_nulls(json!({ "uid": id, "type": "Identity", "name": name(entry) })));
-        }
-        3005 => {
-            put("user", user(entry));
-            put("privileges", json!([entry.details.get("group").and_then(Value::as_str).unwrap_or("group")]));
-            put("resources", json!([{ "name": entry.app, "type": "Application" }]));
-        }
-        _ => {
-            put("user", user(entry));
-            put("service", json!({ "name": entry.app }));
-        }
-    }
-    Some(Value::Object(event))
+/// An event, as the schema has it.
+#[derive(Debug, Serialize)]
+pub struct OcsfEvent<'a> {
+    class_uid: u32,
+    class_name: &'static str,
+    category_uid: u32,
+    category_name: &'static str,
+    activity_id: u32,
+    activity_name: &'static str,
+    type_uid: u32,
+    type_name: String,
+    severity_id: u32,
+    severity: &'static str,
+    time: i64,
+    message: &'a str,
+    metadata: Metadata<'a>,
+    status_id: u32,
+    #[serde(flatten)]
+    about: About<'a>,
+    unmapped: Unmapped<'a>,
 }
 
-fn metadata(entry: &Entry) -> Value {
-    json!({
-        "version": SCHEMA,
-        "uid": entry.event_id,
-        "sequence": entry.sequence,
-        "original_time": entry.occurred_at,
-        "logged_time": entry.recorded_at.as_millisecond(),
-        "correlation_uid": entry.correlation_id,
-        "product": { "name": "Rollcall", "vendor_name": "Rollcall", "version": env!("CARGO_PKG_VERSION") },
+/// What each class has of its own.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum About<'a> {
+    Finding {
+        finding_info: Finding<'a>,
+    },
+    Entity {
+        status: &'static str,
+        actor: Actor<'a>,
+        entity: Entity,
+    },
+    Access {
+        status: &'static str,
+        actor: Actor<'a>,
+        user: User<'a>,
+        privileges: [&'a str; 1],
+        resources: [Resource<'a>; 1],
+    },
+    Account {
+        status: &'static str,
+        actor: Actor<'a>,
+        user: User<'a>,
+        service: Named<Option<&'a AppId>>,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Metadata<'a> {
+    version: &'static str,
+    uid: Uuid,
+    sequence: Sequence,
+    original_time: Timestamp,
+    logged_time: i64,
+    correlation_uid: &'a str,
+    product: Product,
+}
+
+#[derive(Debug, Serialize)]
+struct Product {
+    name: &'static str,
+    vendor_name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Unmapped<'a> {
+    rollcall_type: &'a str,
+    reason: &'a str,
+    changes: &'a [Changed],
+}
+
+#[derive(Debug, Serialize)]
+struct Named<T> {
+    name: T,
+}
+
+#[derive(Debug, Serialize)]
+struct Actor<'a> {
+    app_name: &'static str,
+    user: Named<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<IdentityId>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct User<'a> {
+    uid: Option<IdentityId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid_alt: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Resource<'a> {
+    name: Option<&'a AppId>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding<'a> {
+    uid: Cow<'a, str>,
+    title: &'a str,
+    desc: &'a str,
+    created_time: i64,
+    types: [&'a str; 1],
+}
+
+/// The event of an entry; `None`: the schema has no class for it.
+pub fn event(entry: &Entry) -> Option<OcsfEvent<'_>> {
+    let (class, activity_id, activity_name, severity) = class(entry)?;
+    let (severity_name, severity_id) = (severity.name(), severity as u32);
+    let time = entry.recorded_at.as_millisecond();
+    let is_finding = class.uid == DETECTION.uid;
+    Some(OcsfEvent {
+        class_uid: class.uid,
+        class_name: class.name,
+        category_uid: class.category_uid,
+        category_name: class.category,
+        activity_id,
+        activity_name,
+        type_uid: class.uid * 100 + activity_id,
+        type_name: format!("{}: {activity_name}", class.name),
+        severity_id,
+        severity: severity_name,
+        time,
+        message: &entry.summary,
+        metadata: Metadata {
+            version: SCHEMA,
+            uid: entry.event_id,
+            sequence: entry.sequence,
+            original_time: entry.occurred_at,
+            logged_time: time,
+            correlation_uid: &entry.correlation_id,
+            product: Product { name: PRODUCT, vendor_name: PRODUCT, version: env!("CARGO_PKG_VERSION") },
+        },
+        // A finding is new or resolved; all else has succeeded.
+        status_id: if is_finding && activity_id == CLOSE { 4 } else { 1 },
+        about: about(entry, class),
+        unmapped: Unmapped { rollcall_type: &entry.type_name, reason: &entry.reason, changes: &entry.changes },
     })
 }
 
-fn without_nulls(mut object: Value) -> Value {
-    if let Some(map) = object.as_object_mut() {
-        map.retain(|_, value| !value.is_null());
+fn about(entry: &Entry, class: Class) -> About<'_> {
+    let status = "Success";
+    let actor = Actor { app_name: "rollcall", user: Named { name: entry.actor.as_str() } };
+    match class.uid {
+        uid if uid == DETECTION.uid => About::Finding { finding_info: finding(entry) },
+        uid if uid == ENTITY_MANAGEMENT.uid => {
+            let entity = Entity { uid: entry.identity, kind: "Identity", name: name(entry) };
+            About::Entity { status, actor, entity }
+        }
+        uid if uid == USER_ACCESS.uid => {
+            let resource = Resource { name: entry.app.as_ref(), kind: "Application" };
+            let group = text(entry, "group").unwrap_or("group");
+            About::Access { status, actor, user: user(entry), privileges: [group], resources: [resource] }
+        }
+        _ => About::Account { status, actor, user: user(entry), service: Named { name: entry.app.as_ref() } },
     }
-    object
+}
+
+/// A text of what was recorded.
+fn text<'a>(entry: &'a Entry, name: &str) -> Option<&'a str> {
+    entry.details.get(name).and_then(Value::as_str)
 }
 
 /// The user name that the event has of an identity.
 fn name(entry: &Entry) -> Option<String> {
-    let text = entry.details.get("resource_json")?.as_str()?;
-    let resource: Value = serde_json::from_str(text).ok()?;
-    resource.get("userName").and_then(Value::as_str).map(str::to_owned)
-}
-
-fn user(entry: &Entry) -> Value {
-    let mut user = json!({ "uid": entry.identity.map(|id| id.to_string()) });
-    let remote = entry.details.get("remote_id").and_then(Value::as_str).filter(|id| !id.is_empty());
-    if let (Some(object), Some(remote)) = (user.as_object_mut(), remote) {
-        object.insert("uid_alt".into(), remote.into());
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Resource {
+        user_name: Option<String>,
     }
-    user
+    serde_json::from_str::<Resource>(text(entry, "resource_json")?).ok()?.user_name
 }
 
-fn finding(entry: &Entry) -> Value {
+fn user(entry: &Entry) -> User<'_> {
+    User { uid: entry.identity, uid_alt: text(entry, "remote_id").filter(|id| !id.is_empty()) }
+}
+
+fn finding(entry: &Entry) -> Finding<'_> {
     // The same for what opens and what closes it.
-    let subject = entry.details.get("obligation_id").or_else(|| entry.details.get("drift_id")).and_then(Value::as_str);
-    let uid = subject.map_or_else(|| entry.correlation_id.clone(), str::to_owned);
-    json!({
-        "uid": if uid.is_empty() { entry.event_id.to_string() } else { uid },
-        "title": entry.summary,
-        "desc": entry.reason,
-        "created_time": entry.recorded_at.as_millisecond(),
-        "types": [entry.type_name],
-    })
+    let subject = text(entry, "obligation_id").or_else(|| text(entry, "drift_id")).unwrap_or(&entry.correlation_id);
+    Finding {
+        uid: if subject.is_empty() { entry.event_id.to_string().into() } else { subject.into() },
+        title: &entry.summary,
+        desc: &entry.reason,
+        created_time: entry.recorded_at.as_millisecond(),
+        types: [&entry.type_name],
+    }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rollcall_config::{AppConfig, Config};
 use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
-use rollcall_domain::ledger::{Ledger, List};
+use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{AppId, Recorded, directory};
 use rollcall_event_log::{Clock, EventLog, LEASE_TURN, Lease, Leases, Log, Together, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
@@ -31,7 +31,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 11;
+const STAMP: u32 = 12;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub struct Accounts(Ledger);
 
 impl Accounts {
     fn new(catalogue: Catalogue) -> Self {
-        Self(Ledger::new(catalogue).keeping(&[List::Pending]))
+        Self(Ledger::new(catalogue).keeping(&[List::Pending]).remembering(Remembered::None))
     }
 }
 

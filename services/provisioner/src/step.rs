@@ -329,8 +329,9 @@ impl Desk {
 
     /// Appends, and waits until our own state holds it: the next decision must know.
     async fn append(&self, account: &Account, event: Event) -> Result<Sequence, ProvisionerError> {
-        let meta = by_service(NAME, &account.correlation_id, Some(account.caused_by));
-        self.settle(meta, event).await
+        let story = ledger::story_of(&self.store.view(), account)?;
+        let (correlation_id, caused_by) = story.map(|s| (s.correlation_id, s.caused_by)).unzip();
+        self.settle(by_service(NAME, &correlation_id.unwrap_or_default(), caused_by), event).await
     }
 
     /// The same for what follows from no account.

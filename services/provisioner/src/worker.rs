@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use rollcall_domain::account::{Account, Target};
+use rollcall_domain::account::{Account, Story, Target};
 use rollcall_domain::capability::Discovered;
 use rollcall_domain::health::Quarantined;
 use rollcall_domain::ids::IdentityId;
@@ -331,9 +331,11 @@ async fn work(desk: Arc<Desk>, account: Account, refusals: u32) -> Done {
         version = account.desired_version.0,
         trace_id = field::Empty,
     );
-    let trace = &account.trace;
-    let parts = TraceParts { traceparent: trace.traceparent.clone(), tracestate: trace.tracestate.clone() };
-    rollcall_telemetry::adopt(&span, &parts);
+    // One of which nothing is known begins a trace of its own.
+    let story = ledger::story_of(&desk.store.view(), &account).ok().flatten();
+    let parts =
+        story.map(|Story { trace, .. }| TraceParts { traceparent: trace.traceparent, tracestate: trace.tracestate });
+    rollcall_telemetry::adopt(&span, &parts.unwrap_or_default());
     let outcome = desk.work_on(&account, refusals).instrument(span).await;
     (account.identity, account.desired_version, outcome)
 }

@@ -192,13 +192,12 @@ impl AlertLoop {
             News::Resolve(alert) => alert.summary.clone(),
         };
         let event = item.event(&sink, summary);
+        let view = self.shared.store.view();
         let account = match words.about {
-            About::Leaver { identity, opened_by } => {
-                ledger::account_of_leaver(&self.shared.store.view(), identity, opened_by)?
-            }
+            About::Leaver { identity, opened_by } => ledger::account_of_leaver(&view, identity, opened_by)?,
             _ => None,
         };
-        let meta = meta_for(account, &key);
+        let meta = meta_for(&view, account, &key)?;
         let appended = self.shared.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
         self.shared.store.wait_for(appended.last, SETTLE).await?;
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
 use rollcall_domain::kv::KvError;
-use rollcall_domain::ledger::{Ledger, List};
+use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{Recorded, Sequence};
 use rollcall_event_log::{Clock, Duty, EventLog, Together, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
@@ -28,7 +28,7 @@ use crate::{measure, watch};
 pub const NAME: &str = "sla-monitor";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 11;
+const STAMP: u32 = 12;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -62,7 +62,7 @@ pub struct Clocks {
 
 impl Clocks {
     fn new(catalogue: Catalogue, measured: Sequence) -> Self {
-        Self { ledger: Ledger::new(catalogue).keeping(&[List::Clock]), measured }
+        Self { ledger: Ledger::new(catalogue).keeping(&[List::Clock]).remembering(Remembered::Leavers), measured }
     }
 }
 

@@ -108,9 +108,13 @@ pub async fn say(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, 
 }
 
 /// The envelope of what the monitor says: part of the story of the change that an account owes.
-pub fn meta_for(account: Option<Account>, otherwise: &str) -> EventMeta {
-    let Some(account) = account else { return by_service(NAME, otherwise, None) };
-    EventMeta { trace: account.trace, ..by_service(NAME, &account.correlation_id, Some(account.caused_by)) }
+///
+/// # Errors
+/// When the state can't be read.
+pub fn meta_for(state: &impl Read, account: Option<Account>, otherwise: &str) -> Result<EventMeta, KvError> {
+    let story = account.map(|account| ledger::story_of(state, &account)).transpose()?.flatten();
+    let Some(story) = story else { return Ok(by_service(NAME, otherwise, None)) };
+    Ok(EventMeta { trace: story.trace, ..by_service(NAME, &story.correlation_id, Some(story.caused_by)) })
 }
 
 fn meta(store: &Store, word: &Word) -> Result<EventMeta, MonitorError> {
@@ -123,7 +127,7 @@ fn meta(store: &Store, word: &Word) -> Result<EventMeta, MonitorError> {
         _ => None,
     };
     let event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, word.name.as_bytes());
-    Ok(EventMeta { event_id, ..meta_for(account, "") })
+    Ok(EventMeta { event_id, ..meta_for(&view, account, "")? })
 }
 
 /// Brings into effect what was said before and whose time has come, from the newest state on the log.

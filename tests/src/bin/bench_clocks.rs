@@ -118,7 +118,8 @@ fn main() -> anyhow::Result<()> {
     let apps: usize = std::env::args().nth(1).map_or(Ok(100), |n| n.parse()).context("how many apps?")?;
     let open = LEAVERS * apps;
     let folder = tempfile::tempdir()?;
-    let opened = || Store::open("clocks", folder.path(), 1, 64 << 20, History::NONE);
+    let cache_bytes = parse("bench.toml", "", &|_| None)?.server.cache_bytes;
+    let opened = || Store::open("clocks", folder.path(), 1, cache_bytes, History::NONE);
     let store = opened()?;
     let (mut clocks, mut log) = (Clocks::default(), Log::default());
     let specs = apps_of(apps)?;

@@ -1,6 +1,7 @@
 //! What apps answered, and what they showed.
 
 use super::Fact;
+use super::lists::Kept;
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, identities_at, pending_key};
 use super::{apps, drifts};
@@ -36,7 +37,7 @@ pub fn applied(
 
 /// The app was read back, and shows what was desired.
 pub fn verified(
-    state: &mut impl Write,
+    state: &mut Kept<'_, impl Write>,
     verified: &Verified,
     event: &Recorded,
     facts: &mut Vec<Fact>,

@@ -1,9 +1,10 @@
 //! Drift as it is found, repaired, accepted and ended.
 
 use super::accounts::settled;
-use super::apps;
+use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, of_account};
+use super::{apps, stories};
 use crate::account::{Account, Desired};
 use crate::app::AppSpec;
 use crate::directory;
@@ -41,7 +42,7 @@ pub fn item(state: &(impl Read + ?Sized), id: &DriftId) -> Result<Option<DriftIt
 }
 
 /// An app shows something else than what is desired.
-pub fn detected(state: &mut impl Write, found: &DriftDetected, event: &Recorded) -> Result<(), KvError> {
+pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: &Recorded) -> Result<(), KvError> {
     let before = item(state, &found.id)?;
     let accepted = before.as_ref().and_then(|item| item.accepted.clone());
     let accepted = accepted.filter(|exception| exception.holds_at(event.recorded_at));
@@ -64,7 +65,7 @@ pub fn detected(state: &mut impl Write, found: &DriftDetected, event: &Recorded)
 }
 
 /// Where the app's policy says so, drift opens an obligation.
-fn repair(state: &mut impl Write, item: &DriftItem, event: &Recorded) -> Result<(), KvError> {
+fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) -> Result<(), KvError> {
     let DriftId { app, identity, kind } = &item.id;
     let Some(spec) = directory::app(state, app)?.map(|app| app.spec) else { return Ok(()) };
     if spec.drift.of(*kind) != Policy::Repair {
@@ -91,7 +92,7 @@ fn repair(state: &mut impl Write, item: &DriftItem, event: &Recorded) -> Result<
 
 /// Owes the removal of an account of which nothing else is known than where it is.
 fn remove(
-    state: &mut impl Write,
+    state: &mut Kept<'_, impl Write>,
     spec: &AppSpec,
     nobody: IdentityId,
     remote_id: &str,
@@ -110,7 +111,7 @@ fn remove(
 }
 
 fn owe(
-    state: &mut impl Write,
+    state: &mut Kept<'_, impl Write>,
     spec: &AppSpec,
     identity: IdentityId,
     before: Option<Account>,
@@ -119,11 +120,13 @@ fn owe(
 ) -> Result<(), KvError> {
     let change = Change::at_once(event.sequence, ChangeKind::Repair, event.recorded_at);
     let obligation = Obligation::new(change, &spec.id, identity, &spec.sla, desired.target());
-    open(state, obligation, before, desired, event)
+    open(state, obligation, before, desired, event)?;
+    stories::keep(state, event);
+    Ok(())
 }
 
 /// An item was looked for, and is not there any more.
-pub fn cleared(state: &mut impl Write, id: &DriftId, event: &Recorded) -> Result<(), KvError> {
+pub fn cleared(state: &mut Kept<'_, impl Write>, id: &DriftId, event: &Recorded) -> Result<(), KvError> {
     let Some(item) = item(state, id)? else { return Ok(()) };
     state.delete(&key(id));
     // The account of nobody, or someone's second one, is not that any more: nothing is owed for it.
@@ -137,7 +140,7 @@ pub fn cleared(state: &mut impl Write, id: &DriftId, event: &Recorded) -> Result
 }
 
 /// Owes nothing any more for an account that stood for itself.
-fn release(state: &mut impl Write, app: &AppId, nobody: IdentityId, event: &Recorded) -> Result<(), KvError> {
+fn release(state: &mut Kept<'_, impl Write>, app: &AppId, nobody: IdentityId, event: &Recorded) -> Result<(), KvError> {
     state.delete(&duplicate_key(app, nobody));
     let Some(mut account) = account(state, nobody, app)?.filter(Account::is_pending) else { return Ok(()) };
     let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Claimed };

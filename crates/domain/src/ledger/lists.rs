@@ -2,6 +2,8 @@
 //! obligation moves: a service keeps those that it asks.
 
 use crate::kv::{KvError, Pair, Read, Stretch, Write};
+use crate::lifecycle::ChangeKind;
+use crate::obligation::Obligation;
 
 /// A list that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +33,36 @@ impl List {
     }
 }
 
-/// State in which only some lists are kept: the others are empty, and stay so.
+/// Which obligations are remembered when they have ended. What is open is always known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Remembered {
+    All,
+    /// For the records of departures.
+    Leavers,
+    None,
+}
+
+/// State in which only some lists are kept: the others are empty, and stay so. So are the obligations that are not remembered.
 #[derive(Debug)]
 pub(super) struct Kept<'a, W> {
     state: &'a mut W,
     lists: &'static [List],
+    remembered: Remembered,
 }
 
 impl<'a, W> Kept<'a, W> {
-    pub(super) const fn new(state: &'a mut W, lists: &'static [List]) -> Self {
-        Self { state, lists }
+    pub(super) const fn new(state: &'a mut W, lists: &'static [List], remembered: Remembered) -> Self {
+        Self { state, lists, remembered }
+    }
+
+    /// Whether an obligation that has ended is remembered.
+    pub(super) fn remembers(&self, ended: &Obligation) -> bool {
+        match self.remembered {
+            Remembered::All => true,
+            Remembered::Leavers => ended.change == ChangeKind::Leaver,
+            Remembered::None => false,
+        }
     }
 
     /// Whether a list is kept.

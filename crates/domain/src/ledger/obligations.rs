@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::lists::Kept;
 use super::read::{
     account, account_key, accounts_prefix, alerting_key, at_key, ended_key, leaver, leaver_key, leaving_key,
     obligation_key, overdue_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
 use crate::account::{Account, Desired, Target};
-use crate::event::{Recorded, TraceContext};
+use crate::event::Recorded;
 use crate::exception::{Exception, Waived};
 use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KvError, Write, store, suffixes};
@@ -18,7 +19,7 @@ use crate::obligation::{AtRisk, Because, Change, Count, End, Obligation, Obligat
 
 /// Opens an obligation, and makes its account what it asks for.
 pub fn open(
-    state: &mut impl Write,
+    state: &mut Kept<'_, impl Write>,
     obligation: Obligation,
     before: Option<Account>,
     desired: Desired,
@@ -30,9 +31,7 @@ pub fn open(
     let mut account = Account {
         desired,
         desired_version: opened_by,
-        caused_by: event.meta.event_id,
-        correlation_id: event.meta.correlation_id.clone(),
-        trace: event.meta.trace.clone(),
+        story: event.sequence,
         source: event.meta.source.clone(),
         rejection: None,
         parked_at: None,
@@ -41,9 +40,7 @@ pub fn open(
             identity,
             desired: Desired::Absent,
             desired_version: opened_by,
-            caused_by: event.meta.event_id,
-            correlation_id: String::new(),
-            trace: TraceContext::default(),
+            story: event.sequence,
             source: None,
             remote_id: None,
             applied_version: None,
@@ -82,7 +79,7 @@ pub fn open(
 /// Ends the open obligations of an account that `which` chooses, and returns them as they are now. The account owes them no
 /// longer: it is for the caller to store it.
 pub fn end_those(
-    state: &mut impl Write,
+    state: &mut Kept<'_, impl Write>,
     account: &mut Account,
     which: impl Fn(&Obligation) -> bool,
     end: &End,
@@ -92,7 +89,9 @@ pub fn end_those(
     for before in account.owes.extract_if(.., |open| which(open)) {
         let ended = Obligation { end: Some(end.clone()), waived: None, ..before.clone() };
         facts.extend(moved(state, Some(&before), &ended)?.map(Fact::LeaverCompleted));
-        store(state, obligation_key(&ended.id), &ended);
+        if state.remembers(&ended) {
+            store(state, obligation_key(&ended.id), &ended);
+        }
         all.push(ended);
     }
     Ok(all)

@@ -1,0 +1,25 @@
+//! What the changes that opened obligations belong to: once for each, however many apps it is about.
+
+use crate::account::{Account, Story};
+use crate::event::Recorded;
+use crate::ids::Sequence;
+use crate::kv::{KvError, Read, Write, load, store};
+
+fn key(event: Sequence) -> String {
+    format!("story/{:020}", event.0)
+}
+
+/// Keeps the story of an event that opened obligations.
+pub fn keep(state: &mut impl Write, event: &Recorded) {
+    let meta = &event.meta;
+    let (correlation_id, trace) = (meta.correlation_id.clone(), meta.trace.clone());
+    store(state, key(event.sequence), &Story { caused_by: meta.event_id, correlation_id, trace });
+}
+
+/// What the change that an account follows belongs to.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn story_of(state: &(impl Read + ?Sized), account: &Account) -> Result<Option<Story>, KvError> {
+    load(state, &key(account.story))
+}
