@@ -55,8 +55,13 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// One entry.
-    pub fn entry(&mut self, state: &impl Read, at: Sequence) -> Result<Option<Entry>, KvError> {
+    /// One entry, made of its JSON.
+    pub fn entry<T>(
+        &mut self,
+        state: &impl Read,
+        at: Sequence,
+        read: impl FnOnce(&[u8]) -> Result<T, serde_json::Error>,
+    ) -> Result<Option<T>, KvError> {
         let number = at.0 / BLOCK;
         let (_, key, block) = match self.last.take().filter(|(last, ..)| *last == number) {
             Some(last) => self.last.insert(last),
@@ -68,7 +73,7 @@ impl Reader {
         };
         let found = frames(block).find(|(sequence, _)| *sequence == at).and_then(|(_, entry)| entry);
         let damaged = |e: serde_json::Error| KvError::Damaged { key: key.clone(), reason: e.to_string() };
-        found.map(|entry| serde_json::from_slice(entry).map_err(damaged)).transpose()
+        found.map(|entry| read(entry).map_err(damaged)).transpose()
     }
 }
 

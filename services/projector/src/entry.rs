@@ -119,8 +119,10 @@ fn due(
 ) -> Result<(Option<ChangeKind>, Option<Timestamp>), KvError> {
     Ok(match event {
         Event::Identity(e) => {
-            let opened = ledger::obligations_opened_by(state, e.id, sequence)?;
-            (e.change.kind(), opened.iter().map(|o| o.deadline).min())
+            let kind = e.change.kind();
+            // A change of no kind opens nothing.
+            let opened = kind.map(|_| ledger::obligations_opened_by(state, e.id, sequence)).transpose()?;
+            (kind, opened.iter().flatten().map(|o| o.deadline).min())
         }
         Event::ObligationAtRisk(e) => (Some(e.change), Some(e.deadline)),
         Event::ObligationOverdue(e) => (Some(e.change), Some(e.deadline)),

@@ -1,5 +1,6 @@
 //! The timeline as a stream, for other systems and for auditors: NDJSON that can be verified, CSV, and OCSF.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -14,7 +15,8 @@ use rollcall_config::Role;
 use rollcall_domain::Recorded;
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::kv::KvError;
-use rollcall_event_log::Tail;
+use rollcall_event_log::{Stored, Tail};
+use rollcall_projection::View;
 use rollcall_proof::Tree;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
@@ -35,6 +37,9 @@ const CHUNK: usize = 500;
 
 /// How many events are fetched at once, where they do not follow one another.
 const FETCHES: usize = 32;
+
+/// How many pieces are written at once.
+const WRITERS: usize = 3;
 
 /// How many pieces wait for a reader that is slower than we are.
 const WAITING: usize = 4;
@@ -197,41 +202,29 @@ impl Export {
     }
 
     /// The same for a log without gaps: its entries are passed on as they are stored.
-    async fn everything(self, mut tail: Tail, sender: &mpsc::Sender<Result<Bytes, ApiError>>) -> Result<(), ApiError> {
-        let stored = |after: Sequence| {
-            let (view, limit) =
-                (self.api.store.view(), CHUNK.min(usize::try_from(self.to.0 - after.0).unwrap_or(CHUNK)));
-            tokio::task::spawn_blocking(move || entries::stored(&view, after, limit))
-        };
-        let mut last = self.after.min(self.to);
-        let mut next = Some(stored(last));
-        while let Some(reading) = next.take() {
-            let found = reading.await.map_err(|_| ApiError::Stopped)??;
-            let Some((end, _)) = found.last() else { break };
-            last = *end;
-            next = (last < self.to).then(|| stored(last));
-            let mut events = Vec::with_capacity(found.len());
-            while events.len() < found.len() {
-                events.extend(tail.next_stored(found.len() - events.len()).await);
+    async fn everything(self, tail: Tail, sender: &mpsc::Sender<Result<Bytes, ApiError>>) -> Result<(), ApiError> {
+        let begin = self.after.min(self.to);
+        let events = unfold((tail, begin), |(mut tail, at)| async move {
+            let wanted = CHUNK.min(usize::try_from(self.to.0 - at.0).unwrap_or(CHUNK));
+            let mut events = Vec::with_capacity(wanted);
+            while events.len() < wanted {
+                events.extend(tail.next_stored(wanted - events.len()).await);
             }
-            let mut out = Vec::new();
-            for ((at, entry), event) in found.iter().zip(events) {
-                if event.sequence != *at {
-                    return Err(ApiError::Unwritable(format!("event {} came for entry {at}", event.sequence)));
-                }
-                let record = Record { subject: event.subject, stored: STANDARD.encode(event.bytes), proof: None };
-                // An entry is an object: the record becomes its last member.
-                out.extend_from_slice(entry.strip_suffix(b"}").unwrap_or(entry));
-                out.extend_from_slice(b",\"record\":");
-                serde_json::to_writer(&mut out, &record).map_err(|e| ApiError::Unwritable(e.to_string()))?;
-                out.extend_from_slice(b"}\n");
-            }
-            if sender.send(Ok(out.into())).await.is_err() {
+            let last = events.last().map(|event| event.sequence)?;
+            Some((events, (tail, last)))
+        });
+        let written = events.map(|events| {
+            let view = self.api.store.view();
+            tokio::task::spawn_blocking(move || passed_on(&view, &events))
+        });
+        let mut pieces = pin!(written.buffered(WRITERS));
+        while let Some(piece) = pieces.next().await {
+            if sender.send(Ok(piece.map_err(|_| ApiError::Stopped)??)).await.is_err() {
                 return Ok(());
             }
         }
-        let entries = last.0 - self.after.0.min(last.0);
-        let _ = sender.send(line(&serde_json::json!({ "end": End { entries, last } }))).await;
+        let end = End { entries: self.to.0 - begin.0, last: self.to };
+        let _ = sender.send(line(&serde_json::json!({ "end": end }))).await;
         Ok(())
     }
 
@@ -276,6 +269,25 @@ impl Export {
         let fetches = stream::iter(wanted).map(move |sequence| fetch(Arc::clone(&api), sequence));
         fetches.buffered(FETCHES).try_collect().await
     }
+}
+
+/// The lines of events that follow one another.
+fn passed_on(view: &View, events: &[Stored]) -> Result<Bytes, ApiError> {
+    let before = events.first().map(|event| Sequence(event.sequence.0.saturating_sub(1))).unwrap_or_default();
+    let found = entries::stored(view, before, events.len())?;
+    let mut out = Vec::with_capacity(found.iter().map(|(_, entry)| 2 * entry.len()).sum());
+    let mut found = found.iter();
+    for event in events {
+        let entry = found.next().filter(|(at, _)| *at == event.sequence).map(|(_, entry)| entry.as_slice());
+        let missing = || ApiError::Unwritable(format!("event {} has no entry", event.sequence));
+        // An entry is an object: the record becomes its last member.
+        out.extend_from_slice(entry.and_then(|entry| entry.strip_suffix(b"}")).ok_or_else(missing)?);
+        out.extend_from_slice(b",\"record\":");
+        let record = Record { subject: event.subject.clone(), stored: STANDARD.encode(&event.bytes), proof: None };
+        serde_json::to_writer(&mut out, &record).map_err(|e| ApiError::Unwritable(e.to_string()))?;
+        out.extend_from_slice(b"}\n");
+    }
+    Ok(out.into())
 }
 
 async fn fetch(api: Arc<Api>, sequence: Sequence) -> Result<Recorded, ApiError> {

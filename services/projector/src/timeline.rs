@@ -1,11 +1,14 @@
 //! The audit timeline: every event, and where to find it again. Lists of positions: `entry-of/<identity>`,
 //! `entry-at/<app>`, `entry-in/<correlation id>` and `entry-from/<causation id>`.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rollcall_domain::Recorded;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read, Write};
 use rollcall_domain::lifecycle::ChangeKind;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::entry::Entry;
@@ -26,7 +29,7 @@ pub enum Order {
 }
 
 /// Which entries to show.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct Choice {
     pub identity: Option<IdentityId>,
@@ -44,11 +47,37 @@ pub struct Choice {
 }
 
 /// Some entries, and where the next ones start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[allow(missing_docs)]
-pub struct Page {
-    pub entries: Vec<Entry>,
+pub struct Page<E = Entry> {
+    pub entries: Vec<E>,
     pub next: Option<Sequence>,
+}
+
+/// An entry, as whoever asks for a page needs it.
+pub trait Shown: Sized {
+    /// From its JSON; `None`: it is not chosen.
+    ///
+    /// # Errors
+    /// When it is no entry.
+    fn chosen(stored: &[u8], choice: &Choice) -> Result<Option<Self>, serde_json::Error>;
+}
+
+impl Shown for Entry {
+    fn chosen(stored: &[u8], choice: &Choice) -> Result<Option<Self>, serde_json::Error> {
+        let entry: Self = serde_json::from_slice(stored)?;
+        Ok(choice.wants(&entry).then_some(entry))
+    }
+}
+
+/// As it is kept, for those who only pass it on.
+impl Shown for Box<RawValue> {
+    fn chosen(stored: &[u8], choice: &Choice) -> Result<Option<Self>, serde_json::Error> {
+        if !choice.is_its_list() && Entry::chosen(stored, choice)?.is_none() {
+            return Ok(None);
+        }
+        serde_json::from_slice(stored).map(Some)
+    }
 }
 
 /// A client may name its correlation; a slash in it is not one of ours.
@@ -59,10 +88,11 @@ fn plain(text: &str) -> String {
 /// Adds an event.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
     let (entry, identities) = Entry::of(event, state)?;
-    let mut lists: Vec<String> = identities.iter().map(|identity| format!("entry-of/{identity}")).collect();
+    // Someone may be named twice, such as a member that is taken out and put in again.
+    let mut lists: BTreeSet<String> = identities.iter().map(|identity| format!("entry-of/{identity}")).collect();
     lists.extend(entry.app.iter().map(|app| format!("entry-at/{app}")));
     if !entry.correlation_id.is_empty() {
-        lists.push(format!("entry-in/{}", plain(&entry.correlation_id)));
+        lists.insert(format!("entry-in/{}", plain(&entry.correlation_id)));
     }
     lists.extend(entry.causation_id.iter().map(|cause| format!("entry-from/{cause}")));
     for list in lists {
@@ -98,6 +128,12 @@ impl Choice {
             && correlation_id.is_none()
             && caused_by.is_none()
             && text.is_none()
+    }
+
+    /// Whether its list, or its window, holds nothing else than what is chosen.
+    fn is_its_list(&self) -> bool {
+        let of_list = Self { from: self.from, to: self.to, identity: self.identity, ..Self::default() };
+        *self == of_list
     }
 
     /// The narrowest list that holds everything chosen; `None`: all there is.
@@ -138,21 +174,21 @@ impl Choice {
 /// The chosen entries that follow `after`, in one order. A page can be short, or empty, and still have a next one: a
 /// choice that fits few entries is answered in steps. What is appended meanwhile changes no page that is under way:
 /// sequences only grow.
-pub fn page(
+pub fn page<E: Shown>(
     state: &impl Read,
     choice: &Choice,
     order: Order,
     after: Option<Sequence>,
     limit: usize,
-) -> Result<Page, KvError> {
+) -> Result<Page<E>, KvError> {
     let (before_window, last) = choice.window(state)?;
     let end = Sequence(last.0.saturating_add(1));
     let mut at = match order {
         Order::Newest => after.map_or(end, |after| after.min(end)),
         Order::Oldest => after.map_or(before_window, |after| after.max(before_window)),
     };
-    let mut page = Page::default();
-    let mut looked = 0;
+    let mut page = Page { entries: Vec::new(), next: None };
+    let (mut looked, mut shown) = (0, None);
     loop {
         let positions = choice.positions(state, order, at)?;
         let Some(furthest) = positions.last() else { return Ok(page) };
@@ -163,13 +199,15 @@ pub fn page(
             if sequence <= before_window || sequence > last {
                 return Ok(page);
             }
-            let Some(entry) = reader.entry(state, sequence)? else { continue };
-            if choice.wants(&entry) {
+            let found = reader.entry(state, sequence, |stored| E::chosen(stored, choice))?;
+            let Some(entry) = found else { continue };
+            if let Some(entry) = entry {
                 if page.entries.len() == limit {
-                    page.next = page.entries.last().map(|e| e.sequence);
+                    page.next = shown;
                     return Ok(page);
                 }
                 page.entries.push(entry);
+                shown = Some(sequence);
             }
             looked += 1;
             if looked >= LOOK {

@@ -12,6 +12,7 @@ use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt as _};
 use rollcall_config::Role;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
+use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -58,7 +59,7 @@ pub fn choice(query: &Query) -> Result<Choice, ApiError> {
     })
 }
 
-async fn answer(api: &Api, query: &Query, choice: Choice) -> Result<Json<List<Entry>>, ApiError> {
+async fn answer(api: &Api, query: &Query, choice: Choice) -> Result<Json<List<Box<RawValue>>>, ApiError> {
     let order = query.word::<Order>("order")?.unwrap_or_default();
     let after = query.parsed::<u64>("cursor", "a cursor of this list")?.map(Sequence);
     let limit = query.limit()?;
@@ -77,7 +78,7 @@ async fn whole_timeline(
     State(api): Shared,
     Extension(person): Who,
     pairs: Pairs,
-) -> Result<Json<List<Entry>>, ApiError> {
+) -> Result<Json<List<Box<RawValue>>>, ApiError> {
     let query = api.query::<params::Trail>(pairs)?;
     person.needs(Role::Auditor)?;
     let choice = choice(&query)?;
@@ -95,7 +96,7 @@ async fn identity_timeline(
     Extension(person): Who,
     Path(id): Path<String>,
     pairs: Pairs,
-) -> Result<Json<List<Entry>>, ApiError> {
+) -> Result<Json<List<Box<RawValue>>>, ApiError> {
     let query = api.query::<params::Trail>(pairs)?;
     person.needs(Role::Auditor)?;
     let choice = choice(&query)?;
