@@ -24,7 +24,7 @@ pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
         max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
         max_streams: size(s.integer("max_streams", 1..=65_536, 256)),
         read_patience: s.duration("read_patience", Duration::from_secs(5)),
-        cache_bytes: s.integer("cache_bytes", 1 << 20..=64 << 30, 768 << 20),
+        cache_bytes: s.integer("cache_bytes", 1 << 20..=64 << 30, 64 << 20),
     };
     s.finish();
     config

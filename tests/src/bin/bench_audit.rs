@@ -127,7 +127,7 @@ async fn projector(
     let (user, password) = connection.credentials.context("no credentials")?;
     let config = folder.join("rollcall.toml");
     let text = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\nread_patience = \"60s\"\n\
+        "[server]\nlisten = \"127.0.0.1:{port}\"\ndata_dir = \"{}\"\ncache_bytes = 536870912\nread_patience = \"60s\"\n\
          [nats]\nurl = \"{}\"\nuser = \"{user}\"\npassword_env = \"BENCH_NATS\"\ndurability = \"warn\"\n[audit]\ncheckpoint_every = \"1s\"\n\
          [[sources]]\nname = \"hr\"\ntoken = \"source-token-0123456789\"\n\
          [[api_tokens]]\nname = \"bench\"\nrole = \"admin\"\ntoken = \"{TOKEN}\"\n",

@@ -19,6 +19,9 @@ use uuid::Uuid;
 
 const LEAVERS: usize = 1000;
 
+/// What [operations](../../../docs/operations.md) gives who has a million obligations open.
+const CACHE_BYTES: u64 = 768 << 20;
+
 /// What the services do with the allocator that they have.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -118,8 +121,7 @@ fn main() -> anyhow::Result<()> {
     let apps: usize = std::env::args().nth(1).map_or(Ok(100), |n| n.parse()).context("how many apps?")?;
     let open = LEAVERS * apps;
     let folder = tempfile::tempdir()?;
-    let cache_bytes = parse("bench.toml", "", &|_| None)?.server.cache_bytes;
-    let opened = || Store::open("clocks", folder.path(), 1, cache_bytes, History::NONE);
+    let opened = || Store::open("clocks", folder.path(), 1, CACHE_BYTES, History::NONE);
     let store = opened()?;
     let (mut clocks, mut log) = (Clocks::default(), Log::default());
     let specs = apps_of(apps)?;
