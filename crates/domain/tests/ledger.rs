@@ -890,9 +890,9 @@ proptest! {
     fn who_keeps_fewer_lists_derives_the_same_of_all_else(acts in acts()) {
         let world = play(&acts);
         let lists: [(&[List], &[&str]); 3] = [
-            (&[List::Pending], &["clock/", "ended/", "conformance/"]),
-            (&[List::Clock], &["pending/", "ended/", "conformance/"]),
-            (&[], &["pending/", "clock/", "ended/", "conformance/"]),
+            (&[List::Pending, List::Stories], &["clock/", "ended/", "conformance/"]),
+            (&[List::Clock], &["pending/", "ended/", "conformance/", "story/"]),
+            (&[], &["pending/", "clock/", "ended/", "conformance/", "story/"]),
         ];
         for (kept, without) in lists {
             let (mut state, mut ledger) = (Memory::default(), Ledger::default().keeping(kept));

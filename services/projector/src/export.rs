@@ -215,7 +215,7 @@ impl Export {
         });
         let written = events.map(|events| {
             let view = self.api.store.view();
-            tokio::task::spawn_blocking(move || passed_on(&view, &events))
+            tokio::task::spawn_blocking(move || passed_on(&view, events))
         });
         let mut pieces = pin!(written.buffered(WRITERS));
         while let Some(piece) = pieces.next().await {
@@ -272,7 +272,7 @@ impl Export {
 }
 
 /// The lines of events that follow one another.
-fn passed_on(view: &View, events: &[Stored]) -> Result<Bytes, ApiError> {
+fn passed_on(view: &View, events: Vec<Stored>) -> Result<Bytes, ApiError> {
     let before = events.first().map(|event| Sequence(event.sequence.0.saturating_sub(1))).unwrap_or_default();
     let found = entries::stored(view, before, events.len())?;
     let mut out = Vec::with_capacity(found.iter().map(|(_, entry)| 2 * entry.len()).sum());
@@ -283,7 +283,7 @@ fn passed_on(view: &View, events: &[Stored]) -> Result<Bytes, ApiError> {
         // An entry is an object: the record becomes its last member.
         out.extend_from_slice(entry.and_then(|entry| entry.strip_suffix(b"}")).ok_or_else(missing)?);
         out.extend_from_slice(b",\"record\":");
-        let record = Record { subject: event.subject.clone(), stored: STANDARD.encode(&event.bytes), proof: None };
+        let record = Record { subject: event.subject, stored: STANDARD.encode(&event.bytes), proof: None };
         serde_json::to_writer(&mut out, &record).map_err(|e| ApiError::Unwritable(e.to_string()))?;
         out.extend_from_slice(b"}\n");
     }

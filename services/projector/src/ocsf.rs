@@ -19,7 +19,7 @@ const PRODUCT: &str = "Rollcall";
 const CLOSE: u32 = 3;
 
 /// A class of events: its id, name and category.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Class {
     uid: u32,
     name: &'static str,
@@ -53,7 +53,7 @@ impl Severity {
 
 /// The class of an entry and its activity, number and name.
 fn class(entry: &Entry) -> Option<(Class, u32, &'static str, Severity)> {
-    let operation = entry.details.get("operation").and_then(Value::as_str).unwrap_or_default();
+    let operation = text(entry, "operation").unwrap_or_default();
     let calm = Severity::Informational;
     Some(match entry.type_name.as_str() {
         "identity.joined" | "identity.staged" => (ENTITY_MANAGEMENT, 1, "Create", calm),
@@ -200,9 +200,7 @@ struct Finding<'a> {
 /// The event of an entry; `None`: the schema has no class for it.
 pub fn event(entry: &Entry) -> Option<OcsfEvent<'_>> {
     let (class, activity_id, activity_name, severity) = class(entry)?;
-    let (severity_name, severity_id) = (severity.name(), severity as u32);
     let time = entry.recorded_at.as_millisecond();
-    let is_finding = class.uid == DETECTION.uid;
     Some(OcsfEvent {
         class_uid: class.uid,
         class_name: class.name,
@@ -212,8 +210,8 @@ pub fn event(entry: &Entry) -> Option<OcsfEvent<'_>> {
         activity_name,
         type_uid: class.uid * 100 + activity_id,
         type_name: format!("{}: {activity_name}", class.name),
-        severity_id,
-        severity: severity_name,
+        severity_id: severity as u32,
+        severity: severity.name(),
         time,
         message: &entry.summary,
         metadata: Metadata {
@@ -226,7 +224,7 @@ pub fn event(entry: &Entry) -> Option<OcsfEvent<'_>> {
             product: Product { name: PRODUCT, vendor_name: PRODUCT, version: env!("CARGO_PKG_VERSION") },
         },
         // A finding is new or resolved; all else has succeeded.
-        status_id: if is_finding && activity_id == CLOSE { 4 } else { 1 },
+        status_id: if class == DETECTION && activity_id == CLOSE { 4 } else { 1 },
         about: about(entry, class),
         unmapped: Unmapped { rollcall_type: &entry.type_name, reason: &entry.reason, changes: &entry.changes },
     })
@@ -235,13 +233,13 @@ pub fn event(entry: &Entry) -> Option<OcsfEvent<'_>> {
 fn about(entry: &Entry, class: Class) -> About<'_> {
     let status = "Success";
     let actor = Actor { app_name: "rollcall", user: Named { name: entry.actor.as_str() } };
-    match class.uid {
-        uid if uid == DETECTION.uid => About::Finding { finding_info: finding(entry) },
-        uid if uid == ENTITY_MANAGEMENT.uid => {
+    match class {
+        DETECTION => About::Finding { finding_info: finding(entry) },
+        ENTITY_MANAGEMENT => {
             let entity = Entity { uid: entry.identity, kind: "Identity", name: name(entry) };
             About::Entity { status, actor, entity }
         }
-        uid if uid == USER_ACCESS.uid => {
+        USER_ACCESS => {
             let resource = Resource { name: entry.app.as_ref(), kind: "Application" };
             let group = text(entry, "group").unwrap_or("group");
             About::Access { status, actor, user: user(entry), privileges: [group], resources: [resource] }

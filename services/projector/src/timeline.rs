@@ -115,25 +115,13 @@ impl Choice {
     }
 
     /// Whether nothing is left out.
-    pub const fn is_everything(&self) -> bool {
-        let Self { identity, from, to, type_name, app, actor, source, change, correlation_id, caused_by, text } = self;
-        identity.is_none()
-            && from.is_none()
-            && to.is_none()
-            && type_name.is_none()
-            && app.is_none()
-            && actor.is_none()
-            && source.is_none()
-            && change.is_none()
-            && correlation_id.is_none()
-            && caused_by.is_none()
-            && text.is_none()
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Whether its list, or its window, holds nothing else than what is chosen.
     fn is_its_list(&self) -> bool {
-        let of_list = Self { from: self.from, to: self.to, identity: self.identity, ..Self::default() };
-        *self == of_list
+        *self == Self { from: self.from, to: self.to, identity: self.identity, ..Self::default() }
     }
 
     /// The narrowest list that holds everything chosen; `None`: all there is.

@@ -50,7 +50,7 @@ pub struct Accounts(Ledger);
 
 impl Accounts {
     fn new(catalogue: Catalogue) -> Self {
-        Self(Ledger::new(catalogue).keeping(&[List::Pending]).remembering(Remembered::None))
+        Self(Ledger::new(catalogue).keeping(&[List::Pending, List::Stories]).remembering(Remembered::None))
     }
 }
 

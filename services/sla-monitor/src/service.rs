@@ -62,7 +62,10 @@ pub struct Clocks {
 
 impl Clocks {
     fn new(catalogue: Catalogue, measured: Sequence) -> Self {
-        Self { ledger: Ledger::new(catalogue).keeping(&[List::Clock]).remembering(Remembered::Leavers), measured }
+        Self {
+            ledger: Ledger::new(catalogue).keeping(&[List::Clock, List::Stories]).remembering(Remembered::Leavers),
+            measured,
+        }
     }
 }
 

@@ -16,11 +16,13 @@ pub enum List {
     Ended,
     /// How far each app does what it says: [`conformance`](super::conformance).
     Conformance,
+    /// What the changes that opened obligations belong to, by event: [`story_of`](super::story_of).
+    Stories,
 }
 
 impl List {
     /// Every list.
-    pub const ALL: &'static [Self] = &[Self::Pending, Self::Clock, Self::Ended, Self::Conformance];
+    pub const ALL: &'static [Self] = &[Self::Pending, Self::Clock, Self::Ended, Self::Conformance, Self::Stories];
 
     /// What its keys begin with.
     pub(super) const fn prefix(self) -> &'static str {
@@ -29,6 +31,7 @@ impl List {
             Self::Clock => "clock/",
             Self::Ended => "ended/",
             Self::Conformance => "conformance/",
+            Self::Stories => "story/",
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What the changes that opened obligations belong to: once for each, however many apps it is about.
 
+use super::lists::List;
 use crate::account::{Account, Story};
 use crate::event::Recorded;
 use crate::ids::Sequence;
 use crate::kv::{KvError, Read, Write, load, store};
 
 fn key(event: Sequence) -> String {
-    format!("story/{:020}", event.0)
+    format!("{}{:020}", List::Stories.prefix(), event.0)
 }
 
 /// Keeps the story of an event that opened obligations.
