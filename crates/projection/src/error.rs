@@ -69,6 +69,16 @@ pub enum ProjectionError {
         /// Why.
         source: rollcall_event_log::LogError,
     },
+    /// An event is waited for that will not come: the projection has stopped.
+    #[error("projection '{name}' stopped at event {at}, before it reached {wanted}")]
+    Stopped {
+        /// The projection.
+        name: &'static str,
+        /// The event that was waited for.
+        wanted: u64,
+        /// How far it is.
+        at: u64,
+    },
     /// A wait for an event took too long.
     #[error("projection '{name}' has not reached event {wanted} in time; it is at {at}")]
     Behind {

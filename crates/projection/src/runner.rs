@@ -53,6 +53,7 @@ impl Runner {
     /// # Errors
     /// When the storage fails or belongs to another log: the service can't go on.
     pub async fn run(self, mut projection: impl Projection, stop: CancellationToken) -> Result<(), ProjectionError> {
+        let _following = self.store.follow();
         let name = self.store.name();
         let head = self.log.head().await.map_err(|source| ProjectionError::Log { name, source })?;
         if self.store.cursor() > head {

@@ -41,9 +41,29 @@ pub struct Store {
     tree: Tree,
     history: History,
     cursor: watch::Sender<Sequence>,
+    upkeep: watch::Sender<Upkeep>,
     // Dropped last: the folder is ours until the database is closed.
     _db: sled::Db,
     _lock: FolderLock,
+}
+
+/// Whether the state follows the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upkeep {
+    /// It does, or will.
+    Expected,
+    /// It did.
+    Stopped,
+}
+
+/// While this lives the state follows the log.
+#[derive(Debug)]
+pub(crate) struct Following(Arc<Store>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.upkeep.send_replace(Upkeep::Stopped);
+    }
 }
 
 impl Store {
@@ -101,7 +121,8 @@ impl Store {
         };
         let tree = Tree::new(tree);
         let at = tree.get(CURSOR).map_err(failed)?.map_or(Sequence(0), |bytes| read_sequence(&bytes));
-        Ok(Arc::new(Self { name, tree, history, cursor: watch::Sender::new(at), _db: db, _lock: lock }))
+        let (cursor, upkeep) = (watch::Sender::new(at), watch::Sender::new(Upkeep::Expected));
+        Ok(Arc::new(Self { name, tree, history, cursor, upkeep, _db: db, _lock: lock }))
     }
 
     /// The last event that the state holds.
@@ -144,17 +165,27 @@ impl Store {
         PastView { tree: self.tree.clone(), history: self.history, at }
     }
 
+    /// The state follows the log until this is dropped, and then not again until it is opened anew: whoever waits for an
+    /// event is told.
+    pub(crate) fn follow(self: &Arc<Self>) -> Following {
+        Following(Arc::clone(self))
+    }
+
     /// Waits until the state holds an event.
     ///
     /// # Errors
-    /// [`ProjectionError::Behind`] when it takes longer than `patience`.
+    /// [`ProjectionError::Behind`] when it takes longer than `patience`, [`ProjectionError::Stopped`] when it will not.
     pub async fn wait_for(&self, wanted: Sequence, patience: Duration) -> Result<(), ProjectionError> {
-        let mut watch = self.watch();
-        let reached = watch.wait_for(|at| *at >= wanted);
-        match tokio::time::timeout(patience, reached).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => {
-                Err(ProjectionError::Behind { name: self.name, wanted: wanted.0, at: self.cursor().0 })
+        let (mut cursor, mut upkeep) = (self.watch(), self.upkeep.subscribe());
+        let name = self.name;
+        tokio::select! {
+            biased;
+            _ = cursor.wait_for(|at| *at >= wanted) => Ok(()),
+            _ = upkeep.wait_for(|upkeep| *upkeep == Upkeep::Stopped) => {
+                Err(ProjectionError::Stopped { name, wanted: wanted.0, at: self.cursor().0 })
+            }
+            () = tokio::time::sleep(patience) => {
+                Err(ProjectionError::Behind { name, wanted: wanted.0, at: self.cursor().0 })
             }
         }
     }

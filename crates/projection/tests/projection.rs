@@ -232,6 +232,28 @@ async fn the_runner_applies_each_event_once_across_restarts_and_rebuilds_from_no
     server.stop().await;
 }
 
+/// Otherwise a service that is told to stop does so only when their patience has ended.
+#[tokio::test]
+async fn whoever_waits_for_an_event_is_told_when_the_projection_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = PrivateServer::start(&dir.path().join("nats")).await.unwrap();
+    let log = log(&server).await;
+    append(&log, 1).await;
+    let store = Store::open("test", &dir.path().join("state"), 1, CACHE, History::NONE).unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Runner::new(log.clone(), Arc::clone(&store)).run(Count, stop.clone()));
+    store.wait_for(Sequence(1), Duration::from_secs(30)).await.unwrap();
+    let waiting = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.wait_for(Sequence(2), Duration::from_secs(3600)).await }
+    });
+    stop.cancel();
+    running.await.unwrap().unwrap();
+    let told = tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("it went on waiting");
+    let error = told.unwrap().unwrap_err();
+    assert!(matches!(error, ProjectionError::Stopped { wanted: 2, at: 1, .. }), "{error}");
+}
+
 #[tokio::test]
 async fn state_of_another_log_is_not_used() {
     let dir = tempfile::tempdir().unwrap();

@@ -191,7 +191,10 @@ impl Monitor {
                 if let Err(e) = watch::bring_into_effect(&self.log, &self.store, now).await {
                     warn!(error = %e, "what is scheduled can't be brought into effect, trying again");
                 }
-                if let Err(e) = watch::say(&self.log, &self.store, now).await {
+                // One that is told to stop no longer knows what became of what it said.
+                if let Err(e) = watch::say(&self.log, &self.store, now).await
+                    && !stop.is_cancelled()
+                {
                     warn!(error = %e, "deadlines can't be watched, trying again");
                 }
             }
