@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rollcall_scim::Changed;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -17,8 +17,7 @@ use crate::mapping::{self, Attributes};
 use crate::obligation::Obligation;
 
 /// What an account must be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Desired {
     /// There.
     Present(Presence),
@@ -44,6 +43,12 @@ pub enum Target {
     Absent,
 }
 
+impl From<Target> for u8 {
+    fn from(target: Target) -> Self {
+        target as Self
+    }
+}
+
 impl Target {
     /// The word for it.
     #[must_use]
@@ -64,6 +69,22 @@ impl Target {
     }
 }
 
+/// As it is stored: a presence, or none.
+impl Serialize for Desired {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Present(presence) => serializer.serialize_some(presence),
+            Self::Absent => serializer.serialize_none(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Desired {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Absent, Self::Present))
+    }
+}
+
 impl Desired {
     /// Whether there must be an account.
     #[must_use]
@@ -75,12 +96,14 @@ impl Desired {
     }
 }
 
-/// One identity's presence in one app, in a projection.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One identity's presence in one app, in a projection. Its key says where it is and whose: neither is stored again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Account {
     /// Where.
+    #[serde(skip)]
     pub app: AppId,
     /// Whose.
+    #[serde(skip)]
     pub identity: IdentityId,
     /// What it must be.
     pub desired: Desired,
@@ -149,6 +172,12 @@ pub enum Operation {
     Enter,
     /// Taken out of a group.
     Leave,
+}
+
+impl From<Operation> for u8 {
+    fn from(operation: Operation) -> Self {
+        operation as Self
+    }
 }
 
 impl Operation {

@@ -31,6 +31,7 @@ pub struct Conformance(pub BTreeMap<Operation, Tally>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Confirmed {
+    #[serde(serialize_with = "crate::stored::number")]
     pub operation: Operation,
     pub version: Sequence,
     #[serde(with = "crate::stored::time")]

@@ -96,19 +96,35 @@ pub trait Write: Read {
     }
 }
 
+/// What a value can be: mostly what its bytes say, whatever the key; what is stored without what its key says takes that
+/// from there.
+pub trait Typed: Sized {
+    /// The value of a pair.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    fn decode(key: &str, bytes: &[u8]) -> Result<Self, KvError>;
+}
+
+impl<T: DeserializeOwned> Typed for T {
+    fn decode(key: &str, bytes: &[u8]) -> Result<Self, KvError> {
+        rmp_serde::from_slice(bytes).map_err(|e| KvError::Damaged { key: key.into(), reason: e.to_string() })
+    }
+}
+
 /// The typed value of a pair.
 ///
 /// # Errors
 /// When it is damaged.
-pub fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, KvError> {
-    rmp_serde::from_slice(bytes).map_err(|e| KvError::Damaged { key: key.into(), reason: e.to_string() })
+pub fn decode<T: Typed>(key: &str, bytes: &[u8]) -> Result<T, KvError> {
+    T::decode(key, bytes)
 }
 
 /// The typed value at a key.
 ///
 /// # Errors
 /// When the storage fails or the value is damaged.
-pub fn load<T: DeserializeOwned>(state: &(impl Read + ?Sized), key: &str) -> Result<Option<T>, KvError> {
+pub fn load<T: Typed>(state: &(impl Read + ?Sized), key: &str) -> Result<Option<T>, KvError> {
     state.get(key)?.map(|bytes| decode(key, &bytes)).transpose()
 }
 
@@ -116,7 +132,7 @@ pub fn load<T: DeserializeOwned>(state: &(impl Read + ?Sized), key: &str) -> Res
 ///
 /// # Errors
 /// When the storage fails or a value is damaged.
-pub fn load_all<T: DeserializeOwned>(
+pub fn load_all<T: Typed>(
     state: &(impl Read + ?Sized),
     prefix: &str,
     after: Option<&str>,
@@ -131,7 +147,7 @@ pub fn load_all<T: DeserializeOwned>(
 ///
 /// # Errors
 /// When the storage fails or a value is damaged.
-pub fn load_some<T: DeserializeOwned>(
+pub fn load_some<T: Typed>(
     state: &(impl Read + ?Sized),
     prefix: &str,
     after: Option<&str>,

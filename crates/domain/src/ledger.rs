@@ -21,6 +21,7 @@ mod obligations;
 mod read;
 mod schedule;
 mod stories;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 

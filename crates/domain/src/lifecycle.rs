@@ -54,6 +54,12 @@ pub enum ChangeKind {
     Repair,
 }
 
+impl From<ChangeKind> for u8 {
+    fn from(kind: ChangeKind) -> Self {
+        kind as Self
+    }
+}
+
 impl ChangeKind {
     /// Every kind.
     pub const ALL: [Self; 4] = [Self::Joiner, Self::Mover, Self::Leaver, Self::Repair];

@@ -6,8 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::account::{Account, Desired, Target};
 use crate::app::{Allowed, ServiceLevel};
@@ -44,23 +43,11 @@ impl FromStr for ObligationId {
     }
 }
 
-/// As text where people may read it, and by its parts where it is stored.
+/// As text where people may read it. Where it is stored, the change alone: the key says the app and the identity, and whoever
+/// reads an obligation takes them from there.
 impl Serialize for ObligationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            return serializer.collect_str(self);
-        }
-        (self.opened_by, &self.app, self.identity).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for ObligationId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            return String::deserialize(deserializer)?.parse().map_err(D::Error::custom);
-        }
-        let (opened_by, app, identity) = Deserialize::deserialize(deserializer)?;
-        Ok(Self { opened_by, app, identity })
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.opened_by.serialize(serializer) }
     }
 }
 
@@ -96,14 +83,16 @@ impl Change {
     }
 }
 
-/// One obligation in a projection.
+/// One obligation in a projection. As it is stored it knows only the change that opened it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Obligation {
+pub struct Obligation<Id = ObligationId> {
     /// Which.
-    pub id: ObligationId,
+    pub id: Id,
     /// Why.
+    #[serde(serialize_with = "crate::stored::number")]
     pub change: ChangeKind,
     /// What must be read back.
+    #[serde(serialize_with = "crate::stored::number")]
     pub target: Target,
     /// The clock's start.
     #[serde(with = "crate::stored::time")]
@@ -230,6 +219,28 @@ pub struct Overdue {
     pub id: ObligationId,
     pub change: ChangeKind,
     pub deadline: Timestamp,
+}
+
+impl<Id> Obligation<Id> {
+    /// The same, known by another id.
+    #[must_use]
+    pub fn known_as<Other>(self, id: impl FnOnce(Id) -> Other) -> Obligation<Other> {
+        Obligation {
+            id: id(self.id),
+            change: self.change,
+            target: self.target,
+            opened_at: self.opened_at,
+            deadline: self.deadline,
+            rule: self.rule,
+            risk_at: self.risk_at,
+            at_risk_at: self.at_risk_at,
+            source: self.source,
+            applied_at: self.applied_at,
+            overdue_at: self.overdue_at,
+            waived: self.waived,
+            end: self.end,
+        }
+    }
 }
 
 impl Obligation {

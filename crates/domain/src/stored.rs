@@ -1,4 +1,14 @@
-//! How times are written where nobody reads them: as numbers, exact to the nanosecond. JSON shows them as text.
+//! How times and words are written where nobody reads them: as numbers, times exact to the nanosecond. JSON shows them as text.
+
+use serde::{Serialize, Serializer};
+
+/// A word by its place among the words of its kind, for `#[serde(serialize_with)]`; what is derived reads it either way.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn number<T: Copy + Serialize + Into<u8>, S: Serializer>(word: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    if serializer.is_human_readable() { word.serialize(serializer) } else { serializer.serialize_u8((*word).into()) }
+}
 
 /// A time, for `#[serde(with)]`.
 pub mod time {

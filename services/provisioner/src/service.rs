@@ -31,7 +31,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 12;
+const STAMP: u32 = 13;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -50,7 +50,11 @@ pub struct Accounts(Ledger);
 
 impl Accounts {
     fn new(catalogue: Catalogue) -> Self {
-        Self(Ledger::new(catalogue).keeping(&[List::Pending, List::Stories]).remembering(Remembered::None))
+        Self(
+            Ledger::new(catalogue)
+                .keeping(&[List::Pending, List::Stories, List::Holders])
+                .remembering(Remembered::None),
+        )
     }
 }
 

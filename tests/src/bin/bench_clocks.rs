@@ -1,4 +1,4 @@
-//! `./dev bench clocks [APPS]`: what one event costs the SLA monitor's own state, with nothing else in the way, while a
+//! `./dev bench clocks [APPS [CACHE_MIB]]`: what one event costs the SLA monitor's own state, with nothing else in the way, while a
 //! thousand leavers still have access to so many apps.
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 const LEAVERS: usize = 1000;
 
 /// What [operations](../../../docs/operations.md) gives who has a million obligations open.
-const CACHE_BYTES: u64 = 768 << 20;
+const CACHE_MIB: u64 = 768;
 
 /// What the services do with the allocator that they have.
 #[global_allocator]
@@ -118,10 +118,12 @@ fn answers<'a>(log: &mut Log, about: impl Iterator<Item = (&'a Recorded, &'a App
 }
 
 fn main() -> anyhow::Result<()> {
-    let apps: usize = std::env::args().nth(1).map_or(Ok(100), |n| n.parse()).context("how many apps?")?;
+    let mut args = std::env::args().skip(1);
+    let apps: usize = args.next().map_or(Ok(100), |n| n.parse()).context("how many apps?")?;
+    let cache = args.next().map_or(Ok(CACHE_MIB), |n| n.parse()).context("how many MiB of cache?")? << 20;
     let open = LEAVERS * apps;
     let folder = tempfile::tempdir()?;
-    let opened = || Store::open("clocks", folder.path(), 1, CACHE_BYTES, History::NONE);
+    let opened = || Store::open("clocks", folder.path(), 1, cache, History::NONE);
     let store = opened()?;
     let (mut clocks, mut log) = (Clocks::default(), Log::default());
     let specs = apps_of(apps)?;

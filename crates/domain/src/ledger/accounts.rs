@@ -1,9 +1,9 @@
 //! What apps answered, and what they showed.
 
 use super::Fact;
-use super::lists::Kept;
+use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
-use super::read::{account, account_key, accounts_of, identities_at, pending_key};
+use super::read::{account, account_key, accounts_of, accounts_where, identities_at, pending_key};
 use super::{apps, drifts};
 use crate::account::{Account, Adopted, Applied, Rejected, Verified};
 use crate::conformance::Confirmed;
@@ -105,9 +105,11 @@ pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> R
 }
 
 /// A person wants accounts brought in line, and read, now.
-pub fn sync(state: &mut impl Write, wanted: &SyncRequested, event: &Recorded) -> Result<(), KvError> {
+pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Recorded) -> Result<(), KvError> {
     let accounts = match wanted {
         SyncRequested::Identity(id) => accounts_of(state, *id)?,
+        // Where it is not known who has one every account is looked at: people seldom ask for this.
+        SyncRequested::App(app) if !state.keeps(List::Holders) => accounts_where(state, |a| a.app == *app)?,
         SyncRequested::App(app) => {
             let found = identities_at(state, app)?.into_iter().map(|id| account(state, id, app));
             found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()

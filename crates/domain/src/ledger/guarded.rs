@@ -2,7 +2,7 @@
 
 use super::lists::{Kept, List};
 use super::obligations::waive;
-use super::read::{ACCOUNTS, account, hold, hold_key, pending, said_key};
+use super::read::{account, accounts_where, hold, hold_key, pending, said_key};
 use crate::account::{Account, Desired, Target};
 use crate::app::AppSpec;
 use crate::directory;
@@ -10,10 +10,7 @@ use crate::event::Recorded;
 use crate::exception::Exception;
 use crate::guard::{Decision, Hold, HoldDecided, Recent};
 use crate::ids::{AppId, SourceName};
-use crate::kv::{KvError, Read as _, Stretch, Write, decode, load, store, suffixes};
-
-/// How many accounts are looked at in one go.
-const CHUNK: usize = 1024;
+use crate::kv::{KvError, Write, load, store, suffixes};
 
 fn present_key(app: &AppId) -> String {
     format!("present/{app}")
@@ -103,16 +100,5 @@ fn removals(state: &Kept<'_, impl Write>) -> Result<Vec<Account>, KvError> {
         }
         return Ok(all);
     }
-    let mut after = None;
-    loop {
-        let Stretch { pairs, next } = state.scan_some(ACCOUNTS, after.as_deref(), CHUNK)?;
-        for (key, value) in pairs {
-            let account: Account = decode(&key, &value)?;
-            all.extend(Some(account).filter(|a| a.is_pending() && a.desired.target() == Target::Absent));
-        }
-        match next {
-            Some(next) => after = Some(next),
-            None => return Ok(all),
-        }
-    }
+    accounts_where(state, |account| account.is_pending() && account.desired.target() == Target::Absent)
 }

@@ -18,11 +18,14 @@ pub enum List {
     Conformance,
     /// What the changes that opened obligations belong to, by event: [`story_of`](super::story_of).
     Stories,
+    /// Who has, or had, an account, by app: [`identities_at`](super::identities_at).
+    Holders,
 }
 
 impl List {
     /// Every list.
-    pub const ALL: &'static [Self] = &[Self::Pending, Self::Clock, Self::Ended, Self::Conformance, Self::Stories];
+    pub const ALL: &'static [Self] =
+        &[Self::Pending, Self::Clock, Self::Ended, Self::Conformance, Self::Stories, Self::Holders];
 
     /// What its keys begin with.
     pub(super) const fn prefix(self) -> &'static str {
@@ -32,6 +35,7 @@ impl List {
             Self::Ended => "ended/",
             Self::Conformance => "conformance/",
             Self::Stories => "story/",
+            Self::Holders => "at/",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::lists::Kept;
 use super::read::{
-    account, account_key, accounts_prefix, alerting_key, at_key, ended_key, leaver, leaver_key, leaving_key,
+    account, account_key, accounts_prefix, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key,
     obligation_key, overdue_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
@@ -70,7 +70,7 @@ pub fn open(
     }
     store(state, pending_key(&app, target, identity), &opened_by);
     if is_new {
-        store(state, at_key(&app, identity), &());
+        store(state, holder_key(&app, identity), &());
     }
     store(state, account_key(identity, &app), &account);
     Ok(())

@@ -13,13 +13,16 @@ use crate::drift::DriftItem;
 use crate::guard::Hold;
 use crate::health::Quarantine;
 use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
-use crate::kv::{KvError, Read, decode, load, load_all, suffixes};
+use crate::kv::{KvError, Read, Stretch, Typed, decode, load, load_all, suffixes};
 use crate::leaver::Leaver;
 use crate::obligation::{Obligation, ObligationId};
 use crate::reconciliation::Reconciled;
 
 /// The key prefix of all accounts.
 pub(super) const ACCOUNTS: &str = "account/";
+
+/// So many accounts are read at a time, where all of them are looked at.
+const CHUNK: usize = 1000;
 
 /// The key prefix of the accounts of an identity; the apps follow it.
 pub(super) fn accounts_prefix(identity: IdentityId) -> String {
@@ -45,8 +48,13 @@ pub(super) fn place(id: &ObligationId) -> String {
     format!("{}/{}/{:020}", id.identity, id.app, id.opened_by.0)
 }
 
-pub(super) fn at_key(app: &AppId, identity: IdentityId) -> String {
-    format!("at/{app}/{identity}")
+/// The key prefix of those who have, or had, an account in an app.
+fn holders(app: &AppId) -> String {
+    format!("{}{app}/", List::Holders.prefix())
+}
+
+pub(super) fn holder_key(app: &AppId, identity: IdentityId) -> String {
+    format!("{}{identity}", holders(app))
 }
 
 /// Everyone who has, or had, an account in an app.
@@ -54,7 +62,7 @@ pub(super) fn at_key(app: &AppId, identity: IdentityId) -> String {
 /// # Errors
 /// When the state can't be read.
 pub fn identities_at(state: &(impl Read + ?Sized), app: &AppId) -> Result<Vec<IdentityId>, KvError> {
-    Ok(suffixes(state, &format!("at/{app}/"))?.iter().filter_map(|id| id.parse().ok()).collect())
+    Ok(suffixes(state, &holders(app))?.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
 pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> String {
@@ -183,6 +191,24 @@ pub fn accounts_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result
     values(state, &accounts_prefix(identity))
 }
 
+/// The accounts that `which` chooses among all of them, which are looked at some at a time.
+pub(super) fn accounts_where(
+    state: &(impl Read + ?Sized),
+    which: impl Fn(&Account) -> bool,
+) -> Result<Vec<Account>, KvError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let Stretch { pairs, next } = state.scan_some(ACCOUNTS, after.as_deref(), CHUNK)?;
+        for (key, value) in pairs {
+            all.extend(Some(decode(&key, &value)?).filter(&which));
+        }
+        after = next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
 /// One obligation, open or ended.
 ///
 /// # Errors
@@ -265,9 +291,8 @@ pub fn obligations_opened_by(
 /// # Errors
 /// When the state can't be read.
 pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<Obligation>, KvError> {
-    let accounts: Vec<Account> = values(state, ACCOUNTS)?;
-    let chosen = accounts.into_iter().filter(|account| app.is_none_or(|app| *app == account.app));
-    Ok(chosen.flat_map(|account| account.owes).collect())
+    let chosen = accounts_where(state, |account| app.is_none_or(|app| *app == account.app))?;
+    Ok(chosen.into_iter().flat_map(|account| account.owes).collect())
 }
 
 /// The departures that are not complete.
@@ -426,14 +451,11 @@ pub(super) fn listed(key: &str) -> Result<ObligationId, KvError> {
     id.parse().map_err(|e: BadId| KvError::Damaged { key: key.into(), reason: e.to_string() })
 }
 
-pub(super) fn values<T: serde::de::DeserializeOwned>(
-    state: &(impl Read + ?Sized),
-    prefix: &str,
-) -> Result<Vec<T>, KvError> {
+pub(super) fn values<T: Typed>(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<T>, KvError> {
     Ok(load_all(state, prefix, None, usize::MAX)?.into_iter().map(|(_, value)| value).collect())
 }
 
-pub(super) fn found<T: serde::de::DeserializeOwned>(
+pub(super) fn found<T: Typed>(
     state: &(impl Read + ?Sized),
     keys: impl Iterator<Item = String>,
 ) -> Result<Vec<T>, KvError> {

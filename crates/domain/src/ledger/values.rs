@@ -1,0 +1,75 @@
+//! Accounts and obligations as they are stored: without the app and the identity, which their keys say.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::read::{ACCOUNTS, ENDED};
+use crate::account::{Account, Desired, Rejection};
+use crate::conformance::Confirmed;
+use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::kv::{KvError, Typed, decode};
+use crate::obligation::{Obligation, ObligationId};
+
+/// The fields of an [`Account`] that are stored, in their order.
+#[derive(Deserialize)]
+struct StoredAccount {
+    desired: Desired,
+    desired_version: Sequence,
+    story: Sequence,
+    source: Option<SourceName>,
+    remote_id: Option<String>,
+    applied_version: Option<Sequence>,
+    verified_version: Option<Sequence>,
+    observed: Option<Map<String, Value>>,
+    #[serde(with = "crate::stored::time_or_none")]
+    verified_at: Option<Timestamp>,
+    rejection: Option<Rejection>,
+    parked_at: Option<Sequence>,
+    confirmed: Vec<Confirmed>,
+    owes: Vec<Obligation<Sequence>>,
+}
+
+impl Typed for Account {
+    fn decode(key: &str, bytes: &[u8]) -> Result<Self, KvError> {
+        let (identity, app) = whose(key, ACCOUNTS)?;
+        let stored: StoredAccount = decode(key, bytes)?;
+        Ok(Self {
+            desired: stored.desired,
+            desired_version: stored.desired_version,
+            story: stored.story,
+            source: stored.source,
+            remote_id: stored.remote_id,
+            applied_version: stored.applied_version,
+            verified_version: stored.verified_version,
+            observed: stored.observed,
+            verified_at: stored.verified_at,
+            rejection: stored.rejection,
+            parked_at: stored.parked_at,
+            confirmed: stored.confirmed,
+            owes: stored.owes.into_iter().map(|open| of(open, &app, identity)).collect(),
+            app,
+            identity,
+        })
+    }
+}
+
+impl Typed for Obligation {
+    fn decode(key: &str, bytes: &[u8]) -> Result<Self, KvError> {
+        let (identity, app) = whose(key, ENDED)?;
+        Ok(of(decode(key, bytes)?, &app, identity))
+    }
+}
+
+fn of(stored: Obligation<Sequence>, app: &AppId, identity: IdentityId) -> Obligation {
+    stored.known_as(|opened_by| ObligationId { opened_by, app: app.clone(), identity })
+}
+
+/// The identity and the app that a key says.
+fn whose(key: &str, prefix: &str) -> Result<(IdentityId, AppId), KvError> {
+    let parts = || {
+        let (identity, rest) = key.strip_prefix(prefix)?.split_once('/')?;
+        Some((identity.parse().ok()?, rest.split_once('/')?.0.parse().ok()?))
+    };
+    parts().ok_or_else(|| KvError::Damaged { key: key.into(), reason: "it names no identity and app".into() })
+}
