@@ -153,10 +153,10 @@ impl Ledger {
                 schedule::keep(state, changed)?;
                 if let Some(kind) = changed.change.kind() {
                     let change = change_of(changed, kind, event);
-                    self.owe(state, changed.id, change, None, event)?;
+                    let opened = self.owe(state, changed.id, change, None, event)?;
                     match kind {
                         ChangeKind::Leaver => {
-                            obligations::open_leaver(state, changed.id, change, event, &mut facts)?;
+                            obligations::open_leaver(state, changed.id, change, opened, event, &mut facts);
                         }
                         ChangeKind::Joiner => obligations::came_back(state, changed.id, event.sequence)?,
                         ChangeKind::Mover | ChangeKind::Repair => {}
@@ -230,7 +230,7 @@ impl Ledger {
         Ok(self.apps.get_or_insert_default())
     }
 
-    /// Opens what a change of one identity owes, in every app or in one.
+    /// Opens what a change of one identity owes, in every app or in one; returns how much that is.
     fn owe(
         &mut self,
         state: &mut Kept<'_, impl Write>,
@@ -238,11 +238,11 @@ impl Ledger {
         change: Change,
         only: Option<&AppId>,
         event: &Recorded,
-    ) -> Result<(), KvError> {
+    ) -> Result<u64, KvError> {
         if self.apps(state)?.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
-        let Some(identity) = directory::identity(state, id)? else { return Ok(()) };
+        let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
         let mut subject = Value::Object(identity.resource.clone());
         let mut names: Vec<String> = Vec::new();
         if let Some(resource) = subject.as_object_mut() {
@@ -278,7 +278,7 @@ impl Ledger {
         if opened > 0 {
             stories::keep(state, event);
         }
-        Ok(())
+        Ok(opened)
     }
 }
 

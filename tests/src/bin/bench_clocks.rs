@@ -20,7 +20,7 @@ use uuid::Uuid;
 const LEAVERS: usize = 1000;
 
 /// What [operations](../../../docs/operations.md) gives who has a million obligations open.
-const CACHE_MIB: u64 = 768;
+const CACHE_MIB: u64 = 512;
 
 /// What the services do with the allocator that they have.
 #[global_allocator]

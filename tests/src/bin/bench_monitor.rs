@@ -34,7 +34,7 @@ async fn caught_up(rollcall: &Rollcall) -> anyhow::Result<()> {
 async fn main() -> anyhow::Result<()> {
     let apps: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(1000);
     // One app is due once everything is read, so that it is seen how late a deadline rings among all the others.
-    let due = Duration::from_secs(60 + apps as u64);
+    let due = Duration::from_secs(60 + apps as u64 / 2);
     let leaver_sla: &'static str = Box::leak(format!("{}s", due.as_secs()).into_boxed_str());
     let all: Vec<App> = (0..apps)
         .map(|n| App {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::lists::Kept;
 use super::read::{
-    account, account_key, accounts_prefix, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key,
-    obligation_key, overdue_key, pending_key, unsaid_key, zombie_key,
+    account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
+    overdue_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
 use crate::account::{Account, Desired, Target};
@@ -229,16 +229,15 @@ pub fn completion_said(state: &mut impl Write, completed: &LeaverCompleted) {
     state.delete(&unsaid_key(completed.identity, completed.opened_by));
 }
 
-/// Begins a departure.
+/// Begins a departure, which opened so many obligations: one for each app that ever had an account.
 pub fn open_leaver(
     state: &mut impl Write,
     identity: IdentityId,
     change: Change,
+    open: u64,
     event: &Recorded,
     facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
-    // Each app that ever had an account owes something.
-    let open = suffixes(state, &accounts_prefix(identity))?.len() as u64;
+) {
     let mut leaver = Leaver {
         identity,
         opened_by: change.sequence,
@@ -257,7 +256,6 @@ pub fn open_leaver(
         store(state, leaving_key(identity, change.sequence), &());
     }
     store(state, leaver_key(identity, change.sequence), &leaver);
-    Ok(())
 }
 
 /// Whoever is back has not left: what is still owed for an earlier departure stays owed, and does not complete it.
