@@ -9,6 +9,7 @@ use backon::{BlockingRetryable as _, ConstantBuilder};
 use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KvError, Pair, Read, end_of};
 use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::info;
 use uuid::Uuid;
 
@@ -41,29 +42,11 @@ pub struct Store {
     tree: Tree,
     history: History,
     cursor: watch::Sender<Sequence>,
-    upkeep: watch::Sender<Upkeep>,
+    /// Whether the state, which followed the log, does so no longer.
+    stopped: CancellationToken,
     // Dropped last: the folder is ours until the database is closed.
     _db: sled::Db,
     _lock: FolderLock,
-}
-
-/// Whether the state follows the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Upkeep {
-    /// It does, or will.
-    Expected,
-    /// It did.
-    Stopped,
-}
-
-/// While this lives the state follows the log.
-#[derive(Debug)]
-pub(crate) struct Following(Arc<Store>);
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.0.upkeep.send_replace(Upkeep::Stopped);
-    }
 }
 
 impl Store {
@@ -121,8 +104,8 @@ impl Store {
         };
         let tree = Tree::new(tree);
         let at = tree.get(CURSOR).map_err(failed)?.map_or(Sequence(0), |bytes| read_sequence(&bytes));
-        let (cursor, upkeep) = (watch::Sender::new(at), watch::Sender::new(Upkeep::Expected));
-        Ok(Arc::new(Self { name, tree, history, cursor, upkeep, _db: db, _lock: lock }))
+        let (cursor, stopped) = (watch::Sender::new(at), CancellationToken::new());
+        Ok(Arc::new(Self { name, tree, history, cursor, stopped, _db: db, _lock: lock }))
     }
 
     /// The last event that the state holds.
@@ -167,8 +150,8 @@ impl Store {
 
     /// The state follows the log until this is dropped, and then not again until it is opened anew: whoever waits for an
     /// event is told.
-    pub(crate) fn follow(self: &Arc<Self>) -> Following {
-        Following(Arc::clone(self))
+    pub(crate) fn follow(&self) -> DropGuard {
+        self.stopped.clone().drop_guard()
     }
 
     /// Waits until the state holds an event.
@@ -176,12 +159,12 @@ impl Store {
     /// # Errors
     /// [`ProjectionError::Behind`] when it takes longer than `patience`, [`ProjectionError::Stopped`] when it will not.
     pub async fn wait_for(&self, wanted: Sequence, patience: Duration) -> Result<(), ProjectionError> {
-        let (mut cursor, mut upkeep) = (self.watch(), self.upkeep.subscribe());
+        let mut cursor = self.watch();
         let name = self.name;
         tokio::select! {
             biased;
             _ = cursor.wait_for(|at| *at >= wanted) => Ok(()),
-            _ = upkeep.wait_for(|upkeep| *upkeep == Upkeep::Stopped) => {
+            () = self.stopped.cancelled() => {
                 Err(ProjectionError::Stopped { name, wanted: wanted.0, at: self.cursor().0 })
             }
             () = tokio::time::sleep(patience) => {

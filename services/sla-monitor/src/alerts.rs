@@ -111,6 +111,8 @@ impl AlertLoop {
                 }
                 match self.tell(&item).await {
                     Ok(()) => drop(retries.remove(&key)),
+                    // It may be delivered: whether it is on the log is seen after the next start.
+                    Err(_) if stop.is_cancelled() => {}
                     Err(e) => {
                         warn!(error = %e, key, "an alert is not delivered yet");
                         let fresh = || Retry { until: Instant::now(), pauses: patience() };

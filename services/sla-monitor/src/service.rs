@@ -188,10 +188,12 @@ impl Monitor {
             let now = reading.time();
             *shared.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
             if lease.is_held() {
-                if let Err(e) = watch::bring_into_effect(&self.log, &self.store, now).await {
+                // One that is told to stop no longer knows what became of what it said.
+                if let Err(e) = watch::bring_into_effect(&self.log, &self.store, now).await
+                    && !stop.is_cancelled()
+                {
                     warn!(error = %e, "what is scheduled can't be brought into effect, trying again");
                 }
-                // One that is told to stop no longer knows what became of what it said.
                 if let Err(e) = watch::say(&self.log, &self.store, now).await
                     && !stop.is_cancelled()
                 {

@@ -1,5 +1,5 @@
-//! `./dev bench clocks [APPS [CACHE_MIB]]`: what one event costs the SLA monitor's own state, with nothing else in the way, while a
-//! thousand leavers still have access to so many apps.
+//! `./dev bench clocks [APPS [CACHE_MIB]]`: what one event costs the SLA monitor's own state, with nothing else in the
+//! way, while a thousand leavers still have access to so many apps.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -73,3 +73,19 @@ fn whose(key: &str, prefix: &str) -> Result<(IdentityId, AppId), KvError> {
     };
     parts().ok_or_else(|| KvError::Damaged { key: key.into(), reason: "it names no identity and app".into() })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_names_no_identity_and_app_is_damaged() {
+        let id = "00000000-0000-0000-0000-000000000001";
+        assert_eq!(whose(&format!("account/{id}/crm/"), ACCOUNTS).unwrap().1.as_str(), "crm");
+        for bad in ["account/", "account/x/crm/", &format!("account/{id}/"), &format!("account/{id}/C/"), "other"] {
+            assert!(matches!(whose(bad, ACCOUNTS), Err(KvError::Damaged { .. })), "{bad}");
+        }
+    }
+}
