@@ -14,7 +14,7 @@ use rollcall_domain::{Event, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_proof::{Key, Tree, generate_key, sign};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -29,27 +29,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const KEY_FILE: &str = "signing.key";
 
-/// The keys that sign: those of the configuration, or one that is made once and kept in the data folder.
+/// The keys that sign.
 ///
 /// # Errors
-/// When one is no key, or the one that is made can't be kept.
-pub fn keys(config: &Config) -> Result<Vec<Key>, ProjectorError> {
-    let secrets = config.audit.signing_keys.iter().filter_map(|token| token.secret());
-    let keys: Vec<Key> = secrets.map(|secret| Key::parse(secret.expose_secret())).collect::<Result<_, _>>()?;
-    if !keys.is_empty() {
-        return Ok(keys);
+/// When one is no key.
+pub fn keys(secrets: &[SecretString]) -> Result<Vec<Key>, ProjectorError> {
+    Ok(secrets.iter().map(|secret| Key::parse(secret.expose_secret())).collect::<Result<_, _>>()?)
+}
+
+/// The private signing keys: those of the configuration, or one that is made once and kept in the data folder; at least one.
+///
+/// # Errors
+/// When the one that is made can't be kept, or read again.
+pub fn secrets(config: &Config) -> Result<Vec<SecretString>, ProjectorError> {
+    let secrets: Vec<SecretString> =
+        config.audit.signing_keys.iter().filter_map(|token| token.secret().cloned()).collect();
+    if !secrets.is_empty() {
+        return Ok(secrets);
     }
     let path = config.server.data_dir.join(NAME).join(KEY_FILE);
     let failed = |e: std::io::Error| ProjectorError::Key { path: path.clone(), reason: e.to_string() };
     match fs::read_to_string(&path) {
-        Ok(text) => Ok(vec![Key::parse(&text)?]),
+        Ok(text) => Ok(vec![text.into()]),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let (private, public) = generate_key(&config.audit.log_name)?;
             let mut options = fs::OpenOptions::new();
             let mut file = options.write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
             file.write_all(format!("{private}\n").as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
             info!(public, path = %path.display(), "a key to sign checkpoints with was made: give its public part to your auditors");
-            Ok(vec![Key::parse(&private)?])
+            Ok(vec![private.into()])
         }
         Err(e) => Err(failed(e)),
     }

@@ -77,7 +77,8 @@ impl Projector {
     pub fn open(config: &Config, log: EventLog, closing: CancellationToken) -> Result<Self, ProjectorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, HISTORY)?;
-        let keys = Arc::new(seal::keys(config)?);
+        let secrets = seal::secrets(config)?;
+        let keys = Arc::new(seal::keys(&secrets)?);
         let sealer = Sealer::new(log.clone(), Arc::clone(&store), Arc::clone(&keys), config.audit.clone())?;
         let provider = match (&config.oidc, &config.server.public_url) {
             (Some(oidc), Some(public)) => Some(Provider::new(oidc.clone(), public).map_err(ProjectorError::Client)?),
@@ -89,7 +90,7 @@ impl Projector {
             tokens: config.api_tokens.clone(),
             keys,
             provider,
-            sessions: Sessions::new(&config.api_tokens, is_https(config)),
+            sessions: Sessions::new(&secrets, is_https(config)),
             record: Record::new(log.clone(), config.audit.reads),
             max_page: config.server.max_page,
             patience: config.server.read_patience,

@@ -12,7 +12,7 @@ use axum_extra::extract::PrivateCookieJar;
 use axum_extra::extract::cookie::{Cookie, Key, SameSite};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{ApiToken, Role};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha512};
 use tracing::info;
@@ -39,13 +39,26 @@ impl std::fmt::Debug for Sessions {
 }
 
 /// How somebody is known.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holder {
-    /// By an API token: what it may do is what the configuration says now.
-    Token { name: String },
+    /// By an API token: what it may do is what the configuration says now, for as long as the token is the same.
+    Token { name: String, digest: Vec<u8> },
     /// By the identity provider, with the role that it gave them at sign-in.
     Provider { name: String, role: String },
+}
+
+impl Holder {
+    /// Whoever has this token.
+    pub fn of_token(name: String, token: &str) -> Self {
+        Self::Token { name, digest: Sha512::digest(token.as_bytes()).to_vec() }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Token { name, .. } | Self::Provider { name, .. } => name,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,13 +68,14 @@ struct Session {
 }
 
 impl Sessions {
-    /// Sessions end when a token changes; every projector with the same tokens knows them. `secure`: the public address
-    /// is HTTPS, and the cookie goes nowhere else.
-    pub fn new(tokens: &[ApiToken], secure: bool) -> Self {
+    /// Sealed by the private signing keys, which no person who signs in has: a token must never be enough to make the
+    /// session of another. Every projector with the same signing keys knows them. `secure`: the public address is HTTPS, and
+    /// the cookie goes nowhere else.
+    pub fn new(signing_keys: &[SecretString], secure: bool) -> Self {
         let mut digest = Sha512::new();
-        digest.update(b"rollcall console session");
-        for secret in tokens.iter().filter_map(|t| t.token.secret()) {
-            digest.update(Sha512::digest(secret.expose_secret().as_bytes()));
+        digest.update(b"rollcall console session, sealed by the signing keys");
+        for secret in signing_keys {
+            digest.update(Sha512::digest(secret.expose_secret().trim().as_bytes()));
         }
         Self { key: Key::from(&digest.finalize()), secure }
     }
@@ -90,8 +104,10 @@ impl Sessions {
             return None;
         }
         match session.holder {
-            Holder::Token { name } => {
+            Holder::Token { name, digest } => {
                 let token = tokens.iter().find(|t| t.name == name)?;
+                let is_theirs = |now: &SecretString| Sha512::digest(now.expose_secret().as_bytes())[..] == digest[..];
+                token.token.current().iter().find(|now| is_theirs(now))?;
                 Some(Person { name, role: token.role })
             }
             Holder::Provider { name, role } => Some(Person { name, role: Role::from_name(&role)? }),
@@ -101,7 +117,7 @@ impl Sessions {
     /// Opens a session; `None` when it can't be written.
     pub fn open(&self, jar: PrivateCookieJar, holder: Holder) -> Option<PrivateCookieJar> {
         let until = Timestamp::now().checked_add(LASTS).unwrap_or(Timestamp::MAX);
-        info!(?holder, "signed in to the console");
+        info!(name = holder.name(), "signed in to the console");
         let value = serde_json::to_string(&Session { holder, until }).ok()?;
         Some(jar.add(self.cookie(COOKIE, value)))
     }
@@ -162,7 +178,7 @@ pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent)
         let problem = "That is not one of the API tokens of the configuration.".to_owned();
         return page(&api, StatusCode::UNAUTHORIZED, Some(problem));
     };
-    match api.sessions.open(api.sessions.jar(&headers), Holder::Token { name }) {
+    match api.sessions.open(api.sessions.jar(&headers), Holder::of_token(name, &sent.token)) {
         Some(jar) => (jar, Redirect::to("/")).into_response(),
         None => ApiError::Unwritable("a session".into()).into_response(),
     }
@@ -172,4 +188,41 @@ pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent)
 pub async fn sign_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     let jar = api.sessions.jar(&headers).remove(api.sessions.cookie(COOKIE, String::new()));
     (jar, Redirect::to("/console/sign-in")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn headers(cookie: &Cookie<'_>) -> HeaderMap {
+        let pair = format!("{}={}", cookie.name(), cookie.value());
+        HeaderMap::from_iter([(header::COOKIE, pair.parse().unwrap())])
+    }
+
+    /// A session that someone makes with a key of their own.
+    fn forged(sealed_by: &Sessions) -> HeaderMap {
+        let holder = Holder::Provider { name: "mallory".into(), role: "admin".into() };
+        let jar = sealed_by.open(sealed_by.jar(&HeaderMap::new()), holder).unwrap();
+        let response = jar.into_response();
+        let set = response.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap().to_owned();
+        headers(&Cookie::parse(set).unwrap())
+    }
+
+    #[test]
+    fn a_session_is_believed_only_from_who_has_the_signing_keys() {
+        let ours = Sessions::new(&["the signing key".to_owned().into()], false);
+        assert!(ours.person(&[], &forged(&ours)).is_some(), "the test itself must work");
+        // What people can have: nothing, and the tokens that they sign in with.
+        for known in [vec![], vec!["viewer-token"], vec!["viewer-token", "admin-token"]] {
+            let secrets: Vec<SecretString> = known.iter().map(|token| (*token).to_owned().into()).collect();
+            assert!(ours.person(&[], &forged(&Sessions::new(&secrets, false))).is_none(), "{known:?}");
+        }
+        // As sessions were sealed before: by the API tokens alone, which are none where people sign in by OIDC.
+        let mut digest = Sha512::new();
+        digest.update(b"rollcall console session");
+        let before = Sessions { key: Key::from(&digest.finalize()), secure: false };
+        assert!(ours.person(&[], &forged(&before)).is_none());
+    }
 }
