@@ -87,8 +87,12 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
     if filters {
         match search(client, "externalId", &external_id).await? {
             Answered::Complete(matches) => found.extend(matches),
-            // Apps without externalId are common: the user name decides then.
-            Answered::Untrusted => untrusted = wanted.user_names.is_empty(),
+            // Apps without externalId are common: the user name decides then. But of one who must be gone, and whose account
+            // was never seen, the name alone proves nothing: a creation whose answer was lost may have made it under another.
+            Answered::Untrusted => {
+                let unseen = wanted.target == Target::Absent && wanted.remote_id.is_none();
+                untrusted = wanted.user_names.is_empty() || unseen;
+            }
         }
     }
     if settled(&found) {
@@ -116,7 +120,8 @@ fn choose(
     let mut candidates = Vec::new();
     for remote in found {
         if seen.insert(remote.id.clone()) {
-            let mut ownership = ownership(directory, &wanted.app, wanted.identity, wanted.target, &remote)?;
+            let mut ownership =
+                ownership(directory, &wanted.app, wanted.identity, wanted.target, wanted.linked.as_ref(), &remote)?;
             // Where changes show late, what is still being removed for another would be taken for theirs again.
             if ownership == Ownership::Adoptable
                 && app.can.consistency_delay.is_some()

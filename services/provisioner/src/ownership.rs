@@ -21,8 +21,25 @@ pub enum Ownership {
 
 /// Decides whose account `remote` is, from the point of view of `identity`, whose account must become `target`.
 ///
-/// A left identity never touches an account whose user name someone else has claimed since.
+/// `linked` is the app's id of the account that is known as theirs. A left identity never touches an account whose user name
+/// someone else has claimed since; but what the app says of the linked account does not make it someone else's.
 pub fn ownership(
+    directory: &impl Read,
+    app: &AppId,
+    identity: IdentityId,
+    target: Target,
+    linked: Option<&String>,
+    remote: &Remote,
+) -> Result<Ownership, KvError> {
+    let ownership = as_it_says(directory, app, identity, target, remote)?;
+    if target == Target::Absent && ownership == Ownership::Foreign && linked == Some(&remote.id) {
+        return linked_elsewhere(directory, app, identity, remote);
+    }
+    Ok(ownership)
+}
+
+/// What an account is to an identity, by the app's answer alone.
+fn as_it_says(
     directory: &impl Read,
     app: &AppId,
     identity: IdentityId,
@@ -64,6 +81,33 @@ fn taken_over(directory: &impl Read, app: &AppId, identity: IdentityId, remote: 
         Some(_) => Ownership::Foreign,
         None => Ownership::Ours,
     })
+}
+
+/// What the account that is linked to someone who must have none is to them, when the app says that it is someone else's:
+/// only when we have linked it to the other ourselves is that so. Anyone who can write in the app can say it there.
+fn linked_elsewhere(
+    directory: &impl Read,
+    app: &AppId,
+    identity: IdentityId,
+    remote: &Remote,
+) -> Result<Ownership, KvError> {
+    let said = remote.text("externalId").parse::<IdentityId>().ok();
+    let named = directory::identity_by_user_name(directory, remote.text("userName"))?.map(|i| i.id);
+    let mut ownership = Ownership::Ours;
+    for other in said.into_iter().chain(named).filter(|other| *other != identity) {
+        let Some(theirs) = ledger::account(directory, other, app)? else { continue };
+        if theirs.desired.target() != Target::Present {
+            continue;
+        }
+        if theirs.remote_id.as_ref() == Some(&remote.id) {
+            return Ok(Ownership::Foreign);
+        }
+        // They may be about to be given it: which of the two it is shows once that is done.
+        if theirs.is_pending() {
+            ownership = Ownership::Contested;
+        }
+    }
+    Ok(ownership)
 }
 
 /// Whether an account that says it is someone else's is being removed as theirs.

@@ -11,6 +11,7 @@ use rollcall_domain::account::{
 };
 use rollcall_domain::capability::Capabilities;
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind};
+use rollcall_domain::mapping::managed_attributes;
 use rollcall_domain::{AppId, Event, EventMeta, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::Store;
@@ -312,7 +313,14 @@ impl Desk {
             Desired::Absent => None,
         };
         let known = identity.as_ref().map(|i| i.user_name().to_owned());
-        let names = [known, account.observed.as_ref().and_then(name_in), desired.clone()];
+        // What the mapping gives is looked for when nothing is desired any more, too: it may have been sent.
+        let mapped = match (&identity, directory::app(&self.store.view(), &self.app)?) {
+            (Some(identity), Some(app)) => {
+                name_in(&managed_attributes(&app.spec.attributes, identity.id, &identity.resource))
+            }
+            _ => None,
+        };
+        let names = [known, account.observed.as_ref().and_then(name_in), mapped, desired.clone()];
         let names: BTreeSet<String> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
         let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
         Ok(Wanted {
