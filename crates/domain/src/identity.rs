@@ -140,8 +140,31 @@ pub fn urgency(resource: &Map<String, Value>) -> Urgency {
     if urgent == Some(true) { Urgency::Emergency } else { Urgency::Usual }
 }
 
+/// When a statement takes effect: an emergency does not wait for a date that lies ahead.
+fn taken_at(resource: &Map<String, Value>, now: Timestamp) -> Option<Timestamp> {
+    let waits = is_active(resource) == Some(true) || urgency(resource) == Urgency::Usual;
+    effective_at(resource).filter(|at| waits || *at <= now)
+}
+
 fn effect(resource: &Map<String, Value>, now: Timestamp) -> Effect {
-    if effective_at(resource).is_some_and(|at| at > now) { Effect::Later } else { Effect::Now }
+    if taken_at(resource, now).is_some_and(|at| at > now) { Effect::Later } else { Effect::Now }
+}
+
+/// A resource without a date that was said of another statement: a date belongs to the statement about `active` that it came
+/// with, so one that stays while `active` changes is used up.
+fn with_own_date(last: &IdentityChanged, mut resource: Map<String, Value>) -> Map<String, Value> {
+    let same_date = effective_at(&resource) == effective_at(&last.resource);
+    let said_anew = is_active(&resource).is_some() && is_active(&resource) != is_active(&last.resource);
+    if said_anew
+        && same_date
+        && let Some(lifecycle) = resource.get_mut(LIFECYCLE.id).and_then(Value::as_object_mut)
+    {
+        lifecycle.remove("effectiveAt");
+        if lifecycle.is_empty() {
+            resource.remove(LIFECYCLE.id);
+        }
+    }
+    resource
 }
 
 /// A new identity; one whose source does not say is active.
@@ -175,9 +198,11 @@ pub fn completed(last: &IdentityChanged, resource: Map<String, Value>) -> Map<St
 
 /// The change to a new version of the resource; `None` when nothing differs.
 ///
-/// Where `active` was removed the identity stays what it was: only a word on it makes a joiner or a leaver.
+/// Where `active` was removed the identity stays what it was: only a word on it makes a joiner or a leaver. A leave that was
+/// said before stands all the same, and takes effect at its date.
 #[must_use]
 pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timestamp) -> Option<IdentityChanged> {
+    let resource = with_own_date(last, resource);
     let changed = changed_paths(&last.resource, &resource);
     if changed.is_empty() {
         return None;
@@ -186,13 +211,14 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
     let after = match is_active(&resource) {
         Some(true) => next(Some(last.after), Active::Yes, effect),
         Some(false) => next(Some(last.after), Active::No, effect),
+        None if last.after == Lifecycle::Leaving => next(Some(last.after), Active::No, effect),
         None => last.after,
     };
     Some(IdentityChanged {
         change: classify(Some(last.after), after),
         before: Some(last.after),
         after,
-        effective_at: effective_at(&resource),
+        effective_at: taken_at(&resource, now),
         resource,
         changed,
         ..last.clone()
@@ -203,7 +229,13 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
 #[must_use]
 pub fn take_effect(last: &IdentityChanged, now: Timestamp) -> Option<IdentityChanged> {
     let at = effective_at(&last.resource).filter(|at| *at <= now && !last.deleted)?;
-    let active = if is_active(&last.resource)? { Active::Yes } else { Active::No };
+    let active = match is_active(&last.resource) {
+        Some(true) => Active::Yes,
+        Some(false) => Active::No,
+        // The word was removed, and the leave that it said was not cancelled by that.
+        None if last.after == Lifecycle::Leaving => Active::No,
+        None => return None,
+    };
     let after = next(Some(last.after), active, Effect::Now);
     (after != last.after).then(|| IdentityChanged {
         change: classify(Some(last.after), after),

@@ -184,3 +184,50 @@ fn a_joiner_of_next_month_is_staged_until_then_and_a_leave_of_yesterday_is_one_n
     assert_eq!((left.change, left.after), (IdentityChange::Left, Lifecycle::Left));
     assert_eq!(left.effective_at, Some("2026-01-14T00:00:00Z".parse().unwrap()));
 }
+
+fn said(active: Option<bool>, date: Option<&str>, emergency: bool) -> Map<String, Value> {
+    let mut resource = Map::from_iter([("userName".to_owned(), json!("ada"))]);
+    if let Some(active) = active {
+        resource.insert("active".into(), active.into());
+    }
+    let mut lifecycle = Map::new();
+    lifecycle.extend(date.map(|date| ("effectiveAt".to_owned(), json!(date))));
+    if emergency {
+        lifecycle.insert("emergency".into(), true.into());
+    }
+    if !lifecycle.is_empty() {
+        resource.insert(rollcall_scim::LIFECYCLE.id.into(), lifecycle.into());
+    }
+    resource
+}
+
+/// A date is used up by the statement that it came with, and an emergency does not wait.
+#[test]
+fn a_leave_that_is_said_without_a_date_of_its_own_is_a_leave_now() {
+    let now: Timestamp = "2026-11-27T12:00:00Z".parse().unwrap();
+    let ahead = Some("2099-01-01T00:00:00Z");
+    let id = IdentityId(uuid::Uuid::from_u128(7));
+    let joined = identity::create(id, IdentityKind::User, said(Some(true), None, false), now);
+    let then = |last: &IdentityChanged, resource| identity::update(last, resource, now).unwrap();
+
+    let dated = then(&joined, said(Some(false), ahead, false));
+    assert_eq!(dated.after, Lifecycle::Leaving);
+    // Cancelled as the docs say; what stands in the resource still is no date of what comes next.
+    let cancelled = then(&dated, said(Some(true), ahead, false));
+    assert_eq!((cancelled.after, identity::effective_at(&cancelled.resource)), (Lifecycle::Active, None));
+    assert_eq!(then(&cancelled, said(Some(false), None, false)).after, Lifecycle::Left);
+
+    // A date that someone added to a person who stays.
+    let added = then(&joined, said(Some(true), ahead, false));
+    let left = then(&added, said(Some(false), ahead, false));
+    assert_eq!((left.after, left.effective_at), (Lifecycle::Left, None));
+
+    let urgent = then(&dated, said(Some(false), ahead, true));
+    assert_eq!((urgent.after, urgent.effective_at), (Lifecycle::Left, None));
+
+    // The word is removed, and the leave stands.
+    let silent = then(&dated, said(None, ahead, false));
+    assert_eq!(silent.after, Lifecycle::Leaving);
+    let at = "2099-01-02T00:00:00Z".parse().unwrap();
+    assert_eq!(identity::take_effect(&silent, at).unwrap().after, Lifecycle::Left);
+}

@@ -568,13 +568,13 @@ fn a_leave_that_lies_ahead_is_owed_from_its_time_on_however_late_that_is_noted()
     world.update(person(1), leaving(effective, false));
     let chat = ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap();
     assert_eq!(chat.desired.target(), Target::Present, "access was taken too early");
-    assert!(ledger::taking_effect(&world.state, at(999), 10).unwrap().is_empty());
-    assert_eq!(ledger::taking_effect(&world.state, effective, 10).unwrap(), [person(1)]);
+    assert!(ledger::taking_effect(&world.state, at(999), None, 10).unwrap().0.is_empty());
+    assert_eq!(ledger::taking_effect(&world.state, effective, None, 10).unwrap().0, [person(1)]);
     let effect = identity::take_effect(&world.last(person(1)).unwrap(), effective).unwrap();
     let left = world.append(Event::Identity(effect));
     let owed = world.obligation(person(1), "chat", left);
     assert_eq!((owed.opened_at, owed.deadline, owed.target), (effective, at(1100), Target::Absent));
-    assert!(ledger::taking_effect(&world.state, at(9999), 10).unwrap().is_empty());
+    assert!(ledger::taking_effect(&world.state, at(9999), None, 10).unwrap().0.is_empty());
 }
 
 #[test]
@@ -609,7 +609,7 @@ fn a_cancelled_leave_owes_nothing_and_a_rehire_ends_what_was_owed_with_that_reas
     world.verify(person(1), "chat");
     world.update(person(1), leaving(at(1000), false));
     world.update(person(1), employee("Dev"));
-    assert!(ledger::taking_effect(&world.state, at(9999), 10).unwrap().is_empty());
+    assert!(ledger::taking_effect(&world.state, at(9999), None, 10).unwrap().0.is_empty());
     assert!(ledger::leaver(&world.state, person(1), Sequence(4)).unwrap().is_none());
     let mut gone = employee("Dev");
     gone["active"] = json!(false);

@@ -135,7 +135,13 @@ fn meta(store: &Store, word: &Word) -> Result<EventMeta, MonitorError> {
 /// # Errors
 /// When the log or the state fails: it is done the next time.
 pub async fn bring_into_effect(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
-    let due = ledger::taking_effect(&store.view(), now, BATCH)?;
+    let view = store.view();
+    let (mut due, mut place) = ledger::taking_effect(&view, now, None, BATCH)?;
+    while let Some(after) = place {
+        let (more, next) = ledger::taking_effect(&view, now, Some(&after), BATCH)?;
+        due.extend(more);
+        place = next;
+    }
     let mut last: Option<Sequence> = None;
     for id in &due {
         let subject = Subject::identity(*id);

@@ -27,13 +27,22 @@ pub fn keep(state: &mut impl Write, changed: &IdentityChanged) -> Result<(), KvE
     Ok(())
 }
 
-/// Whose word takes effect at or before `now`, at most `limit`.
+/// Whose word takes effect at or before `now`, after a place and at most `limit`; and the place to go on after, when there
+/// may be more. What can't take effect stands before nobody.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn taking_effect(state: &(impl Read + ?Sized), now: Timestamp, limit: usize) -> Result<Vec<IdentityId>, KvError> {
-    let found: Vec<(String, (IdentityId, Timestamp))> = load_all(state, "scheduled/", None, limit)?;
-    Ok(found.into_iter().filter(|(_, (_, at))| *at <= now).map(|(_, (id, _))| id).collect())
+pub fn taking_effect(
+    state: &(impl Read + ?Sized),
+    now: Timestamp,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<IdentityId>, Option<String>), KvError> {
+    let found: Vec<(String, (IdentityId, Timestamp))> = load_all(state, "scheduled/", after, limit)?;
+    let is_full = found.len() == limit;
+    let due: Vec<(String, (IdentityId, Timestamp))> = found.into_iter().filter(|(_, (_, at))| *at <= now).collect();
+    let next = due.last().filter(|_| is_full && due.len() == limit).map(|(place, _)| place.clone());
+    Ok((due.into_iter().map(|(_, (id, _))| id).collect(), next))
 }
 
 fn heard_key(source: &SourceName) -> String {
