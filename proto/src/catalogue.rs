@@ -65,6 +65,7 @@ event_types! {
     AccountVerified = "account.verified" in "AccountVerified";
     AccountRejected = "account.rejected" in "AccountRejected";
     AccountAdopted = "account.adopted" in "AccountAdopted";
+    AccountAttempted = "account.attempted" in "AccountAttempted";
     DriftDetected = "drift.detected" in "DriftDetected";
     DriftCleared = "drift.cleared" in "DriftCleared";
     DriftAccepted = "drift.accepted" in "DriftAccepted";

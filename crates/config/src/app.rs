@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rollcall_domain::AppId;
-use rollcall_domain::app::{AppSpec, Deprovision, GroupRule, ServiceLevel};
+use rollcall_domain::app::{Adopt, AppSpec, Deprovision, GroupRule, ServiceLevel};
 use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftKind, Policies, Policy};
 use rollcall_domain::guard::Guard;
@@ -61,6 +61,12 @@ pub(crate) fn app(
     let attributes = mapping(s.table("attributes"), catalogue);
     let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
     let drift = policies(s.table("drift"));
+    let adopt = s.parsed("adopt", |text| {
+        let all = [Adopt::Never, Adopt::OwnName, Adopt::Unlinked];
+        let found = all.into_iter().find(|adopt| adopt.name() == text);
+        found.ok_or_else(|| format!("'{text}' must be never, own_name or unlinked"))
+    });
+    let protected = s.list("protected", some_text).unwrap_or_default();
     let guard = guard(s.table("guard"));
     let capabilities = capabilities(s.table("capabilities"));
     let quarantine_after = s.integer("quarantine_after", 1..=1000, 5);
@@ -92,6 +98,8 @@ pub(crate) fn app(
         attributes,
         groups,
         drift,
+        adopt: adopt.unwrap_or_default(),
+        protected: protected.into_iter().collect(),
         guard,
         capabilities,
         id,

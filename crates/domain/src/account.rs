@@ -94,6 +94,15 @@ impl Desired {
             Self::Absent => Target::Absent,
         }
     }
+
+    /// The user name that the account must have; `None`: there must be none, or the mapping gives no name.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&str> {
+        match self {
+            Self::Present(presence) => presence.attributes.get("userName")?.as_str().filter(|name| !name.is_empty()),
+            Self::Absent => None,
+        }
+    }
 }
 
 /// One identity's presence in one app, in a projection. Its key says where it is and whose: neither is stored again.
@@ -130,8 +139,33 @@ pub struct Account {
     pub parked_at: Option<Sequence>,
     /// What the app confirmed and was not read back yet.
     pub confirmed: Vec<Confirmed>,
+    /// The user names that were desired before: an account may have been left under each of them.
+    pub former_names: BTreeSet<String>,
+    /// The creations whose outcome is not known.
+    pub may_exist: Option<MayExist>,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.
     pub owes: Vec<Obligation>,
+}
+
+/// Accounts that may have been made: a creation was sent, and its outcome is not known until the app was looked through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MayExist {
+    /// The user names and e-mail addresses that were sent.
+    pub sent: BTreeSet<String>,
+    /// Since when.
+    #[serde(with = "crate::stored::time")]
+    pub since: Timestamp,
+}
+
+/// The values by which an account that was sent can be found: its user name and its e-mail addresses.
+#[must_use]
+pub fn findable(resource: &Map<String, Value>) -> BTreeSet<String> {
+    let name = resource.get("userName").and_then(Value::as_str);
+    let emails = resource.get("emails").and_then(Value::as_array).into_iter().flatten();
+    let emails = emails.filter_map(|email| email.get("value").unwrap_or(email).as_str());
+    let mapped =
+        resource.iter().filter(|(path, _)| path.starts_with("emails[")).filter_map(|(_, value)| value.as_str());
+    name.into_iter().chain(emails).chain(mapped).filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
 /// What a change of what is desired belongs to: whatever follows from it carries this. It is the same for every app.
@@ -228,6 +262,17 @@ pub struct Applied {
     pub origin: Origin,
     /// The group, for a membership.
     pub group: Option<String>,
+}
+
+/// A creation is about to be sent, or it is known again what may exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Attempted {
+    pub app: AppId,
+    pub identity: IdentityId,
+    pub version: Sequence,
+    /// The user names and e-mail addresses under which an account may exist from now on; none: no creation is unanswered.
+    pub sent: BTreeSet<String>,
 }
 
 /// An account that belonged to nobody is taken as that of an identity which has none.
@@ -391,7 +436,8 @@ impl Step {
     }
 }
 
-/// What follows from desired and observed, in the order in which it is done: whoever leaves, leaves the groups first.
+/// What follows from desired and observed, in the order in which it is done: whoever leaves can't sign in any more before
+/// anything else is done, and leaves the groups before the account is deleted.
 #[must_use]
 pub fn plan(desired: &Desired, observed: Option<&Remote>, deprovision: Deprovision) -> Vec<Step> {
     let nobody = BTreeSet::new();
@@ -410,11 +456,12 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, deprovision: Deprovisi
         }
         (Desired::Absent, None) => {}
         (Desired::Absent, Some(remote)) => {
+            if remote.is_active() && deprovision == Deprovision::Deactivate {
+                steps.push(Step::Deactivate);
+            }
             steps.extend(leave(&nobody));
-            match deprovision {
-                Deprovision::Delete => steps.push(Step::Delete),
-                Deprovision::Deactivate if remote.is_active() => steps.push(Step::Deactivate),
-                Deprovision::Deactivate => {}
+            if deprovision == Deprovision::Delete {
+                steps.push(Step::Delete);
             }
         }
     }
@@ -446,8 +493,13 @@ pub fn judge(
         match step {
             Step::Create(_) => kind = DriftKind::Missing,
             Step::Update(differences) => {
+                // Many apps keep none: whose account it is we know by our own link.
+                let not_kept = |c: &Changed| c.path == "externalId" && c.after.is_none();
+                changes.extend(differences.into_iter().filter(|c| !not_kept(c)));
+                if changes.is_empty() {
+                    continue;
+                }
                 kind = DriftKind::Attribute;
-                changes.extend(differences);
             }
             Step::Enter(name) => changes.push(group(&name, there(), None)),
             Step::Leave(name) => changes.push(group(&name, None, there())),
@@ -459,6 +511,9 @@ pub fn judge(
     }
     if desired.target() == Target::Absent {
         kind = DriftKind::Zombie;
+    }
+    if changes.is_empty() && kind == DriftKind::Membership {
+        return Ok(desired.target());
     }
     Err((kind, changes))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::account::Target;
+use crate::account::{Remote, Target};
 use crate::capability::Capabilities;
 use crate::drift::Policies;
 use crate::event::Event;
@@ -15,7 +15,7 @@ use crate::hours::BusinessHours;
 use crate::identity::IdentityKind;
 use crate::ids::{AppId, Sequence};
 use crate::lifecycle::ChangeKind;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, names_by_user_name};
 use crate::name::name_key;
 use crate::obligation::Urgency;
 
@@ -115,12 +115,44 @@ pub struct AppSpec {
     /// What is done about drift.
     #[serde(default)]
     pub drift: Policies,
+    /// Whether an account that was not made by Rollcall is taken over.
+    #[serde(default)]
+    pub adopt: Adopt,
+    /// User names and ids of accounts that are never touched, such as those for emergencies.
+    #[serde(default)]
+    pub protected: BTreeSet<String>,
     /// How many removals are usual.
     #[serde(default)]
     pub guard: Guard,
     /// What it can do, where it does not say so itself.
     #[serde(default)]
     pub capabilities: Capabilities,
+}
+
+/// Whether an account that Rollcall has not made, and that is linked to nobody, is taken as that of an identity whose user
+/// name it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adopt {
+    /// A person has to link it.
+    Never,
+    /// By an identity's own user name, which no other identity has; not by a name that the mapping makes of anything else.
+    #[default]
+    OwnName,
+    /// By whatever user name the mapping gives.
+    Unlinked,
+}
+
+impl Adopt {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::OwnName => "own_name",
+            Self::Unlinked => "unlinked",
+        }
+    }
 }
 
 /// Whoever is in a group here is in a group of the app.
@@ -137,6 +169,23 @@ impl AppSpec {
     #[must_use]
     pub fn effective_deprovision(&self) -> Deprovision {
         self.capabilities.deprovision(self.deprovision)
+    }
+
+    /// Whether an account that has the mapped user name of someone, and is linked to nobody, may be taken as theirs.
+    #[must_use]
+    pub fn adopts_by_name(&self) -> bool {
+        match self.adopt {
+            Adopt::Never => false,
+            Adopt::OwnName => names_by_user_name(&self.attributes),
+            Adopt::Unlinked => true,
+        }
+    }
+
+    /// Whether an account is never touched.
+    #[must_use]
+    pub fn protects(&self, remote: &Remote) -> bool {
+        let name = name_key(remote.text("userName"));
+        self.protected.iter().any(|entry| *entry == remote.id || name_key(entry) == name)
     }
 
     /// The groups of the app that Rollcall manages.

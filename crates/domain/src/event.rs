@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::access::Access;
-use crate::account::{Adopted, Applied, Rejected, Verified};
+use crate::account::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::authority::ChangeRefused;
@@ -73,6 +73,8 @@ pub enum Event {
     AppRecovered(AppId),
     AccountRejected(Rejected),
     AccountAdopted(Adopted),
+    /// A creation is about to be sent, or it is known again what may exist.
+    AccountAttempted(Attempted),
     DriftDetected(DriftDetected),
     DriftCleared(DriftId),
     DriftAccepted(DriftAccepted),

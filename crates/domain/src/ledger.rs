@@ -6,7 +6,7 @@
 //! `clock/<micros>/<identity>/<opened_by>`: how many ring then, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<source>/<app>`, `hold/<source>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
-//! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app, and `story/<event>`: what those that
+//! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app, `link/<app>/<remote id>`: whose it is, `keeps/<app>`: whether it shows whose an account is, and `story/<event>`: what those that
 //! opened obligations belong to.
 
 mod accounts;
@@ -15,6 +15,7 @@ mod clock;
 mod counts;
 mod drifts;
 mod guarded;
+mod links;
 mod listing;
 mod lists;
 mod obligations;
@@ -46,6 +47,7 @@ use crate::obligation::{self, Change, Obligation, Urgency};
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
+pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};
 pub use read::{
@@ -179,6 +181,7 @@ impl Ledger {
             Event::AppRemoved(_) => self.apps = None,
             Event::AccountApplied(applied) => accounts::applied(state, applied, event, &mut facts)?,
             Event::AccountVerified(verified) => accounts::verified(state, verified, event, &mut facts)?,
+            Event::AccountAttempted(attempted) => accounts::attempted(state, attempted, event)?,
             Event::AccountRejected(rejected) => accounts::rejected(state, rejected)?,
             Event::AccountAdopted(adopted) => accounts::adopted(state, adopted, event)?,
             Event::SyncRequested(wanted) => accounts::sync(state, wanted, event)?,

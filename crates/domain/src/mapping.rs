@@ -65,6 +65,13 @@ pub fn defaults() -> Mapping {
     ]
 }
 
+/// Whether accounts have the user names of their identities, which no two have at once.
+#[must_use]
+pub fn names_by_user_name(mapping: &Mapping) -> bool {
+    let rule = mapping.iter().find(|rule| rule.target == "userName");
+    rule.is_none_or(|rule| rule.origin == Origin::Attribute("userName".into()))
+}
+
 /// What an identity's account must show. The app's `externalId` is the identity's id, so that an account is found again
 /// whatever it is renamed to.
 #[must_use]

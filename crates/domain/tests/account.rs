@@ -141,10 +141,12 @@ fn memberships_are_brought_in_line_and_named_when_they_are_not() {
 }
 
 #[test]
-fn whoever_leaves_leaves_the_groups_first_and_is_not_gone_while_in_one() {
+fn whoever_leaves_is_switched_off_first_and_is_not_done_with_while_in_a_group() {
     let live = in_groups(remote(json!({})), &["ops"]);
     let steps = plan(&Desired::Absent, Some(&live), Deprovision::Deactivate);
-    assert_eq!(steps, [Step::Leave("ops".into()), Step::Deactivate]);
+    assert_eq!(steps, [Step::Deactivate, Step::Leave("ops".into())]);
+    let steps = plan(&Desired::Absent, Some(&live), Deprovision::Delete);
+    assert_eq!(steps, [Step::Leave("ops".into()), Step::Delete]);
     let inactive = in_groups(remote(json!({ "active": false })), &["ops"]);
     let (kind, _) = judge(&Desired::Absent, Some(&inactive), Deprovision::Deactivate).unwrap_err();
     assert_eq!(kind, DriftKind::Zombie);

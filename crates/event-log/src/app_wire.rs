@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall_domain::app::{AppSpec, GroupRule, ServiceLevel};
+use rollcall_domain::app::{Adopt, AppSpec, GroupRule, ServiceLevel};
 use rollcall_domain::capability::Capabilities;
 use rollcall_domain::drift::Policies;
 use rollcall_domain::guard::Guard;
@@ -46,6 +46,8 @@ pub fn to_stored(spec: &AppSpec) -> v1::AppConfigured {
         emergency_sla_ms: millis(spec.sla.emergency),
         at_risk_percent: spec.sla.at_risk_percent,
         business_hours: spec.sla.hours.as_ref().map(ToString::to_string).unwrap_or_default(),
+        adopt: to_adopt(spec.adopt).into(),
+        protected: spec.protected.iter().cloned().collect(),
     }
 }
 
@@ -82,6 +84,8 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
         attributes: stored.attributes.into_iter().map(from_rule).collect::<Option<_>>()?,
         groups: stored.groups.into_iter().map(|r| GroupRule { from: r.from, to: r.to }).collect(),
         drift: stored.drift.map(|p| from_policies(&p)).unwrap_or_default(),
+        adopt: from_adopt(stored.adopt),
+        protected: stored.protected.into_iter().collect(),
         guard: stored.guard.map_or_else(Guard::default, |g| Guard {
             max_removals: g.max_removals,
             max_percent: g.max_percent,
@@ -89,6 +93,22 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
         }),
         capabilities: stored.capabilities.map(from_capabilities).unwrap_or_default(),
     })
+}
+
+const fn to_adopt(adopt: Adopt) -> v1::AdoptPolicy {
+    match adopt {
+        Adopt::Never => v1::AdoptPolicy::Never,
+        Adopt::OwnName => v1::AdoptPolicy::OwnName,
+        Adopt::Unlinked => v1::AdoptPolicy::Unlinked,
+    }
+}
+
+fn from_adopt(stored: i32) -> Adopt {
+    match v1::AdoptPolicy::try_from(stored) {
+        Ok(v1::AdoptPolicy::Never) => Adopt::Never,
+        Ok(v1::AdoptPolicy::Unlinked) => Adopt::Unlinked,
+        Ok(v1::AdoptPolicy::OwnName | v1::AdoptPolicy::Unspecified) | Err(_) => Adopt::OwnName,
+    }
 }
 
 /// Which kinds an app takes; before agents were known it took users.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use prost::Message as _;
 use rollcall_domain::access::{Access, Outcome};
-use rollcall_domain::account::{Adopted, Applied, Rejected, Rejection, Verified};
+use rollcall_domain::account::{Adopted, Applied, Attempted, Rejected, Rejection, Verified};
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::authority::{ChangeRefused, Denied};
 use rollcall_domain::capability::Discovered;
@@ -287,6 +287,15 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
             Event::AppQuarantined(Quarantined { app: m.app_id.parse().ok()?, rejection, failures: m.failures })
         }
         EventType::AppRecovered => Event::AppRecovered(v1::AppRecovered::decode(payload).ok()?.app_id.parse().ok()?),
+        EventType::AccountAttempted => {
+            let m = v1::AccountAttempted::decode(payload).ok()?;
+            Event::AccountAttempted(Attempted {
+                app: m.app_id.parse().ok()?,
+                identity: m.identity_id.parse().ok()?,
+                version: Sequence(m.version),
+                sent: m.sent.into_iter().collect(),
+            })
+        }
         EventType::AccountAdopted => {
             let m = v1::AccountAdopted::decode(payload).ok()?;
             let (app, identity) = (m.app_id.parse().ok()?, m.identity_id.parse().ok()?);

@@ -50,6 +50,7 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::AppQuarantined(_) => EventType::AppQuarantined,
         Event::AppRecovered(_) => EventType::AppRecovered,
         Event::AccountAdopted(_) => EventType::AccountAdopted,
+        Event::AccountAttempted(_) => EventType::AccountAttempted,
         Event::DriftCleared(_) => EventType::DriftCleared,
         Event::DriftAccepted(_) => EventType::DriftAccepted,
         Event::ObligationWaived(_) => EventType::ObligationWaived,
@@ -177,6 +178,13 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             status: e.rejection.status.map(u32::from).unwrap_or_default(),
             detail: e.rejection.detail.clone(),
             parked_at: e.parked_at.map(|at| at.0).unwrap_or_default(),
+        }
+        .encode_to_vec(),
+        Event::AccountAttempted(e) => v1::AccountAttempted {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            version: e.version.0,
+            sent: e.sent.iter().cloned().collect(),
         }
         .encode_to_vec(),
         Event::AccountAdopted(e) => v1::AccountAdopted {

@@ -117,6 +117,7 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::AppDiscovered(found) => Subject::app_state(&found.app),
         Event::AppQuarantined(quarantined) => Subject::app_state(&quarantined.app),
         Event::AppRecovered(id) => Subject::app_state(id),
+        Event::AccountAttempted(attempted) => Subject::account(&attempted.app, attempted.identity),
         Event::AccountAdopted(adopted) => Subject::account(&adopted.app, adopted.identity),
         Event::DriftDetected(found) => Subject::drift(&found.id),
         Event::DriftCleared(id) => Subject::drift(id),

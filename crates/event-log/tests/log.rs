@@ -311,7 +311,7 @@ async fn a_server_that_is_not_there_is_named() {
 #[tokio::test]
 async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::account::{
-        Adopted, Applied, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
+        Adopted, Applied, Attempted, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
     };
     use rollcall_domain::alert::{About, AlertChanged, Level};
     use rollcall_domain::app::{Deprovision, GroupRule, ServiceLevel};
@@ -380,6 +380,8 @@ async fn every_kind_of_event_survives_the_log() {
         ],
         groups: vec![GroupRule { from: "A".into(), to: "b".into() }],
         drift: Policies { orphan: Policy::Adopt, ..Policies::default() },
+        adopt: rollcall_domain::app::Adopt::Unlinked,
+        protected: ["root".to_owned()].into(),
         guard: Guard { max_removals: 7, max_percent: 8, window: Duration::from_secs(9) },
         capabilities: can.clone(),
     };
@@ -491,6 +493,12 @@ async fn every_kind_of_event_survives_the_log() {
             failures: 5,
         }),
         Event::AppRecovered("crm".parse().unwrap()),
+        Event::AccountAttempted(Attempted {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: Sequence(4),
+            sent: ["ada".to_owned(), "ada@example.com".to_owned()].into(),
+        }),
         Event::AccountAdopted(Adopted { app: "crm".parse().unwrap(), identity: id, remote_id: "r".into() }),
         Event::DriftCleared(drift.clone()),
         Event::DriftAccepted(DriftAccepted { id: drift, reason: reason.clone(), expires_at: until }),

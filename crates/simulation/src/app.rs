@@ -29,6 +29,8 @@ pub struct Nature {
     pub lag: Duration,
     pub filters: bool,
     pub patches: bool,
+    /// Whether it keeps and finds the `externalId` of an account.
+    pub external_ids: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -43,6 +45,10 @@ struct Truth {
     now: Content,
     past: VecDeque<(Instant, Content)>,
     made: u64,
+    /// Whose account each is, by its id, whatever it says by now.
+    whose: BTreeMap<String, String>,
+    /// Until when nothing about groups is answered.
+    groups_down_until: Option<Instant>,
     down_until: Option<Instant>,
     /// Whose accounts a person has changed by hand, and when last; the empty name: of nobody that is known.
     touched: BTreeMap<String, Instant>,
@@ -82,10 +88,19 @@ impl SimApp {
         self.truth.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The live accounts that say whose they are, as they really are: id, attributes, and groups by name.
-    pub fn live_of(&self, external_id: &str) -> Vec<(String, Map<String, Value>, BTreeSet<String>)> {
+    /// The live accounts of someone, as they really are: id, attributes, and groups by name. In an app that does not keep
+    /// whose they are it is those that have one of `names`.
+    pub fn live_of(
+        &self,
+        whose: &str,
+        names: &BTreeSet<String>,
+    ) -> Vec<(String, Map<String, Value>, BTreeSet<String>)> {
         let truth = self.truth();
-        let live = truth.now.users.iter().filter(|(_, u)| text(u, "externalId") == external_id && is_live(u));
+        let is_theirs = |id: &String, user: &Map<String, Value>| match self.nature.external_ids {
+            true => truth.whose.get(id).is_some_and(|of| of == whose),
+            false => names.contains(&text(user, "userName").to_lowercase()),
+        };
+        let live = truth.now.users.iter().filter(|(id, user)| is_theirs(id, user) && is_live(user));
         let groups = |id: &String| {
             let of = truth.now.groups.values().filter(|(_, members)| members.contains(id));
             of.map(|(name, _)| name.clone()).collect()
@@ -98,11 +113,20 @@ impl SimApp {
         self.truth().now.users.get(id).is_some_and(is_live)
     }
 
-    /// Every live account: its id, and whose it says it is.
+    /// Every live account: its id, and whose it is, or the user name where the app does not keep that.
     pub fn live(&self) -> Vec<(String, String)> {
         let truth = self.truth();
         let live = truth.now.users.iter().filter(|(_, user)| is_live(user));
-        live.map(|(id, user)| (id.clone(), text(user, "externalId").to_owned())).collect()
+        let whose = |id: &String, user: &Map<String, Value>| match self.nature.external_ids {
+            true => truth.whose.get(id).cloned().unwrap_or_default(),
+            false => text(user, "userName").to_owned(),
+        };
+        live.map(|(id, user)| (id.clone(), whose(id, user))).collect()
+    }
+
+    /// Answers nothing about groups for a while.
+    pub fn lose_groups(&self, time: Duration) {
+        self.truth().groups_down_until = Some(Instant::now() + time);
     }
 
     /// Since when nobody has changed the accounts of someone by hand.
@@ -121,8 +145,12 @@ impl SimApp {
         let ids: Vec<String> = truth.now.users.keys().cloned().collect();
         let Some(id) = self.chance.pick(&ids).cloned() else { return };
         let Some(mut user) = truth.now.users.get(&id).cloned() else { return };
-        truth.touched.insert(text(&user, "externalId").to_owned(), Instant::now());
-        let what = self.chance.within(0..5);
+        let whose = match self.nature.external_ids {
+            true => truth.whose.get(&id).cloned().unwrap_or_default(),
+            false => text(&user, "userName").to_lowercase(),
+        };
+        truth.touched.insert(whose.clone(), Instant::now());
+        let what = self.chance.within(0..6);
         match what {
             0 => drop(truth.now.users.remove(&id)),
             1 => {
@@ -135,7 +163,15 @@ impl SimApp {
                 let twin = format!("{}-twin-{}", self.nature.id, truth.made);
                 user.extend([("id".to_owned(), json!(twin)), ("userName".to_owned(), json!(twin))]);
                 user.insert("active".into(), true.into());
+                truth.whose.insert(twin.clone(), whose);
                 truth.now.users.insert(twin, user);
+            }
+            // It says from now on that it is someone else's: whose it is does not change.
+            3 if self.nature.external_ids => {
+                let others: Vec<String> = truth.whose.values().filter(|other| **other != whose).cloned().collect();
+                let Some(other) = self.chance.pick(&others) else { return };
+                user.insert("externalId".into(), other.clone().into());
+                truth.now.users.insert(id.clone(), user);
             }
             _ => {
                 let active = !is_live(&user);
@@ -203,6 +239,12 @@ impl SimApp {
         let path: Vec<&str> = address.path_segments().into_iter().flatten().skip(1).collect();
         let query: BTreeMap<String, String> = address.query_pairs().into_owned().collect();
         let mut truth = self.truth();
+        let groups_are_down = truth.groups_down_until.is_some_and(|until| until > Instant::now());
+        if path.first() == Some(&"Groups") && groups_are_down {
+            return (StatusCode::INTERNAL_SERVER_ERROR, json!({ "detail": "no groups today" }));
+        }
+        let kept = body.cloned().map(|body| self.kept(body));
+        let body = kept.as_ref();
         let writes = *method != Method::GET;
         let outcome = match (method.as_str(), path.as_slice()) {
             ("GET", ["Users" | "Groups"]) => self.list(&self.shown(&truth), path.first() == Some(&"Users"), &query),
@@ -239,6 +281,19 @@ impl SimApp {
         outcome
     }
 
+    /// What it keeps of what it was sent.
+    fn kept(&self, mut body: Value) -> Value {
+        if !self.nature.external_ids
+            && let Some(fields) = body.as_object_mut()
+        {
+            fields.remove("externalId");
+            if let Some(operations) = fields.get_mut("Operations").and_then(Value::as_array_mut) {
+                operations.retain(|operation| operation["path"] != "externalId");
+            }
+        }
+        body
+    }
+
     fn create(&self, truth: &mut Truth, body: Option<&Value>) -> (StatusCode, Value) {
         let Some(mut user) = body.and_then(Value::as_object).cloned() else {
             return (StatusCode::BAD_REQUEST, Value::Null);
@@ -249,12 +304,14 @@ impl SimApp {
         }
         let whose = text(&user, "externalId").to_owned();
         let touched = truth.touched.contains_key(&whose);
-        if !touched && truth.now.users.values().any(|u| text(u, "externalId") == whose) {
+        let mut theirs = truth.now.users.keys().filter(|id| truth.whose.get(*id) == Some(&whose));
+        if self.nature.external_ids && !touched && theirs.next().is_some() {
             self.laws.broken(format!("{}: a second account of {whose} was made", self.nature.id));
         }
         truth.made += 1;
         let id = format!("{}-{}", self.nature.id, truth.made);
         user.insert("id".into(), id.clone().into());
+        truth.whose.insert(id.clone(), whose);
         truth.now.users.insert(id, user.clone());
         (StatusCode::CREATED, Value::Object(user))
     }
@@ -272,6 +329,9 @@ impl SimApp {
             let Some((attribute, value)) = filter.split_once(" eq ") else {
                 return (StatusCode::BAD_REQUEST, Value::Null);
             };
+            if attribute == "externalId" && !self.nature.external_ids {
+                return (StatusCode::BAD_REQUEST, json!({ "scimType": "invalidFilter" }));
+            }
             let value: Value = serde_json::from_str(value).unwrap_or_default();
             let value = value.as_str().unwrap_or_default().to_lowercase();
             all.retain(|r| r[attribute].as_str().is_some_and(|v| v.to_lowercase() == value));
@@ -331,6 +391,10 @@ fn change(
         return (StatusCode::CONFLICT, json!({ "detail": "the name is taken", "scimType": "uniqueness" }));
     }
     after.insert("id".into(), id.into());
+    // Only what is written anew counts: who replaces the whole account writes what was there.
+    if truth.now.users.get(id).map(|before| text(before, "externalId")) != Some(text(&after, "externalId")) {
+        truth.whose.insert(id.into(), text(&after, "externalId").to_owned());
+    }
     truth.now.users.insert(id.to_owned(), after.clone());
     (StatusCode::OK, Value::Object(after))
 }

@@ -3,7 +3,7 @@
 //! called missed only when it is, and always when it is; no obligation is dropped; every projection is what a plain
 //! replay of the log is; and in the end the apps, the obligations, the drift and the alerts all agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,8 +14,8 @@ use rollcall_domain::drift::{DriftKind, nobody};
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
 use rollcall_domain::obligation::End;
-use rollcall_domain::{Event, Recorded, Sequence, directory};
-use serde_json::Value;
+use rollcall_domain::{Event, IdentityId, Recorded, Sequence, directory};
+use serde_json::{Map, Value};
 
 use crate::app::SimApp;
 
@@ -54,6 +54,8 @@ struct Book {
     notes: Vec<(Timestamp, String)>,
     broken: Vec<(usize, String)>,
     verified: usize,
+    /// Every user name that someone had.
+    names: BTreeMap<IdentityId, BTreeSet<String>>,
 }
 
 /// Keeps the book.
@@ -167,9 +169,16 @@ impl Book {
             // An app that shows changes late may still show what was before.
             Event::DriftDetected(drift) if drift.id.kind == DriftKind::Missing => {
                 let app = self.apps.get(drift.id.app.as_str()).filter(|app| app.nature.lag.is_zero());
-                let whose = drift.id.identity.to_string();
-                if app.is_some_and(|app| !app.live_of(&whose).is_empty() && app.untouched_for(&whose) > GRACE) {
+                let whose = drift.id.identity;
+                let lives =
+                    |app: &SimApp| !self.live_of(app, whose).is_empty() && self.untouched_for(app, whose) > GRACE;
+                if app.is_some_and(lives) {
                     broken.push(format!("#{}: {} is said to be missing, and lives", event.sequence, drift.id));
+                }
+            }
+            Event::Identity(changed) => {
+                if let Some(name) = changed.resource.get("userName").and_then(Value::as_str) {
+                    self.names.entry(changed.id).or_default().insert(name.to_lowercase());
                 }
             }
             Event::ObligationOverdue(o) if event.recorded_at + CLOCKS_DIFFER < o.deadline => {
@@ -179,44 +188,77 @@ impl Book {
         }
         for fact in self.ledger.evolve(&mut self.state, event)? {
             let Fact::LeaverCompleted(leaver) = fact else { continue };
-            let whose = leaver.identity.to_string();
+            let whose = leaver.identity;
             // Each app was seen at its own time; what a person has done there since is found by the next comparison.
             let departed = Duration::try_from(event.recorded_at.duration_since(leaver.left_at)).unwrap_or_default();
             for app in self.apps.values() {
-                if !app.live_of(&whose).is_empty() && app.untouched_for(&whose) > departed + GRACE {
+                let live = self.live_of(app, whose);
+                if !live.is_empty() && self.untouched_for(app, whose) > departed + GRACE {
                     let (at, app) = (event.sequence, app.nature.id);
-                    broken.push(format!("#{at}: the leaver {whose} is complete, and has a live account in {app}"));
+                    broken.push(format!(
+                        "#{at}: the leaver {whose} is complete, and has live accounts in {app}: {live:?}"
+                    ));
                 }
             }
         }
         Ok(broken)
     }
 
+    /// The live accounts of someone in an app. Where the app does not keep whose they are, those with a name of theirs that
+    /// nobody else has by now, or was given the account with.
+    fn live_of(&self, app: &SimApp, whose: IdentityId) -> Vec<(String, Map<String, Value>, BTreeSet<String>)> {
+        let mut live = app.live_of(&whose.to_string(), &self.names_in(app, whose));
+        let Ok(id) = app.nature.id.parse() else { return live };
+        let names = |of: IdentityId| self.names.get(&of).cloned().unwrap_or_default();
+        live.retain(|(remote, ..)| {
+            let linked = ledger::linked(&self.state, &id, remote).ok().flatten().filter(|of| *of != whose);
+            app.nature.external_ids || linked.is_none_or(|of| names(of).is_disjoint(&names(whose)))
+        });
+        live
+    }
+
+    fn names_in(&self, app: &SimApp, whose: IdentityId) -> BTreeSet<String> {
+        let names = self.names.get(&whose).into_iter().flatten();
+        let others = |name: &&String| {
+            let owner = directory::identity_by_user_name(&self.state, name).ok().flatten();
+            app.nature.external_ids || owner.is_none_or(|owner| owner.id == whose)
+        };
+        names.filter(others).map(|name| format!("{name}@mail.example")).collect()
+    }
+
+    /// Since when nobody has changed the accounts of someone by hand.
+    fn untouched_for(&self, app: &SimApp, whose: IdentityId) -> Duration {
+        let names = if app.nature.external_ids { BTreeSet::new() } else { self.names_in(app, whose) };
+        let all = names.iter().map(|name| app.untouched_for(name)).chain([app.untouched_for(&whose.to_string())]);
+        all.min().unwrap_or(Duration::MAX)
+    }
+
     /// What the app says to a proof; `None`: the same.
     fn is_true(&self, verified: &Verified) -> Result<Option<String>, KvError> {
-        let whose = verified.identity.to_string();
+        let whose = verified.identity;
         let Some(app) = self.apps.get(verified.app.as_str()) else { return Ok(None) };
         let Some(account) = ledger::account(&self.state, verified.identity, &verified.app)? else {
             return Ok(Some(format!("there is no account of {whose} in {}", verified.app)));
         };
         // Of an older change: it proves nothing about this one, and the ledger must not take it for that.
-        if account.desired_version != verified.version || app.untouched_for(&whose) <= GRACE {
+        if account.desired_version != verified.version || self.untouched_for(app, whose) <= GRACE {
             return Ok(None);
         }
         let remote_id = account.remote_id.clone().unwrap_or_default();
         if verified.identity == nobody(&verified.app, &remote_id) {
             let by_hand = ledger::duplicate_of(&self.state, &verified.app, verified.identity)?;
-            let excused = by_hand.is_some_and(|owner| app.untouched_for(&owner.to_string()) <= GRACE);
+            let excused = by_hand.is_some_and(|owner| self.untouched_for(app, owner) <= GRACE);
             let lives = app.is_live(&remote_id) && !excused;
             return Ok(lives.then(|| format!("the account {remote_id} of {} is live", verified.app)));
         }
-        let live = app.live_of(&whose);
+        let live = self.live_of(app, whose);
+        let kept = |path: &String| app.nature.external_ids || path != "externalId";
         Ok(match &account.desired {
             Desired::Absent if live.is_empty() => None,
             Desired::Absent => Some(format!("{whose} has live accounts in {}: {live:?}", verified.app)),
             Desired::Present(presence) => {
                 let shows = live.iter().any(|(_, user, groups)| {
-                    let same = presence.attributes.iter().all(|(path, value)| {
+                    let same = presence.attributes.iter().filter(|(path, _)| kept(path)).all(|(path, value)| {
                         let shown = user.get(path).unwrap_or(&Value::Null);
                         shown == value || (path == "active" && shown.is_null())
                     });
@@ -227,6 +269,16 @@ impl Book {
         })
     }
 
+    /// Whose account it is, by what the app keeps of that.
+    fn owner(&self, app: &SimApp, whose: String) -> Result<String, KvError> {
+        if app.nature.external_ids {
+            return Ok(whose);
+        }
+        let name = whose.strip_suffix("@mail.example").unwrap_or(&whose);
+        let owner = directory::identity_by_user_name(&self.state, name)?;
+        Ok(owner.map_or(whose, |owner| owner.id.to_string()))
+    }
+
     /// What does not agree when all has come to rest.
     fn agree(&self) -> Result<Vec<String>, KvError> {
         let mut broken = Vec::new();
@@ -234,6 +286,7 @@ impl Book {
             let Ok(app_id) = id.parse() else { continue };
             let mut owners: BTreeMap<String, usize> = BTreeMap::new();
             for (_, whose) in app.live() {
+                let whose = self.owner(app, whose)?;
                 *owners.entry(whose).or_default() += 1;
             }
             for (whose, accounts) in &owners {

@@ -37,10 +37,11 @@ const PATIENCE: Duration = Duration::from_secs(3 * 3600);
 /// At how many events the past is compared.
 const LOOKS_BACK: usize = 4;
 
-const NATURES: [Nature; 3] = [
-    Nature { id: "chat", lag: Duration::ZERO, filters: true, patches: true },
-    Nature { id: "crm", lag: Duration::ZERO, filters: false, patches: false },
-    Nature { id: "late", lag: Duration::from_secs(3), filters: true, patches: true },
+const NATURES: [Nature; 4] = [
+    Nature { id: "chat", lag: Duration::ZERO, filters: true, patches: true, external_ids: true },
+    Nature { id: "crm", lag: Duration::ZERO, filters: false, patches: false, external_ids: true },
+    Nature { id: "late", lag: Duration::from_secs(3), filters: true, patches: true, external_ids: true },
+    Nature { id: "mail", lag: Duration::ZERO, filters: true, patches: true, external_ids: false },
 ];
 
 const APPS: &str = r#"
@@ -67,6 +68,16 @@ assign = "active eq true"
 deprovision = "delete"
 [apps.capabilities]
 consistency_delay = "4s"
+[[apps]]
+id = "mail"
+base_url = "https://mail.example/scim"
+owner = "it"
+assign = "active eq true"
+deprovision = "deactivate"
+adopt = "unlinked"
+[apps.attributes]
+userName = { template = "{userName}@mail.example" }
+title = "title"
 "#;
 
 const EACH: &str = r#"reconcile_every = "1m"
@@ -236,7 +247,7 @@ impl World {
     /// One of the things that happen to machines.
     async fn trouble(&mut self, running: &mut BTreeMap<Service, Process>) -> anyhow::Result<()> {
         let chance = self.around.chance.clone();
-        match chance.within(0..11) {
+        match chance.within(0..12) {
             0..3 => self.kill_or_start(running, Service::Provisioner).await?,
             3..5 => self.kill_or_start(running, Service::Monitor).await?,
             10 => self.kill_or_start(running, Service::Projector).await?,
@@ -250,6 +261,13 @@ impl World {
                     let time = chance.millis(1000..60_000);
                     self.laws.note(format!("{} is down for {time:?}", app.nature.id));
                     app.go_down(time);
+                }
+            }
+            11 => {
+                if let Some((app, _)) = chance.pick(&self.around.apps) {
+                    let time = chance.millis(1000..60_000);
+                    self.laws.note(format!("{} has no groups for {time:?}", app.nature.id));
+                    app.lose_groups(time);
                 }
             }
             8 => {

@@ -26,7 +26,7 @@ use crate::{auth, discovery, http, names, scope};
 pub const NAME: &str = "gateway";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 4;
+const STAMP: u32 = 5;
 
 /// What the paths need.
 #[derive(Debug)]

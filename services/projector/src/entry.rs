@@ -155,6 +155,7 @@ fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::AccountApplied(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountVerified(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountRejected(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
+        Event::AccountAttempted(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountAdopted(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AppDiscovered(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::AppQuarantined(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),

@@ -26,7 +26,7 @@ use crate::{checkpoints, console, instant, openapi, search, timeline};
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 14;
+const STAMP: u32 = 15;
 
 /// The projector.
 #[derive(Debug)]

@@ -139,6 +139,13 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
             format!("overdue in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
         }
+        Event::AccountAttempted(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            match e.sent.len() {
+                0 => format!("no creation for {name} in {app} is without an answer any more"),
+                _ => format!("an account of {name} is asked for in {app}: until the app was read it may exist"),
+            }
+        }
         Event::AccountAdopted(e) => {
             let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
             format!("the account {} of {app}, which belonged to nobody, is taken as that of {name}", e.remote_id)

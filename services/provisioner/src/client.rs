@@ -58,6 +58,12 @@ impl Failure {
         }
     }
 
+    /// Whether the app may have done what was asked, although it did not say so.
+    pub fn is_unanswered(&self) -> bool {
+        let said_no = self.rejection.status.is_some_and(|status| (400..500).contains(&status) && status != 408);
+        self.sent == Sent::Yes && !said_no
+    }
+
     /// Whether the app said that it will not do this, however often it is asked.
     pub fn is_final(&self) -> bool {
         let by_app = self.rejection.cause == RejectionCause::Refused

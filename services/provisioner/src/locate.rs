@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 
 use reqwest::StatusCode;
-use rollcall_domain::account::{RejectionCause, Remote, Target};
+use rollcall_domain::account::{Account, Desired, RejectionCause, Remote, Target, findable};
+use rollcall_domain::app::AppSpec;
 use rollcall_domain::capability::{Capabilities, Support};
-use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::directory;
+use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
-use serde_json::Value;
+use rollcall_domain::mapping::managed_attributes;
+use serde_json::{Map, Value};
 
 use crate::client::{Endpoint, Failure, ScimClient};
 use crate::ownership::{Ownership, is_being_removed, ownership};
@@ -18,7 +21,8 @@ use crate::trouble::Trouble;
 /// Whom to look for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    pub app: AppId,
+    /// Where, with what may be done there.
+    pub spec: AppSpec,
     pub identity: IdentityId,
     pub target: Target,
     /// The app's id of the account, when it is known: where to look first.
@@ -29,8 +33,62 @@ pub struct Wanted {
     pub user_name: Option<String>,
     /// Every user name the account may have.
     pub user_names: BTreeSet<String>,
+    /// What was sent in creations whose outcome is not known.
+    pub may_exist: BTreeSet<String>,
     /// How far to look.
     pub reach: Reach,
+}
+
+impl Wanted {
+    /// Everything that is known of the account of an identity, under which one of theirs may be found. An account that
+    /// is someone's second one is wanted as theirs: `of`.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn of(state: &impl Read, spec: &AppSpec, account: &Account, of: IdentityId) -> Result<Self, KvError> {
+        let identity = directory::identity(state, account.identity)?;
+        let name_in = |attributes: &Map<String, Value>| attributes.get("userName")?.as_str().map(str::to_owned);
+        let desired = account.desired.user_name().map(str::to_owned);
+        let known = identity.as_ref().map(|i| i.user_name().to_owned());
+        // What the mapping gives is looked for when nothing is desired any more, too: it may have been sent.
+        let mapped = match (&account.desired, &identity) {
+            (Desired::Absent, Some(identity)) => {
+                name_in(&managed_attributes(&spec.attributes, identity.id, &identity.resource))
+            }
+            _ => None,
+        };
+        let names = [known, account.observed.as_ref().and_then(name_in), mapped, desired.clone()];
+        let former = account.former_names.iter().cloned();
+        let may_exist = account.may_exist.as_ref().map(|may| may.sent.clone()).unwrap_or_default();
+        let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
+        Ok(Self {
+            spec: spec.clone(),
+            identity: of,
+            target: account.desired.target(),
+            remote_id: account.remote_id.clone(),
+            linked: account.remote_id.clone(),
+            user_name: desired,
+            user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
+            may_exist,
+            reach,
+        })
+    }
+
+    /// Whether an account is the one that is known as theirs, or says that it is.
+    pub fn had(&self, remote: &Remote) -> bool {
+        self.linked.as_ref() == Some(&remote.id) || remote.text("externalId") == self.identity.to_string()
+    }
+
+    /// Whether an account has a user name of theirs.
+    pub fn is_named(&self, remote: &Remote) -> bool {
+        self.user_names.iter().any(|name| same(remote.text("userName"), name))
+    }
+
+    /// Whether an account shows what was sent in a creation whose outcome is not known.
+    pub fn may_have_made(&self, remote: &Remote) -> bool {
+        let shown = findable(&remote.resource);
+        self.may_exist.iter().any(|sent| shown.iter().any(|shown| same(sent, shown)))
+    }
 }
 
 /// How far an account is looked for.
@@ -88,9 +146,10 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
         match search(client, "externalId", &external_id).await? {
             Answered::Complete(matches) => found.extend(matches),
             // Apps without externalId are common: the user name decides then. But of one who must be gone, and whose account
-            // was never seen, the name alone proves nothing: a creation whose answer was lost may have made it under another.
+            // was never seen, or may have been made once more, the name alone proves nothing: the app may have given it another.
             Answered::Untrusted => {
-                let unseen = wanted.target == Target::Absent && wanted.remote_id.is_none();
+                let unseen = wanted.remote_id.is_none() || !wanted.may_exist.is_empty();
+                let unseen = wanted.target == Target::Absent && unseen;
                 untrusted = wanted.user_names.is_empty() || unseen;
             }
         }
@@ -120,27 +179,32 @@ fn choose(
     let mut candidates = Vec::new();
     for remote in found {
         if seen.insert(remote.id.clone()) {
-            let mut ownership =
-                ownership(directory, &wanted.app, wanted.identity, wanted.target, wanted.linked.as_ref(), &remote)?;
+            let mut ownership = ownership(directory, wanted, &remote)?;
             // Where changes show late, what is still being removed for another would be taken for theirs again.
             if ownership == Ownership::Adoptable
                 && app.can.consistency_delay.is_some()
-                && is_being_removed(directory, &wanted.app, wanted.identity, &remote)?
+                && is_being_removed(directory, wanted, &remote)?
             {
                 ownership = Ownership::Contested;
             }
             candidates.push(Located { remote, ownership });
         }
     }
-    // Someone else's account matters to one who must have one: it is in the way. To one who must be gone it is not there.
-    if wanted.target == Target::Absent {
-        candidates.retain(|c| c.ownership != Ownership::Foreign);
-    }
+    // An account that they can't be given matters to one who must have one where it has their name: it is in the way. To
+    // one who must be gone it is not there, unless it may be theirs all the same: a person has to say.
+    candidates.retain(|c| match (wanted.target, c.ownership) {
+        (Target::Present, whose) if whose.is_out_of_reach() => {
+            wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name))
+        }
+        (Target::Absent, Ownership::Foreign | Ownership::Protected) => false,
+        (Target::Absent, Ownership::Unlinked) => c.remote.is_active(),
+        _ => true,
+    });
     let rank = |c: &Located| {
         let whose = match c.ownership {
             Ownership::Ours | Ownership::Contested => 0,
             Ownership::Adoptable => 1,
-            Ownership::Foreign => 2,
+            Ownership::Unlinked | Ownership::Foreign | Ownership::Protected => 2,
         };
         let dead = u8::from(!c.remote.is_active());
         let other = u8::from(wanted.linked.as_ref() != Some(&c.remote.id));
@@ -207,8 +271,8 @@ async fn scan(app: &Search<'_>, wanted: &Wanted, external_id: &str) -> Result<Ve
             if !seen.insert(remote.id.clone()) {
                 return Err(page.answer.not_scim("the pages of the app overlap: who has an account can't be told"));
             }
-            let named = wanted.user_names.iter().any(|name| same(remote.text("userName"), name));
-            if named || same(remote.text("externalId"), external_id) {
+            if wanted.is_named(&remote) || wanted.may_have_made(&remote) || same(remote.text("externalId"), external_id)
+            {
                 found.push(remote);
             }
         }

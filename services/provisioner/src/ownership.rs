@@ -1,123 +1,117 @@
-//! Whose account is it? Decided from the app's answer and the directory.
+//! Whose account is it? Decided by our own links first, then by what the app says of it.
 
-use rollcall_domain::account::{Remote, Target};
+use rollcall_domain::account::{Account, Remote, Target};
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::lifecycle::Lifecycle;
 use rollcall_domain::{directory, ledger};
 
+use crate::locate::Wanted;
+
 /// What an account is to an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// It says so itself, by its `externalId`.
+    /// We have linked it to them, or it says so itself, or it is what we may have made for them.
     Ours,
     /// It has the identity's user name, and nobody else's claim stands against it.
     Adoptable,
+    /// The same, and the app's settings let nobody have it.
+    Unlinked,
     /// It is someone else's.
     Foreign,
-    /// It says that it is theirs, and someone who has the name by now is taking it over.
+    /// The app's settings say that it is never touched.
+    Protected,
+    /// It is theirs, and someone who has the name by now is taking it over.
     Contested,
 }
 
-/// Decides whose account `remote` is, from the point of view of `identity`, whose account must become `target`.
-///
-/// `linked` is the app's id of the account that is known as theirs. A left identity never touches an account whose user name
-/// someone else has claimed since; but what the app says of the linked account does not make it someone else's.
-pub fn ownership(
-    directory: &impl Read,
-    app: &AppId,
-    identity: IdentityId,
-    target: Target,
-    linked: Option<&String>,
-    remote: &Remote,
-) -> Result<Ownership, KvError> {
-    let ownership = as_it_says(directory, app, identity, target, remote)?;
-    if target == Target::Absent && ownership == Ownership::Foreign && linked == Some(&remote.id) {
-        return linked_elsewhere(directory, app, identity, remote);
+impl Ownership {
+    /// Whether nothing may be done to it for the identity.
+    pub const fn is_out_of_reach(self) -> bool {
+        matches!(self, Self::Unlinked | Self::Foreign | Self::Protected)
     }
-    Ok(ownership)
 }
 
-/// What an account is to an identity, by the app's answer alone.
-fn as_it_says(
-    directory: &impl Read,
-    app: &AppId,
-    identity: IdentityId,
-    target: Target,
-    remote: &Remote,
-) -> Result<Ownership, KvError> {
+/// Decides whose account `remote` is, from the point of view of the identity that is looked for.
+///
+/// Whom we have linked it to has it: anyone who can write in the app can change what it says of the account.
+pub fn ownership(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Ownership, KvError> {
+    if wanted.spec.protects(remote) {
+        return Ok(Ownership::Protected);
+    }
+    let (app, identity) = (&wanted.spec.id, wanted.identity);
+    match ledger::linked(state, app, &remote.id)? {
+        Some(holder) if holder == identity => Ok(Ownership::Ours),
+        Some(holder) => match must_have(state, holder, app)? {
+            // What the app has confirmed may not have been done: it is theirs once that was read back.
+            Some(theirs) if wanted.target == Target::Absent && theirs.is_pending() && wanted.had(remote) => {
+                Ok(Ownership::Contested)
+            }
+            Some(_) => Ok(Ownership::Foreign),
+            // Anyone who can write in the app can say it; who has also got the name was given it by us.
+            None if says(remote, identity) && !wanted.is_named(remote) => Ok(Ownership::Foreign),
+            None if wanted.target == Target::Present && !says(remote, identity) => {
+                left_behind(state, wanted, remote, holder)
+            }
+            None => as_it_says(state, wanted, remote),
+        },
+        None => as_it_says(state, wanted, remote),
+    }
+}
+
+/// What an account is to an identity that nobody who must have it is linked to, by the app's answer.
+fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Ownership, KvError> {
+    let identity = wanted.identity;
     let external_id = remote.text("externalId");
-    if external_id == identity.to_string() {
-        return if target == Target::Absent {
-            taken_over(directory, app, identity, remote)
-        } else {
-            Ok(Ownership::Ours)
-        };
+    if says(remote, identity) {
+        return Ok(Ownership::Ours);
     }
     let other = match external_id.parse::<IdentityId>() {
-        Ok(id) => directory::identity(directory, id)?,
+        Ok(id) => directory::identity(state, id)?,
         Err(_) => None,
     };
     if let Some(other) = other {
-        let gone = other.deleted || other.lifecycle == Lifecycle::Left;
-        let adoptable = gone && target == Target::Present;
-        return Ok(if adoptable { Ownership::Adoptable } else { Ownership::Foreign });
+        return match wanted.target {
+            Target::Present => left_behind(state, wanted, remote, other.id),
+            Target::Absent => Ok(Ownership::Foreign),
+        };
     }
-    let claimed_by = directory::identity_by_user_name(directory, remote.text("userName"))?;
+    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
     Ok(match claimed_by {
         Some(owner) if owner.id != identity => Ownership::Foreign,
-        _ => Ownership::Adoptable,
+        _ if wanted.may_have_made(remote) => Ownership::Ours,
+        _ => by_name(wanted),
     })
 }
 
-/// What an account is to someone who must have none, and whose account it says it is. An app that shows changes late says
-/// so for a while after another has got it.
-fn taken_over(directory: &impl Read, app: &AppId, identity: IdentityId, remote: &Remote) -> Result<Ownership, KvError> {
-    let named = directory::identity_by_user_name(directory, remote.text("userName"))?.filter(|i| i.id != identity);
-    let theirs = named.map(|other| ledger::account(directory, other.id, app)).transpose()?.flatten();
-    let theirs = theirs.filter(|a| a.desired.target() == Target::Present && a.remote_id.as_ref() == Some(&remote.id));
-    Ok(match theirs {
-        Some(other) if other.is_pending() => Ownership::Contested,
-        Some(_) => Ownership::Foreign,
-        None => Ownership::Ours,
-    })
+/// Whether an account says that it is someone's.
+fn says(remote: &Remote, identity: IdentityId) -> bool {
+    remote.text("externalId") == identity.to_string()
 }
 
-/// What the account that is linked to someone who must have none is to them, when the app says that it is someone else's:
-/// only when we have linked it to the other ourselves is that so. Anyone who can write in the app can say it there.
-fn linked_elsewhere(
-    directory: &impl Read,
-    app: &AppId,
-    identity: IdentityId,
-    remote: &Remote,
-) -> Result<Ownership, KvError> {
-    let said = remote.text("externalId").parse::<IdentityId>().ok();
-    let named = directory::identity_by_user_name(directory, remote.text("userName"))?.map(|i| i.id);
-    let mut ownership = Ownership::Ours;
-    for other in said.into_iter().chain(named).filter(|other| *other != identity) {
-        let Some(theirs) = ledger::account(directory, other, app)? else { continue };
-        if theirs.desired.target() != Target::Present {
-            continue;
-        }
-        if theirs.remote_id.as_ref() == Some(&remote.id) {
-            return Ok(Ownership::Foreign);
-        }
-        // They may be about to be given it: which of the two it is shows once that is done.
-        if theirs.is_pending() {
-            ownership = Ownership::Contested;
-        }
-    }
-    Ok(ownership)
+/// What the account of someone else, who must have none, is to one who must: theirs to take over by name when its owner has
+/// left the company.
+fn left_behind(state: &impl Read, wanted: &Wanted, remote: &Remote, holder: IdentityId) -> Result<Ownership, KvError> {
+    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
+    let is_free = claimed_by.is_none_or(|owner| owner.id == wanted.identity);
+    let stays = directory::identity(state, holder)?.is_some_and(|i| !i.deleted && i.lifecycle != Lifecycle::Left);
+    Ok(if is_free && !stays { by_name(wanted) } else { Ownership::Foreign })
 }
 
-/// Whether an account that says it is someone else's is being removed as theirs.
-pub fn is_being_removed(
-    directory: &impl Read,
-    app: &AppId,
-    identity: IdentityId,
-    remote: &Remote,
-) -> Result<bool, KvError> {
-    let Ok(other) = remote.text("externalId").parse() else { return Ok(false) };
-    let theirs = if other == identity { None } else { ledger::account(directory, other, app)? };
+fn by_name(wanted: &Wanted) -> Ownership {
+    if wanted.spec.adopts_by_name() { Ownership::Adoptable } else { Ownership::Unlinked }
+}
+
+/// The account of someone in an app, when they must have one.
+fn must_have(state: &impl Read, identity: IdentityId, app: &AppId) -> Result<Option<Account>, KvError> {
+    Ok(ledger::account(state, identity, app)?.filter(|account| account.desired.target() == Target::Present))
+}
+
+/// Whether an account that is linked to someone else, or says that it is theirs, is being removed as theirs.
+pub fn is_being_removed(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<bool, KvError> {
+    let said = remote.text("externalId").parse().ok();
+    let holder = ledger::linked(state, &wanted.spec.id, &remote.id)?.or(said).filter(|of| *of != wanted.identity);
+    let Some(holder) = holder else { return Ok(false) };
+    let theirs = ledger::account(state, holder, &wanted.spec.id)?;
     Ok(theirs.is_some_and(|a| a.desired.target() == Target::Absent && a.is_pending()))
 }

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use crate::client::Endpoint;
 use crate::error::ProvisionerError;
-use crate::locate::{Reach, Search, Wanted, locate, read_by_id};
+use crate::locate::{Search, Wanted, locate, read_by_id};
 use crate::pages::Pages;
 use crate::step::{Desk, Link};
 use crate::trouble::Trouble;
@@ -208,6 +208,9 @@ impl<'a> Pass<'a> {
     }
 
     async fn account(&mut self, remote: Remote) -> Result<(), Trouble> {
+        if self.link.config.spec.protects(&remote) {
+            return Ok(());
+        }
         let Some(account) = self.owner(&remote)? else {
             if remote.is_active() {
                 self.orphans.push(remote);
@@ -242,8 +245,25 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// The account that an app's resource is, by its `externalId`, else by its user name.
+    /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its
+    /// `externalId` or its user name someone who must have one; else whoever had it.
     fn owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
+        let app = &self.desk.app;
+        let holder = match ledger::linked(&self.view, app, &remote.id)? {
+            Some(holder) => ledger::account(&self.view, holder, app)?,
+            None => None,
+        };
+        let must_have = |account: &Account| account.desired.target() == Target::Present;
+        if holder.as_ref().is_some_and(must_have) {
+            return Ok(holder);
+        }
+        let said = self.said_owner(remote)?;
+        let has_no_other = |said: &Account| said.remote_id.as_ref().is_none_or(|id| *id == remote.id);
+        Ok(said.filter(|said| holder.is_none() || (must_have(said) && has_no_other(said))).or(holder))
+    }
+
+    /// The account that an app's resource says it is, by its `externalId`, else by its user name.
+    fn said_owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
         let app = &self.desk.app;
         if let Ok(id) = remote.text("externalId").parse::<IdentityId>()
             && let Some(account) = ledger::account(&self.view, id, app)?
@@ -364,17 +384,7 @@ impl<'a> Pass<'a> {
         if account.is_pending() || (is_gone && !self.open.contains_key(&identity)) {
             return Ok(());
         }
-        let name = directory::identity(&self.view, identity)?.map(|i| i.user_name().to_owned());
-        let wanted = Wanted {
-            app: self.desk.app.clone(),
-            identity,
-            target: account.desired.target(),
-            remote_id: account.remote_id.clone(),
-            linked: account.remote_id.clone(),
-            user_name: name.clone(),
-            user_names: name.into_iter().filter(|n| !n.is_empty()).collect(),
-            reach: Reach::Everywhere,
-        };
+        let wanted = Wanted::of(&self.view, &self.link.config.spec, &account, identity)?;
         let search = Search { client: &self.link.client, can: &self.can, max_scan: self.link.config.max_scan };
         match locate(&search, &self.view, &wanted).await? {
             Some(located) => self.look_again(identity, &located.remote.id).await,

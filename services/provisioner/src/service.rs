@@ -31,7 +31,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 13;
+const STAMP: u32 = 14;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Accounts {
     fn new(catalogue: Catalogue) -> Self {
         Self(
             Ledger::new(catalogue)
-                .keeping(&[List::Pending, List::Stories, List::Holders])
+                .keeping(&[List::Pending, List::Stories, List::Holders, List::Links])
                 .remembering(Remembered::None),
         )
     }

@@ -7,23 +7,25 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rollcall_config::AppConfig;
 use rollcall_domain::account::{
-    Account, Applied, Desired, Origin, Rejected, RejectionCause, Remote, Step, Target, Verified, judge, plan,
+    Account, Applied, Attempted, Desired, Origin, Rejected, RejectionCause, Remote, Step, Target, Verified, findable,
+    judge, plan,
 };
-use rollcall_domain::capability::Capabilities;
+use rollcall_domain::app::{AppSpec, Deprovision};
+use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind};
-use rollcall_domain::mapping::managed_attributes;
+use rollcall_domain::mapping::Attributes;
 use rollcall_domain::{AppId, Event, EventMeta, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_scim::Changed;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::info;
 
 use crate::ask::{create, deactivate, delete, update};
 use crate::claims::Claims;
 use crate::client::{Failure, ScimClient};
 use crate::error::ProvisionerError;
-use crate::locate::{Located, Reach, Search, Wanted, locate};
+use crate::locate::{Located, Search, Wanted, locate};
 use crate::memberships::Memberships;
 use crate::ownership::Ownership;
 use crate::service::NAME;
@@ -153,7 +155,7 @@ impl Desk {
 
     async fn attempt(&self, account: &Account) -> Result<Attempt, Trouble> {
         let Some(Link { config, client, memberships }) = &self.link else {
-            return Err(Failure::new(RejectionCause::NotConnected, self.unreachable.clone()).into());
+            return Err(self.not_connected().into());
         };
         check_mapping(&account.desired)?;
         if self.has_become_the_first(account).await? {
@@ -165,36 +167,64 @@ impl Desk {
         let deprovision = config.spec.effective_deprovision();
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
-        let mut wanted = self.wanted(account)?;
+        let mut wanted = self.wanted(&config.spec, account)?;
         let Some(mut claim) = self.claims.take(&wanted.user_names, wanted.remote_id.as_ref()) else {
             return Ok(Attempt::Wait(CONTESTED_PAUSE));
         };
         let mut pauses = PAUSES.into_iter();
         let mut sent = Sent::Nothing;
+        let mut access = Access::of(account, &can, &managed);
         loop {
             let mut located = locate(&search, &self.store.view(), &wanted).await?;
             refuse_foreign(located.as_ref())?;
             if located.as_ref().is_some_and(|l| l.ownership == Ownership::Contested || !claim.add(&l.remote.id)) {
                 return Ok(Attempt::Wait(CONTESTED_PAUSE));
             }
-            if let Some(found) = &mut located {
-                found.remote.groups = memberships.of(client, &can, &managed, &found.remote.id).await?;
+            if let Some(found) = &located {
                 wanted.remote_id = Some(found.remote.id.clone());
             }
+            if let (Access::Stands, Some(found)) = (access, located.as_ref().filter(|l| l.remote.is_active())) {
+                if let Some(wait) = may_still_show(account, &can, (self.clock)()) {
+                    return Ok(Attempt::Wait(wait));
+                }
+                access = self.end_access(account, found, &mut wanted, &can, deprovision).await?;
+            }
+            let mut groups_unread = None;
+            if let Some(found) = &mut located {
+                match memberships.of(client, &can, &managed, &found.remote.id).await {
+                    Ok(groups) => found.remote.groups = groups,
+                    // It goes with the account where the account is deleted.
+                    Err(failure) if account.desired.target() == Target::Absent => groups_unread = Some(failure),
+                    Err(failure) => return Err(failure.into()),
+                }
+            }
             let remote = located.as_ref().map(|l| &l.remote);
-            let steps = plan(&account.desired, remote, deprovision);
-            if steps.is_empty() {
+            let mut steps = plan(&account.desired, remote, deprovision);
+            let is_as_desired =
+                steps.is_empty() || (sent == Sent::Everything && judge(&account.desired, remote, deprovision).is_ok());
+            if is_as_desired {
+                if let Some(failure) = groups_unread {
+                    return Err(failure.into());
+                }
                 // What is desired may be what was before our own last change.
                 if sent == Sent::Nothing
                     && let Some(wait) = unsettled
                 {
                     return Ok(Attempt::Wait(wait));
                 }
+                if let Some(wait) = self.may_still_come(account, remote, config.request_timeout) {
+                    return Ok(Attempt::Wait(wait));
+                }
                 self.settled.forget(account.identity);
                 self.verify(account, remote).await?;
                 return Ok(Attempt::Verified);
             }
+            if access == Access::Ended {
+                steps.retain(|step| *step != Step::Deactivate);
+                sent = if steps.is_empty() { Sent::Everything } else { sent };
+            }
             if sent != Sent::Everything
+                && access != Access::Ended
                 && let Some(wait) = may_still_show(account, &can, (self.clock)())
             {
                 return Ok(Attempt::Wait(wait));
@@ -203,6 +233,9 @@ impl Desk {
                 if let Some(pause) = pauses.next() {
                     tokio::time::sleep(pause).await;
                     continue;
+                }
+                if let Some(failure) = groups_unread {
+                    return Err(failure.into());
                 }
                 if let Some(delay) = can.consistency_delay {
                     return Ok(Attempt::Wait(delay));
@@ -217,6 +250,32 @@ impl Desk {
         }
     }
 
+    /// Switches an account off, before anything else is done for someone who must have none: what fails later, such as
+    /// their groups, must not keep it alive. An app that can't is left to the deletion that follows.
+    async fn end_access(
+        &self,
+        account: &Account,
+        found: &Located,
+        wanted: &mut Wanted,
+        can: &Capabilities,
+        deprovision: Deprovision,
+    ) -> Result<Access, Trouble> {
+        match self.carry_out(account, &[Step::Deactivate], Some(found), wanted, can, Sent::Nothing).await {
+            Err(Trouble::App(failure)) if deprovision == Deprovision::Delete && failure.is_final() => {
+                Ok(Access::EndsWithTheAccount)
+            }
+            Err(trouble) => Err(trouble),
+            Ok(_) => Ok(Access::Ended),
+        }
+    }
+
+    /// How long a creation whose outcome is not known may still be carried out: the app was not heard of it.
+    fn may_still_come(&self, account: &Account, remote: Option<&Remote>, longest: Duration) -> Option<Duration> {
+        let unanswered = account.may_exist.as_ref().filter(|_| remote.is_none())?;
+        let since = Duration::try_from((self.clock)().duration_since(unanswered.since)).unwrap_or_default();
+        longest.checked_sub(since).filter(|left| !left.is_zero())
+    }
+
     /// Asks the app for each step in turn.
     async fn carry_out(
         &self,
@@ -229,13 +288,13 @@ impl Desk {
     ) -> Result<Sent, Trouble> {
         let Some(Link { client, memberships, .. }) = &self.link else { return Ok(Sent::Nothing) };
         let origin = match located.map(|l| l.ownership) {
-            Some(Ownership::Adoptable | Ownership::Foreign) => Origin::Adopted,
             Some(Ownership::Ours | Ownership::Contested) | None => Origin::Ours,
+            Some(_) => Origin::Adopted,
         };
         for step in steps {
             let mut group = None;
             match (step, located) {
-                (Step::Create(attributes), _) => match create(client, attributes, can).await? {
+                (Step::Create(attributes), _) => match self.create(account, attributes, wanted, can).await? {
                     Ok(id) => wanted.remote_id = Some(id),
                     // Someone was faster, perhaps ourselves before a restart: look again, once.
                     Err(conflict) if before == Sent::Conflict => return Err(conflict.into()),
@@ -245,7 +304,11 @@ impl Desk {
                     let Some(id) = wanted.remote_id.as_deref() else { continue };
                     match step {
                         Step::Enter(_) => memberships.enter(client, can, name, id).await?,
-                        _ => memberships.leave(client, can, name, id).await?,
+                        _ => match memberships.leave(client, can, name, id).await {
+                            // It is left with the account.
+                            Err(_) if steps.contains(&Step::Delete) => continue,
+                            outcome => outcome?,
+                        },
                     }
                     group = Some(name.clone());
                 }
@@ -277,6 +340,50 @@ impl Desk {
         Ok(Sent::Everything)
     }
 
+    /// Creates an account. What may exist is on the log before it can: where the app does not show whose an account is,
+    /// only that tells it from one that was there before.
+    async fn create(
+        &self,
+        account: &Account,
+        attributes: &Attributes,
+        wanted: &mut Wanted,
+        can: &Capabilities,
+    ) -> Result<Result<String, Failure>, Trouble> {
+        let Some(Link { client, .. }) = &self.link else { return Err(self.not_connected().into()) };
+        let before = wanted.may_exist.clone();
+        let all: BTreeSet<String> = before.union(&findable(attributes)).cloned().collect();
+        let say = async |sent: &BTreeSet<String>| {
+            let (app, identity, version) = (account.app.clone(), account.identity, account.desired_version);
+            let attempted = Attempted { app, identity, version, sent: sent.clone() };
+            self.append(account, Event::AccountAttempted(attempted)).await
+        };
+        let is_news = all != before;
+        let ahead = is_news && !ledger::keeps_external_ids(&self.store.view(), &self.app)?;
+        if ahead {
+            say(&all).await?;
+        }
+        let outcome = create(client, attributes, can).await;
+        match &outcome {
+            Ok(Ok(_)) => {}
+            Err(failure) if failure.is_unanswered() => {
+                if is_news && !ahead {
+                    say(&all).await?;
+                }
+                wanted.may_exist = all;
+            }
+            Ok(Err(_)) | Err(_) => {
+                if ahead {
+                    say(&before).await?;
+                }
+            }
+        }
+        Ok(outcome?)
+    }
+
+    fn not_connected(&self) -> Failure {
+        Failure::new(RejectionCause::NotConnected, self.unreachable.clone())
+    }
+
     async fn verify(&self, account: &Account, remote: Option<&Remote>) -> Result<(), Trouble> {
         // An account that stands for itself and has become somebody's is not gone.
         if remote.is_none()
@@ -305,34 +412,9 @@ impl Desk {
         Ok(())
     }
 
-    fn wanted(&self, account: &Account) -> Result<Wanted, Trouble> {
-        let identity = directory::identity(&self.store.view(), account.identity)?;
-        let name_in = |attributes: &Map<String, Value>| attributes.get("userName")?.as_str().map(str::to_owned);
-        let desired = match &account.desired {
-            Desired::Present(presence) => name_in(&presence.attributes),
-            Desired::Absent => None,
-        };
-        let known = identity.as_ref().map(|i| i.user_name().to_owned());
-        // What the mapping gives is looked for when nothing is desired any more, too: it may have been sent.
-        let mapped = match (&identity, directory::app(&self.store.view(), &self.app)?) {
-            (Some(identity), Some(app)) => {
-                name_in(&managed_attributes(&app.spec.attributes, identity.id, &identity.resource))
-            }
-            _ => None,
-        };
-        let names = [known, account.observed.as_ref().and_then(name_in), mapped, desired.clone()];
-        let names: BTreeSet<String> = names.into_iter().flatten().filter(|n| !n.is_empty()).collect();
-        let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
-        Ok(Wanted {
-            app: self.app.clone(),
-            identity: self.second_of(account)?.unwrap_or(account.identity),
-            target: account.desired.target(),
-            remote_id: account.remote_id.clone(),
-            linked: account.remote_id.clone(),
-            user_name: desired,
-            user_names: names,
-            reach,
-        })
+    fn wanted(&self, spec: &AppSpec, account: &Account) -> Result<Wanted, Trouble> {
+        let of = self.second_of(account)?.unwrap_or(account.identity);
+        Ok(Wanted::of(&self.store.view(), spec, account, of)?)
     }
 
     /// Appends, and waits until our own state holds it: the next decision must know.
@@ -363,6 +445,29 @@ enum Sent {
     Everything,
 }
 
+/// Whether someone who must have no account can still sign in with it, as far as this attempt has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// It is switched off before anything else.
+    Stands,
+    /// The app has confirmed that it is switched off.
+    Ended,
+    /// It can't be switched off, or that is all there is to do.
+    EndsWithTheAccount,
+    /// They must have one.
+    Wanted,
+}
+
+impl Access {
+    fn of(account: &Account, can: &Capabilities, managed: &BTreeSet<String>) -> Self {
+        match account.desired.target() {
+            Target::Present => Self::Wanted,
+            Target::Absent if managed.is_empty() || can.deactivate == Support::No => Self::EndsWithTheAccount,
+            Target::Absent => Self::Stands,
+        }
+    }
+}
+
 /// How long an app that needs time may still need it.
 fn may_still_show(account: &Account, can: &Capabilities, now: Timestamp) -> Option<Duration> {
     let delay = can.consistency_delay?;
@@ -385,12 +490,17 @@ fn check_mapping(desired: &Desired) -> Result<(), Failure> {
 }
 
 fn refuse_foreign(located: Option<&Located>) -> Result<(), Failure> {
-    let Some(found) = located.filter(|l| l.ownership == Ownership::Foreign) else { return Ok(()) };
-    let detail = format!(
-        "the app's account '{}' (id {}) has this user name and belongs to identity {}",
-        found.remote.text("userName"),
-        found.remote.id,
-        found.remote.text("externalId"),
-    );
+    let Some(found) = located.filter(|l| l.ownership.is_out_of_reach()) else { return Ok(()) };
+    let (name, id) = (found.remote.text("userName"), &found.remote.id);
+    let why = match found.ownership {
+        Ownership::Protected => "is one of the app's protected accounts".to_owned(),
+        Ownership::Unlinked => {
+            "was not made by Rollcall, and the app's `adopt` does not let anyone have it: link it by \
+                                `adopt = \"unlinked\"`, list it under `protected`, or remove it"
+                .to_owned()
+        }
+        _ => format!("belongs to identity {}", found.remote.text("externalId")),
+    };
+    let detail = format!("the app's account '{name}' (id {id}) has this user name and {why}");
     Err(Failure::new(RejectionCause::Conflict, detail))
 }

@@ -4,8 +4,8 @@ use super::Fact;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, pending_key};
-use super::{apps, drifts};
-use crate::account::{Account, Adopted, Applied, Rejected, Verified};
+use super::{apps, drifts, links};
+use crate::account::{Account, Adopted, Applied, Attempted, MayExist, Rejected, Target, Verified};
 use crate::conformance::Confirmed;
 use crate::event::Recorded;
 use crate::ids::Sequence;
@@ -23,6 +23,7 @@ pub fn applied(
     let Some(mut account) = account(state, applied.identity, &applied.app)? else { return Ok(()) };
     account.applied_version = Some(applied.version);
     account.remote_id = applied.remote_id.clone().or(account.remote_id);
+    links::keep(state, &account)?;
     if applied.version == account.desired_version {
         account.rejection = None;
         account.parked_at = None;
@@ -33,6 +34,15 @@ pub fn applied(
     facts.extend(obligations::applied(state, &mut account, applied.version, event)?.into_iter().map(Fact::Applied));
     store(state, account_key(applied.identity, &applied.app), &account);
     apps::confirmed(state, &applied.app, applied.operation)
+}
+
+/// A creation is about to be sent: until the app was looked through an account may exist.
+pub fn attempted(state: &mut impl Write, attempted: &Attempted, event: &Recorded) -> Result<(), KvError> {
+    let Some(mut account) = account(state, attempted.identity, &attempted.app)? else { return Ok(()) };
+    let may_exist = MayExist { sent: attempted.sent.clone(), since: event.recorded_at };
+    account.may_exist = Some(may_exist).filter(|may| !may.sent.is_empty());
+    store(state, account_key(attempted.identity, &attempted.app), &account);
+    Ok(())
 }
 
 /// The app was read back, and shows what was desired.
@@ -48,7 +58,13 @@ pub fn verified(
         return Ok(());
     }
     account.verified_version = account.verified_version.max(Some(verified.version));
-    account.remote_id.clone_from(&verified.remote_id);
+    // Whose it was is not forgotten when it is gone: it may come back.
+    account.remote_id = verified.remote_id.clone().or(account.remote_id);
+    account.may_exist = None;
+    if verified.target == Target::Present {
+        links::shown(state, verified)?;
+    }
+    links::keep(state, &account)?;
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
     account.verified_at = Some(event.recorded_at);
     account.rejection = None;
@@ -100,6 +116,7 @@ pub fn reopen(state: &mut impl Write, account: &mut Account, version: Sequence) 
 pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> Result<(), KvError> {
     let Some(mut account) = account(state, adopted.identity, &adopted.app)? else { return Ok(()) };
     account.remote_id = Some(adopted.remote_id.clone());
+    links::keep(state, &account)?;
     reopen(state, &mut account, event.sequence);
     Ok(())
 }

@@ -20,12 +20,14 @@ pub enum List {
     Stories,
     /// Who has, or had, an account, by app: [`identities_at`](super::identities_at).
     Holders,
+    /// Whose account an app's id is: [`linked`](super::linked).
+    Links,
 }
 
 impl List {
     /// Every list.
     pub const ALL: &'static [Self] =
-        &[Self::Pending, Self::Clock, Self::Ended, Self::Conformance, Self::Stories, Self::Holders];
+        &[Self::Pending, Self::Clock, Self::Ended, Self::Conformance, Self::Stories, Self::Holders, Self::Links];
 
     /// What its keys begin with.
     pub(super) const fn prefix(self) -> &'static str {
@@ -36,6 +38,7 @@ impl List {
             Self::Conformance => "conformance/",
             Self::Stories => "story/",
             Self::Holders => "at/",
+            Self::Links => "link/",
         }
     }
 }

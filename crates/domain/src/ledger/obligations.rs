@@ -28,6 +28,7 @@ pub fn open(
     let ObligationId { app, identity, opened_by } = obligation.id.clone();
     let is_new = before.is_none();
     let pending = before.as_ref().filter(|before| before.is_pending()).map(|before| before.desired.target());
+    let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
     let mut account = Account {
         desired,
         desired_version: opened_by,
@@ -50,9 +51,12 @@ pub fn open(
             rejection: None,
             parked_at: None,
             confirmed: Vec::new(),
+            former_names: BTreeSet::new(),
+            may_exist: None,
             owes: Vec::new(),
         })
     };
+    account.former_names.extend(former_name.filter(|name| account.desired.user_name() != Some(name.as_str())));
     let opposite = |o: &Obligation| o.target == obligation.target.opposite();
     let because = match obligation.change {
         ChangeKind::Joiner => Because::Rehired,

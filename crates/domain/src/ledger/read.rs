@@ -65,6 +65,10 @@ pub fn identities_at(state: &(impl Read + ?Sized), app: &AppId) -> Result<Vec<Id
     Ok(suffixes(state, &holders(app))?.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
+pub(super) fn link_key(app: &AppId, remote_id: &str) -> String {
+    format!("link/{app}/{remote_id}")
+}
+
 pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> String {
     format!("{}{app}/{}/{identity}", List::Pending.prefix(), target.name())
 }

@@ -1,11 +1,13 @@
 //! Accounts and obligations as they are stored: without the app and the identity, which their keys say.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::read::{ACCOUNTS, ENDED};
-use crate::account::{Account, Desired, Rejection};
+use crate::account::{Account, Desired, MayExist, Rejection};
 use crate::conformance::Confirmed;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Typed, decode};
@@ -27,6 +29,8 @@ struct StoredAccount {
     rejection: Option<Rejection>,
     parked_at: Option<Sequence>,
     confirmed: Vec<Confirmed>,
+    former_names: BTreeSet<String>,
+    may_exist: Option<MayExist>,
     owes: Vec<Obligation<Sequence>>,
 }
 
@@ -47,6 +51,8 @@ impl Typed for Account {
             rejection: stored.rejection,
             parked_at: stored.parked_at,
             confirmed: stored.confirmed,
+            former_names: stored.former_names,
+            may_exist: stored.may_exist,
             owes: stored.owes.into_iter().map(|open| of(open, &app, identity)).collect(),
             app,
             identity,

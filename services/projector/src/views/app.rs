@@ -1,10 +1,10 @@
 //! Apps: what they are, how they are, and what waits in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rollcall_domain::account::{Operation, Rejection};
-use rollcall_domain::app::{App, Connection, Deprovision, GroupRule};
+use rollcall_domain::app::{Adopt, App, Connection, Deprovision, GroupRule};
 use rollcall_domain::capability::Capabilities;
 use rollcall_domain::conformance::Tally;
 use rollcall_domain::drift::Policies;
@@ -100,6 +100,11 @@ pub struct AppView {
     pub groups: Vec<GroupRule>,
     #[schema(value_type = Object)]
     pub drift_policy: Policies,
+    /// Whether accounts that Rollcall has not made are taken over, by name.
+    #[schema(value_type = String)]
+    pub adopt: Adopt,
+    /// User names and ids of accounts that are never touched.
+    pub protected: BTreeSet<String>,
     #[schema(value_type = Object)]
     pub guard: Guard,
     /// What it can do: what is configured over what was learned.
@@ -159,6 +164,8 @@ impl AppView {
             attributes: spec.attributes,
             groups: spec.groups,
             drift_policy: spec.drift,
+            adopt: spec.adopt,
+            protected: spec.protected,
             guard: spec.guard,
         })
     }
