@@ -58,6 +58,16 @@ pub struct Script {
     pub hangs: u32,
     /// Every answer is 401.
     pub refuses_token: bool,
+    /// The next so many creations are carried out and answered 500.
+    pub loses_creations: u32,
+    /// Keeps no `externalId`, and knows no filter by it.
+    pub no_external_id: bool,
+    /// Takes a filter by `externalId` and finds nothing by it.
+    pub blind_external_id: bool,
+    /// Everything about groups is answered 500.
+    pub groups_fail: bool,
+    /// Answers as a tenant in which nobody is.
+    pub empty_tenant: bool,
     /// It is no SCIM service: every answer is a web page.
     pub web_page: bool,
 }
@@ -281,6 +291,8 @@ fn broken(start: Vec<u8>) -> Response {
     ([(header::CONTENT_LENGTH, length)], Body::from_stream(stream)).into_response()
 }
 
+const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+
 type Answer = (StatusCode, Option<Value>);
 
 impl Tenant {
@@ -290,7 +302,26 @@ impl Tenant {
         if !matches!(kind.as_str(), "Users" | "Groups") {
             return (StatusCode::NOT_FOUND, None);
         }
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if self.script.groups_fail && kind == "Groups" {
+            return (StatusCode::INTERNAL_SERVER_ERROR, None);
+        }
+        if self.script.empty_tenant {
+            let list = json!({ "schemas": [LIST], "totalResults": 0, "startIndex": 1, "Resources": [] });
+            return match (method.as_str(), id) {
+                ("GET", None) => (StatusCode::OK, Some(list)),
+                ("POST", _) => (StatusCode::FORBIDDEN, None),
+                _ => (StatusCode::NOT_FOUND, None),
+            };
+        }
+        let mut body: Value = serde_json::from_slice(body).unwrap_or_default();
+        if self.script.no_external_id
+            && let Some(fields) = body.as_object_mut()
+        {
+            fields.remove("externalId");
+            if let Some(operations) = fields.get_mut("Operations").and_then(Value::as_array_mut) {
+                operations.retain(|operation| operation["path"] != "externalId");
+            }
+        }
         let keeps = self.script.no_effect || self.script.lag_ms > 0;
         let before = (keeps && *method != Method::GET).then(|| self.now.clone());
         if !matches!(method.as_str(), "GET" | "POST") || keeps {
@@ -327,6 +358,15 @@ impl Tenant {
     }
 
     fn list(&mut self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
+        if query.get("filter").is_some_and(|filter| filter.starts_with("externalId")) {
+            if self.script.no_external_id {
+                return (StatusCode::BAD_REQUEST, None);
+            }
+            if self.script.blind_external_id {
+                let list = json!({ "schemas": [LIST], "totalResults": 0, "startIndex": 1, "Resources": [] });
+                return (StatusCode::OK, Some(list));
+            }
+        }
         if let Some(found) = self.look_up(kind, query) {
             return (StatusCode::OK, Some(found));
         }
@@ -352,8 +392,7 @@ impl Tenant {
         } else {
             found.iter().skip(start - 1).take(count).copied().collect()
         };
-        let schemas = ["urn:ietf:params:scim:api:messages:2.0:ListResponse"];
-        let body = json!({ "schemas": schemas, "totalResults": found.len(), "startIndex": start, "Resources": page });
+        let body = json!({ "schemas": [LIST], "totalResults": found.len(), "startIndex": start, "Resources": page });
         (StatusCode::OK, Some(body))
     }
 
@@ -374,8 +413,7 @@ impl Tenant {
             index
         });
         let found: Vec<_> = index.get(&key).into_iter().flatten().filter_map(|id| users.get(id)).collect();
-        let schemas = ["urn:ietf:params:scim:api:messages:2.0:ListResponse"];
-        Some(json!({ "schemas": schemas, "totalResults": found.len(), "startIndex": 1, "Resources": found }))
+        Some(json!({ "schemas": [LIST], "totalResults": found.len(), "startIndex": 1, "Resources": found }))
     }
 
     fn create(&mut self, kind: &str, body: Value) -> Answer {
@@ -409,6 +447,10 @@ impl Tenant {
             }
         }
         self.now.of_mut(kind).insert(kept, resource);
+        if kind == "Users" && self.script.loses_creations > 0 {
+            self.script.loses_creations -= 1;
+            return (StatusCode::INTERNAL_SERVER_ERROR, None);
+        }
         (StatusCode::CREATED, Some(Value::Object(answered)))
     }
 

@@ -8,6 +8,7 @@ mod faulty;
 mod nats;
 mod receiver;
 pub mod rollcall;
+pub mod stage;
 mod wire;
 
 pub use apps::{Lying, Scim2Server, Scimmy};

@@ -314,6 +314,8 @@ pub enum RejectionCause {
     NotConnected,
     /// Its mapping gives no account that the app could take.
     Unmappable,
+    /// Everything that is known to be in it is missing at once.
+    Vanished,
 }
 
 impl RejectionCause {
@@ -328,6 +330,7 @@ impl RejectionCause {
             Self::NotScim => "not_scim",
             Self::NotConnected => "not_connected",
             Self::Unmappable => "unmappable",
+            Self::Vanished => "vanished",
         }
     }
 }

@@ -23,6 +23,13 @@ pub enum About {
         /// Since when.
         by: Sequence,
     },
+    /// An app is left alone because everything that is known to be in it is missing at once.
+    Vanished {
+        /// Which.
+        app: AppId,
+        /// Since when.
+        by: Sequence,
+    },
     /// The removals of a source wait for a person.
     Hold {
         /// Whose.
@@ -79,6 +86,7 @@ impl About {
         match self {
             Self::Leaver { identity, opened_by } => format!("leaver-{identity}-{opened_by}"),
             Self::Quarantine { app, by } => format!("quarantine-{app}-{by}"),
+            Self::Vanished { app, by } => format!("vanished-{app}-{by}"),
             Self::Hold { source, by } => format!("hold-{source}-{by}"),
             Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
             Self::Silence { source } => format!("silence-{source}"),
@@ -96,6 +104,7 @@ impl About {
             Self::Leaver { .. } => "LeaverOverdue",
             Self::Zombie { .. } => "ZombieOverdue",
             Self::Quarantine { .. } => "AppQuarantined",
+            Self::Vanished { .. } => "AppVanished",
             Self::Hold { .. } => "RemovalsHeld",
             Self::Silence { .. } => "SourceSilent",
             Self::Sink { .. } => "AlertDeliveryFailing",
@@ -117,7 +126,7 @@ impl About {
     #[must_use]
     pub const fn app(&self) -> Option<&AppId> {
         match self {
-            Self::Quarantine { app, .. } | Self::Zombie { app, .. } => Some(app),
+            Self::Quarantine { app, .. } | Self::Vanished { app, .. } | Self::Zombie { app, .. } => Some(app),
             _ => None,
         }
     }

@@ -144,6 +144,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
             About::Leaver { identity: m.identity_id.parse().ok()?, opened_by: Sequence(opened_by) }
         }
         "quarantine" => About::Quarantine { app: m.app_id.parse().ok()?, by },
+        "vanished" => About::Vanished { app: m.app_id.parse().ok()?, by },
         "hold" => About::Hold { source: m.source.parse().ok()?, by },
         "zombie" => About::Zombie { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
         "silence" => About::Silence { source: m.source.parse().ok()? },

@@ -309,6 +309,9 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         About::Quarantine { app, by } => {
             v1::AlertChanged { about: about("quarantine"), app_id: app.to_string(), opened_by: by.0, ..told }
         }
+        About::Vanished { app, by } => {
+            v1::AlertChanged { about: about("vanished"), app_id: app.to_string(), opened_by: by.0, ..told }
+        }
         About::Hold { source, by } => {
             v1::AlertChanged { about: about("hold"), source: source.to_string(), opened_by: by.0, ..told }
         }

@@ -107,7 +107,8 @@ enum_conversion!(
     Throttled = Throttled,
     NotScim = NotScim,
     NotConnected = NotConnected,
-    Unmappable = Unmappable
+    Unmappable = Unmappable,
+    Vanished = Vanished
 );
 enum_conversion!(
     to_drift,

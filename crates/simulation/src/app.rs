@@ -47,6 +47,8 @@ struct Truth {
     made: u64,
     /// Whose account each is, by its id, whatever it says by now.
     whose: BTreeMap<String, String>,
+    /// Until when it answers as another tenant, in which nobody is.
+    other_tenant_until: Option<Instant>,
     /// Until when nothing about groups is answered.
     groups_down_until: Option<Instant>,
     down_until: Option<Instant>,
@@ -122,6 +124,16 @@ impl SimApp {
             false => text(user, "userName").to_owned(),
         };
         live.map(|(id, user)| (id.clone(), whose(id, user))).collect()
+    }
+
+    /// Answers as an empty tenant for a while.
+    pub fn become_empty(&self, time: Duration) {
+        self.truth().other_tenant_until = Some(Instant::now() + time);
+    }
+
+    /// The ids of all accounts that are really there.
+    pub fn ids(&self) -> Vec<String> {
+        self.truth().now.users.keys().cloned().collect()
     }
 
     /// Answers nothing about groups for a while.
@@ -239,6 +251,13 @@ impl SimApp {
         let path: Vec<&str> = address.path_segments().into_iter().flatten().skip(1).collect();
         let query: BTreeMap<String, String> = address.query_pairs().into_owned().collect();
         let mut truth = self.truth();
+        if truth.other_tenant_until.is_some_and(|until| until > Instant::now()) {
+            return match (method.as_str(), path.as_slice()) {
+                ("GET", [_]) => self.list(&Content::default(), true, &query),
+                ("POST", [_]) => (StatusCode::FORBIDDEN, json!({ "detail": "it may only read" })),
+                _ => found(None),
+            };
+        }
         let groups_are_down = truth.groups_down_until.is_some_and(|until| until > Instant::now());
         if path.first() == Some(&"Groups") && groups_are_down {
             return (StatusCode::INTERNAL_SERVER_ERROR, json!({ "detail": "no groups today" }));

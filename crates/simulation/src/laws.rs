@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::account::{Desired, Target, Verified};
+use rollcall_domain::account::{Desired, RejectionCause, Target, Verified};
 use rollcall_domain::drift::{DriftKind, nobody};
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
 use rollcall_domain::obligation::End;
-use rollcall_domain::{Event, IdentityId, Recorded, Sequence, directory};
+use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory};
 use serde_json::{Map, Value};
 
 use crate::app::SimApp;
@@ -110,6 +110,18 @@ impl Laws {
             Ok(broken) => book.broken.extend(broken.into_iter().map(|law| (at, law))),
             Err(e) => book.broken.push((at, format!("the plain replay failed: {e}"))),
         }
+    }
+
+    /// The apps of which nothing is believed, and from which everything that we knew is really gone.
+    pub fn vanished(&self) -> Result<Vec<AppId>, KvError> {
+        let book = self.book();
+        let vanished =
+            ledger::quarantines(&book.state)?.into_iter().filter(|q| q.rejection.cause == RejectionCause::Vanished);
+        let is_empty = |app: &AppId| {
+            let linked = |id: &String| ledger::linked(&book.state, app, id).is_ok_and(|of| of.is_some());
+            book.apps.get(app.as_str()).is_some_and(|app| !app.ids().iter().any(linked))
+        };
+        Ok(vanished.map(|q| q.app).filter(is_empty).collect())
     }
 
     /// What is still to be done, in a line each; nothing: all has come to rest.

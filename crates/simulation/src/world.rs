@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
 use rollcall_domain::kv::Read as _;
+use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, directory};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, ProjectionError, Store, apply};
@@ -180,6 +181,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         acknowledged: Arc::clone(&acknowledged),
     };
     let living = tokio::spawn(live(people, chance.clone()));
+    let operating = tokio::spawn(operate(Arc::clone(&log), Arc::clone(&laws)));
     while start.elapsed() < TROUBLE {
         tokio::time::sleep(chance.millis(500..15_000)).await;
         world.trouble(&mut running).await?;
@@ -207,6 +209,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
             break;
         }
     }
+    operating.abort();
     laws.at_the_end()?;
     let acknowledged = acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for (service, process) in &running {
@@ -221,6 +224,18 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     let (events, lasted) = (log.watch().borrow().0, start.elapsed());
     let report = Report { events, verified: laws.verified(), kills: world.kills, lasted };
     Ok(laws.verdict(seed).map(|()| report))
+}
+
+/// A person who is told that everything in an app is missing, and says so when it really is.
+async fn operate(log: Arc<SimLog>, laws: Arc<Laws>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        for app in laws.vanished().unwrap_or_default() {
+            let event = Event::SyncRequested(SyncRequested::App(app));
+            let _ =
+                log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
+        }
+    }
 }
 
 async fn live(mut people: People, chance: Chance) {
@@ -247,7 +262,7 @@ impl World {
     /// One of the things that happen to machines.
     async fn trouble(&mut self, running: &mut BTreeMap<Service, Process>) -> anyhow::Result<()> {
         let chance = self.around.chance.clone();
-        match chance.within(0..12) {
+        match chance.within(0..13) {
             0..3 => self.kill_or_start(running, Service::Provisioner).await?,
             3..5 => self.kill_or_start(running, Service::Monitor).await?,
             10 => self.kill_or_start(running, Service::Projector).await?,
@@ -261,6 +276,13 @@ impl World {
                     let time = chance.millis(1000..60_000);
                     self.laws.note(format!("{} is down for {time:?}", app.nature.id));
                     app.go_down(time);
+                }
+            }
+            12 => {
+                if let Some((app, _)) = chance.pick(&self.around.apps) {
+                    let time = chance.millis(1000..60_000);
+                    self.laws.note(format!("{} answers as an empty tenant for {time:?}", app.nature.id));
+                    app.become_empty(time);
                 }
             }
             11 => {

@@ -30,6 +30,7 @@ pub struct Metrics {
     pub drift_items: Gauge<u64>,
     pub drift_debt_hours: Gauge<f64>,
     pub app_quarantined: Gauge<u64>,
+    pub app_vanished: Gauge<u64>,
     pub removals_held: Gauge<u64>,
     pub projection_lag_events: Gauge<u64>,
     pub downstream_requests: Counter<u64>,
@@ -84,6 +85,7 @@ impl Metrics {
             clock_jumps: counter("rollcall_clock_jumps_total", "Times that the monitor's clock jumped"),
             drift_items: gauge("rollcall_drift_items", "Accounts that differ from what is desired"),
             drift_debt_hours: seconds("rollcall_drift_debt_hours", "How long open drift has been open, summed"),
+            app_vanished: gauge("rollcall_app_vanished", "1 while everything known to be in an app is missing at once"),
             app_quarantined: gauge("rollcall_app_quarantined", "1 while an app is left alone because it fails"),
             removals_held: gauge("rollcall_removals_held", "Sources whose removals wait for a decision"),
             projection_lag_events: gauge(

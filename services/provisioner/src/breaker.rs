@@ -43,6 +43,11 @@ impl Breaker {
 
     /// Work on an account failed. What is wrong with one account only is no sickness of the app.
     pub fn failed(&mut self, identity: IdentityId, failure: &Failure) -> Verdict {
+        // Whatever is asked next would be answered as falsely.
+        if failure.rejection.cause == RejectionCause::Vanished {
+            self.succeeded();
+            return Verdict::Opened { failures: 1, rejection: failure.rejection.clone() };
+        }
         if !failure.is_of_the_app() {
             return Verdict::Closed;
         }

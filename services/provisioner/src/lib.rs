@@ -6,6 +6,7 @@ mod breaker;
 mod check;
 mod claims;
 mod client;
+mod control;
 mod discovery;
 mod error;
 mod locate;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use rollcall_domain::account::{Account, Desired, RejectionCause, Remote, Target, findable};
 use rollcall_domain::app::AppSpec;
@@ -12,8 +13,10 @@ use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::mapping::managed_attributes;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use crate::client::{Endpoint, Failure, ScimClient};
+use crate::control::{Control, Controls, Known, Looked, control};
 use crate::ownership::{Ownership, is_being_removed, ownership};
 use crate::pages::Pages;
 use crate::trouble::Trouble;
@@ -35,6 +38,10 @@ pub struct Wanted {
     pub user_names: BTreeSet<String>,
     /// What was sent in creations whose outcome is not known.
     pub may_exist: BTreeSet<String>,
+    /// What was seen of the account before.
+    pub known: Known,
+    /// When it was seen in the attempt that is made.
+    pub seen_at: Option<Instant>,
     /// How far to look.
     pub reach: Reach,
 }
@@ -45,7 +52,13 @@ impl Wanted {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub fn of(state: &impl Read, spec: &AppSpec, account: &Account, of: IdentityId) -> Result<Self, KvError> {
+    pub fn of(
+        state: &impl Read,
+        spec: &AppSpec,
+        account: &Account,
+        of: IdentityId,
+        now: Timestamp,
+    ) -> Result<Self, KvError> {
         let identity = directory::identity(state, account.identity)?;
         let name_in = |attributes: &Map<String, Value>| attributes.get("userName")?.as_str().map(str::to_owned);
         let desired = account.desired.user_name().map(str::to_owned);
@@ -70,6 +83,8 @@ impl Wanted {
             user_name: desired,
             user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
             may_exist,
+            known: Known::of(state, account, now)?,
+            seen_at: None,
             reach,
         })
     }
@@ -84,6 +99,12 @@ impl Wanted {
         self.user_names.iter().any(|name| same(remote.text("userName"), name))
     }
 
+    /// Whether an account of theirs, who must have none, may be there that nobody has seen.
+    pub fn is_unseen(&self) -> bool {
+        let may_be_unseen = self.remote_id.is_none() || !self.may_exist.is_empty();
+        self.target == Target::Absent && may_be_unseen
+    }
+
     /// Whether an account shows what was sent in a creation whose outcome is not known.
     pub fn may_have_made(&self, remote: &Remote) -> bool {
         let shown = findable(&remote.resource);
@@ -96,6 +117,8 @@ impl Wanted {
 pub enum Reach {
     /// By every way there is.
     Everywhere,
+    /// The same, and every account is read: a filter does not find what is there.
+    Whole,
     /// By its id alone: it belongs to nobody, and nothing else is known of it.
     ById,
 }
@@ -107,6 +130,8 @@ pub struct Search<'a> {
     pub can: &'a Capabilities,
     /// The most accounts that are read one by one.
     pub max_scan: usize,
+    /// The last proof that it shows what it has.
+    pub controls: &'a Controls,
 }
 
 /// An account that was found.
@@ -117,56 +142,90 @@ pub struct Located {
 }
 
 /// What a search proves.
-enum Answered {
+pub enum Answered {
     /// The accounts that match; there are no others.
     Complete(Vec<Remote>),
     /// The app does not filter, or not truthfully.
     Untrusted,
 }
 
-/// The account of an identity, live ones first; `None` when the app has none.
+/// The account of an identity, live ones first; `None` when the app has none, and shows what it has.
 pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, Trouble> {
+    let mut every_way = wanted.clone();
+    // What is not there is looked for twice, with the control between: an app that was not itself for a moment may be itself
+    // again when the control is made.
+    for look_no in 1..=2 {
+        let (found, looked) = look(app, &every_way).await?;
+        if let Some(located) = choose(app, directory, wanted, found)? {
+            return Ok(Some(located));
+        }
+        if look_no == 2 {
+            break;
+        }
+        match control(app, directory, wanted, &looked).await? {
+            Control::NotNeeded => break,
+            Control::Holds => {}
+            // The user name is enough for an app that keeps no externalId, unless the account was never seen under its name.
+            Control::Misses(attributes) if attributes.contains("userName") || wanted.is_unseen() => {
+                every_way.reach = Reach::Whole;
+                let (found, looked) = look(app, &every_way).await?;
+                if let Some(located) = choose(app, directory, wanted, found)? {
+                    return Ok(Some(located));
+                }
+                control(app, directory, wanted, &looked).await?;
+            }
+            Control::Misses(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What is found of an identity, and the ways in which it was looked for.
+async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked), Trouble> {
     let client = app.client;
-    let mut found: Vec<Remote> = Vec::new();
-    let external_id = wanted.identity.to_string();
+    let (mut found, mut looked) = (Vec::new(), Looked::default());
     // Our own account settles it: for one who must have it that is the one, and for one who must not, a live one is
     // enough to know. Only "gone" needs every way of looking.
+    let external_id = wanted.identity.to_string();
     let settled = |found: &[Remote]| {
-        found.iter().any(|r| r.text("externalId") == external_id && (wanted.target == Target::Present || r.is_active()))
+        let live = |r: &Remote| wanted.target == Target::Present || r.is_active();
+        found.iter().any(|r| r.text("externalId") == external_id && live(r))
     };
     if let Some(id) = &wanted.remote_id {
         found.extend(read_by_id(client, id).await?);
         if settled(&found) || wanted.reach == Reach::ById {
-            return Ok(choose(app, directory, wanted, found)?);
+            return Ok((found, looked));
         }
     }
     let filters = app.can.filter != Support::No;
-    let mut untrusted = !filters;
+    let mut untrusted = !filters || wanted.reach == Reach::Whole;
     if filters {
         match search(client, "externalId", &external_id).await? {
             Answered::Complete(matches) => found.extend(matches),
             // Apps without externalId are common: the user name decides then. But of one who must be gone, and whose account
             // was never seen, or may have been made once more, the name alone proves nothing: the app may have given it another.
-            Answered::Untrusted => {
-                let unseen = wanted.remote_id.is_none() || !wanted.may_exist.is_empty();
-                let unseen = wanted.target == Target::Absent && unseen;
-                untrusted = wanted.user_names.is_empty() || unseen;
-            }
+            Answered::Untrusted => untrusted |= wanted.user_names.is_empty() || wanted.is_unseen(),
+        }
+        if !untrusted {
+            looked.filtered.insert("externalId");
         }
     }
     if settled(&found) {
-        return Ok(choose(app, directory, wanted, found)?);
+        return Ok((found, looked));
     }
     for name in wanted.user_names.iter().filter(|_| filters) {
         match search(client, "userName", name).await? {
             Answered::Complete(matches) => found.extend(matches),
             Answered::Untrusted => untrusted = true,
         }
+        looked.filtered.insert("userName");
     }
     if untrusted {
-        found.extend(scan(app, wanted, &external_id).await?);
+        let (matches, all) = scan(app, wanted).await?;
+        found.extend(matches);
+        looked = Looked { filtered: BTreeSet::new(), scanned: Some(all) };
     }
-    Ok(choose(app, directory, wanted, found)?)
+    Ok((found, looked))
 }
 
 fn choose(
@@ -237,7 +296,11 @@ pub async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>,
     }
 }
 
-async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Answered, Failure> {
+/// The accounts with a value of an attribute, by the app's filter.
+///
+/// # Errors
+/// When the app does not answer, or not with a list of Users.
+pub async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Answered, Failure> {
     let Some(answer) = client.search(Endpoint::Users, attribute, value).await? else { return Ok(Answered::Untrusted) };
     let page = answer.list()?;
     let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
@@ -251,8 +314,9 @@ async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Ans
     Ok(Answered::Complete(resources))
 }
 
-/// Every account of the app, page by page, for those that match.
-async fn scan(app: &Search<'_>, wanted: &Wanted, external_id: &str) -> Result<Vec<Remote>, Failure> {
+/// Every account of the app, page by page: those that match, and the ids of all.
+async fn scan(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, BTreeSet<String>), Failure> {
+    let external_id = wanted.identity.to_string();
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
     let mut pages = Pages::new(Endpoint::Users, app.can);
@@ -271,13 +335,15 @@ async fn scan(app: &Search<'_>, wanted: &Wanted, external_id: &str) -> Result<Ve
             if !seen.insert(remote.id.clone()) {
                 return Err(page.answer.not_scim("the pages of the app overlap: who has an account can't be told"));
             }
-            if wanted.is_named(&remote) || wanted.may_have_made(&remote) || same(remote.text("externalId"), external_id)
+            if wanted.is_named(&remote)
+                || wanted.may_have_made(&remote)
+                || same(remote.text("externalId"), &external_id)
             {
                 found.push(remote);
             }
         }
     }
-    Ok(found)
+    Ok((found, seen))
 }
 
 fn same(a: &str, b: &str) -> bool {

@@ -66,6 +66,11 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
     if says(remote, identity) {
         return Ok(Ownership::Ours);
     }
+    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
+    // We may have made it ourselves, before anyone could write into it.
+    if wanted.may_have_made(remote) && claimed_by.as_ref().is_none_or(|owner| owner.id == identity) {
+        return Ok(Ownership::Ours);
+    }
     let other = match external_id.parse::<IdentityId>() {
         Ok(id) => directory::identity(state, id)?,
         Err(_) => None,
@@ -76,10 +81,8 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
             Target::Absent => Ok(Ownership::Foreign),
         };
     }
-    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
     Ok(match claimed_by {
         Some(owner) if owner.id != identity => Ownership::Foreign,
-        _ if wanted.may_have_made(remote) => Ownership::Ours,
         _ => by_name(wanted),
     })
 }

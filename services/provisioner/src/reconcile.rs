@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_domain::account::{Account, Adopted, Remote, Target, judge};
+use rollcall_domain::account::{Account, Adopted, RejectionCause, Remote, Target, judge};
 use rollcall_domain::app::Deprovision;
 use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, duplicate, nobody};
+use rollcall_domain::health::Quarantined;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
 use rollcall_domain::{Event, Sequence, directory, ledger};
@@ -103,6 +104,13 @@ async fn run(desk: &Desk) {
             info!(app = %desk.app, accounts = progress.accounts, findings = progress.findings, "compared as a whole");
         }
         Err(Trouble::App(failure)) => {
+            if failure.rejection.cause == RejectionCause::Vanished {
+                let quarantined =
+                    Quarantined { app: desk.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
+                if let Err(e) = desk.say(Event::AppQuarantined(quarantined)).await {
+                    warn!(app = %desk.app, error = %e, "the quarantine is not on the log");
+                }
+            }
             let detail = failure.rejection.detail;
             warn!(app = %desk.app, detail, "the app can't be compared");
             if let Err(e) = say(desk, ReconciliationEvent::Failed { detail }).await {
@@ -384,8 +392,9 @@ impl<'a> Pass<'a> {
         if account.is_pending() || (is_gone && !self.open.contains_key(&identity)) {
             return Ok(());
         }
-        let wanted = Wanted::of(&self.view, &self.link.config.spec, &account, identity)?;
-        let search = Search { client: &self.link.client, can: &self.can, max_scan: self.link.config.max_scan };
+        let wanted = Wanted::of(&self.view, &self.link.config.spec, &account, identity, (self.desk.clock)())?;
+        let (client, controls) = (&self.link.client, &self.desk.controls);
+        let search = Search { client, can: &self.can, max_scan: self.link.config.max_scan, controls };
         match locate(&search, &self.view, &wanted).await? {
             Some(located) => self.look_again(identity, &located.remote.id).await,
             None if must_be_there => {

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::claims::Claims;
 use crate::client::ScimClient;
+use crate::control::Controls;
 use crate::error::ProvisionerError;
 use crate::memberships::Memberships;
 use crate::settled::Settled;
@@ -183,8 +184,8 @@ impl Provisioner {
         });
         let (log, store) = (Arc::new(self.log.clone()), Arc::clone(&self.store));
         let (app, clock) = (id.clone(), Arc::new(Timestamp::now));
-        let (settled, claims) = (Settled::default(), Claims::default());
-        let desk = Desk { log, clock, store, app, settled, claims, link, unreachable };
+        let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
+        let desk = Desk { log, clock, store, app, settled, claims, controls, link, unreachable };
         Worker::new(desk, self.apps.get(id))
     }
 }
@@ -208,8 +209,8 @@ impl Worker {
         let Surroundings { log, clock, store, transport } = around;
         let link = Some(Link::new(config, Arc::new(Lease::unlimited()), transport));
         let app = config.spec.id.clone();
-        let (settled, claims) = (Settled::default(), Claims::default());
-        let desk = Desk { log, clock, store, app, settled, claims, link, unreachable: String::new() };
+        let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
+        let desk = Desk { log, clock, store, app, settled, claims, controls, link, unreachable: String::new() };
         Self::new(desk, Some(config))
     }
 

@@ -19,11 +19,13 @@ use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_scim::Changed;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::info;
 
 use crate::ask::{create, deactivate, delete, update};
 use crate::claims::Claims;
 use crate::client::{Failure, ScimClient};
+use crate::control::Controls;
 use crate::error::ProvisionerError;
 use crate::locate::{Located, Search, Wanted, locate};
 use crate::memberships::Memberships;
@@ -49,6 +51,7 @@ pub struct Desk {
     pub app: AppId,
     pub settled: Settled,
     pub claims: Claims,
+    pub controls: Controls,
     /// How to reach it; `None`: it can't be, and `unreachable` says why.
     pub link: Option<Link>,
     pub unreachable: String,
@@ -163,7 +166,7 @@ impl Desk {
             return Ok(Attempt::Verified);
         }
         let can = self.capabilities(config)?;
-        let search = Search { client, can: &can, max_scan: config.max_scan };
+        let search = Search { client, can: &can, max_scan: config.max_scan, controls: &self.controls };
         let deprovision = config.spec.effective_deprovision();
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
@@ -182,6 +185,7 @@ impl Desk {
             }
             if let Some(found) = &located {
                 wanted.remote_id = Some(found.remote.id.clone());
+                wanted.seen_at = Some(Instant::now());
             }
             if let (Access::Stands, Some(found)) = (access, located.as_ref().filter(|l| l.remote.is_active())) {
                 if let Some(wait) = may_still_show(account, &can, (self.clock)()) {
@@ -414,7 +418,7 @@ impl Desk {
 
     fn wanted(&self, spec: &AppSpec, account: &Account) -> Result<Wanted, Trouble> {
         let of = self.second_of(account)?.unwrap_or(account.identity);
-        Ok(Wanted::of(&self.store.view(), spec, account, of)?)
+        Ok(Wanted::of(&self.store.view(), spec, account, of, (self.clock)())?)
     }
 
     /// Appends, and waits until our own state holds it: the next decision must know.

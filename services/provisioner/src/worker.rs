@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use rollcall_domain::account::{Account, Story, Target};
+use rollcall_domain::account::{Account, RejectionCause, Story, Target};
 use rollcall_domain::capability::Discovered;
 use rollcall_domain::health::Quarantined;
 use rollcall_domain::ids::IdentityId;
@@ -18,8 +18,10 @@ use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use crate::breaker::{Breaker, Verdict};
 use crate::client::Failure;
+use crate::control::shows_what_is_known;
 use crate::discovery::{discover, probe};
 use crate::error::ProvisionerError;
+use crate::locate::Search;
 use crate::reconcile::Schedule;
 use crate::step::{Desk, Outcome};
 
@@ -117,9 +119,21 @@ impl Worker {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.probe_every) => {}
             }
+            let view = self.desk.store.view();
+            // A person may have said that what is missing is gone.
+            let Ok(Some(quarantine)) = ledger::quarantine(&view, &self.app) else { return };
+            let vanished = quarantine.rejection.cause == RejectionCause::Vanished;
             match probe(&link.client).await {
-                Ok(()) => break,
-                Err(failure) if !failure.is_of_the_app() => break,
+                Ok(()) if !vanished => break,
+                Ok(()) => {
+                    let Ok(can) = self.desk.capabilities(&link.config) else { return };
+                    let (client, controls) = (&link.client, &self.desk.controls);
+                    let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
+                    if shows_what_is_known(&search, &view, &self.app).await.is_ok() {
+                        break;
+                    }
+                }
+                Err(failure) if !failure.is_of_the_app() && !vanished => break,
                 Err(_) => {}
             }
         }
@@ -318,7 +332,7 @@ enum Knowledge {
 
 /// How long an app that is asked too much is not asked at all.
 fn throttle(failure: &Failure) -> Option<Duration> {
-    let asked = failure.rejection.cause == rollcall_domain::account::RejectionCause::Throttled;
+    let asked = failure.rejection.cause == RejectionCause::Throttled;
     asked.then(|| failure.retry_after.unwrap_or(Duration::from_secs(1)).min(MAX_RETRY_AFTER))
 }
 

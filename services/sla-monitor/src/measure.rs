@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::account::RejectionCause;
 use rollcall_domain::drift::DriftKind;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Fact};
@@ -67,8 +68,12 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
     metrics().leavers_overdue.record(overdue as u64, &[]);
     metrics().leavers_at_risk.record((leavers.len() - overdue) as u64, &[]);
     drift_gauges(state, now, &apps)?;
-    let sick: BTreeSet<AppId> = ledger::quarantines(state)?.into_iter().map(|q| q.app).collect();
+    let quarantines = ledger::quarantines(state)?;
+    let vanished =
+        |app: &AppId| quarantines.iter().any(|q| q.app == *app && q.rejection.cause == RejectionCause::Vanished);
+    let sick: BTreeSet<&AppId> = quarantines.iter().map(|q| &q.app).collect();
     for app in &apps {
+        metrics().app_vanished.record(u64::from(vanished(app)), &[label("app", app.as_str())]);
         metrics().app_quarantined.record(u64::from(sick.contains(app)), &[label("app", app.as_str())]);
     }
     metrics().removals_held.record(ledger::holds(state)?.len() as u64, &[]);

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rollcall_domain::account::Rejection;
+use rollcall_domain::account::RejectionCause;
 use rollcall_domain::alert::{About, Alert, Level};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
@@ -118,7 +119,7 @@ pub fn told(state: &impl Read, news: &News, context: &Context, now: Timestamp) -
     let path = match (&about, &identity) {
         (About::Hold { source, .. }, _) => format!("/v1/holds/{source}"),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
-        (About::Quarantine { app, .. }, None) => format!("/v1/apps/{app}"),
+        (About::Quarantine { app, .. } | About::Vanished { app, .. }, None) => format!("/v1/apps/{app}"),
         _ => "/readyz".to_owned(),
     };
     Ok(Told {
@@ -184,6 +185,10 @@ fn summary(state: &impl Read, wrong: &Wrong, level: Level, owed: &[Obligation]) 
         Wrong::Zombie(obligation) => {
             let (name, app) = (who(obligation.id.identity)?, app_name(state, &obligation.id.app)?);
             format!("the account of {name} in {app} came back and lives, past the deadline")
+        }
+        Wrong::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
+            let app = app_name(state, &q.app)?;
+            format!("nothing is believed of {app} since {}: {}", q.since, q.rejection.detail)
         }
         Wrong::Quarantine(quarantine) => {
             let (app, detail) = (app_name(state, &quarantine.app)?, &quarantine.rejection.detail);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::account::RejectionCause;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::guard::Hold;
 use rollcall_domain::health::Quarantine;
@@ -61,6 +62,9 @@ impl Wrong {
             Self::Zombie(o) => {
                 let id = &o.id;
                 About::Zombie { app: id.app.clone(), identity: id.identity, opened_by: id.opened_by }
+            }
+            Self::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
+                About::Vanished { app: q.app.clone(), by: q.by }
             }
             Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
             Self::Hold(h) => About::Hold { source: h.source.clone(), by: h.by },

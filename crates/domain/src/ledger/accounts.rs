@@ -123,6 +123,9 @@ pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> R
 
 /// A person wants accounts brought in line, and read, now.
 pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Recorded) -> Result<(), KvError> {
+    if let SyncRequested::App(app) = wanted {
+        apps::synced(state, app, event)?;
+    }
     let accounts = match wanted {
         SyncRequested::Identity(id) => accounts_of(state, *id)?,
         // Where it is not known who has one every account is looked at: people seldom ask for this.

@@ -4,8 +4,11 @@ use jiff::Timestamp;
 use rollcall_scim::Changed;
 use serde_json::Value;
 
-use super::read::{account, account_key, capabilities_key, conformance, conformance_key, quarantine_key, reconciled};
-use crate::account::Operation;
+use super::read::{
+    account, account_key, capabilities_key, conformance, conformance_key, quarantine, quarantine_key, reconciled,
+    synced_key,
+};
+use crate::account::{Operation, RejectionCause};
 use crate::capability::Discovered;
 use crate::conformance::Confirmed;
 use crate::drift::{DriftDetected, DriftKind};
@@ -34,6 +37,16 @@ pub fn quarantined(state: &mut impl Write, quarantined: &Quarantined, event: &Re
 /// It answers again.
 pub fn recovered(state: &mut impl Write, app: &AppId) {
     state.delete(&quarantine_key(app));
+}
+
+/// A person wants everything in it read; where everything was missing they say that it is.
+pub fn synced(state: &mut impl Write, app: &AppId, event: &Recorded) -> Result<(), KvError> {
+    // Only who was told that everything is missing has said that it is.
+    if quarantine(state, app)?.is_some_and(|q| q.rejection.cause == RejectionCause::Vanished) {
+        store(state, synced_key(app), &event.sequence);
+        recovered(state, app);
+    }
+    Ok(())
 }
 
 /// It confirmed an operation.

@@ -65,6 +65,51 @@ pub fn identities_at(state: &(impl Read + ?Sized), app: &AppId) -> Result<Vec<Id
     Ok(suffixes(state, &holders(app))?.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
+/// The app's ids of some of the accounts that are `such`: at most `most`, not that of `besides`. They are looked for among
+/// so few of those who have one that it costs little however large the app is.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn some_accounts(
+    state: &(impl Read + ?Sized),
+    app: &AppId,
+    besides: Option<IdentityId>,
+    most: usize,
+    such: impl Fn(&Account) -> bool,
+) -> Result<Vec<String>, KvError> {
+    let prefix = holders(app);
+    // From where the one stands that is left out, so that it is not always the same few; then from the beginning.
+    let place = besides.map(|id| holder_key(app, id));
+    let mut found = Vec::new();
+    for start in [place.as_deref(), None] {
+        for (key, _) in state.scan(&prefix, start, LOOKS)? {
+            let Some(id) = key.strip_prefix(&prefix).and_then(|id| id.parse().ok()) else { continue };
+            let account = if besides == Some(id) { None } else { account(state, id, app)? };
+            let id = account.filter(&such).and_then(|account| account.remote_id);
+            found.extend(id.filter(|id| !found.contains(id)));
+            if found.len() >= most {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// How many of those who have an account are looked at for some that must be there.
+const LOOKS: usize = 1000;
+
+/// When a person last said of an app in which everything was missing that it is gone: the event.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn synced(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Sequence>, KvError> {
+    load(state, &synced_key(app))
+}
+
+pub(super) fn synced_key(app: &AppId) -> String {
+    format!("synced/{app}")
+}
+
 pub(super) fn link_key(app: &AppId, remote_id: &str) -> String {
     format!("link/{app}/{remote_id}")
 }

@@ -1,0 +1,196 @@
+//! The positive control: "not found" is believed only of an app in which something that must be there is found in the same
+//! way. An app that answers as an empty tenant, or that takes a filter and finds nothing by it, would prove everybody gone.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rollcall_domain::account::{Account, Operation, RejectionCause, Remote, Target};
+use rollcall_domain::ids::AppId;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger;
+use tokio::time::Instant;
+
+use crate::client::{Endpoint, Failure};
+use crate::locate::{Answered, Search, Wanted, read_by_id, search};
+use crate::pages::Pages;
+use crate::trouble::Trouble;
+
+/// How many known accounts are looked for before all of them count as missing.
+const SAMPLES: usize = 8;
+
+/// How long a control holds for accounts that nobody has seen yet.
+const HOLDS_FOR: Duration = Duration::from_secs(60);
+
+/// What was seen of an account before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    Never,
+    /// It was there when it was last read, and we have not removed it since.
+    Seen,
+    /// It was gone, or the app has removed it for us a moment ago, or a person has said since that what is missing is missing.
+    Removed,
+}
+
+impl Known {
+    /// What was seen of an account.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn of(state: &impl Read, account: &Account, now: Timestamp) -> Result<Self, KvError> {
+        if account.remote_id.is_none() {
+            return Ok(Self::Never);
+        }
+        let was_gone = account.verified_version.is_some() && account.observed.is_none();
+        // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.
+        let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < HOLDS_FOR);
+        let removed = account.confirmed.iter().any(|c| c.operation == Operation::Delete && just_now(c.at));
+        let excused =
+            ledger::synced(state, &account.app)?.is_some_and(|at| account.verified_version.is_none_or(|v| v < at));
+        Ok(if was_gone || removed || excused { Self::Removed } else { Self::Seen })
+    }
+}
+
+/// The ways in which an account was looked for, and not found.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// The attributes whose filter found nothing.
+    pub filtered: BTreeSet<&'static str>,
+    /// The ids of all accounts, where the app was read whole.
+    pub scanned: Option<BTreeSet<String>>,
+}
+
+/// What a control says of the ways in which an account was looked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Control {
+    /// It was made a moment ago, or the account itself was seen.
+    NotNeeded,
+    /// What must be there is found by each.
+    Holds,
+    /// The filters by these attributes don't find what is there.
+    Misses(BTreeSet<&'static str>),
+}
+
+/// The last control that held.
+#[derive(Debug, Default)]
+pub struct Controls(Mutex<Option<(Instant, BTreeSet<&'static str>)>>);
+
+impl Controls {
+    fn recent(&self, filtered: &BTreeSet<&'static str>) -> bool {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().is_some_and(|(at, by)| at.elapsed() < HOLDS_FOR && filtered.is_subset(by))
+    }
+
+    fn held(&self, filtered: &BTreeSet<&'static str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), filtered.clone()));
+    }
+}
+
+/// Looks for something that must be there, in the ways in which the account was looked for.
+///
+/// # Errors
+/// When everything that is known to be there is missing, or the app does not answer.
+pub async fn control(
+    app: &Search<'_>,
+    state: &impl Read,
+    wanted: &Wanted,
+    looked: &Looked,
+) -> Result<Control, Trouble> {
+    if wanted.target == Target::Absent && wanted.seen_at.is_some_and(|at| at.elapsed() < HOLDS_FOR) {
+        return Ok(Control::NotNeeded);
+    }
+    let is_new = wanted.target == Target::Present && wanted.known == Known::Never;
+    if is_new && looked.scanned.is_none() && app.controls.recent(&looked.filtered) {
+        return Ok(Control::NotNeeded);
+    }
+    let Some(sample) = sample(app, state, wanted).await? else { return Ok(Control::Holds) };
+    if looked.scanned.as_ref().is_some_and(|all| !all.contains(&sample.id)) {
+        let detail = format!("account {} is there, and not on the pages: who has an account can't be told", sample.id);
+        return Err(Failure::new(RejectionCause::NotScim, detail).into());
+    }
+    let mut misses = BTreeSet::new();
+    for attribute in looked.filtered.iter().copied() {
+        let value = sample.text(attribute);
+        let finds = match value {
+            "" => false,
+            value => match search(app.client, attribute, value).await? {
+                Answered::Complete(found) => found.iter().any(|remote| remote.id == sample.id),
+                Answered::Untrusted => false,
+            },
+        };
+        if !finds {
+            misses.insert(attribute);
+        }
+    }
+    if !misses.is_empty() {
+        return Ok(Control::Misses(misses));
+    }
+    app.controls.held(&looked.filtered);
+    Ok(if is_new { Control::NotNeeded } else { Control::Holds })
+}
+
+/// An account that is there: one that must be, else any. `None`: nothing is known to be there, and nothing is.
+async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<Option<Remote>, Trouble> {
+    let must_be_there = |account: &Account| account.desired.target() == Target::Present && !account.is_pending();
+    let ids = ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, must_be_there)?;
+    for id in &ids {
+        if let Some(found) = read_by_id(app.client, id).await? {
+            return Ok(Some(found));
+        }
+    }
+    let shown = first_page(app).await?;
+    if let Some(known) = known_on(state, &wanted.spec.id, &shown)? {
+        return Ok(Some(known.clone()));
+    }
+    if !ids.is_empty() || wanted.known == Known::Seen {
+        return Err(vanished(ids.len() + usize::from(wanted.known == Known::Seen), shown.len()).into());
+    }
+    Ok(shown.into_iter().next())
+}
+
+async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
+    match Pages::new(Endpoint::Users, app.can).next(app.client).await? {
+        Some(page) => page.users(),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn vanished(missing: usize, others: usize) -> Failure {
+    let shows = if others == 0 { "shows no account at all".to_owned() } else { format!("shows {others} others") };
+    let detail = format!(
+        "all {missing} accounts that were looked for and must be there are missing at once, and the app {shows}: is the token \
+         that of another tenant, or can it see less than before? Nothing is believed or made anew until one of them is found, \
+         or a person syncs the app to say that they are gone"
+    );
+    Failure::new(RejectionCause::Vanished, detail)
+}
+
+/// Whether an app shows an account that we know: then it is the one that we know.
+///
+/// # Errors
+/// When it shows none, or does not answer.
+pub async fn shows_what_is_known(app: &Search<'_>, state: &impl Read, id: &AppId) -> Result<(), Trouble> {
+    let ids = ledger::some_accounts(state, id, None, SAMPLES, |account| account.remote_id.is_some())?;
+    for id in &ids {
+        if read_by_id(app.client, id).await?.is_some() {
+            return Ok(());
+        }
+    }
+    let shown = first_page(app).await?;
+    match known_on(state, id, &shown)? {
+        Some(_) => Ok(()),
+        None => Err(vanished(ids.len(), shown.len()).into()),
+    }
+}
+
+/// An account that is linked to someone: the tenant is the one that we know.
+fn known_on<'a>(state: &impl Read, app: &AppId, shown: &'a [Remote]) -> Result<Option<&'a Remote>, KvError> {
+    for remote in shown {
+        if ledger::linked(state, app, &remote.id)?.is_some() {
+            return Ok(Some(remote));
+        }
+    }
+    Ok(None)
+}
