@@ -252,11 +252,14 @@ impl Rollcall {
             );
         }
         for app in &self.apps {
-            let timeout = if app.keys.contains("request_timeout") { "" } else { "request_timeout = \"5s\"\n" };
+            let usual =
+                [("request_timeout", "5s"), ("retry_min", "100ms"), ("retry_max", "500ms"), ("probe_every", "200ms")];
+            let usual = usual.iter().filter(|(key, _)| !app.keys.contains(key));
+            let usual: String = usual.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
             text.push_str(&format!(
                 "[[apps]]\nid = \"{}\"\nbase_url = \"{}\"\nowner = \"o@example.com\"\ntoken_env = \"TEST_APP\"\n\
                  assign = '{}'\ndeprovision = \"{}\"\nmax_requests_per_second = 2000\nmax_in_flight = 4\n\
-                 retry_min = \"100ms\"\nretry_max = \"500ms\"\nprobe_every = \"200ms\"\n{timeout}{}\n\
+                 {usual}{}\n\
                  [apps.sla]\nleaver = \"{}\"\n{}\n",
                 app.id, app.base_url, app.assign, app.deprovision, app.keys, app.leaver_sla, app.tables
             ));

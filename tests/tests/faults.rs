@@ -457,11 +457,12 @@ async fn an_account_of_nobody_is_repaired_or_adopted_where_the_policy_says_so() 
     let stage =
         Stage::set(Script::default(), "deactivate", "", "[apps.drift]\norphan = \"adopt\"\nmissing = \"report\"\n")
             .await?;
-    let id = stage.join("anna@example.com").await?;
+    let (id, ben) = (stage.join("anna@example.com").await?, stage.join("ben").await?);
     stage.verified(&id).await?;
+    stage.verified(&ben).await?;
     // Her account was deleted by hand, and another one made that has her address.
     stage.app.by_hand(APP, |users| {
-        users.clear();
+        users.retain(|_, user| user["userName"] == "ben");
         let old =
             json!({ "id": "old1", "userName": "alee", "active": true, "emails": [{ "value": "anna@example.com" }] });
         users.insert("old1".into(), old.as_object().cloned().unwrap_or_default());
@@ -470,7 +471,7 @@ async fn an_account_of_nobody_is_repaired_or_adopted_where_the_policy_says_so() 
     stage.seen("account.adopted").await?;
     stage.verified(&id).await?;
     let users = stage.app.users(APP);
-    ensure!(users.len() == 1 && users[0]["id"] == "old1" && users[0]["externalId"] == id.as_str(), "{users:?}");
+    ensure!(users.len() == 2 && users[0]["id"] == "old1" && users[0]["externalId"] == id.as_str(), "{users:?}");
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use rollcall_domain::account::{Account, Operation, RejectionCause, Remote, Targe
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::client::{Endpoint, Failure};
@@ -26,7 +27,7 @@ const HOLDS_FOR: Duration = Duration::from_secs(60);
 /// What was seen of an account before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing.
+    /// Nothing, at most that the app has confirmed to have made it.
     Never,
     /// It was there when it was last read, and we have not removed it since.
     Seen,
@@ -40,10 +41,10 @@ impl Known {
     /// # Errors
     /// When the state can't be read.
     pub fn of(state: &impl Read, account: &Account, now: Timestamp) -> Result<Self, KvError> {
-        if account.remote_id.is_none() {
-            return Ok(Self::Never);
-        }
-        let was_gone = account.verified_version.is_some() && account.observed.is_none();
+        let Some(observed) = &account.observed else {
+            return Ok(if account.verified_version.is_some() { Self::Removed } else { Self::Never });
+        };
+        let was_gone = observed.get("active") == Some(&Value::Bool(false));
         // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.
         let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < HOLDS_FOR);
         let removed = account.confirmed.iter().any(|c| c.operation == Operation::Delete && just_now(c.at));
