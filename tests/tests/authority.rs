@@ -101,3 +101,90 @@ async fn a_source_sees_and_changes_only_what_it_may() -> anyhow::Result<()> {
     ensure!(all["totalResults"] == 2, "{all}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_put_into_a_group_by_a_source_whose_group_or_person_it_is_not() -> anyhow::Result<()> {
+    let extra = format!(
+        "[[sources]]\nname = \"okta\"\ntoken = \"{OKTA}\"\n\
+         [[sources]]\nname = \"lab\"\ntoken = \"{LAB}\"\nsees = \"own\"\n\
+         [[group_authority]]\nnames = [\"app-*\"]\nsources = [\"hr\", \"okta\"]\n"
+    );
+    let rollcall = Rollcall::new(&[], &extra)?;
+    rollcall.start().await?;
+    let user = |name: &str| Some(json!({ "schemas": [USER], "userName": name }));
+    let group = |name: &str, members: &[&Value]| {
+        let members: Vec<Value> = members.iter().map(|member| json!({ "value": member["id"] })).collect();
+        Some(json!({ "schemas": [GROUP], "displayName": name, "members": members }))
+    };
+    let (_, mallory) = ask(&rollcall, Method::POST, "/Users", SOURCE_TOKEN, user("mallory")).await?;
+    let (_, robot) = ask(&rollcall, Method::POST, "/Users", LAB, user("robot")).await?;
+    let (_, theirs) = ask(&rollcall, Method::POST, "/Groups", SOURCE_TOKEN, group("Engineering", &[])).await?;
+
+    // Not one of the same name, in any case, nor with someone whom it does not see.
+    let (status, answer) = ask(&rollcall, Method::POST, "/Groups", LAB, group("engineering", &[&robot])).await?;
+    ensure!(status == 409, "{status} {answer}");
+    let (status, answer) = ask(&rollcall, Method::POST, "/Groups", LAB, group("Robots", &[&mallory])).await?;
+    ensure!(status == 400, "{status} {answer}");
+    let (status, robots) = ask(&rollcall, Method::POST, "/Groups", LAB, group("Robots", &[&robot])).await?;
+    ensure!(status == 201, "{status} {robots}");
+    let patch = |op: &str, path: &str, value: Value| {
+        Some(json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{ "op": op, "path": path, "value": value }] }))
+    };
+    let path = |group: &Value| format!("/Groups/{}", group["id"].as_str().unwrap_or_default());
+    let rename = patch("replace", "displayName", "ENGINEERING".into());
+    let (status, answer) = ask(&rollcall, Method::PATCH, &path(&robots), LAB, rename).await?;
+    ensure!(status == 409, "{status} {answer}");
+    let add = |member: &Value| patch("add", "members", json!([{ "value": member["id"] }]));
+    let (status, answer) = ask(&rollcall, Method::PATCH, &path(&robots), LAB, add(&mallory)).await?;
+    ensure!(status == 400, "{status} {answer}");
+
+    // Okta sees everything; the group is HR's all the same.
+    for (method, body) in [
+        (Method::PATCH, add(&robot)),
+        (Method::PUT, group("Engineering", &[&robot])),
+        (Method::PATCH, patch("replace", "displayName", "Mine".into())),
+        (Method::DELETE, None),
+    ] {
+        let (status, answer) = ask(&rollcall, method.clone(), &path(&theirs), OKTA, body).await?;
+        ensure!(status == 403, "{method} {status} {answer}");
+    }
+    // What a rule gives to both is both's, and nobody else's.
+    let (status, shared) = ask(&rollcall, Method::POST, "/Groups", SOURCE_TOKEN, group("app-crm", &[])).await?;
+    ensure!(status == 201, "{status} {shared}");
+    let (status, answer) = ask(&rollcall, Method::PATCH, &path(&shared), OKTA, add(&mallory)).await?;
+    ensure!(matches!(status, 200 | 204), "{status} {answer}");
+    let (status, answer) = ask(&rollcall, Method::POST, "/Groups", LAB, group("App-Mine", &[&robot])).await?;
+    ensure!(status == 403, "{status} {answer}");
+    ensure!(refusals(&rollcall).await?.len() >= 7, "refusals are on the log");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_someone_leaves_is_for_those_to_say_who_say_whether_they_are_active() -> anyhow::Result<()> {
+    const LIFECYCLE: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Lifecycle";
+    let extra = format!(
+        "[scim]\neffective_dates = true\n[[sources]]\nname = \"okta\"\ntoken = \"{OKTA}\"\n\
+         [[precedence]]\nattributes = [\"active\"]\nsources = [\"hr\"]\n"
+    );
+    let rollcall = Rollcall::new(&[], &extra)?;
+    rollcall.start().await?;
+    let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)).to_string();
+    let at = |when: &str| {
+        json!({ "schemas": [USER, LIFECYCLE], "userName": "anna", "active": false,
+        LIFECYCLE: { "effectiveAt": when } })
+    };
+    let anna = json!({ "schemas": [USER], "userName": "anna", "active": true });
+    let (status, made) = ask(&rollcall, Method::POST, "/Users", SOURCE_TOKEN, Some(anna)).await?;
+    ensure!(status == 201, "{made}");
+    let path = format!("/Users/{}", made["id"].as_str().context("no id")?);
+    let (status, answer) = ask(&rollcall, Method::PUT, &path, SOURCE_TOKEN, Some(at(&soon))).await?;
+    ensure!(status == 200, "{status} {answer}");
+    let (status, answer) = ask(&rollcall, Method::PUT, &path, OKTA, Some(at("2099-01-01T00:00:00Z"))).await?;
+    ensure!(status == 200, "{status} {answer}");
+    let said: jiff::Timestamp = answer[LIFECYCLE]["effectiveAt"].as_str().context("no date")?.parse()?;
+    ensure!(said == soon.parse::<jiff::Timestamp>()?, "{answer}");
+    let refused = &refusals(&rollcall).await?[0];
+    ensure!(refused["changes"].to_string().contains("effectiveAt"), "{refused}");
+    Ok(())
+}

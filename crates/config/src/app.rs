@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rollcall_domain::AppId;
 use rollcall_domain::app::{Adopt, AppSpec, Deprovision, GroupRule, ServiceLevel};
 use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftKind, Policies, Policy};
 use rollcall_domain::guard::Guard;
 use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, template_paths};
+use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Filter};
 
 use crate::model::{AppConfig, PrivateAddresses};
@@ -24,6 +24,7 @@ pub(crate) fn app(
     mut s: Section<'_>,
     catalogue: &Catalogue,
     tiers: &BTreeMap<String, ServiceLevel>,
+    sources: &[SourceName],
 ) -> Option<(usize, AppConfig)> {
     let id = s.required("id", |text| text.parse::<AppId>().map_err(|e| e.to_string()));
     let name = s.parsed("name", some_text);
@@ -59,6 +60,10 @@ pub(crate) fn app(
     });
     let sla = service_level(s.table("sla"), &tier.unwrap_or_else(usual_level));
     let attributes = mapping(s.table("attributes"), catalogue);
+    let groups_from = s.list("groups_from", |text| {
+        let found = sources.iter().find(|name| name.as_str() == text).cloned();
+        found.ok_or_else(|| format!("there is no source '{text}'"))
+    });
     let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
     let drift = policies(s.table("drift"));
     let adopt = s.parsed("adopt", |text| {
@@ -97,6 +102,7 @@ pub(crate) fn app(
         max_in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
         attributes,
         groups,
+        groups_from: groups_from.unwrap_or_default().into_iter().collect(),
         drift,
         adopt: adopt.unwrap_or_default(),
         protected: protected.into_iter().collect(),

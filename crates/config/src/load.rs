@@ -17,7 +17,7 @@ use crate::scim::scim;
 use crate::secret::Token;
 use crate::section::{ConfigError, Mistake, Reading, Section};
 use crate::server::{nats, server, telemetry};
-use crate::sources::{precedence, source};
+use crate::sources::{group_authority as group_authority_of, precedence, source};
 
 /// Reads and checks a configuration file; `environment` gives the value of a variable.
 ///
@@ -86,6 +86,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         "telemetry",
         "sources",
         "precedence",
+        "group_authority",
         "api_tokens",
         "audit",
         "oidc",
@@ -108,13 +109,15 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     let names: Vec<SourceName> = sources.iter().map(|(_, s)| s.name.clone()).collect();
     let rules = sections("precedence").into_iter().flat_map(|s| precedence(s, &names, &scim.catalogue));
     let rules: Vec<(usize, Precedence)> = rules.collect();
+    let group_authority = sections("group_authority").into_iter();
+    let group_authority = group_authority.filter_map(|s| group_authority_of(s, &names)).collect();
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
     let signing_keys = sections("signing_keys").into_iter().filter_map(signing_key).collect();
     let audit = audit(section("audit").with_environment("AUDIT"), signing_keys);
     let oidc = root_table.get("oidc").is_some().then(|| oidc(section("oidc"), server.public_url.is_some())).flatten();
     let tiers = tiers(section("tiers"));
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
-    let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue, &tiers)).collect();
+    let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue, &tiers, &names)).collect();
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     unique(&reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(&reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
@@ -143,7 +146,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         scim,
         telemetry,
         sources: sources.into_iter().map(|(_, s)| s).collect(),
-        authority: Authority { rules: rules.into_iter().map(|(_, r)| r).collect() },
+        authority: Authority { rules: rules.into_iter().map(|(_, r)| r).collect(), groups: group_authority },
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
         audit,

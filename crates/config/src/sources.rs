@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rollcall_domain::SourceName;
-use rollcall_domain::authority::{AttributePath, Precedence};
+use rollcall_domain::authority::{AttributePath, GroupAuthority, Precedence};
 use rollcall_scim::{Catalogue, Strictness};
 
 use crate::model::{JwtConfig, KeyPlace, Sight, SourceConfig};
@@ -74,6 +74,22 @@ pub(crate) fn precedence(mut s: Section<'_>, known: &[SourceName], catalogue: &C
     let sources = sources.unwrap_or_default();
     let rule = |attribute| (line, Precedence { attribute, sources: sources.clone() });
     attributes.unwrap_or_default().into_iter().map(rule).collect()
+}
+
+/// One `[[group_authority]]`: who may say what about groups of these names.
+pub(crate) fn group_authority(mut s: Section<'_>, known: &[SourceName]) -> Option<GroupAuthority> {
+    let names = s.list("names", some_text);
+    let sources = s.list("sources", |text| {
+        let found = known.iter().find(|name| name.as_str() == text).cloned();
+        found.ok_or_else(|| format!("there is no source '{text}'"))
+    });
+    for (what, missing) in [("names", names.is_none()), ("sources", sources.is_none())] {
+        if missing && !s.has(what) {
+            s.mistake(format!("{what} is missing"));
+        }
+    }
+    s.finish();
+    Some(GroupAuthority { names: names?, sources: sources? })
 }
 
 /// An attribute of a User or an Agent, such as `title` or `urn:…:enterprise:2.0:User:department`.

@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::guard::Guard;
 use crate::hours::BusinessHours;
 use crate::identity::IdentityKind;
-use crate::ids::{AppId, Sequence};
+use crate::ids::{AppId, Sequence, SourceName};
 use crate::lifecycle::ChangeKind;
 use crate::mapping::{Mapping, names_by_user_name};
 use crate::name::name_key;
@@ -112,6 +112,9 @@ pub struct AppSpec {
     /// Which groups of ours are groups of its own.
     #[serde(default)]
     pub groups: Vec<GroupRule>,
+    /// The sources whose groups count here, for the rule and for its groups; none: those of each.
+    #[serde(default)]
+    pub groups_from: BTreeSet<SourceName>,
     /// What is done about drift.
     #[serde(default)]
     pub drift: Policies,

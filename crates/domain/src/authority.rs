@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rollcall_scim::Changed;
+use rollcall_scim::{Changed, LIFECYCLE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::identity::IdentityChanged;
 use crate::ids::SourceName;
+use crate::name::name_key;
 
 /// Which source set the present value of each attribute that has a rule, by the attribute's path.
 pub type Provenance = BTreeMap<String, SourceName>;
@@ -71,6 +72,31 @@ pub struct Precedence {
 pub struct Authority {
     /// At most one for each attribute.
     pub rules: Vec<Precedence>,
+    /// Who may say what about groups; the first that matches a name counts.
+    pub groups: Vec<GroupAuthority>,
+}
+
+/// Who may make, rename, fill and remove the groups with certain names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupAuthority {
+    /// Display names in any case, in which `*` stands for any text.
+    pub names: Vec<String>,
+    /// The sources that may.
+    pub sources: Vec<SourceName>,
+}
+
+impl GroupAuthority {
+    fn covers(&self, display_name: &str) -> bool {
+        let name = name_key(display_name);
+        self.names.iter().any(|pattern| is_like(&name_key(pattern), &name))
+    }
+}
+
+/// Whether a text is like a pattern in which `*` stands for any text.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(text) = text.strip_prefix(start) else { return false };
+    text.char_indices().map(|(at, _)| &text[at..]).chain([""]).any(|tail| is_like(rest, tail))
 }
 
 /// A part of a change that was not the source's to make.
@@ -128,8 +154,38 @@ impl Authority {
                 denied.push(Denied { change: Changed { path, before: have, after: want }, held_by });
             }
         }
+        // When someone comes or goes, and how urgently, is part of whether they are active.
+        if let Some(rule) = self.about_active() {
+            let held_by = provenance.get("active").cloned();
+            for name in ["effectiveAt", "emergency"] {
+                let attribute = AttributePath { extension: Some(LIFECYCLE.id.to_owned()), name: name.to_owned() };
+                let (have, want) = (attribute.get(before).cloned(), attribute.get(&resource).cloned());
+                let may = rule.allows(source, last.and(held_by.as_ref()));
+                if have != want && !may {
+                    attribute.set(&mut resource, have.clone());
+                    let change = Changed { path: attribute.text(), before: have, after: want };
+                    denied.push(Denied { change, held_by: held_by.clone() });
+                }
+            }
+        }
         keep_schemas(&mut resource, before);
         Settled { resource, provenance, denied }
+    }
+
+    /// Whether `source` may make, rename, fill or remove a group of this name. Where no rule is about it a group belongs to
+    /// the source that has made it: whoever is in a group may have an account for it.
+    #[must_use]
+    pub fn allows_group(&self, source: &SourceName, display_name: &str, made_by: Option<&SourceName>) -> bool {
+        match self.groups.iter().find(|rule| rule.covers(display_name)) {
+            Some(rule) => rule.sources.contains(source),
+            None => made_by.is_none_or(|made_by| made_by == source),
+        }
+    }
+
+    /// Whether groups of one name may be of several sources: a rule says whose they are.
+    #[must_use]
+    pub fn governs_group(&self, display_name: &str) -> bool {
+        self.groups.iter().any(|rule| rule.covers(display_name))
     }
 
     /// Why `source` may not bring in anyone: whether they are active is not its to say.

@@ -34,9 +34,9 @@ use self::lists::Kept;
 use crate::account::{Account, Desired, Presence};
 use crate::alert::Alert;
 use crate::app::{App, Connection};
-use crate::directory;
+use crate::directory::{self, Membership};
 use crate::event::{Event, Recorded};
-use crate::group::{GroupChange, GroupChanged};
+use crate::group::{Group, GroupChange, GroupChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, urgency};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
@@ -248,10 +248,8 @@ impl Ledger {
         }
         let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
         let mut subject = Value::Object(identity.resource.clone());
-        let mut names: Vec<String> = Vec::new();
+        let groups = directory::groups_of(state, id)?;
         if let Some(resource) = subject.as_object_mut() {
-            let groups = directory::groups_of(state, id)?;
-            names = groups.iter().map(|(group, _)| group.display_name().to_owned()).collect();
             resource.insert("groups".into(), directory::groups_attribute(&groups));
             // A resource need not say it; the lifecycle does.
             resource.insert("active".into(), identity.lifecycle.has_access().into());
@@ -271,7 +269,13 @@ impl Ledger {
                 continue;
             }
             let before = accounts.remove(&app.spec.id);
-            let desired = desired(&identity, &subject, &names, app, rule);
+            let desired = match app.spec.groups_from.is_empty() {
+                true => desired(&identity, &subject, &groups, app, rule),
+                false => {
+                    let (subject, groups) = as_seen_by(app, &subject, &groups);
+                    desired(&identity, &subject, &groups, app, rule)
+                }
+            };
             let owed = obligation::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;
@@ -303,13 +307,26 @@ fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> C
     Change { sequence: event.sequence, kind, at, due_from, urgency }
 }
 
-fn desired(identity: &Identity, subject: &Value, groups: &[String], app: &App, rule: &Rule) -> Desired {
+/// An identity with the groups that count in an app.
+fn as_seen_by(app: &App, subject: &Value, groups: &[InGroup]) -> (Value, Vec<InGroup>) {
+    let counts = |group: &Group| group.created_by.as_ref().is_some_and(|by| app.spec.groups_from.contains(by));
+    let groups: Vec<InGroup> = groups.iter().filter(|(group, _)| counts(group)).cloned().collect();
+    let mut subject = subject.clone();
+    if let Some(resource) = subject.as_object_mut() {
+        resource.insert("groups".into(), directory::groups_attribute(&groups));
+    }
+    (subject, groups)
+}
+
+type InGroup = (Group, Membership);
+
+fn desired(identity: &Identity, subject: &Value, groups: &[InGroup], app: &App, rule: &Rule) -> Desired {
     let chosen = matches!(rule, Rule::Matches(filter) if filter.matches(subject));
     let assigned = app.connection == Connection::Configured && chosen;
     if identity.lifecycle.has_access() && !identity.deleted && assigned {
         Desired::Present(Presence {
             attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
-            groups: app.spec.groups_for(groups.iter().map(String::as_str)),
+            groups: app.spec.groups_for(groups.iter().map(|(group, _)| group.display_name())),
         })
     } else {
         Desired::Absent

@@ -23,6 +23,7 @@ fn rule(extension: Option<&str>, name: &str, sources: &[&str]) -> Precedence {
 
 fn authority() -> Authority {
     Authority {
+        groups: Vec::new(),
         rules: vec![
             rule(None, "title", &["hr", "okta"]),
             rule(Some(ENTERPRISE), "department", &["hr"]),

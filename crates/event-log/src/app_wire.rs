@@ -46,6 +46,7 @@ pub fn to_stored(spec: &AppSpec) -> v1::AppConfigured {
         emergency_sla_ms: millis(spec.sla.emergency),
         at_risk_percent: spec.sla.at_risk_percent,
         business_hours: spec.sla.hours.as_ref().map(ToString::to_string).unwrap_or_default(),
+        groups_from: spec.groups_from.iter().map(ToString::to_string).collect(),
         adopt: to_adopt(spec.adopt).into(),
         protected: spec.protected.iter().cloned().collect(),
     }
@@ -84,6 +85,7 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
         attributes: stored.attributes.into_iter().map(from_rule).collect::<Option<_>>()?,
         groups: stored.groups.into_iter().map(|r| GroupRule { from: r.from, to: r.to }).collect(),
         drift: stored.drift.map(|p| from_policies(&p)).unwrap_or_default(),
+        groups_from: stored.groups_from.iter().map(|name| name.parse().ok()).collect::<Option<_>>()?,
         adopt: from_adopt(stored.adopt),
         protected: stored.protected.into_iter().collect(),
         guard: stored.guard.map_or_else(Guard::default, |g| Guard {

@@ -380,6 +380,7 @@ async fn every_kind_of_event_survives_the_log() {
         ],
         groups: vec![GroupRule { from: "A".into(), to: "b".into() }],
         drift: Policies { orphan: Policy::Adopt, ..Policies::default() },
+        groups_from: ["hr".parse().unwrap()].into(),
         adopt: rollcall_domain::app::Adopt::Unlinked,
         protected: ["root".to_owned()].into(),
         guard: Guard { max_removals: 7, max_percent: 8, window: Duration::from_secs(9) },

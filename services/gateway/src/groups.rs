@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
-use rollcall_domain::group::{self, GroupChange, GroupChanged, MemberId, Version};
-use rollcall_domain::identity::Identity;
+use rollcall_domain::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
 use rollcall_domain::ids::{GroupId, Sequence};
 use rollcall_domain::kv::Read;
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
@@ -19,6 +18,7 @@ use crate::error::Refusal;
 use crate::names::{self, Holder, Source};
 use crate::operation::{Done, Edit};
 use crate::render;
+use crate::scope::sees;
 use crate::service::Door;
 use crate::version::Condition;
 
@@ -29,20 +29,23 @@ fn parse_id(kind: &ResourceType, id: &str) -> Result<GroupId, Refusal> {
 }
 
 /// The member that a value of `members` names.
-fn member(value: &Value, state: &impl Read, reading: &mut Reading) -> Result<MemberId, Refusal> {
+fn member(value: &Value, state: &impl Read, caller: &Caller, reading: &mut Reading) -> Result<MemberId, Refusal> {
     let invalid = |detail: String| ScimError::bad_request(ScimType::InvalidValue, detail);
     let text = value.get("value").and_then(Value::as_str);
     let text = text.ok_or_else(|| invalid("each of 'members' must have a 'value'".into()))?;
     let member = MemberId::from(text);
-    let live = |i: Option<Identity>| i.is_some_and(|i| !i.deleted);
-    let known = match (member.identity(), member.group()) {
+    let (identity, group) = match (member.identity(), member.group()) {
         (Some(identity), Some(group)) => {
-            live(directory::identity(state, identity)?) || directory::group(state, group)?.is_some()
+            (directory::identity(state, identity)?.filter(|i| !i.deleted), directory::group(state, group)?)
         }
-        _ => false,
+        _ => (None, None),
     };
-    if !known {
-        reading.accept(Quirk::UnknownMember, ScimType::InvalidValue, || format!("nobody here is '{text}'"))?;
+    let made_by = identity.map(|i| i.created_by).or(group.map(|g| g.created_by));
+    match made_by {
+        Some(made_by) if sees(caller, made_by.as_ref()) => {}
+        // Who is not seen is not there; kept as someone unknown they would be a member all the same.
+        Some(_) => return Err(invalid(format!("nobody here is '{text}'")).into()),
+        None => reading.accept(Quirk::UnknownMember, ScimType::InvalidValue, || format!("nobody here is '{text}'"))?,
     }
     Ok(member)
 }
@@ -52,6 +55,7 @@ fn version(
     mut resource: Map<String, Value>,
     before: &BTreeSet<MemberId>,
     state: &impl Read,
+    caller: &Caller,
     reading: &mut Reading,
 ) -> Result<Version, Refusal> {
     let mut members = BTreeSet::new();
@@ -60,7 +64,7 @@ fn version(
         let known = value.get("value").and_then(Value::as_str).map(MemberId::from).filter(|id| before.contains(id));
         members.insert(match known {
             Some(id) => id,
-            None => member(value, state, reading)?,
+            None => member(value, state, caller, reading)?,
         });
     }
     Ok(Version { resource, members })
@@ -96,6 +100,45 @@ async fn append(
     door.log.append(&unit).await
 }
 
+fn name_of(resource: &Map<String, Value>) -> &str {
+    resource.get("displayName").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Refuses what is about a group that is not the caller's to change, or that another source's group has the name of: apps
+/// may give accounts to whoever is in it. That is recorded.
+async fn may_have(
+    door: &Door,
+    view: &View,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    id: Option<GroupId>,
+    resource: &Map<String, Value>,
+    operation: &str,
+) -> Result<(), Refusal> {
+    let (source, name) = (&caller.source.name, name_of(resource));
+    let made_by = match id {
+        Some(id) => directory::group(view, id)?.and_then(|group| group.created_by),
+        None => None,
+    };
+    let others = |group: &Group| Some(group.id) != id && group.created_by.as_ref().is_some_and(|by| by != source);
+    let held = !door.authority.governs_group(name) && directory::groups_by_name(view, name)?.iter().any(others);
+    let refusal = if !door.authority.allows_group(source, name, made_by.as_ref()) {
+        let detail = format!(
+            "group '{name}' is not for source '{source}' to {operation}: [[group_authority]] says for whom it is"
+        );
+        ScimError::status(403, detail)
+    } else if held {
+        let detail =
+            format!("another source has a group '{name}': [[group_authority]] says which sources may share the name");
+        ScimError::uniqueness(detail)
+    } else {
+        return Ok(());
+    };
+    let id = id.map(|id| id.to_string());
+    door.refuse(caller, kind, operation, id.as_deref(), &refusal.detail, Vec::new()).await?;
+    Err(refusal.into())
+}
+
 /// Adds a group.
 pub async fn create(
     door: &Door,
@@ -105,7 +148,9 @@ pub async fn create(
     mut reading: Reading,
     selection: &Selection,
 ) -> Result<Done, Refusal> {
-    let version = version(resource, &BTreeSet::new(), &door.fresh().await?, &mut reading)?;
+    let view = door.fresh().await?;
+    may_have(door, &view, caller, kind, None, &resource, "create").await?;
+    let version = version(resource, &BTreeSet::new(), &view, caller, &mut reading)?;
     within(version.members.len(), door.max_members)?;
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
@@ -160,6 +205,7 @@ pub async fn change(
         // Members are differences on the log: our state must hold the last one before the next is decided.
         door.store.wait_for(sequence, door.patience).await?;
         let view = door.fresh().await?;
+        may_have(door, &view, caller, kind, Some(id), &last.resource, edit.name()).await?;
         let mut reading = reading.clone();
         let single = match edit {
             Edit::Patch(request) => request.member_changes(),
@@ -168,10 +214,13 @@ pub async fn change(
         let (events, after) = match single {
             Some(changes) => {
                 within(changes.len(), door.max_members)?;
-                (single_members(&view, id, &last.resource, changes, &mut reading)?, last.resource.clone())
+                (single_members(&view, caller, id, &last.resource, changes, &mut reading)?, last.resource.clone())
             }
-            None => whole(door, &view, id, kind, &last.resource, edit, &mut reading)?,
+            None => whole(door, &view, caller, id, kind, &last.resource, edit, &mut reading)?,
         };
+        if name_of(&after) != name_of(&last.resource) {
+            may_have(door, &view, caller, kind, Some(id), &after, edit.name()).await?;
+        }
         if events.is_empty() {
             if door.log.last_sequence(&Subject::group(id)).await? != sequence {
                 continue;
@@ -194,6 +243,7 @@ pub async fn change(
 /// Members that come and go, without a look at the others.
 fn single_members(
     view: &View,
+    caller: &Caller,
     id: GroupId,
     resource: &Map<String, Value>,
     changes: Vec<MemberChange>,
@@ -202,7 +252,7 @@ fn single_members(
     let mut after: BTreeMap<MemberId, Presence> = BTreeMap::new();
     for change in changes {
         match change {
-            MemberChange::Add(value) => after.insert(member(&value, view, reading)?, Presence::In),
+            MemberChange::Add(value) => after.insert(member(&value, view, caller, reading)?, Presence::In),
             MemberChange::Remove(value) => after.insert(MemberId::from(value.as_str()), Presence::Out),
         };
     }
@@ -224,9 +274,11 @@ enum Presence {
 }
 
 /// Any other change, decided on the group with all its members.
+#[allow(clippy::too_many_arguments)]
 fn whole(
     door: &Door,
     view: &View,
+    caller: &Caller,
     id: GroupId,
     kind: &'static ResourceType,
     resource: &Map<String, Value>,
@@ -234,7 +286,7 @@ fn whole(
     reading: &mut Reading,
 ) -> Result<(Vec<GroupChanged>, Map<String, Value>), Refusal> {
     let before = Version { resource: resource.clone(), members: directory::members(view, id)? };
-    let after = version(edit.apply(&joined(&before), kind, reading)?, &before.members, view, reading)?;
+    let after = version(edit.apply(&joined(&before), kind, reading)?, &before.members, view, caller, reading)?;
     within(after.members.symmetric_difference(&before.members).count(), door.max_members)?;
     let resource = after.resource.clone();
     Ok((group::update(id, &before, after), resource))
@@ -253,6 +305,7 @@ pub async fn delete(
     for _ in 0..ATTEMPTS {
         let (last, sequence) = last_change(door, kind, id).await?;
         condition.check(sequence)?;
+        may_have(door, &door.fresh().await?, caller, kind, Some(id), &last.resource, "delete").await?;
         let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
         let mut unit = Unit::default();
         names::hold(door, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;

@@ -100,6 +100,9 @@ pub struct AppView {
     pub groups: Vec<GroupRule>,
     #[schema(value_type = Object)]
     pub drift_policy: Policies,
+    /// The sources whose groups count here; none: those of each.
+    #[schema(value_type = Vec<String>)]
+    pub groups_from: BTreeSet<SourceName>,
     /// Whether accounts that Rollcall has not made are taken over, by name.
     #[schema(value_type = String)]
     pub adopt: Adopt,
@@ -164,6 +167,7 @@ impl AppView {
             attributes: spec.attributes,
             groups: spec.groups,
             drift_policy: spec.drift,
+            groups_from: spec.groups_from,
             adopt: spec.adopt,
             protected: spec.protected,
             guard: spec.guard,
