@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::guard::Cause;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 
 /// What an alert is about.
@@ -30,10 +31,10 @@ pub enum About {
         /// Since when.
         by: Sequence,
     },
-    /// The removals of a source wait for a person.
+    /// The removals by one cause wait for a person.
     Hold {
-        /// Whose.
-        source: SourceName,
+        /// What took them away.
+        cause: Cause,
         /// Since when.
         by: Sequence,
     },
@@ -87,7 +88,7 @@ impl About {
             Self::Leaver { identity, opened_by } => format!("leaver-{identity}-{opened_by}"),
             Self::Quarantine { app, by } => format!("quarantine-{app}-{by}"),
             Self::Vanished { app, by } => format!("vanished-{app}-{by}"),
-            Self::Hold { source, by } => format!("hold-{source}-{by}"),
+            Self::Hold { cause, by } => format!("hold-{cause}-{by}"),
             Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
             Self::Silence { source } => format!("silence-{source}"),
             Self::Sink { name } => format!("sink-{name}"),

@@ -1,12 +1,17 @@
 //! The guard against mass change: when a source takes away more accounts of an app than is usual, its removals wait for
 //! a person; whatever else it wants goes on.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AppId, Sequence, SourceName};
+use crate::account::{Account, Target};
+use crate::ids::{AppId, BadId, Sequence, SourceName};
+use crate::lifecycle::ChangeKind;
+use crate::obligation::Obligation;
 
 /// How many removals of one source in one app are usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,11 +73,77 @@ impl Recent {
     }
 }
 
-/// The removals of a source wait for a person.
+/// What takes accounts away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Cause {
+    /// What a source says of people and groups.
+    Source(SourceName),
+    /// A change of an app's configuration, such as of its rule.
+    Configuration(AppId),
+}
+
+/// What the cause by a configuration begins with: no source has such a name.
+const CONFIGURATION: &str = "configuration:";
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(source) => source.fmt(f),
+            Self::Configuration(app) => write!(f, "{CONFIGURATION}{app}"),
+        }
+    }
+}
+
+impl FromStr for Cause {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        match text.strip_prefix(CONFIGURATION) {
+            Some(app) => Ok(Self::Configuration(app.parse()?)),
+            None => Ok(Self::Source(text.parse()?)),
+        }
+    }
+}
+
+impl TryFrom<String> for Cause {
+    type Error = BadId;
+    fn try_from(text: String) -> Result<Self, BadId> {
+        text.parse()
+    }
+}
+
+impl From<Cause> for String {
+    fn from(cause: Cause) -> Self {
+        cause.to_string()
+    }
+}
+
+impl Cause {
+    /// What took an account away that must go; `None`: nothing that is counted, such as a repair.
+    #[must_use]
+    pub fn of(account: &Account) -> Option<Self> {
+        let by_rule = |o: &Obligation| o.target == Target::Absent && o.change != ChangeKind::Repair;
+        match &account.source {
+            Some(source) => Some(Self::Source(source.clone())),
+            None => account.owes.iter().any(by_rule).then(|| Self::Configuration(account.app.clone())),
+        }
+    }
+
+    /// The source, when it is one.
+    #[must_use]
+    pub const fn source(&self) -> Option<&SourceName> {
+        match self {
+            Self::Source(source) => Some(source),
+            Self::Configuration(_) => None,
+        }
+    }
+}
+
+/// The removals by one cause wait for a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
-    /// Whose removals.
-    pub source: SourceName,
+    /// What took them away.
+    pub cause: Cause,
     /// Where there were too many.
     pub app: AppId,
     /// How many there were in the window.
@@ -81,6 +152,18 @@ pub struct Hold {
     pub by: Sequence,
     /// When that was.
     pub since: Timestamp,
+    /// The removals up to this change were released: those after it wait.
+    pub released: Sequence,
+}
+
+impl Hold {
+    /// Whether a removal of this cause and version waits.
+    #[must_use]
+    pub fn covers(&self, account: &Account) -> bool {
+        account.desired.target() == Target::Absent
+            && account.desired_version > self.released
+            && Cause::of(account).as_ref() == Some(&self.cause)
+    }
 }
 
 /// What a person decided about the removals that wait.
@@ -99,7 +182,9 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct HoldDecided {
-    pub source: SourceName,
+    pub cause: Cause,
+    /// The last change that the person has seen the removals of: what came later is held anew.
+    pub through: Sequence,
     pub decision: Decision,
     pub reason: String,
 }

@@ -5,7 +5,7 @@
 //! `pending/<app>/<target>/<identity>`,
 //! `clock/<micros>/<identity>/<opened_by>`: how many ring then, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
-//! `removals/<source>/<app>`, `hold/<source>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
+//! `removals/<cause>/<app>`, `hold/<cause>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
 //! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app, `link/<app>/<remote id>`: whose it is, `keeps/<app>`: whether it shows whose an account is,
 //! `synced/<app>`: when a person last said that what is missing is gone, and `story/<event>`: what those that
 //! opened obligations belong to.
@@ -53,9 +53,9 @@ pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
-    drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver, obligation,
-    obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations, pending, quarantine,
-    quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
+    drift_of, firing_alerts, held, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
+    obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations, pending,
+    quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{last_heard, taking_effect};
 pub use stories::story_of;

@@ -15,7 +15,7 @@ use rollcall_domain::capability::Capabilities;
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftKind, Policies, Policy};
 use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
-use rollcall_domain::guard::{Decision, Guard, HoldDecided};
+use rollcall_domain::guard::{Cause, Decision, Guard, HoldDecided};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::kv::{Memory, decode};
 use rollcall_domain::leaver::LeaverStatus;
@@ -101,7 +101,8 @@ impl World {
                 event_id: Uuid::from_u128(u128::from(sequence.0)),
                 occurred_at: at(sequence.0),
                 actor: "hr".into(),
-                source: Some("hr".parse::<SourceName>().unwrap()),
+                // What an app is comes from the configuration.
+                source: Some("hr".parse::<SourceName>().unwrap()).filter(|_| !matches!(event, Event::AppConfigured(_))),
                 reason: String::new(),
                 correlation_id: format!("c{sequence}"),
                 causation_id: None,
@@ -534,12 +535,17 @@ fn too_many_removals_of_a_source_wait_for_a_person_and_joiners_go_on() {
     }
     assert!(ledger::holds(&world.state).unwrap().is_empty());
     let fourth = leave(&mut world, 4);
-    let hold = ledger::hold(&world.state, &"hr".parse().unwrap()).unwrap().unwrap();
+    let hold = ledger::hold(&world.state, &Cause::Source("hr".parse().unwrap())).unwrap().unwrap();
     assert_eq!((hold.removals, hold.by), (4, fourth));
     // They are owed all the same: only a person can end the waiting.
     assert_eq!(ledger::open_obligations(&world.state, None).unwrap().len(), 4);
 
-    let decided = |decision| HoldDecided { source: "hr".parse().unwrap(), decision, reason: "looked".into() };
+    let decided = |decision| HoldDecided {
+        cause: Cause::Source("hr".parse().unwrap()),
+        through: Sequence(u64::MAX),
+        decision,
+        reason: "looked".into(),
+    };
     world.append(Event::HoldDecided(decided(Decision::Release)));
     assert!(ledger::holds(&world.state).unwrap().is_empty());
     leave(&mut world, 5);
@@ -551,6 +557,51 @@ fn too_many_removals_of_a_source_wait_for_a_person_and_joiners_go_on() {
     world.append(Event::HoldDecided(decided(Decision::Reject { expires_at: at(5000) })));
     let open = ledger::open_obligations(&world.state, None).unwrap();
     assert!(open.len() == 8 && open.iter().all(|o| o.status() == ObligationStatus::Waived), "{open:?}");
+}
+
+#[test]
+fn a_decision_is_about_what_was_seen_and_a_changed_rule_is_held_as_a_source_is() {
+    let mut world = two_apps();
+    let guard = Guard { max_removals: 3, max_percent: 100, window: Duration::from_secs(1000) };
+    let configured = |assign: &str| Event::AppConfigured(Box::new(AppSpec { guard, ..spec("chat", assign) }));
+    world.append(configured(r#"userType eq "Employee""#));
+    for n in 1..=20 {
+        world.join(person(n), employee("Dev"));
+        world.verify(person(n), "chat");
+    }
+    for n in 1..=6 {
+        let last = world.last(person(n)).unwrap();
+        world.append(Event::Identity(identity::delete(&last)));
+    }
+    let hr = Cause::Source("hr".parse().unwrap());
+    let hold = ledger::hold(&world.state, &hr).unwrap().unwrap();
+    let waiting = ledger::held(&world.state, &hold).unwrap();
+    assert_eq!(waiting.len(), 6, "none of them was done yet");
+    let through = waiting.iter().map(|a| a.desired_version).max().unwrap();
+    for n in 7..=9 {
+        let last = world.last(person(n)).unwrap();
+        world.append(Event::Identity(identity::delete(&last)));
+    }
+    let decide = |cause: &Cause, through| {
+        let (cause, reason) = (cause.clone(), "checked one by one".to_owned());
+        Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Release, reason })
+    };
+    world.append(decide(&hr, through));
+    let hold = ledger::hold(&world.state, &hr).unwrap().unwrap();
+    let waits = |n| hold.covers(&ledger::account(&world.state, person(n), &app_id("chat")).unwrap().unwrap());
+    assert!((1..=6).all(|n| !waits(n)) && (7..=9).all(waits), "{hold:?}");
+    world.append(decide(&hr, Sequence(u64::MAX)));
+    assert!(ledger::holds(&world.state).unwrap().is_empty());
+
+    // A rule that is mistyped takes everyone away, at once.
+    world.append(configured(r#"userType eq "Employe""#));
+    let rule = Cause::Configuration(app_id("chat"));
+    let hold = ledger::hold(&world.state, &rule).unwrap().unwrap();
+    assert_eq!(ledger::held(&world.state, &hold).unwrap().len(), 11);
+    assert_eq!(ledger::holds(&world.state).unwrap().len(), 1);
+    // It is mended: nobody has to go any more.
+    world.append(configured(r#"userType eq "Employee""#));
+    assert!(ledger::held(&world.state, &hold).unwrap().is_empty());
 }
 
 const LIFECYCLE: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Lifecycle";
@@ -700,7 +751,12 @@ fn play(acts: &[Act]) -> World {
             }
             Act::Reject { until } => {
                 let decision = Decision::Reject { expires_at: at(*until) };
-                let decided = HoldDecided { source: "hr".parse().unwrap(), decision, reason: "looked".into() };
+                let decided = HoldDecided {
+                    cause: Cause::Source("hr".parse().unwrap()),
+                    through: Sequence(u64::MAX),
+                    decision,
+                    reason: "looked".into(),
+                };
                 world.append(Event::HoldDecided(decided));
             }
             Act::Sync { who } => drop(world.append(Event::SyncRequested(SyncRequested::Identity(person(*who))))),

@@ -145,7 +145,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         }
         "quarantine" => About::Quarantine { app: m.app_id.parse().ok()?, by },
         "vanished" => About::Vanished { app: m.app_id.parse().ok()?, by },
-        "hold" => About::Hold { source: m.source.parse().ok()?, by },
+        "hold" => About::Hold { cause: m.source.parse().ok()?, by },
         "zombie" => About::Zombie { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
         "silence" => About::Silence { source: m.source.parse().ok()? },
         "sink" => About::Sink { name: m.failing_sink },
@@ -169,7 +169,9 @@ fn hold_decided(kind: EventType, payload: &[u8]) -> Option<Event> {
     } else {
         Decision::Reject { expires_at: m.expires_at.and_then(wire::from_proto_time)? }
     };
-    Some(Event::HoldDecided(HoldDecided { source: m.source.parse().ok()?, decision, reason: m.reason }))
+    // Before it was said a decision was about everything.
+    let through = Sequence(if m.through == 0 { u64::MAX } else { m.through });
+    Some(Event::HoldDecided(HoldDecided { cause: m.source.parse().ok()?, through, decision, reason: m.reason }))
 }
 
 fn reconciled(kind: EventType, payload: &[u8]) -> Option<Event> {
@@ -305,7 +307,8 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
         EventType::HoldPlaced => {
             let m = v1::HoldPlaced::decode(payload).ok()?;
             Event::HoldPlaced(Hold {
-                source: m.source.parse().ok()?,
+                released: Sequence(0),
+                cause: m.source.parse().ok()?,
                 app: m.app_id.parse().ok()?,
                 removals: usize::try_from(m.removals).ok()?,
                 by: Sequence(m.by),

@@ -231,7 +231,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         .encode_to_vec(),
         Event::AppRecovered(id) => v1::AppRecovered { app_id: id.to_string() }.encode_to_vec(),
         Event::HoldPlaced(e) => v1::HoldPlaced {
-            source: e.source.to_string(),
+            source: e.cause.to_string(),
             app_id: e.app.to_string(),
             removals: e.removals as u64,
             by: e.by.0,
@@ -243,7 +243,8 @@ fn encode_payload(event: &Event) -> Vec<u8> {
                 Decision::Release => None,
                 Decision::Reject { expires_at } => Some(wire::to_proto_time(expires_at)),
             };
-            v1::HoldDecided { source: e.source.to_string(), reason: e.reason.clone(), expires_at }.encode_to_vec()
+            v1::HoldDecided { source: e.cause.to_string(), reason: e.reason.clone(), expires_at, through: e.through.0 }
+                .encode_to_vec()
         }
         Event::Reconciliation(e) => reconciliation(e).encode_to_vec(),
         Event::SyncRequested(e) => match e {
@@ -312,8 +313,8 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         About::Vanished { app, by } => {
             v1::AlertChanged { about: about("vanished"), app_id: app.to_string(), opened_by: by.0, ..told }
         }
-        About::Hold { source, by } => {
-            v1::AlertChanged { about: about("hold"), source: source.to_string(), opened_by: by.0, ..told }
+        About::Hold { cause, by } => {
+            v1::AlertChanged { about: about("hold"), source: cause.to_string(), opened_by: by.0, ..told }
         }
         About::Zombie { app, identity, opened_by } => v1::AlertChanged {
             about: about("zombie"),

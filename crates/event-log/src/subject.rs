@@ -3,7 +3,8 @@
 use std::fmt;
 
 use rollcall_domain::drift::DriftId;
-use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId, SourceName};
+use rollcall_domain::guard::Cause;
+use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId};
 use rollcall_domain::name::NameSpace;
 use rollcall_domain::obligation::ObligationId;
 use rollcall_domain::reconciliation::SyncRequested;
@@ -77,10 +78,10 @@ impl Subject {
         Self(format!("rollcall.drift.{}.{}", id.app, id.identity))
     }
 
-    /// The holds on the removals of one source.
+    /// The holds on the removals by one cause.
     #[must_use]
-    pub fn hold(source: &SourceName) -> Self {
-        Self(format!("rollcall.hold.{source}"))
+    pub fn hold(cause: &Cause) -> Self {
+        Self(format!("rollcall.hold.{cause}"))
     }
 
     /// The checkpoints of the log.
@@ -123,8 +124,8 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::DriftCleared(id) => Subject::drift(id),
         Event::DriftAccepted(accepted) => Subject::drift(&accepted.id),
         Event::ObligationWaived(waived) => Subject::obligation(&waived.id),
-        Event::HoldPlaced(hold) => Subject::hold(&hold.source),
-        Event::HoldDecided(decided) => Subject::hold(&decided.source),
+        Event::HoldPlaced(hold) => Subject::hold(&hold.cause),
+        Event::HoldDecided(decided) => Subject::hold(&decided.cause),
         Event::Reconciliation(step) => Subject(format!("rollcall.reconciliation.{}", step.app)),
         Event::SyncRequested(SyncRequested::Identity(id)) => Subject(format!("rollcall.sync.identity.{id}")),
         Event::SyncRequested(SyncRequested::App(app)) => Subject(format!("rollcall.sync.app.{app}")),

@@ -319,7 +319,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::drift::{DriftDetected, DriftId, DriftKind, Policies, Policy};
     use rollcall_domain::exception::{DriftAccepted, Waived};
     use rollcall_domain::group;
-    use rollcall_domain::guard::{Decision, Guard, Hold, HoldDecided};
+    use rollcall_domain::guard::{Cause, Decision, Guard, Hold, HoldDecided};
     use rollcall_domain::health::Quarantined;
     use rollcall_domain::ids::GroupId;
     use rollcall_domain::leaver::{AppOutcome, LeaverCompleted};
@@ -395,15 +395,16 @@ async fn every_kind_of_event_survives_the_log() {
         |about: About| AlertChanged { key: about.key(), sink: "s".into(), about, level: Level(3), summary: "x".into() };
     let leaver = about(About::Leaver { identity: id, opened_by: Sequence(3) });
     let quarantine = about(About::Quarantine { app: "crm".parse().unwrap(), by: Sequence(3) });
-    let held = about(About::Hold { source: "hr".parse().unwrap(), by: Sequence(3) });
+    let held = about(About::Hold { cause: Cause::Configuration("crm".parse().unwrap()), by: Sequence(3) });
     let hold = Hold {
-        source: "hr".parse().unwrap(),
+        cause: Cause::Source("hr".parse().unwrap()),
+        released: Sequence(0),
         app: "crm".parse().unwrap(),
         removals: 101,
         by: Sequence(7),
         since: until,
     };
-    let (source, reason) = (hold.source.clone(), "r".to_owned());
+    let (cause, reason) = (hold.cause.clone(), "r".to_owned());
     let step = |event| Event::Reconciliation(Reconciliation { app: "crm".parse().unwrap(), event });
     let progress = Progress { accounts: 1, groups: 2, findings: 3 };
     let version_7 = Sequence(7);
@@ -505,8 +506,18 @@ async fn every_kind_of_event_survives_the_log() {
         Event::DriftAccepted(DriftAccepted { id: drift, reason: reason.clone(), expires_at: until }),
         Event::ObligationWaived(Waived { id: obligation, reason: reason.clone(), expires_at: until }),
         Event::HoldPlaced(hold),
-        Event::HoldDecided(HoldDecided { source: source.clone(), decision: Decision::Release, reason: reason.clone() }),
-        Event::HoldDecided(HoldDecided { source, decision: Decision::Reject { expires_at: until }, reason }),
+        Event::HoldDecided(HoldDecided {
+            cause: cause.clone(),
+            through: Sequence(7),
+            decision: Decision::Release,
+            reason: reason.clone(),
+        }),
+        Event::HoldDecided(HoldDecided {
+            cause,
+            through: Sequence(8),
+            decision: Decision::Reject { expires_at: until },
+            reason,
+        }),
         step(ReconciliationEvent::Requested),
         step(ReconciliationEvent::Started),
         step(ReconciliationEvent::Progressed { progress }),

@@ -9,8 +9,8 @@ use axum::{Extension, Json};
 use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::exception::{DriftAccepted, Waived};
-use rollcall_domain::guard::{Decision, HoldDecided};
-use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
+use rollcall_domain::guard::{Cause, Decision, HoldDecided};
+use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::obligation::ObligationId;
 use rollcall_domain::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::{Event, NewEvent, directory, ledger};
@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::api::{Api, Person, unknown};
 use crate::error::{ApiError, Problem};
 use crate::query::Path;
+use crate::views::HoldView;
 
 type Answer = Result<(StatusCode, Json<Said>), ApiError>;
 type Shared = State<Arc<Api>>;
@@ -64,10 +65,24 @@ struct ExceptionBody {
     expires_at: Timestamp,
 }
 
+/// Why removals go on, and up to which change, as the hold showed it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct ReasonBody {
+struct ReleaseBody {
     reason: String,
+    #[schema(value_type = u64, required = true)]
+    through: Option<Sequence>,
+}
+
+/// Why removals are a mistake, up to which change, as the hold showed it, and until when what they owe is left unmet.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RejectBody {
+    reason: String,
+    #[schema(schema_with = crate::words::time)]
+    expires_at: Timestamp,
+    #[schema(value_type = u64, required = true)]
+    through: Option<Sequence>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -92,12 +107,16 @@ fn reason(text: &str) -> Result<String, ApiError> {
     }
 }
 
+fn later(expires_at: Timestamp) -> Result<Timestamp, ApiError> {
+    if expires_at <= Timestamp::now() {
+        return Err(ApiError::BadRequest(format!("'expires_at' is past: {expires_at}")));
+    }
+    Ok(expires_at)
+}
+
 fn exception(body: &Bytes) -> Result<ExceptionBody, ApiError> {
     let body: ExceptionBody = read(body)?;
-    if body.expires_at <= Timestamp::now() {
-        return Err(ApiError::BadRequest(format!("'expires_at' is past: {}", body.expires_at)));
-    }
-    Ok(ExceptionBody { reason: reason(&body.reason)?, ..body })
+    Ok(ExceptionBody { reason: reason(&body.reason)?, expires_at: later(body.expires_at)? })
 }
 
 /// Appends what a person wants; the answer says under which number it is on the log.
@@ -146,37 +165,46 @@ async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<Strin
     say(&api, &person, Event::DriftAccepted(DriftAccepted { id: parsed, reason, expires_at })).await
 }
 
-/// Finds the hold that a person decides about.
-async fn held(api: &Api, source: &str) -> Result<SourceName, ApiError> {
-    let parsed: SourceName = source.parse().map_err(|_| unknown("hold on source", source))?;
+/// Finds the hold that a person decides about, and has seen up to a change.
+async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<Cause, ApiError> {
+    let parsed: Cause = source.parse().map_err(|_| unknown("hold by", source))?;
     let view = api.fresh().await?;
-    match ledger::hold(&view, &parsed)? {
-        Some(_) => Ok(parsed),
-        None => Err(unknown("hold on source", source)),
+    let hold = ledger::hold(&view, &parsed)?.ok_or_else(|| unknown("hold by", source))?;
+    let newest = HoldView::of(&view, &hold)?.through;
+    match through {
+        Some(through) if through <= newest => Ok(parsed),
+        Some(through) => Err(ApiError::Conflict(format!("nothing waits here up to {through}: the last change is {newest}"))),
+        None => Err(ApiError::BadRequest(
+            "'through' is missing: give that of the hold as GET /v1/holds shows it; what came later is decided about apart"
+                .into(),
+        )),
     }
 }
 
 /// Lets the removals of a source go on.
-#[utoipa::path(post, path = "/v1/holds/{source}/release", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = ReasonBody, responses(
+#[utoipa::path(post, path = "/v1/holds/{source}/release", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = ReleaseBody, responses(
     (status = 202, body = Said), Problem
 ))]
 async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
-    let reason = reason(&read::<ReasonBody>(&body)?.reason)?;
-    let source = held(&api, &source).await?;
-    say(&api, &person, Event::HoldDecided(HoldDecided { source, decision: Decision::Release, reason })).await
+    let ReleaseBody { reason: said, through } = read(&body)?;
+    let reason = reason(&said)?;
+    let cause = held(&api, &source, through).await?;
+    let (decision, through) = (Decision::Release, through.unwrap_or_default());
+    say(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason })).await
 }
 
 /// Calls the removals of a source a mistake for a while.
-#[utoipa::path(post, path = "/v1/holds/{source}/reject", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = ExceptionBody, responses(
+#[utoipa::path(post, path = "/v1/holds/{source}/reject", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = RejectBody, responses(
     (status = 202, body = Said), Problem
 ))]
 async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
-    let ExceptionBody { reason, expires_at } = exception(&body)?;
-    let source = held(&api, &source).await?;
-    let decision = Decision::Reject { expires_at };
-    say(&api, &person, Event::HoldDecided(HoldDecided { source, decision, reason })).await
+    let RejectBody { reason: said, expires_at, through } = read(&body)?;
+    let (reason, expires_at) = (reason(&said)?, later(expires_at)?);
+    let cause = held(&api, &source, through).await?;
+    let (decision, through) = (Decision::Reject { expires_at }, through.unwrap_or_default());
+    say(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason })).await
 }
 
 /// Wants an app compared now.

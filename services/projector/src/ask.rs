@@ -295,7 +295,11 @@ async fn holds(State(api): Shared, pairs: Pairs) -> Answer<List<HoldView>> {
     let query = api.query::<params::Paging>(pairs)?;
     let view = api.fresh().await?;
     let (found, next_cursor) = page::<Hold>(&view, ledger::HOLDS, &query, |_| true)?;
-    Ok(Json(List { items: found.iter().map(HoldView::of).collect(), next_cursor, as_of: None }))
+    Ok(Json(List {
+        items: found.iter().map(|hold| HoldView::of(&view, hold)).collect::<Result<_, _>>()?,
+        next_cursor,
+        as_of: None,
+    }))
 }
 
 /// What would be sent to whom, and why.

@@ -2,6 +2,7 @@
 
 use rollcall_domain::account::{Account, Remote, Step, Target, plan};
 use rollcall_domain::app::App;
+use rollcall_domain::guard::Cause;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::lifecycle::Lifecycle;
@@ -54,9 +55,9 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
         Some(app) if account.is_pending() => steps(account, app),
         _ => Vec::new(),
     };
-    let held = match &account.source {
-        Some(source) if account.desired.target() == Target::Absent => ledger::hold(state, source)?,
-        _ => None,
+    let held = match Cause::of(account) {
+        Some(cause) => ledger::hold(state, &cause)?.filter(|hold| hold.covers(account)),
+        None => None,
     };
     let why = match (&app, &who, account.desired.target()) {
         (Some(app), _, Target::Present) => {
@@ -73,7 +74,7 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
         (None, _, _) => "the app is not known any more".to_owned(),
     };
     let waits = match (&held, ledger::is_waived(state, &account.app, account.identity)?, account.parked_at) {
-        (Some(hold), _, _) => Some(format!("the removals of source {} wait for a decision", hold.source)),
+        (Some(hold), _, _) => Some(format!("the removals by {} wait for a decision", hold.cause)),
         (None, true, _) => Some("everything that it owes is waived".to_owned()),
         (None, false, Some(_)) => Some("the app has refused it for good: something must change first".to_owned()),
         (None, false, None) => match ledger::quarantine(state, &account.app)? {

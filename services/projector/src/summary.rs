@@ -4,7 +4,7 @@ use rollcall_domain::access::Outcome;
 use rollcall_domain::account::{Operation, Origin, Target};
 use rollcall_domain::drift::DriftKind;
 use rollcall_domain::group::GroupChange;
-use rollcall_domain::guard::Decision;
+use rollcall_domain::guard::{Cause, Decision};
 use rollcall_domain::identity::user_name;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
@@ -167,17 +167,15 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
         }
         Event::HoldPlaced(e) => {
-            let (source, app, removals) = (&e.source, at(state, &e.app)?, e.removals);
-            format!(
-                "the removals of source {source} wait for a decision: {removals} accounts in {app} are more than usual"
-            )
+            let (by, app, removals) = (by_what(&e.cause), at(state, &e.app)?, e.removals);
+            format!("the removals by {by} wait for a decision: {removals} accounts in {app} are more than usual")
         }
         Event::HoldDecided(e) => {
-            let (by, source) = (&event.meta.actor, &e.source);
+            let (by, what) = (&event.meta.actor, by_what(&e.cause));
             match e.decision {
-                Decision::Release => format!("{by} lets the removals of source {source} go on: {}", e.reason),
+                Decision::Release => format!("{by} lets the removals by {what} go on: {}", e.reason),
                 Decision::Reject { expires_at } => {
-                    format!("{by} calls the removals of source {source} a mistake until {expires_at}: {}", e.reason)
+                    format!("{by} calls the removals by {what} a mistake until {expires_at}: {}", e.reason)
                 }
             }
         }
@@ -215,4 +213,11 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         }
         Event::Unknown => format!("{} (written by a newer version)", event.type_name),
     })
+}
+
+fn by_what(cause: &Cause) -> String {
+    match cause {
+        Cause::Source(source) => format!("source {source}"),
+        Cause::Configuration(app) => format!("the changed configuration of {app}"),
+    }
 }

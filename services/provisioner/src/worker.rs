@@ -234,7 +234,7 @@ impl Worker {
     ) -> Result<Vec<Account>, ProvisionerError> {
         let view = self.desk.store.view();
         let now = Instant::now();
-        let holds: BTreeSet<_> = ledger::holds(&view)?.into_iter().map(|hold| hold.source).collect();
+        let holds = ledger::holds(&view)?;
         let app_version = self.desk.app_version()?;
         let ripe = |id: &IdentityId, version: Sequence| {
             !busy.contains(id) && waiting.get(id).is_none_or(|w| w.until <= now || w.version != version)
@@ -257,7 +257,7 @@ impl Worker {
                     let Some(account) = ledger::account(&view, id, &self.app)?.filter(Account::is_pending) else {
                         continue;
                     };
-                    let held = account.source.as_ref().is_some_and(|source| holds.contains(source));
+                    let held = holds.iter().any(|hold| hold.covers(&account));
                     let stays = match target {
                         // A person has to look at it first, or has decided.
                         Target::Absent => held || ledger::is_waived(&view, &self.app, id)?,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rollcall_domain::account::Rejection;
 use rollcall_domain::account::RejectionCause;
 use rollcall_domain::alert::{About, Alert, Level};
+use rollcall_domain::guard::Cause;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::obligation::{Obligation, ObligationStatus};
@@ -111,13 +112,14 @@ pub fn told(state: &impl Read, news: &News, context: &Context, now: Timestamp) -
     };
     let owed = leaver.as_ref().map(|leaver| ledger::obligations_of_leaver(state, leaver)).transpose()?;
     let source = match (&about, &leaver) {
-        (About::Hold { source, .. } | About::Silence { source }, _) => Some(source.clone()),
+        (About::Hold { cause, .. }, _) => cause.source().cloned(),
+        (About::Silence { source }, _) => Some(source.clone()),
         (_, Some(leaver)) => leaver.source.clone(),
         _ => None,
     };
     let base = context.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let path = match (&about, &identity) {
-        (About::Hold { source, .. }, _) => format!("/v1/holds/{source}"),
+        (About::Hold { .. }, _) => "/v1/holds".to_owned(),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
         (About::Quarantine { app, .. } | About::Vanished { app, .. }, None) => format!("/v1/apps/{app}"),
         _ => "/readyz".to_owned(),
@@ -152,6 +154,13 @@ fn since(wrong: &Wrong) -> Option<Timestamp> {
         Wrong::Hold(hold) => Some(hold.since),
         Wrong::Silence { last, .. } => *last,
         Wrong::Sink { .. } | Wrong::Log | Wrong::Lag { .. } => None,
+    }
+}
+
+fn by_what(cause: &Cause) -> String {
+    match cause {
+        Cause::Source(source) => format!("source {source}"),
+        Cause::Configuration(app) => format!("the changed configuration of {app}"),
     }
 }
 
@@ -195,10 +204,9 @@ fn summary(state: &impl Read, wrong: &Wrong, level: Level, owed: &[Obligation]) 
             format!("{app} is left alone since {}: it failed again and again, at last with: {detail}", quarantine.since)
         }
         Wrong::Hold(hold) => {
-            let (source, app, removals) = (&hold.source, app_name(state, &hold.app)?, hold.removals);
-            format!(
-                "the removals of source {source} wait for a decision: {removals} accounts in {app} are more than usual"
-            )
+            let (app, removals) = (app_name(state, &hold.app)?, hold.removals);
+            let by = by_what(&hold.cause);
+            format!("the removals by {by} wait for a decision: {removals} accounts in {app} are more than usual")
         }
         Wrong::Silence { source, last } => match last {
             Some(last) => format!("nothing came from source {source} since {last}"),

@@ -52,7 +52,7 @@ pub fn words(state: &impl Read, now: Timestamp) -> Result<Vec<Word>, KvError> {
     }
     for hold in ledger::holds(state)? {
         if !ledger::is_hold_said(state, &hold)? {
-            words.push(Word { name: format!("hold {} {}", hold.source, hold.by), event: Event::HoldPlaced(hold) });
+            words.push(Word { name: format!("hold {} {}", hold.cause, hold.by), event: Event::HoldPlaced(hold) });
         }
     }
     for leaver in ledger::unsaid_completions(state)? {
@@ -94,7 +94,7 @@ pub async fn say(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, 
     for word in &words {
         match &word.event {
             Event::ObligationOverdue(o) => warn!(obligation = %o.id, deadline = %o.deadline, "overdue"),
-            Event::HoldPlaced(h) => warn!(source = %h.source, app = %h.app, "removals wait for a decision"),
+            Event::HoldPlaced(h) => warn!(cause = %h.cause, app = %h.app, "removals wait for a decision"),
             _ => {}
         }
         let meta = meta(store, word)?;

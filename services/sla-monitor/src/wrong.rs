@@ -67,7 +67,7 @@ impl Wrong {
                 About::Vanished { app: q.app.clone(), by: q.by }
             }
             Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
-            Self::Hold(h) => About::Hold { source: h.source.clone(), by: h.by },
+            Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
             Self::Silence { source, .. } => About::Silence { source: source.clone() },
             Self::Sink { name, .. } => About::Sink { name: name.clone() },
             Self::Log => About::Log,

@@ -2,22 +2,21 @@
 
 use super::lists::{Kept, List};
 use super::obligations::waive;
-use super::read::{account, accounts_where, hold, hold_key, pending, said_key};
+use super::read::{accounts_where, held, hold, hold_key, said_key};
 use crate::account::{Account, Desired, Target};
 use crate::app::AppSpec;
-use crate::directory;
-use crate::event::Recorded;
+use crate::event::{Event, Recorded};
 use crate::exception::Exception;
-use crate::guard::{Decision, Hold, HoldDecided, Recent};
-use crate::ids::{AppId, SourceName};
+use crate::guard::{Cause, Decision, Hold, HoldDecided, Recent};
+use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Write, load, store, suffixes};
 
 fn present_key(app: &AppId) -> String {
     format!("present/{app}")
 }
 
-fn removals_key(source: &SourceName, app: &AppId) -> String {
-    format!("removals/{source}/{app}")
+fn removals_key(cause: &Cause, app: &AppId) -> String {
+    format!("removals/{cause}/{app}")
 }
 
 /// Counts the accounts that must be there, and those that a source takes away; too many of these are held.
@@ -39,24 +38,29 @@ pub fn count(
         }
         _ => return Ok(()),
     }
-    let Some(source) = &event.meta.source else { return Ok(()) };
-    if hold(state, source)?.is_some() {
+    let cause = match (&event.meta.source, &event.event) {
+        (Some(source), _) => Cause::Source(source.clone()),
+        (None, Event::AppConfigured(_)) => Cause::Configuration(app.id.clone()),
+        (None, _) => return Ok(()),
+    };
+    if hold(state, &cause)?.is_some() {
         return Ok(());
     }
-    let key = removals_key(source, &app.id);
+    let key = removals_key(&cause, &app.id);
     let mut recent: Recent = load(state, &key)?.unwrap_or_default();
     let removals = recent.add(&app.guard, event.recorded_at);
     // As many accounts as there were when the window began.
     let accounts = present.saturating_add(removals).saturating_sub(1);
     if app.guard.is_too_many(removals, accounts) {
         let hold = Hold {
-            source: source.clone(),
+            cause: cause.clone(),
             app: app.id.clone(),
             removals,
             by: event.sequence,
             since: event.recorded_at,
+            released: Sequence(0),
         };
-        store(state, hold_key(source), &hold);
+        store(state, hold_key(&cause), &hold);
     }
     store(state, key, &recent);
     Ok(())
@@ -64,41 +68,42 @@ pub fn count(
 
 /// It was said that removals wait.
 pub fn said(state: &mut impl Write, hold: &Hold) {
-    store(state, said_key(&hold.source), &hold.by);
+    store(state, said_key(&hold.cause), &hold.by);
 }
 
-/// A person decided about the removals of a source that wait.
+/// A person decided about the removals that wait, as far as they have seen them: what came later is held anew.
 pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &Recorded) -> Result<(), KvError> {
-    let source = &decided.source;
-    if hold(state, source)?.is_none() {
-        return Ok(());
-    }
-    state.delete(&hold_key(source));
-    // The count begins anew: what was decided about is not held again.
-    for app in suffixes(state, &format!("removals/{source}/"))? {
-        state.delete(&format!("removals/{source}/{app}"));
+    let cause = &decided.cause;
+    let Some(mut hold) = hold(state, cause)? else { return Ok(()) };
+    let waiting = waiting(state, &hold)?;
+    let (seen, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|a| a.desired_version <= decided.through);
+    match later.iter().map(|account| account.desired_version).min() {
+        None => {
+            state.delete(&hold_key(cause));
+            // The count begins anew: what was decided about is not held again.
+            for app in suffixes(state, &format!("removals/{cause}/"))? {
+                state.delete(&format!("removals/{cause}/{app}"));
+            }
+        }
+        Some(first) => {
+            hold.released = decided.through;
+            (hold.by, hold.since, hold.removals) = (first, event.recorded_at, later.len());
+            store(state, hold_key(cause), &hold);
+        }
     }
     let Decision::Reject { expires_at } = decided.decision else { return Ok(()) };
     let exception = Exception { by: event.meta.actor.clone(), reason: decided.reason.clone(), expires_at };
-    for account in removals(state)?.iter().filter(|account| account.source.as_ref() == Some(source)) {
-        for open in &account.owes {
-            waive(state, &open.id, exception.clone())?;
-        }
+    for open in seen.iter().flat_map(|account| &account.owes) {
+        waive(state, &open.id, exception.clone())?;
     }
     Ok(())
 }
 
-/// The accounts that must go, and of which that is not verified. Where they are not listed every account is looked at:
-/// people seldom decide about a mass removal.
-fn removals(state: &Kept<'_, impl Write>) -> Result<Vec<Account>, KvError> {
-    let mut all = Vec::new();
+/// The accounts whose removal a hold keeps from being done. Where they are not listed every account is looked at: people
+/// seldom decide about a mass removal.
+fn waiting(state: &Kept<'_, impl Write>, hold: &Hold) -> Result<Vec<Account>, KvError> {
     if state.keeps(List::Pending) {
-        for app in directory::apps(state)? {
-            for (identity, _) in pending(state, &app.spec.id, Target::Absent, None, usize::MAX)? {
-                all.extend(account(state, identity, &app.spec.id)?);
-            }
-        }
-        return Ok(all);
+        return held(state, hold);
     }
-    accounts_where(state, |account| account.is_pending() && account.desired.target() == Target::Absent)
+    accounts_where(state, |account| account.is_pending() && hold.covers(account))
 }

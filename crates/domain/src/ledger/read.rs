@@ -9,10 +9,11 @@ use crate::account::{Account, Target};
 use crate::alert::Alert;
 use crate::capability::Capabilities;
 use crate::conformance::Conformance;
+use crate::directory;
 use crate::drift::DriftItem;
-use crate::guard::Hold;
+use crate::guard::{Cause, Hold};
 use crate::health::Quarantine;
-use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
+use crate::ids::{AppId, BadId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Stretch, Typed, decode, load, load_all, suffixes};
 use crate::leaver::Leaver;
 use crate::obligation::{Obligation, ObligationId};
@@ -398,12 +399,12 @@ pub fn is_waived(state: &(impl Read + ?Sized), app: &AppId, identity: IdentityId
 /// The key prefix of all holds.
 pub const HOLDS: &str = "hold/";
 
-pub(super) fn hold_key(source: &SourceName) -> String {
-    format!("{HOLDS}{source}")
+pub(super) fn hold_key(cause: &Cause) -> String {
+    format!("{HOLDS}{cause}")
 }
 
-pub(super) fn said_key(source: &SourceName) -> String {
-    format!("hold-said/{source}")
+pub(super) fn said_key(cause: &Cause) -> String {
+    format!("hold-said/{cause}")
 }
 
 /// Whether it was said that removals wait.
@@ -411,15 +412,29 @@ pub(super) fn said_key(source: &SourceName) -> String {
 /// # Errors
 /// When the state can't be read.
 pub fn is_hold_said(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool, KvError> {
-    Ok(load::<Sequence>(state, &said_key(&hold.source))? == Some(hold.by))
+    Ok(load::<Sequence>(state, &said_key(&hold.cause))? == Some(hold.by))
 }
 
-/// The hold on a source's removals, when there is one.
+/// The hold on the removals by a cause, when there is one.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn hold(state: &(impl Read + ?Sized), source: &SourceName) -> Result<Option<Hold>, KvError> {
-    load(state, &hold_key(source))
+pub fn hold(state: &(impl Read + ?Sized), cause: &Cause) -> Result<Option<Hold>, KvError> {
+    load(state, &hold_key(cause))
+}
+
+/// The accounts whose removal a hold keeps from being done, by the list of what is pending.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn held(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
+    let mut all = Vec::new();
+    for app in directory::apps(state)? {
+        for (identity, _) in pending(state, &app.spec.id, Target::Absent, None, usize::MAX)? {
+            all.extend(account(state, identity, &app.spec.id)?.filter(|account| hold.covers(account)));
+        }
+    }
+    Ok(all)
 }
 
 /// Every hold.

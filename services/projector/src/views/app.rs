@@ -178,11 +178,19 @@ impl AppView {
 /// The removals of a source that wait for a person.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HoldView {
-    #[schema(value_type = String)]
-    pub source: SourceName,
+    /// What took the accounts away: the name of a source, or `configuration:` and an app.
+    pub source: String,
+    /// Where they were too many.
     #[schema(value_type = String)]
     pub app: AppId,
+    /// How many wait now, in every app.
     pub removals: usize,
+    /// The same by app.
+    pub apps: BTreeMap<String, usize>,
+    /// The last change of those that wait now. A decision names it, and is about what was shown.
+    #[schema(value_type = u64)]
+    pub through: Sequence,
+    /// The change that was one too many.
     #[schema(value_type = u64)]
     pub by: Sequence,
     #[schema(schema_with = words::time)]
@@ -190,9 +198,15 @@ pub struct HoldView {
 }
 
 impl HoldView {
-    /// A hold.
-    pub fn of(hold: &Hold) -> Self {
-        let Hold { source, app, removals, by, since } = hold.clone();
-        Self { source, app, removals, by, since }
+    /// A hold, with what waits now.
+    pub fn of(state: &impl Read, hold: &Hold) -> Result<Self, KvError> {
+        let waiting = ledger::held(state, hold)?;
+        let mut apps: BTreeMap<String, usize> = BTreeMap::new();
+        for account in &waiting {
+            *apps.entry(account.app.to_string()).or_default() += 1;
+        }
+        let through = waiting.iter().map(|account| account.desired_version).max().unwrap_or(hold.by);
+        let (source, app) = (hold.cause.to_string(), hold.app.clone());
+        Ok(Self { source, app, removals: waiting.len(), apps, through, by: hold.by, since: hold.since })
     }
 }
