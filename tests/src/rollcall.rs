@@ -78,6 +78,8 @@ impl Nats {
 pub struct Rollcall {
     folder: TempDir,
     port: u16,
+    /// More keys of `[server]`.
+    server: String,
     form: Form,
     running: Mutex<Vec<(&'static str, Child)>>,
     http: Client,
@@ -157,6 +159,13 @@ impl Rollcall {
         Self::of(Form::Together, apps, extra)
     }
 
+    /// The same with more keys of `[server]`.
+    #[must_use]
+    pub fn with_server(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.server);
+        self
+    }
+
     /// The same with a process per service, on a nats-server that is started here.
     ///
     /// # Errors
@@ -219,7 +228,17 @@ impl Rollcall {
         let http = Client::builder().timeout(Duration::from_secs(20)).build()?;
         let (extra, apps, running) = (extra.to_owned(), apps.to_vec(), Mutex::new(Vec::new()));
         let monitor_port = std::sync::atomic::AtomicU16::new(0);
-        Ok(Self { folder: tempfile::tempdir()?, port: free_port(), form, running, http, extra, apps, monitor_port })
+        Ok(Self {
+            folder: tempfile::tempdir()?,
+            port: free_port(),
+            form,
+            running,
+            http,
+            extra,
+            server: String::new(),
+            apps,
+            monitor_port,
+        })
     }
 
     /// Where it keeps what it writes.
@@ -239,9 +258,9 @@ impl Rollcall {
 
     fn configuration(&self) -> String {
         let mut text = format!(
-            "[server]\nlisten = \"127.0.0.1:{0}\"\npublic_url = \"http://127.0.0.1:{0}\"\n[[sources]]\nname = \"hr\"\ntoken_env = \"TEST_SOURCE\"\nmax_requests_per_second = 1000000\n\
+            "[server]\nlisten = \"127.0.0.1:{0}\"\npublic_url = \"http://127.0.0.1:{0}\"\n{2}[[sources]]\nname = \"hr\"\ntoken_env = \"TEST_SOURCE\"\nmax_requests_per_second = 1000000\n\
              [[api_tokens]]\nname = \"auditor\"\nrole = \"auditor\"\ntoken_env = \"TEST_API\"\n{1}\n",
-            self.port, self.extra
+            self.port, self.extra, self.server
         );
         if let Form::Apart { nats, projector, second_projector, .. } = &self.form {
             text.push_str(&format!("[nats]\n{}", nats.settings()));

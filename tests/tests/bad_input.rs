@@ -58,6 +58,10 @@ fn creations() -> Vec<Case> {
         post(400, "invalidSyntax", "not valid JSON").with_text(""),
         post(400, "invalidSyntax", "object").with_text("[]"),
         post(400, "invalidValue", "active").with(&user(json!({ "active": "perhaps" }))),
+        post(400, "invalidValue", "U+200B").with(&user(json!({ "userName": "ad\u{200b}min" }))),
+        post(400, "invalidValue", "U+000A").with(&user(json!({ "userName": "admin\nroot" }))),
+        post(413, "", "max_resource_bytes").with(&user(json!({ "title": "t".repeat(200 << 10) }))),
+        post(413, "", "max_resource_bytes").with(&user(json!({ "userName": "n".repeat(600 << 10) }))),
         post(400, "invalidValue", "userName").with(&json!({ "schemas": [USER], "userName": 7 })),
         post(400, "invalidValue", "emails").with(&user(json!({ "emails": "a@example.com" }))),
         post(400, "invalidSyntax", "urn:example:unknown")

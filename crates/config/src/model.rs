@@ -62,6 +62,8 @@ pub struct ServerConfig {
     pub max_requests_in_flight: usize,
     /// The most live timelines and exports at once.
     pub max_streams: usize,
+    /// How long the body of a request may take to arrive.
+    pub body_timeout: Duration,
     /// How long a read waits for its own writes.
     pub read_patience: Duration,
     /// The memory that each projection may cache, in bytes.
@@ -120,6 +122,8 @@ pub struct ScimConfig {
     pub max_bulk_operations: usize,
     /// The longest filter.
     pub max_filter_bytes: usize,
+    /// The largest resource, as JSON.
+    pub max_resource_bytes: usize,
     /// The most group members that one request names.
     pub max_members_per_request: usize,
     /// The most members that an answer to a change of a group shows; a larger group is answered 204.

@@ -15,6 +15,7 @@ pub(crate) fn scim(mut s: Section<'_>) -> ScimConfig {
         catalogue,
         max_bulk_operations: size(s.integer("max_bulk_operations", 1..=10_000, 1000)),
         max_filter_bytes: size(s.integer("max_filter_bytes", 64..=64 << 10, 4096)),
+        max_resource_bytes: size(s.integer("max_resource_bytes", 1024..=256 << 10, 128 << 10)),
         max_members_per_request: size(s.integer("max_members_per_request", 1..=100_000, 10_000)),
         max_members_shown: size(s.integer("max_members_shown", 1..=1_000_000, 10_000)),
     };

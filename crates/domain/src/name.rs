@@ -65,6 +65,19 @@ pub fn name_key(name: &str) -> String {
     name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
+/// A character that nobody sees, or that changes the order in which others are seen: a control character, or one that is
+/// ignored by default (Unicode's Default_Ignorable_Code_Point). A name with one looks like another.
+#[must_use]
+pub fn invisible(name: &str) -> Option<char> {
+    name.chars().find(|c| {
+        c.is_control()
+            || matches!(u32::from(*c),
+                0xAD | 0x34F | 0x61C | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
+                | 0x2028..=0x202E | 0x2060..=0x206F | 0x3164 | 0xFE00..=0xFE0F | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFB
+                | 0x1BCA0..=0x1BCA3 | 0x1D173..=0x1D17A | 0xE0000..=0xE0FFF)
+    })
+}
+
 /// A value that no other resource may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniqueValue {

@@ -157,6 +157,9 @@ impl Appender {
     }
 }
 
+/// The largest event: what a server takes by default (1 MiB), with room for its headers.
+const MAX_EVENT: usize = (1 << 20) - (16 << 10);
+
 /// The messages of a unit.
 pub fn prepare(unit: &Unit) -> Result<Vec<Message>, LogError> {
     if unit.is_empty() || unit.len() > 1000 {
@@ -168,6 +171,9 @@ pub fn prepare(unit: &Unit) -> Result<Vec<Message>, LogError> {
         let Some((kind, payload)) = encode(event) else {
             return Err(LogError::Refused("an unknown event can't be appended".into()));
         };
+        if payload.len() > MAX_EVENT {
+            return Err(LogError::TooLarge { kind: kind.name(), bytes: payload.len(), most: MAX_EVENT });
+        }
         let subject = subject_of(&event.event, &event.meta);
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, event.meta.event_id.to_string());

@@ -40,6 +40,16 @@ pub enum LogError {
     /// The log said no.
     #[error("the log refused the append: {0}")]
     Refused(String),
+    /// An event that can never be appended.
+    #[error("{kind} would be an event of {bytes} bytes: at most {most} fit into the log")]
+    TooLarge {
+        /// Its type.
+        kind: &'static str,
+        /// How large it would be.
+        bytes: usize,
+        /// How large it may be.
+        most: usize,
+    },
     /// A unit that can never be appended.
     #[error("a unit of {0} events can't be appended: 1 to 1000 are allowed")]
     UnitSize(usize),

@@ -1,6 +1,7 @@
 //! One process per folder.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use crate::error::ProjectionError;
@@ -18,7 +19,7 @@ impl FolderLock {
     /// [`ProjectionError::Locked`] when another process has it.
     pub fn take(folder: &Path) -> Result<Self, ProjectionError> {
         let failed = |e: std::io::Error| ProjectionError::Folder { path: folder.into(), reason: e.to_string() };
-        fs::create_dir_all(folder).map_err(failed)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         let file = File::create(folder.join("lock")).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),

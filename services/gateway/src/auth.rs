@@ -72,6 +72,11 @@ impl KnownSource {
         Self { config: Arc::new(config), jwt, rate }
     }
 
+    /// Waits until it may ask once more.
+    pub async fn wait(&self) {
+        self.rate.until_ready().await;
+    }
+
     fn admit(&self) -> Result<(), Refusal> {
         let Err(early) = self.rate.check() else { return Ok(()) };
         let wait = early.wait_time_from(DefaultClock::default().now());

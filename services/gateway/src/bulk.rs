@@ -21,6 +21,12 @@ pub async fn perform(door: &Door, caller: &Caller, request: &BulkRequest) -> Val
         if request.fail_on_errors.is_some_and(|most| failures >= most.max(1)) {
             break;
         }
+        // Each counts for the source's limit: the request itself was the first.
+        if index > 0
+            && let Some(source) = door.sources.iter().find(|source| source.config.name == caller.source.name)
+        {
+            source.wait().await;
+        }
         let outcome = one(door, caller, operation, &created).await;
         if let (Ok((_, Done { id: Some(id), .. })), Some(bulk_id), BulkMethod::Post) =
             (&outcome, &operation.bulk_id, operation.method)

@@ -74,6 +74,8 @@ impl Refusal {
         match self {
             Self::Scim(error) => error,
             Self::Unauthorized(detail) => ScimError::status(401, detail.into_owned()),
+            // It will never fit: whoever tries again would try for ever.
+            Self::Log(e @ LogError::TooLarge { .. }) => ScimError::status(413, e.to_string()),
             Self::Log(e) => {
                 error!(error = %e, "the log can't be used");
                 unavailable(

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use rollcall_domain::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
 use rollcall_domain::ids::{GroupId, Sequence};
 use rollcall_domain::kv::Read;
+use rollcall_domain::name::invisible;
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{Appended, Expect, LogError, Subject, Unit};
 use rollcall_projection::View;
@@ -116,6 +117,10 @@ async fn may_have(
     operation: &str,
 ) -> Result<(), Refusal> {
     let (source, name) = (&caller.source.name, name_of(resource));
+    if let Some(unseen) = invisible(name).filter(|_| operation != "delete") {
+        let detail = format!("displayName holds U+{:04X}, which nobody sees", u32::from(unseen));
+        return Err(ScimError::bad_request(ScimType::InvalidValue, detail).into());
+    }
     let made_by = match id {
         Some(id) => directory::group(view, id)?.and_then(|group| group.created_by),
         None => None,

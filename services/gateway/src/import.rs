@@ -17,6 +17,7 @@ use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::names;
 use crate::scope;
 
 /// How often one is decided anew when someone else takes the same name meanwhile.
@@ -78,6 +79,7 @@ pub struct Import {
     source: Arc<SourceConfig>,
     catalogue: Catalogue,
     authority: Authority,
+    max_resource_bytes: usize,
     correlation_id: String,
     /// Whether the last one was there before: so is the next one, probably, and is looked for first. An append that fails
     /// costs more than two reads, and takes with it those that it shares a batch with.
@@ -105,7 +107,15 @@ impl Import {
         let correlation_id = Uuid::now_v7().to_string();
         // The file may have been imported before.
         let (source, was_there) = (Arc::new(source.clone()), Arc::new(AtomicBool::new(true)));
-        Ok(Self { log, source, catalogue: config.scim.catalogue, authority, correlation_id, was_there })
+        Ok(Self {
+            log,
+            source,
+            catalogue: config.scim.catalogue,
+            authority,
+            max_resource_bytes: config.scim.max_resource_bytes,
+            correlation_id,
+            was_there,
+        })
     }
 
     /// In whose name.
@@ -125,6 +135,7 @@ impl Import {
         scope::may_use(&self.source, kind).map_err(|e| refused(e.detail))?;
         let mut reading = Reading::new(self.source.strictness);
         let resource = normalize(&body, kind, &mut reading).map_err(|e| refused(e.detail))?;
+        names::within_size(self.max_resource_bytes, kind, None, Some(&resource)).map_err(|e| refused(e.detail))?;
         let rules = self.authority.settle(&self.source.name, None, identity::started(resource));
         let names = unique_values(&rules.resource, kind, Some(&self.source.name));
         let Some(first) = names.first() else { return Err(refused("there is no user name".into())) };

@@ -15,6 +15,7 @@ mod names;
 mod operation;
 mod proxy;
 mod query;
+mod refusals;
 mod register;
 mod render;
 mod request;

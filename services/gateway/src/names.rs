@@ -2,10 +2,10 @@
 
 use rollcall_domain::identity::NameChanged;
 use rollcall_domain::kv::{KvError, Write, load, store};
-use rollcall_domain::name::{NameSpace, UniqueValue, unique_values};
+use rollcall_domain::name::{NameSpace, UniqueValue, invisible, unique_values};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, SourceName};
 use rollcall_event_log::{Expect, Subject, Unit};
-use rollcall_scim::{ResourceType, ScimError};
+use rollcall_scim::{ResourceType, ScimError, ScimType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -70,6 +70,23 @@ fn changed(space: NameSpace, name: String, holder: &Holder<'_>, event: fn(NameCh
     NewEvent { meta: (holder.meta)(), event: event(NameChanged { space, name, owner: holder.id }) }
 }
 
+/// Refuses a resource that is so large that a later change of it might not fit into the log, which holds what was before and
+/// what is after: whoever was let in can always be changed, and can always leave. One that is too large already may shrink.
+pub fn within_size(
+    most: usize,
+    kind: &ResourceType,
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Result<(), ScimError> {
+    let size = |r: Option<&Map<String, Value>>| r.and_then(|r| serde_json::to_vec(r).ok()).map_or(0, |text| text.len());
+    let bytes = size(after);
+    if bytes <= most || bytes <= size(before) {
+        return Ok(());
+    }
+    let detail = format!("the {} is {bytes} bytes large: at most {most} are kept (scim.max_resource_bytes)", kind.name);
+    Err(ScimError::status(413, detail))
+}
+
 /// Adds to `unit` what makes the holder's names those of `after`.
 ///
 /// # Errors
@@ -82,6 +99,7 @@ pub async fn hold(
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,
 ) -> Result<(), Refusal> {
+    within_size(door.max_resource_bytes, holder.kind, before, after)?;
     let external = |r: Option<&Map<String, Value>>| r.and_then(|r| r.get("externalId")).cloned();
     // Who set an external id does not lose it because another source changes something else.
     let same_external = external(before) == external(after);
@@ -91,6 +109,14 @@ pub async fn hold(
     let new = values(after, Some(holder.source).filter(|_| !same_external));
     let known = |all: &[UniqueValue], v: &UniqueValue| all.iter().any(|o| o.space == v.space && o.key == v.key);
     for value in new.iter().filter(|v| !known(&old, v)) {
+        if let Some(unseen) = invisible(&value.value) {
+            let detail = format!(
+                "{} holds U+{:04X}, which nobody sees: it would be another name that looks the same",
+                value.attribute,
+                u32::from(unseen)
+            );
+            return Err(ScimError::bad_request(ScimType::InvalidValue, detail).into());
+        }
         let mut found = claim(door, from, &value.space, &value.key).await?;
         if found.owner.is_some_and(|owner| owner != holder.id) && from == Source::State {
             found = claim(door, Source::Log, &value.space, &value.key).await?;

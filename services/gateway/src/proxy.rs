@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
@@ -20,6 +20,9 @@ use crate::error::GatewayError;
 
 /// How long the projector may be silent: a stream that has nothing to say says so sooner.
 const TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How long a connection to it is kept that is not used: less than it keeps it itself.
+const IDLE: Duration = Duration::from_secs(20);
 
 /// How long it may take to be connected to.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -52,6 +55,18 @@ const HOP_BY_HOP: [header::HeaderName; 4] =
 
 /// The largest body that is passed on.
 const MAX_BODY: usize = 64 << 10;
+
+/// Where someone says who they are.
+const SIGN_IN: &str = "/console/sign-in";
+
+/// The largest form that is passed on.
+const MAX_FORM: usize = 8 << 10;
+
+/// Whether a part of a path stands for another place, escaped or not: it would be resolved on the way.
+fn is_dots(segment: &str) -> bool {
+    let plain = segment.to_ascii_lowercase().replace("%2e", ".");
+    matches!(plain.as_str(), "." | "..")
+}
 
 struct Projectors {
     bases: Vec<Url>,
@@ -90,7 +105,12 @@ pub fn router(bases: Vec<Url>, authority: Option<&Path>, closing: CancellationTo
         let certificate = reqwest::Certificate::from_pem(&text).map_err(|e| failed(&e))?;
         http = http.add_root_certificate(certificate);
     }
-    let http = http.read_timeout(TIMEOUT).connect_timeout(CONNECT).redirect(reqwest::redirect::Policy::none()).build();
+    let http = http
+        .pool_idle_timeout(IDLE)
+        .read_timeout(TIMEOUT)
+        .connect_timeout(CONNECT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
     let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
     let state = Arc::new(Projectors { bases, answers: AtomicUsize::new(0), http, closing });
     Ok(PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(pass_on))).with_state(state))
@@ -131,14 +151,27 @@ async fn pass_on(State(projectors): State<Arc<Projectors>>, request: Request) ->
 
 impl Asked {
     async fn of(request: Request) -> Result<Self, Response> {
+        // What is read of someone who says nobody they are would be held in vain; who signs in to the console is not known yet.
+        let (signs_in, heads) = (request.uri().path() == SIGN_IN, request.headers());
+        let is_nobody = !heads.contains_key(header::AUTHORIZATION) && !heads.contains_key(header::COOKIE);
+        if is_nobody && !signs_in && !request.body().is_end_stream() {
+            return Err(problem(StatusCode::UNAUTHORIZED, "send an API token: Authorization: Bearer …"));
+        }
+        if request.uri().path().split('/').any(is_dots) {
+            return Err(problem(StatusCode::BAD_REQUEST, "the path leads out of itself"));
+        }
+        let most = if signs_in { MAX_FORM } else { MAX_BODY };
         let mut headers = HeaderMap::new();
         for name in ASKED.into_iter().chain([LAST_EVENT_ID]) {
             headers.extend(request.headers().get(&name).map(|value| (name, value.clone())));
         }
         rollcall_telemetry::inject_headers(&mut headers);
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let body = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
-            problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is larger than {MAX_BODY} bytes"))
+        let body = axum::body::to_bytes(request.into_body(), most).await.map_err(|_| {
+            problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                &format!("the body is larger than {most} bytes, or did not arrive in time"),
+            )
         })?;
         Ok(Self { method, uri, headers, body })
     }

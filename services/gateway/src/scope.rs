@@ -36,6 +36,9 @@ fn created_by(state: &impl Read, kind: &ResourceType, id: &str) -> Result<Option
     })
 }
 
+/// The most that is said of a refusal: it may hold what was asked for.
+const MAX_DETAIL: usize = 500;
+
 impl Door {
     /// Lets an operation through that is the source's to ask for; any other is refused, and that is recorded.
     ///
@@ -58,7 +61,7 @@ impl Door {
         Err(refusal.into())
     }
 
-    /// Records that a whole operation was refused.
+    /// Records that a whole operation was refused; once for each kind and minute.
     pub async fn refuse(
         &self,
         caller: &Caller,
@@ -68,11 +71,16 @@ impl Door {
         detail: &str,
         denied: Vec<Denied>,
     ) -> Result<(), Refusal> {
+        let Some(unsaid) = self.refusals.count(&caller.source.name, kind.name, operation) else { return Ok(()) };
+        let mut detail: String = detail.chars().take(MAX_DETAIL).collect();
+        if unsaid > 0 {
+            detail.push_str(&format!(" (and {unsaid} more like it before)"));
+        }
         let refused = ChangeRefused {
             target: id.and_then(|id| id.parse().ok()),
             resource_type: kind.name.to_owned(),
             operation: operation.to_owned(),
-            detail: detail.to_owned(),
+            detail,
             denied,
         };
         let meta = caller.meta(&format!("{operation} {}", kind.name), &caller.reading());

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::KnownSource;
 use crate::error::{GatewayError, Refusal};
 use crate::query::Bounds;
+use crate::refusals::Refusals;
 use crate::register::register_apps;
 use crate::{auth, discovery, http, names, scope};
 
@@ -38,6 +39,8 @@ pub struct Door {
     pub authority: Authority,
     pub public_url: Option<String>,
     pub max_body_bytes: usize,
+    pub max_resource_bytes: usize,
+    pub refusals: Refusals,
     pub bounds: Bounds,
     pub max_bulk_operations: usize,
     pub max_members: usize,
@@ -88,6 +91,8 @@ impl Gateway {
             authority: config.authority.clone(),
             public_url: config.server.public_url.as_ref().map(ToString::to_string),
             max_body_bytes: config.server.max_body_bytes,
+            max_resource_bytes: config.scim.max_resource_bytes,
+            refusals: Refusals::default(),
             bounds: Bounds { max_page: config.server.max_page, max_filter_bytes: config.scim.max_filter_bytes },
             max_bulk_operations: config.scim.max_bulk_operations,
             max_members: config.scim.max_members_per_request,

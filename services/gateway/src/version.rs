@@ -9,6 +9,9 @@ pub fn etag(version: Sequence) -> String {
     format!("W/\"{version}\"")
 }
 
+/// Stands for a tag that is no text.
+const UNREADABLE: &str = "unreadable";
+
 /// Which version a request is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Condition {
@@ -22,7 +25,8 @@ pub enum Condition {
 impl Condition {
     /// Reads `If-Match`, or `If-None-Match`; `*` fits every version.
     pub fn read(headers: &HeaderMap, name: HeaderName) -> Self {
-        let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
+        // One that can't be read names no version: it must not become no condition at all.
+        let values = headers.get_all(name).iter().map(|v| v.to_str().unwrap_or(UNREADABLE));
         let tags: Vec<String> = values.flat_map(|v| v.split(',')).map(|tag| tag.trim().to_owned()).collect();
         if tags.is_empty() { Self::None } else { Self::OneOf(tags) }
     }

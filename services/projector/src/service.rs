@@ -107,8 +107,9 @@ impl Projector {
     }
 
     /// What it serves, under `/v1`.
-    pub fn router(&self) -> Router {
-        api::router(Arc::clone(&self.api)).merge(openapi::router()).merge(console::router(Arc::clone(&self.api)))
+    pub fn routers(&self) -> Vec<Router> {
+        let answers = api::router(Arc::clone(&self.api)).merge(openapi::router());
+        vec![answers, console::router(Arc::clone(&self.api))]
     }
 
     /// Keeps its state up to date until `stop`.

@@ -26,7 +26,8 @@ pub struct Part {
     pub store: Arc<Store>,
     /// What has to be true besides being up to date.
     pub condition: Option<Condition>,
-    pub router: Option<Router>,
+    /// What it serves; each takes no place from another.
+    pub routers: Vec<Router>,
     pub run: Box<dyn FnOnce(CancellationToken) -> Running + Send>,
 }
 
@@ -45,9 +46,9 @@ pub fn open(
     Ok(match service {
         Service::Gateway => {
             let gateway = Gateway::open(config, log)?;
-            let mut router = gateway.router();
+            let mut routers = vec![gateway.router()];
             if !services.contains(&Service::Projector) {
-                router = router.merge(rollcall_gateway::projector_proxy(
+                routers.push(rollcall_gateway::projector_proxy(
                     config.server.projectors.clone(),
                     config.server.projector_ca_file.as_deref(),
                     closing.clone(),
@@ -60,7 +61,7 @@ pub fn open(
                     holds: gateway.registered(),
                     otherwise: "registering the configured apps",
                 }),
-                router: Some(router),
+                routers,
                 run: Box::new(|stop| Box::pin(async { Ok(gateway.run(stop).await?) })),
             }
         }
@@ -70,7 +71,7 @@ pub fn open(
                 name: rollcall_projector::NAME,
                 store: projector.store(),
                 condition: None,
-                router: Some(projector.router()),
+                routers: projector.routers(),
                 run: Box::new(|stop| Box::pin(async { Ok(projector.run(stop).await?) })),
             }
         }
@@ -80,7 +81,7 @@ pub fn open(
                 name: rollcall_provisioner::NAME,
                 store: provisioner.store(),
                 condition: None,
-                router: None,
+                routers: Vec::new(),
                 run: Box::new(|stop| Box::pin(async { Ok(provisioner.run(stop).await?) })),
             }
         }
@@ -90,7 +91,7 @@ pub fn open(
                 name: rollcall_sla_monitor::NAME,
                 store: monitor.store(),
                 condition: Some(Condition { holds: monitor.watched(), otherwise: "who watches is not known yet" }),
-                router: None,
+                routers: Vec::new(),
                 run: Box::new(|stop| Box::pin(async { Ok(monitor.run(stop).await?) })),
             }
         }

@@ -59,12 +59,13 @@ pub async fn run(
     let mut watched = Vec::new();
     for part in parts {
         watched.push(Watched { name: part.name, store: part.store, condition: part.condition });
-        routers.extend(part.router);
+        routers.extend(part.routers);
         let (name, work) = (part.name, (part.run)(stop_services.child_token()));
         running.spawn(async move { (name, work.await) });
     }
     let health = Arc::new(Health { log: log.clone(), head, ready_since: OnceLock::new(), services: watched });
-    let router = server::router(routers, health::router(Arc::clone(&health)), config.server.max_requests_in_flight);
+    let (most, body_timeout) = (config.server.max_requests_in_flight, config.server.body_timeout);
+    let router = server::router(routers, health::router(Arc::clone(&health)), most, body_timeout);
     let http = server::serve(listener, config.server.tls.as_ref(), router, stop_http.clone()).await?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
 

@@ -1,23 +1,26 @@
 //! The one public address.
 
-use std::future::IntoFuture as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use axum::serve::ListenerExt as _;
 use axum::{Router, middleware};
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use futures_util::{StreamExt as _, stream};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use problem_details::ProblemDetails;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
-use tracing::{debug, warn};
+use tracing::warn;
 
 /// How long open requests may take once the process is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(10);
@@ -25,12 +28,11 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// How often a certificate is read again: it is renewed while we run.
 const RENEW: Duration = Duration::from_secs(60);
 
-/// What is written is sent at once: an answer in two parts must not wait for the first to be acknowledged.
-fn at_once(connection: &mut TcpStream) {
-    if let Err(error) = connection.set_nodelay(true) {
-        debug!(%error, "a connection may be slow");
-    }
-}
+/// How long the head of a request may take to arrive, how long a connection may be idle, and how long a handshake may take.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// The most requests at once on one connection of HTTP/2.
+const MAX_STREAMS: u32 = 64;
 
 /// Serves until `stop`, and then what is open; with TLS when there are a certificate and a key.
 ///
@@ -42,14 +44,24 @@ pub async fn serve(
     router: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let handle = axum_server::Handle::new();
+    let ending = handle.clone();
+    let service = router.into_make_service();
     let Some((certificate, key)) = tls.cloned() else {
-        let serving = axum::serve(listener.tap_io(at_once), router).with_graceful_shutdown(stop.cancelled_owned());
-        return Ok(tokio::spawn(serving.into_future()));
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            ending.graceful_shutdown(Some(DRAIN));
+        });
+        let mut server = axum_server::from_tcp(listener.into_std()?)?.acceptor(NoDelayAcceptor);
+        bounded(server.http_builder());
+        // Without TLS nothing says beforehand that HTTP/2 is meant: it would only be more requests on one connection.
+        let plain = server.http_builder().clone().http1_only();
+        *server.http_builder() = plain;
+        return Ok(tokio::spawn(server.handle(handle).serve(service)));
     };
     let read = RustlsConfig::from_pem_file(&certificate, &key).await;
     let config = read.with_context(|| format!("{} and its key can't be used", certificate.display()))?;
-    let handle = axum_server::Handle::new();
-    let (ending, renewed) = (handle.clone(), config.clone());
+    let renewed = config.clone();
     tokio::spawn(async move {
         let mut every = tokio::time::interval(RENEW);
         loop {
@@ -64,21 +76,49 @@ pub async fn serve(
         }
         ending.graceful_shutdown(Some(DRAIN));
     });
-    let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor);
-    let server = axum_server::from_tcp(listener.into_std()?)?.acceptor(acceptor).handle(handle);
-    Ok(tokio::spawn(server.serve(router.into_make_service())))
+    let acceptor = RustlsAcceptor::new(config).handshake_timeout(HEAD).acceptor(NoDelayAcceptor);
+    let mut server = axum_server::from_tcp(listener.into_std()?)?.acceptor(acceptor);
+    bounded(server.http_builder());
+    Ok(tokio::spawn(server.handle(handle).serve(service)))
 }
 
-/// Everything that this process serves; `health` is never kept waiting by the rest.
-pub fn router(parts: Vec<Router>, health: Router, max_in_flight: usize) -> Router {
-    let busy = parts
-        .into_iter()
+/// Bounds what one connection can hold.
+fn bounded(http: &mut Builder<TokioExecutor>) {
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
+    http.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).keep_alive_interval(HEAD);
+}
+
+/// Everything that this process serves, each part with as many requests at once as `max_in_flight`, so that one can't take
+/// another's; `health` is never kept waiting by the rest. A body has `body_timeout` to arrive.
+pub fn router(parts: Vec<Router>, health: Router, max_in_flight: usize, body_timeout: Duration) -> Router {
+    let apart = parts.into_iter().map(|part| part.layer(GlobalConcurrencyLimitLayer::new(max_in_flight)));
+    let busy = apart
         .fold(Router::new(), Router::merge)
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .layer(middleware::from_fn(rollcall_telemetry::http::observe))
-        .layer(GlobalConcurrencyLimitLayer::new(max_in_flight));
+        .layer(middleware::map_request(move |request| in_time(request, body_timeout)));
     busy.merge(health)
+}
+
+/// Gives a body a time by which all of it must be there: whoever sends it a byte a minute holds a place for ever.
+async fn in_time(request: Request, limit: Duration) -> Request {
+    request.map(|body| {
+        if body.is_end_stream() {
+            return body;
+        }
+        let until = Instant::now() + limit;
+        let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the body did not arrive in time");
+        let parts = stream::unfold(Some(body.into_data_stream()), move |body| async move {
+            let mut body = body?;
+            match tokio::time::timeout_at(until, body.next()).await {
+                Ok(Some(part)) => Some((part.map_err(std::io::Error::other), Some(body))),
+                Ok(None) => None,
+                Err(_) => Some((Err(late()), None)),
+            }
+        });
+        Body::from_stream(parts)
+    })
 }
 
 fn problem(status: StatusCode, detail: String) -> Response {

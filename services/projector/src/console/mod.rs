@@ -10,6 +10,7 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware;
 use axum::response::IntoResponse;
@@ -41,6 +42,9 @@ const ASSETS: [(&str, &str, &str); 3] = [
     ("/console/assets/icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
 ];
 
+/// The largest form: a token, and nothing else.
+const MAX_FORM: usize = 8 << 10;
+
 /// The pages, at `/` and under `/console`.
 pub fn router(api: Arc<Api>) -> Router {
     let inside = Router::new()
@@ -62,7 +66,7 @@ pub fn router(api: Arc<Api>) -> Router {
         let asset = move || async move { ([(header::CONTENT_TYPE, kind)], content).into_response() };
         router = router.route(place, get(asset));
     }
-    let router = router.layer(SecFetchLayer::default());
+    let router = router.layer(SecFetchLayer::default()).layer(DefaultBodyLimit::max(MAX_FORM));
     HEADERS.into_iter().fold(router, |router, (name, value)| {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
         router.layer(SetResponseHeaderLayer::overriding(name, value))

@@ -1,0 +1,75 @@
+//! It stays up: who says nothing of themselves takes no place from those who do, and what can't fit is said for good.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use rollcall_tests::rollcall::SOURCE_TOKEN;
+use rollcall_tests::{Rollcall, until};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+
+/// Sends a head whose body does not come, and leaves the connection open.
+async fn unfinished(address: &str, path: &str) -> anyhow::Result<TcpStream> {
+    let mut connection = TcpStream::connect(address).await?;
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+         content-length: 1000\r\n\r\ntoken="
+    );
+    connection.write_all(head.as_bytes()).await?;
+    Ok(connection)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_come_take_no_place_from_others() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?.with_server("max_requests_in_flight = 4\nbody_timeout = \"1s\"\n");
+    rollcall.start().await?;
+    let address = rollcall.address().trim_start_matches("http://").to_owned();
+    let mut open = Vec::new();
+    for path in ["/console/sign-in", "/v1/sync", "/scim/v2/Users"] {
+        for _ in 0..8 {
+            open.push(unfinished(&address, path).await?);
+        }
+    }
+    // More than there are places for, and the door of the sources is open.
+    let user = json!({ "schemas": [USER], "userName": "anna" });
+    let made = tokio::time::timeout(
+        Duration::from_secs(5),
+        rollcall.raw(Method::POST, "/scim/v2/Users", SOURCE_TOKEN, Some(user.to_string())),
+    )
+    .await
+    .context("SCIM stands still")??;
+    ensure!(made.0 == 201, "{made:?}");
+    // Each is answered, once its time has passed.
+    for mut connection in open {
+        let mut answer = [0; 12];
+        tokio::time::timeout(Duration::from_secs(20), connection.read_exact(&mut answer))
+            .await
+            .context("no answer")??;
+        ensure!(answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_let_in_can_always_be_changed_and_can_always_leave() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    let large = |fill: &str, active: bool| {
+        json!({ "schemas": [USER], "userName": "anna", "title": fill.repeat(60 << 10),
+            "nickName": fill.repeat(60 << 10), "active": active })
+    };
+    let made = rollcall.scim(Method::POST, "/Users", &large("a", true)).await?;
+    let path = format!("/Users/{}", made["id"].as_str().context("no id")?);
+    for (fill, active) in [("b", true), ("c", false), ("d", true), ("e", false)] {
+        let changed: Value = rollcall.scim(Method::PUT, &path, &large(fill, active)).await?;
+        ensure!(changed["active"] == active, "{active}");
+    }
+    until("she has left", || async {
+        Ok((rollcall.items("/v1/leavers").await?.iter().any(|l| l["user_name"] == "anna")).then_some(()))
+    })
+    .await
+}
