@@ -73,13 +73,7 @@ impl Entry {
     /// The entry of an event, and every identity whose timeline it belongs to.
     pub fn of(event: &Recorded, state: &impl Read) -> Result<(Self, Vec<IdentityId>), KvError> {
         let (identities, app, changes) = about(&event.event);
-        let details = rollcall_proto::payload_json(&event.type_name, &event.payload)
-            .unwrap_or_else(|e| json!({ "undecodable": e.to_string() }));
-        let details = match &event.event {
-            // Half a megabyte that nobody reads: an export has it.
-            Event::Checkpoint(e) => json!({ "from": e.from, "size": e.size, "note": e.note }),
-            _ => details,
-        };
+        let details = details(event);
         let meta = &event.meta;
         let (change, deadline) = due(&event.event, event.sequence, app.as_ref(), state)?;
         let caused_by = meta.causation_id.map(|id| entries::sequence_of(state, id)).transpose()?.flatten();
@@ -110,6 +104,16 @@ impl Entry {
     }
 }
 
+/// The payload as it was stored, fields of a newer version named.
+pub fn details(event: &Recorded) -> Value {
+    match &event.event {
+        // Half a megabyte that nobody reads: an export has it.
+        Event::Checkpoint(e) => json!({ "from": e.from, "size": e.size, "note": e.note }),
+        _ => rollcall_proto::payload_json(&event.type_name, &event.payload)
+            .unwrap_or_else(|e| json!({ "undecodable": e.to_string() })),
+    }
+}
+
 /// The kind of change that an event is about, and by when.
 fn due(
     event: &Event,
@@ -137,7 +141,8 @@ fn due(
     })
 }
 
-fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
+/// Whom an event is about, in which app, and what it changes.
+pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
     match event {
         Event::Identity(e) => (vec![e.id], None, e.changed.clone()),
         // Owners share one space of ids with identities.

@@ -8,8 +8,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _, unfold};
 use rollcall_config::Role;
 use rollcall_domain::Recorded;
@@ -29,6 +27,7 @@ use utoipa_axum::routes;
 use crate::api::{Api, Pairs, Person, Shared};
 use crate::entry::Entry;
 use crate::error::{ApiError, Problem};
+use crate::line::{self, End, Head, Record, VERSION};
 use crate::timeline::{self, Choice, Order, Page};
 use crate::{checkpoints, csv, entries, ocsf, params, proofs, trail};
 
@@ -44,9 +43,6 @@ const WRITERS: usize = 3;
 /// How many pieces wait for a reader that is slower than we are.
 const WAITING: usize = 4;
 
-/// The version of the lines of an NDJSON export.
-const VERSION: u32 = 1;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Format {
@@ -58,46 +54,6 @@ enum Format {
 /// The paths.
 pub fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(export))
-}
-
-/// The first line of an NDJSON export: what it holds, and what it can be verified with.
-#[derive(Debug, Serialize, Deserialize)]
-struct Head {
-    version: u32,
-    /// Every event after `after`, up to `to`; else those that were asked for.
-    complete: bool,
-    after: Sequence,
-    to: Sequence,
-    /// The newest checkpoint; none: there is none yet.
-    checkpoint: Option<String>,
-    public_keys: Vec<String>,
-}
-
-/// The last line: an export without it broke off.
-#[derive(Debug, Serialize, Deserialize)]
-struct End {
-    entries: u64,
-    /// Goes on after this: `?after=`.
-    last: Sequence,
-}
-
-/// A line: an entry, with the event as the log has it.
-#[derive(Debug, Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    entry: &'a Entry,
-    record: Record,
-}
-
-/// What is proved of an event.
-#[derive(Debug, Serialize)]
-struct Record {
-    subject: String,
-    /// The message, Base64.
-    stored: String,
-    /// That the checkpoint holds it (RFC 9162 §2.1.3, Base64); none: all events are here, or it is newer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    proof: Option<Vec<String>>,
 }
 
 /// What one export needs while it runs.
@@ -125,18 +81,15 @@ async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs:
     let after = Sequence(query.parsed::<u64>("after", "a sequence")?.unwrap_or_default());
     let view = api.fresh().await?;
     let permit = api.stream()?;
-    let to = api.store.cursor();
     let complete = choice.is_everything();
     let checkpoint = checkpoints::latest(&view)?;
+    // What can be verified ends where it was signed last: the next export goes on there.
+    let signed = checkpoint.as_ref().map(|c| c.size).filter(|_| format == Format::Ndjson);
+    let to = signed.unwrap_or_else(|| api.store.cursor());
     let proved = checkpoint.as_ref().map(|c| c.size).filter(|_| !complete);
-    let head = Head {
-        version: VERSION,
-        complete,
-        after,
-        to,
-        checkpoint: checkpoint.map(|c| c.note),
-        public_keys: api.keys.iter().map(|key| key.public().to_owned()).collect(),
-    };
+    let whole = |at: Sequence| Some(at).filter(|_| complete);
+    let head =
+        Head { version: VERSION, complete, after: whole(after), to: whole(to), checkpoint: checkpoint.map(|c| c.note) };
     let (kind, ending, first) = match format {
         Format::Ndjson => ("application/x-ndjson", "ndjson", line(&serde_json::json!({ "export": head }))?),
         Format::Csv => ("text/csv; charset=utf-8", "csv", csv::head().into()),
@@ -168,9 +121,11 @@ async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs:
 }
 
 fn line(value: &impl Serialize) -> Result<Bytes, ApiError> {
-    let mut bytes = serde_json::to_vec(value).map_err(|e| ApiError::Unwritable(e.to_string()))?;
-    bytes.push(b'\n');
-    Ok(bytes.into())
+    line::ended(value).map(Bytes::from).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> ApiError {
+    ApiError::Unwritable(error.to_string())
 }
 
 impl Export {
@@ -256,8 +211,8 @@ impl Export {
                 Some(size) => Some(proofs::shown(&Tree(&view).inclusion(event.sequence, size)?)),
                 None => None,
             };
-            let record = Record { subject: event.subject, stored: STANDARD.encode(event.stored), proof };
-            out.extend_from_slice(&line(&Line { entry, record })?);
+            let record = Record::of(event.subject, &event.stored, proof);
+            out.extend_from_slice(&line::of_entry(entry, &record).map_err(unwritable)?);
         }
         Ok(out.into())
     }
@@ -280,12 +235,8 @@ fn passed_on(view: &View, events: Vec<Stored>) -> Result<Bytes, ApiError> {
     for event in events {
         let entry = found.next().filter(|(at, _)| *at == event.sequence).map(|(_, entry)| entry.as_slice());
         let missing = || ApiError::Unwritable(format!("event {} has no entry", event.sequence));
-        // An entry is an object: the record becomes its last member.
-        out.extend_from_slice(entry.and_then(|entry| entry.strip_suffix(b"}")).ok_or_else(missing)?);
-        out.extend_from_slice(b",\"record\":");
-        let record = Record { subject: event.subject, stored: STANDARD.encode(&event.bytes), proof: None };
-        serde_json::to_writer(&mut out, &record).map_err(|e| ApiError::Unwritable(e.to_string()))?;
-        out.extend_from_slice(b"}\n");
+        let record = Record::of(event.subject.clone(), &event.bytes, None);
+        out.extend_from_slice(&line::of_kept(entry.ok_or_else(missing)?, &record).map_err(unwritable)?);
     }
     Ok(out.into())
 }

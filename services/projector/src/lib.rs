@@ -13,6 +13,7 @@ mod error;
 mod export;
 mod instant;
 mod latency;
+pub mod line;
 mod moment;
 mod ocsf;
 mod openapi;

@@ -16,6 +16,8 @@ use rollcall_proof::{Auditor, Hash, Keys, Signed, check_inclusion};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use rollcall_projector::line::{self, End, Head, Record, VERSION};
+
 use crate::process;
 
 #[derive(Debug, Args)]
@@ -32,10 +34,16 @@ pub struct VerifyArgs {
     /// A checkpoint that was kept elsewhere: what it holds must still be there
     #[arg(long = "checkpoint")]
     checkpoints: Vec<PathBuf>,
+    /// Exits with 0 although some events are not proved, such as those after the newest checkpoint
+    #[arg(long)]
+    allow_unproved: bool,
     /// The answer as JSON, for programs
     #[arg(long)]
     json: bool,
 }
+
+/// The exit code when nothing is wrong, and not everything is proved.
+const NOT_PROVED: u8 = 3;
 
 /// What was found.
 struct Found {
@@ -47,29 +55,8 @@ struct Found {
     open: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Head {
-    version: u32,
-    complete: bool,
-    after: Sequence,
-    checkpoint: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct End {
-    entries: u64,
-    last: Sequence,
-}
-
-#[derive(Deserialize)]
-struct Record {
-    subject: String,
-    stored: String,
-    #[serde(default)]
-    proof: Option<Vec<String>>,
-}
-
-/// Verifies, and says what was found; exits with 1 when something is not as it was signed.
+/// Verifies, and says what was found; exits with 1 when something is not as it was signed, and with 3 when something is not
+/// proved.
 ///
 /// # Errors
 /// When a file, a key or the log can't be read.
@@ -77,15 +64,20 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let texts = keys(&args.keys)?;
     let parse = || Keys::parse(texts.iter().map(String::as_str));
     let mut auditor = Auditor::new(parse()?);
+    let mut kept = Vec::new();
     for path in &args.checkpoints {
         let note = std::fs::read_to_string(path).with_context(|| format!("{} can't be read", path.display()))?;
-        if let Err(finding) = auditor.given(&note) {
-            return Ok(report(args, Err(format!("{}: {finding}", path.display()))));
+        match auditor.given(&note) {
+            Ok(signed) => kept.push(signed),
+            Err(finding) => return Ok(report(args, Err(format!("{}: {finding}", path.display())))),
         }
     }
     let outcome = match &args.config {
         Some(config) => from_log(config, auditor)?,
-        None => Reading { auditor, keys: parse()?, state: None, lines: 0, chosen: 0, proved: 0 }.files(&args.files)?,
+        None => {
+            Reading { auditor, keys: parse()?, kept, state: None, lines: 0, chosen: 0, proved: 0, last: Sequence(0) }
+                .files(&args.files)?
+        }
     };
     Ok(report(args, outcome))
 }
@@ -107,32 +99,27 @@ fn keys(given: &[String]) -> anyhow::Result<Vec<String>> {
 
 fn report(args: &VerifyArgs, outcome: Result<Found, String>) -> ExitCode {
     match outcome {
-        Ok(found) if args.json => {
-            let Found { events, proved, complete, open } = found;
-            println!(
-                "{}",
-                json!({ "holds": true, "events": events, "proved": proved, "complete": complete, "open": open })
-            );
-            ExitCode::SUCCESS
-        }
         Ok(found) => {
-            match found.complete {
-                true => println!(
-                    "{} events were read; those up to event {} are as they were signed, and none is missing.",
-                    found.events, found.proved
-                ),
-                false => println!(
-                    "{} events were read; {} of them are as they were signed. That no other is missing, only an export of everything shows.",
-                    found.events, found.proved
-                ),
+            let Found { events, proved, complete, open } = found;
+            let holds = open.is_none() || args.allow_unproved;
+            if args.json {
+                let all =
+                    json!({ "holds": holds, "events": events, "proved": proved, "complete": complete, "open": open });
+                println!("{all}");
+            } else {
+                match complete {
+                    true => println!(
+                        "{events} events were read: the first {proved}, up to the newest checkpoint, are as they were signed, and none of them is missing."
+                    ),
+                    false => println!(
+                        "{events} events were read; {proved} of them are as they were signed. That no other is missing, only an export of everything shows."
+                    ),
+                }
+                if let Some(open) = open {
+                    println!("Not proved: {open}.");
+                }
             }
-            if let Some(open) = found.open {
-                println!("Not proved: {open}.");
-            }
-            println!(
-                "'summary' and 'deadline' are made from other events, for reading: they are not part of what is signed."
-            );
-            ExitCode::SUCCESS
+            if holds { ExitCode::SUCCESS } else { ExitCode::from(NOT_PROVED) }
         }
         Err(finding) if args.json => {
             println!("{}", json!({ "holds": false, "finding": finding }));
@@ -146,6 +133,9 @@ fn report(args: &VerifyArgs, outcome: Result<Found, String>) -> ExitCode {
 }
 
 fn newer(events: u64, proved: u64) -> Option<String> {
+    if events == 0 {
+        return Some("there is no event here".into());
+    }
     (events > proved)
         .then(|| format!("the {} events after event {proved}: no checkpoint by these keys holds them", events - proved))
 }
@@ -153,10 +143,14 @@ fn newer(events: u64, proved: u64) -> Option<String> {
 struct Reading {
     auditor: Auditor,
     keys: Keys,
+    /// The checkpoints that were kept elsewhere.
+    kept: Vec<Signed>,
     state: Option<(Head, Option<Signed>)>,
     lines: u64,
     chosen: u64,
     proved: u64,
+    /// The event that was read last.
+    last: Sequence,
 }
 
 impl Reading {
@@ -173,8 +167,11 @@ impl Reading {
         let complete = self.state.as_ref().is_some_and(|(head, _)| head.complete);
         if !complete {
             let (events, proved) = (self.chosen, self.proved);
-            let open = (events > proved)
-                .then(|| format!("{} events: no checkpoint by these keys held them then", events - proved));
+            let open = match events {
+                0 => Some("there is no event here".into()),
+                _ => (events > proved)
+                    .then(|| format!("{} events: no checkpoint by these keys held them then", events - proved)),
+            };
             return Ok(Ok(Found { events, proved, complete, open }));
         }
         Ok(match self.auditor.finish() {
@@ -183,35 +180,59 @@ impl Reading {
         })
     }
 
-    fn file(&mut self, source: impl BufRead, path: &Path) -> anyhow::Result<Result<(), String>> {
-        let (mut ended, mut entries) = (false, 0);
-        for (number, line) in source.lines().enumerate() {
-            let line = line.with_context(|| format!("{} can't be read", path.display()))?;
-            let place = || format!("{} line {}", path.display(), number + 1);
-            let Ok(value) = serde_json::from_str::<Value>(&line) else {
+    fn file(&mut self, mut source: impl BufRead, path: &Path) -> anyhow::Result<Result<(), String>> {
+        let (mut ended, mut entries, mut number) = (false, 0, 0);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let length =
+                source.read_until(b'\n', &mut line).with_context(|| format!("{} can't be read", path.display()))?;
+            if length == 0 {
+                break;
+            }
+            number += 1;
+            let place = || format!("{} line {number}", path.display());
+            if !line.ends_with(b"\n") {
+                return Ok(Err(format!("{} broke off: its last line has no end", path.display())));
+            }
+            let Ok(value) = serde_json::from_slice::<Value>(&line) else {
                 return Ok(Err(format!("{} is not JSON", place())));
             };
             if let Some(head) = value.get("export") {
                 let head = Head::deserialize(head).with_context(|| format!("{} is no head of an export", place()))?;
-                ensure!(head.version == 1, "{}: a newer version wrote this export", place());
+                ensure!(
+                    head.version == VERSION,
+                    "{}: this export is of version {}, and this program reads version {VERSION}: export it again",
+                    place(),
+                    head.version
+                );
+                if line::ended(&json_of("export", &head)?)? != line {
+                    return Ok(Err(format!("{}: the head of the export was changed", place())));
+                }
                 if let Err(finding) = self.head(head) {
-                    return Ok(Err(finding));
+                    return Ok(Err(format!("{}: {finding}", place())));
                 }
                 (ended, entries) = (false, 0);
             } else if let Some(end) = value.get("end") {
                 let end = End::deserialize(end).with_context(|| format!("{} is no end of an export", place()))?;
-                if end.entries != entries {
-                    let said = end.entries;
+                if ended || end.entries != entries || line::ended(&json_of("end", &end)?)? != line {
+                    let (said, last) = (end.entries, end.last);
                     return Ok(Err(format!(
-                        "{}: there should be {said} entries up to event {}, and there are {entries}",
+                        "{}: there should be {said} entries up to event {last}, and there are {entries}",
                         place(),
-                        end.last
                     )));
+                }
+                let begin = self.state.as_ref().and_then(|(head, _)| head.after).unwrap_or_default();
+                if end.last != if entries == 0 { begin } else { self.last } {
+                    return Ok(Err(format!("{}: event {} is not the last one here", place(), end.last)));
                 }
                 ended = true;
             } else {
                 ensure!(self.state.is_some(), "{} does not start with the head of an NDJSON export", path.display());
-                if let Err(finding) = self.entry(&value) {
+                if ended {
+                    return Ok(Err(format!("{} stands behind the end of the export", place())));
+                }
+                if let Err(finding) = self.entry(&value, &line) {
                     return Ok(Err(if finding.starts_with("event") {
                         finding
                     } else {
@@ -226,33 +247,74 @@ impl Reading {
     }
 
     fn head(&mut self, head: Head) -> Result<(), String> {
-        let signed = match (&head.checkpoint, head.complete) {
-            (None, _) => None,
-            // The checkpoint of a part that goes on is about events that were read already: it is among what follows.
-            (Some(_), true) if self.lines > 0 => None,
-            (Some(note), true) => self.auditor.given(note).map(Some).map_err(|finding| finding.to_string())?,
-            (Some(note), false) => Some(self.keys.open(note).map_err(|e| e.to_string())?),
+        if self.state.as_ref().is_some_and(|(before, _)| before.complete != head.complete) {
+            return Err(
+                "an export of everything and one of chosen events can't be verified as one: give each alone".into()
+            );
+        }
+        let signed = match &head.checkpoint {
+            None => None,
+            Some(note) => Some(self.keys.open(note).map_err(|e| e.to_string())?),
         };
-        if head.complete && head.after.0 > self.lines {
+        if !head.complete {
+            for kept in &self.kept {
+                match signed {
+                    Some(signed) if signed.size == kept.size && signed.root == kept.root => {}
+                    Some(signed) if signed.size == kept.size => {
+                        return Err(format!(
+                            "the checkpoint that was kept has another root of {} events: the log was split",
+                            kept.size
+                        ));
+                    }
+                    _ => {
+                        return Err(format!(
+                            "the checkpoint that was kept is about {} events, and that of this export is not: only an export of everything can be held against it",
+                            kept.size
+                        ));
+                    }
+                }
+            }
+            self.state = Some((head, signed));
+            return Ok(());
+        }
+        let (Some(after), Some(to)) = (head.after, head.to) else {
+            return Err("the head does not say from where to where it goes".into());
+        };
+        if after.0 > self.lines {
             return Err(format!(
-                "event {} is missing: this export starts after event {}; give the ones before it, too",
+                "event {} is missing: this export starts after event {after}; give the ones before it, too",
                 self.lines + 1,
-                head.after
             ));
+        }
+        if let (Some(note), Some(signed)) = (&head.checkpoint, signed) {
+            if signed.size != to {
+                return Err(format!(
+                    "the head says that it goes up to event {to}, and its checkpoint holds {}",
+                    signed.size
+                ));
+            }
+            if signed.size.0 > self.lines {
+                self.auditor.given(note).map_err(|finding| finding.to_string())?;
+            }
         }
         self.state = Some((head, signed));
         Ok(())
     }
 
-    fn entry(&mut self, value: &Value) -> Result<(), String> {
-        let (event, proof) = recorded(value)?;
+    fn entry(&mut self, value: &Value, line: &[u8]) -> Result<(), String> {
+        let (event, record) = recorded(value)?;
         shown_as_stored(value, &event)?;
+        // Whatever else the line says, or however it says it, is not what was exported.
+        if line::of_event(&event, &record).map_err(|e| e.to_string())? != line {
+            return Err(format!("event {} was changed: its line is not what was recorded", event.sequence));
+        }
         let Some((head, signed)) = &self.state else { return Err("an export starts with its head".into()) };
+        self.last = event.sequence;
         if head.complete {
             return self.auditor.event(&event).map_err(|finding| finding.to_string());
         }
         self.chosen += 1;
-        match (signed, proof) {
+        match (signed, proof(&event, record.proof.as_ref())?) {
             (Some(signed), Some(proof)) => {
                 check_inclusion(&event, &proof, *signed).map_err(|_| {
                     format!("event {} was changed or moved: the checkpoint does not hold it so", event.sequence)
@@ -268,8 +330,12 @@ impl Reading {
     }
 }
 
-/// The event that a line holds, and its proof.
-fn recorded(value: &Value) -> Result<(Recorded, Option<Vec<Hash>>), String> {
+fn json_of(name: &str, value: &impl serde::Serialize) -> anyhow::Result<Value> {
+    Ok(json!({ name: serde_json::to_value(value)? }))
+}
+
+/// The event that a line holds, and its record.
+fn recorded(value: &Value) -> Result<(Recorded, Record), String> {
     let sequence = value.get("sequence").and_then(Value::as_u64).ok_or("it has no sequence")?;
     let bad = |what: &str| format!("event {sequence} was changed: its {what} can't be read");
     let at: Timestamp = value
@@ -279,12 +345,17 @@ fn recorded(value: &Value) -> Result<(Recorded, Option<Vec<Hash>>), String> {
         .ok_or_else(|| bad("recorded_at"))?;
     let record = value.get("record").and_then(|r| Record::deserialize(r).ok()).ok_or_else(|| bad("record"))?;
     let stored = STANDARD.decode(&record.stored).map_err(|_| bad("stored message"))?;
+    Ok((decode(Sequence(sequence), at, &record.subject, &stored), record))
+}
+
+/// The proof of an event, when it has one.
+fn proof(event: &Recorded, shown: Option<&Vec<String>>) -> Result<Option<Vec<Hash>>, String> {
     let hash = |text: &String| {
         let bytes = STANDARD.decode(text).ok()?;
         Some(Hash { 0: bytes.try_into().ok()? })
     };
-    let proof = record.proof.map(|p| p.iter().map(hash).collect::<Option<Vec<_>>>().ok_or_else(|| bad("proof")));
-    Ok((decode(Sequence(sequence), at, &record.subject, &stored), proof.transpose()?))
+    let bad = || format!("event {} was changed: its proof can't be read", event.sequence);
+    shown.map(|proof| proof.iter().map(hash).collect::<Option<Vec<_>>>().ok_or_else(bad)).transpose()
 }
 
 /// Whether what people read is what is signed.
