@@ -7,8 +7,8 @@ use rollcall_tests::stage::{APP, GROUP, Stage, USER};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
 use serde_json::{Value, json};
 
-fn in_a_year() -> String {
-    (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 365)).to_string()
+fn in_a_month() -> String {
+    (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * 30)).to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -417,7 +417,7 @@ async fn a_comparison_finds_every_kind_of_drift_and_does_what_the_policy_says() 
     // A person accepts the stranger for a while: no debt, no repair; the decision is on the log with the name.
     let drift = stage.rollcall.items("/v1/drift?kind=orphan").await?;
     let id = drift[0]["id"].as_str().context("no id")?;
-    let body = json!({ "reason": "the backup robot", "expires_at": in_a_year() });
+    let body = json!({ "reason": "the backup robot", "expires_at": in_a_month() });
     let (status, answer) = stage.decide(&format!("/v1/drift/{id}/accept"), &body).await?;
     ensure!(status == 202, "{status} {answer}");
     ensure!(stage.seen("drift.accepted").await?["actor"] == "ola");
@@ -627,7 +627,7 @@ async fn a_mass_removal_waits_for_an_operator_and_joiners_go_on() -> anyhow::Res
     })
     .await?;
     let through = &hold["through"];
-    let body = json!({ "reason": "a wrong rule at the source", "expires_at": in_a_year(), "through": through });
+    let body = json!({ "reason": "a wrong rule at the source", "expires_at": in_a_month(), "through": through });
     let (status, answer) = stage.decide("/v1/holds/hr/reject", &body).await?;
     ensure!(status == 202, "{status} {answer}");
     let waived = stage.rollcall.items("/v1/obligations?status=waived").await?;

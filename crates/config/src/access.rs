@@ -58,6 +58,7 @@ pub(crate) fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig
         signing_keys,
         log_name: log_name.unwrap_or_else(|| "rollcall.local/log".to_owned()),
         checkpoint_every: s.duration("checkpoint_every", Duration::from_secs(10)),
+        max_exception: s.duration("max_exception", Duration::from_secs(90 * 86_400)),
         publish_file: s.parsed("publish_file", |text| Ok(text.into())),
         publish_url: s.parsed("publish_url", http_url),
         reads: s

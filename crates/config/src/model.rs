@@ -73,6 +73,8 @@ pub struct ServerConfig {
 /// Tamper evidence, and who reads what is personal.
 #[derive(Debug, Clone)]
 pub struct AuditConfig {
+    /// How far ahead a waiver, an accepted finding or a rejected hold may reach.
+    pub max_exception: Duration,
     /// The keys that sign checkpoints, the first one's name is that of the log; none: one is made at the first start.
     pub signing_keys: Vec<Token>,
     /// The name of the key that is made.

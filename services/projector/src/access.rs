@@ -14,6 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::api::Person;
+use crate::views::Detail;
 
 /// The paths that answer with what is personal.
 const PERSONAL: [&str; 7] = [
@@ -25,6 +26,15 @@ const PERSONAL: [&str; 7] = [
     "/v1/plan",
     "/v1/events/{sequence}/proof",
 ];
+
+/// The paths that show people to those who may see them, one page after the other.
+const LISTS: [&str; 6] = ["/v1/identities", "/v1/leavers", "/v1/obligations", "/v1/drift", "/v1/latency", CONSOLE];
+
+/// Stands for a page of the console.
+pub const CONSOLE: &str = "/console";
+
+/// The most of a request that is recorded.
+const MAX_ASKED: usize = 1000;
 
 /// Refusals that become events in a minute: whoever tries again and again must not fill the log.
 const REFUSALS: NonZeroU32 = NonZeroU32::new(60).unwrap();
@@ -44,8 +54,10 @@ pub struct Asked<'a> {
     pub method: &'a Method,
     /// As it was routed.
     pub route: &'a str,
-    /// As it was sent, without its query.
+    /// As it was sent.
     pub path: &'a str,
+    /// What was asked, as it was sent.
+    pub query: Option<&'a str>,
     pub status: StatusCode,
 }
 
@@ -59,25 +71,28 @@ impl Record {
     ///
     /// # Errors
     /// When it can't be: then they must not be answered.
-    pub async fn note(&self, asked: Asked<'_>) -> Result<(), LogError> {
-        let Asked { person, method, route, path, status } = asked;
+    pub async fn note<'a>(&self, asked: Asked<'a>) -> Result<(), LogError> {
+        let Asked { person, method, route, path, query, status } = asked;
+        let shows_people = PERSONAL.contains(&route) || (LISTS.contains(&route) && person.sees() == Detail::Full);
         let outcome = match status {
             StatusCode::FORBIDDEN if self.refusals.check().is_err() => {
                 warn!(person = person.name, path, "refused, and not recorded: too many refusals in a minute");
                 return Ok(());
             }
             StatusCode::FORBIDDEN => Outcome::Denied,
-            status if status.is_success() && self.reads == Reads::Recorded && PERSONAL.contains(&route) => {
-                Outcome::Read
-            }
+            status if status.is_success() && self.reads == Reads::Recorded && shows_people => Outcome::Read,
             _ => return Ok(()),
         };
         let identity = path.strip_prefix("/v1/identities/").and_then(|rest| rest.split('/').next());
+        let asked_for =
+            |query: &'a str| url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "identity");
+        let identity = identity.map(str::to_owned).or_else(|| Some(asked_for(query?)?.1.into_owned()));
+        let whole = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
         let access = Access {
             outcome,
             role: person.role.name().to_owned(),
             method: method.to_string(),
-            path: path.to_owned(),
+            path: whole.chars().take(MAX_ASKED).collect(),
             identity: identity.and_then(|id| id.parse::<IdentityId>().ok()),
         };
         let meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::guard::{Cause, Decision, HoldDecided};
@@ -107,16 +107,24 @@ fn reason(text: &str) -> Result<String, ApiError> {
     }
 }
 
-fn later(expires_at: Timestamp) -> Result<Timestamp, ApiError> {
-    if expires_at <= Timestamp::now() {
+fn later(api: &Api, expires_at: Timestamp) -> Result<Timestamp, ApiError> {
+    let now = Timestamp::now();
+    if expires_at <= now {
         return Err(ApiError::BadRequest(format!("'expires_at' is past: {expires_at}")));
+    }
+    let longest = SignedDuration::try_from(api.max_exception).unwrap_or(SignedDuration::MAX);
+    if expires_at.duration_since(now) > longest {
+        let days = longest.as_hours() / 24;
+        return Err(ApiError::BadRequest(format!(
+            "'expires_at' is more than {days} days ahead (audit.max_exception): what is left as it is has to be looked at again"
+        )));
     }
     Ok(expires_at)
 }
 
-fn exception(body: &Bytes) -> Result<ExceptionBody, ApiError> {
+fn exception(api: &Api, body: &Bytes) -> Result<ExceptionBody, ApiError> {
     let body: ExceptionBody = read(body)?;
-    Ok(ExceptionBody { reason: reason(&body.reason)?, expires_at: later(body.expires_at)? })
+    Ok(ExceptionBody { reason: reason(&body.reason)?, expires_at: later(api, body.expires_at)? })
 }
 
 /// Appends what a person wants; the answer says under which number it is on the log.
@@ -139,7 +147,7 @@ async fn say(api: &Api, person: &Person, event: Event) -> Answer {
 ))]
 async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
-    let ExceptionBody { reason, expires_at } = exception(&body)?;
+    let ExceptionBody { reason, expires_at } = exception(&api, &body)?;
     let parsed: ObligationId = id.parse().map_err(|_| unknown("obligation", &id))?;
     let view = api.fresh().await?;
     let found = ledger::obligation(&view, &parsed)?.ok_or_else(|| unknown("obligation", &id))?;
@@ -155,7 +163,7 @@ async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String
 ))]
 async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
-    let ExceptionBody { reason, expires_at } = exception(&body)?;
+    let ExceptionBody { reason, expires_at } = exception(&api, &body)?;
     let parsed: rollcall_domain::drift::DriftId = id.parse().map_err(|_| unknown("drift item", &id))?;
     let view = api.fresh().await?;
     let open = ledger::drift_of(&view, &parsed.app, parsed.identity)?;
@@ -201,7 +209,7 @@ async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<
 async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let RejectBody { reason: said, expires_at, through } = read(&body)?;
-    let (reason, expires_at) = (reason(&said)?, later(expires_at)?);
+    let (reason, expires_at) = (reason(&said)?, later(&api, expires_at)?);
     let cause = held(&api, &source, through).await?;
     let (decision, through) = (Decision::Reject { expires_at }, through.unwrap_or_default());
     say(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason })).await

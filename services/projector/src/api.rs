@@ -34,6 +34,8 @@ pub struct Api {
     pub store: Arc<Store>,
     pub tokens: Vec<ApiToken>,
     pub keys: Arc<Vec<Key>>,
+    /// How far ahead an exception may reach.
+    pub max_exception: Duration,
     pub max_page: usize,
     pub patience: Duration,
     pub record: Record,
@@ -83,11 +85,12 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
         return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
     };
     request.extensions_mut().insert(person.clone());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let (path, query) = (uri.path(), uri.query());
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
     let response = next.run(request).await;
     let status = response.status();
-    api.record.note(Asked { person: &person, method: &method, route: &route, path: &path, status }).await?;
+    api.record.note(Asked { person: &person, method: &method, route: &route, path, query, status }).await?;
     Ok(response)
 }
 

@@ -222,7 +222,7 @@ async fn leavers(State(api): Shared, Extension(person): Who, pairs: Pairs) -> An
 #[utoipa::path(get, path = "/v1/obligations", tag = "state", params(params::Obligations), responses(
     (status = 200, body = List<ObligationView>), Problem
 ))]
-async fn obligations(State(api): Shared, pairs: Pairs) -> Answer<List<ObligationView>> {
+async fn obligations(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<ObligationView>> {
     let query = api.query::<params::Obligations>(pairs)?;
     let status: Option<ObligationStatus> = query.word("status")?;
     let change: Option<ChangeKind> = query.word("change")?;
@@ -236,7 +236,7 @@ async fn obligations(State(api): Shared, pairs: Pairs) -> Answer<List<Obligation
     let among = status.map_or(Among::All, Among::with);
     let read = |after: Option<&str>, look| obligations_after(&snapshot.state, among, after, look);
     let (found, next_cursor) = page_after(read, query.cursor(), Extent::of(&query)?, wanted)?;
-    let items = found.iter().map(ObligationView::of).collect();
+    let items = found.iter().map(|owed| ObligationView::of(owed, person.sees())).collect();
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
 }
 

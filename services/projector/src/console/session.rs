@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha512};
 use tracing::info;
 
-use crate::access::Asked;
+use crate::access::{self, Asked};
 use crate::api::{Api, Person, Shared};
 use crate::error::ApiError;
 
@@ -134,12 +134,13 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
         };
     };
     request.extensions_mut().insert(person.clone());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = next.run(request).await;
     // The page of a person is the same to the record as the API's answer about them.
-    let shown = path.replacen("/console/", "/v1/", 1);
-    let route = if shown.starts_with("/v1/identities/") { "/v1/identities/{id}" } else { "" };
-    let asked = Asked { person: &person, method: &method, route, path: &shown, status: response.status() };
+    let shown = uri.path().replacen("/console/", "/v1/", 1);
+    let route = if shown.starts_with("/v1/identities/") { "/v1/identities/{id}" } else { access::CONSOLE };
+    let (query, status) = (uri.query(), response.status());
+    let asked = Asked { person: &person, method: &method, route, path: &shown, query, status };
     match api.record.note(asked).await {
         Ok(()) => response,
         Err(e) => ApiError::from(e).into_response(),

@@ -60,7 +60,7 @@ impl DriftView {
             differences: detail.changes(&item.differences),
             detected_at: item.detected_at,
             age_hours: now.duration_since(item.detected_at).as_secs_f64() / 3600.0,
-            accepted: item.accepted.as_ref().map(ExceptionView::of),
+            accepted: item.accepted.as_ref().map(|exception| ExceptionView::of(exception, detail)),
             version: item.version,
         }
     }

@@ -98,7 +98,10 @@ impl IdentityView {
             resource: detail.show(identity.resource.clone()),
             groups: directory::groups_of(state, identity.id)?.iter().map(group).collect(),
             accounts: accounts.iter().map(|account| AccountView::of(account, detail)).collect(),
-            obligations: ledger::obligations_of(state, identity.id)?.iter().map(ObligationView::of).collect(),
+            obligations: ledger::obligations_of(state, identity.id)?
+                .iter()
+                .map(|owed| ObligationView::of(owed, detail))
+                .collect(),
             drift: drift.iter().map(|item| DriftView::of(item, now, detail)).collect(),
         })
     }

@@ -19,16 +19,17 @@ use crate::words;
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ExceptionView {
     pub by: String,
-    pub reason: String,
+    /// Free text, which may name people; not for everybody.
+    pub reason: Option<String>,
     #[schema(schema_with = words::time)]
     pub expires_at: Timestamp,
 }
 
 impl ExceptionView {
     /// An exception.
-    pub fn of(exception: &Exception) -> Self {
+    pub fn of(exception: &Exception, detail: Detail) -> Self {
         let Exception { by, reason, expires_at } = exception.clone();
-        Self { by, reason, expires_at }
+        Self { by, reason: detail.show(reason), expires_at }
     }
 }
 
@@ -79,7 +80,7 @@ pub struct ObligationView {
 
 impl ObligationView {
     /// An obligation.
-    pub fn of(obligation: &Obligation) -> Self {
+    pub fn of(obligation: &Obligation, detail: Detail) -> Self {
         let verified = match obligation.end {
             Some(End::Verified { at, by }) => Some((at, by)),
             _ => None,
@@ -103,7 +104,7 @@ impl ObligationView {
             at_risk_at: obligation.at_risk_at,
             applied_at: obligation.applied_at,
             overdue_at: obligation.overdue_at,
-            waived: obligation.waived.as_ref().map(ExceptionView::of),
+            waived: obligation.waived.as_ref().map(|exception| ExceptionView::of(exception, detail)),
             verified_at: verified.map(|(at, _)| at),
             verified_by: verified.map(|(_, by)| by),
             superseded_by: superseded.map(|(by, _)| by),
@@ -165,7 +166,7 @@ impl LeaverView {
             waived: such(|o| o.status() == ObligationStatus::Waived),
             at_risk: such(Obligation::is_at_risk),
             source: leaver.source.clone(),
-            obligations: owed.iter().map(ObligationView::of).collect(),
+            obligations: owed.iter().map(|owed| ObligationView::of(owed, detail)).collect(),
         })
     }
 }
