@@ -64,6 +64,10 @@ pub struct Script {
     pub no_external_id: bool,
     /// Takes a filter by `externalId` and finds nothing by it.
     pub blind_external_id: bool,
+    /// Knows no DELETE.
+    pub no_delete: bool,
+    /// Switches an account off that is to be deleted, and keeps it.
+    pub deletes_deactivate: bool,
     /// Everything about groups is answered 500.
     pub groups_fail: bool,
     /// Answers as a tenant in which nobody is.
@@ -337,6 +341,14 @@ impl Tenant {
             ("PUT", Some(id)) => self.replace(&kind, &id, &body),
             ("PATCH", Some(_)) if self.script.no_patch => (StatusCode::NOT_IMPLEMENTED, None),
             ("PATCH", Some(id)) => self.patch(&kind, &id, &body),
+            ("DELETE", Some(_)) if self.script.no_delete => (StatusCode::METHOD_NOT_ALLOWED, None),
+            ("DELETE", Some(id)) if self.script.deletes_deactivate => match self.now.of_mut(&kind).get_mut(&id) {
+                Some(user) => {
+                    user.insert("active".into(), false.into());
+                    (StatusCode::NO_CONTENT, None)
+                }
+                None => (StatusCode::NOT_FOUND, None),
+            },
             ("DELETE", Some(id)) => self.delete(&kind, &id),
             _ => (StatusCode::METHOD_NOT_ALLOWED, None),
         };

@@ -79,6 +79,11 @@ async fn an_account_that_says_it_is_someone_elses_is_gone_with_its_owner_and_com
     Ok(())
 }
 
+/// The record of the one departure there is, once it is as it should be.
+async fn leaver(stage: &Stage, what: &str, such: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+    until(what, || async { Ok(stage.rollcall.items("/v1/leavers").await?.into_iter().next().filter(&such)) }).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn groups_that_fail_do_not_keep_a_leavers_account_alive() -> anyhow::Result<()> {
     let groups = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n";
@@ -90,12 +95,47 @@ async fn groups_that_fail_do_not_keep_a_leavers_account_alive() -> anyhow::Resul
         until("she is in eng", || async { Ok((stage.app.members(APP, "eng").len() == 1).then_some(())) }).await?;
         stage.app.tell(APP, &Script { groups_fail: true, ..Script::default() }).await?;
         stage.leave(&ada).await?;
-        until("her access has ended", || async {
-            Ok(named(&stage, "ada").is_none_or(|user| user["active"] == false).then_some(()))
+        let gone = leaver(&stage, "she is gone", |leaver| leaver["gone_at"].is_string()).await?;
+        ensure!(gone["status"] == "completed", "{gone}");
+        let account = named(&stage, "ada");
+        ensure!(account.as_ref().is_none_or(|user| user["active"] == false), "{account:?}");
+        if deprovision == "deactivate" {
+            // Whether she is still in the group can't be seen: that is said apart, and has its own time.
+            let left = leaver(&stage, "something is left", |leaver| leaver["remains"][0]["app"] == APP).await?;
+            ensure!(left["remains"][0]["what"] == "not seen" && left["clean_at"].is_null(), "{left}");
+            let drift = &stage.rollcall.items("/v1/drift").await?[0];
+            ensure!(drift["kind"] == "residue", "{drift}");
+        }
+        stage.app.tell(APP, &Script::default()).await?;
+        let clean = leaver(&stage, "nothing is left", |leaver| leaver["clean_at"].is_string()).await?;
+        ensure!(clean["gone_at"] == gone["gone_at"] && clean["remains"] == json!([]), "{clean}");
+        stage.all_ended().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_keeps_the_accounts_that_it_should_delete_has_accounts_that_are_gone() -> anyhow::Result<()> {
+    for app in
+        [Script { no_delete: true, ..Script::default() }, Script { deletes_deactivate: true, ..Script::default() }]
+    {
+        let stage = Stage::set(app.clone(), "delete", "", "").await?;
+        let ada = stage.join("ada").await?;
+        stage.verified(&ada).await?;
+        stage.leave(&ada).await?;
+        let left = leaver(&stage, "she is gone, and something is left", |leaver| {
+            leaver["gone_at"].is_string() && leaver["remains"] != json!([])
         })
         .await?;
-        stage.app.tell(APP, &Script::default()).await?;
-        stage.verified(&ada).await?;
+        ensure!(left["remains"][0]["what"] == "kept, inactive" && left["clean_at"].is_null(), "{app:?}: {left}");
+        let account = named(&stage, "ada").context("it is kept")?;
+        ensure!(account["active"] == false, "{app:?}: {account}");
+        ensure!(stage.rollcall.items("/v1/obligations?status=overdue").await?.is_empty(), "{app:?}: a false alarm");
+        // It is deleted by hand: nothing is left.
+        let keeper = stage.join("bob").await?;
+        stage.verified(&keeper).await?;
+        stage.app.by_hand(APP, |users| users.retain(|_, user| user["userName"] != "ada"));
+        leaver(&stage, "nothing is left", |leaver| leaver["clean_at"].is_string()).await?;
         stage.all_ended().await?;
     }
     Ok(())

@@ -12,7 +12,7 @@ const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 const STRICT_TOKEN: &str = "strict-secret-19c2";
-const STRICT: &str = "[[sources]]\nname = \"strict\"\ntoken = \"strict-secret-19c2\"\nstrict = true";
+const STRICT: &str = "[[sources]]\nname = \"strict\"\ntoken = \"strict-secret-19c2\"\nstrict = true\n[[group_authority]]\nnames = [\"*\"]\nsources = [\"hr\", \"strict\"]";
 
 async fn door() -> anyhow::Result<Rollcall> {
     let rollcall = Rollcall::new(&[], STRICT)?;

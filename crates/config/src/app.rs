@@ -246,6 +246,7 @@ fn policies(mut s: Section<'_>) -> Policies {
         membership: of(DriftKind::Membership),
         missing: of(DriftKind::Missing),
         duplicate: of(DriftKind::Duplicate),
+        residue: of(DriftKind::Residue),
     };
     s.finish();
     policies

@@ -294,6 +294,18 @@ pub struct Verified {
     pub remote_id: Option<String>,
     pub target: Target,
     pub observed: Map<String, Value>,
+    /// What is left of an account that is gone.
+    pub left: Left,
+}
+
+/// Whether something is left of an account with which nobody can sign in any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Left {
+    /// It is as desired.
+    #[default]
+    Nothing,
+    /// It is in managed groups, or there and inactive where it is to be deleted, or that could not be seen.
+    Something,
 }
 
 /// Why an app could not be brought to what is desired.
@@ -508,17 +520,24 @@ pub fn judge(
             Step::Leave(name) => changes.push(group(&name, None, there())),
             Step::Deactivate | Step::Delete => {
                 let active = observed.is_some_and(Remote::is_active);
-                changes.push(Changed { path: "active".into(), before: Some(false.into()), after: Some(active.into()) });
+                let before = active.then(|| Value::Bool(false));
+                changes.push(Changed { path: "active".into(), before, after: Some(active.into()) });
             }
         }
     }
     if desired.target() == Target::Absent {
-        kind = DriftKind::Zombie;
+        kind = if is_gone(observed) { DriftKind::Residue } else { DriftKind::Zombie };
     }
     if changes.is_empty() && kind == DriftKind::Membership {
         return Ok(desired.target());
     }
     Err((kind, changes))
+}
+
+/// Whether nobody can sign in with an account any more.
+#[must_use]
+pub fn is_gone(observed: Option<&Remote>) -> bool {
+    observed.is_none_or(|remote| !remote.is_active())
 }
 
 /// How an account differs from the desired attributes; attributes that Rollcall does not manage don't count.

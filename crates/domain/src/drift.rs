@@ -28,12 +28,14 @@ pub enum DriftKind {
     Missing,
     /// It is there more than once.
     Duplicate,
+    /// Nobody can sign in with it any more, and something is left of it: memberships, or itself where it is to be deleted.
+    Residue,
 }
 
 impl DriftKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Orphan, Self::Zombie, Self::Attribute, Self::Membership, Self::Missing, Self::Duplicate];
+    pub const ALL: [Self; 7] =
+        [Self::Orphan, Self::Zombie, Self::Attribute, Self::Membership, Self::Missing, Self::Duplicate, Self::Residue];
 
     /// The word in metrics and answers.
     #[must_use]
@@ -45,6 +47,7 @@ impl DriftKind {
             Self::Membership => "membership",
             Self::Missing => "missing",
             Self::Duplicate => "duplicate",
+            Self::Residue => "residue",
         }
     }
 }
@@ -80,6 +83,7 @@ pub struct Policies {
     pub membership: Policy,
     pub missing: Policy,
     pub duplicate: Policy,
+    pub residue: Policy,
 }
 
 impl Default for Policies {
@@ -92,6 +96,7 @@ impl Default for Policies {
             membership: Policy::Repair,
             missing: Policy::Repair,
             duplicate: Policy::Report,
+            residue: Policy::Repair,
         }
     }
 }
@@ -107,6 +112,7 @@ impl Policies {
             DriftKind::Membership => self.membership,
             DriftKind::Missing => self.missing,
             DriftKind::Duplicate => self.duplicate,
+            DriftKind::Residue => self.residue,
         }
     }
 }

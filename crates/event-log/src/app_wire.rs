@@ -147,6 +147,7 @@ fn to_policies(policies: &Policies) -> v1::DriftPolicies {
         membership: wire::to_policy(policies.membership),
         missing: wire::to_policy(policies.missing),
         duplicate: wire::to_policy(policies.duplicate),
+        residue: wire::to_policy(policies.residue),
     }
 }
 
@@ -159,6 +160,7 @@ fn from_policies(stored: &v1::DriftPolicies) -> Policies {
         membership: wire::from_policy(stored.membership).unwrap_or(usual.membership),
         missing: wire::from_policy(stored.missing).unwrap_or(usual.missing),
         duplicate: wire::from_policy(stored.duplicate).unwrap_or(usual.duplicate),
+        residue: wire::from_policy(stored.residue).unwrap_or(usual.residue),
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use prost::Message as _;
 use rollcall_domain::access::{Access, Outcome};
-use rollcall_domain::account::{Adopted, Applied, Attempted, Rejected, Rejection, Verified};
+use rollcall_domain::account::{Adopted, Applied, Attempted, Left, Rejected, Rejection, Verified};
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::authority::{ChangeRefused, Denied};
 use rollcall_domain::capability::Discovered;
@@ -241,6 +241,7 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
                 version: Sequence(m.version),
                 remote_id: wire::optional(m.remote_id),
                 target: wire::from_present(m.present),
+                left: if m.unclean { Left::Something } else { Left::Nothing },
                 observed: wire::object(&m.observed_json)?,
             })
         }

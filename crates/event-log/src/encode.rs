@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 use rollcall_domain::access::Outcome;
+use rollcall_domain::account::Left;
 use rollcall_domain::alert::{About, AlertChanged};
 use rollcall_domain::authority::Denied;
 use rollcall_domain::group::{GroupChange, MemberId};
@@ -167,6 +168,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             version: e.version.0,
             remote_id: e.remote_id.clone().unwrap_or_default(),
             present: wire::to_present(e.target),
+            unclean: e.left == Left::Something,
             observed_json: if e.observed.is_empty() { String::new() } else { wire::to_json(&e.observed) },
         }
         .encode_to_vec(),

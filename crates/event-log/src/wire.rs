@@ -120,7 +120,8 @@ enum_conversion!(
     Missing = Missing,
     Orphan = Orphan,
     Membership = Membership,
-    Duplicate = Duplicate
+    Duplicate = Duplicate,
+    Residue = Residue
 );
 enum_conversion!(
     to_change,

@@ -311,7 +311,7 @@ async fn a_server_that_is_not_there_is_named() {
 #[tokio::test]
 async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::account::{
-        Adopted, Applied, Attempted, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
+        Adopted, Applied, Attempted, Left, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
     };
     use rollcall_domain::alert::{About, AlertChanged, Level};
     use rollcall_domain::app::{Deprovision, GroupRule, ServiceLevel};
@@ -439,6 +439,7 @@ async fn every_kind_of_event_survives_the_log() {
             group: Some("g".into()),
         }),
         Event::AccountVerified(Verified {
+            left: Left::Nothing,
             app: "crm".parse().unwrap(),
             identity: id,
             version: version_7,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rollcall_config::AppConfig;
 use rollcall_domain::account::{
-    Account, Applied, Attempted, Desired, Origin, Rejected, RejectionCause, Remote, Step, Target, Verified, findable,
-    judge, plan,
+    Account, Applied, Attempted, Desired, Left, Operation, Origin, Rejected, RejectionCause, Remote, Step, Target,
+    Verified, findable, is_gone, judge, plan,
 };
 use rollcall_domain::app::{AppSpec, Deprovision};
 use rollcall_domain::capability::{Capabilities, Support};
@@ -177,6 +177,7 @@ impl Desk {
         let mut pauses = PAUSES.into_iter();
         let mut sent = Sent::Nothing;
         let mut access = Access::of(account, &can, &managed);
+        let mut unfinished = None;
         loop {
             let mut located = locate(&search, &self.store.view(), &wanted).await?;
             refuse_foreign(located.as_ref())?;
@@ -207,9 +208,6 @@ impl Desk {
             let is_as_desired =
                 steps.is_empty() || (sent == Sent::Everything && judge(&account.desired, remote, deprovision).is_ok());
             if is_as_desired {
-                if let Some(failure) = groups_unread {
-                    return Err(failure.into());
-                }
                 // What is desired may be what was before our own last change.
                 if sent == Sent::Nothing
                     && let Some(wait) = unsettled
@@ -218,6 +216,9 @@ impl Desk {
                 }
                 if let Some(wait) = self.may_still_come(account, remote, config.request_timeout) {
                     return Ok(Attempt::Wait(wait));
+                }
+                if let Some(failure) = groups_unread {
+                    return self.unfinished(account, remote, deprovision, Some(failure)).await;
                 }
                 self.settled.forget(account.identity);
                 self.verify(account, remote).await?;
@@ -238,20 +239,60 @@ impl Desk {
                     tokio::time::sleep(pause).await;
                     continue;
                 }
-                if let Some(failure) = groups_unread {
-                    return Err(failure.into());
-                }
-                if let Some(delay) = can.consistency_delay {
+                if let Some(delay) = can.consistency_delay
+                    && unfinished.is_none()
+                {
                     return Ok(Attempt::Wait(delay));
                 }
-                let (kind, differences) = match judge(&account.desired, remote, deprovision) {
-                    Err(found) => found,
-                    Ok(_) => continue,
-                };
-                return Ok(Attempt::Drift(kind, differences, located.map(|l| l.remote)));
+                return self.unfinished(account, remote, deprovision, groups_unread.or(unfinished)).await;
             }
-            sent = self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await?;
+            sent = match self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await {
+                // Nobody can sign in with it any more: what is left is told apart from that.
+                Err(Trouble::App(failure)) if account.desired.target() == Target::Absent && is_gone(remote) => {
+                    unfinished = Some(failure);
+                    Sent::Everything
+                }
+                outcome => outcome?,
+            };
         }
+    }
+
+    /// Says what was reached when not all of it was: of an account with which nobody can sign in any more that it is gone, and
+    /// what is left of it apart.
+    async fn unfinished(
+        &self,
+        account: &Account,
+        remote: Option<&Remote>,
+        deprovision: Deprovision,
+        failure: Option<Failure>,
+    ) -> Result<Attempt, Trouble> {
+        let found = judge(&account.desired, remote, deprovision).err();
+        if account.desired.target() == Target::Absent && is_gone(remote) && self.owes_access(account)? {
+            self.say_verified(account, remote, Left::Something).await?;
+            let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
+            let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
+            let drift = DriftDetected::new(id, account.desired_version, differences, remote);
+            if !self.is_known(&drift)? {
+                self.append(account, Event::DriftDetected(drift)).await?;
+            }
+            return Ok(Attempt::Verified);
+        }
+        match (failure, found) {
+            (Some(failure), _) => Err(failure.into()),
+            (None, Some((kind, differences))) => Ok(Attempt::Drift(kind, differences, remote.cloned())),
+            (None, None) => Ok(Attempt::Wait(CONTESTED_PAUSE)),
+        }
+    }
+
+    /// Whether it is owed that nobody can sign in with an account, and not only that nothing is left of it.
+    fn owes_access(&self, account: &Account) -> Result<bool, ProvisionerError> {
+        let view = self.store.view();
+        for owed in &account.owes {
+            if !ledger::is_for_residue(&view, owed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Switches an account off, before anything else is done for someone who must have none: what fails later, such as
@@ -297,6 +338,7 @@ impl Desk {
         };
         for step in steps {
             let mut group = None;
+            let mut operation = step.operation();
             match (step, located) {
                 (Step::Create(attributes), _) => match self.create(account, attributes, wanted, can).await? {
                     Ok(id) => wanted.remote_id = Some(id),
@@ -327,6 +369,17 @@ impl Desk {
                     }
                 }
                 (Step::Deactivate, Some(found)) => deactivate(client, can, &found.remote).await?,
+                // An app without deletion: nobody signs in any more, and the account is left.
+                (Step::Delete, Some(found)) if found.remote.is_active() => {
+                    if let Err(failure) = delete(client, &found.remote).await {
+                        let is_missing = matches!(failure.rejection.status, Some(405 | 501));
+                        if !is_missing {
+                            return Err(failure.into());
+                        }
+                        deactivate(client, can, &found.remote).await?;
+                        operation = Operation::Deactivate;
+                    }
+                }
                 (Step::Delete, Some(found)) => delete(client, &found.remote).await?,
                 (Step::Update(_) | Step::Deactivate | Step::Delete, None) => continue,
             }
@@ -335,7 +388,7 @@ impl Desk {
                 identity: account.identity,
                 version: account.desired_version,
                 remote_id: wanted.remote_id.clone(),
-                operation: step.operation(),
+                operation,
                 origin,
                 group,
             };
@@ -396,7 +449,12 @@ impl Desk {
         {
             return self.release(account).await;
         }
+        self.say_verified(account, remote, Left::Nothing).await
+    }
+
+    async fn say_verified(&self, account: &Account, remote: Option<&Remote>, left: Left) -> Result<(), Trouble> {
         let verified = Verified {
+            left,
             app: account.app.clone(),
             identity: account.identity,
             version: account.desired_version,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rollcall_config::parse;
+use rollcall_domain::account::Left;
 use rollcall_domain::account::Verified;
 use rollcall_domain::alert::{About, Level};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
@@ -112,7 +113,15 @@ impl World {
         let Some(account) = ledger::account(&self.state, person(n), &app).unwrap() else { return };
         let (version, target) = (account.desired_version, account.desired.target());
         let (identity, remote_id, observed) = (person(n), None, Map::new());
-        self.append(Event::AccountVerified(Verified { app, identity, version, remote_id, target, observed }));
+        self.append(Event::AccountVerified(Verified {
+            left: Left::Nothing,
+            app,
+            identity,
+            version,
+            remote_id,
+            target,
+            observed,
+        }));
     }
 
     /// Forgets everything and reads the log again.

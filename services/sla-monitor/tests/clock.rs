@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{Config, parse};
-use rollcall_domain::account::{Target, Verified};
+use rollcall_domain::account::{Left, Target, Verified};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence};
@@ -138,7 +138,15 @@ fn user(active: bool, effective_at: Option<Timestamp>) -> Map<String, Value> {
 
 fn verified(version: Sequence, target: Target) -> Event {
     let (app, observed) = ("chat".parse().unwrap(), Map::new());
-    Event::AccountVerified(Verified { app, identity: anna(), version, remote_id: None, target, observed })
+    Event::AccountVerified(Verified {
+        left: Left::Nothing,
+        app,
+        identity: anna(),
+        version,
+        remote_id: None,
+        target,
+        observed,
+    })
 }
 
 fn minutes(n: i64) -> SignedDuration {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use rollcall_config::parse;
-use rollcall_domain::account::{Applied, Operation, Origin, Target, Verified};
+use rollcall_domain::account::{Applied, Left, Operation, Origin, Target, Verified};
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence};
@@ -96,6 +96,7 @@ fn removed(log: &mut Log, app: &AppId, identity: IdentityId, version: Sequence) 
         group: None,
     };
     let verified = Verified {
+        left: Left::Nothing,
         app: app.clone(),
         identity,
         version,

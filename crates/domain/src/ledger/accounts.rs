@@ -1,11 +1,13 @@
 //! What apps answered, and what they showed.
 
+use std::collections::BTreeSet;
+
 use super::Fact;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, pending_key};
 use super::{apps, drifts, links};
-use crate::account::{Account, Adopted, Applied, Attempted, MayExist, Rejected, Target, Verified};
+use crate::account::{Account, Adopted, Applied, Attempted, Left, MayExist, Rejected, Target, Verified};
 use crate::conformance::Confirmed;
 use crate::event::Recorded;
 use crate::ids::Sequence;
@@ -57,7 +59,6 @@ pub fn verified(
     if verified.version == account.desired_version && verified.target != account.desired.target() {
         return Ok(());
     }
-    account.verified_version = account.verified_version.max(Some(verified.version));
     // Whose it was is not forgotten when it is gone: it may come back.
     account.remote_id = verified.remote_id.clone().or(account.remote_id);
     account.may_exist = None;
@@ -73,7 +74,18 @@ pub fn verified(
         std::mem::take(&mut account.confirmed).into_iter().partition(|c: &Confirmed| c.version <= verified.version);
     account.confirmed = waiting;
     apps::honoured(state, &account.app, honoured, event.recorded_at)?;
-    let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target;
+    // What is left is owed on; that nobody can sign in any more is proved.
+    let mut owed_on = BTreeSet::new();
+    for open in account.owes.iter().filter(|_| verified.left == Left::Something) {
+        if drifts::is_for_residue(state, open)? {
+            owed_on.insert(open.id.clone());
+        }
+    }
+    if owed_on.is_empty() {
+        account.verified_version = account.verified_version.max(Some(verified.version));
+    }
+    let met =
+        |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target && !owed_on.contains(&o.id);
     let end = End::Verified { at: event.recorded_at, by: event.sequence };
     for obligation in end_those(state, &mut account, met, &end, facts)? {
         if obligation.applied_at.is_none() {

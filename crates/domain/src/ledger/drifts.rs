@@ -5,7 +5,7 @@ use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, of_account};
 use super::{apps, stories};
-use crate::account::{Account, Desired};
+use crate::account::{Account, Desired, Target};
 use crate::app::AppSpec;
 use crate::directory;
 use crate::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, may_be_nobody, nobody};
@@ -81,11 +81,11 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             }
             Ok(())
         }
-        DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing => {
+        DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing | DriftKind::Residue => {
             // One that is pending is being worked on anyway.
             let Some(before) = account(state, *identity, app)?.filter(|a| !a.is_pending()) else { return Ok(()) };
             let desired = before.desired.clone();
-            owe(state, &spec, before.identity, Some(before), desired, event)
+            owe(state, &spec, before.identity, Some(before), desired, change_for(*kind), event)
         }
     }
 }
@@ -102,12 +102,32 @@ fn remove(
     if before.as_ref().is_some_and(Account::is_pending) {
         return Ok(());
     }
-    owe(state, spec, nobody, before, Desired::Absent, event)?;
+    owe(state, spec, nobody, before, Desired::Absent, ChangeKind::Repair, event)?;
     if let Some(mut account) = account(state, nobody, &spec.id)? {
         account.remote_id = Some(remote_id.to_owned());
         store(state, account_key(nobody, &spec.id), &account);
     }
     Ok(())
+}
+
+/// As what the end of drift is owed: what is left of an account that is gone has the time of a mover.
+const fn change_for(kind: DriftKind) -> ChangeKind {
+    match kind {
+        DriftKind::Residue => ChangeKind::Mover,
+        _ => ChangeKind::Repair,
+    }
+}
+
+/// Whether an obligation is owed for what is left of an account that is gone.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_for_residue(state: &(impl Read + ?Sized), owed: &Obligation) -> Result<bool, KvError> {
+    if owed.change != change_for(DriftKind::Residue) || owed.target != Target::Absent {
+        return Ok(false);
+    }
+    let id = DriftId { app: owed.id.app.clone(), identity: owed.id.identity, kind: DriftKind::Residue };
+    Ok(item(state, &id)?.is_some_and(|item| item.detected_at == owed.opened_at))
 }
 
 fn owe(
@@ -116,9 +136,10 @@ fn owe(
     identity: IdentityId,
     before: Option<Account>,
     desired: Desired,
+    kind: ChangeKind,
     event: &Recorded,
 ) -> Result<(), KvError> {
-    let change = Change::at_once(event.sequence, ChangeKind::Repair, event.recorded_at);
+    let change = Change::at_once(event.sequence, kind, event.recorded_at);
     let obligation = Obligation::new(change, &spec.id, identity, &spec.sla, desired.target());
     open(state, obligation, before, desired, event)?;
     stories::keep(state, event);
@@ -135,7 +156,9 @@ pub fn cleared(state: &mut Kept<'_, impl Write>, id: &DriftId, event: &Recorded)
         DriftKind::Duplicate => {
             item.duplicates().try_for_each(|remote_id| release(state, &id.app, nobody(&id.app, remote_id), event))
         }
-        DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing => Ok(()),
+        DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing | DriftKind::Residue => {
+            Ok(())
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rollcall_domain::account::Target;
+use rollcall_domain::drift::{DriftItem, DriftKind};
 use rollcall_domain::exception::Exception;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
@@ -128,6 +129,14 @@ pub struct LeaverView {
     pub status: LeaverStatus,
     #[schema(schema_with = words::time_or_null)]
     pub completed_at: Option<Timestamp>,
+    /// When nobody could sign in with any of their accounts any more; the same as `completed_at`.
+    #[schema(schema_with = words::time_or_null)]
+    pub gone_at: Option<Timestamp>,
+    /// When, besides, nothing was left of them: in no managed group, and absent where accounts are deleted.
+    #[schema(schema_with = words::time_or_null)]
+    pub clean_at: Option<Timestamp>,
+    /// What is left where they are gone and not clean.
+    pub remains: Vec<Remains>,
     #[schema(value_type = Option<u64>)]
     pub superseded_by: Option<Sequence>,
     #[schema(value_type = Vec<String>)]
@@ -145,6 +154,38 @@ pub struct LeaverView {
     pub obligations: Vec<ObligationView>,
 }
 
+/// What is left of an account that is gone.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Remains {
+    #[schema(value_type = String)]
+    pub app: AppId,
+    /// `kept, inactive`, `in groups`, or `not seen`.
+    pub what: &'static str,
+    #[schema(schema_with = words::time)]
+    pub since: Timestamp,
+}
+
+impl Remains {
+    fn of(item: &DriftItem) -> Self {
+        let kept = item.differences.iter().any(|change| change.path == "active");
+        let what = match (kept, item.differences.is_empty()) {
+            (true, _) => "kept, inactive",
+            (false, false) => "in groups",
+            (false, true) => "not seen",
+        };
+        Self { app: item.id.app.clone(), what, since: item.detected_at }
+    }
+}
+
+/// When the last of what was left was removed.
+fn cleaned_at(state: &impl Read, leaver: &Leaver, gone_at: Timestamp) -> Result<Timestamp, KvError> {
+    let later = ledger::obligations_of(state, leaver.identity)?;
+    let of_rest = |o: &&Obligation| {
+        o.id.opened_by > leaver.opened_by && o.change == ChangeKind::Mover && o.target == Target::Absent
+    };
+    Ok(later.iter().filter(of_rest).filter_map(Obligation::verified_at).max().map_or(gone_at, |at| at.max(gone_at)))
+}
+
 impl LeaverView {
     /// A departure.
     pub fn of(state: &impl Read, leaver: &Leaver, detail: Detail) -> Result<Self, KvError> {
@@ -152,7 +193,19 @@ impl LeaverView {
         let owed = ledger::obligations_of_leaver(state, leaver)?;
         let such =
             |which: fn(&Obligation) -> bool| owed.iter().filter(|o| which(o)).map(|o| o.id.app.clone()).collect();
+        let mut remains = Vec::new();
+        for owed in &owed {
+            let items = ledger::drift_of(state, &owed.id.app, leaver.identity)?;
+            remains.extend(items.iter().filter(|item| item.id.kind == DriftKind::Residue).map(Remains::of));
+        }
+        let clean_at = match leaver.completed_at.filter(|_| remains.is_empty()) {
+            Some(gone_at) => Some(cleaned_at(state, leaver, gone_at)?),
+            None => None,
+        };
         Ok(Self {
+            gone_at: leaver.completed_at,
+            clean_at,
+            remains,
             identity: leaver.identity,
             user_name: who.and_then(|who| detail.show(who.user_name().to_owned())),
             left_at: leaver.left_at,
