@@ -175,6 +175,9 @@ impl SimApp {
                 let twin = format!("{}-twin-{}", self.nature.id, truth.made);
                 user.extend([("id".to_owned(), json!(twin)), ("userName".to_owned(), json!(twin))]);
                 user.insert("active".into(), true.into());
+                // Nobody has linked this one: it is whose it says it is.
+                let whose = if self.nature.external_ids { text(&user, "externalId").to_owned() } else { whose };
+                truth.touched.insert(whose.clone(), Instant::now());
                 truth.whose.insert(twin.clone(), whose);
                 truth.now.users.insert(twin, user);
             }
