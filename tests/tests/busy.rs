@@ -73,3 +73,37 @@ async fn whoever_was_let_in_can_always_be_changed_and_can_always_leave() -> anyh
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_groups_shows_members_to_who_asks_for_them_and_never_too_many() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "[scim]\nmax_members_shown = 3\n")?;
+    rollcall.start().await?;
+    let mut members = Vec::new();
+    for name in ["a", "b"] {
+        let made = rollcall.scim(Method::POST, "/Users", &json!({ "schemas": [USER], "userName": name })).await?;
+        members.push(json!({ "value": made["id"] }));
+    }
+    for name in ["one", "two", "three"] {
+        let group = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name, "members": members });
+        rollcall.scim(Method::POST, "/Groups", &group).await?;
+    }
+    let list = async |query: &str| {
+        let (status, answer) =
+            rollcall.raw(Method::GET, &format!("/scim/v2/Groups{query}"), SOURCE_TOKEN, None).await?;
+        ensure!(status == 200, "{query}: {status} {answer}");
+        let resources = answer["Resources"].as_array().cloned().unwrap_or_default();
+        let shown: Vec<usize> = resources.iter().map(|r| r["members"].as_array().map_or(0, Vec::len)).collect();
+        anyhow::Ok((answer["totalResults"].as_u64(), shown, answer["nextCursor"].as_str().map(str::to_owned)))
+    };
+    ensure!(list("").await?.1 == [0, 0, 0]);
+    ensure!(list("?filter=displayName%20eq%20%22TWO%22").await?.1 == [2]);
+    ensure!(list("?filter=displayName%20sw%20%22t%22").await?.1 == [0, 0]);
+    // Two groups have more members than an answer shows: the third is on the next page.
+    let (total, shown, _) = list("?attributes=displayName,members").await?;
+    ensure!(total == Some(3) && shown == [2, 2], "{shown:?}");
+    ensure!(list("?attributes=members&startIndex=3").await?.1 == [2]);
+    let (_, shown, next) = list("?attributes=members&cursor=").await?;
+    let next = next.context("no cursor")?;
+    ensure!(shown == [2, 2] && list(&format!("?attributes=members&cursor={next}")).await?.1 == [2]);
+    Ok(())
+}

@@ -124,6 +124,8 @@ pub struct ScimConfig {
     pub max_bulk_operations: usize,
     /// The longest filter.
     pub max_filter_bytes: usize,
+    /// How many answers about many resources are made at once.
+    pub max_heavy_reads: usize,
     /// The largest resource, as JSON.
     pub max_resource_bytes: usize,
     /// The most group members that one request names.

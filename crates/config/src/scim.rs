@@ -17,6 +17,7 @@ pub(crate) fn scim(mut s: Section<'_>) -> ScimConfig {
         max_filter_bytes: size(s.integer("max_filter_bytes", 64..=64 << 10, 4096)),
         max_resource_bytes: size(s.integer("max_resource_bytes", 1024..=256 << 10, 128 << 10)),
         max_members_per_request: size(s.integer("max_members_per_request", 1..=100_000, 10_000)),
+        max_heavy_reads: size(s.integer("max_heavy_reads", 1..=1024, 8)),
         max_members_shown: size(s.integer("max_members_shown", 1..=1_000_000, 10_000)),
     };
     s.finish();

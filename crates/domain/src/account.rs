@@ -520,7 +520,7 @@ pub fn judge(
             Step::Leave(name) => changes.push(group(&name, None, there())),
             Step::Deactivate | Step::Delete => {
                 let active = observed.is_some_and(Remote::is_active);
-                let before = active.then(|| Value::Bool(false));
+                let before = active.then_some(Value::Bool(false));
                 changes.push(Changed { path: "active".into(), before, after: Some(active.into()) });
             }
         }

@@ -49,6 +49,8 @@ struct Truth {
     whose: BTreeMap<String, String>,
     /// Until when it answers as another tenant, in which nobody is.
     other_tenant_until: Option<Instant>,
+    /// When that began last.
+    other_tenant_since: Option<Instant>,
     /// Until when nothing about groups is answered.
     groups_down_until: Option<Instant>,
     down_until: Option<Instant>,
@@ -128,7 +130,14 @@ impl SimApp {
 
     /// Answers as an empty tenant for a while.
     pub fn become_empty(&self, time: Duration) {
-        self.truth().other_tenant_until = Some(Instant::now() + time);
+        let mut truth = self.truth();
+        truth.other_tenant_since = Some(Instant::now());
+        truth.other_tenant_until = Some(Instant::now() + time);
+    }
+
+    /// Whether it began to do that within so much time.
+    pub fn became_empty_within(&self, time: Duration) -> bool {
+        self.truth().other_tenant_since.is_some_and(|since| since.elapsed() < time)
     }
 
     /// The ids of all accounts that are really there.

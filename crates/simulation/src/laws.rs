@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::account::{Desired, RejectionCause, Target, Verified};
+use rollcall_domain::account::{Account, Desired, RejectionCause, Target, Verified};
 use rollcall_domain::drift::{DriftKind, nobody};
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
@@ -254,6 +254,13 @@ impl Book {
         };
         // Of an older change: it proves nothing about this one, and the ledger must not take it for that.
         if account.desired_version != verified.version || self.untouched_for(app, whose) <= GRACE {
+            return Ok(None);
+        }
+        // An app that confirms a removal, does nothing, and answers as another tenant at once, can only be told by someone
+        // else whose account must be there.
+        let known = |a: &Account| a.desired.target() == Target::Present && !a.is_pending();
+        let nobody_else = ledger::some_accounts(&self.state, &verified.app, Some(whose), 1, known)?.is_empty();
+        if nobody_else && app.became_empty_within(2 * GRACE) {
             return Ok(None);
         }
         let remote_id = account.remote_id.clone().unwrap_or_default();

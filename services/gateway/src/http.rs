@@ -129,7 +129,9 @@ async fn read(
     scope::may_use(&caller.source, kind)?;
     let query = query.query(kind, door.bounds)?.seen_by(&caller);
     let view = door.fresh().await?;
-    let (done, query) = answered(search::amount_of_one(&query), move || {
+    let amount = search::amount_of_one(&query);
+    let _place = door.place(amount).await;
+    let (done, query) = answered(amount, move || {
         let found = search::by_id(&view, &query, &id, &caller.base)?;
         let (version, body) = found.ok_or_else(|| Refusal::not_found(kind.name, &id))?;
         let matches = query.filter.as_ref().is_none_or(|f| f.matches(&Value::Object(body.clone())));
@@ -196,7 +198,7 @@ async fn find(door: &Door, caller: Caller, kinds: &[&'static ResourceType], sear
     for kind in kinds {
         // A filter that names what a type does not have finds none of that type.
         match search.query(kind, door.bounds) {
-            Ok(query) => queries.push(query.seen_by(&caller)),
+            Ok(query) => queries.push(query.seen_by(&caller).listed(search)),
             Err(refusal) => refused = refused.or(Some(refusal)),
         }
     }
@@ -206,6 +208,7 @@ async fn find(door: &Door, caller: Caller, kinds: &[&'static ResourceType], sear
     let view = door.fresh().await?;
     let few = queries.iter().all(|q| search::amount(q) == Amount::Few);
     let amount = if few { Amount::Few } else { Amount::Many };
+    let _place = door.place(amount).await;
     let body = answered(amount, move || search::answer(&view, &queries, &page, &caller.base)).await?;
     Ok(scim_response(StatusCode::OK, body))
 }

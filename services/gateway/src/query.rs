@@ -9,6 +9,8 @@ use serde_json::Value;
 use crate::caller::Caller;
 use crate::cursor::Cursor;
 use crate::error::Refusal;
+use crate::operation::Family;
+use crate::search;
 
 const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
@@ -31,6 +33,8 @@ pub struct Search {
 pub struct Bounds {
     pub max_page: usize,
     pub max_filter_bytes: usize,
+    /// The most members of groups that one answer shows, but for the last group.
+    pub max_members: usize,
 }
 
 /// Where a page starts.
@@ -60,6 +64,20 @@ impl Query {
         self
     }
 
+    /// The same in a list: the members of many groups are shown to who asks for them by name.
+    pub fn listed(mut self, search: &Search) -> Self {
+        let is_group = Family::of(self.kind) == Family::Group;
+        let asked = search.attributes.is_some() || search.excluded_attributes.is_some();
+        if is_group
+            && !asked
+            && !search::is_indexed(&self)
+            && let Ok(selection) = Selection::parse(None, Some("members"), self.kind)
+        {
+            self.selection = selection;
+        }
+        self
+    }
+
     /// Whether a resource that this source has created is looked at.
     pub fn sees(&self, created_by: Option<&SourceName>) -> bool {
         self.only_of.is_none() || self.only_of.as_ref() == created_by
@@ -71,6 +89,8 @@ impl Query {
 pub struct Page {
     pub start: Start,
     pub count: usize,
+    /// See [`Bounds`].
+    pub max_members: usize,
     /// The same for the same search: a cursor is good for the search that it came from.
     pub fingerprint: String,
 }
@@ -168,6 +188,7 @@ impl Search {
             }
         };
         let count = number("count", &self.count, most, wrong)?.clamp(0, most);
-        Ok(Page { start, count: usize::try_from(count).unwrap_or(bounds.max_page), fingerprint })
+        let count = usize::try_from(count).unwrap_or(bounds.max_page);
+        Ok(Page { start, count, max_members: bounds.max_members, fingerprint })
     }
 }

@@ -5,7 +5,7 @@ use rollcall_domain::directory;
 use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::kv::{KvError, Read as _};
 use rollcall_projection::View;
-use rollcall_scim::{Selection, list_response};
+use rollcall_scim::{Filter, Selection, list_response};
 use serde_json::{Map, Value};
 
 use crate::cursor::Cursor;
@@ -69,6 +69,7 @@ fn plain(view: &View, query: &Query, page: &Page, base: &str) -> Result<Value, R
         Start::Cursor(None) => (None, 0, None),
     };
     let mut resources = Vec::new();
+    let mut members = 0;
     let mut last = None;
     let mut more = false;
     'pages: while page.count > 0 && skip < total {
@@ -81,11 +82,13 @@ fn plain(view: &View, query: &Query, page: &Page, base: &str) -> Result<Value, R
         }
         for (key, _) in keys.iter().skip(std::mem::take(&mut skip)) {
             let Some(id) = key.strip_prefix(&prefix) else { continue };
-            if resources.len() == page.count {
+            // A page of groups ends early where its members are as many as one answer shows.
+            if resources.len() == page.count || members >= page.max_members {
                 more = true;
                 break 'pages;
             }
             if let Some(resource) = one(view, query, id, base)? {
+                members += members_in(&resource);
                 resources.push(Value::Object(query.selection.apply(resource)));
                 last = Some(id.to_owned());
             }
@@ -115,13 +118,19 @@ fn sorted(view: &View, queries: &[Query], page: &Page, base: &str) -> Result<Val
     };
     let total = all.len();
     let mut resources = Vec::new();
+    let (mut members, mut shown) = (0, 0);
     for (_, index, id) in all.iter().skip(skip).take(page.count) {
+        if members >= page.max_members {
+            break;
+        }
+        shown += 1;
         let Some(query) = queries.get(*index) else { continue };
         if let Some(resource) = one(view, query, id, base)? {
+            members += members_in(&resource);
             resources.push(Value::Object(query.selection.apply(resource)));
         }
     }
-    let end = skip.saturating_add(page.count);
+    let end = skip.saturating_add(shown);
     let next = (end < total && page.count > 0).then_some(Cursor::Skip(end));
     Ok(response(page, total, start, resources, next))
 }
@@ -141,6 +150,7 @@ struct Collector<'a> {
     skip: usize,
     start: Option<usize>,
     total: usize,
+    members: usize,
     resources: Vec<Value>,
 }
 
@@ -151,12 +161,14 @@ impl<'a> Collector<'a> {
             Start::Cursor(Some(Cursor::Skip(count))) => (*count, None),
             Start::Cursor(_) => (0, None),
         };
-        Self { page, skip, start, total: 0, resources: Vec::new() }
+        Self { page, skip, start, total: 0, members: 0, resources: Vec::new() }
     }
 
     fn offer(&mut self, _id: &str, query: &Query, resource: Map<String, Value>) {
         self.total += 1;
-        if self.total > self.skip && self.resources.len() < self.page.count {
+        let has_room = self.resources.len() < self.page.count && self.members < self.page.max_members;
+        if self.total > self.skip && has_room {
+            self.members += members_in(&resource);
             self.resources.push(Value::Object(query.selection.apply(resource)));
         }
     }
@@ -188,8 +200,13 @@ pub fn by_id(view: &View, query: &Query, id: &str, base: &str) -> Result<Option<
 }
 
 /// What a filter may look at, besides what is shown.
-fn examined(query: &Query) -> Selection {
-    Selection::whole(query.kind)
+fn examined(query: &Query, filter: &Filter) -> Selection {
+    let names_members = filter.text().to_ascii_lowercase().contains("members");
+    if names_members { Selection::whole(query.kind) } else { query.selection.clone() }
+}
+
+fn members_in(resource: &Map<String, Value>) -> usize {
+    resource.get("members").and_then(Value::as_array).map_or(0, Vec::len)
 }
 
 /// The resource with this id, as it is answered.
@@ -237,7 +254,7 @@ fn matching<'a>(
     };
     let selection = match &query.filter {
         // A filter over members needs them even where they are not shown.
-        Some(_) => examined(query),
+        Some(filter) => examined(query, filter),
         None => query.selection.clone(),
     };
     Ok(ids.filter_map(move |id| {
@@ -263,6 +280,11 @@ enum Index<'a> {
     Name(IdentityKind, &'a str),
     ExternalId(&'a str),
     GroupName(&'a str),
+}
+
+/// Whether an index finds the only resources that can match.
+pub fn is_indexed(query: &Query) -> bool {
+    index(query).is_some()
 }
 
 fn index(query: &Query) -> Option<Index<'_>> {

@@ -13,7 +13,7 @@ use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{History, Projection, Runner, Store, Transaction, View};
 use rollcall_scim::Catalogue;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::KnownSource;
@@ -21,6 +21,7 @@ use crate::error::{GatewayError, Refusal};
 use crate::query::Bounds;
 use crate::refusals::Refusals;
 use crate::register::register_apps;
+use crate::search::Amount;
 use crate::{auth, discovery, http, names, scope};
 
 /// The name in metrics and folders.
@@ -42,6 +43,8 @@ pub struct Door {
     pub max_resource_bytes: usize,
     pub refusals: Refusals,
     pub bounds: Bounds,
+    /// How many answers about many resources are made at once: each can be as large as a page.
+    pub heavy: Semaphore,
     pub max_bulk_operations: usize,
     pub max_members: usize,
     pub max_members_shown: usize,
@@ -50,6 +53,14 @@ pub struct Door {
 }
 
 impl Door {
+    /// A place for an answer that may be large; it is kept until the answer is written.
+    pub async fn place(&self, amount: Amount) -> Option<SemaphorePermit<'_>> {
+        match amount {
+            Amount::Few => None,
+            Amount::Many => self.heavy.acquire().await.ok(),
+        }
+    }
+
     /// The directory with everything in it that the log had when the request came in.
     pub async fn fresh(&self) -> Result<View, Refusal> {
         self.store.wait_for(self.log.head().await?, self.patience).await?;
@@ -93,7 +104,12 @@ impl Gateway {
             max_body_bytes: config.server.max_body_bytes,
             max_resource_bytes: config.scim.max_resource_bytes,
             refusals: Refusals::default(),
-            bounds: Bounds { max_page: config.server.max_page, max_filter_bytes: config.scim.max_filter_bytes },
+            bounds: Bounds {
+                max_page: config.server.max_page,
+                max_filter_bytes: config.scim.max_filter_bytes,
+                max_members: config.scim.max_members_shown,
+            },
+            heavy: Semaphore::new(config.scim.max_heavy_reads),
             max_bulk_operations: config.scim.max_bulk_operations,
             max_members: config.scim.max_members_per_request,
             max_members_shown: config.scim.max_members_shown,

@@ -14,7 +14,7 @@ use rollcall_config::{ApiToken, Role};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +34,8 @@ pub struct Api {
     pub store: Arc<Store>,
     pub tokens: Vec<ApiToken>,
     pub keys: Arc<Vec<Key>>,
+    /// Wants what there is signed now.
+    pub sealing: Arc<Notify>,
     /// How far ahead an exception may reach.
     pub max_exception: Duration,
     pub max_page: usize,

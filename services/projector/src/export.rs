@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -20,11 +21,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 use tracing::error;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::api::{Api, Pairs, Person, Shared};
+use crate::checkpoints::CheckpointView;
 use crate::entry::Entry;
 use crate::error::{ApiError, Problem};
 use crate::line::{self, End, Head, Record, VERSION};
@@ -50,6 +53,9 @@ enum Format {
     Csv,
     Ocsf,
 }
+
+/// How long an export waits until what it holds is signed.
+const SIGNED_WITHIN: Duration = Duration::from_secs(3);
 
 /// The paths.
 pub fn router() -> OpenApiRouter<Arc<Api>> {
@@ -79,7 +85,10 @@ async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs:
     let format = query.word::<Format>("format")?.unwrap_or(Format::Ndjson);
     let choice = trail::choice(&query)?;
     let after = Sequence(query.parsed::<u64>("after", "a sequence")?.unwrap_or_default());
-    let view = api.fresh().await?;
+    let mut view = api.fresh().await?;
+    if format == Format::Ndjson {
+        view = signed(&api, view).await?;
+    }
     let permit = api.stream()?;
     let complete = choice.is_everything();
     let checkpoint = checkpoints::latest(&view)?;
@@ -118,6 +127,26 @@ async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs:
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
+}
+
+/// The state once all that it held is signed, or once that was waited for long enough.
+async fn signed(api: &Api, view: View) -> Result<View, ApiError> {
+    let wanted = api.store.cursor();
+    // A checkpoint does not hold its own event.
+    let holds = |c: &CheckpointView| c.size >= wanted || (c.sequence == wanted && c.size.0 + 1 == wanted.0);
+    if checkpoints::latest(&view)?.as_ref().is_some_and(holds) {
+        return Ok(view);
+    }
+    api.sealing.notify_one();
+    let mut news = api.store.watch();
+    let until = Instant::now() + SIGNED_WITHIN;
+    loop {
+        let view = api.store.view();
+        let is_signed = checkpoints::latest(&view)?.as_ref().is_some_and(holds);
+        if is_signed || !matches!(timeout_at(until, news.changed()).await, Ok(Ok(()))) {
+            return Ok(view);
+        }
+    }
 }
 
 fn line(value: &impl Serialize) -> Result<Bytes, ApiError> {

@@ -15,6 +15,7 @@ use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_proof::{Key, Tree, generate_key, sign};
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -72,6 +73,8 @@ pub struct Sealer {
     audit: AuditConfig,
     http: reqwest::Client,
     published: Sequence,
+    /// Someone wants what there is signed now.
+    asked: Arc<Notify>,
 }
 
 impl Sealer {
@@ -85,7 +88,13 @@ impl Sealer {
     ) -> Result<Self, ProjectorError> {
         let http = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|e| ProjectorError::Client(e.to_string()))?;
-        Ok(Self { log, store, keys, audit, http, published: Sequence(0) })
+        Ok(Self { log, store, keys, audit, http, published: Sequence(0), asked: Arc::default() })
+    }
+
+    /// Who wants what there is signed now says so here.
+    #[must_use]
+    pub fn asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.asked)
     }
 
     /// Signs and publishes until `stop`.
@@ -96,6 +105,7 @@ impl Sealer {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = every.tick() => {}
+                () = self.asked.notified() => {}
             }
             let work = async {
                 while let Sealed::More = self.seal().await? {}

@@ -92,6 +92,7 @@ impl Projector {
             provider,
             sessions: Sessions::new(&secrets, is_https(config)),
             record: Record::new(log.clone(), config.audit.reads),
+            sealing: sealer.asked(),
             max_exception: config.audit.max_exception,
             max_page: config.server.max_page,
             patience: config.server.read_patience,

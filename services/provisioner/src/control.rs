@@ -99,8 +99,13 @@ pub async fn control(
     wanted: &Wanted,
     looked: &Looked,
 ) -> Result<Control, Trouble> {
+    // It was seen a moment ago, and may have been removed for us: then it is enough that the tenant is still the same.
     if wanted.target == Target::Absent && wanted.seen_at.is_some_and(|at| at.elapsed() < HOLDS_FOR) {
-        return Ok(Control::NotNeeded);
+        return match any_of(app, &must_be_there(state, wanted)?).await? {
+            Found::Nothing { looked: 0 } => Ok(Control::NotNeeded),
+            Found::Nothing { looked } => Err(vanished(looked, 0).into()),
+            Found::Account(_) => Ok(Control::Holds),
+        };
     }
     let is_new = wanted.target == Target::Present && wanted.known == Known::Never;
     if is_new && looked.scanned.is_none() && app.controls.recent(&looked.filtered) {
@@ -134,21 +139,39 @@ pub async fn control(
 
 /// An account that is there: one that must be, else any. `None`: nothing is known to be there, and nothing is.
 async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<Option<Remote>, Trouble> {
-    let must_be_there = |account: &Account| account.desired.target() == Target::Present && !account.is_pending();
-    let ids = ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, must_be_there)?;
-    for id in &ids {
-        if let Some(found) = read_by_id(app.client, id).await? {
-            return Ok(Some(found));
-        }
-    }
+    let looked = match any_of(app, &must_be_there(state, wanted)?).await? {
+        Found::Account(found) => return Ok(Some(*found)),
+        Found::Nothing { looked } => looked,
+    };
     let shown = first_page(app).await?;
     if let Some(known) = known_on(state, &wanted.spec.id, &shown)? {
         return Ok(Some(known.clone()));
     }
-    if !ids.is_empty() || wanted.known == Known::Seen {
-        return Err(vanished(ids.len() + usize::from(wanted.known == Known::Seen), shown.len()).into());
+    if looked > 0 || wanted.known == Known::Seen {
+        return Err(vanished(looked + usize::from(wanted.known == Known::Seen), shown.len()).into());
     }
     Ok(shown.into_iter().next())
+}
+
+/// The ids of some accounts that must be there, besides the one that is looked for.
+fn must_be_there(state: &impl Read, wanted: &Wanted) -> Result<Vec<String>, KvError> {
+    let such = |account: &Account| account.desired.target() == Target::Present && !account.is_pending();
+    ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, such)
+}
+
+enum Found {
+    Account(Box<Remote>),
+    Nothing { looked: usize },
+}
+
+/// The first of some accounts that is there.
+async fn any_of(app: &Search<'_>, ids: &[String]) -> Result<Found, Failure> {
+    for id in ids {
+        if let Some(found) = read_by_id(app.client, id).await? {
+            return Ok(Found::Account(Box::new(found)));
+        }
+    }
+    Ok(Found::Nothing { looked: ids.len() })
 }
 
 async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
@@ -174,10 +197,8 @@ fn vanished(missing: usize, others: usize) -> Failure {
 /// When it shows none, or does not answer.
 pub async fn shows_what_is_known(app: &Search<'_>, state: &impl Read, id: &AppId) -> Result<(), Trouble> {
     let ids = ledger::some_accounts(state, id, None, SAMPLES, |account| account.remote_id.is_some())?;
-    for id in &ids {
-        if read_by_id(app.client, id).await?.is_some() {
-            return Ok(());
-        }
+    if let Found::Account(_) = any_of(app, &ids).await? {
+        return Ok(());
     }
     let shown = first_page(app).await?;
     match known_on(state, id, &shown)? {
