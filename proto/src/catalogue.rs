@@ -85,6 +85,9 @@ event_types! {
     AlertFired = "alert.fired" in "AlertChanged";
     AlertResolved = "alert.resolved" in "AlertChanged";
     LogCheckpoint = "log.checkpoint" in "Checkpoint";
+    SessionOpened = "session.opened" in "SessionChanged";
+    SessionUsed = "session.used" in "SessionChanged";
+    SessionEnded = "session.ended" in "SessionChanged";
     AccessRead = "access.read" in "Access";
     AccessDenied = "access.denied" in "Access";
 }

@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 24] = [
+const OPENED_BY: [(&str, &str, &str); 26] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -61,6 +61,8 @@ const OPENED_BY: [(&str, &str, &str); 24] = [
     ("GET", "/v1/obligations", "viewer"),
     ("POST", "/v1/obligations/{id}/waive", "operator"),
     ("GET", "/v1/plan", "auditor"),
+    ("GET", "/v1/sessions", "admin"),
+    ("POST", "/v1/sessions/{id}/end", "admin"),
     ("POST", "/v1/sync", "operator"),
     ("GET", "/v1/timeline", "auditor"),
     ("GET", "/v1/timeline/stream", "auditor"),

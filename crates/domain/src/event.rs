@@ -22,6 +22,7 @@ use crate::leaver::LeaverCompleted;
 use crate::obligation::{AtRisk, Overdue};
 use crate::reconciliation::{Reconciliation, SyncRequested};
 use crate::resource::ResourceChanged;
+use crate::session::SessionChanged;
 
 /// W3C trace context, empty when there is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,8 @@ pub enum Event {
     AlertResolved(AlertChanged),
     Checkpoint(Checkpoint),
     Access(Access),
+    /// Someone signed in to the console, or out.
+    Session(SessionChanged),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
     Unknown,
 }

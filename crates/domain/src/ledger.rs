@@ -218,6 +218,7 @@ impl Ledger {
             | Event::ChangeRefused(_)
             | Event::Checkpoint(_)
             | Event::Access(_)
+            | Event::Session(_)
             | Event::Unknown => {}
         }
         Ok(facts)

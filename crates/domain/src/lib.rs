@@ -28,6 +28,7 @@ pub mod name;
 pub mod obligation;
 pub mod reconciliation;
 pub mod resource;
+pub mod session;
 mod stored;
 
 pub use event::{Event, EventMeta, NewEvent, Recorded, TraceContext};

@@ -21,6 +21,7 @@ use rollcall_domain::name::NameSpace;
 use rollcall_domain::obligation::{AtRisk, Overdue};
 use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::resource::{ResourceChange, ResourceChanged};
+use rollcall_domain::session::{SessionChanged, SessionHolder, SessionStep};
 use rollcall_domain::{Event, EventMeta, Recorded, TraceContext};
 use rollcall_proto::{EventType, v1};
 use uuid::Uuid;
@@ -74,6 +75,22 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored:
         subject: subject.to_owned(),
         stored: stored.to_vec(),
     }
+}
+
+fn session(kind: EventType, payload: &[u8]) -> Option<Event> {
+    let m = v1::SessionChanged::decode(payload).ok()?;
+    let step = match kind {
+        EventType::SessionUsed => SessionStep::Used,
+        EventType::SessionEnded => SessionStep::Ended,
+        _ => {
+            let holder = match m.token_proof.is_empty() {
+                true => SessionHolder::Provider { name: m.name, role: m.role },
+                false => SessionHolder::Token { name: m.name, proof: m.token_proof },
+            };
+            SessionStep::Opened { holder, until: m.until.and_then(wire::from_proto_time)? }
+        }
+    };
+    Some(Event::Session(SessionChanged { id: m.session_id, step }))
 }
 
 fn access(outcome: Outcome, payload: &[u8]) -> Option<Access> {
@@ -362,6 +379,7 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
             let (from, size) = (Sequence(m.from), Sequence(m.size));
             Event::Checkpoint(Checkpoint { from, size, note: m.note, leaves: m.leaves })
         }
+        EventType::SessionOpened | EventType::SessionUsed | EventType::SessionEnded => session(kind, payload)?,
         EventType::AccessRead => Event::Access(access(Outcome::Read, payload)?),
         EventType::AccessDenied => Event::Access(access(Outcome::Denied, payload)?),
     })

@@ -12,6 +12,7 @@ use rollcall_domain::lifecycle::IdentityChange;
 use rollcall_domain::name::NameSpace;
 use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::resource::ResourceChange;
+use rollcall_domain::session::{SessionChanged, SessionHolder, SessionStep};
 use rollcall_domain::{Event, NewEvent};
 use rollcall_proto::{EventType, SCHEMA_VERSION, v1};
 
@@ -78,6 +79,11 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::AlertFired(_) => EventType::AlertFired,
         Event::AlertResolved(_) => EventType::AlertResolved,
         Event::Checkpoint(_) => EventType::LogCheckpoint,
+        Event::Session(session) => match session.step {
+            SessionStep::Opened { .. } => EventType::SessionOpened,
+            SessionStep::Used => EventType::SessionUsed,
+            SessionStep::Ended => EventType::SessionEnded,
+        },
         Event::Access(access) => match access.outcome {
             Outcome::Read => EventType::AccessRead,
             Outcome::Denied => EventType::AccessDenied,
@@ -282,6 +288,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             let (note, leaves) = (e.note.clone(), e.leaves.clone());
             v1::Checkpoint { from: e.from.0, size: e.size.0, note, leaves }.encode_to_vec()
         }
+        Event::Session(e) => session(e).encode_to_vec(),
         Event::Access(e) => v1::Access {
             role: e.role.clone(),
             method: e.method.clone(),
@@ -363,5 +370,19 @@ fn to_denied(denied: &Denied) -> v1::DeniedPath {
     v1::DeniedPath {
         change: wire::to_changed(std::slice::from_ref(&denied.change)).pop(),
         held_by: denied.held_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn session(changed: &SessionChanged) -> v1::SessionChanged {
+    let empty = v1::SessionChanged { session_id: changed.id.clone(), ..Default::default() };
+    let SessionStep::Opened { holder, until } = &changed.step else { return empty };
+    let opened = v1::SessionChanged { until: Some(wire::to_proto_time(*until)), ..empty };
+    match holder {
+        SessionHolder::Token { name, proof } => {
+            v1::SessionChanged { name: name.clone(), token_proof: proof.clone(), ..opened }
+        }
+        SessionHolder::Provider { name, role } => {
+            v1::SessionChanged { name: name.clone(), role: role.clone(), ..opened }
+        }
     }
 }

@@ -134,6 +134,7 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),
         Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
         Event::Checkpoint(_) => Subject::checkpoint(),
+        Event::Session(session) => Subject(format!("rollcall.session.{}", session.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),
     }

@@ -67,6 +67,26 @@ impl Record {
         Self { log, reads, refusals: RateLimiter::direct(Quota::per_minute(REFUSALS)) }
     }
 
+    /// Notes that someone tried to sign in to the console with what is no token.
+    ///
+    /// # Errors
+    /// When it can't be.
+    pub async fn refused_sign_in(&self) -> Result<(), LogError> {
+        if self.refusals.check().is_err() {
+            warn!("a sign-in was refused, and not recorded: too many refusals in a minute");
+            return Ok(());
+        }
+        let access = Access {
+            outcome: Outcome::Denied,
+            role: String::new(),
+            method: "POST".into(),
+            path: "/console/sign-in".into(),
+            identity: None,
+        };
+        let meta = by_service("nobody", &Uuid::now_v7().to_string(), None);
+        self.log.append(&Unit::one(NewEvent { meta, event: Event::Access(access) }, Expect::Any)).await.map(drop)
+    }
+
     /// Notes who asked for what, when it has to be noted.
     ///
     /// # Errors

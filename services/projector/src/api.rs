@@ -11,7 +11,8 @@ use axum::response::Response;
 use axum::routing::get;
 use jiff::Timestamp;
 use rollcall_config::{ApiToken, Role};
-use rollcall_event_log::EventLog;
+use rollcall_domain::{Event, NewEvent};
+use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -19,13 +20,15 @@ use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
+use uuid::Uuid;
+
 use crate::access::{Asked, Record};
 use crate::console::{Provider, Sessions};
 use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
 use crate::views::Detail;
-use crate::{actions, ask, export, instant, proofs, trail};
+use crate::{actions, ask, export, instant, proofs, sessions, trail};
 
 /// What the paths need.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(export::router())
         .merge(proofs::router())
         .merge(actions::router())
+        .merge(sessions::router())
 }
 
 /// The router; every path needs an API token.
@@ -103,6 +107,19 @@ pub struct Person {
     pub name: String,
     /// What they may do.
     pub role: Role,
+}
+
+impl Api {
+    /// Appends what someone did, and waits until it is known here.
+    ///
+    /// # Errors
+    /// When the log can't be reached.
+    pub async fn append(&self, by: &str, event: Event) -> Result<(), ApiError> {
+        let meta = by_service(by, &Uuid::now_v7().to_string(), None);
+        let appended = self.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+        self.store.wait_for(appended.last, self.patience).await?;
+        Ok(())
+    }
 }
 
 impl Person {

@@ -180,6 +180,7 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::AlertFired(e) | Event::AlertResolved(e) => {
             (e.about.identity().into_iter().collect(), e.about.app().cloned(), Vec::new())
         }
+        Event::Session(_) => (Vec::new(), None, Vec::new()),
         Event::Access(e) => (e.identity.into_iter().collect(), None, Vec::new()),
         Event::Checkpoint(_) | Event::Unknown => (Vec::new(), None, Vec::new()),
     }

@@ -25,6 +25,7 @@ mod query;
 mod seal;
 mod search;
 mod service;
+mod sessions;
 mod summary;
 mod timeline;
 mod trail;

@@ -20,13 +20,14 @@ use crate::console::{Provider, Sessions};
 use crate::error::ProjectorError;
 use crate::moment::HISTORY;
 use crate::seal::{self, Sealer};
+use crate::sessions;
 use crate::{checkpoints, console, instant, openapi, search, timeline};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 15;
+const STAMP: u32 = 16;
 
 /// The projector.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ impl Projection for Answers {
         self.0.evolve(state, event)?;
         Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
         checkpoints::add(state, event);
+        sessions::add(state, event)?;
         search::add(state, event)?;
         instant::add(state, event)?;
         timeline::add(state, event)

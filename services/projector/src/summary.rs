@@ -12,6 +12,7 @@ use rollcall_domain::lifecycle::IdentityChange;
 use rollcall_domain::name::NameSpace;
 use rollcall_domain::reconciliation::{ReconciliationEvent, SyncRequested};
 use rollcall_domain::resource::ResourceChange;
+use rollcall_domain::session::{SessionHolder, SessionStep};
 use rollcall_domain::{Event, Recorded, directory};
 use serde_json::Value;
 
@@ -202,6 +203,19 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::AlertFired(e) => format!("alert sent to {}: {}", e.sink, e.summary),
         Event::AlertResolved(e) => format!("alert resolved at {}", e.sink),
         Event::Checkpoint(e) => format!("the log up to event {} is signed", e.size),
+        Event::Session(e) => {
+            let by = &event.meta.actor;
+            match &e.step {
+                SessionStep::Opened { holder: SessionHolder::Token { name, .. }, .. } => {
+                    format!("someone signed in to the console with the API token {name}")
+                }
+                SessionStep::Opened { holder: SessionHolder::Provider { name, role }, .. } => {
+                    format!("{name} signed in to the console as {role}")
+                }
+                SessionStep::Used => format!("{by} used the console"),
+                SessionStep::Ended => format!("{by} ended a session of the console"),
+            }
+        }
         Event::Access(e) => {
             let (by, path) = (&event.meta.actor, &e.path);
             let whose = e.identity.map(|id| who(state, id)).transpose()?;

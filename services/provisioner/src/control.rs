@@ -42,7 +42,12 @@ impl Known {
     /// When the state can't be read.
     pub fn of(state: &impl Read, account: &Account, now: Timestamp) -> Result<Self, KvError> {
         let Some(observed) = &account.observed else {
-            return Ok(if account.verified_version.is_some() { Self::Removed } else { Self::Never });
+            return Ok(match account.verified_version {
+                Some(_) => Self::Removed,
+                // That an app says it has made one is not enough to wait for it, and too much to call it gone.
+                None if account.remote_id.is_some() && account.desired.target() == Target::Absent => Self::Seen,
+                None => Self::Never,
+            });
         };
         let was_gone = observed.get("active") == Some(&Value::Bool(false));
         // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.

@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 use tracing::warn;
 use url::Url;
 
-use super::session::{self, Holder};
+use super::session::{self, SignedIn};
 use crate::api::{Api, Shared};
 
 /// What was begun, until the provider sends them back.
@@ -263,12 +263,12 @@ pub async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Query(bac
         Err(refusal) => return refused(&api, &refusal),
     };
     let jar = jar.remove(cookie(&api, String::new()));
-    match api.sessions.open(jar, Holder::Provider { name, role: role.name().to_owned() }) {
+    match session::open(&api, jar, &name, SignedIn::AtProvider(role)).await {
         // Not a redirect: a browser that follows one from another site does not send the session with it.
-        Some(jar) => {
+        Ok(jar) => {
             let page = "<!doctype html><html lang=\"en\"><title>Signed in</title><p>Signed in. <a href=\"/\">Go on</a></p></html>";
             (jar, [(header::REFRESH, "0; url=/")], Html(page)).into_response()
         }
-        None => refused(&api, &Refusal::NotBegun),
+        Err(e) => e.into_response(),
     }
 }

@@ -1,4 +1,4 @@
-//! Who is signed in: an encrypted cookie that says whose API token it was, and until when.
+//! Who is signed in: a cookie with a secret that only that browser has. Whose it is, since when and how long is on the log.
 
 use std::sync::Arc;
 
@@ -10,21 +10,32 @@ use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::PrivateCookieJar;
 use axum_extra::extract::cookie::{Cookie, Key, SameSite};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{ApiToken, Role};
+use rollcall_domain::Event;
+use rollcall_domain::session::{SessionChanged, SessionHolder, SessionStep};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha512};
 use tracing::info;
 
 use crate::access::{self, Asked};
 use crate::api::{Api, Person, Shared};
 use crate::error::ApiError;
+use crate::sessions::{self, Session};
 
 const COOKIE: &str = "rollcall-session";
 
 /// How long a session lasts.
 const LASTS: SignedDuration = SignedDuration::from_hours(12);
+
+/// How long one may not be used until it ends.
+const IDLE: SignedDuration = SignedDuration::from_mins(60);
+
+/// How often it is said that one is used.
+const SAID_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
 /// What sessions are sealed with.
 pub struct Sessions {
@@ -38,38 +49,31 @@ impl std::fmt::Debug for Sessions {
     }
 }
 
-/// How somebody is known.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Holder {
-    /// By an API token: what it may do is what the configuration says now, for as long as the token is the same.
-    Token { name: String, digest: Vec<u8> },
-    /// By the identity provider, with the role that it gave them at sign-in.
-    Provider { name: String, role: String },
-}
+/// What the browser keeps: nobody else has it, and nothing follows from it.
+struct Secret(Vec<u8>);
 
-impl Holder {
-    /// Whoever has this token.
-    pub fn of_token(name: String, token: &str) -> Self {
-        Self::Token { name, digest: Sha512::digest(token.as_bytes()).to_vec() }
+impl Secret {
+    fn new() -> Self {
+        Self(Key::generate().master().iter().copied().take(32).collect())
     }
 
-    fn name(&self) -> &str {
-        match self {
-            Self::Token { name, .. } | Self::Provider { name, .. } => name,
-        }
+    /// What the session is called where it is known.
+    fn id(&self) -> String {
+        Sha512::digest(&self.0).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
-}
 
-#[derive(Serialize, Deserialize)]
-struct Session {
-    holder: Holder,
-    until: Timestamp,
+    /// What only who has this and the token can make.
+    fn proof(&self, token: &str) -> Vec<u8> {
+        let mut digest = Sha512::new();
+        digest.update(&self.0);
+        digest.update(Sha512::digest(token.as_bytes()));
+        digest.finalize().to_vec()
+    }
 }
 
 impl Sessions {
-    /// Sealed by the private signing keys, which no person who signs in has: a token must never be enough to make the
-    /// session of another. Every projector with the same signing keys knows them. `secure`: the public address is HTTPS, and
+    /// Cookies are sealed by the private signing keys, so that every projector with the same keys reads those of the others;
+    /// what opens a session is the secret in one, which is random. `secure`: the public address is HTTPS, and
     /// the cookie goes nowhere else.
     pub fn new(signing_keys: &[SecretString], secure: bool) -> Self {
         let mut digest = Sha512::new();
@@ -96,36 +100,87 @@ impl Sessions {
             .build()
     }
 
-    /// Who is signed in.
-    fn person(&self, tokens: &[ApiToken], headers: &HeaderMap) -> Option<Person> {
+    /// The secret of the session that a browser has.
+    fn secret(&self, headers: &HeaderMap) -> Option<Secret> {
         let cookie = self.jar(headers).get(COOKIE)?;
-        let session: Session = serde_json::from_str(cookie.value()).ok()?;
-        if Timestamp::now() >= session.until {
-            return None;
-        }
-        match session.holder {
-            Holder::Token { name, digest } => {
-                let token = tokens.iter().find(|t| t.name == name)?;
-                let is_theirs = |now: &SecretString| Sha512::digest(now.expose_secret().as_bytes())[..] == digest[..];
-                token.token.current().iter().find(|now| is_theirs(now))?;
-                Some(Person { name, role: token.role })
-            }
-            Holder::Provider { name, role } => Some(Person { name, role: Role::from_name(&role)? }),
-        }
+        STANDARD.decode(cookie.value()).ok().filter(|secret| secret.len() == 32).map(Secret)
     }
+}
 
-    /// Opens a session; `None` when it can't be written.
-    pub fn open(&self, jar: PrivateCookieJar, holder: Holder) -> Option<PrivateCookieJar> {
-        let until = Timestamp::now().checked_add(LASTS).unwrap_or(Timestamp::MAX);
-        info!(name = holder.name(), "signed in to the console");
-        let value = serde_json::to_string(&Session { holder, until }).ok()?;
-        Some(jar.add(self.cookie(COOKIE, value)))
+/// Whose session it is, as long as it lasts, is used, and whoever it is may still sign in.
+fn holder(tokens: &[ApiToken], session: &Session, secret: &Secret, now: Timestamp) -> Option<Person> {
+    if now >= session.until || now.duration_since(session.used_at) > IDLE {
+        return None;
     }
+    match &session.holder {
+        SessionHolder::Token { name, proof } => {
+            let token = tokens.iter().find(|token| token.name == *name)?;
+            let is_theirs = |now: &SecretString| secret.proof(now.expose_secret()) == *proof;
+            token.token.current().iter().find(|now| is_theirs(now))?;
+            Some(Person { name: name.clone(), role: token.role })
+        }
+        SessionHolder::Provider { name, role } => Some(Person { name: name.clone(), role: Role::from_name(role)? }),
+    }
+}
+
+/// Who is signed in with a browser.
+async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, ApiError> {
+    let Some(secret) = api.sessions.secret(headers) else { return Ok(None) };
+    let id = secret.id();
+    let found = match sessions::find(&api.store.view(), &id)? {
+        // It may have been opened at another projector a moment ago.
+        None => sessions::find(&api.fresh().await?, &id)?,
+        found => found,
+    };
+    let now = Timestamp::now();
+    let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(&api.tokens, &s, &secret, now)?))) else {
+        return Ok(None);
+    };
+    if now.duration_since(session.used_at) > SAID_EVERY {
+        api.append(&person.name, Event::Session(SessionChanged { id, step: SessionStep::Used })).await?;
+    }
+    Ok(Some(person))
+}
+
+/// Opens a session for whoever `holder` says, once it is on the log.
+///
+/// # Errors
+/// When it is not.
+pub async fn open(
+    api: &Api,
+    jar: PrivateCookieJar,
+    name: &str,
+    by: SignedIn<'_>,
+) -> Result<PrivateCookieJar, ApiError> {
+    let secret = Secret::new();
+    let until = Timestamp::now().checked_add(LASTS).unwrap_or(Timestamp::MAX);
+    let name = name.to_owned();
+    let holder = match by {
+        SignedIn::WithToken(token) => SessionHolder::Token { name, proof: secret.proof(token) },
+        SignedIn::AtProvider(role) => SessionHolder::Provider { name, role: role.name().to_owned() },
+    };
+    info!(name = holder.name(), "signed in to the console");
+    let (id, who) = (secret.id(), holder.name().to_owned());
+    api.append(&who, Event::Session(SessionChanged { id, step: SessionStep::Opened { holder, until } })).await?;
+    Ok(jar.add(api.sessions.cookie(COOKIE, STANDARD.encode(&secret.0))))
+}
+
+/// How someone signed in.
+#[derive(Clone, Copy)]
+pub enum SignedIn<'a> {
+    /// With this API token.
+    WithToken(&'a str),
+    /// At the identity provider, which gave them this role.
+    AtProvider(Role),
 }
 
 /// Lets in who is signed in, and shows the door to others.
 pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> Response {
-    let Some(person) = api.sessions.person(&api.tokens, request.headers()) else {
+    let found = match person(&api, request.headers()).await {
+        Ok(found) => found,
+        Err(e) => return e.into_response(),
+    };
+    let Some(person) = found else {
         let page = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok());
         return if page.is_some_and(|accept| accept.contains("text/event-stream")) {
             StatusCode::UNAUTHORIZED.into_response()
@@ -176,54 +231,59 @@ pub struct Credentials {
 /// Signs in with an API token.
 pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent): Form<Credentials>) -> Response {
     let Some(Person { name, .. }) = api.holder_of(&sent.token) else {
+        if let Err(e) = api.record.refused_sign_in().await {
+            return ApiError::from(e).into_response();
+        }
         let problem = "That is not one of the API tokens of the configuration.".to_owned();
         return page(&api, StatusCode::UNAUTHORIZED, Some(problem));
     };
-    match api.sessions.open(api.sessions.jar(&headers), Holder::of_token(name, &sent.token)) {
-        Some(jar) => (jar, Redirect::to("/")).into_response(),
-        None => ApiError::Unwritable("a session".into()).into_response(),
+    match open(&api, api.sessions.jar(&headers), &name, SignedIn::WithToken(&sent.token)).await {
+        Ok(jar) => (jar, Redirect::to("/")).into_response(),
+        Err(e) => e.into_response(),
     }
 }
 
-/// Signs out.
+/// Signs out: the session ends, wherever its cookie was copied to.
 pub async fn sign_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    if let Ok(Some(person)) = person(&api, &headers).await
+        && let Some(secret) = api.sessions.secret(&headers)
+    {
+        let ended = Event::Session(SessionChanged { id: secret.id(), step: SessionStep::Ended });
+        if let Err(e) = api.append(&person.name, ended).await {
+            return e.into_response();
+        }
+    }
     let jar = api.sessions.jar(&headers).remove(api.sessions.cookie(COOKIE, String::new()));
     (jar, Redirect::to("/console/sign-in")).into_response()
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
-    fn headers(cookie: &Cookie<'_>) -> HeaderMap {
-        let pair = format!("{}={}", cookie.name(), cookie.value());
-        HeaderMap::from_iter([(header::COOKIE, pair.parse().unwrap())])
-    }
-
-    /// A session that someone makes with a key of their own.
-    fn forged(sealed_by: &Sessions) -> HeaderMap {
-        let holder = Holder::Provider { name: "mallory".into(), role: "admin".into() };
-        let jar = sealed_by.open(sealed_by.jar(&HeaderMap::new()), holder).unwrap();
-        let response = jar.into_response();
-        let set = response.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap().to_owned();
-        headers(&Cookie::parse(set).unwrap())
+    fn session(holder: SessionHolder, used_at: Timestamp, until: Timestamp) -> Session {
+        Session { id: "s".into(), holder, opened_at: used_at, used_at, until }
     }
 
     #[test]
-    fn a_session_is_believed_only_from_who_has_the_signing_keys() {
-        let ours = Sessions::new(&["the signing key".to_owned().into()], false);
-        assert!(ours.person(&[], &forged(&ours)).is_some(), "the test itself must work");
-        // What people can have: nothing, and the tokens that they sign in with.
-        for known in [vec![], vec!["viewer-token"], vec!["viewer-token", "admin-token"]] {
-            let secrets: Vec<SecretString> = known.iter().map(|token| (*token).to_owned().into()).collect();
-            assert!(ours.person(&[], &forged(&Sessions::new(&secrets, false))).is_none(), "{known:?}");
-        }
-        // As sessions were sealed before: by the API tokens alone, which are none where people sign in by OIDC.
-        let mut digest = Sha512::new();
-        digest.update(b"rollcall console session");
-        let before = Sessions { key: Key::from(&digest.finalize()), secure: false };
-        assert!(ours.person(&[], &forged(&before)).is_none());
+    fn a_session_ends_with_its_time_with_disuse_and_with_its_token() {
+        let (secret, now) = (Secret::new(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100));
+        let later = now + SignedDuration::from_hours(1);
+        let provider = || SessionHolder::Provider { name: "mia".into(), role: "auditor".into() };
+        let is_open = |session: &Session| holder(&[], session, &secret, now).is_some();
+        assert!(is_open(&session(provider(), now, later)));
+        assert!(!is_open(&session(provider(), now, now)), "its time has passed");
+        assert!(!is_open(&session(provider(), now - IDLE - SignedDuration::from_secs(1), later)), "nobody used it");
+        let token = SessionHolder::Token { name: "ola".into(), proof: secret.proof("ola-secret") };
+        assert!(!is_open(&session(token, now, later)), "there is no such token");
+    }
+
+    #[test]
+    fn only_the_browser_and_the_token_together_make_the_proof() {
+        let (ours, other) = (Secret::new(), Secret::new());
+        assert_ne!(ours.id(), other.id());
+        assert_eq!(ours.proof("token"), ours.proof("token"));
+        assert_ne!(ours.proof("token"), other.proof("token"));
+        assert_ne!(ours.proof("token"), ours.proof("another"));
     }
 }
