@@ -62,7 +62,7 @@ const OPENED_BY: [(&str, &str, &str); 26] = [
     ("POST", "/v1/obligations/{id}/waive", "operator"),
     ("GET", "/v1/plan", "auditor"),
     ("GET", "/v1/sessions", "admin"),
-    ("POST", "/v1/sessions/{id}/end", "admin"),
+    ("DELETE", "/v1/sessions/{id}", "admin"),
     ("POST", "/v1/sync", "operator"),
     ("GET", "/v1/timeline", "auditor"),
     ("GET", "/v1/timeline/stream", "auditor"),
@@ -223,5 +223,48 @@ async fn no_secret_is_in_any_log_event_metric_trace_or_answer() -> anyhow::Resul
         }
     }
     ensure!(places.iter().filter(|(_, text)| text.is_empty()).all(|(place, _)| place.contains("receivers")));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_wherever_its_cookie_was_copied_to() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], TOKENS)?;
+    rollcall.start().await?;
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let sign_in = async |token: &str| {
+        let form = browser.post(format!("{}/console/sign-in", rollcall.address()));
+        let form = form.header("content-type", "application/x-www-form-urlencoded").body(format!("token={token}"));
+        let answer = form.send().await?;
+        let cookie = answer.headers().get("set-cookie").and_then(|c| c.to_str().ok()).map(str::to_owned);
+        anyhow::Ok((answer.status().as_u16(), cookie.and_then(|c| c.split(';').next().map(str::to_owned))))
+    };
+    let ask = async |method: Method, path: &str, cookie: &str| {
+        let request = browser.request(method, format!("{}{path}", rollcall.address())).header("cookie", cookie);
+        anyhow::Ok(request.send().await?.status().as_u16())
+    };
+    let (status, none) = sign_in("a-guess").await?;
+    ensure!(status == 401 && none.is_none(), "{status} {none:?}");
+    ensure!(rollcall.items("/v1/timeline?type=access.denied").await?.len() == 1, "the guess is not on the log");
+    let (_, mine) = sign_in("operator-secret-3c4d").await?;
+    let (_, other) = sign_in("viewer-secret-1a2b").await?;
+    let (mine, other) = (mine.context("no cookie")?, other.context("no cookie")?);
+    for cookie in [&mine, &other] {
+        ensure!(ask(Method::GET, "/console/apps", cookie).await? == 200);
+    }
+    // Signed out here, it opens nothing anywhere.
+    ensure!(ask(Method::POST, "/console/sign-out", &mine).await? == 303);
+    ensure!(ask(Method::GET, "/console/apps", &mine).await? == 303, "a copied cookie still opens the console");
+    // An admin ends another's.
+    let (status, open) = rollcall.raw(Method::GET, "/v1/sessions", "admin-secret-5e6f", None).await?;
+    ensure!(status == 200 && open["items"].as_array().is_some_and(|all| all.len() == 1), "{status} {open}");
+    ensure!(open["items"][0]["name"] == "vic", "{open}");
+    let path = format!("/v1/sessions/{}", open["items"][0]["id"].as_str().context("no id")?);
+    let (status, _) = rollcall.raw(Method::DELETE, &path, "operator-secret-3c4d", None).await?;
+    ensure!(status == 403, "{status}");
+    let (status, answer) = rollcall.raw(Method::DELETE, &path, "admin-secret-5e6f", None).await?;
+    ensure!(status == 202, "{status} {answer}");
+    ensure!(ask(Method::GET, "/console/apps", &other).await? == 303);
+    // Nobody makes one: neither from nothing, nor by changing a letter of one.
+    ensure!(ask(Method::GET, "/console/apps", "rollcall-session=AAAA").await? == 303);
     Ok(())
 }

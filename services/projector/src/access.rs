@@ -10,6 +10,7 @@ use rollcall_domain::access::{Access, Outcome};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{Event, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
+use rollcall_telemetry::metrics::metrics;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -72,6 +73,7 @@ impl Record {
     /// # Errors
     /// When it can't be.
     pub async fn refused_sign_in(&self) -> Result<(), LogError> {
+        metrics().signin_failures.add(1, &[]);
         if self.refusals.check().is_err() {
             warn!("a sign-in was refused, and not recorded: too many refusals in a minute");
             return Ok(());

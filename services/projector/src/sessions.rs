@@ -111,7 +111,7 @@ async fn sessions(State(api): Shared, Extension(person): Extension<Person>) -> R
 }
 
 /// Ends someone's session.
-#[utoipa::path(post, path = "/v1/sessions/{id}/end", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
+#[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
     (status = 202, description = "It has ended."), Problem
 ))]
 async fn end(
