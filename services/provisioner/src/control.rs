@@ -41,21 +41,21 @@ impl Known {
     /// # Errors
     /// When the state can't be read.
     pub fn of(state: &impl Read, account: &Account, now: Timestamp) -> Result<Self, KvError> {
-        let Some(observed) = &account.observed else {
-            return Ok(match account.verified_version {
-                Some(_) => Self::Removed,
-                // That an app says it has made one is not enough to wait for it, and too much to call it gone.
-                None if account.remote_id.is_some() && account.desired.target() == Target::Absent => Self::Seen,
-                None => Self::Never,
-            });
-        };
-        let was_gone = observed.get("active") == Some(&Value::Bool(false));
+        let excused =
+            ledger::synced(state, &account.app)?.is_some_and(|at| account.verified_version.is_none_or(|v| v < at));
         // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.
         let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < HOLDS_FOR);
         let removed = account.confirmed.iter().any(|c| c.operation == Operation::Delete && just_now(c.at));
-        let excused =
-            ledger::synced(state, &account.app)?.is_some_and(|at| account.verified_version.is_none_or(|v| v < at));
-        Ok(if was_gone || removed || excused { Self::Removed } else { Self::Seen })
+        Ok(match (&account.observed, account.verified_version) {
+            _ if account.remote_id.is_none() => Self::Never,
+            _ if excused || removed => Self::Removed,
+            (Some(observed), _) if observed.get("active") == Some(&Value::Bool(false)) => Self::Removed,
+            (Some(_), _) => Self::Seen,
+            (None, Some(_)) => Self::Removed,
+            // That an app says it has made one is not enough to wait for it, and too much to call it gone.
+            (None, None) if account.desired.target() == Target::Absent => Self::Seen,
+            (None, None) => Self::Never,
+        })
     }
 }
 
