@@ -47,7 +47,7 @@ use crate::obligation::{self, Change, Obligation, Urgency};
 
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
-pub use drifts::{duplicate_of, is_for_residue};
+pub use drifts::{duplicate_of, is_for_residue, owes_residue_alone};
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};

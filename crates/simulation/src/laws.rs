@@ -54,6 +54,8 @@ struct Book {
     notes: Vec<(Timestamp, String)>,
     broken: Vec<(usize, String)>,
     verified: usize,
+    /// Whom nothing else in an app could have proved gone, or not.
+    beyond_proof: BTreeSet<(IdentityId, String)>,
     /// Every user name that someone had.
     names: BTreeMap<IdentityId, BTreeSet<String>>,
 }
@@ -205,7 +207,8 @@ impl Book {
             let departed = Duration::try_from(event.recorded_at.duration_since(leaver.left_at)).unwrap_or_default();
             for app in self.apps.values() {
                 let live = self.live_of(app, whose);
-                if !live.is_empty() && self.untouched_for(app, whose) > departed + GRACE {
+                let proved = !self.beyond_proof.contains(&(whose, app.nature.id.to_owned()));
+                if proved && !live.is_empty() && self.untouched_for(app, whose) > departed + GRACE {
                     let (at, app) = (event.sequence, app.nature.id);
                     broken.push(format!(
                         "#{at}: the leaver {whose} is complete, and has live accounts in {app}: {live:?}"
@@ -246,7 +249,7 @@ impl Book {
     }
 
     /// What the app says to a proof; `None`: the same.
-    fn is_true(&self, verified: &Verified) -> Result<Option<String>, KvError> {
+    fn is_true(&mut self, verified: &Verified) -> Result<Option<String>, KvError> {
         let whose = verified.identity;
         let Some(app) = self.apps.get(verified.app.as_str()) else { return Ok(None) };
         let Some(account) = ledger::account(&self.state, verified.identity, &verified.app)? else {
@@ -261,6 +264,7 @@ impl Book {
         let known = |a: &Account| a.desired.target() == Target::Present && !a.is_pending();
         let nobody_else = ledger::some_accounts(&self.state, &verified.app, Some(whose), 1, known)?.is_empty();
         if nobody_else && app.became_empty_within(2 * GRACE) {
+            self.beyond_proof.insert((whose, verified.app.to_string()));
             return Ok(None);
         }
         let remote_id = account.remote_id.clone().unwrap_or_default();

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use rollcall_domain::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
 use rollcall_domain::ids::{GroupId, Sequence};
 use rollcall_domain::kv::Read;
-use rollcall_domain::name::invisible;
+use rollcall_domain::name::{invisible, name_key};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{Appended, Expect, LogError, Subject, Unit};
 use rollcall_projection::View;
@@ -126,7 +126,13 @@ async fn may_have(
         None => None,
     };
     let others = |group: &Group| Some(group.id) != id && group.created_by.as_ref().is_some_and(|by| by != source);
-    let held = !door.authority.governs_group(name) && directory::groups_by_name(view, name)?.iter().any(others);
+    // Who has a group of the name already can always empty and remove it.
+    let keeps = match id {
+        Some(id) => directory::group(view, id)?.is_some_and(|group| name_key(group.display_name()) == name_key(name)),
+        None => false,
+    };
+    let held =
+        !keeps && !door.authority.governs_group(name) && directory::groups_by_name(view, name)?.iter().any(others);
     let refusal = if !door.authority.allows_group(source, name, made_by.as_ref()) {
         let detail = format!(
             "group '{name}' is not for source '{source}' to {operation}: [[group_authority]] says for whom it is"

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rollcall_domain::account::{Account, Operation, RejectionCause, Remote, Target};
+use rollcall_domain::app::AppSpec;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger;
@@ -40,11 +41,12 @@ impl Known {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub fn of(state: &impl Read, account: &Account, now: Timestamp) -> Result<Self, KvError> {
+    pub fn of(state: &impl Read, spec: &AppSpec, account: &Account, now: Timestamp) -> Result<Self, KvError> {
         let excused =
             ledger::synced(state, &account.app)?.is_some_and(|at| account.verified_version.is_none_or(|v| v < at));
         // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.
-        let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < HOLDS_FOR);
+        let recent = spec.capabilities.consistency_delay.unwrap_or_default().saturating_mul(2).max(HOLDS_FOR);
+        let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < recent);
         let removed = account.confirmed.iter().any(|c| c.operation == Operation::Delete && just_now(c.at));
         Ok(match (&account.observed, account.verified_version) {
             _ if account.remote_id.is_none() => Self::Never,
@@ -104,13 +106,10 @@ pub async fn control(
     wanted: &Wanted,
     looked: &Looked,
 ) -> Result<Control, Trouble> {
-    // It was seen a moment ago, and may have been removed for us: then it is enough that the tenant is still the same.
-    if wanted.target == Target::Absent && wanted.seen_at.is_some_and(|at| at.elapsed() < HOLDS_FOR) {
-        return match any_of(app, &must_be_there(state, wanted)?).await? {
-            Found::Nothing { looked: 0 } => Ok(Control::NotNeeded),
-            Found::Nothing { looked } => Err(vanished(looked, 0).into()),
-            Found::Account(_) => Ok(Control::Holds),
-        };
+    // It was seen a moment ago, and may have been removed for us. Where nobody else must be there that is all there is.
+    let seen = wanted.target == Target::Absent && wanted.seen_at.is_some_and(|at| at.elapsed() < HOLDS_FOR);
+    if seen && must_be_there(state, wanted)?.is_empty() {
+        return Ok(Control::NotNeeded);
     }
     let is_new = wanted.target == Target::Present && wanted.known == Known::Never;
     if is_new && looked.scanned.is_none() && app.controls.recent(&looked.filtered) {
@@ -201,7 +200,10 @@ fn vanished(missing: usize, others: usize) -> Failure {
 /// # Errors
 /// When it shows none, or does not answer.
 pub async fn shows_what_is_known(app: &Search<'_>, state: &impl Read, id: &AppId) -> Result<(), Trouble> {
-    let ids = ledger::some_accounts(state, id, None, SAMPLES, |account| account.remote_id.is_some())?;
+    // Those that must be there first: of a large app the others may be leavers, gone for years.
+    let present = |account: &Account| account.desired.target() == Target::Present;
+    let mut ids = ledger::some_accounts(state, id, None, SAMPLES, present)?;
+    ids.extend(ledger::some_accounts(state, id, None, SAMPLES, |account| account.observed.is_some())?);
     if let Found::Account(_) = any_of(app, &ids).await? {
         return Ok(());
     }

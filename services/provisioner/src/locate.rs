@@ -83,7 +83,7 @@ impl Wanted {
             user_name: desired,
             user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
             may_exist,
-            known: Known::of(state, account, now)?,
+            known: Known::of(state, spec, account, now)?,
             seen_at: None,
             reach,
         })
@@ -156,7 +156,7 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
     // again when the control is made.
     for look_no in 1..=2 {
         let (found, looked) = look(app, &every_way).await?;
-        if let Some(located) = choose(app, directory, wanted, found)? {
+        if let Some(located) = choose(directory, wanted, found)? {
             return Ok(Some(located));
         }
         if look_no == 2 {
@@ -169,7 +169,7 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
             Control::Misses(attributes) if attributes.contains("userName") || wanted.is_unseen() => {
                 every_way.reach = Reach::Whole;
                 let (found, looked) = look(app, &every_way).await?;
-                if let Some(located) = choose(app, directory, wanted, found)? {
+                if let Some(located) = choose(directory, wanted, found)? {
                     return Ok(Some(located));
                 }
                 control(app, directory, wanted, &looked).await?;
@@ -228,20 +228,15 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     Ok((found, looked))
 }
 
-fn choose(
-    app: &Search<'_>,
-    directory: &impl Read,
-    wanted: &Wanted,
-    found: Vec<Remote>,
-) -> Result<Option<Located>, KvError> {
+fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<Option<Located>, KvError> {
     let mut seen = BTreeSet::new();
     let mut candidates = Vec::new();
     for remote in found {
         if seen.insert(remote.id.clone()) {
             let mut ownership = ownership(directory, wanted, &remote)?;
-            // Where changes show late, what is still being removed for another would be taken for theirs again.
+            // Whoever had it can sign in until it was removed for them: nobody else gets it before.
             if ownership == Ownership::Adoptable
-                && app.can.consistency_delay.is_some()
+                && wanted.target == Target::Present
                 && is_being_removed(directory, wanted, &remote)?
             {
                 ownership = Ownership::Contested;
@@ -255,7 +250,9 @@ fn choose(
         (Target::Present, whose) if whose.is_out_of_reach() => {
             wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name))
         }
-        (Target::Absent, Ownership::Foreign | Ownership::Protected) => false,
+        (Target::Absent, Ownership::Foreign) => false,
+        // What is never touched and was theirs is not gone because of that: a person has to say.
+        (Target::Absent, Ownership::Protected) => c.remote.is_active() && wanted.had(&c.remote),
         (Target::Absent, Ownership::Unlinked) => c.remote.is_active(),
         _ => true,
     });

@@ -44,8 +44,14 @@ pub fn ownership(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<
         Some(holder) if holder == identity => Ok(Ownership::Ours),
         Some(holder) => match must_have(state, holder, app)? {
             // What the app has confirmed may not have been done: it is theirs once that was read back.
-            Some(theirs) if wanted.target == Target::Absent && theirs.is_pending() && wanted.had(remote) => {
-                Ok(Ownership::Contested)
+            Some(theirs)
+                if wanted.target == Target::Absent
+                    && theirs.is_pending()
+                    && wanted.had(remote)
+                    && !says(remote, holder) =>
+            {
+                // One who can't get it is not waited for in silence.
+                Ok(if theirs.parked_at.is_some() { Ownership::Unlinked } else { Ownership::Contested })
             }
             Some(_) => Ok(Ownership::Foreign),
             // Anyone who can write in the app can say it; who has also got the name was given it by us.

@@ -240,7 +240,7 @@ impl<'a> Pass<'a> {
     async fn compare(&mut self, account: &Account, remote: Remote) -> Result<(), Trouble> {
         let identity = account.identity;
         self.seen.insert(identity, remote.id.clone());
-        if account.is_pending() {
+        if self.is_worked_on(account, Some(&remote))? {
             return Ok(());
         }
         match judge(&account.desired, Some(&remote), self.deprovision) {
@@ -251,6 +251,12 @@ impl<'a> Pass<'a> {
             Ok(_) => self.clear_all(identity).await,
             Err(_) => self.look_again(identity, &remote.id).await,
         }
+    }
+
+    /// Whether what differs is being worked on anyway; not that someone can sign in again with what was left.
+    fn is_worked_on(&self, account: &Account, remote: Option<&Remote>) -> Result<bool, ProvisionerError> {
+        let comes_back = account.desired.target() == Target::Absent && remote.is_some_and(Remote::is_active);
+        Ok(account.is_pending() && !(comes_back && ledger::owes_residue_alone(&self.view, account)?))
     }
 
     /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its
@@ -293,7 +299,7 @@ impl<'a> Pass<'a> {
             remote.groups = memberships.of(client, &self.can, &config.spec.managed_groups(), &remote.id).await?;
         }
         let Some(account) = ledger::account(&self.view, identity, &self.desk.app)? else { return Ok(()) };
-        if account.is_pending() {
+        if self.is_worked_on(&account, remote.as_ref())? {
             return Ok(());
         }
         match judge(&account.desired, remote.as_ref(), self.deprovision) {
@@ -429,7 +435,8 @@ impl<'a> Pass<'a> {
             let Some(identity) = directory::identity_by_user_name(&self.view, email)? else { continue };
             let account = ledger::account(&self.view, identity.id, &self.desk.app)?;
             let lacks = account.is_some_and(|a| a.desired.target() == Target::Present);
-            if lacks && !self.seen.contains_key(&identity.id) {
+            // Of a part that was read before it is not known any more whom it showed.
+            if lacks && self.extent == Extent::Whole && !self.seen.contains_key(&identity.id) {
                 return Ok(Some(identity.id));
             }
         }

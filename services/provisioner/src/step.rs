@@ -306,7 +306,7 @@ impl Desk {
         deprovision: Deprovision,
     ) -> Result<Access, Trouble> {
         match self.carry_out(account, &[Step::Deactivate], Some(found), wanted, can, Sent::Nothing).await {
-            Err(Trouble::App(failure)) if deprovision == Deprovision::Delete && failure.is_final() => {
+            Err(Trouble::App(failure)) if deprovision == Deprovision::Delete && is_answer(&failure) => {
                 Ok(Access::EndsWithTheAccount)
             }
             Err(trouble) => Err(trouble),
@@ -528,6 +528,11 @@ impl Access {
             Target::Absent => Self::Stands,
         }
     }
+}
+
+/// Whether the app itself has answered, and not only asked to be left alone for a while.
+fn is_answer(failure: &Failure) -> bool {
+    failure.rejection.status.is_some() && failure.rejection.cause != RejectionCause::Throttled
 }
 
 /// How long an app that needs time may still need it.

@@ -309,8 +309,14 @@ impl Reading {
             return Err(format!("event {} was changed: its line is not what was recorded", event.sequence));
         }
         let Some((head, signed)) = &self.state else { return Err("an export starts with its head".into()) };
+        if event.sequence <= self.last && self.last != Sequence(0) && !head.complete {
+            return Err(format!("event {} is there twice, or out of its order", event.sequence));
+        }
         self.last = event.sequence;
         if head.complete {
+            if record.proof.is_some() {
+                return Err(format!("event {} was changed: a proof was added to it", event.sequence));
+            }
             return self.auditor.event(&event).map_err(|finding| finding.to_string());
         }
         self.chosen += 1;

@@ -82,8 +82,13 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             Ok(())
         }
         DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing | DriftKind::Residue => {
-            // One that is pending is being worked on anyway.
-            let Some(before) = account(state, *identity, app)?.filter(|a| !a.is_pending()) else { return Ok(()) };
+            // One that is pending is being worked on anyway; but who can sign in again has a leaver's time, and not that of
+            // what was left.
+            let Some(before) = account(state, *identity, app)? else { return Ok(()) };
+            let comes_back = *kind == DriftKind::Zombie && owes_residue_alone(state, &before)?;
+            if before.is_pending() && !comes_back {
+                return Ok(());
+            }
             let desired = before.desired.clone();
             owe(state, &spec, before.identity, Some(before), desired, change_for(*kind), event)
         }
@@ -108,6 +113,19 @@ fn remove(
         store(state, account_key(nobody, &spec.id), &account);
     }
     Ok(())
+}
+
+/// Whether all that an account owes is that nothing is left of it.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn owes_residue_alone(state: &(impl Read + ?Sized), account: &Account) -> Result<bool, KvError> {
+    for owed in &account.owes {
+        if !is_for_residue(state, owed)? {
+            return Ok(false);
+        }
+    }
+    Ok(!account.owes.is_empty())
 }
 
 /// As what the end of drift is owed: what is left of an account that is gone has the time of a mover.

@@ -108,19 +108,33 @@ impl Sessions {
 }
 
 /// Whose session it is, as long as it lasts, is used, and whoever it is may still sign in.
-fn holder(tokens: &[ApiToken], session: &Session, secret: &Secret, now: Timestamp) -> Option<Person> {
+fn holder(doors: Doors<'_>, session: &Session, secret: &Secret, now: Timestamp) -> Option<Person> {
     if now >= session.until || now.duration_since(session.used_at) > IDLE {
         return None;
     }
     match &session.holder {
         SessionHolder::Token { name, proof } => {
-            let token = tokens.iter().find(|token| token.name == *name)?;
+            let token = doors.tokens.iter().find(|token| token.name == *name)?;
             let is_theirs = |now: &SecretString| secret.proof(now.expose_secret()) == *proof;
             token.token.current().iter().find(|now| is_theirs(now))?;
             Some(Person { name: name.clone(), role: token.role })
         }
+        SessionHolder::Provider { .. } if doors.provider == Door::Closed => None,
         SessionHolder::Provider { name, role } => Some(Person { name: name.clone(), role: Role::from_name(role)? }),
     }
+}
+
+/// The ways in that the configuration has now.
+#[derive(Clone, Copy)]
+struct Doors<'a> {
+    tokens: &'a [ApiToken],
+    provider: Door,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    Closed,
 }
 
 /// Who is signed in with a browser.
@@ -133,7 +147,9 @@ async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, ApiErr
         found => found,
     };
     let now = Timestamp::now();
-    let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(&api.tokens, &s, &secret, now)?))) else {
+    let provider = if api.provider.is_some() { Door::Open } else { Door::Closed };
+    let doors = Doors { tokens: &api.tokens, provider };
+    let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(doors, &s, &secret, now)?))) else {
         return Ok(None);
     };
     if now.duration_since(session.used_at) > SAID_EVERY {
@@ -270,7 +286,9 @@ mod tests {
         let (secret, now) = (Secret::new(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100));
         let later = now + SignedDuration::from_hours(1);
         let provider = || SessionHolder::Provider { name: "mia".into(), role: "auditor".into() };
-        let is_open = |session: &Session| holder(&[], session, &secret, now).is_some();
+        let by = |provider| Doors { tokens: &[], provider };
+        let is_open = |session: &Session| holder(by(Door::Open), session, &secret, now).is_some();
+        assert!(holder(by(Door::Closed), &session(provider(), now, later), &secret, now).is_none(), "no provider");
         assert!(is_open(&session(provider(), now, later)));
         assert!(!is_open(&session(provider(), now, now)), "its time has passed");
         assert!(!is_open(&session(provider(), now - IDLE - SignedDuration::from_secs(1), later)), "nobody used it");
