@@ -68,6 +68,8 @@ pub struct Script {
     pub no_delete: bool,
     /// Switches an account off that is to be deleted, and keeps it.
     pub deletes_deactivate: bool,
+    /// Refuses a change of `active` with 403.
+    pub refuses_deactivation: bool,
     /// Everything about groups is answered 500.
     pub groups_fail: bool,
     /// Answers as a tenant in which nobody is.
@@ -338,6 +340,9 @@ impl Tenant {
                 None => (StatusCode::NOT_FOUND, None),
             },
             ("POST", None) => self.create(&kind, body),
+            ("PATCH" | "PUT", Some(_)) if self.script.refuses_deactivation && body.to_string().contains("active") => {
+                (StatusCode::FORBIDDEN, None)
+            }
             ("PUT", Some(id)) => self.replace(&kind, &id, &body),
             ("PATCH", Some(_)) if self.script.no_patch => (StatusCode::NOT_IMPLEMENTED, None),
             ("PATCH", Some(id)) => self.patch(&kind, &id, &body),

@@ -115,6 +115,19 @@ async fn groups_that_fail_do_not_keep_a_leavers_account_alive() -> anyhow::Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_can_not_be_switched_off_is_deleted_all_the_same() -> anyhow::Result<()> {
+    let groups = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n";
+    let stage = Stage::set(Script::default(), "delete", "", groups).await?;
+    let ada = stage.join("ada").await?;
+    stage.verified(&ada).await?;
+    stage.app.tell(APP, &Script { refuses_deactivation: true, groups_fail: true, ..Script::default() }).await?;
+    stage.leave(&ada).await?;
+    leaver(&stage, "she is gone", |leaver| leaver["gone_at"].is_string()).await?;
+    ensure!(named(&stage, "ada").is_none(), "{:?}", stage.app.users(APP));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_keeps_the_accounts_that_it_should_delete_has_accounts_that_are_gone() -> anyhow::Result<()> {
     for app in
         [Script { no_delete: true, ..Script::default() }, Script { deletes_deactivate: true, ..Script::default() }]
