@@ -111,7 +111,7 @@ pub async fn control(
     if seen && must_be_there(state, wanted)?.is_empty() {
         return Ok(Control::NotNeeded);
     }
-    let is_new = wanted.target == Target::Present && wanted.known == Known::Never;
+    let is_new = wanted.target == Target::Present && wanted.known == Known::Never && wanted.remote_id.is_none();
     if is_new && looked.scanned.is_none() && app.controls.recent(&looked.filtered) {
         return Ok(Control::NotNeeded);
     }
