@@ -184,8 +184,9 @@ impl Book {
             Event::DriftDetected(drift) if drift.id.kind == DriftKind::Missing => {
                 let app = self.apps.get(drift.id.app.as_str()).filter(|app| app.nature.lag.is_zero());
                 let whose = drift.id.identity;
-                let lives =
-                    |app: &SimApp| !self.live_of(app, whose).is_empty() && self.untouched_for(app, whose) > GRACE;
+                // Of an app that is another one since a moment ago, and in which nobody else must be there, nothing can be told.
+                let tells = |app: &SimApp| !app.became_empty_within(GRACE) && self.untouched_for(app, whose) > GRACE;
+                let lives = |app: &SimApp| !self.live_of(app, whose).is_empty() && tells(app);
                 if app.is_some_and(lives) {
                     broken.push(format!("#{}: {} is said to be missing, and lives", event.sequence, drift.id));
                 }
