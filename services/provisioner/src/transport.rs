@@ -142,7 +142,7 @@ impl OverHttp {
 
     /// What the app may know us by, now.
     fn tokens(&self) -> Vec<SecretString> {
-        self.token.as_ref().map(Token::current).unwrap_or_default()
+        self.token.as_ref().map(Token::to_send).unwrap_or_default()
     }
 }
 
