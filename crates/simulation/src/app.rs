@@ -191,7 +191,8 @@ impl SimApp {
                 truth.now.users.insert(twin, user);
             }
             // It says from now on that it is someone else's: whose it is does not change.
-            3 if self.nature.external_ids => {
+            // One that was made by hand, and that nobody has linked, is whose it says it is.
+            3 if self.nature.external_ids && !id.contains("-twin-") => {
                 let others: Vec<String> = truth.whose.values().filter(|other| **other != whose).cloned().collect();
                 let Some(other) = self.chance.pick(&others) else { return };
                 user.insert("externalId".into(), other.clone().into());

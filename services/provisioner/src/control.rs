@@ -120,10 +120,43 @@ pub async fn control(
         let detail = format!("account {} is there, and not on the pages: who has an account can't be told", sample.id);
         return Err(Failure::new(RejectionCause::NotScim, detail).into());
     }
+    let misses = misses(app, &sample, looked).await?;
+    if !misses.is_empty() {
+        return Ok(Control::Misses(misses));
+    }
+    app.controls.held(&looked.filtered);
+    Ok(if is_new { Control::NotNeeded } else { Control::Holds })
+}
+
+/// The filters that found nothing else than an account that was found by its id, and do not find what is there: another
+/// account of the same person may be hidden by them.
+///
+/// # Errors
+/// When the app does not answer.
+pub async fn blind_filters(
+    app: &Search<'_>,
+    state: &impl Read,
+    wanted: &Wanted,
+    looked: &Looked,
+) -> Result<BTreeSet<&'static str>, Trouble> {
+    if looked.filtered.is_empty() || app.controls.recent(&looked.filtered) {
+        return Ok(BTreeSet::new());
+    }
+    let Found::Account(sample) = any_of(app, &must_be_there(state, wanted)?).await? else {
+        return Ok(BTreeSet::new());
+    };
+    let misses = misses(app, &sample, looked).await?;
+    if misses.is_empty() {
+        app.controls.held(&looked.filtered);
+    }
+    Ok(misses)
+}
+
+/// The attributes by which an account that is there is not found.
+async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BTreeSet<&'static str>, Failure> {
     let mut misses = BTreeSet::new();
     for attribute in looked.filtered.iter().copied() {
-        let value = sample.text(attribute);
-        let finds = match value {
+        let finds = match sample.text(attribute) {
             "" => false,
             value => match search(app.client, attribute, value).await? {
                 Answered::Complete(found) => found.iter().any(|remote| remote.id == sample.id),
@@ -134,11 +167,7 @@ pub async fn control(
             misses.insert(attribute);
         }
     }
-    if !misses.is_empty() {
-        return Ok(Control::Misses(misses));
-    }
-    app.controls.held(&looked.filtered);
-    Ok(if is_new { Control::NotNeeded } else { Control::Holds })
+    Ok(misses)
 }
 
 /// An account that is there: one that must be, else any. `None`: nothing is known to be there, and nothing is.

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::client::{Endpoint, Failure, ScimClient};
-use crate::control::{Control, Controls, Known, Looked, control};
+use crate::control::{Control, Controls, Known, Looked, blind_filters, control};
 use crate::ownership::{Ownership, is_being_removed, ownership};
 use crate::pages::Pages;
 use crate::trouble::Trouble;
@@ -157,6 +157,13 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
     for look_no in 1..=2 {
         let (found, looked) = look(app, &every_way).await?;
         if let Some(located) = choose(directory, wanted, found)? {
+            // Theirs is switched off: whether there is another is for the filters to say.
+            let is_off = wanted.target == Target::Absent && !located.remote.is_active();
+            if is_off && blind_filters(app, directory, wanted, &looked).await?.contains("userName") {
+                every_way.reach = Reach::Whole;
+                let (found, _) = look(app, &every_way).await?;
+                return Ok(choose(directory, wanted, found)?);
+            }
             return Ok(Some(located));
         }
         if look_no == 2 {
