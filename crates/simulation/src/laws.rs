@@ -208,7 +208,12 @@ impl Book {
             let departed = Duration::try_from(event.recorded_at.duration_since(leaver.left_at)).unwrap_or_default();
             for app in self.apps.values() {
                 let live = self.live_of(app, whose);
-                let proved = !self.beyond_proof.contains(&(whose, app.nature.id.to_owned()));
+                // One that came back since, and is owed again, is not called gone.
+                let owed = match app.nature.id.parse() {
+                    Ok(id) => ledger::account(&self.state, whose, &id)?.is_some_and(|a| !a.owes.is_empty()),
+                    Err(_) => false,
+                };
+                let proved = !owed && !self.beyond_proof.contains(&(whose, app.nature.id.to_owned()));
                 if proved && !live.is_empty() && self.untouched_for(app, whose) > departed + GRACE {
                     let (at, app) = (event.sequence, app.nature.id);
                     broken.push(format!(
