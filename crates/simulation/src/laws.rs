@@ -208,11 +208,8 @@ impl Book {
             let departed = Duration::try_from(event.recorded_at.duration_since(leaver.left_at)).unwrap_or_default();
             for app in self.apps.values() {
                 let live = self.live_of(app, whose);
-                // One that came back since, and is owed again, is not called gone.
-                let owed = match app.nature.id.parse() {
-                    Ok(id) => ledger::account(&self.state, whose, &id)?.is_some_and(|a| !a.owes.is_empty()),
-                    Err(_) => false,
-                };
+                // One that came back since, for them or for a namesake who was about to get it, and is owed again, is not called gone.
+                let owed = self.is_owed(app, whose)?;
                 let proved = !owed && !self.beyond_proof.contains(&(whose, app.nature.id.to_owned()));
                 if proved && !live.is_empty() && self.untouched_for(app, whose) > departed + GRACE {
                     let (at, app) = (event.sequence, app.nature.id);
@@ -223,6 +220,19 @@ impl Book {
             }
         }
         Ok(broken)
+    }
+
+    /// Whether something is owed in an app for someone, or for someone who had one of their names.
+    fn is_owed(&self, app: &SimApp, whose: IdentityId) -> Result<bool, KvError> {
+        let Ok(id) = app.nature.id.parse() else { return Ok(false) };
+        let theirs = self.names.get(&whose).cloned().unwrap_or_default();
+        for (other, names) in &self.names {
+            let is_namesake = *other == whose || !names.is_disjoint(&theirs);
+            if is_namesake && ledger::account(&self.state, *other, &id)?.is_some_and(|a| !a.owes.is_empty()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The live accounts of someone in an app. Where the app does not keep whose they are, those with a name of theirs that
