@@ -14,7 +14,7 @@ use rollcall_scim::{Catalogue, Filter};
 
 use crate::model::{AppConfig, PrivateAddresses};
 use crate::section::{Entry, Section, TOKEN, duration, http_url, size, some_text, truth};
-use crate::sources::{attribute_path, is_loopback};
+use crate::sources::{attribute_path, is_loopback, known_source};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -60,10 +60,7 @@ pub(crate) fn app(
     });
     let sla = service_level(s.table("sla"), &tier.unwrap_or_else(usual_level));
     let attributes = mapping(s.table("attributes"), catalogue);
-    let groups_from = s.list("groups_from", |text| {
-        let found = sources.iter().find(|name| name.as_str() == text).cloned();
-        found.ok_or_else(|| format!("there is no source '{text}'"))
-    });
+    let groups_from = s.list("groups_from", |text| known_source(text, sources));
     let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
     let drift = policies(s.table("drift"));
     let adopt = s.parsed("adopt", |text| {

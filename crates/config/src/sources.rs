@@ -57,18 +57,25 @@ pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize
     Some((line, config))
 }
 
+/// One of the sources of the configuration.
+pub(crate) fn known_source(text: &str, known: &[SourceName]) -> Result<SourceName, String> {
+    let found = known.iter().find(|name| name.as_str() == text).cloned();
+    found.ok_or_else(|| format!("there is no source '{text}'"))
+}
+
+/// Says so when there is nothing at a key; what is there and wrong was said already.
+fn must_have(s: &mut Section<'_>, key: &str) {
+    if !s.has(key) {
+        s.mistake(format!("{key} is missing"));
+    }
+}
+
 /// One rule for each of the attributes of a `[[precedence]]`.
 pub(crate) fn precedence(mut s: Section<'_>, known: &[SourceName], catalogue: &Catalogue) -> Vec<(usize, Precedence)> {
     let attributes = s.list("attributes", |text| attribute_path(text, catalogue));
-    let sources = s.list("sources", |text| {
-        let found = known.iter().find(|name| name.as_str() == text).cloned();
-        found.ok_or_else(|| format!("there is no source '{text}'"))
-    });
-    for (what, missing) in [("attributes", attributes.is_none()), ("sources", sources.is_none())] {
-        if missing && !s.has(what) {
-            s.mistake(format!("{what} is missing"));
-        }
-    }
+    let sources = s.list("sources", |text| known_source(text, known));
+    must_have(&mut s, "attributes");
+    must_have(&mut s, "sources");
     let line = s.line();
     s.finish();
     let sources = sources.unwrap_or_default();
@@ -79,15 +86,9 @@ pub(crate) fn precedence(mut s: Section<'_>, known: &[SourceName], catalogue: &C
 /// One `[[group_authority]]`: who may say what about groups of these names.
 pub(crate) fn group_authority(mut s: Section<'_>, known: &[SourceName]) -> Option<GroupAuthority> {
     let names = s.list("names", some_text);
-    let sources = s.list("sources", |text| {
-        let found = known.iter().find(|name| name.as_str() == text).cloned();
-        found.ok_or_else(|| format!("there is no source '{text}'"))
-    });
-    for (what, missing) in [("names", names.is_none()), ("sources", sources.is_none())] {
-        if missing && !s.has(what) {
-            s.mistake(format!("{what} is missing"));
-        }
-    }
+    let sources = s.list("sources", |text| known_source(text, known));
+    must_have(&mut s, "names");
+    must_have(&mut s, "sources");
     s.finish();
     Some(GroupAuthority { names: names?, sources: sources? })
 }

@@ -129,6 +129,15 @@ impl Cause {
         }
     }
 
+    /// What it is, for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Source(source) => format!("source {source}"),
+            Self::Configuration(app) => format!("the changed configuration of {app}"),
+        }
+    }
+
     /// The source, when it is one.
     #[must_use]
     pub const fn source(&self) -> Option<&SourceName> {

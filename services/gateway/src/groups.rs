@@ -121,19 +121,17 @@ async fn may_have(
         let detail = format!("displayName holds U+{:04X}, which nobody sees", u32::from(unseen));
         return Err(ScimError::bad_request(ScimType::InvalidValue, detail).into());
     }
-    let made_by = match id {
-        Some(id) => directory::group(view, id)?.and_then(|group| group.created_by),
+    let before = match id {
+        Some(id) => directory::group(view, id)?,
         None => None,
     };
+    let made_by = before.as_ref().and_then(|group| group.created_by.as_ref());
     let others = |group: &Group| Some(group.id) != id && group.created_by.as_ref().is_some_and(|by| by != source);
     // Who has a group of the name already can always empty and remove it.
-    let keeps = match id {
-        Some(id) => directory::group(view, id)?.is_some_and(|group| name_key(group.display_name()) == name_key(name)),
-        None => false,
-    };
+    let keeps = before.as_ref().is_some_and(|group| name_key(group.display_name()) == name_key(name));
     let held =
         !keeps && !door.authority.governs_group(name) && directory::groups_by_name(view, name)?.iter().any(others);
-    let refusal = if !door.authority.allows_group(source, name, made_by.as_ref()) {
+    let refusal = if !door.authority.allows_group(source, name, made_by) {
         let detail = format!(
             "group '{name}' is not for source '{source}' to {operation}: [[group_authority]] says for whom it is"
         );

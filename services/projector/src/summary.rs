@@ -4,7 +4,7 @@ use rollcall_domain::access::Outcome;
 use rollcall_domain::account::{Operation, Origin, Target};
 use rollcall_domain::drift::DriftKind;
 use rollcall_domain::group::GroupChange;
-use rollcall_domain::guard::{Cause, Decision};
+use rollcall_domain::guard::Decision;
 use rollcall_domain::identity::user_name;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
@@ -168,11 +168,11 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
         }
         Event::HoldPlaced(e) => {
-            let (by, app, removals) = (by_what(&e.cause), at(state, &e.app)?, e.removals);
+            let (by, app, removals) = (e.cause.in_words(), at(state, &e.app)?, e.removals);
             format!("the removals by {by} wait for a decision: {removals} accounts in {app} are more than usual")
         }
         Event::HoldDecided(e) => {
-            let (by, what) = (&event.meta.actor, by_what(&e.cause));
+            let (by, what) = (&event.meta.actor, e.cause.in_words());
             match e.decision {
                 Decision::Release => format!("{by} lets the removals by {what} go on: {}", e.reason),
                 Decision::Reject { expires_at } => {
@@ -227,11 +227,4 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         }
         Event::Unknown => format!("{} (written by a newer version)", event.type_name),
     })
-}
-
-fn by_what(cause: &Cause) -> String {
-    match cause {
-        Cause::Source(source) => format!("source {source}"),
-        Cause::Configuration(app) => format!("the changed configuration of {app}"),
-    }
 }

@@ -286,13 +286,7 @@ impl Desk {
 
     /// Whether it is owed that nobody can sign in with an account, and not only that nothing is left of it.
     fn owes_access(&self, account: &Account) -> Result<bool, ProvisionerError> {
-        let view = self.store.view();
-        for owed in &account.owes {
-            if !ledger::is_for_residue(&view, owed)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(!account.owes.is_empty() && !ledger::owes_residue_alone(&self.store.view(), account)?)
     }
 
     /// Switches an account off, before anything else is done for someone who must have none: what fails later, such as

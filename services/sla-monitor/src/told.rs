@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use rollcall_domain::account::Rejection;
 use rollcall_domain::account::RejectionCause;
 use rollcall_domain::alert::{About, Alert, Level};
-use rollcall_domain::guard::Cause;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::obligation::{Obligation, ObligationStatus};
@@ -157,13 +156,6 @@ fn since(wrong: &Wrong) -> Option<Timestamp> {
     }
 }
 
-fn by_what(cause: &Cause) -> String {
-    match cause {
-        Cause::Source(source) => format!("source {source}"),
-        Cause::Configuration(app) => format!("the changed configuration of {app}"),
-    }
-}
-
 fn person(state: &impl Read, id: IdentityId) -> Result<Person, KvError> {
     let found = directory::identity(state, id)?;
     Ok(Person { id, user_name: found.as_ref().map(Identity::user_name).unwrap_or_default().to_owned() })
@@ -205,7 +197,7 @@ fn summary(state: &impl Read, wrong: &Wrong, level: Level, owed: &[Obligation]) 
         }
         Wrong::Hold(hold) => {
             let (app, removals) = (app_name(state, &hold.app)?, hold.removals);
-            let by = by_what(&hold.cause);
+            let by = hold.cause.in_words();
             format!("the removals by {by} wait for a decision: {removals} accounts in {app} are more than usual")
         }
         Wrong::Silence { source, last } => match last {
