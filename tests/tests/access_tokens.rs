@@ -1,6 +1,8 @@
 //! OAuth 2.0 access tokens: who has a good one is the source, and nobody else is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use aws_lc_rs::rand::SystemRandom;
@@ -133,5 +135,56 @@ async fn keys_that_are_published_later_are_found() -> anyhow::Result<()> {
     rollcall_tests::until("the new key is known", || async { Ok((ask(late.clone()).await? == 200).then_some(())) })
         .await?;
     ensure!(ask(token(&first, &json!({}))?).await? == 200, "the old key was forgotten");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issuer_that_does_not_answer_keeps_nobody_with_a_known_key_waiting() -> anyhow::Result<()> {
+    let key = key("one")?;
+    let (keys, slow) = (json!({ "keys": [key.public.clone()] }), Arc::new(AtomicBool::new(false)));
+    let is_slow = Arc::clone(&slow);
+    let answer = move || async move {
+        if is_slow.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        axum::Json(keys)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/keys", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/keys", get(answer))).await });
+    let source = |name: &str, url: &str| {
+        format!(
+            "[[sources]]\nname = \"{name}\"\n[sources.jwt]\nissuer = \"{ISSUER}\"\naudience = \"rollcall\"\njwks_url = \"{url}\"\n"
+        )
+    };
+    let rollcall = Rollcall::new(&[], &source("entra", &url))?;
+    rollcall.start().await?;
+    let good = token(&key, &json!({}))?;
+    ensure!(rollcall.raw(Method::GET, "/scim/v2/Users", &good, None).await?.0 == 200);
+    slow.store(true, Ordering::SeqCst);
+    let unknown = token(&Key { id: "two", ..self::key("two")? }, &json!({}))?;
+    // Keys were asked for a moment ago: only later is an unknown one worth asking again, and then that takes long.
+    let guesses = (0..4).map(|_| rollcall.raw(Method::GET, "/scim/v2/Users", &unknown, None));
+    let (guessed, let_in) = tokio::join!(futures_util::future::join_all(guesses), async {
+        tokio::time::timeout(Duration::from_secs(4), rollcall.raw(Method::GET, "/scim/v2/Users", &good, None)).await
+    });
+    ensure!(let_in??.0 == 200);
+    for guess in guessed {
+        ensure!(guess?.0 == 401);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_whose_issuer_can_not_be_asked_is_not_said_to_be_bad() -> anyhow::Result<()> {
+    let source = format!(
+        "[[sources]]\nname = \"entra\"\n[sources.jwt]\nissuer = \"{ISSUER}\"\naudience = \"rollcall\"\njwks_url = \"http://127.0.0.1:9/keys\"\n"
+    );
+    let rollcall = Rollcall::new(&[], &source)?;
+    rollcall.start().await?;
+    let good = token(&key("one")?, &json!({}))?;
+    ensure!(rollcall.raw(Method::GET, "/scim/v2/Users", &good, None).await?.0 == 503);
+    let another = token(&key("one")?, &json!({ "iss": "https://other.example.com/" }))?;
+    ensure!(rollcall.raw(Method::GET, "/scim/v2/Users", &another, None).await?.0 == 401, "it is another issuer's");
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
 use crate::model::Config;
 use crate::scim::scim;
-use crate::secret::Token;
+use crate::secret::{SHORT, Token};
 use crate::section::{ConfigError, Mistake, Reading, Section};
 use crate::server::{nats, server, telemetry};
 use crate::sources::{group_authority as group_authority_of, precedence, source};
@@ -133,12 +133,28 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         }
     }
 
+    let named: Vec<(String, Token)> = (sources.iter())
+        .filter_map(|(_, s)| Some((format!("source '{}'", s.name), s.token.clone()?)))
+        .chain(api_tokens.iter().map(|(_, t)| (format!("API token '{}'", t.name), t.token.clone())))
+        .collect();
     let mut mistakes: Vec<Mistake> = reading.mistakes.take();
     mistakes.sort_by_key(|m| m.line);
     if !mistakes.is_empty() {
         return Err(ConfigError::Mistakes { file: file.to_owned(), mistakes });
     }
-    let warnings = reading.warnings.take();
+    let mut warnings = reading.warnings.take();
+    if server.public_url.is_none() && !server.is_local() {
+        let listen = server.listen;
+        warnings.push(format!(
+            "server.public_url is not set, and server.listen is {listen}: SCIM resources are named by their path alone, as \
+             anybody could say that they know us under another address"
+        ));
+    }
+    for (what, token) in &named {
+        if !server.is_local() && token.is_short() {
+            warnings.push(format!("{what}: its token has fewer than {SHORT} characters, and can be guessed"));
+        }
+    }
     Ok(Config {
         file: file.to_owned(),
         server,

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::authority::Authority;
 use rollcall_domain::{AppId, SourceName};
@@ -68,6 +69,18 @@ pub struct ServerConfig {
     pub read_patience: Duration,
     /// The memory that each projection may cache, in bytes.
     pub cache_bytes: u64,
+    /// Where health and metrics are, when they are not at `listen`.
+    pub management_listen: Option<SocketAddr>,
+    /// The networks of the proxies in front of it, which say truly whom they pass on.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most connections at once from one address.
+    pub max_connections_per_address: usize,
+    /// The most requests with a token that is nobody's that are answered so in a minute, by address; more are told to wait.
+    pub max_refusals_per_minute: NonZeroU32,
+    /// The most attempts to sign in to the console that one address has in a minute.
+    pub max_sign_ins_per_minute: NonZeroU32,
 }
 
 /// Tamper evidence, and who reads what is personal.
@@ -374,6 +387,14 @@ pub struct AlertingConfig {
     pub patience: Duration,
     /// How many events the monitor may lag behind.
     pub max_lag_events: u64,
+}
+
+impl ServerConfig {
+    /// Whether whoever reaches `listen` is on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.listen.ip().is_loopback()
+    }
 }
 
 impl Config {

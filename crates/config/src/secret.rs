@@ -12,6 +12,9 @@ use crate::section::Mistake;
 /// How long a file may be gone or empty until what it held opens nothing any more: it may just be replaced.
 const REPLACED_WITHIN: Duration = Duration::from_secs(10);
 
+/// A random token of so many letters and digits has some 95 bits: nobody guesses it.
+pub(crate) const SHORT: usize = 16;
+
 /// How long what was read of a file is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
 
@@ -138,6 +141,11 @@ impl Token {
         let same = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(sent.as_bytes());
         self.with(Gone::Revoked, |all| all.iter().fold(subtle::Choice::from(0), |found, secret| found | same(secret)))
             .into()
+    }
+
+    /// Whether one of them is so short that it can be guessed.
+    pub(crate) fn is_short(&self) -> bool {
+        self.current().iter().any(|secret| secret.expose_secret().len() < SHORT)
     }
 
     pub(crate) fn same_as(&self, other: &Self) -> bool {

@@ -1,8 +1,11 @@
 //! `[server]`, `[nats]` and `[telemetry]`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::model::{DurabilityChoice, NatsConfig, NatsPlace, NatsTls, ServerConfig, TelemetryConfig};
 use crate::section::{PASSWORD, Section, http_url, http_urls, size, some_text};
@@ -26,6 +29,12 @@ pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
         body_timeout: s.duration("body_timeout", Duration::from_secs(15)),
         read_patience: s.duration("read_patience", Duration::from_secs(5)),
         cache_bytes: s.integer("cache_bytes", 1 << 20..=64 << 30, 64 << 20),
+        management_listen: s.parsed("management_listen", address),
+        trusted_proxies: s.parsed("trusted_proxies", networks).unwrap_or_default(),
+        max_connections: size(s.integer("max_connections", 16..=1 << 20, 8192)),
+        max_connections_per_address: size(s.integer("max_connections_per_address", 1..=1 << 20, 4096)),
+        max_refusals_per_minute: number(s.integer("max_refusals_per_minute", 1..=1_000_000, 600)),
+        max_sign_ins_per_minute: number(s.integer("max_sign_ins_per_minute", 1..=100_000, 30)),
     };
     s.finish();
     config
@@ -95,6 +104,20 @@ pub(crate) fn telemetry(mut s: Section<'_>) -> TelemetryConfig {
     let config = TelemetryConfig { otlp_endpoint: s.parsed("otlp_endpoint", http_url) };
     s.finish();
     config
+}
+
+/// Networks, or single addresses, separated by commas.
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let one = |text: &str| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        let wrong = |_| format!("'{text}' must be an address or a network, such as 10.0.0.0/8");
+        text.parse::<IpNet>().or_else(|_| address()).map_err(wrong)
+    };
+    text.split(',').map(str::trim).map(one).collect()
+}
+
+fn number(of: u64) -> NonZeroU32 {
+    u32::try_from(of).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
 }
 
 /// A certificate and its key.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use caseless::Caseless as _;
 use rollcall_scim::{Attribute, Case, Kind, ResourceType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -59,10 +60,11 @@ impl NameSpace {
 }
 
 /// What makes two names the same where case does not count (RFC 7643 §4.1.1): compatible characters are one, as in
-/// Unicode's NFKC, then case is folded.
+/// Unicode's NFKC, and case is folded, not only lowered (Unicode §3.13, D145: ß and SS are one, as are ς and σ). It is the
+/// same again for what it gave.
 #[must_use]
 pub fn name_key(name: &str) -> String {
-    name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    name.trim().nfkc().default_case_fold().nfkc().default_case_fold().nfkc().collect()
 }
 
 /// A character that nobody sees, or that changes the order in which others are seen: a control character, or one that is

@@ -113,6 +113,11 @@ fn names_are_the_same_in_any_case() {
     for (one, other) in [("Ａnna", "anna"), ("ﬁona", "Fiona"), ("ren\u{e9}", "RENE\u{301}"), ("Å", "\u{212b}")] {
         assert_eq!(name_key(one), name_key(other), "{one} {other}");
     }
+    // Folded, not only lowered.
+    for (one, other) in [("Stra\u{df}e", "STRASSE"), ("\u{1e9e}", "ss"), ("\u{3c3}\u{3c2}", "\u{3a3}\u{3a3}")] {
+        assert_eq!(name_key(one), name_key(other), "{one} {other}");
+        assert_eq!(name_key(&name_key(one)), name_key(one), "{one}");
+    }
     assert_ne!(name_key("rene"), name_key("ren\u{e9}"));
 }
 

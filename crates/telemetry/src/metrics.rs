@@ -83,7 +83,10 @@ impl Metrics {
                 "rollcall_source_silent_limit_seconds",
                 "How long nothing may come from a source",
             ),
-            signin_failures: counter("rollcall_signin_failures_total", "Sign-ins to the console that were refused"),
+            signin_failures: counter(
+                "rollcall_signin_failures_total",
+                "Sign-ins and tokens that were refused, by door: console, api, scim",
+            ),
             clock_jumps: counter("rollcall_clock_jumps_total", "Times that the monitor's clock jumped"),
             drift_items: gauge("rollcall_drift_items", "Accounts that differ from what is desired"),
             drift_debt_hours: seconds("rollcall_drift_debt_hours", "How long open drift has been open, summed"),

@@ -1,13 +1,15 @@
 //! Tokens as JWTs (RFC 9068 for access tokens, OpenID Connect Core 1.0 for ID tokens): issuer, audience, times and signature, by the issuer's published keys.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use rollcall_config::{JwtConfig, KeyPlace};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -29,6 +31,9 @@ const ALGORITHMS: [Algorithm; 9] = [
 /// How long keys are used without asking for them again.
 const KEEP: Duration = Duration::from_secs(3600);
 
+/// How long they are used at most, when they can't be asked for: one of them may have been revoked.
+const KEEP_AT_MOST: Duration = Duration::from_secs(24 * 3600);
+
 /// How soon they may be asked for again, however many tokens name an unknown key.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -46,6 +51,8 @@ pub struct JwtVerifier {
     config: JwtConfig,
     http: reqwest::Client,
     keys: Mutex<Keys>,
+    /// Whoever asks for keys has it.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +60,39 @@ struct Keys {
     set: Option<JwkSet>,
     read: Option<Instant>,
     tried: Option<Instant>,
+}
+
+/// How long ago keys were asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Fresh,
+    /// They are still good, and should be asked for again.
+    Old,
+}
+
+impl Keys {
+    /// The key with this id, as long as it may be used.
+    fn find(&self, id: Option<&str>) -> (Option<Jwk>, Age) {
+        let age = self.read.map(|at| at.elapsed());
+        let find = |set: &JwkSet| match id {
+            Some(id) => set.find(id).cloned(),
+            None if set.keys.len() == 1 => set.keys.first().cloned(),
+            None => None,
+        };
+        let found = self.set.as_ref().filter(|_| age.is_some_and(|age| age < KEEP_AT_MOST)).and_then(find);
+        let is_old = age.is_none_or(|age| age > KEEP) && self.may_ask();
+        (found, if is_old { Age::Old } else { Age::Fresh })
+    }
+
+    fn may_ask(&self) -> bool {
+        self.tried.is_none_or(|at| at.elapsed() > ASK_AGAIN)
+    }
+
+    /// What follows when a key is not found.
+    fn without(&self) -> Result<Option<Jwk>, Rejected> {
+        let is_known = self.read.is_some_and(|at| at.elapsed() < KEEP_AT_MOST);
+        if is_known { Ok(None) } else { Err(Rejected::NoKeys) }
+    }
 }
 
 /// Why a token opens nothing.
@@ -66,11 +106,17 @@ pub enum Rejected {
     NoKeys,
 }
 
+/// Who a token says that it is from; nothing is proved by that.
+fn said_issuer(token: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    Some(serde_json::from_slice::<Value>(&claims).ok()?.get("iss")?.as_str()?.to_owned())
+}
+
 impl JwtVerifier {
     /// One that has no keys yet.
     #[must_use]
     pub fn new(config: JwtConfig, http: reqwest::Client) -> Self {
-        Self { config, http, keys: Mutex::default() }
+        Self { config, http, keys: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
     /// Whether a token is good now.
@@ -89,6 +135,10 @@ impl JwtVerifier {
         let header = decode_header(token).map_err(|_| Rejected::NotOurs)?;
         if !ALGORITHMS.contains(&header.alg) {
             return Err(Rejected::Invalid(format!("its algorithm {:?} is not accepted", header.alg)));
+        }
+        // Nobody's keys are asked for because of what says itself that it is another's.
+        if said_issuer(token).is_none_or(|issuer| issuer != self.config.issuer) {
+            return Err(Rejected::NotOurs);
         }
         let key = self.key(header.kid.as_deref()).await?;
         let key = key.ok_or_else(|| Rejected::Invalid("its key is not one of the issuer's".into()))?;
@@ -109,31 +159,39 @@ impl JwtVerifier {
         serde_json::from_value(claims).map_err(|e| Rejected::Invalid(e.to_string()))
     }
 
-    /// The issuer's key with this id; without an id the only one.
+    /// The issuer's key with this id; without an id the only one. Keys are asked for by one at a time, and whoever has a
+    /// known key does not wait for that.
     async fn key(&self, id: Option<&str>) -> Result<Option<Jwk>, Rejected> {
-        let mut keys = self.keys.lock().await;
-        let find = |set: &JwkSet| match id {
-            Some(id) => set.find(id).cloned(),
-            None if set.keys.len() == 1 => set.keys.first().cloned(),
-            None => None,
+        let (found, age) = self.known().find(id);
+        let asking = match (&found, age) {
+            (Some(_), Age::Fresh) => None,
+            (Some(_), Age::Old) => self.asking.try_lock().ok(),
+            (None, _) => Some(self.asking.lock().await),
         };
-        let found = keys.set.as_ref().and_then(find);
-        let old = keys.read.is_none_or(|at| at.elapsed() > KEEP);
-        let may_ask = keys.tried.is_none_or(|at| at.elapsed() > ASK_AGAIN);
-        if (found.is_none() || old) && may_ask {
-            keys.tried = Some(Instant::now());
+        if asking.is_none() {
+            return Ok(found);
+        }
+        // Someone else may have asked meanwhile.
+        if self.known().may_ask() {
+            self.known().tried = Some(Instant::now());
             match self.read().await {
                 Ok(set) => {
+                    let mut keys = self.known();
                     keys.set = Some(set);
                     keys.read = Some(Instant::now());
                 }
                 Err(reason) => warn!(issuer = self.config.issuer, reason, "the issuer's keys can't be read"),
             }
         }
-        match &keys.set {
-            Some(set) => Ok(find(set)),
-            None => Err(Rejected::NoKeys),
+        let keys = self.known();
+        match keys.find(id).0 {
+            Some(key) => Ok(Some(key)),
+            None => keys.without(),
         }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn read(&self) -> Result<JwkSet, String> {

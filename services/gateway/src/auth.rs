@@ -1,9 +1,10 @@
 //! Which source is it? Each has its own bearer token.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::http::header;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -15,7 +16,9 @@ use rollcall_scim::ScimError;
 use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::service::Door;
+use rollcall_telemetry::metrics::{label, metrics};
 use rollcall_tokens::{JwtVerifier, Rejected};
+use tracing::warn;
 
 /// Lets a request in with the source that it comes from, or not at all.
 pub async fn authenticate(
@@ -27,15 +30,33 @@ pub async fn authenticate(
     let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))) else {
         return Err(Refusal::Unauthorized("send the token of a source: Authorization: Bearer …".into()));
     };
-    let source = identify(&door.sources, sent.trim()).await?;
+    let source = match identify(&door.sources, sent.trim()).await {
+        Err(Refusal::Unauthorized(reason)) => {
+            let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
+            metrics().signin_failures.add(1, &[label("door", "scim")]);
+            // Whoever has a token is let in all the same: they may have the address of a proxy.
+            return Err(if door.guesses.may(from) {
+                warn!(?from, "a token that is no source's was refused");
+                Refusal::Unauthorized(reason)
+            } else {
+                Refusal::TooManyGuesses { seconds: 60 }
+            });
+        }
+        known => known?,
+    };
     source.admit()?;
     // Before the apps are known, a change would find nobody to concern.
     if !*door.registered.borrow() {
         return Err(ScimError::status(503, "the gateway is starting").into());
     }
-    let caller = Caller::new(Arc::clone(&source.config), door.public_url.as_deref(), request.headers());
+    let caller = Caller::new(Arc::clone(&source.config), &door.origin, request.headers());
+    let correlation = HeaderValue::from_str(caller.correlation_id());
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    if let Ok(id) = correlation {
+        response.headers_mut().insert("x-correlation-id", id);
+    }
+    Ok(response)
 }
 
 /// The source whose credential this is.
@@ -44,14 +65,19 @@ async fn identify<'a>(sources: &'a [KnownSource], token: &str) -> Result<&'a Kno
         return Ok(source);
     }
     let mut reason = "the token is not that of any [[sources]] in the configuration".to_owned();
+    let mut unknown = false;
     for source in sources {
         let Some(verifier) = &source.jwt else { continue };
         match verifier.verify(token).await {
             Ok(()) => return Ok(source),
             Err(Rejected::NotOurs) => {}
             Err(Rejected::Invalid(why)) => reason = format!("the access token is refused: {why}"),
-            Err(Rejected::NoKeys) => reason = "the issuer's keys can't be had now".to_owned(),
+            // Nobody knows whether it is good: whoever sends it may try again.
+            Err(Rejected::NoKeys) => unknown = true,
         }
+    }
+    if unknown {
+        return Err(ScimError::status(503, "the keys of the access token's issuer can't be had now: try again").into());
     }
     Err(Refusal::Unauthorized(reason.into()))
 }

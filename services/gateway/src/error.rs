@@ -46,6 +46,8 @@ pub enum Refusal {
     Contention(&'static str),
     #[error("source {source_name} sends more than {per_second} requests in a second: wait {seconds} s")]
     TooMany { source_name: SourceName, per_second: u32, seconds: u64 },
+    #[error("too many tokens that are no source's came from your address: wait {seconds} s")]
+    TooManyGuesses { seconds: u64 },
 }
 
 impl Refusal {
@@ -88,7 +90,7 @@ impl Refusal {
             }
             Self::Behind(e) => unavailable(format!("the directory is not up to date yet: {e}")),
             contention @ Self::Contention(_) => unavailable(contention.to_string()),
-            Self::TooMany { .. } => ScimError::status(429, self.to_string()),
+            Self::TooMany { .. } | Self::TooManyGuesses { .. } => ScimError::status(429, self.to_string()),
         }
     }
 }
@@ -96,7 +98,7 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let wait = match &self {
-            Self::TooMany { seconds, .. } => *seconds,
+            Self::TooMany { seconds, .. } | Self::TooManyGuesses { seconds } => *seconds,
             _ => 1,
         };
         let error = self.into_scim();

@@ -1,5 +1,6 @@
 //! One public address: a gateway that runs alone passes on to the projector what is the projector's.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,8 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use futures_util::StreamExt as _;
@@ -46,6 +47,8 @@ const ASKED: [header::HeaderName; 9] = [
     header::HeaderName::from_static("sec-fetch-mode"),
     header::HeaderName::from_static("sec-fetch-dest"),
 ];
+
+const FORWARDED_FOR: header::HeaderName = header::HeaderName::from_static("x-forwarded-for");
 
 const LAST_EVENT_ID: header::HeaderName = header::HeaderName::from_static("last-event-id");
 
@@ -164,6 +167,10 @@ impl Asked {
         let mut headers = HeaderMap::new();
         for name in ASKED.into_iter().chain([LAST_EVENT_ID]) {
             headers.extend(request.headers().get(&name).map(|value| (name, value.clone())));
+        }
+        let client = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip().to_string());
+        if let Some(client) = client.and_then(|client| HeaderValue::from_str(&client).ok()) {
+            headers.insert(FORWARDED_FOR, client);
         }
         rollcall_telemetry::inject_headers(&mut headers);
         let (method, uri) = (request.method().clone(), request.uri().clone());

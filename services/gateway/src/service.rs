@@ -13,10 +13,12 @@ use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
 use rollcall_projection::{History, Projection, Runner, Store, Transaction, View};
 use rollcall_scim::Catalogue;
+use rollcall_tokens::Attempts;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::KnownSource;
+use crate::caller::Origin;
 use crate::error::{GatewayError, Refusal};
 use crate::query::Bounds;
 use crate::refusals::Refusals;
@@ -28,7 +30,7 @@ use crate::{auth, discovery, http, names, scope};
 pub const NAME: &str = "gateway";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 5;
+const STAMP: u32 = 6;
 
 /// What the paths need.
 #[derive(Debug)]
@@ -38,10 +40,12 @@ pub struct Door {
     pub sources: Vec<KnownSource>,
     pub catalogue: Catalogue,
     pub authority: Authority,
-    pub public_url: Option<String>,
+    pub origin: Origin,
     pub max_body_bytes: usize,
     pub max_resource_bytes: usize,
     pub refusals: Refusals,
+    /// Tokens that are no source's.
+    pub guesses: Attempts,
     pub bounds: Bounds,
     /// How many answers about many resources are made at once: each can be as large as a page.
     pub heavy: Semaphore,
@@ -100,10 +104,11 @@ impl Gateway {
             sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
             catalogue: config.scim.catalogue,
             authority: config.authority.clone(),
-            public_url: config.server.public_url.as_ref().map(ToString::to_string),
+            origin: Origin::of(&config.server),
             max_body_bytes: config.server.max_body_bytes,
             max_resource_bytes: config.scim.max_resource_bytes,
             refusals: Refusals::default(),
+            guesses: Attempts::new(config.server.max_refusals_per_minute),
             bounds: Bounds {
                 max_page: config.server.max_page,
                 max_filter_bytes: config.scim.max_filter_bytes,

@@ -1,20 +1,23 @@
 //! That someone asked for what is personal is itself an event: always when they were refused, and when they were
 //! answered if the configuration says so.
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use axum::http::{Method, StatusCode};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use rollcall_config::Reads;
+use rollcall_config::{Reads, ServerConfig};
 use rollcall_domain::access::{Access, Outcome};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{Event, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
-use rollcall_telemetry::metrics::metrics;
+use rollcall_telemetry::metrics::{label, metrics};
+use rollcall_tokens::Attempts;
 use tracing::warn;
 use uuid::Uuid;
 
 use crate::api::Person;
+use crate::error::ApiError;
 use crate::views::Detail;
 
 /// The paths that answer with what is personal.
@@ -46,6 +49,26 @@ pub struct Record {
     log: EventLog,
     reads: Reads,
     refusals: DefaultDirectRateLimiter,
+    sign_ins: Attempts,
+    guesses: Attempts,
+}
+
+/// Where someone says who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The console.
+    Console,
+    /// The paths under `/v1`.
+    Api,
+}
+
+impl Door {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Api => "api",
+        }
+    }
 }
 
 /// One request, once it is answered.
@@ -64,29 +87,47 @@ pub struct Asked<'a> {
 
 impl Record {
     /// A record on the log.
-    pub fn new(log: EventLog, reads: Reads) -> Self {
-        Self { log, reads, refusals: RateLimiter::direct(Quota::per_minute(REFUSALS)) }
+    pub fn new(log: EventLog, reads: Reads, server: &ServerConfig) -> Self {
+        let refusals = RateLimiter::direct(Quota::per_minute(REFUSALS));
+        let sign_ins = Attempts::new(server.max_sign_ins_per_minute);
+        Self { log, reads, refusals, sign_ins, guesses: Attempts::new(server.max_refusals_per_minute) }
     }
 
-    /// Notes that someone tried to sign in to the console with what is no token.
+    /// Whether one more attempt to sign in may come from an address.
+    pub fn may_sign_in(&self, address: IpAddr) -> bool {
+        self.sign_ins.may(Some(address))
+    }
+
+    /// Notes that someone sent what is no token, where they sign in or ask; not more often than it may become an event.
     ///
     /// # Errors
     /// When it can't be.
-    pub async fn refused_sign_in(&self) -> Result<(), LogError> {
-        metrics().signin_failures.add(1, &[]);
+    pub async fn refused(&self, door: Door, method: &Method, path: &str) -> Result<(), LogError> {
+        metrics().signin_failures.add(1, &[label("door", door.name())]);
         if self.refusals.check().is_err() {
-            warn!("a sign-in was refused, and not recorded: too many refusals in a minute");
+            warn!(path, "what is no token was refused, and not recorded: too many refusals in a minute");
             return Ok(());
         }
         let access = Access {
             outcome: Outcome::Denied,
             role: String::new(),
-            method: "POST".into(),
-            path: "/console/sign-in".into(),
+            method: method.to_string(),
+            path: path.chars().take(MAX_ASKED).collect(),
             identity: None,
         };
         let meta = by_service("nobody", &Uuid::now_v7().to_string(), None);
         self.log.append(&Unit::one(NewEvent { meta, event: Event::Access(access) }, Expect::Any)).await.map(drop)
+    }
+
+    /// The same at the API.
+    ///
+    /// # Errors
+    /// What they are answered with.
+    pub async fn guessed(&self, from: Option<IpAddr>, method: &Method, path: &str) -> Result<(), ApiError> {
+        if !self.guesses.may(from) {
+            return Err(ApiError::TooMany("too many tokens that are nobody's came from your address: wait a minute"));
+        }
+        Ok(self.refused(Door::Api, method, path).await?)
     }
 
     /// Notes who asked for what, when it has to be noted.

@@ -1,10 +1,11 @@
 //! The paths under `/v1`, who may use them, and what each question is answered from.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -88,6 +89,9 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
         return Err(ApiError::Unauthorized("send an API token: Authorization: Bearer …"));
     };
     let Some(person) = api.holder_of(sent) else {
+        let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        api.record.guessed(from, &method, uri.path()).await?;
         return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
     };
     request.extensions_mut().insert(person.clone());

@@ -89,6 +89,8 @@ pub enum ApiError {
     Forbidden(String),
     #[error("{0}")]
     Conflict(String),
+    #[error("{0}")]
+    TooMany(&'static str),
     #[error("there is no {0}")]
     NotFound(String),
     #[error("too many streams are open: try again later")]
@@ -120,6 +122,7 @@ impl IntoResponse for ApiError {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::State(_) | Self::Stopped | Self::Proof(_) | Self::Unwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Behind(_) | Self::Log(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -132,6 +135,9 @@ impl IntoResponse for ApiError {
         if status == StatusCode::UNAUTHORIZED {
             let challenge = axum::http::HeaderValue::from_static("Bearer realm=\"rollcall\"");
             response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
+        }
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(axum::http::header::RETRY_AFTER, axum::http::HeaderValue::from_static("60"));
         }
         response
     }

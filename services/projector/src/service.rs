@@ -27,7 +27,7 @@ use crate::{checkpoints, console, instant, openapi, search, timeline};
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 16;
+const STAMP: u32 = 17;
 
 /// The projector.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Projector {
             keys,
             provider,
             sessions: Sessions::new(&secrets, is_https(config)),
-            record: Record::new(log.clone(), config.audit.reads),
+            record: Record::new(log.clone(), config.audit.reads, &config.server),
             sealing: sealer.asked(),
             max_exception: config.audit.max_exception,
             max_page: config.server.max_page,
@@ -110,10 +110,14 @@ impl Projector {
         Arc::clone(&self.store)
     }
 
-    /// What it serves, under `/v1`.
-    pub fn routers(&self) -> Vec<Router> {
-        let answers = api::router(Arc::clone(&self.api)).merge(openapi::router());
-        vec![answers, console::router(Arc::clone(&self.api))]
+    /// What it serves under `/v1`, and its description.
+    pub fn api_router(&self) -> Router {
+        api::router(Arc::clone(&self.api)).merge(openapi::router())
+    }
+
+    /// The console.
+    pub fn console_router(&self) -> Router {
+        console::router(Arc::clone(&self.api))
     }
 
     /// Keeps its state up to date until `stop`.

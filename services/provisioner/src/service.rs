@@ -32,7 +32,7 @@ use crate::worker::Worker;
 pub const NAME: &str = "provisioner";
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 14;
+const STAMP: u32 = 15;
 
 /// The provisioner.
 #[derive(Debug)]

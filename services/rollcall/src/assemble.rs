@@ -27,8 +27,15 @@ pub struct Part {
     /// What has to be true besides being up to date.
     pub condition: Option<Condition>,
     /// What it serves; each takes no place from another.
-    pub routers: Vec<Router>,
+    pub fronts: Vec<Front>,
     pub run: Box<dyn FnOnce(CancellationToken) -> Running + Send>,
+}
+
+/// Something that is served.
+pub struct Front {
+    pub router: Router,
+    /// A path that answers nobody with what costs anything, and shows whether anyone is answered.
+    pub probe: Option<&'static str>,
 }
 
 /// Opens a service; `services` are all that this process runs, `closing` ends what is streamed.
@@ -46,13 +53,15 @@ pub fn open(
     Ok(match service {
         Service::Gateway => {
             let gateway = Gateway::open(config, log)?;
-            let mut routers = vec![gateway.router()];
+            let mut fronts = vec![Front { router: gateway.router(), probe: Some("/scim/v2/ServiceProviderConfig") }];
             if !services.contains(&Service::Projector) {
-                routers.push(rollcall_gateway::projector_proxy(
+                let router = rollcall_gateway::projector_proxy(
                     config.server.projectors.clone(),
                     config.server.projector_ca_file.as_deref(),
                     closing.clone(),
-                )?);
+                )?;
+                // That a projector answers is for its own readiness to say.
+                fronts.push(Front { router, probe: None });
             }
             Part {
                 name: rollcall_gateway::NAME,
@@ -61,7 +70,7 @@ pub fn open(
                     holds: gateway.registered(),
                     otherwise: "registering the configured apps",
                 }),
-                routers,
+                fronts,
                 run: Box::new(|stop| Box::pin(async { Ok(gateway.run(stop).await?) })),
             }
         }
@@ -71,7 +80,10 @@ pub fn open(
                 name: rollcall_projector::NAME,
                 store: projector.store(),
                 condition: None,
-                routers: projector.routers(),
+                fronts: vec![
+                    Front { router: projector.api_router(), probe: Some("/v1/apps") },
+                    Front { router: projector.console_router(), probe: Some("/console/assets/icon.svg") },
+                ],
                 run: Box::new(|stop| Box::pin(async { Ok(projector.run(stop).await?) })),
             }
         }
@@ -81,7 +93,7 @@ pub fn open(
                 name: rollcall_provisioner::NAME,
                 store: provisioner.store(),
                 condition: None,
-                routers: Vec::new(),
+                fronts: Vec::new(),
                 run: Box::new(|stop| Box::pin(async { Ok(provisioner.run(stop).await?) })),
             }
         }
@@ -91,7 +103,7 @@ pub fn open(
                 name: rollcall_sla_monitor::NAME,
                 store: monitor.store(),
                 condition: Some(Condition { holds: monitor.watched(), otherwise: "who watches is not known yet" }),
-                routers: Vec::new(),
+                fronts: Vec::new(),
                 run: Box::new(|stop| Box::pin(async { Ok(monitor.run(stop).await?) })),
             }
         }

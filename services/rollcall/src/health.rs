@@ -1,9 +1,10 @@
 //! `/healthz`, `/readyz` and `/metrics`: open to all, and without anything secret.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -14,6 +15,7 @@ use rollcall_projection::Store;
 use rollcall_telemetry::openmetrics;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tower::ServiceExt as _;
 
 /// What readiness looks at.
 pub struct Health {
@@ -23,6 +25,32 @@ pub struct Health {
     /// When all of it was ready for the first time.
     pub ready_since: OnceLock<Instant>,
     pub services: Vec<Watched>,
+    pub fronts: Fronts,
+}
+
+/// What is served, and where to ask whether it is.
+pub struct Fronts {
+    /// As everyone meets it, its bounds included.
+    pub router: Router,
+    pub probes: Vec<&'static str>,
+}
+
+/// How long one of them may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Fronts {
+    /// Why someone who asks now would wait; `None` when nobody would.
+    async fn obstacle(&self) -> Option<String> {
+        let ask = |path: &'static str| async move {
+            let request = Request::get(path).body(Body::empty()).ok()?;
+            let answer = tokio::time::timeout(PATIENCE, self.router.clone().oneshot(request)).await;
+            match answer {
+                Ok(Ok(_)) => None,
+                Err(_) => Some(format!("{path} gave no answer within {} s", PATIENCE.as_secs())),
+            }
+        };
+        futures_util::future::join_all(self.probes.iter().copied().map(ask)).await.into_iter().flatten().next()
+    }
 }
 
 /// One service.
@@ -87,9 +115,13 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
             json!({ "ready": obstacle.is_none(), "reason": obstacle, "at": service.store.cursor() }),
         );
     }
+    let obstacle = health.fronts.obstacle().await;
+    all &= obstacle.is_none();
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let since = health.ready_since.get().map(|since| since.elapsed().as_secs());
-    (status, Json(json!({ "ready": all, "since_seconds": since, "services": Value::Object(services) }))).into_response()
+    let answer =
+        json!({ "ready": all, "reason": obstacle, "since_seconds": since, "services": Value::Object(services) });
+    (status, Json(answer)).into_response()
 }
 
 async fn metrics(headers: HeaderMap) -> Response {

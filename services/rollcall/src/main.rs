@@ -4,6 +4,7 @@ mod assemble;
 mod backup;
 mod changes;
 mod cli;
+mod connections;
 mod demo;
 mod health;
 mod import;

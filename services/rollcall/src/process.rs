@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use rollcall_config::{Config, DurabilityChoice, NatsPlace};
+use rollcall_config::{Config, DurabilityChoice, NatsPlace, ServerConfig};
 use rollcall_event_log::{Connection, Durability, EventLog, Limits, PrivateServer, SyncKnowledge, Tls};
 use rollcall_projection::FolderLock;
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ use tracing::{error, info};
 
 use crate::assemble::Part;
 use crate::cli::Service;
-use crate::health::{self, Health, Watched};
+use crate::health::{self, Fronts, Health, Watched};
 use crate::server;
 
 /// How long services may take after that.
@@ -56,17 +56,31 @@ pub async fn run(
     let stop_services = CancellationToken::new();
     let mut running: JoinSet<(&'static str, anyhow::Result<()>)> = JoinSet::new();
     let mut routers = Vec::new();
+    let mut probes = Vec::new();
     let mut watched = Vec::new();
     for part in parts {
         watched.push(Watched { name: part.name, store: part.store, condition: part.condition });
-        routers.extend(part.routers);
+        for front in part.fronts {
+            probes.extend(front.probe);
+            routers.push(front.router);
+        }
         let (name, work) = (part.name, (part.run)(stop_services.child_token()));
         running.spawn(async move { (name, work.await) });
     }
-    let health = Arc::new(Health { log: log.clone(), head, ready_since: OnceLock::new(), services: watched });
-    let (most, body_timeout) = (config.server.max_requests_in_flight, config.server.body_timeout);
-    let router = server::router(routers, health::router(Arc::clone(&health)), most, body_timeout);
-    let http = server::serve(listener, config.server.tls.as_ref(), router, stop_http.clone()).await?;
+    let front = server::router(routers, &config.server);
+    let fronts = Fronts { router: front.clone(), probes };
+    let health = Arc::new(Health { log: log.clone(), head, ready_since: OnceLock::new(), services: watched, fronts });
+    let condition = health::router(Arc::clone(&health));
+    let (front, management) = match config.server.management_listen {
+        None => (front.merge(condition), None),
+        Some(place) => {
+            let apart = TcpListener::bind(place).await;
+            let apart = apart.with_context(|| format!("server.management_listen: can't listen on {place}"))?;
+            let plain = ServerConfig { tls: None, ..config.server.clone() };
+            (front, Some(server::serve(apart, &plain, condition, stop_http.clone()).await?))
+        }
+    };
+    let http = server::serve(listener, &config.server, front, stop_http.clone()).await?;
     let scheme = if config.server.tls.is_some() { "https" } else { "http" };
 
     let mut announced = false;
@@ -103,6 +117,9 @@ pub async fn run(
     stop_http.cancel();
     if tokio::time::timeout(server::DRAIN, http).await.is_err() {
         error!("some requests were still open and are cut off");
+    }
+    if let Some(management) = management {
+        management.abort();
     }
     stop_services.cancel();
     let settle = async {

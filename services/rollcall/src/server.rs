@@ -1,12 +1,13 @@
 //! The one public address.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, middleware};
 use axum_server::accept::NoDelayAcceptor;
@@ -14,13 +15,18 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use futures_util::{StreamExt as _, stream};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use ipnet::IpNet;
 use problem_details::ProblemDetails;
+use rollcall_config::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::limit::GlobalConcurrencyLimitLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 use tracing::warn;
+
+use crate::connections::{self, Bounded, Connections};
 
 /// How long open requests may take once the process is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(10);
@@ -40,19 +46,21 @@ const MAX_STREAMS: u32 = 64;
 /// When the certificate can't be read, or the listener fails.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<&(PathBuf, PathBuf)>,
+    config: &ServerConfig,
     router: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+    let connections = Connections::new(config.max_connections, config.max_connections_per_address);
     let handle = axum_server::Handle::new();
     let ending = handle.clone();
-    let service = router.into_make_service();
-    let Some((certificate, key)) = tls.cloned() else {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let Some((certificate, key)) = config.tls.clone() else {
         tokio::spawn(async move {
             stop.cancelled().await;
             ending.graceful_shutdown(Some(DRAIN));
         });
-        let mut server = axum_server::from_tcp(listener.into_std()?)?.acceptor(NoDelayAcceptor);
+        let mut server =
+            axum_server::from_tcp(listener.into_std()?)?.acceptor(Bounded { inner: NoDelayAcceptor, connections });
         bounded(server.http_builder());
         // Without TLS nothing says beforehand that HTTP/2 is meant: it would only be more requests on one connection.
         let plain = server.http_builder().clone().http1_only();
@@ -60,8 +68,8 @@ pub async fn serve(
         return Ok(tokio::spawn(server.handle(handle).serve(service)));
     };
     let read = RustlsConfig::from_pem_file(&certificate, &key).await;
-    let config = read.with_context(|| format!("{} and its key can't be used", certificate.display()))?;
-    let renewed = config.clone();
+    let certificates = read.with_context(|| format!("{} and its key can't be used", certificate.display()))?;
+    let renewed = certificates.clone();
     tokio::spawn(async move {
         let mut every = tokio::time::interval(RENEW);
         loop {
@@ -76,7 +84,8 @@ pub async fn serve(
         }
         ending.graceful_shutdown(Some(DRAIN));
     });
-    let acceptor = RustlsAcceptor::new(config).handshake_timeout(HEAD).acceptor(NoDelayAcceptor);
+    let inner = RustlsAcceptor::new(certificates).handshake_timeout(HEAD).acceptor(NoDelayAcceptor);
+    let acceptor = Bounded { inner, connections };
     let mut server = axum_server::from_tcp(listener.into_std()?)?.acceptor(acceptor);
     bounded(server.http_builder());
     Ok(tokio::spawn(server.handle(handle).serve(service)))
@@ -88,17 +97,24 @@ fn bounded(http: &mut Builder<TokioExecutor>) {
     http.http2().timer(TokioTimer::new()).max_concurrent_streams(MAX_STREAMS).keep_alive_interval(HEAD);
 }
 
-/// Everything that this process serves, each part with as many requests at once as `max_in_flight`, so that one can't take
-/// another's; `health` is never kept waiting by the rest. A body has `body_timeout` to arrive.
-pub fn router(parts: Vec<Router>, health: Router, max_in_flight: usize, body_timeout: Duration) -> Router {
-    let apart = parts.into_iter().map(|part| part.layer(GlobalConcurrencyLimitLayer::new(max_in_flight)));
-    let busy = apart
+/// Everything that this process serves, each part with as many requests at once as `max_requests_in_flight`, so that one can't
+/// take another's. A body has `body_timeout` to arrive, and nothing keeps an answer that does not say for how long it may.
+pub fn router(parts: Vec<Router>, config: &ServerConfig) -> Router {
+    let (most, body_timeout) = (config.max_requests_in_flight, config.body_timeout);
+    let trusted: Arc<[IpNet]> = config.trusted_proxies.clone().into();
+    let apart = parts.into_iter().map(|part| part.layer(GlobalConcurrencyLimitLayer::new(most)));
+    let unless_said = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    apart
         .fold(Router::new(), Router::merge)
         .method_not_allowed_fallback(wrong_method)
         .fallback(nothing_here)
         .layer(middleware::from_fn(rollcall_telemetry::http::observe))
-        .layer(middleware::map_request(move |request| in_time(request, body_timeout)));
-    busy.merge(health)
+        .layer(middleware::map_request(move |request| in_time(request, body_timeout)))
+        .layer(middleware::map_request(move |request: Request| {
+            std::future::ready(connections::with_client(request, &trusted))
+        }))
+        .layer(unless_said(header::CACHE_CONTROL, "no-store"))
+        .layer(unless_said(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
 /// Gives a body a time by which all of it must be there: whoever sends it a byte a minute holds a place for ever.

@@ -1,11 +1,12 @@
 //! Who is signed in: a cookie with a secret that only that browser has. Whose it is, since when and how long is on the log.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::Form;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::PrivateCookieJar;
@@ -234,6 +235,20 @@ pub fn page(api: &Api, status: StatusCode, problem: Option<String>) -> Response 
     }
 }
 
+/// Lets nobody try to sign in more often than the configuration says, by address.
+pub async fn seldom(
+    State(api): Shared,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if api.record.may_sign_in(from.ip()) {
+        return next.run(request).await;
+    }
+    let problem = "Too many attempts from your address: wait a minute.".to_owned();
+    ([(header::RETRY_AFTER, "60")], page(&api, StatusCode::TOO_MANY_REQUESTS, Some(problem))).into_response()
+}
+
 /// The form.
 pub async fn form(State(api): Shared) -> Response {
     page(&api, StatusCode::OK, None)
@@ -247,7 +262,7 @@ pub struct Credentials {
 /// Signs in with an API token.
 pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent): Form<Credentials>) -> Response {
     let Some(Person { name, .. }) = api.holder_of(&sent.token) else {
-        if let Err(e) = api.record.refused_sign_in().await {
+        if let Err(e) = api.record.refused(access::Door::Console, &Method::POST, "/console/sign-in").await {
             return ApiError::from(e).into_response();
         }
         let problem = "That is not one of the API tokens of the configuration.".to_owned();

@@ -1,0 +1,137 @@
+//! The public address: who is told what, how often, and where health is asked.
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use rollcall_tests::rollcall::{SOURCE_TOKEN, free_port};
+use rollcall_tests::{Rollcall, until};
+use serde_json::{Value, json};
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const LOWER: &str = "stra\u{df}e@example.com";
+
+fn named(name: &str) -> String {
+    json!({ "schemas": [USER], "userName": name }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_keeps_an_answer_and_nobody_takes_part_in_anothers_story() -> anyhow::Result<()> {
+    let other = "[[sources]]\nname = \"payroll\"\ntoken = \"payroll-secret\"\n";
+    let rollcall = Rollcall::new(&[], other)?;
+    rollcall.start().await?;
+    let http = reqwest::Client::new();
+    let make = |token: &str, name: &str| {
+        http.post(format!("{}/scim/v2/Users", rollcall.address()))
+            .bearer_auth(token)
+            .header("content-type", "application/scim+json")
+            .header("x-correlation-id", "ticket-1")
+            .body(named(name))
+            .send()
+    };
+    let mut stories = Vec::new();
+    for (token, name) in [(SOURCE_TOKEN, "anna"), ("payroll-secret", "ben")] {
+        let made = make(token, name).await?;
+        ensure!(made.status() == 201, "{made:?}");
+        ensure!(made.headers().get("cache-control").is_some_and(|v| v == "no-store"), "{made:?}");
+        ensure!(made.headers().get("x-content-type-options").is_some_and(|v| v == "nosniff"), "{made:?}");
+        stories.push(made.headers().get("x-correlation-id").context("no id")?.to_str()?.to_owned());
+    }
+    for story in stories {
+        let told = until("the story", || async {
+            let told = rollcall.items(&format!("/v1/timeline?type=identity.joined&correlation_id={story}")).await?;
+            Ok((!told.is_empty()).then_some(told))
+        })
+        .await?;
+        ensure!(told.len() == 1, "{told:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_one_when_case_is_folded_are_one() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    for (name, status) in [(LOWER, 201), ("STRASSE@EXAMPLE.COM", 409), ("\u{3c3}\u{3c2}", 201), ("\u{3a3}\u{3a3}", 409)]
+    {
+        let (found, body) = rollcall.raw(Method::POST, "/scim/v2/Users", SOURCE_TOKEN, Some(named(name))).await?;
+        ensure!(found == status, "{name}: {found} {body}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_guesses_is_told_to_wait_and_whoever_knows_is_let_in() -> anyhow::Result<()> {
+    let bounds = "max_refusals_per_minute = 5\nmax_sign_ins_per_minute = 3\n";
+    let rollcall = Rollcall::new(&[], "")?.with_server(bounds);
+    rollcall.start().await?;
+    for path in ["/v1/apps", "/scim/v2/Users"] {
+        let mut statuses = Vec::new();
+        for n in 0..8 {
+            statuses.push(rollcall.raw(Method::GET, path, &format!("guess-{n}"), None).await?.0);
+        }
+        ensure!(statuses == [401, 401, 401, 401, 401, 429, 429, 429], "{path}: {statuses:?}");
+    }
+    ensure!(rollcall.raw(Method::GET, "/scim/v2/Users", SOURCE_TOKEN, None).await?.0 == 200);
+    // Refused, and said.
+    let refused = until("the refusals", || async {
+        let found = rollcall.items("/v1/timeline?type=access.denied").await?;
+        Ok((found.len() >= 5).then_some(found))
+    })
+    .await?;
+    ensure!(refused.iter().all(|e| e["actor"] == "nobody"), "{refused:?}");
+    let http = reqwest::Client::new();
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        let sent = http.post(format!("{}/console/sign-in", rollcall.address())).body("token=guess");
+        statuses.push(
+            sent.header("content-type", "application/x-www-form-urlencoded")
+                .header("sec-fetch-site", "same-origin")
+                .send()
+                .await?
+                .status()
+                .as_u16(),
+        );
+    }
+    ensure!(statuses == [401, 401, 401, 429, 429], "{statuses:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_and_metrics_can_have_an_address_of_their_own() -> anyhow::Result<()> {
+    let port = free_port();
+    let rollcall = Rollcall::new(&[], "")?.with_server(&format!("management_listen = \"127.0.0.1:{port}\"\n"));
+    rollcall.start().await?;
+    let status = async |address: &str| anyhow::Ok(reqwest::get(address).await?.status().as_u16());
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        ensure!(status(&format!("{}{path}", rollcall.address())).await? == 404, "{path} is open to all");
+        ensure!(status(&format!("http://127.0.0.1:{port}{path}")).await? == 200, "{path} is nowhere");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_answers_nobody_is_not_ready() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?.with_server("max_requests_in_flight = 1\nbody_timeout = \"60s\"\n");
+    rollcall.start().await?;
+    let ready = || async {
+        let answer = reqwest::get(format!("{}/readyz", rollcall.address())).await?;
+        anyhow::Ok((answer.status().as_u16(), answer.json::<Value>().await?))
+    };
+    ensure!(ready().await?.0 == 200);
+    // A body of a source that does not come: it has the only place.
+    let address = rollcall.address().trim_start_matches("http://").to_owned();
+    let mut connection = tokio::net::TcpStream::connect(&address).await?;
+    let head = format!(
+        "POST /scim/v2/Users HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {SOURCE_TOKEN}\r\n\
+         content-type: application/scim+json\r\ncontent-length: 1000\r\n\r\n{{"
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut connection, head.as_bytes()).await?;
+    let said = until("it says so", || async {
+        let (status, body) = ready().await?;
+        Ok((status == 503).then_some(body))
+    })
+    .await?;
+    let reason = said["reason"].as_str().unwrap_or_default();
+    ensure!(reason.contains("/scim/v2/ServiceProviderConfig"), "{said}");
+    drop(connection);
+    until("it is ready again", || async { Ok((ready().await?.0 == 200).then_some(())) }).await
+}
