@@ -88,6 +88,14 @@ event_types! {
     SessionOpened = "session.opened" in "SessionChanged";
     SessionUsed = "session.used" in "SessionChanged";
     SessionEnded = "session.ended" in "SessionChanged";
+    ApiTokenIssued = "api_token.issued" in "ApiTokenChanged";
+    ApiTokenUsed = "api_token.used" in "ApiTokenChanged";
+    ApiTokenRevoked = "api_token.revoked" in "ApiTokenChanged";
+    ApprovalRequested = "approval.requested" in "ApprovalChanged";
+    ApprovalApproved = "approval.approved" in "ApprovalChanged";
+    ApprovalDenied = "approval.denied" in "ApprovalChanged";
+    ConfigurationRead = "configuration.read" in "ConfigurationRead";
+    IdentityEffectFailed = "identity.effect_failed" in "EffectFailed";
     AccessRead = "access.read" in "Access";
     AccessDenied = "access.denied" in "Access";
 }

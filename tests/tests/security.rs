@@ -39,10 +39,13 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 26] = [
+const OPENED_BY: [(&str, &str, &str); 33] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
+    ("GET", "/v1/approvals", "operator"),
+    ("POST", "/v1/approvals/{id}/approve", "operator"),
+    ("POST", "/v1/approvals/{id}/deny", "operator"),
     ("GET", "/v1/checkpoints", "viewer"),
     ("GET", "/v1/checkpoints/consistency", "viewer"),
     ("GET", "/v1/checkpoints/latest", "viewer"),
@@ -61,10 +64,14 @@ const OPENED_BY: [(&str, &str, &str); 26] = [
     ("GET", "/v1/obligations", "viewer"),
     ("POST", "/v1/obligations/{id}/waive", "operator"),
     ("GET", "/v1/plan", "auditor"),
+    ("POST", "/v1/plan/configuration", "auditor"),
     ("GET", "/v1/sessions", "admin"),
     ("DELETE", "/v1/sessions/{id}", "admin"),
     ("POST", "/v1/sync", "operator"),
     ("GET", "/v1/timeline", "auditor"),
+    ("GET", "/v1/tokens", "admin"),
+    ("POST", "/v1/tokens", "admin"),
+    ("DELETE", "/v1/tokens/{id}", "admin"),
     ("GET", "/v1/timeline/stream", "auditor"),
 ];
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{ApiToken, AuditConfig, OidcConfig, Reads, Role};
+use crate::model::{ApiToken, ApprovalConfig, AuditConfig, OidcConfig, Reads, Role, TwoPeople};
 use crate::secret::Token;
 use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
 
@@ -59,6 +59,7 @@ pub(crate) fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig
         log_name: log_name.unwrap_or_else(|| "rollcall.local/log".to_owned()),
         checkpoint_every: s.duration("checkpoint_every", Duration::from_secs(10)),
         max_exception: s.duration("max_exception", Duration::from_secs(90 * 86_400)),
+        max_approved_exception: s.duration("max_approved_exception", Duration::from_secs(366 * 86_400)),
         publish_file: s.parsed("publish_file", |text| Ok(text.into())),
         publish_url: s.parsed("publish_url", http_url),
         reads: s
@@ -68,6 +69,21 @@ pub(crate) fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig
     if config.checkpoint_every.is_zero() {
         s.mistake("checkpoint_every must be longer than nothing");
     }
+    s.finish();
+    config
+}
+
+pub(crate) fn approvals(mut s: Section<'_>) -> ApprovalConfig {
+    let choice = |text: &str| match text {
+        "when-possible" => Ok(TwoPeople::WhenPossible),
+        "always" => Ok(TwoPeople::Always),
+        "never" => Ok(TwoPeople::Never),
+        _ => Err(format!("'{text}' must be when-possible, always or never")),
+    };
+    let config = ApprovalConfig {
+        two_people: s.parsed("two_people", choice).unwrap_or(TwoPeople::WhenPossible),
+        expires_after: s.duration("expires_after", Duration::from_secs(86_400)),
+    };
     s.finish();
     config
 }

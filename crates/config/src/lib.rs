@@ -9,13 +9,14 @@ mod scim;
 mod secret;
 mod section;
 mod server;
+mod settings;
 mod sources;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, AlertingConfig, ApiToken, AppConfig, AuditConfig, Config, DurabilityChoice, JwtConfig, KeyPlace,
-    NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Role, ScimConfig, ServerConfig, Sight, SinkKind,
-    SinkUrl, SourceConfig, TelemetryConfig,
+    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, DurabilityChoice, JwtConfig,
+    KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Role, ScimConfig, ServerConfig, Sight,
+    SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
 };
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

@@ -9,7 +9,7 @@ use rollcall_domain::SourceName;
 use rollcall_domain::authority::{Authority, Precedence};
 use toml::de::{DeTable, DeValue};
 
-use crate::access::{api_token, audit, oidc, signing_key};
+use crate::access::{api_token, approvals, audit, oidc, signing_key};
 use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
 use crate::model::Config;
@@ -17,6 +17,7 @@ use crate::scim::scim;
 use crate::secret::{SHORT, Token};
 use crate::section::{ConfigError, Mistake, Reading, Section};
 use crate::server::{nats, server, telemetry};
+use crate::settings::settings;
 use crate::sources::{group_authority as group_authority_of, precedence, source};
 
 /// Reads and checks a configuration file; `environment` gives the value of a variable.
@@ -38,7 +39,13 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
 /// Every mistake at once, each with its line.
 pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let reading = Rc::new(Reading { text, environment, mistakes: RefCell::default(), warnings: RefCell::default() });
+    let reading = Rc::new(Reading {
+        text,
+        environment,
+        mistakes: RefCell::default(),
+        warnings: RefCell::default(),
+        overrides: RefCell::default(),
+    });
     for error in errors {
         let line = error.span().map(|span| reading.line(span.start));
         reading.mistake(line, error.message().to_owned());
@@ -89,6 +96,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         "group_authority",
         "api_tokens",
         "audit",
+        "approvals",
         "oidc",
         "signing_keys",
         "tiers",
@@ -114,6 +122,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
     let signing_keys = sections("signing_keys").into_iter().filter_map(signing_key).collect();
     let audit = audit(section("audit").with_environment("AUDIT"), signing_keys);
+    let approvals = approvals(section("approvals").with_environment("APPROVALS"));
     let oidc = root_table.get("oidc").is_some().then(|| oidc(section("oidc"), server.public_url.is_some())).flatten();
     let tiers = tiers(section("tiers"));
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
@@ -166,10 +175,16 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
         audit,
+        approvals,
         oidc,
         alerting,
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),
         warnings,
+        settings: {
+            let mut settings = settings(root_table);
+            settings.extend(reading.overrides.take());
+            settings
+        },
     })
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::authority::Authority;
+use rollcall_domain::configuration::Settings;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Strictness};
 use secrecy::SecretString;
@@ -32,12 +33,16 @@ pub struct Config {
     pub api_tokens: Vec<ApiToken>,
     pub apps: Vec<AppConfig>,
     pub audit: AuditConfig,
+    /// What needs a second person.
+    pub approvals: ApprovalConfig,
     /// Who else knows the people who use the console.
     pub oidc: Option<OidcConfig>,
     pub alerting: AlertingConfig,
     pub alerts: Vec<AlertSink>,
     /// What works, and should not stay so.
     pub warnings: Vec<String>,
+    /// Every setting by its place, without secrets.
+    pub settings: Settings,
 }
 
 /// The public address and its bounds.
@@ -79,6 +84,8 @@ pub struct ServerConfig {
     pub max_connections_per_address: usize,
     /// The most requests with a token that is nobody's that are answered so in a minute, by address; more are told to wait.
     pub max_refusals_per_minute: NonZeroU32,
+    /// The most requests of one API token in a second.
+    pub max_api_requests_per_second: NonZeroU32,
     /// The most attempts to sign in to the console that one address has in a minute.
     pub max_sign_ins_per_minute: NonZeroU32,
 }
@@ -86,8 +93,10 @@ pub struct ServerConfig {
 /// Tamper evidence, and who reads what is personal.
 #[derive(Debug, Clone)]
 pub struct AuditConfig {
-    /// How far ahead a waiver, an accepted finding or a rejected hold may reach.
+    /// How far ahead a waiver, an accepted finding or a rejected hold may reach by one person's decision.
     pub max_exception: Duration,
+    /// How far ahead by that of two.
+    pub max_approved_exception: Duration,
     /// The keys that sign checkpoints, the first one's name is that of the log; none: one is made at the first start.
     pub signing_keys: Vec<Token>,
     /// The name of the key that is made.
@@ -100,6 +109,26 @@ pub struct AuditConfig {
     pub publish_url: Option<Url>,
     /// Whether it is an event when a person's data are read.
     pub reads: Reads,
+}
+
+/// What is dangerous is asked for by one person and approved by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApprovalConfig {
+    /// Whether it is.
+    pub two_people: TwoPeople,
+    /// How long what was asked for can be approved.
+    pub expires_after: Duration,
+}
+
+/// Whether what is dangerous needs a second person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TwoPeople {
+    /// Where more than one may decide: more than one operator or admin among the API tokens, or an identity provider.
+    WhenPossible,
+    /// In any case.
+    Always,
+    /// In none.
+    Never,
 }
 
 /// What becomes of the reading of a person's data. That it was refused is recorded in any case.
@@ -385,6 +414,8 @@ pub struct AlertingConfig {
     pub escalate_after: Vec<Duration>,
     /// How long the log may be away, the monitor may lag, or a sink may fail, before someone is told.
     pub patience: Duration,
+    /// How far ahead a change may be said to take effect before someone is told.
+    pub far_ahead: Duration,
     /// How many events the monitor may lag behind.
     pub max_lag_events: u64,
 }

@@ -1,7 +1,7 @@
 //! Reading one table: each key once, each mistake with its line.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::rc::Rc;
@@ -67,6 +67,8 @@ pub(crate) struct Reading<'a> {
     pub environment: &'a dyn Fn(&str) -> Option<String>,
     pub mistakes: RefCell<Vec<Mistake>>,
     pub warnings: RefCell<Vec<String>>,
+    /// What the environment says in place of the file, by place.
+    pub overrides: RefCell<BTreeMap<String, String>>,
 }
 
 impl Reading<'_> {
@@ -152,6 +154,9 @@ impl<'a> Section<'a> {
     /// The value at a key, read by `read`, which says what it should have been.
     pub fn parsed<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         let found = self.text(key)?;
+        if found.line.is_none() {
+            self.reading.overrides.borrow_mut().insert(format!("{}.{key}", self.name), found.value.trim().to_owned());
+        }
         match read(found.value.trim()) {
             Ok(value) => Some(value),
             Err(why) => {

@@ -33,6 +33,7 @@ pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
         trusted_proxies: s.parsed("trusted_proxies", networks).unwrap_or_default(),
         max_connections: size(s.integer("max_connections", 16..=1 << 20, 8192)),
         max_connections_per_address: size(s.integer("max_connections_per_address", 1..=1 << 20, 4096)),
+        max_api_requests_per_second: number(s.integer("max_api_requests_per_second", 1..=1_000_000, 200)),
         max_refusals_per_minute: number(s.integer("max_refusals_per_minute", 1..=1_000_000, 600)),
         max_sign_ins_per_minute: number(s.integer("max_sign_ins_per_minute", 1..=100_000, 30)),
     };

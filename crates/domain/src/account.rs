@@ -13,6 +13,7 @@ use crate::conformance::Confirmed;
 use crate::drift::DriftKind;
 use crate::event::TraceContext;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::lifecycle::ChangeKind;
 use crate::mapping::{self, Attributes};
 use crate::obligation::Obligation;
 
@@ -180,6 +181,12 @@ pub struct Story {
 }
 
 impl Account {
+    /// Whether all that it owes is that nothing is left of it.
+    #[must_use]
+    pub fn owes_residue_alone(&self) -> bool {
+        !self.owes.is_empty() && self.owes.iter().all(|owed| owed.change == ChangeKind::Residue)
+    }
+
     /// Whether the app still has to be changed or read.
     #[must_use]
     pub fn is_pending(&self) -> bool {

@@ -47,6 +47,20 @@ pub enum About {
         /// The finding.
         opened_by: Sequence,
     },
+    /// What was said to take effect can't: someone may have access who has left.
+    Stuck {
+        /// Whose.
+        identity: IdentityId,
+        /// The statement.
+        by: Sequence,
+    },
+    /// A change was said to take effect farther ahead than is usual.
+    FarAhead {
+        /// Whose.
+        identity: IdentityId,
+        /// The statement.
+        by: Sequence,
+    },
     /// Nothing came from a source for longer than is usual.
     Silence {
         /// Which.
@@ -90,6 +104,8 @@ impl About {
             Self::Vanished { app, by } => format!("vanished-{app}-{by}"),
             Self::Hold { cause, by } => format!("hold-{cause}-{by}"),
             Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
+            Self::Stuck { identity, by } => format!("stuck-{identity}-{by}"),
+            Self::FarAhead { identity, by } => format!("far-ahead-{identity}-{by}"),
             Self::Silence { source } => format!("silence-{source}"),
             Self::Sink { name } => format!("sink-{name}"),
             Self::Log => "log".to_owned(),
@@ -107,6 +123,8 @@ impl About {
             Self::Quarantine { .. } => "AppQuarantined",
             Self::Vanished { .. } => "AppVanished",
             Self::Hold { .. } => "RemovalsHeld",
+            Self::Stuck { .. } => "ScheduledChangeStuck",
+            Self::FarAhead { .. } => "ScheduledFarAhead",
             Self::Silence { .. } => "SourceSilent",
             Self::Sink { .. } => "AlertDeliveryFailing",
             Self::Log => "LogUnreachable",
@@ -118,7 +136,10 @@ impl About {
     #[must_use]
     pub const fn identity(&self) -> Option<IdentityId> {
         match self {
-            Self::Leaver { identity, .. } | Self::Zombie { identity, .. } => Some(*identity),
+            Self::Leaver { identity, .. }
+            | Self::Zombie { identity, .. }
+            | Self::Stuck { identity, .. }
+            | Self::FarAhead { identity, .. } => Some(*identity),
             _ => None,
         }
     }

@@ -7,16 +7,19 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::account::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::alert::AlertChanged;
+use crate::api_token::ApiTokenChanged;
 use crate::app::AppSpec;
+use crate::approval::ApprovalChanged;
 use crate::authority::ChangeRefused;
 use crate::capability::Discovered;
 use crate::checkpoint::Checkpoint;
+use crate::configuration::ConfigurationRead;
 use crate::drift::{DriftDetected, DriftId};
 use crate::exception::{DriftAccepted, Waived};
 use crate::group::GroupChanged;
 use crate::guard::{Hold, HoldDecided};
 use crate::health::Quarantined;
-use crate::identity::{IdentityChanged, NameChanged};
+use crate::identity::{EffectFailed, IdentityChanged, NameChanged};
 use crate::ids::{AppId, Sequence, SourceName};
 use crate::leaver::LeaverCompleted;
 use crate::obligation::{AtRisk, Overdue};
@@ -93,6 +96,14 @@ pub enum Event {
     Access(Access),
     /// Someone signed in to the console, or out.
     Session(SessionChanged),
+    /// An API token was given to someone, used, or revoked.
+    ApiToken(ApiTokenChanged),
+    /// Something dangerous was asked for, approved or denied.
+    Approval(ApprovalChanged),
+    /// A process has started with a configuration.
+    ConfigurationRead(ConfigurationRead),
+    /// What was said to take effect now can't.
+    EffectFailed(EffectFailed),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
     Unknown,
 }

@@ -122,7 +122,8 @@ impl Cause {
     /// What took an account away that must go; `None`: nothing that is counted, such as a repair.
     #[must_use]
     pub fn of(account: &Account) -> Option<Self> {
-        let by_rule = |o: &Obligation| o.target == Target::Absent && o.change != ChangeKind::Repair;
+        let is_decided = |change| !matches!(change, ChangeKind::Repair | ChangeKind::Residue);
+        let by_rule = |o: &Obligation| o.target == Target::Absent && is_decided(o.change);
         match &account.source {
             Some(source) => Some(Self::Source(source.clone())),
             None => account.owes.iter().any(by_rule).then(|| Self::Configuration(account.app.clone())),

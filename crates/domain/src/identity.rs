@@ -58,6 +58,19 @@ pub struct IdentityChanged {
     pub provenance: Provenance,
 }
 
+/// What was said of an identity should take effect, and can't: it is not tried again until something else is said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectFailed {
+    /// Whose.
+    pub id: IdentityId,
+    /// The statement.
+    pub version: Sequence,
+    /// When it should have taken effect.
+    pub effective_at: Timestamp,
+    /// Why it can't.
+    pub reason: String,
+}
+
 /// A unique name got or lost its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameChanged {

@@ -11,6 +11,7 @@
 //! opened obligations belong to.
 
 mod accounts;
+mod approvals;
 mod apps;
 mod clock;
 mod counts;
@@ -20,6 +21,7 @@ mod links;
 mod listing;
 mod lists;
 mod obligations;
+mod preview;
 mod read;
 mod schedule;
 mod stories;
@@ -45,19 +47,21 @@ use crate::lifecycle::ChangeKind;
 use crate::mapping::managed_attributes;
 use crate::obligation::{self, Change, Obligation, Urgency};
 
+pub use approvals::{WaitingApproval, approval, approvals};
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
-pub use drifts::{duplicate_of, is_for_residue, owes_residue_alone};
+pub use drifts::duplicate_of;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};
+pub use preview::{Preview, preview};
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
     drift_of, firing_alerts, held, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
     obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations, pending,
     quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
 };
-pub use schedule::{last_heard, taking_effect};
+pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
 pub use stories::story_of;
 
 /// What an event led to, for those who measure.
@@ -153,7 +157,7 @@ impl Ledger {
         let mut facts = Vec::new();
         match &event.event {
             Event::Identity(changed) => {
-                schedule::keep(state, changed)?;
+                schedule::keep(state, changed, event.sequence)?;
                 if let Some(kind) = changed.change.kind() {
                     let change = change_of(changed, kind, event);
                     let opened = self.owe(state, changed.id, change, None, event)?;
@@ -162,7 +166,7 @@ impl Ledger {
                             obligations::open_leaver(state, changed.id, change, opened, event, &mut facts);
                         }
                         ChangeKind::Joiner => obligations::came_back(state, changed.id, event.sequence)?,
-                        ChangeKind::Mover | ChangeKind::Repair => {}
+                        ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue => {}
                     }
                 }
             }
@@ -209,6 +213,8 @@ impl Ledger {
                 };
                 store(state, read::alert_key(&alert.key, &alert.sink), &alert);
             }
+            Event::Approval(changed) => approvals::changed(state, changed, event),
+            Event::EffectFailed(failed) => schedule::failed(state, failed)?,
             Event::AlertResolved(resolved) => state.delete(&read::alert_key(&resolved.key, &resolved.sink)),
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
@@ -219,6 +225,8 @@ impl Ledger {
             | Event::Checkpoint(_)
             | Event::Access(_)
             | Event::Session(_)
+            | Event::ApiToken(_)
+            | Event::ConfigurationRead(_)
             | Event::Unknown => {}
         }
         Ok(facts)
@@ -248,13 +256,7 @@ impl Ledger {
             return Ok(0);
         }
         let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
-        let mut subject = Value::Object(identity.resource.clone());
-        let groups = directory::groups_of(state, id)?;
-        if let Some(resource) = subject.as_object_mut() {
-            resource.insert("groups".into(), directory::groups_attribute(&groups));
-            // A resource need not say it; the lifecycle does.
-            resource.insert("active".into(), identity.lifecycle.has_access().into());
-        }
+        let (subject, groups) = subject_of(state, &identity)?;
         let accounts = match only {
             Some(app) => account(state, id, app)?.into_iter().collect(),
             None => accounts_of(state, id)?,
@@ -270,13 +272,7 @@ impl Ledger {
                 continue;
             }
             let before = accounts.remove(&app.spec.id);
-            let desired = match app.spec.groups_from.is_empty() {
-                true => desired(&identity, &subject, &groups, app, rule),
-                false => {
-                    let (subject, groups) = as_seen_by(app, &subject, &groups);
-                    desired(&identity, &subject, &groups, app, rule)
-                }
-            };
+            let desired = desired_in(&identity, &subject, &groups, app, rule);
             let owed = obligation::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;
@@ -306,6 +302,27 @@ fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> C
     let at = if kind == ChangeKind::Mover { received } else { at };
     let due_from = if kind == ChangeKind::Mover { received } else { due_from };
     Change { sequence: event.sequence, kind, at, due_from, urgency }
+}
+
+/// An identity as rules are asked about it, and its groups.
+fn subject_of(state: &impl Read, identity: &Identity) -> Result<(Value, Vec<InGroup>), KvError> {
+    let mut subject = Value::Object(identity.resource.clone());
+    let groups = directory::groups_of(state, identity.id)?;
+    if let Some(resource) = subject.as_object_mut() {
+        resource.insert("groups".into(), directory::groups_attribute(&groups));
+        // A resource need not say it; the lifecycle does.
+        resource.insert("active".into(), identity.lifecycle.has_access().into());
+    }
+    Ok((subject, groups))
+}
+
+/// What an identity must have in an app, by the groups that count there.
+fn desired_in(identity: &Identity, subject: &Value, groups: &[InGroup], app: &App, rule: &Rule) -> Desired {
+    if app.spec.groups_from.is_empty() {
+        return desired(identity, subject, groups, app, rule);
+    }
+    let (subject, groups) = as_seen_by(app, subject, groups);
+    desired(identity, &subject, &groups, app, rule)
 }
 
 /// An identity with the groups that count in an app.

@@ -4,10 +4,13 @@
 pub mod access;
 pub mod account;
 pub mod alert;
+pub mod api_token;
 pub mod app;
+pub mod approval;
 pub mod authority;
 pub mod capability;
 pub mod checkpoint;
+pub mod configuration;
 pub mod conformance;
 pub mod directory;
 pub mod drift;

@@ -52,6 +52,8 @@ pub enum ChangeKind {
     Leaver,
     /// An app no longer shows what was verified there.
     Repair,
+    /// Something is left of an account that is gone: nobody can sign in with it.
+    Residue,
 }
 
 impl From<ChangeKind> for u8 {
@@ -62,7 +64,7 @@ impl From<ChangeKind> for u8 {
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Joiner, Self::Mover, Self::Leaver, Self::Repair];
+    pub const ALL: [Self; 5] = [Self::Joiner, Self::Mover, Self::Leaver, Self::Repair, Self::Residue];
 
     /// The word in metrics and answers.
     #[must_use]
@@ -72,6 +74,7 @@ impl ChangeKind {
             Self::Mover => "mover",
             Self::Leaver => "leaver",
             Self::Repair => "repair",
+            Self::Residue => "residue",
         }
     }
 }

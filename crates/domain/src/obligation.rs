@@ -332,7 +332,7 @@ pub fn derive(
 ) -> Option<Obligation> {
     let owed = match account {
         None => desired.target() == Target::Present,
-        Some(_) if matches!(change.kind, ChangeKind::Leaver | ChangeKind::Repair) => true,
+        Some(_) if matches!(change.kind, ChangeKind::Leaver | ChangeKind::Repair | ChangeKind::Residue) => true,
         Some(account) => account.desired != *desired,
     };
     owed.then(|| Obligation::new(change, app, identity, sla, desired.target()))

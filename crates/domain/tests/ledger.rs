@@ -16,7 +16,7 @@ use rollcall_domain::drift::{DriftDetected, DriftId, DriftKind, Policies, Policy
 use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::guard::{Cause, Decision, Guard, HoldDecided};
-use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
+use rollcall_domain::identity::{self, EffectFailed, IdentityChanged, IdentityKind};
 use rollcall_domain::kv::{Memory, decode};
 use rollcall_domain::leaver::LeaverStatus;
 use rollcall_domain::ledger::{self, Among, Fact, Ledger, List, Remembered};
@@ -626,7 +626,8 @@ fn a_leave_that_lies_ahead_is_owed_from_its_time_on_however_late_that_is_noted()
     let chat = ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap();
     assert_eq!(chat.desired.target(), Target::Present, "access was taken too early");
     assert!(ledger::taking_effect(&world.state, at(999), None, 10).unwrap().0.is_empty());
-    assert_eq!(ledger::taking_effect(&world.state, effective, None, 10).unwrap().0, [person(1)]);
+    let due = ledger::taking_effect(&world.state, effective, None, 10).unwrap().0;
+    assert_eq!(due.iter().map(|due| due.identity).collect::<Vec<_>>(), [person(1)]);
     let effect = identity::take_effect(&world.last(person(1)).unwrap(), effective).unwrap();
     let left = world.append(Event::Identity(effect));
     let owed = world.obligation(person(1), "chat", left);
@@ -1000,4 +1001,47 @@ proptest! {
         }
         prop_assert_eq!(again, world.state);
     }
+}
+
+#[test]
+fn what_can_not_take_effect_stands_before_nobody_and_is_known_until_something_else_is_said() {
+    let mut world = two_apps();
+    let (stuck, effective) = (1200, at(100_000));
+    for n in 1..=stuck + 1 {
+        world.join(person(n), employee("Dev"));
+        world.update(person(n), leaving(effective, false));
+    }
+    let all = |world: &World| {
+        let (mut found, mut place) = (Vec::new(), None::<String>);
+        loop {
+            let (due, next) = ledger::taking_effect(&world.state, effective, place.as_deref(), 500).unwrap();
+            found.extend(due);
+            place = next;
+            if place.is_none() {
+                return found;
+            }
+        }
+    };
+    let due = all(&world);
+    assert_eq!(due.len(), 1201, "every one is found, and not the first 500");
+    for scheduled in due.iter().filter(|due| due.identity != person(7)) {
+        let ledger::Scheduled { identity: id, version, .. } = *scheduled;
+        let failed = EffectFailed { id, version, effective_at: effective, reason: "too large".into() };
+        world.append(Event::EffectFailed(failed));
+    }
+    assert_eq!(all(&world).iter().map(|due| due.identity).collect::<Vec<_>>(), [person(7)]);
+    assert_eq!(ledger::stuck(&world.state).unwrap().len(), 1200);
+    // What was said since is not what failed.
+    let scheduled = due.iter().find(|due| due.identity == person(8)).unwrap();
+    world.update(person(8), leaving(at(200_000), false));
+    assert_eq!(ledger::stuck(&world.state).unwrap().len(), 1199);
+    let failed = EffectFailed {
+        id: person(8),
+        version: scheduled.version,
+        effective_at: effective,
+        reason: "late news of the old one".into(),
+    };
+    world.append(Event::EffectFailed(failed));
+    assert_eq!(ledger::far_ahead(&world.state, at(150_000), 10).unwrap().len(), 1, "it is still scheduled");
+    assert!(ledger::far_ahead(&world.state, at(200_000), 10).unwrap().is_empty());
 }

@@ -5,14 +5,18 @@ use prost::Message as _;
 use rollcall_domain::access::{Access, Outcome};
 use rollcall_domain::account::{Adopted, Applied, Attempted, Left, Rejected, Rejection, Verified};
 use rollcall_domain::alert::{About, AlertChanged, Level};
+use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep, IssuedToken};
+use rollcall_domain::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::authority::{ChangeRefused, Denied};
 use rollcall_domain::capability::Discovered;
 use rollcall_domain::checkpoint::Checkpoint;
+use rollcall_domain::configuration::ConfigurationRead;
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_domain::exception::{DriftAccepted, Waived};
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::guard::{Decision, Hold, HoldDecided};
 use rollcall_domain::health::Quarantined;
+use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::identity::{IdentityChanged, NameChanged};
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::leaver::{AppOutcome, LeaverCompleted};
@@ -75,6 +79,41 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored:
         subject: subject.to_owned(),
         stored: stored.to_vec(),
     }
+}
+
+fn api_token(kind: EventType, payload: &[u8]) -> Option<Event> {
+    let m = v1::ApiTokenChanged::decode(payload).ok()?;
+    let step = match kind {
+        EventType::ApiTokenUsed => ApiTokenStep::Used,
+        EventType::ApiTokenRevoked => ApiTokenStep::Revoked,
+        _ => ApiTokenStep::Issued(IssuedToken {
+            name: m.name,
+            role: m.role,
+            apps: m.apps.iter().map(|app| app.parse().ok()).collect::<Option<_>>()?,
+            digest: m.digest,
+            expires_at: m.expires_at.and_then(wire::from_proto_time)?,
+        }),
+    };
+    Some(Event::ApiToken(ApiTokenChanged { id: m.token_id, step }))
+}
+
+fn approval(kind: EventType, payload: &[u8]) -> Option<Event> {
+    let m = v1::ApprovalChanged::decode(payload).ok()?;
+    let step = match kind {
+        EventType::ApprovalApproved => ApprovalStep::Approved,
+        EventType::ApprovalDenied => ApprovalStep::Denied,
+        _ => {
+            let wanted = EventType::from_name(&m.wanted_type)?;
+            // What is asked for is never itself that something is asked for: it would have no end.
+            let is_plain = wanted != EventType::ApprovalRequested;
+            ApprovalStep::Requested {
+                wanted: Box::new(is_plain.then(|| decode_payload(wanted, &m.wanted))??),
+                about: m.identity_id.parse().ok(),
+                expires_at: m.expires_at.and_then(wire::from_proto_time)?,
+            }
+        }
+    };
+    Some(Event::Approval(ApprovalChanged { id: m.approval_id, step }))
 }
 
 fn session(kind: EventType, payload: &[u8]) -> Option<Event> {
@@ -164,6 +203,8 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         "vanished" => About::Vanished { app: m.app_id.parse().ok()?, by },
         "hold" => About::Hold { cause: m.source.parse().ok()?, by },
         "zombie" => About::Zombie { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
+        "stuck" => About::Stuck { identity: m.identity_id.parse().ok()?, by },
+        "far_ahead" => About::FarAhead { identity: m.identity_id.parse().ok()?, by },
         "silence" => About::Silence { source: m.source.parse().ok()? },
         "sink" => About::Sink { name: m.failing_sink },
         "log" => About::Log,
@@ -380,6 +421,28 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
             Event::Checkpoint(Checkpoint { from, size, note: m.note, leaves: m.leaves })
         }
         EventType::SessionOpened | EventType::SessionUsed | EventType::SessionEnded => session(kind, payload)?,
+        EventType::ApiTokenIssued | EventType::ApiTokenUsed | EventType::ApiTokenRevoked => api_token(kind, payload)?,
+        EventType::ApprovalRequested | EventType::ApprovalApproved | EventType::ApprovalDenied => {
+            approval(kind, payload)?
+        }
+        EventType::ConfigurationRead => {
+            let m = v1::ConfigurationRead::decode(payload).ok()?;
+            Event::ConfigurationRead(ConfigurationRead {
+                service: m.service,
+                digest: m.digest,
+                settings: serde_json::from_str(&m.settings_json).ok()?,
+                changed: wire::from_changed(m.changed),
+            })
+        }
+        EventType::IdentityEffectFailed => {
+            let m = v1::EffectFailed::decode(payload).ok()?;
+            Event::EffectFailed(EffectFailed {
+                id: m.identity_id.parse().ok()?,
+                version: Sequence(m.version),
+                effective_at: m.effective_at.and_then(wire::from_proto_time)?,
+                reason: m.reason,
+            })
+        }
         EventType::AccessRead => Event::Access(access(Outcome::Read, payload)?),
         EventType::AccessDenied => Event::Access(access(Outcome::Denied, payload)?),
     })

@@ -4,6 +4,8 @@ use prost::Message as _;
 use rollcall_domain::access::Outcome;
 use rollcall_domain::account::Left;
 use rollcall_domain::alert::{About, AlertChanged};
+use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep};
+use rollcall_domain::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::authority::Denied;
 use rollcall_domain::group::{GroupChange, MemberId};
 use rollcall_domain::guard::Decision;
@@ -84,6 +86,18 @@ fn type_of(event: &Event) -> Option<EventType> {
             SessionStep::Used => EventType::SessionUsed,
             SessionStep::Ended => EventType::SessionEnded,
         },
+        Event::ApiToken(token) => match token.step {
+            ApiTokenStep::Issued(_) => EventType::ApiTokenIssued,
+            ApiTokenStep::Used => EventType::ApiTokenUsed,
+            ApiTokenStep::Revoked => EventType::ApiTokenRevoked,
+        },
+        Event::Approval(approval) => match approval.step {
+            ApprovalStep::Requested { .. } => EventType::ApprovalRequested,
+            ApprovalStep::Approved => EventType::ApprovalApproved,
+            ApprovalStep::Denied => EventType::ApprovalDenied,
+        },
+        Event::ConfigurationRead(_) => EventType::ConfigurationRead,
+        Event::EffectFailed(_) => EventType::IdentityEffectFailed,
         Event::Access(access) => match access.outcome {
             Outcome::Read => EventType::AccessRead,
             Outcome::Denied => EventType::AccessDenied,
@@ -289,6 +303,22 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             v1::Checkpoint { from: e.from.0, size: e.size.0, note, leaves }.encode_to_vec()
         }
         Event::Session(e) => session(e).encode_to_vec(),
+        Event::ApiToken(e) => api_token(e).encode_to_vec(),
+        Event::Approval(e) => approval(e).encode_to_vec(),
+        Event::ConfigurationRead(e) => v1::ConfigurationRead {
+            service: e.service.clone(),
+            digest: e.digest.clone(),
+            settings_json: wire::to_json(&e.settings),
+            changed: wire::to_changed(&e.changed),
+        }
+        .encode_to_vec(),
+        Event::EffectFailed(e) => v1::EffectFailed {
+            identity_id: e.id.to_string(),
+            version: e.version.0,
+            effective_at: Some(wire::to_proto_time(e.effective_at)),
+            reason: e.reason.clone(),
+        }
+        .encode_to_vec(),
         Event::Access(e) => v1::Access {
             role: e.role.clone(),
             method: e.method.clone(),
@@ -332,6 +362,12 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
             opened_by: opened_by.0,
             ..told
         },
+        About::Stuck { identity, by } => {
+            v1::AlertChanged { about: about("stuck"), identity_id: identity.to_string(), opened_by: by.0, ..told }
+        }
+        About::FarAhead { identity, by } => {
+            v1::AlertChanged { about: about("far_ahead"), identity_id: identity.to_string(), opened_by: by.0, ..told }
+        }
         About::Silence { source } => v1::AlertChanged { about: about("silence"), source: source.to_string(), ..told },
         About::Sink { name } => v1::AlertChanged { about: about("sink"), failing_sink: name.clone(), ..told },
         About::Log => v1::AlertChanged { about: about("log"), ..told },
@@ -370,6 +406,31 @@ fn to_denied(denied: &Denied) -> v1::DeniedPath {
     v1::DeniedPath {
         change: wire::to_changed(std::slice::from_ref(&denied.change)).pop(),
         held_by: denied.held_by.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn api_token(changed: &ApiTokenChanged) -> v1::ApiTokenChanged {
+    let empty = v1::ApiTokenChanged { token_id: changed.id.clone(), ..Default::default() };
+    let ApiTokenStep::Issued(issued) = &changed.step else { return empty };
+    v1::ApiTokenChanged {
+        name: issued.name.clone(),
+        role: issued.role.clone(),
+        apps: issued.apps.iter().map(ToString::to_string).collect(),
+        digest: issued.digest.clone(),
+        expires_at: Some(wire::to_proto_time(issued.expires_at)),
+        ..empty
+    }
+}
+
+fn approval(changed: &ApprovalChanged) -> v1::ApprovalChanged {
+    let empty = v1::ApprovalChanged { approval_id: changed.id.clone(), ..Default::default() };
+    let ApprovalStep::Requested { wanted, about, expires_at } = &changed.step else { return empty };
+    v1::ApprovalChanged {
+        wanted_type: type_of(wanted).map(|kind| kind.name().to_owned()).unwrap_or_default(),
+        wanted: encode_payload(wanted),
+        identity_id: about.map(|id| id.to_string()).unwrap_or_default(),
+        expires_at: Some(wire::to_proto_time(*expires_at)),
+        ..empty
     }
 }
 

@@ -90,6 +90,12 @@ impl Subject {
         Self("rollcall.checkpoint.log".to_owned())
     }
 
+    /// The configurations that a service has started with.
+    #[must_use]
+    pub fn configuration(service: &str) -> Self {
+        Self(format!("rollcall.configuration.{service}"))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -135,6 +141,10 @@ pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
         Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
         Event::Checkpoint(_) => Subject::checkpoint(),
         Event::Session(session) => Subject(format!("rollcall.session.{}", session.id)),
+        Event::ApiToken(token) => Subject(format!("rollcall.api-token.{}", token.id)),
+        Event::Approval(approval) => Subject(format!("rollcall.approval.{}", approval.id)),
+        Event::ConfigurationRead(read) => Subject::configuration(&read.service),
+        Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),
     }

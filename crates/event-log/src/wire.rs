@@ -131,7 +131,8 @@ enum_conversion!(
     Joiner = Joiner,
     Mover = Mover,
     Leaver = Leaver,
-    Repair = Repair
+    Repair = Repair,
+    Residue = Residue
 );
 enum_conversion!(to_policy, from_policy, Policy, v1::DriftPolicy, Report = Report, Repair = Repair, Adopt = Adopt);
 

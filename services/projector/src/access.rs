@@ -125,7 +125,8 @@ impl Record {
     /// What they are answered with.
     pub async fn guessed(&self, from: Option<IpAddr>, method: &Method, path: &str) -> Result<(), ApiError> {
         if !self.guesses.may(from) {
-            return Err(ApiError::TooMany("too many tokens that are nobody's came from your address: wait a minute"));
+            let detail = "too many tokens that are nobody's came from your address: wait a minute";
+            return Err(ApiError::TooMany { detail, seconds: 60 });
         }
         Ok(self.refused(Door::Api, method, path).await?)
     }

@@ -1,6 +1,7 @@
 //! What operators decide and ask for. Each is an event by a named person; nothing is changed here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -23,6 +24,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::{Api, Person, unknown};
+use crate::approvals::{self, Weight};
 use crate::error::{ApiError, Problem};
 use crate::query::Path;
 use crate::views::HoldView;
@@ -54,6 +56,9 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
 struct Said {
     #[schema(value_type = u64)]
     sequence: Sequence,
+    /// Set: it is not done yet, and waits for a second person, who approves it by this id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<String>,
 }
 
 /// Why something is left as it is, and until when.
@@ -107,24 +112,53 @@ fn reason(text: &str) -> Result<String, ApiError> {
     }
 }
 
-fn later(api: &Api, expires_at: Timestamp) -> Result<Timestamp, ApiError> {
+/// An end that lies ahead, and whether it takes two people to leave something as it is for so long.
+async fn later(api: &Api, expires_at: Timestamp) -> Result<(Timestamp, Weight), ApiError> {
     let now = Timestamp::now();
     if expires_at <= now {
         return Err(ApiError::BadRequest(format!("'expires_at' is past: {expires_at}")));
     }
-    let longest = SignedDuration::try_from(api.max_exception).unwrap_or(SignedDuration::MAX);
-    if expires_at.duration_since(now) > longest {
-        let days = longest.as_hours() / 24;
+    let span = |limit: Duration| SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
+    let (alone, together) = (span(api.max_exception), span(api.max_approved_exception.max(api.max_exception)));
+    let ahead = expires_at.duration_since(now);
+    if ahead <= alone {
+        return Ok((expires_at, Weight::Usual));
+    }
+    let (limit, key) = if approvals::needs_two(api, &api.fresh().await?)? {
+        (together, "audit.max_approved_exception")
+    } else {
+        (alone, "audit.max_exception")
+    };
+    if ahead > limit {
+        let days = limit.as_hours() / 24;
         return Err(ApiError::BadRequest(format!(
-            "'expires_at' is more than {days} days ahead (audit.max_exception): what is left as it is has to be looked at again"
+            "'expires_at' is more than {days} days ahead ({key}): what is left as it is has to be looked at again"
         )));
     }
-    Ok(expires_at)
+    Ok((expires_at, Weight::Dangerous))
 }
 
-fn exception(api: &Api, body: &Bytes) -> Result<ExceptionBody, ApiError> {
+async fn exception(api: &Api, body: &Bytes) -> Result<(ExceptionBody, Weight), ApiError> {
     let body: ExceptionBody = read(body)?;
-    Ok(ExceptionBody { reason: reason(&body.reason)?, expires_at: later(api, body.expires_at)? })
+    let reason = reason(&body.reason)?;
+    let (expires_at, weight) = later(api, body.expires_at).await?;
+    Ok((ExceptionBody { reason, expires_at }, weight))
+}
+
+/// Appends what a person wants, or that they ask for it where it needs a second one; the answer says under which number it is
+/// on the log.
+async fn decide(api: &Api, person: &Person, event: Event, weight: Weight) -> Answer {
+    let reason = match &event {
+        Event::ObligationWaived(Waived { reason, .. })
+        | Event::DriftAccepted(DriftAccepted { reason, .. })
+        | Event::HoldDecided(HoldDecided { reason, .. }) => reason.clone(),
+        _ => String::new(),
+    };
+    if weight == Weight::Usual || !approvals::needs_two(api, &api.store.view())? {
+        return say(api, person, event).await;
+    }
+    let (sequence, id) = approvals::ask(api, person, event, &reason).await?;
+    Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: Some(id) })))
 }
 
 /// Appends what a person wants; the answer says under which number it is on the log.
@@ -138,7 +172,7 @@ async fn say(api: &Api, person: &Person, event: Event) -> Answer {
     }
     let appended = api.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
     api.store.wait_for(appended.last, api.patience).await?;
-    Ok((StatusCode::ACCEPTED, Json(Said { sequence: appended.last })))
+    Ok((StatusCode::ACCEPTED, Json(Said { sequence: appended.last, approval: None })))
 }
 
 /// Leaves an obligation unmet for a while.
@@ -147,14 +181,14 @@ async fn say(api: &Api, person: &Person, event: Event) -> Answer {
 ))]
 async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
-    let ExceptionBody { reason, expires_at } = exception(&api, &body)?;
+    let (ExceptionBody { reason, expires_at }, weight) = exception(&api, &body).await?;
     let parsed: ObligationId = id.parse().map_err(|_| unknown("obligation", &id))?;
     let view = api.fresh().await?;
     let found = ledger::obligation(&view, &parsed)?.ok_or_else(|| unknown("obligation", &id))?;
     if found.end.is_some() {
         return Err(ApiError::Conflict(format!("obligation '{id}' has ended: there is nothing to waive")));
     }
-    say(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at })).await
+    decide(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at }), weight).await
 }
 
 /// Leaves drift in place for a while.
@@ -163,24 +197,27 @@ async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String
 ))]
 async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
-    let ExceptionBody { reason, expires_at } = exception(&api, &body)?;
+    let (ExceptionBody { reason, expires_at }, weight) = exception(&api, &body).await?;
     let parsed: rollcall_domain::drift::DriftId = id.parse().map_err(|_| unknown("drift item", &id))?;
     let view = api.fresh().await?;
     let open = ledger::drift_of(&view, &parsed.app, parsed.identity)?;
     if !open.iter().any(|item| item.id == parsed) {
         return Err(unknown("open drift item", &id));
     }
-    say(&api, &person, Event::DriftAccepted(DriftAccepted { id: parsed, reason, expires_at })).await
+    decide(&api, &person, Event::DriftAccepted(DriftAccepted { id: parsed, reason, expires_at }), weight).await
 }
 
 /// Finds the hold that a person decides about, and has seen up to a change.
-async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<Cause, ApiError> {
+async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<(Cause, Weight), ApiError> {
     let parsed: Cause = source.parse().map_err(|_| unknown("hold by", source))?;
     let view = api.fresh().await?;
     let hold = ledger::hold(&view, &parsed)?.ok_or_else(|| unknown("hold by", source))?;
-    let newest = HoldView::of(&view, &hold)?.through;
+    let HoldView { through: newest, removals, .. } = HoldView::of(&view, &hold)?;
+    let guard = directory::app(&view, &hold.app)?.map(|app| app.spec.guard).unwrap_or_default();
+    let is_large = usize::try_from(guard.max_removals).is_ok_and(|most| removals > most);
+    let weight = if is_large { Weight::Dangerous } else { Weight::Usual };
     match through {
-        Some(through) if through <= newest => Ok(parsed),
+        Some(through) if through <= newest => Ok((parsed, weight)),
         Some(through) => Err(ApiError::Conflict(format!("nothing waits here up to {through}: the last change is {newest}"))),
         None => Err(ApiError::BadRequest(
             "'through' is missing: give that of the hold as GET /v1/holds shows it; what came later is decided about apart"
@@ -197,9 +234,9 @@ async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<
     person.needs(Role::Operator)?;
     let ReleaseBody { reason: said, through } = read(&body)?;
     let reason = reason(&said)?;
-    let cause = held(&api, &source, through).await?;
+    let (cause, weight) = held(&api, &source, through).await?;
     let (decision, through) = (Decision::Release, through.unwrap_or_default());
-    say(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason })).await
+    decide(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason }), weight).await
 }
 
 /// Calls the removals of a source a mistake for a while.
@@ -209,10 +246,11 @@ async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<
 async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let RejectBody { reason: said, expires_at, through } = read(&body)?;
-    let (reason, expires_at) = (reason(&said)?, later(&api, expires_at)?);
-    let cause = held(&api, &source, through).await?;
+    let reason = reason(&said)?;
+    let (expires_at, weight) = later(&api, expires_at).await?;
+    let (cause, _) = held(&api, &source, through).await?;
     let (decision, through) = (Decision::Reject { expires_at }, through.unwrap_or_default());
-    say(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason })).await
+    decide(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason }), weight).await
 }
 
 /// Wants an app compared now.
@@ -237,10 +275,12 @@ async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> Answer
     let view = api.fresh().await?;
     let wanted = match read::<SyncBody>(&body)? {
         SyncBody { identity: Some(id), app: None } => {
+            person.needs_app(None)?;
             directory::identity(&view, id)?.ok_or_else(|| unknown("identity", &id.to_string()))?;
             SyncRequested::Identity(id)
         }
         SyncBody { identity: None, app: Some(app) } => {
+            person.needs_app(Some(&app))?;
             directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?;
             SyncRequested::App(app)
         }

@@ -1,5 +1,6 @@
 //! The paths under `/v1`, who may use them, and what each question is answered from.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,19 @@ use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{Uri, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use governor::DefaultKeyedRateLimiter;
 use jiff::Timestamp;
-use rollcall_config::{ApiToken, Role};
-use rollcall_domain::{Event, NewEvent};
+use rollcall_config::{ApiToken, ApprovalConfig, Role};
+use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep};
+use rollcall_domain::drift::DriftId;
+use rollcall_domain::obligation::ObligationId;
+use rollcall_domain::{AppId, Event, NewEvent};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
+use rollcall_scim::Catalogue;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
@@ -29,7 +35,7 @@ use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
 use crate::views::Detail;
-use crate::{actions, ask, export, instant, proofs, sessions, trail};
+use crate::{actions, api_tokens, approvals, ask, export, instant, preview, proofs, sessions, trail};
 
 /// What the paths need.
 #[derive(Debug)]
@@ -40,9 +46,16 @@ pub struct Api {
     pub keys: Arc<Vec<Key>>,
     /// Wants what there is signed now.
     pub sealing: Arc<Notify>,
-    /// How far ahead an exception may reach.
+    /// How far ahead an exception may reach, by one person's decision and by that of two.
     pub max_exception: Duration,
+    pub max_approved_exception: Duration,
+    pub approvals: ApprovalConfig,
+    /// Whether an identity provider knows people who decide.
+    pub has_deciders_elsewhere: bool,
+    /// How much each may still ask.
+    pub rate: DefaultKeyedRateLimiter<String>,
     pub max_page: usize,
+    pub catalogue: Catalogue,
     pub patience: Duration,
     pub record: Record,
     pub sessions: Sessions,
@@ -68,6 +81,9 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(proofs::router())
         .merge(actions::router())
         .merge(sessions::router())
+        .merge(api_tokens::router())
+        .merge(approvals::router())
+        .merge(preview::router())
 }
 
 /// The router; every path needs an API token.
@@ -88,17 +104,23 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
     let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))) else {
         return Err(ApiError::Unauthorized("send an API token: Authorization: Bearer …"));
     };
-    let Some(person) = api.holder_of(sent) else {
+    let Some(person) = api.holder_of(sent).await? else {
         let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
         let (method, uri) = (request.method().clone(), request.uri().clone());
         api.record.guessed(from, &method, uri.path()).await?;
         return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
     };
+    if api.rate.check_key(&person.name).is_err() {
+        return Err(ApiError::TooMany { detail: "this token asks more often than it may in a second", seconds: 1 });
+    }
     request.extensions_mut().insert(person.clone());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let (path, query) = (uri.path(), uri.query());
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
-    let response = next.run(request).await;
+    let response = match person.may_ask(&route, path, query) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
     let status = response.status();
     api.record.note(Asked { person: &person, method: &method, route: &route, path, query, status }).await?;
     Ok(response)
@@ -111,6 +133,8 @@ pub struct Person {
     pub name: String,
     /// What they may do.
     pub role: Role,
+    /// The apps that they may ask about; `None`: all.
+    pub apps: Option<BTreeSet<AppId>>,
 }
 
 impl Api {
@@ -137,6 +161,45 @@ impl Person {
         }
         let (name, has, needed) = (&self.name, self.role.name(), role.name());
         Err(ApiError::Forbidden(format!("'{name}' has the role {has}: this needs {needed}")))
+    }
+
+    /// Refuses who may not ask about an app.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn needs_app(&self, app: Option<&AppId>) -> Result<(), ApiError> {
+        let Some(apps) = &self.apps else { return Ok(()) };
+        if app.is_some_and(|app| apps.contains(app)) {
+            return Ok(());
+        }
+        let all = apps.iter().map(AppId::as_str).collect::<Vec<_>>().join(", ");
+        Err(ApiError::Forbidden(format!("'{}' may ask about {all} only: name one of them", self.name)))
+    }
+
+    /// Refuses whoever has a token for some apps all that is not about one of them.
+    fn may_ask(&self, route: &str, path: &str, query: Option<&str>) -> Result<(), ApiError> {
+        if self.apps.is_none() {
+            return Ok(());
+        }
+        let named = || {
+            let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+            let apps: Vec<_> = pairs.filter(|(key, _)| key == "app").collect();
+            // Which of several counts is for nobody to guess.
+            if let [(_, app)] = apps.as_slice() { app.parse().ok() } else { None }
+        };
+        let id = path.split('/').nth(3).unwrap_or_default();
+        let app: Option<AppId> = match route {
+            "/v1/apps/{id}" | "/v1/apps/{id}/reconcile" => id.parse().ok(),
+            "/v1/obligations/{id}/waive" => id.parse::<ObligationId>().ok().map(|id| id.app),
+            "/v1/drift/{id}/accept" => id.parse::<DriftId>().ok().map(|id| id.app),
+            "/v1/obligations" | "/v1/drift" | "/v1/timeline" | "/v1/timeline/stream" | "/v1/plan" | "/v1/latency" => {
+                named()
+            }
+            // The body says it.
+            "/v1/sync" | "/v1/plan/configuration" => return Ok(()),
+            _ => None,
+        };
+        self.needs_app(app.as_ref())
     }
 
     /// How much of other people they see.
@@ -171,9 +234,25 @@ impl Api {
     }
 
     /// Whose API token this is.
-    pub fn holder_of(&self, sent: &str) -> Option<Person> {
-        let token = self.tokens.iter().find(|t| t.token.matches(sent.trim()))?;
-        Some(Person { name: token.name.clone(), role: token.role })
+    ///
+    /// # Errors
+    /// When the state can't be read, or that it is used can't be said.
+    pub async fn holder_of(&self, sent: &str) -> Result<Option<Person>, ApiError> {
+        let (sent, now) = (sent.trim(), Timestamp::now());
+        if let Some(token) = self.tokens.iter().find(|t| t.token.matches(sent)) {
+            return Ok(Some(Person { name: token.name.clone(), role: token.role, apps: None }));
+        }
+        if api_tokens::id_of(sent).is_none() {
+            return Ok(None);
+        }
+        // What was issued or revoked a moment ago, perhaps elsewhere, counts.
+        let Some(token) = api_tokens::find(&self.fresh().await?, sent, now)? else { return Ok(None) };
+        let person = token.person();
+        if let Some(person) = person.as_ref().filter(|_| token.is_silent(now)) {
+            let used = ApiTokenChanged { id: token.id, step: ApiTokenStep::Used };
+            self.append(&person.name, Event::ApiToken(used)).await?;
+        }
+        Ok(person)
     }
 
     /// A place for one more stream, until it is dropped.

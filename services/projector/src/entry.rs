@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rollcall_domain::account::{Applied, Rejected, Verified};
+use rollcall_domain::approval::ApprovalStep;
 use rollcall_domain::drift::{DriftId, DriftKind};
 use rollcall_domain::group::MemberId;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
@@ -180,7 +181,15 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::AlertFired(e) | Event::AlertResolved(e) => {
             (e.about.identity().into_iter().collect(), e.about.app().cloned(), Vec::new())
         }
-        Event::Session(_) => (Vec::new(), None, Vec::new()),
+        Event::Session(_) | Event::ApiToken(_) => (Vec::new(), None, Vec::new()),
+        Event::Approval(e) => match &e.step {
+            ApprovalStep::Requested { wanted, about: whom, .. } => {
+                (whom.iter().copied().collect(), about(wanted).1, Vec::new())
+            }
+            ApprovalStep::Approved | ApprovalStep::Denied => (Vec::new(), None, Vec::new()),
+        },
+        Event::ConfigurationRead(e) => (Vec::new(), None, e.changed.clone()),
+        Event::EffectFailed(e) => (vec![e.id], None, Vec::new()),
         Event::Access(e) => (e.identity.into_iter().collect(), None, Vec::new()),
         Event::Checkpoint(_) | Event::Unknown => (Vec::new(), None, Vec::new()),
     }

@@ -89,8 +89,8 @@ pub enum ApiError {
     Forbidden(String),
     #[error("{0}")]
     Conflict(String),
-    #[error("{0}")]
-    TooMany(&'static str),
+    #[error("{detail}")]
+    TooMany { detail: &'static str, seconds: u64 },
     #[error("there is no {0}")]
     NotFound(String),
     #[error("too many streams are open: try again later")]
@@ -122,7 +122,7 @@ impl IntoResponse for ApiError {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::State(_) | Self::Stopped | Self::Proof(_) | Self::Unwritable(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Behind(_) | Self::Log(_) | Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -136,8 +136,8 @@ impl IntoResponse for ApiError {
             let challenge = axum::http::HeaderValue::from_static("Bearer realm=\"rollcall\"");
             response.headers_mut().insert(axum::http::header::WWW_AUTHENTICATE, challenge);
         }
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(axum::http::header::RETRY_AFTER, axum::http::HeaderValue::from_static("60"));
+        if let Self::TooMany { seconds, .. } = self {
+            response.headers_mut().insert(axum::http::header::RETRY_AFTER, axum::http::HeaderValue::from(seconds));
         }
         response
     }

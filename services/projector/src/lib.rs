@@ -3,6 +3,8 @@
 mod access;
 mod actions;
 mod api;
+mod api_tokens;
+mod approvals;
 mod ask;
 mod checkpoints;
 mod console;
@@ -20,6 +22,7 @@ mod openapi;
 mod params;
 mod plan;
 mod postings;
+mod preview;
 mod proofs;
 mod query;
 mod seal;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::Router;
-use rollcall_config::Config;
+use governor::{Quota, RateLimiter};
+use rollcall_config::{Config, Role};
 use rollcall_domain::Recorded;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List};
@@ -21,7 +22,7 @@ use crate::error::ProjectorError;
 use crate::moment::HISTORY;
 use crate::seal::{self, Sealer};
 use crate::sessions;
-use crate::{checkpoints, console, instant, openapi, search, timeline};
+use crate::{api_tokens, checkpoints, console, instant, openapi, search, timeline};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
@@ -61,6 +62,7 @@ impl Projection for Answers {
         Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
         checkpoints::add(state, event);
         sessions::add(state, event)?;
+        api_tokens::add(state, event)?;
         search::add(state, event)?;
         instant::add(state, event)?;
         timeline::add(state, event)
@@ -96,7 +98,13 @@ impl Projector {
             record: Record::new(log.clone(), config.audit.reads, &config.server),
             sealing: sealer.asked(),
             max_exception: config.audit.max_exception,
+            max_approved_exception: config.audit.max_approved_exception,
+            approvals: config.approvals,
+            has_deciders_elsewhere: (config.oidc.iter())
+                .any(|oidc| oidc.roles.values().any(|role| *role >= Role::Operator)),
+            rate: RateLimiter::keyed(Quota::per_second(config.server.max_api_requests_per_second)),
             max_page: config.server.max_page,
+            catalogue: config.scim.catalogue,
             patience: config.server.read_patience,
             closing,
             streams: Arc::new(Semaphore::new(config.server.max_streams)),

@@ -2,6 +2,8 @@
 
 use rollcall_domain::access::Outcome;
 use rollcall_domain::account::{Operation, Origin, Target};
+use rollcall_domain::api_token::ApiTokenStep;
+use rollcall_domain::approval::ApprovalStep;
 use rollcall_domain::drift::DriftKind;
 use rollcall_domain::group::GroupChange;
 use rollcall_domain::guard::Decision;
@@ -15,6 +17,8 @@ use rollcall_domain::resource::ResourceChange;
 use rollcall_domain::session::{SessionHolder, SessionStep};
 use rollcall_domain::{Event, Recorded, directory};
 use serde_json::Value;
+
+use crate::approvals;
 
 fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
     Ok(directory::identity(state, id)?.map_or_else(|| id.to_string(), |i| i.user_name().to_owned()))
@@ -215,6 +219,31 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 SessionStep::Used => format!("{by} used the console"),
                 SessionStep::Ended => format!("{by} ended a session of the console"),
             }
+        }
+        Event::ApiToken(e) => {
+            let by = &event.meta.actor;
+            match &e.step {
+                ApiTokenStep::Issued(issued) => {
+                    format!("{by} made the API token {}, as {}, until {}", issued.name, issued.role, issued.expires_at)
+                }
+                ApiTokenStep::Used => format!("{by} used an API token"),
+                ApiTokenStep::Revoked => format!("{by} revoked API token {}", e.id),
+            }
+        }
+        Event::Approval(e) => {
+            let by = &event.meta.actor;
+            match &e.step {
+                ApprovalStep::Requested { wanted, .. } => format!("{by} asks {}", approvals::in_words(wanted)),
+                ApprovalStep::Approved => format!("{by} approves what was asked for in approval {}", e.id),
+                ApprovalStep::Denied => format!("{by} denies what was asked for in approval {}", e.id),
+            }
+        }
+        Event::ConfigurationRead(e) => {
+            format!("{} has started with a configuration of which {} settings are new", e.service, e.changed.len())
+        }
+        Event::EffectFailed(e) => {
+            let (at, reason) = (e.effective_at, &e.reason);
+            format!("what was said of {} for {at} can't take effect: {reason}", who(state, e.id)?)
         }
         Event::Access(e) => {
             let (by, path) = (&event.meta.actor, &e.path);

@@ -240,7 +240,7 @@ impl<'a> Pass<'a> {
     async fn compare(&mut self, account: &Account, remote: Remote) -> Result<(), Trouble> {
         let identity = account.identity;
         self.seen.insert(identity, remote.id.clone());
-        if self.is_worked_on(account, Some(&remote))? {
+        if Self::is_worked_on(account, Some(&remote)) {
             return Ok(());
         }
         match judge(&account.desired, Some(&remote), self.deprovision) {
@@ -254,9 +254,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Whether what differs is being worked on anyway; not that someone can sign in again with what was left.
-    fn is_worked_on(&self, account: &Account, remote: Option<&Remote>) -> Result<bool, ProvisionerError> {
+    fn is_worked_on(account: &Account, remote: Option<&Remote>) -> bool {
         let comes_back = account.desired.target() == Target::Absent && remote.is_some_and(Remote::is_active);
-        Ok(account.is_pending() && !(comes_back && ledger::owes_residue_alone(&self.view, account)?))
+        account.is_pending() && !(comes_back && account.owes_residue_alone())
     }
 
     /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its
@@ -299,7 +299,7 @@ impl<'a> Pass<'a> {
             remote.groups = memberships.of(client, &self.can, &config.spec.managed_groups(), &remote.id).await?;
         }
         let Some(account) = ledger::account(&self.view, identity, &self.desk.app)? else { return Ok(()) };
-        if self.is_worked_on(&account, remote.as_ref())? {
+        if Self::is_worked_on(&account, remote.as_ref()) {
             return Ok(());
         }
         match judge(&account.desired, remote.as_ref(), self.deprovision) {

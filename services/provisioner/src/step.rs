@@ -267,7 +267,7 @@ impl Desk {
         failure: Option<Failure>,
     ) -> Result<Attempt, Trouble> {
         let found = judge(&account.desired, remote, deprovision).err();
-        if account.desired.target() == Target::Absent && is_gone(remote) && self.owes_access(account)? {
+        if account.desired.target() == Target::Absent && is_gone(remote) && Self::owes_access(account) {
             self.say_verified(account, remote, Left::Something).await?;
             let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
             let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
@@ -285,8 +285,8 @@ impl Desk {
     }
 
     /// Whether it is owed that nobody can sign in with an account, and not only that nothing is left of it.
-    fn owes_access(&self, account: &Account) -> Result<bool, ProvisionerError> {
-        Ok(!account.owes.is_empty() && !ledger::owes_residue_alone(&self.store.view(), account)?)
+    fn owes_access(account: &Account) -> bool {
+        !account.owes.is_empty() && !account.owes_residue_alone()
     }
 
     /// Switches an account off, before anything else is done for someone who must have none: what fails later, such as

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, backup, changes, demo, import, key, operator, process, ready, setup, story, verify};
+use crate::{assemble, backup, changes, demo, import, key, operator, process, ready, setup, story, token, verify};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -41,8 +41,8 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
-    /// Say what would be sent to the apps, to whom and why, without sending it
-    Plan(operator::TargetArgs),
+    /// Say what would be sent to the apps, to whom and why, or what a changed configuration would do; nothing is sent or changed
+    Plan(operator::PlanArgs),
     /// Show what happened to an identity, or in an app: oldest first
     Timeline(story::TimelineArgs),
     /// Check an export, or the log itself, against its signed checkpoints, with the public keys alone
@@ -63,6 +63,8 @@ enum Command {
     Ready(ready::ReadyArgs),
     /// Make what a deployment needs before its first start: secrets, the log server's accounts, a first configuration
     Setup(setup::SetupArgs),
+    /// Make, show or revoke API tokens
+    Token(token::TokenArgs),
     /// Play an identity provider against real apps, and show what Rollcall knows
     Demo(demo::DemoArgs),
 }
@@ -147,6 +149,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Sync(args) => operator::sync(&args),
+        Command::Token(args) => token::token(&args),
         Command::Demo(args) => demo::run(args),
     }
 }
@@ -209,9 +212,11 @@ fn serve(args: &RunArgs, services: &[Service], name: &str) -> anyhow::Result<Exi
     let mut config = load(&args.config)?;
     if let Some(dir) = &args.data_dir {
         config.server.data_dir.clone_from(dir);
+        config.settings.insert("server.data_dir".into(), dir.display().to_string());
     }
     if let Some(listen) = args.listen {
         config.server.listen = listen;
+        config.settings.insert("server.listen".into(), listen.to_string());
     }
     let needs: Vec<Needs> = services.iter().map(|s| s.needs()).collect();
     config.require(&needs)?;
@@ -230,7 +235,7 @@ fn serve(args: &RunArgs, services: &[Service], name: &str) -> anyhow::Result<Exi
                 std::future::pending().await
             }
         };
-        process::run(&config, services, assemble::open, changed).await
+        process::run(&config, name, services, assemble::open, changed).await
     });
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     drop(telemetry);

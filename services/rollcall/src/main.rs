@@ -4,6 +4,7 @@ mod assemble;
 mod backup;
 mod changes;
 mod cli;
+mod configured;
 mod connections;
 mod demo;
 mod health;
@@ -15,6 +16,7 @@ mod ready;
 mod server;
 mod setup;
 mod story;
+mod token;
 mod turns;
 mod verify;
 

@@ -31,6 +31,23 @@ pub struct TargetArgs {
     server: ServerArgs,
 }
 
+/// What `plan` is about: an identity or an app, or a changed configuration.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// A user name, an identity's id, or an app's id
+    #[arg(required_unless_present = "config", conflicts_with = "config")]
+    target: Option<String>,
+    /// A configuration file that is not used yet: who would be given an account by it, and who would lose theirs; exits with
+    /// 1 when so many would lose theirs that they would wait for a decision
+    #[arg(long)]
+    config: Option<std::path::PathBuf>,
+    /// The answer as JSON, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 pub enum Target {
     Identity(String),
     App(String),
@@ -103,10 +120,14 @@ pub fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T
 ///
 /// # Errors
 /// When Rollcall can't be asked, or knows no such thing.
-pub fn plan(args: &TargetArgs) -> anyhow::Result<ExitCode> {
+pub fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.config {
+        return plan_configuration(args, file);
+    }
+    let target = args.target.as_deref().unwrap_or_default();
     let answer = run(async {
         let api = Api::new(&args.server)?;
-        let (name, value) = match api.find(&args.target).await? {
+        let (name, value) = match api.find(target).await? {
             Target::Identity(id) => ("identity", id),
             Target::App(id) => ("app", id),
         };
@@ -145,6 +166,66 @@ pub fn plan(args: &TargetArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a changed configuration would do, app by app.
+fn plan_configuration(args: &PlanArgs, file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let config = rollcall_config::load(file, &|name| std::env::var(name).ok())?;
+    let (previews, gone) = run(async {
+        let api = Api::new(&args.server)?;
+        let mut previews = Vec::new();
+        for app in &config.apps {
+            let body = serde_json::to_value(&app.spec)?;
+            let answer = api.ask(Method::POST, "/v1/plan/configuration", &[], Some(body)).await?;
+            previews.push(answer.context("this Rollcall can't say what a configuration would do")?);
+        }
+        let mut gone = Vec::new();
+        let mut cursor = None::<String>;
+        loop {
+            let query: Vec<(&str, &str)> = cursor.iter().map(|cursor| ("cursor", cursor.as_str())).collect();
+            let page = api.ask(Method::GET, "/v1/apps", &query, None).await?.unwrap_or_default();
+            for app in page.get("items").and_then(Value::as_array).into_iter().flatten() {
+                let id = app.get("id").and_then(Value::as_str).unwrap_or_default();
+                let stays = config.apps.iter().any(|configured| configured.spec.id.as_str() == id);
+                if !stays && app.get("connected").and_then(Value::as_bool) == Some(true) {
+                    gone.push(id.to_owned());
+                }
+            }
+            cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() {
+                return anyhow::Ok((previews, gone));
+            }
+        }
+    })?;
+    let is_held = previews.iter().any(|p| p.get("would_be_held").and_then(Value::as_bool) == Some(true));
+    let code = if is_held { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    if args.json {
+        println!("{}", json!({ "apps": previews, "removed_apps": gone }));
+        return Ok(code);
+    }
+    for preview in &previews {
+        let number = |key: &str| preview.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let is = |key: &str| preview.get(key).and_then(Value::as_bool) == Some(true);
+        let app = preview.get("app").and_then(Value::as_str).unwrap_or("-");
+        if !is("differs") {
+            println!("{app}: as it is configured now");
+            continue;
+        }
+        let (accounts, added) = (number("accounts"), number("added"));
+        let (changed, removed) = (number("changed"), number("removed"));
+        println!("{app}: of {accounts} accounts {removed} would be removed, {changed} changed; {added} would be added");
+        for loser in preview.get("removed_some").and_then(Value::as_array).into_iter().flatten() {
+            println!("    would be removed: {}", loser.get("user_name").and_then(Value::as_str).unwrap_or("-"));
+        }
+        if is("would_be_held") {
+            let two = if is("needs_two_people") { ", of two people where more than one may decide" } else { "" };
+            println!("    these are more than usual: they would wait for a decision{two}");
+        }
+    }
+    for app in gone {
+        println!("{app}: would not be connected any more: its accounts stay as they are, those of leavers, too");
+    }
+    Ok(code)
 }
 
 /// `rollcall sync`: accounts are brought in line, and read back, now.

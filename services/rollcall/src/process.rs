@@ -18,6 +18,7 @@ use tracing::{error, info};
 
 use crate::assemble::Part;
 use crate::cli::Service;
+use crate::configured;
 use crate::health::{self, Fronts, Health, Watched};
 use crate::server;
 
@@ -32,6 +33,7 @@ type Open = fn(Service, &[Service], &Config, &EventLog, &CancellationToken) -> a
 /// When the process can't start, or a service fails.
 pub async fn run(
     config: &Config,
+    name: &str,
     services: &[Service],
     open: Open,
     told: impl Future<Output = ()>,
@@ -47,6 +49,7 @@ pub async fn run(
     let stop_http = CancellationToken::new();
     let parts = services.iter().map(|s| open(*s, services, config, &log, &stop_http));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;
+    configured::say(&log, config, name).await?;
     let head = log.head().await?;
     let listener = TcpListener::bind(config.server.listen)
         .await

@@ -10,10 +10,25 @@ use clap::Args;
 
 /// The services that have an account on the log's server, and what each may append.
 const ACCOUNTS: [(&str, &[&str]); 5] = [
-    ("gateway", &["identity", "group", "resource", "name", "app", "refused"]),
-    ("projector", &["obligation", "drift", "hold", "reconciliation", "sync", "checkpoint", "access", "session"]),
-    ("provisioner", &["account", "drift", "app-state", "reconciliation"]),
-    ("sla-monitor", &["identity", "obligation", "hold", "leaver", "alert"]),
+    ("gateway", &["identity", "group", "resource", "name", "app", "refused", "configuration"]),
+    (
+        "projector",
+        &[
+            "obligation",
+            "drift",
+            "hold",
+            "reconciliation",
+            "sync",
+            "checkpoint",
+            "access",
+            "session",
+            "api-token",
+            "approval",
+            "configuration",
+        ],
+    ),
+    ("provisioner", &["account", "drift", "app-state", "reconciliation", "configuration"]),
+    ("sla-monitor", &["identity", "obligation", "hold", "leaver", "alert", "effect", "configuration"]),
     ("backup", &[]),
 ];
 

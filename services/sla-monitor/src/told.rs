@@ -152,6 +152,8 @@ fn since(wrong: &Wrong) -> Option<Timestamp> {
         Wrong::Quarantine(quarantine) => Some(quarantine.since),
         Wrong::Hold(hold) => Some(hold.since),
         Wrong::Silence { last, .. } => *last,
+        Wrong::Stuck(failed) => Some(failed.effective_at),
+        Wrong::FarAhead(_) => None,
         Wrong::Sink { .. } | Wrong::Log | Wrong::Lag { .. } => None,
     }
 }
@@ -199,6 +201,13 @@ fn summary(state: &impl Read, wrong: &Wrong, level: Level, owed: &[Obligation]) 
             let (app, removals) = (app_name(state, &hold.app)?, hold.removals);
             let by = hold.cause.in_words();
             format!("the removals by {by} wait for a decision: {removals} accounts in {app} are more than usual")
+        }
+        Wrong::Stuck(failed) => {
+            let (at, reason) = (failed.effective_at, &failed.reason);
+            format!("what was said of {} for {at} can't take effect: {reason}", who(failed.id)?)
+        }
+        Wrong::FarAhead(scheduled) => {
+            format!("what was said of {} takes effect at {} only", who(scheduled.identity)?, scheduled.at)
         }
         Wrong::Silence { source, last } => match last {
             Some(last) => format!("nothing came from source {source} since {last}"),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rollcall_domain::account::Account;
-use rollcall_domain::identity::take_effect;
+use rollcall_domain::identity::{EffectFailed, take_effect};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::{AppOutcome, Leaver, LeaverCompleted};
+use rollcall_domain::ledger::Scheduled;
 use rollcall_domain::obligation::{AtRisk, Obligation, Overdue};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, ledger};
 use rollcall_event_log::{Expect, Log, LogError, Subject, Unit, by_service};
@@ -130,41 +131,76 @@ fn meta(store: &Store, word: &Word) -> Result<EventMeta, MonitorError> {
     Ok(EventMeta { event_id, ..meta_for(&view, account, "")? })
 }
 
-/// Brings into effect what was said before and whose time has come, from the newest state on the log.
+/// Brings into effect what was said before and whose time has come, from the newest state on the log. What can't take effect
+/// is said to be so, and keeps nobody else waiting.
 ///
 /// # Errors
 /// When the log or the state fails: it is done the next time.
 pub async fn bring_into_effect(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
-    let view = store.view();
-    let (mut due, mut place) = ledger::taking_effect(&view, now, None, BATCH)?;
-    while let Some(after) = place {
-        let (more, next) = ledger::taking_effect(&view, now, Some(&after), BATCH)?;
-        due.extend(more);
+    let (mut place, mut done) = (None::<String>, 0);
+    loop {
+        let view = store.view();
+        let (due, next) = ledger::taking_effect(&view, now, place.as_deref(), BATCH)?;
+        let mut last: Option<Sequence> = None;
+        for scheduled in &due {
+            last = last.max(take_effect_of(log, scheduled, now).await?);
+        }
+        done += due.len();
+        if let Some(last) = last {
+            store.wait_for(last, SETTLE).await?;
+        }
         place = next;
-    }
-    let mut last: Option<Sequence> = None;
-    for id in &due {
-        let subject = Subject::identity(*id);
-        let Some(recorded) = log.last(&subject).await? else { continue };
-        let Event::Identity(before) = &recorded.event else { continue };
-        let Some(changed) = take_effect(before, now) else { continue };
-        info!(identity = %id, "what was said before takes effect");
-        let mut meta = by_service(NAME, &recorded.meta.correlation_id, Some(recorded.meta.event_id));
-        meta.source.clone_from(&recorded.meta.source);
-        meta.trace.clone_from(&recorded.meta.trace);
-        meta.reason = "its time has come".to_owned();
-        let name = format!("effect {id} {}", recorded.sequence);
-        meta.event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        let unit = Unit::one(NewEvent { meta, event: Event::Identity(changed) }, Expect::Last(recorded.sequence));
-        match log.append(&unit).await {
-            Ok(appended) => last = last.max(Some(appended.last)),
-            // Someone changed it meanwhile: looked at again the next time.
-            Err(LogError::Conflict { .. }) => {}
-            Err(e) => return Err(e.into()),
+        if place.is_none() {
+            return Ok(done);
         }
     }
-    if let Some(last) = last {
-        store.wait_for(last, SETTLE).await?;
+}
+
+/// Brings one into effect, or says that it can't be; the last event of that.
+async fn take_effect_of(
+    log: &dyn Log,
+    scheduled: &Scheduled,
+    now: Timestamp,
+) -> Result<Option<Sequence>, MonitorError> {
+    let id = scheduled.identity;
+    let Some(recorded) = log.last(&Subject::identity(id)).await? else {
+        return failed(log, scheduled, "there is no statement about it on the log").await;
+    };
+    // Something newer was said: it is looked at once it is known here.
+    if recorded.sequence > scheduled.version {
+        return Ok(None);
     }
-    Ok(due.len())
+    let Event::Identity(before) = &recorded.event else {
+        return failed(log, scheduled, "a newer version of Rollcall has written it").await;
+    };
+    let Some(changed) = take_effect(before, now) else {
+        return failed(log, scheduled, "it would change nothing").await;
+    };
+    info!(identity = %id, "what was said before takes effect");
+    let mut meta = by_service(NAME, &recorded.meta.correlation_id, Some(recorded.meta.event_id));
+    meta.source.clone_from(&recorded.meta.source);
+    meta.trace.clone_from(&recorded.meta.trace);
+    meta.reason = "its time has come".to_owned();
+    let name = format!("effect {id} {}", recorded.sequence);
+    meta.event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let unit = Unit::one(NewEvent { meta, event: Event::Identity(changed) }, Expect::Last(recorded.sequence));
+    match log.append(&unit).await {
+        Ok(appended) => Ok(Some(appended.last)),
+        // Someone changed it meanwhile: looked at again the next time.
+        Err(LogError::Conflict { .. }) => Ok(None),
+        // It will never fit.
+        Err(e @ LogError::TooLarge { .. }) => failed(log, scheduled, &e.to_string()).await,
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Says that something can't take effect.
+async fn failed(log: &dyn Log, scheduled: &Scheduled, reason: &str) -> Result<Option<Sequence>, MonitorError> {
+    let Scheduled { identity: id, at: effective_at, version } = *scheduled;
+    warn!(identity = %id, %effective_at, reason, "what was said before can't take effect");
+    let name = format!("effect failed {id} {version}");
+    let event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let meta = EventMeta { event_id, ..by_service(NAME, &event_id.to_string(), None) };
+    let event = Event::EffectFailed(EffectFailed { id, version, effective_at, reason: reason.to_owned() });
+    Ok(Some(log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?.last))
 }

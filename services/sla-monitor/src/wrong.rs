@@ -8,10 +8,15 @@ use rollcall_domain::account::RejectionCause;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::guard::Hold;
 use rollcall_domain::health::Quarantine;
+use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::leaver::Leaver;
+use rollcall_domain::ledger::Scheduled;
 use rollcall_domain::obligation::Obligation;
 use rollcall_domain::{Event, SourceName, ledger};
+
+/// The most changes that are far ahead that people are told of at once: a wrong feed has them by the thousand.
+const MOST_FAR: usize = 100;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +26,8 @@ pub enum Wrong {
     Zombie(Obligation),
     Quarantine(Quarantine),
     Hold(Hold),
+    Stuck(EffectFailed),
+    FarAhead(Scheduled),
     Silence { source: SourceName, last: Option<Timestamp> },
     Sink { name: String, reason: String },
     Log,
@@ -49,6 +56,8 @@ pub struct Rules {
     pub escalate_after: Vec<Duration>,
     /// How long nothing may come from a source.
     pub silent_after: BTreeMap<SourceName, Duration>,
+    /// How far ahead a change may be said to take effect.
+    pub far_ahead: Duration,
     /// Since when the monitor has listened: a source that it has never heard is silent from then on.
     pub listening_since: Timestamp,
 }
@@ -68,6 +77,8 @@ impl Wrong {
             }
             Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
             Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
+            Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
+            Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
             Self::Silence { source, .. } => About::Silence { source: source.clone() },
             Self::Sink { name, .. } => About::Sink { name: name.clone() },
             Self::Log => About::Log,
@@ -84,6 +95,7 @@ impl Wrong {
                 None => return Level::AT_RISK,
             },
             Self::Zombie(obligation) => obligation.overdue_at,
+            Self::FarAhead(_) => return Level::AT_RISK,
             _ => None,
         };
         let Some(since) = since else { return Level::WRONG };
@@ -108,6 +120,11 @@ pub fn wrong(
     all.extend(ledger::zombies(state)?.into_iter().map(Wrong::Zombie));
     all.extend(ledger::quarantines(state)?.into_iter().map(Wrong::Quarantine));
     all.extend(ledger::holds(state)?.into_iter().map(Wrong::Hold));
+    all.extend(ledger::stuck(state)?.into_iter().map(Wrong::Stuck));
+    let far = SignedDuration::try_from(rules.far_ahead).ok().and_then(|far| now.checked_add(far).ok());
+    if let Some(far) = far {
+        all.extend(ledger::far_ahead(state, far, MOST_FAR)?.into_iter().map(Wrong::FarAhead));
+    }
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?;
         let quiet = now.duration_since(last.unwrap_or(rules.listening_since));

@@ -1,7 +1,5 @@
 //! What apps answered, and what they showed.
 
-use std::collections::BTreeSet;
-
 use super::Fact;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
@@ -12,6 +10,7 @@ use crate::conformance::Confirmed;
 use crate::event::Recorded;
 use crate::ids::Sequence;
 use crate::kv::{KvError, Write, store};
+use crate::lifecycle::ChangeKind;
 use crate::obligation::{End, Obligation};
 use crate::reconciliation::SyncRequested;
 
@@ -75,17 +74,11 @@ pub fn verified(
     account.confirmed = waiting;
     apps::honoured(state, &account.app, honoured, event.recorded_at)?;
     // What is left is owed on; that nobody can sign in any more is proved.
-    let mut owed_on = BTreeSet::new();
-    for open in account.owes.iter().filter(|_| verified.left == Left::Something) {
-        if drifts::is_for_residue(state, open)? {
-            owed_on.insert(open.id.clone());
-        }
-    }
-    if owed_on.is_empty() {
+    let is_owed_on = |o: &Obligation| verified.left == Left::Something && o.change == ChangeKind::Residue;
+    if !account.owes.iter().any(is_owed_on) {
         account.verified_version = account.verified_version.max(Some(verified.version));
     }
-    let met =
-        |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target && !owed_on.contains(&o.id);
+    let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target && !is_owed_on(o);
     let end = End::Verified { at: event.recorded_at, by: event.sequence };
     for obligation in end_those(state, &mut account, met, &end, facts)? {
         if obligation.applied_at.is_none() {

@@ -5,7 +5,7 @@ use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, of_account};
 use super::{apps, stories};
-use crate::account::{Account, Desired, Target};
+use crate::account::{Account, Desired};
 use crate::app::AppSpec;
 use crate::directory;
 use crate::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, may_be_nobody, nobody};
@@ -85,7 +85,7 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             // One that is pending is being worked on anyway; but who can sign in again has a leaver's time, and not that of
             // what was left.
             let Some(before) = account(state, *identity, app)? else { return Ok(()) };
-            let comes_back = *kind == DriftKind::Zombie && owes_residue_alone(state, &before)?;
+            let comes_back = *kind == DriftKind::Zombie && before.owes_residue_alone();
             if before.is_pending() && !comes_back {
                 return Ok(());
             }
@@ -115,37 +115,12 @@ fn remove(
     Ok(())
 }
 
-/// Whether all that an account owes is that nothing is left of it.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn owes_residue_alone(state: &(impl Read + ?Sized), account: &Account) -> Result<bool, KvError> {
-    for owed in &account.owes {
-        if !is_for_residue(state, owed)? {
-            return Ok(false);
-        }
-    }
-    Ok(!account.owes.is_empty())
-}
-
-/// As what the end of drift is owed: what is left of an account that is gone has the time of a mover.
+/// As what the end of drift is owed.
 const fn change_for(kind: DriftKind) -> ChangeKind {
     match kind {
-        DriftKind::Residue => ChangeKind::Mover,
+        DriftKind::Residue => ChangeKind::Residue,
         _ => ChangeKind::Repair,
     }
-}
-
-/// Whether an obligation is owed for what is left of an account that is gone.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn is_for_residue(state: &(impl Read + ?Sized), owed: &Obligation) -> Result<bool, KvError> {
-    if owed.change != change_for(DriftKind::Residue) || owed.target != Target::Absent {
-        return Ok(false);
-    }
-    let id = DriftId { app: owed.id.app.clone(), identity: owed.id.identity, kind: DriftKind::Residue };
-    Ok(item(state, &id)?.is_some_and(|item| item.detected_at == owed.opened_at))
 }
 
 fn owe(

@@ -61,7 +61,7 @@ pub fn open(
     let because = match obligation.change {
         ChangeKind::Joiner => Because::Rehired,
         ChangeKind::Leaver => Because::Left,
-        ChangeKind::Mover | ChangeKind::Repair => Because::Changed,
+        ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue => Because::Changed,
     };
     let end = End::Superseded { at: event.recorded_at, by: opened_by, because };
     end_those(state, &mut account, opposite, &end, &mut Vec::new())?;

@@ -1,30 +1,81 @@
 //! What was said and has yet to take effect, and when each source was heard last.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::read::micros;
 use crate::event::{Event, Recorded};
-use crate::identity::{IdentityChanged, effective_at, is_scheduled};
-use crate::ids::{IdentityId, SourceName};
+use crate::identity::{EffectFailed, IdentityChanged, effective_at, is_scheduled};
+use crate::ids::{IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
+
+const SCHEDULED: &str = "scheduled/";
+
+const STUCK: &str = "stuck-effect/";
+
+/// Something that was said, and takes effect later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// Of whom.
+    pub identity: IdentityId,
+    /// When it takes effect.
+    pub at: Timestamp,
+    /// The statement.
+    pub version: Sequence,
+}
+
+fn stuck_key(id: IdentityId) -> String {
+    format!("{STUCK}{id}")
+}
 
 fn place_key(id: IdentityId) -> String {
     format!("scheduled-of/{id}")
 }
 
 /// Keeps the list of what has yet to take effect.
-pub fn keep(state: &mut impl Write, changed: &IdentityChanged) -> Result<(), KvError> {
+pub fn keep(state: &mut impl Write, changed: &IdentityChanged, version: Sequence) -> Result<(), KvError> {
     if let Some(place) = load::<String>(state, &place_key(changed.id))? {
         state.delete(&place);
         state.delete(&place_key(changed.id));
     }
+    // What could not take effect is said anew.
+    state.delete(&stuck_key(changed.id));
     let ahead = !changed.deleted && is_scheduled(changed.after, &changed.resource);
     if let Some(at) = effective_at(&changed.resource).filter(|_| ahead) {
-        let place = format!("scheduled/{:020}/{}", micros(at), changed.id);
-        store(state, place.clone(), &(changed.id, at));
+        let place = format!("{SCHEDULED}{:020}/{}", micros(at), changed.id);
+        store(state, place.clone(), &Scheduled { identity: changed.id, at, version });
         store(state, place_key(changed.id), &place);
     }
     Ok(())
+}
+
+/// Takes out of the list what can't take effect.
+pub fn failed(state: &mut impl Write, failed: &EffectFailed) -> Result<(), KvError> {
+    let Some(place) = load::<String>(state, &place_key(failed.id))? else { return Ok(()) };
+    let scheduled: Option<Scheduled> = load(state, &place)?;
+    if scheduled.is_some_and(|scheduled| scheduled.version == failed.version) {
+        state.delete(&place);
+        state.delete(&place_key(failed.id));
+        store(state, stuck_key(failed.id), failed);
+    }
+    Ok(())
+}
+
+/// What could not take effect, until something else is said.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn stuck(state: &(impl Read + ?Sized)) -> Result<Vec<EffectFailed>, KvError> {
+    Ok(load_all(state, STUCK, None, usize::MAX)?.into_iter().map(|(_, failed)| failed).collect())
+}
+
+/// What was said to take effect after a time, the soonest first, at most `limit`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn far_ahead(state: &(impl Read + ?Sized), after: Timestamp, limit: usize) -> Result<Vec<Scheduled>, KvError> {
+    let from = format!("{SCHEDULED}{:020}/~", micros(after));
+    Ok(load_all(state, SCHEDULED, Some(&from), limit)?.into_iter().map(|(_, scheduled)| scheduled).collect())
 }
 
 /// Whose word takes effect at or before `now`, after a place and at most `limit`; and the place to go on after, when there
@@ -37,12 +88,11 @@ pub fn taking_effect(
     now: Timestamp,
     after: Option<&str>,
     limit: usize,
-) -> Result<(Vec<IdentityId>, Option<String>), KvError> {
-    let found: Vec<(String, (IdentityId, Timestamp))> = load_all(state, "scheduled/", after, limit)?;
-    let is_full = found.len() == limit;
-    let due: Vec<(String, (IdentityId, Timestamp))> = found.into_iter().filter(|(_, (_, at))| *at <= now).collect();
-    let next = due.last().filter(|_| is_full && due.len() == limit).map(|(place, _)| place.clone());
-    Ok((due.into_iter().map(|(_, (id, _))| id).collect(), next))
+) -> Result<(Vec<Scheduled>, Option<String>), KvError> {
+    let mut due: Vec<(String, Scheduled)> = load_all(state, SCHEDULED, after, limit)?;
+    due.retain(|(_, scheduled)| scheduled.at <= now);
+    let next = due.last().filter(|_| due.len() == limit).map(|(place, _)| place.clone());
+    Ok((due.into_iter().map(|(_, scheduled)| scheduled).collect(), next))
 }
 
 fn heard_key(source: &SourceName) -> String {

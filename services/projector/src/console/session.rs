@@ -24,6 +24,7 @@ use tracing::info;
 
 use crate::access::{self, Asked};
 use crate::api::{Api, Person, Shared};
+use crate::api_tokens::{self, KnownToken};
 use crate::error::ApiError;
 use crate::sessions::{self, Session};
 
@@ -63,11 +64,11 @@ impl Secret {
         Sha512::digest(&self.0).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What only who has this and the token can make.
-    fn proof(&self, token: &str) -> Vec<u8> {
+    /// What only who has this and the token can make, of the token's digest.
+    fn proof(&self, token_digest: &[u8]) -> Vec<u8> {
         let mut digest = Sha512::new();
         digest.update(&self.0);
-        digest.update(Sha512::digest(token.as_bytes()));
+        digest.update(token_digest);
         digest.finalize().to_vec()
     }
 }
@@ -115,13 +116,18 @@ fn holder(doors: Doors<'_>, session: &Session, secret: &Secret, now: Timestamp) 
     }
     match &session.holder {
         SessionHolder::Token { name, proof } => {
+            let is_theirs = |digest: &[u8]| secret.proof(digest) == *proof;
+            if let Some(issued) = doors.issued.filter(|token| token.issued.name == *name) {
+                return issued.person().filter(|person| person.apps.is_none() && is_theirs(&issued.issued.digest));
+            }
             let token = doors.tokens.iter().find(|token| token.name == *name)?;
-            let is_theirs = |now: &SecretString| secret.proof(now.expose_secret()) == *proof;
-            token.token.current().iter().find(|now| is_theirs(now))?;
-            Some(Person { name: name.clone(), role: token.role })
+            token.token.current().iter().find(|now| is_theirs(&api_tokens::digest(now.expose_secret())))?;
+            Some(Person { name: name.clone(), role: token.role, apps: None })
         }
         SessionHolder::Provider { .. } if doors.provider == Door::Closed => None,
-        SessionHolder::Provider { name, role } => Some(Person { name: name.clone(), role: Role::from_name(role)? }),
+        SessionHolder::Provider { name, role } => {
+            Some(Person { name: name.clone(), role: Role::from_name(role)?, apps: None })
+        }
     }
 }
 
@@ -129,6 +135,8 @@ fn holder(doors: Doors<'_>, session: &Session, secret: &Secret, now: Timestamp) 
 #[derive(Clone, Copy)]
 struct Doors<'a> {
     tokens: &'a [ApiToken],
+    /// The token by which it was opened, when it was made while Rollcall runs and opens something.
+    issued: Option<&'a KnownToken>,
     provider: Door,
 }
 
@@ -149,7 +157,11 @@ async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, ApiErr
     };
     let now = Timestamp::now();
     let provider = if api.provider.is_some() { Door::Open } else { Door::Closed };
-    let doors = Doors { tokens: &api.tokens, provider };
+    let issued = match found.as_ref().map(|session| &session.holder) {
+        Some(SessionHolder::Token { name, .. }) => api_tokens::live_by_name(&api.store.view(), name, now)?,
+        _ => None,
+    };
+    let doors = Doors { tokens: &api.tokens, issued: issued.as_ref(), provider };
     let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(doors, &s, &secret, now)?))) else {
         return Ok(None);
     };
@@ -173,7 +185,7 @@ pub async fn open(
     let until = Timestamp::now().checked_add(LASTS).unwrap_or(Timestamp::MAX);
     let name = name.to_owned();
     let holder = match by {
-        SignedIn::WithToken(token) => SessionHolder::Token { name, proof: secret.proof(token) },
+        SignedIn::WithToken(token) => SessionHolder::Token { name, proof: secret.proof(&api_tokens::digest(token)) },
         SignedIn::AtProvider(role) => SessionHolder::Provider { name, role: role.name().to_owned() },
     };
     info!(name = holder.name(), "signed in to the console");
@@ -261,14 +273,22 @@ pub struct Credentials {
 
 /// Signs in with an API token.
 pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent): Form<Credentials>) -> Response {
-    let Some(Person { name, .. }) = api.holder_of(&sent.token) else {
+    let found = match api.holder_of(&sent.token).await {
+        Ok(found) => found,
+        Err(e) => return e.into_response(),
+    };
+    if found.as_ref().is_some_and(|person| person.apps.is_some()) {
+        let problem = "That API token is for some apps only: it does not open the console.".to_owned();
+        return page(&api, StatusCode::FORBIDDEN, Some(problem));
+    }
+    let Some(Person { name, .. }) = found else {
         if let Err(e) = api.record.refused(access::Door::Console, &Method::POST, "/console/sign-in").await {
             return ApiError::from(e).into_response();
         }
         let problem = "That is not one of the API tokens of the configuration.".to_owned();
         return page(&api, StatusCode::UNAUTHORIZED, Some(problem));
     };
-    match open(&api, api.sessions.jar(&headers), &name, SignedIn::WithToken(&sent.token)).await {
+    match open(&api, api.sessions.jar(&headers), &name, SignedIn::WithToken(sent.token.trim())).await {
         Ok(jar) => (jar, Redirect::to("/")).into_response(),
         Err(e) => e.into_response(),
     }
@@ -301,13 +321,13 @@ mod tests {
         let (secret, now) = (Secret::new(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100));
         let later = now + SignedDuration::from_hours(1);
         let provider = || SessionHolder::Provider { name: "mia".into(), role: "auditor".into() };
-        let by = |provider| Doors { tokens: &[], provider };
+        let by = |provider| Doors { tokens: &[], issued: None, provider };
         let is_open = |session: &Session| holder(by(Door::Open), session, &secret, now).is_some();
         assert!(holder(by(Door::Closed), &session(provider(), now, later), &secret, now).is_none(), "no provider");
         assert!(is_open(&session(provider(), now, later)));
         assert!(!is_open(&session(provider(), now, now)), "its time has passed");
         assert!(!is_open(&session(provider(), now - IDLE - SignedDuration::from_secs(1), later)), "nobody used it");
-        let token = SessionHolder::Token { name: "ola".into(), proof: secret.proof("ola-secret") };
+        let token = SessionHolder::Token { name: "ola".into(), proof: secret.proof(&api_tokens::digest("ola-secret")) };
         assert!(!is_open(&session(token, now, later)), "there is no such token");
     }
 
@@ -315,8 +335,8 @@ mod tests {
     fn only_the_browser_and_the_token_together_make_the_proof() {
         let (ours, other) = (Secret::new(), Secret::new());
         assert_ne!(ours.id(), other.id());
-        assert_eq!(ours.proof("token"), ours.proof("token"));
-        assert_ne!(ours.proof("token"), other.proof("token"));
-        assert_ne!(ours.proof("token"), ours.proof("another"));
+        assert_eq!(ours.proof(b"token"), ours.proof(b"token"));
+        assert_ne!(ours.proof(b"token"), other.proof(b"token"));
+        assert_ne!(ours.proof(b"token"), ours.proof(b"another"));
     }
 }

@@ -180,9 +180,7 @@ impl Remains {
 /// When the last of what was left was removed.
 fn cleaned_at(state: &impl Read, leaver: &Leaver, gone_at: Timestamp) -> Result<Timestamp, KvError> {
     let later = ledger::obligations_of(state, leaver.identity)?;
-    let of_rest = |o: &&Obligation| {
-        o.id.opened_by > leaver.opened_by && o.change == ChangeKind::Mover && o.target == Target::Absent
-    };
+    let of_rest = |o: &&Obligation| o.id.opened_by > leaver.opened_by && o.change == ChangeKind::Residue;
     Ok(later.iter().filter(of_rest).filter_map(Obligation::verified_at).max().map_or(gone_at, |at| at.max(gone_at)))
 }
 

@@ -1,0 +1,261 @@
+//! What is dangerous needs a second person: one asks, another who is neither they nor whom it is about approves.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::{SignedDuration, Timestamp};
+use rollcall_config::{Role, TwoPeople};
+use rollcall_domain::approval::{ApprovalChanged, ApprovalStep};
+use rollcall_domain::exception::{DriftAccepted, Waived};
+use rollcall_domain::guard::{Decision, HoldDecided};
+use rollcall_domain::ids::{IdentityId, Sequence};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger::WaitingApproval;
+use rollcall_domain::name::name_key;
+use rollcall_domain::{Event, NewEvent, directory, ledger};
+use rollcall_event_log::{Expect, LogError, Unit, by_service};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::{Api, Person, Shared, unknown};
+use crate::error::{ApiError, Problem};
+use crate::query::Path;
+use crate::{api_tokens, words};
+
+/// How much one decision does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// One person decides.
+    Usual,
+    /// It needs a second one.
+    Dangerous,
+}
+
+/// Something that waits for a second person.
+#[derive(Debug, Serialize, ToSchema)]
+struct ApprovalView {
+    id: String,
+    /// What is wanted, in words.
+    what: String,
+    asked_by: String,
+    reason: String,
+    #[schema(schema_with = words::time)]
+    asked_at: Timestamp,
+    /// Whom it is about.
+    #[schema(value_type = Option<Uuid>)]
+    identity: Option<IdentityId>,
+    #[schema(schema_with = words::time)]
+    expires_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Approvals {
+    items: Vec<ApprovalView>,
+}
+
+/// Where the decision is on the log.
+#[derive(Debug, Serialize, ToSchema)]
+struct Decided {
+    #[schema(value_type = u64)]
+    sequence: Sequence,
+}
+
+/// The paths.
+pub fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(approvals)).routes(routes!(approve)).routes(routes!(deny))
+}
+
+/// Whether what is dangerous waits for a second person.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn needs_two(api: &Api, state: &impl Read) -> Result<bool, KvError> {
+    match api.approvals.two_people {
+        TwoPeople::Always => Ok(true),
+        TwoPeople::Never => Ok(false),
+        TwoPeople::WhenPossible => {
+            let decides = |role: Role| role >= Role::Operator;
+            let now = Timestamp::now();
+            let configured = api.tokens.iter().filter(|token| decides(token.role)).count();
+            let issued = api_tokens::all(state)?.into_iter().filter(|token| token.is_live(now));
+            let issued = issued.filter_map(|token| token.person()).filter(|p| decides(p.role) && p.apps.is_none());
+            Ok(api.has_deciders_elsewhere || configured + issued.count() > 1)
+        }
+    }
+}
+
+/// Asks for something in the place of doing it; the id that it is approved by.
+///
+/// # Errors
+/// When the log can't be reached.
+pub async fn ask(api: &Api, person: &Person, wanted: Event, reason: &str) -> Result<(Sequence, String), ApiError> {
+    let id = Uuid::now_v7().to_string();
+    let lasts = SignedDuration::try_from(api.approvals.expires_after).unwrap_or(SignedDuration::MAX);
+    let expires_at = Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX);
+    let about = about(&wanted);
+    let step = ApprovalStep::Requested { wanted: Box::new(wanted), about, expires_at };
+    let mut meta = by_service(&person.name, &id, None);
+    reason.clone_into(&mut meta.reason);
+    let event = Event::Approval(ApprovalChanged { id: id.clone(), step });
+    let appended = api.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    api.store.wait_for(appended.last, api.patience).await?;
+    Ok((appended.last, id))
+}
+
+/// Whom it is about.
+const fn about(wanted: &Event) -> Option<IdentityId> {
+    match wanted {
+        Event::ObligationWaived(waived) => Some(waived.id.identity),
+        Event::DriftAccepted(accepted) => Some(accepted.id.identity),
+        _ => None,
+    }
+}
+
+/// What is wanted, in words.
+pub fn in_words(wanted: &Event) -> String {
+    match wanted {
+        Event::ObligationWaived(Waived { id, expires_at, .. }) => {
+            format!("to leave {id} unmet until {expires_at}")
+        }
+        Event::DriftAccepted(DriftAccepted { id, expires_at, .. }) => {
+            format!("to leave drift {id} in place until {expires_at}")
+        }
+        Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Release, .. }) => {
+            format!("to let the removals by {} up to event {through} go on", cause.in_words())
+        }
+        Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Reject { expires_at }, .. }) => {
+            format!("to leave the removals by {} up to event {through} undone until {expires_at}", cause.in_words())
+        }
+        _ => "something that this version does not know".to_owned(),
+    }
+}
+
+/// What waits for a second person.
+#[utoipa::path(get, path = "/v1/approvals", tag = "state", responses((status = 200, body = Approvals), Problem))]
+async fn approvals(State(api): Shared, Extension(person): Extension<Person>) -> Result<Json<Approvals>, ApiError> {
+    person.needs(Role::Operator)?;
+    let view = api.fresh().await?;
+    let mut items = Vec::new();
+    for waiting in ledger::approvals(&view, Timestamp::now())? {
+        let Some(wanted) = wanted(&api, &waiting).await? else { continue };
+        items.push(ApprovalView {
+            id: waiting.id,
+            what: in_words(&wanted),
+            asked_by: waiting.asked_by,
+            reason: waiting.reason,
+            asked_at: waiting.asked_at,
+            identity: waiting.about,
+            expires_at: waiting.expires_at,
+        });
+    }
+    Ok(Json(Approvals { items }))
+}
+
+/// What was asked for, as the log has it.
+async fn wanted(api: &Api, waiting: &WaitingApproval) -> Result<Option<Event>, LogError> {
+    let recorded = api.log.event(waiting.asked_in).await?;
+    Ok(recorded.and_then(|recorded| match recorded.event {
+        Event::Approval(ApprovalChanged { step: ApprovalStep::Requested { wanted, .. }, .. }) => Some(*wanted),
+        _ => None,
+    }))
+}
+
+/// One that a person may decide about.
+async fn open(api: &Api, person: &Person, id: &str) -> Result<(WaitingApproval, Event), ApiError> {
+    person.needs(Role::Operator)?;
+    let view = api.fresh().await?;
+    let waiting = ledger::approval(&view, id)?.filter(|waiting| waiting.expires_at > Timestamp::now());
+    let waiting = waiting.ok_or_else(|| unknown("approval that waits", id))?;
+    let wanted = wanted(api, &waiting).await?.ok_or_else(|| unknown("approval that waits", id))?;
+    Ok((waiting, wanted))
+}
+
+/// Whether a person of the console or the API is an identity: by any name that it has.
+fn is_them(state: &impl Read, id: IdentityId, person: &Person) -> Result<bool, KvError> {
+    let Some(identity) = directory::identity(state, id)? else { return Ok(false) };
+    let name = name_key(&person.name);
+    let text = |value: &serde_json::Value| value.as_str().is_some_and(|text| name_key(text) == name);
+    let emails = identity.resource.get("emails").and_then(serde_json::Value::as_array);
+    let by_email = emails.into_iter().flatten().any(|email| email.get("value").is_some_and(text));
+    let by_attribute =
+        ["externalId", "displayName"].into_iter().any(|key| identity.resource.get(key).is_some_and(text));
+    Ok(name_key(identity.user_name()) == name || by_email || by_attribute)
+}
+
+/// Whether what was asked for can still be done.
+fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<bool, KvError> {
+    Ok(match wanted {
+        Event::ObligationWaived(waived) => {
+            waived.expires_at > now && ledger::obligation(state, &waived.id)?.is_some_and(|owed| owed.end.is_none())
+        }
+        Event::DriftAccepted(accepted) => {
+            let open = ledger::drift_of(state, &accepted.id.app, accepted.id.identity)?;
+            accepted.expires_at > now && open.iter().any(|item| item.id == accepted.id)
+        }
+        Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
+        _ => false,
+    })
+}
+
+/// Approves what another person has asked for: it is done now.
+#[utoipa::path(post, path = "/v1/approvals/{id}/approve", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
+    (status = 202, body = Decided), (status = 409, description = "It can't be done any more.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
+))]
+async fn approve(
+    State(api): Shared,
+    Extension(person): Extension<Person>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Decided>), ApiError> {
+    let (waiting, wanted) = open(&api, &person, &id).await?;
+    if name_key(&waiting.asked_by) == name_key(&person.name) {
+        return Err(ApiError::Forbidden("who asks for something does not approve it: it needs a second person".into()));
+    }
+    let view = api.store.view();
+    if waiting.about.map(|about| is_them(&view, about, &person)).transpose()? == Some(true) {
+        return Err(ApiError::Forbidden("whom it is about does not approve it".into()));
+    }
+    if !is_still_wanted(&view, &wanted, Timestamp::now())? {
+        return Err(ApiError::Conflict("what was asked for has ended meanwhile: there is nothing to approve".into()));
+    }
+    let approved = by_service(&person.name, &id, None);
+    // It is the decision of who asked; that another one approved it is the event before.
+    let mut meta = by_service(&waiting.asked_by, &id, Some(approved.event_id));
+    waiting.reason.clone_into(&mut meta.reason);
+    let step = Event::Approval(ApprovalChanged { id, step: ApprovalStep::Approved });
+    let mut unit = Unit::one(NewEvent { meta: approved, event: step }, Expect::Last(waiting.asked_in));
+    unit.push(NewEvent { meta, event: wanted }, Expect::Any);
+    done(&api, &unit).await
+}
+
+/// Denies what another person has asked for, or takes back what one has asked for oneself.
+#[utoipa::path(post, path = "/v1/approvals/{id}/deny", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
+    (status = 202, body = Decided), Problem
+))]
+async fn deny(
+    State(api): Shared,
+    Extension(person): Extension<Person>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Decided>), ApiError> {
+    let (waiting, _) = open(&api, &person, &id).await?;
+    let meta = by_service(&person.name, &id, None);
+    let event = Event::Approval(ApprovalChanged { id, step: ApprovalStep::Denied });
+    done(&api, &Unit::one(NewEvent { meta, event }, Expect::Last(waiting.asked_in))).await
+}
+
+/// Appends a decision, once.
+async fn done(api: &Api, unit: &Unit) -> Result<(StatusCode, Json<Decided>), ApiError> {
+    let sequence = match api.log.append(unit).await {
+        Ok(appended) => appended.last,
+        Err(LogError::Conflict { .. }) => {
+            return Err(ApiError::Conflict("someone else has decided about it meanwhile".into()));
+        }
+        Err(e) => return Err(e.into()),
+    };
+    api.store.wait_for(sequence, api.patience).await?;
+    Ok((StatusCode::ACCEPTED, Json(Decided { sequence })))
+}

@@ -1,0 +1,42 @@
+//! With what configuration a process has started is an event: who looks back knows what was so, and since when.
+
+use anyhow::Context as _;
+use rollcall_config::Config;
+use rollcall_domain::configuration::{ConfigurationRead, changed};
+use rollcall_domain::{Event, NewEvent};
+use rollcall_event_log::{EventLog, Expect, Subject, Unit, by_service};
+use sha2::{Digest as _, Sha256};
+use tracing::info;
+use uuid::Uuid;
+
+/// The most settings that one event has whole; of more it has the digest and what differs.
+const MAX_SETTINGS_BYTES: usize = 512 << 10;
+
+/// Says with what configuration `service` starts.
+///
+/// # Errors
+/// When the log can't be reached.
+pub async fn say(log: &EventLog, config: &Config, service: &str) -> anyhow::Result<()> {
+    let before = log.last(&Subject::configuration(service)).await?.map(|recorded| recorded.event);
+    let before = match before {
+        Some(Event::ConfigurationRead(read)) => read.settings,
+        _ => rollcall_domain::configuration::Settings::new(),
+    };
+    let mut settings = config.settings.clone();
+    let text = serde_json::to_vec(&settings).context("the settings can't be written")?;
+    let changed = changed(&before, &settings);
+    let mut read = ConfigurationRead {
+        service: service.to_owned(),
+        digest: Sha256::digest(&text).to_vec(),
+        settings: std::mem::take(&mut settings),
+        changed,
+    };
+    if text.len() > MAX_SETTINGS_BYTES {
+        read.settings.clear();
+        read.changed.truncate(1000);
+    }
+    info!(service, changed = read.changed.len(), "the configuration is read");
+    let meta = by_service(service, &Uuid::now_v7().to_string(), None);
+    log.append(&Unit::one(NewEvent { meta, event: Event::ConfigurationRead(read) }, Expect::Any)).await?;
+    Ok(())
+}
