@@ -77,6 +77,8 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
         metrics().app_quarantined.record(u64::from(sick.contains(app)), &[label("app", app.as_str())]);
     }
     metrics().removals_held.record(ledger::holds(state)?.len() as u64, &[]);
+    metrics().scheduled_stuck.record(ledger::stuck(state)?.len() as u64, &[]);
+    metrics().approvals_waiting.record(ledger::approvals(state, now)?.len() as u64, &[]);
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?.unwrap_or(rules.listening_since);
         let labels = [label("source", source.as_str())];
