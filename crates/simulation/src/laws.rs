@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::account::{Account, Desired, RejectionCause, Target, Verified};
 use rollcall_domain::drift::{DriftKind, nobody};
+use rollcall_domain::guard::Cause;
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
 use rollcall_domain::obligation::End;
@@ -18,6 +19,7 @@ use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory};
 use serde_json::{Map, Value};
 
 use crate::app::SimApp;
+use crate::authorities::Authorities;
 
 /// How long a change by hand excuses what was seen before it: the longest that a look can take until it is on the log.
 const GRACE: Duration = Duration::from_secs(60);
@@ -58,6 +60,7 @@ struct Book {
     beyond_proof: BTreeSet<(IdentityId, String)>,
     /// Every user name that someone had.
     names: BTreeMap<IdentityId, BTreeSet<String>>,
+    authorities: Authorities,
 }
 
 /// Keeps the book.
@@ -93,6 +96,11 @@ impl Laws {
         book.broken.push((at, law));
     }
 
+    /// The log's clock, as it was with the last event.
+    pub fn now(&self) -> Timestamp {
+        self.book().now
+    }
+
     /// How many accounts were verified.
     pub fn verified(&self) -> usize {
         self.book().verified
@@ -126,6 +134,23 @@ impl Laws {
         Ok(vanished.map(|q| q.app).filter(is_empty).collect())
     }
 
+    /// The causes whose removals wait for a person, each with the last change of those that wait.
+    pub fn held(&self) -> Result<Vec<(Cause, Sequence)>, KvError> {
+        let book = self.book();
+        let mut out = Vec::new();
+        for hold in ledger::holds(&book.state)? {
+            let mut through = hold.by;
+            for app in book.apps.keys().filter_map(|app| app.parse().ok()) {
+                for id in ledger::identities_at(&book.state, &app)? {
+                    let account = ledger::account(&book.state, id, &app)?.filter(Account::is_pending);
+                    through = account.filter(|a| hold.covers(a)).map_or(through, |a| through.max(a.desired_version));
+                }
+            }
+            out.push((hold.cause, through));
+        }
+        Ok(out)
+    }
+
     /// What is still to be done, in a line each; nothing: all has come to rest.
     pub fn unfinished(&self) -> Result<Vec<String>, KvError> {
         let book = self.book();
@@ -141,6 +166,7 @@ impl Laws {
                 out.push(format!("drift {} since {}", item.id, item.detected_at));
             }
         }
+        out.extend(ledger::holds(&book.state)?.iter().map(|hold| format!("the removals by {} wait", hold.cause)));
         out.extend(ledger::open_leavers(&book.state)?.iter().map(|l| format!("leaver {} is not complete", l.identity)));
         out.extend(ledger::firing_alerts(&book.state)?.iter().map(|alert| format!("alert {} fires", alert.key)));
         Ok(out)
@@ -175,6 +201,7 @@ impl Book {
             broken.push(format!("event {} follows {}", event.sequence, self.head));
         }
         self.head = event.sequence;
+        broken.extend(self.authorities.weigh(&self.state, event)?);
         match &event.event {
             Event::AccountVerified(verified) => {
                 self.verified += 1;
@@ -320,7 +347,7 @@ impl Book {
 
     /// What does not agree when all has come to rest.
     fn agree(&self) -> Result<Vec<String>, KvError> {
-        let mut broken = Vec::new();
+        let mut broken = self.authorities.at_the_end(&self.state, self.now)?;
         for (id, app) in &self.apps {
             let Ok(app_id) = id.parse() else { continue };
             let mut owners: BTreeMap<String, usize> = BTreeMap::new();

@@ -3,6 +3,7 @@
 //! all the same. A run is a few minutes of work in a fraction of a second: time passes as soon as nobody has anything to do.
 
 mod app;
+mod authorities;
 mod chance;
 mod laws;
 mod log;

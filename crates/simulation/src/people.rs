@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::authority::{AttributePath, Authority, Precedence, Settled};
 use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{GroupId, IdentityId};
-use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, TraceContext};
+use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, SourceName, TraceContext};
 use rollcall_event_log::{Clock, Expect, Log, LogError, Subject, Unit};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::authorities::{AUTHORITY, OTHER, Said};
 use crate::chance::Chance;
 use crate::log::SimLog;
 
@@ -37,15 +39,14 @@ pub struct People {
 type Resource = Map<String, Value>;
 
 impl People {
-    fn event(&self, event: Event) -> NewEvent {
-        let source = "hr".parse().ok();
+    fn event(&self, event: Event, by: &str, reason: &str) -> NewEvent {
         NewEvent {
             meta: EventMeta {
                 event_id: self.chance.uuid(),
                 occurred_at: (self.clock)(),
-                actor: "hr".into(),
-                source,
-                reason: String::new(),
+                actor: by.into(),
+                source: by.parse().ok(),
+                reason: reason.to_owned(),
                 correlation_id: String::new(),
                 causation_id: None,
                 trace: TraceContext::default(),
@@ -56,8 +57,8 @@ impl People {
     }
 
     /// Appends, again and again when no answer comes, as the gateway does.
-    async fn append(&self, event: Event, expect: Expect) -> Result<Sequence, LogError> {
-        let unit = Unit::one(self.event(event), expect);
+    async fn append(&self, event: NewEvent, expect: Expect) -> Result<Sequence, LogError> {
+        let unit = Unit::one(event, expect);
         loop {
             match self.log.append(&unit).await {
                 Err(LogError::Unacknowledged(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -67,13 +68,20 @@ impl People {
     }
 
     /// Makes a change of one identity from its newest state, again when someone was faster.
-    async fn change(&self, id: IdentityId, to: impl Fn(&IdentityChanged, Timestamp) -> Option<IdentityChanged>) {
+    async fn change(
+        &self,
+        id: IdentityId,
+        by: &str,
+        said: Option<Said>,
+        to: impl Fn(&IdentityChanged, Timestamp) -> Option<IdentityChanged>,
+    ) {
         let subject = Subject::identity(id);
         loop {
             let Ok(Some(last)) = self.log.last(&subject).await else { return };
             let Event::Identity(before) = &last.event else { return };
             let Some(changed) = to(before, (self.clock)()).filter(|_| !before.deleted) else { return };
-            match self.append(Event::Identity(changed), Expect::Last(last.sequence)).await {
+            let reason = said.map(Said::text).unwrap_or_default();
+            match self.append(self.event(Event::Identity(changed), by, &reason), Expect::Last(last.sequence)).await {
                 Ok(at) => return self.acknowledge(id, at),
                 Err(LogError::Conflict { .. }) => {}
                 Err(_) => return,
@@ -85,11 +93,31 @@ impl People {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert(id, at);
     }
 
-    async fn set(&self, id: IdentityId, set: impl Fn(&mut Resource)) {
-        self.change(id, |before, now| {
+    /// Changes what a source may change, as the gateway does.
+    async fn set(&self, id: IdentityId, by: &str, said: Option<Said>, set: impl Fn(&mut Resource)) {
+        let (Ok(source), rules) = (by.parse::<SourceName>(), authority()) else { return };
+        self.change(id, by, said, |before, now| {
             let mut resource = before.resource.clone();
             set(&mut resource);
-            identity::update(before, resource, now)
+            let Settled { resource, provenance, .. } = rules.settle(&source, Some(before), resource);
+            Some(IdentityChanged { provenance, ..identity::update(before, resource, now)? })
+        })
+        .await;
+    }
+
+    /// A source whose word does not count on it says that someone comes or goes, at once or at a time.
+    async fn overreach(&self, id: IdentityId) {
+        let active = self.chance.percent(50);
+        let later = (self.clock)() + SignedDuration::from_secs(i64::try_from(self.chance.within(1..60)).unwrap_or(30));
+        let at = self.chance.percent(50).then_some(later);
+        let is_urgent = self.chance.percent(30);
+        let title = if self.chance.percent(50) { "Sales" } else { "Dev" };
+        self.set(id, OTHER, None, |resource| {
+            set_active(resource, active, at);
+            resource.insert("title".into(), title.into());
+            if is_urgent {
+                resource.insert(LIFECYCLE.into(), json!({ "emergency": true }));
+            }
         })
         .await;
     }
@@ -101,25 +129,34 @@ impl People {
         let Some(id) = self.here.get(name).copied() else {
             let id = IdentityId(self.chance.uuid());
             let user = json!({ "userName": name, "title": title, "active": true });
-            let changed =
-                identity::create(id, IdentityKind::User, user.as_object().cloned().unwrap_or_default(), (self.clock)());
-            if let Ok(at) = self.append(Event::Identity(changed), Expect::Last(Sequence(0))).await {
+            let user = user.as_object().cloned().unwrap_or_default();
+            let Ok(source) = AUTHORITY.parse() else { return };
+            let Settled { resource, provenance, .. } = authority().settle(&source, None, user);
+            let changed = identity::create(id, IdentityKind::User, resource, (self.clock)());
+            let said = Said { active: true, from: None }.text();
+            let event = self.event(Event::Identity(IdentityChanged { provenance, ..changed }), AUTHORITY, &said);
+            if let Ok(at) = self.append(event, Expect::Last(Sequence(0))).await {
                 self.here.insert(name, id);
                 self.acknowledge(id, at);
             }
             return;
         };
-        match self.chance.within(0..12) {
-            0..3 => self.set(id, |r| drop(r.insert("title".into(), title.into()))).await,
-            3..6 => self.set(id, |r| set_active(r, false, None)).await,
-            6..8 => self.set(id, |r| set_active(r, true, None)).await,
+        let said = |active, from| Some(Said { active, from });
+        match self.chance.within(0..14) {
+            0..3 => {
+                let by = if self.chance.percent(50) { AUTHORITY } else { OTHER };
+                self.set(id, by, None, |r| drop(r.insert("title".into(), title.into()))).await;
+            }
+            3..6 => self.set(id, AUTHORITY, said(false, None), |r| set_active(r, false, None)).await,
+            6..8 => self.set(id, AUTHORITY, said(true, None), |r| set_active(r, true, None)).await,
+            12.. => self.overreach(id).await,
             8 => {
                 let later = (self.clock)()
                     + SignedDuration::from_secs(i64::try_from(self.chance.within(10..120)).unwrap_or(60));
-                self.set(id, |r| set_active(r, false, Some(later))).await;
+                self.set(id, AUTHORITY, said(false, Some(later)), |r| set_active(r, false, Some(later))).await;
             }
             9 => {
-                self.change(id, |before, _| Some(identity::delete(before))).await;
+                self.change(id, AUTHORITY, said(false, None), |before, _| Some(identity::delete(before))).await;
                 self.here.remove(name);
             }
             _ => self.toggle(id).await,
@@ -135,13 +172,22 @@ impl People {
             self.members.insert(id);
             (member, Vec::new())
         };
-        let _ = self.append(group(GroupChange::MembersChanged, added, removed), Expect::Any).await;
+        let event = self.event(group(GroupChange::MembersChanged, added, removed), AUTHORITY, "");
+        let _ = self.append(event, Expect::Any).await;
     }
 
     /// The group comes to be.
     pub async fn begin(&self) {
-        let _ = self.append(group(GroupChange::Created, Vec::new(), Vec::new()), Expect::Any).await;
+        let event = self.event(group(GroupChange::Created, Vec::new(), Vec::new()), AUTHORITY, "");
+        let _ = self.append(event, Expect::Any).await;
     }
+}
+
+/// Whose word counts on whether someone is active.
+fn authority() -> Authority {
+    let attribute = AttributePath { extension: None, name: "active".to_owned() };
+    let sources = [AUTHORITY, OTHER].iter().filter_map(|name| name.parse().ok()).collect();
+    Authority { rules: vec![Precedence { attribute, sources }], groups: Vec::new() }
 }
 
 fn group(change: GroupChange, added: Vec<MemberId>, removed: Vec<MemberId>) -> Event {

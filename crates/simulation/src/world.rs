@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
+use rollcall_domain::guard::{Decision, HoldDecided};
 use rollcall_domain::kv::Read as _;
 use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, directory};
@@ -52,17 +53,20 @@ base_url = "https://chat.example/scim"
 owner = "it"
 assign = "active eq true"
 deprovision = "deactivate"
+guard = { max_removals = 3, max_percent = 100, window = "2m" }
 [[apps.groups]]
 from = "Operators"
 to = "ops"
 [[apps]]
 id = "crm"
+guard = { max_removals = 1000000, max_percent = 100 }
 base_url = "https://crm.example/scim"
 owner = "it"
 assign = 'title eq "Sales"'
 deprovision = "delete"
 [[apps]]
 id = "late"
+guard = { max_removals = 1000000, max_percent = 100 }
 base_url = "https://late.example/scim"
 owner = "it"
 assign = "active eq true"
@@ -71,6 +75,7 @@ deprovision = "delete"
 consistency_delay = "4s"
 [[apps]]
 id = "mail"
+guard = { max_removals = 1000000, max_percent = 100 }
 base_url = "https://mail.example/scim"
 owner = "it"
 assign = "active eq true"
@@ -85,7 +90,6 @@ const EACH: &str = r#"reconcile_every = "1m"
 retry_max = "20s"
 probe_every = "5s"
 sla = { joiner = "3m", mover = "3m", leaver = "1m" }
-guard = { max_removals = 1000000, max_percent = 100 }
 drift = { orphan = "repair", duplicate = "repair" }
 "#;
 
@@ -181,7 +185,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         acknowledged: Arc::clone(&acknowledged),
     };
     let living = tokio::spawn(live(people, chance.clone()));
-    let operating = tokio::spawn(operate(Arc::clone(&log), Arc::clone(&laws)));
+    let operating = tokio::spawn(operate(Arc::clone(&log), Arc::clone(&laws), chance.clone()));
     while start.elapsed() < TROUBLE {
         tokio::time::sleep(chance.millis(500..15_000)).await;
         world.trouble(&mut running).await?;
@@ -226,10 +230,20 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     Ok(laws.verdict(seed).map(|()| report))
 }
 
-/// A person who is told that everything in an app is missing, and says so when it really is.
-async fn operate(log: Arc<SimLog>, laws: Arc<Laws>) {
+/// A person who is told that everything in an app is missing, and says so when it really is; and who decides about removals
+/// that wait.
+async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance) {
     loop {
         tokio::time::sleep(Duration::from_secs(20)).await;
+        for (cause, through) in laws.held().unwrap_or_default() {
+            let expires_at =
+                laws.now() + SignedDuration::from_secs(i64::try_from(chance.within(20..200)).unwrap_or(60));
+            let reject = Decision::Reject { expires_at };
+            let decision = if chance.percent(70) { Decision::Release } else { reject };
+            let event = Event::HoldDecided(HoldDecided { cause, through, decision, reason: String::new() });
+            let _ =
+                log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
+        }
         for app in laws.vanished().unwrap_or_default() {
             let event = Event::SyncRequested(SyncRequested::App(app));
             let _ =

@@ -92,7 +92,10 @@ impl Metrics {
             clock_jumps: counter("rollcall_clock_jumps_total", "Times that the monitor's clock jumped"),
             drift_items: gauge("rollcall_drift_items", "Accounts that differ from what is desired"),
             drift_debt_hours: seconds("rollcall_drift_debt_hours", "How long open drift has been open, summed"),
-            scheduled_stuck: gauge("rollcall_scheduled_stuck", "Changes whose time has come and that can't take effect"),
+            scheduled_stuck: gauge(
+                "rollcall_scheduled_stuck",
+                "Changes whose time has come and that can't take effect",
+            ),
             approvals_waiting: gauge("rollcall_approvals_waiting", "What waits for a second person"),
             app_vanished: gauge("rollcall_app_vanished", "1 while everything known to be in an app is missing at once"),
             app_quarantined: gauge("rollcall_app_quarantined", "1 while an app is left alone because it fails"),

@@ -99,7 +99,7 @@ impl Monitor {
         let rules = Rules {
             escalate_after: config.alerting.escalate_after.clone(),
             silent_after: config.sources.iter().filter_map(|s| Some((named(s), s.silent_after?))).collect(),
-            far_ahead: config.alerting.far_ahead,
+            far_ahead: Some(config.alerting.far_ahead),
             listening_since: clock(),
         };
         let context = Context {

@@ -56,8 +56,8 @@ pub struct Rules {
     pub escalate_after: Vec<Duration>,
     /// How long nothing may come from a source.
     pub silent_after: BTreeMap<SourceName, Duration>,
-    /// How far ahead a change may be said to take effect.
-    pub far_ahead: Duration,
+    /// How far ahead a change may be said to take effect; `None`: for ever.
+    pub far_ahead: Option<Duration>,
     /// Since when the monitor has listened: a source that it has never heard is silent from then on.
     pub listening_since: Timestamp,
 }
@@ -121,7 +121,8 @@ pub fn wrong(
     all.extend(ledger::quarantines(state)?.into_iter().map(Wrong::Quarantine));
     all.extend(ledger::holds(state)?.into_iter().map(Wrong::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(Wrong::Stuck));
-    let far = SignedDuration::try_from(rules.far_ahead).ok().and_then(|far| now.checked_add(far).ok());
+    let far =
+        rules.far_ahead.and_then(|far| SignedDuration::try_from(far).ok()).and_then(|far| now.checked_add(far).ok());
     if let Some(far) = far {
         all.extend(ledger::far_ahead(state, far, MOST_FAR)?.into_iter().map(Wrong::FarAhead));
     }
