@@ -66,8 +66,12 @@ pub struct ServerConfig {
     pub max_page: usize,
     /// The most requests that are worked on at once.
     pub max_requests_in_flight: usize,
-    /// The most live timelines and exports at once.
+    /// The most streams of a kind at once: exports, live timelines, and pages of the console.
     pub max_streams: usize,
+    /// Of these, the most of one person.
+    pub max_streams_per_person: usize,
+    /// How long whoever reads an answer may take none of it.
+    pub write_timeout: Duration,
     /// How long the body of a request may take to arrive.
     pub body_timeout: Duration,
     /// How long a read waits for its own writes.

@@ -26,6 +26,8 @@ pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
         max_page: size(s.integer("max_page", 1..=10_000, 200)),
         max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
         max_streams: size(s.integer("max_streams", 1..=65_536, 256)),
+        max_streams_per_person: size(s.integer("max_streams_per_person", 1..=65_536, 16)),
+        write_timeout: s.duration("write_timeout", Duration::from_secs(60)),
         body_timeout: s.duration("body_timeout", Duration::from_secs(15)),
         read_patience: s.duration("read_patience", Duration::from_secs(5)),
         cache_bytes: s.integer("cache_bytes", 1 << 20..=64 << 30, 64 << 20),

@@ -58,8 +58,8 @@ pub use preview::{Preview, preview};
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
     drift_of, firing_alerts, held, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
-    obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations, pending,
-    quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
+    obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations, parked,
+    pending, quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
 pub use stories::story_of;
@@ -178,6 +178,7 @@ impl Ledger {
             }
             Event::AppConfigured(spec) => {
                 self.apps = None;
+                accounts::unpark(state, &spec.id)?;
                 let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
                 for id in suffixes(state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
                     self.owe(state, id, change, Some(&spec.id), event)?;

@@ -863,7 +863,11 @@ proptest! {
                 prop_assert_eq!(newest.target, account.desired.target());
                 prop_assert!(newest.end.is_some() || account.is_pending());
                 let listed = ledger::pending(&world.state, &account.app, account.desired.target(), None, 100).unwrap();
-                prop_assert_eq!(listed.iter().any(|(who, _)| *who == id), account.is_pending());
+                let parked = ledger::parked(&world.state, &account.app, 100).unwrap();
+                let lists = listed.iter().chain(&parked).filter(|(who, _)| *who == id).count();
+                prop_assert_eq!(lists, usize::from(account.is_pending()), "in one list, and never in both");
+                let is_parked = account.is_pending() && account.parked_at.is_some() && account.desired.target() == Target::Present;
+                prop_assert_eq!(parked.iter().any(|(who, _)| *who == id), is_parked);
                 // Nothing ends but by a proof, or by a change that asks for the opposite.
                 let proved = |o: &Obligation| match &o.end {
                     Some(End::Verified { by, .. }) => matches!(world.log[by.0 as usize - 1].event, Event::AccountVerified(_)),
@@ -1044,4 +1048,50 @@ fn what_can_not_take_effect_stands_before_nobody_and_is_known_until_something_el
     world.append(Event::EffectFailed(failed));
     assert_eq!(ledger::far_ahead(&world.state, at(150_000), 10).unwrap().len(), 1, "it is still scheduled");
     assert!(ledger::far_ahead(&world.state, at(200_000), 10).unwrap().is_empty());
+}
+
+#[test]
+fn what_an_app_has_refused_for_good_waits_apart_until_something_changes() {
+    let mut world = two_apps();
+    let chat = app_id("chat");
+    let refuse = |world: &mut World, parked_at| {
+        let account = ledger::account(&world.state, person(1), &chat).unwrap().unwrap();
+        world.append(Event::AccountRejected(Rejected {
+            app: app_id("chat"),
+            identity: person(1),
+            version: account.desired_version,
+            rejection: Rejection { cause: RejectionCause::Refused, status: Some(400), detail: "no".into() },
+            parked_at,
+        }));
+    };
+    let lists = |world: &World| {
+        let pending = ledger::pending(&world.state, &chat, Target::Present, None, 10).unwrap().len();
+        let gone = ledger::pending(&world.state, &chat, Target::Absent, None, 10).unwrap().len();
+        (pending, ledger::parked(&world.state, &chat, 10).unwrap().len(), gone)
+    };
+    world.join(person(1), employee("Dev"));
+    assert_eq!(lists(&world), (1, 0, 0));
+    refuse(&mut world, Some(Sequence(2)));
+    assert_eq!(lists(&world), (0, 1, 0));
+    // Another refusal, of which nobody knows whether it is for good, is tried again.
+    refuse(&mut world, None);
+    assert_eq!(lists(&world), (1, 0, 0));
+    refuse(&mut world, Some(Sequence(2)));
+    world.update(person(1), employee("Lead"));
+    assert_eq!(lists(&world), (1, 0, 0), "the identity has changed");
+    refuse(&mut world, Some(Sequence(2)));
+    world.append(Event::AppConfigured(Box::new(spec("chat", r#"userType eq "Employee""#))));
+    assert_eq!(lists(&world), (1, 0, 0), "the app has changed");
+    refuse(&mut world, Some(Sequence(2)));
+    world.append(Event::SyncRequested(SyncRequested::App(app_id("chat"))));
+    assert_eq!(lists(&world), (1, 0, 0), "a person wants it tried");
+    refuse(&mut world, Some(Sequence(2)));
+    let mut gone = employee("Lead");
+    gone["active"] = json!(false);
+    world.update(person(1), gone);
+    assert_eq!(lists(&world), (0, 0, 1), "whoever leaves is never put aside");
+    refuse(&mut world, Some(Sequence(2)));
+    assert_eq!(lists(&world), (0, 0, 1));
+    world.verify(person(1), "chat");
+    assert_eq!(lists(&world), (0, 0, 0));
 }

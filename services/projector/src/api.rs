@@ -22,7 +22,7 @@ use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
 use rollcall_scim::Catalogue;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +34,7 @@ use crate::console::{Provider, Sessions};
 use crate::error::ApiError;
 use crate::moment::{AsOf, Moment, Snapshot};
 use crate::query::Query;
+use crate::streams::{StreamKind, StreamPlace, Streams};
 use crate::views::Detail;
 use crate::{actions, api_tokens, approvals, ask, export, instant, preview, proofs, sessions, trail};
 
@@ -63,8 +64,8 @@ pub struct Api {
     pub provider: Option<Provider>,
     /// The server stops: whatever has no end of its own ends now.
     pub closing: CancellationToken,
-    /// How many streams may be open.
-    pub streams: Arc<Semaphore>,
+    /// The streams that are open.
+    pub streams: Arc<Streams>,
 }
 
 pub type Shared = State<Arc<Api>>;
@@ -255,12 +256,12 @@ impl Api {
         Ok(person)
     }
 
-    /// A place for one more stream, until it is dropped.
+    /// A place for one more stream of someone, until it is dropped.
     ///
     /// # Errors
-    /// When too many are open.
-    pub fn stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| ApiError::Busy)
+    /// When too many are open, of theirs or in all.
+    pub fn stream(&self, of: StreamKind, person: &Person) -> Result<StreamPlace, ApiError> {
+        self.streams.take(of, &person.name).ok_or(ApiError::Busy)
     }
 
     /// The parameters of a request.

@@ -18,7 +18,6 @@ use rollcall_event_log::{Stored, Tail};
 use rollcall_projection::View;
 use rollcall_proof::Tree;
 use serde::{Deserialize, Serialize};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -31,6 +30,7 @@ use crate::checkpoints::CheckpointView;
 use crate::entry::Entry;
 use crate::error::{ApiError, Problem};
 use crate::line::{self, End, Head, Record, VERSION};
+use crate::streams::{StreamKind, StreamPlace};
 use crate::timeline::{self, Choice, Order, Page};
 use crate::{checkpoints, csv, entries, ocsf, params, proofs, trail};
 
@@ -71,7 +71,7 @@ struct Export {
     to: Sequence,
     /// The size of the checkpoint that the lines are proved against, when they are proved one by one.
     proved: Option<Sequence>,
-    _permit: OwnedSemaphorePermit,
+    _permit: StreamPlace,
 }
 
 /// The timeline, oldest first, streamed: all of it, a window, one identity, or whatever the timeline can be asked for.
@@ -89,7 +89,7 @@ async fn export(State(api): Shared, Extension(person): Extension<Person>, pairs:
     if format == Format::Ndjson {
         view = signed(&api, view).await?;
     }
-    let permit = api.stream()?;
+    let permit = api.stream(StreamKind::Export, &person)?;
     let complete = choice.is_everything();
     let checkpoint = checkpoints::latest(&view)?;
     // What can be verified ends where it was signed last: the next export goes on there.

@@ -29,6 +29,7 @@ mod seal;
 mod search;
 mod service;
 mod sessions;
+mod streams;
 mod summary;
 mod timeline;
 mod trail;

@@ -146,5 +146,10 @@ pub fn of_app(state: &impl Read, app: &AppId, limit: usize) -> Result<Vec<PlanVi
             }
         }
     }
+    for (identity, _) in ledger::parked(state, app, limit.saturating_sub(out.len()))? {
+        if let Some(account) = ledger::account(state, identity, app)? {
+            out.push(of_account(state, &account)?);
+        }
+    }
     Ok(out)
 }

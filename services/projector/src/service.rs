@@ -12,7 +12,6 @@ use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
 use rollcall_proof::Tree;
 use rollcall_scim::Catalogue;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Record;
@@ -22,6 +21,7 @@ use crate::error::ProjectorError;
 use crate::moment::HISTORY;
 use crate::seal::{self, Sealer};
 use crate::sessions;
+use crate::streams::Streams;
 use crate::{api_tokens, checkpoints, console, instant, openapi, search, timeline};
 
 /// The name in metrics and folders.
@@ -107,7 +107,7 @@ impl Projector {
             catalogue: config.scim.catalogue,
             patience: config.server.read_patience,
             closing,
-            streams: Arc::new(Semaphore::new(config.server.max_streams)),
+            streams: Streams::new(config.server.max_streams, config.server.max_streams_per_person),
         });
         Ok(Self { log, store, api, catalogue: config.scim.catalogue, sealer })
     }

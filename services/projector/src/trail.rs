@@ -13,7 +13,6 @@ use futures_util::{Stream, StreamExt as _};
 use rollcall_config::Role;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use serde_json::value::RawValue;
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -24,6 +23,7 @@ use crate::entry::Entry;
 use crate::error::{ApiError, Problem};
 use crate::params;
 use crate::query::{Path, Query};
+use crate::streams::{StreamKind, StreamPlace};
 use crate::timeline::{self, Choice, Order};
 
 type Who = Extension<Person>;
@@ -110,7 +110,7 @@ struct Live {
     choice: Choice,
     after: Sequence,
     ready: std::vec::IntoIter<Entry>,
-    _permit: OwnedSemaphorePermit,
+    _permit: StreamPlace,
 }
 
 impl Live {
@@ -158,7 +158,7 @@ async fn stream(
     let after = last.or(query.parsed::<u64>("after", "a sequence")?).map(Sequence);
     api.fresh().await?;
     let after = after.unwrap_or_else(|| api.store.cursor());
-    let permit = api.stream()?;
+    let permit = api.stream(StreamKind::Timeline, &person)?;
     let closing = api.closing.clone().cancelled_owned();
     let live = Live { api, choice, after, ready: Vec::new().into_iter(), _permit: permit };
     let messages = unfold(live, |mut live| async move {

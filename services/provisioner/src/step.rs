@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rollcall_config::AppConfig;
 use rollcall_domain::account::{
-    Account, Applied, Attempted, Desired, Left, Operation, Origin, Rejected, RejectionCause, Remote, Step, Target,
-    Verified, findable, is_gone, judge, plan,
+    Account, Adopted, Applied, Attempted, Desired, Left, Operation, Origin, Rejected, RejectionCause, Remote, Step,
+    Target, Verified, findable, is_gone, judge, plan,
 };
 use rollcall_domain::app::{AppSpec, Deprovision};
 use rollcall_domain::capability::{Capabilities, Support};
@@ -330,6 +330,9 @@ impl Desk {
             Some(Ownership::Ours | Ownership::Contested) | None => Origin::Ours,
             Some(_) => Origin::Adopted,
         };
+        if let (Origin::Adopted, Some(found)) = (origin, located.filter(|_| !steps.is_empty())) {
+            self.say_adopted(account, &found.remote.id).await?;
+        }
         for step in steps {
             let mut group = None;
             let mut operation = step.operation();
@@ -389,6 +392,19 @@ impl Desk {
             self.append(account, Event::AccountApplied(applied)).await?;
         }
         Ok(Sent::Everything)
+    }
+
+    /// Says whose an account becomes before anything is sent to it: the answer may be lost, and it must be found again whatever it
+    /// says of itself by then.
+    async fn say_adopted(&self, account: &Account, remote_id: &str) -> Result<(), Trouble> {
+        let is_present = account.desired.target() == Target::Present;
+        let linked = ledger::linked(&self.store.view(), &self.app, remote_id)?;
+        if !is_present || linked == Some(account.identity) {
+            return Ok(());
+        }
+        let (app, identity, remote_id) = (account.app.clone(), account.identity, remote_id.to_owned());
+        self.append(account, Event::AccountAdopted(Adopted { app, identity, remote_id })).await?;
+        Ok(())
     }
 
     /// Creates an account. What may exist is on the log before it can: where the app does not show whose an account is,

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::Request;
@@ -13,7 +15,9 @@ use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_io_timeout::TimeoutStream;
 use tower::Layer as _;
 
 /// What there is of them, and the most.
@@ -82,16 +86,18 @@ impl Drop for Place {
 pub struct Bounded<A> {
     pub inner: A,
     pub connections: Arc<Connections>,
+    /// How long whoever reads an answer may take none of it.
+    pub write_timeout: Duration,
 }
 
 impl<A, S> Accept<TcpStream, S> for Bounded<A>
 where
     A: Accept<TcpStream, S>,
     A::Future: Send + 'static,
-    A::Stream: Send + 'static,
+    A::Stream: AsyncRead + AsyncWrite + Send + 'static,
     A::Service: Send + 'static,
 {
-    type Stream = A::Stream;
+    type Stream = Pin<Box<TimeoutStream<A::Stream>>>;
     type Service = AddExtension<A::Service, Arc<Place>>;
     type Future = BoxFuture<'static, io::Result<(Self::Stream, Self::Service)>>;
 
@@ -101,10 +107,13 @@ where
             return Box::pin(async { Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many connections")) });
         };
         let accepted = self.inner.accept(stream, service);
+        let write_timeout = self.write_timeout;
         Box::pin(async move {
             let (stream, service) = accepted.await?;
+            let mut stream = TimeoutStream::new(stream);
+            stream.set_write_timeout(Some(write_timeout));
             // What serves the connection lives as long as it does.
-            Ok((stream, Extension(Arc::new(place)).layer(service)))
+            Ok((Box::pin(stream), Extension(Arc::new(place)).layer(service)))
         })
     }
 }

@@ -51,6 +51,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let connections = Connections::new(config.max_connections, config.max_connections_per_address);
+    let write_timeout = config.write_timeout;
     let handle = axum_server::Handle::new();
     let ending = handle.clone();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -59,8 +60,11 @@ pub async fn serve(
             stop.cancelled().await;
             ending.graceful_shutdown(Some(DRAIN));
         });
-        let mut server =
-            axum_server::from_tcp(listener.into_std()?)?.acceptor(Bounded { inner: NoDelayAcceptor, connections });
+        let mut server = axum_server::from_tcp(listener.into_std()?)?.acceptor(Bounded {
+            inner: NoDelayAcceptor,
+            connections,
+            write_timeout,
+        });
         bounded(server.http_builder());
         // Without TLS nothing says beforehand that HTTP/2 is meant: it would only be more requests on one connection.
         let plain = server.http_builder().clone().http1_only();
@@ -85,7 +89,7 @@ pub async fn serve(
         ending.graceful_shutdown(Some(DRAIN));
     });
     let inner = RustlsAcceptor::new(certificates).handshake_timeout(HEAD).acceptor(NoDelayAcceptor);
-    let acceptor = Bounded { inner, connections };
+    let acceptor = Bounded { inner, connections, write_timeout };
     let mut server = axum_server::from_tcp(listener.into_std()?)?.acceptor(acceptor);
     bounded(server.http_builder());
     Ok(tokio::spawn(server.handle(handle).serve(service)))

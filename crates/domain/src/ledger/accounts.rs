@@ -3,12 +3,12 @@
 use super::Fact;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
-use super::read::{account, account_key, accounts_of, accounts_where, identities_at, pending_key};
+use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
 use super::{apps, drifts, links};
 use crate::account::{Account, Adopted, Applied, Attempted, Left, MayExist, Rejected, Target, Verified};
 use crate::conformance::Confirmed;
 use crate::event::Recorded;
-use crate::ids::Sequence;
+use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Write, store};
 use crate::lifecycle::ChangeKind;
 use crate::obligation::{End, Obligation};
@@ -27,7 +27,7 @@ pub fn applied(
     links::keep(state, &account)?;
     if applied.version == account.desired_version {
         account.rejection = None;
-        account.parked_at = None;
+        park(state, &mut account, None);
     }
     let confirmed = Confirmed { operation: applied.operation, version: applied.version, at: event.recorded_at };
     account.confirmed.retain(|c| c.operation != confirmed.operation);
@@ -68,7 +68,7 @@ pub fn verified(
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
     account.verified_at = Some(event.recorded_at);
     account.rejection = None;
-    account.parked_at = None;
+    park(state, &mut account, None);
     let (honoured, waiting) =
         std::mem::take(&mut account.confirmed).into_iter().partition(|c: &Confirmed| c.version <= verified.version);
     account.confirmed = waiting;
@@ -93,6 +93,7 @@ pub fn verified(
 /// Nothing is left to do for an account.
 pub fn settled(state: &mut impl Write, account: &Account) -> Result<(), KvError> {
     state.delete(&pending_key(&account.app, account.desired.target(), account.identity));
+    state.delete(&parked_key(&account.app, account.identity));
     drifts::end_for(state, &account.app, account.identity)
 }
 
@@ -101,8 +102,33 @@ pub fn rejected(state: &mut impl Write, rejected: &Rejected) -> Result<(), KvErr
     let Some(mut account) = account(state, rejected.identity, &rejected.app)? else { return Ok(()) };
     if rejected.version == account.desired_version {
         account.rejection = Some(rejected.rejection.clone());
-        account.parked_at = rejected.parked_at;
+        park(state, &mut account, rejected.parked_at);
         store(state, account_key(rejected.identity, &rejected.app), &account);
+    }
+    Ok(())
+}
+
+/// Puts an account aside whose app has refused it for good, or takes it back. Whoever must be gone is never put aside.
+fn park(state: &mut impl Write, account: &mut Account, parked_at: Option<Sequence>) {
+    let (was, is) = (account.parked_at.is_some(), parked_at.is_some());
+    account.parked_at = parked_at;
+    if was == is || !account.is_pending() || account.desired.target() == Target::Absent {
+        return;
+    }
+    let pending = pending_key(&account.app, Target::Present, account.identity);
+    let parked = parked_key(&account.app, account.identity);
+    let (from, to) = if is { (pending, parked) } else { (parked, pending) };
+    state.delete(&from);
+    store(state, to, &account.desired_version);
+}
+
+/// The app is another one now: what it refused before it may take.
+pub fn unpark(state: &mut impl Write, app: &AppId) -> Result<(), KvError> {
+    for (identity, _) in parked(state, app, usize::MAX)? {
+        if let Some(mut account) = account(state, identity, app)? {
+            park(state, &mut account, None);
+            store(state, account_key(identity, app), &account);
+        }
     }
     Ok(())
 }
@@ -112,6 +138,7 @@ pub fn reopen(state: &mut impl Write, account: &mut Account, version: Sequence) 
     account.desired_version = version;
     account.parked_at = None;
     account.rejection = None;
+    state.delete(&parked_key(&account.app, account.identity));
     let key = pending_key(&account.app, account.desired.target(), account.identity);
     store(state, key, &version);
     store(state, account_key(account.identity, &account.app), account);
@@ -122,7 +149,12 @@ pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> R
     let Some(mut account) = account(state, adopted.identity, &adopted.app)? else { return Ok(()) };
     account.remote_id = Some(adopted.remote_id.clone());
     links::keep(state, &account)?;
-    reopen(state, &mut account, event.sequence);
+    if account.is_pending() && account.parked_at.is_none() {
+        // What is being done for it goes on, and is proved by the version that it was begun with.
+        store(state, account_key(adopted.identity, &adopted.app), &account);
+    } else {
+        reopen(state, &mut account, event.sequence);
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::lists::Kept;
 use super::read::{
     account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
-    overdue_key, pending_key, unsaid_key, zombie_key,
+    overdue_key, parked_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
 use crate::account::{Account, Desired, Target};
@@ -72,6 +72,7 @@ pub fn open(
     if pending == Some(target.opposite()) {
         state.delete(&pending_key(&app, target.opposite(), identity));
     }
+    state.delete(&parked_key(&app, identity));
     store(state, pending_key(&app, target, identity), &opened_by);
     if is_new {
         store(state, holder_key(&app, identity), &());

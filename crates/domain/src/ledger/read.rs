@@ -119,6 +119,15 @@ pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> 
     format!("{}{app}/{}/{identity}", List::Pending.prefix(), target.name())
 }
 
+/// Where an account is whose app has refused it for good, until something changes.
+pub(super) fn parked_key(app: &AppId, identity: IdentityId) -> String {
+    format!("{}{identity}", parked_prefix(app))
+}
+
+pub(super) fn parked_prefix(app: &AppId) -> String {
+    format!("{}{app}/parked/", List::Pending.prefix())
+}
+
 pub(super) fn micros(at: Timestamp) -> u64 {
     u64::try_from(at.as_microsecond()).unwrap_or_default()
 }
@@ -229,6 +238,17 @@ pub fn pending(
     let prefix = format!("{}{app}/{}/", List::Pending.prefix(), target.name());
     let after = after.map(|id| pending_key(app, target, id));
     let found: Vec<(String, Sequence)> = load_all(state, &prefix, after.as_deref(), limit)?;
+    let id = |key: &str| key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
+    Ok(found.into_iter().filter_map(|(key, version)| Some((id(&key)?, version))).collect())
+}
+
+/// The accounts that are not asked again until something changes: their app has refused them for good.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn parked(state: &(impl Read + ?Sized), app: &AppId, limit: usize) -> Result<Vec<(IdentityId, Sequence)>, KvError> {
+    let prefix = parked_prefix(app);
+    let found: Vec<(String, Sequence)> = load_all(state, &prefix, None, limit)?;
     let id = |key: &str| key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
     Ok(found.into_iter().filter_map(|(key, version)| Some((id(&key)?, version))).collect())
 }

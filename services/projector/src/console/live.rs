@@ -3,20 +3,25 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt as _};
 
-use crate::api::Shared;
+use crate::api::{Person, Shared};
 use crate::error::ApiError;
+use crate::streams::StreamKind;
 
 /// A page is not made anew more often than this.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// One message each time that there is something new.
-pub async fn live(State(api): Shared) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
-    let permit = api.stream()?;
+pub async fn live(
+    State(api): Shared,
+    Extension(person): Extension<Person>,
+) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
+    let permit = api.stream(StreamKind::Page, &person)?;
     let mut seen = api.store.watch();
     seen.mark_unchanged();
     let messages = unfold((seen, permit), |(mut seen, permit)| async move {

@@ -123,6 +123,11 @@ impl Provider {
         &self.config.name
     }
 
+    /// The roles that someone may have by a group of theirs.
+    pub fn roles(&self) -> Vec<Role> {
+        self.config.roles.values().copied().collect()
+    }
+
     /// What the provider says of itself, asked once (OpenID Connect Discovery 1.0).
     async fn known(&self) -> Result<&Known, Refusal> {
         let discover = || async {

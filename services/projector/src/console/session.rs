@@ -28,6 +28,8 @@ use crate::api_tokens::{self, KnownToken};
 use crate::error::ApiError;
 use crate::sessions::{self, Session};
 
+use super::oidc::Provider;
+
 const COOKIE: &str = "rollcall-session";
 
 /// How long a session lasts.
@@ -124,9 +126,10 @@ fn holder(doors: Doors<'_>, session: &Session, secret: &Secret, now: Timestamp) 
             token.token.current().iter().find(|now| is_theirs(&api_tokens::digest(now.expose_secret())))?;
             Some(Person { name: name.clone(), role: token.role, apps: None })
         }
-        SessionHolder::Provider { .. } if doors.provider == Door::Closed => None,
+        // A role that no group of the provider gives any more is nobody's.
         SessionHolder::Provider { name, role } => {
-            Some(Person { name: name.clone(), role: Role::from_name(role)?, apps: None })
+            let role = Role::from_name(role).filter(|role| doors.roles.contains(role))?;
+            Some(Person { name: name.clone(), role, apps: None })
         }
     }
 }
@@ -137,13 +140,8 @@ struct Doors<'a> {
     tokens: &'a [ApiToken],
     /// The token by which it was opened, when it was made while Rollcall runs and opens something.
     issued: Option<&'a KnownToken>,
-    provider: Door,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Door {
-    Open,
-    Closed,
+    /// The roles that a provider gives; none: there is no provider.
+    roles: &'a [Role],
 }
 
 /// Who is signed in with a browser.
@@ -156,12 +154,12 @@ async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, ApiErr
         found => found,
     };
     let now = Timestamp::now();
-    let provider = if api.provider.is_some() { Door::Open } else { Door::Closed };
+    let roles = api.provider.as_ref().map(Provider::roles).unwrap_or_default();
     let issued = match found.as_ref().map(|session| &session.holder) {
         Some(SessionHolder::Token { name, .. }) => api_tokens::live_by_name(&api.store.view(), name, now)?,
         _ => None,
     };
-    let doors = Doors { tokens: &api.tokens, issued: issued.as_ref(), provider };
+    let doors = Doors { tokens: &api.tokens, issued: issued.as_ref(), roles: &roles };
     let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(doors, &s, &secret, now)?))) else {
         return Ok(None);
     };
@@ -321,9 +319,11 @@ mod tests {
         let (secret, now) = (Secret::new(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100));
         let later = now + SignedDuration::from_hours(1);
         let provider = || SessionHolder::Provider { name: "mia".into(), role: "auditor".into() };
-        let by = |provider| Doors { tokens: &[], issued: None, provider };
-        let is_open = |session: &Session| holder(by(Door::Open), session, &secret, now).is_some();
-        assert!(holder(by(Door::Closed), &session(provider(), now, later), &secret, now).is_none(), "no provider");
+        let by = |roles| Doors { tokens: &[], issued: None, roles };
+        let is_open = |session: &Session| holder(by(&[Role::Auditor]), session, &secret, now).is_some();
+        let closed = |roles| holder(by(roles), &session(provider(), now, later), &secret, now).is_none();
+        assert!(closed(&[]), "no provider");
+        assert!(closed(&[Role::Admin]), "nobody is an auditor any more");
         assert!(is_open(&session(provider(), now, later)));
         assert!(!is_open(&session(provider(), now, now)), "its time has passed");
         assert!(!is_open(&session(provider(), now - IDLE - SignedDuration::from_secs(1), later)), "nobody used it");
