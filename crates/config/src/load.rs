@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use crate::access::{api_token, approvals, audit, oidc, signing_key};
 use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
-use crate::model::Config;
+use crate::model::{Config, Role, TwoPeople};
 use crate::scim::scim;
 use crate::secret::{SHORT, Token};
 use crate::section::{ConfigError, Mistake, Reading, Section};
@@ -142,6 +142,14 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
         }
     }
 
+    let deciders = api_tokens.iter().filter(|(_, token)| token.role >= Role::Operator).count();
+    if approvals.two_people == TwoPeople::Always && deciders < 2 && oidc.is_none() {
+        reading.mistake(
+            None,
+            "approvals.two_people is always, and fewer than two of [[api_tokens]] are an operator or admin: nobody could \
+             approve anything; add one, add [oidc], or set when-possible",
+        );
+    }
     let named: Vec<(String, Token)> = (sources.iter())
         .filter_map(|(_, s)| Some((format!("source '{}'", s.name), s.token.clone()?)))
         .chain(api_tokens.iter().map(|(_, t)| (format!("API token '{}'", t.name), t.token.clone())))

@@ -1,7 +1,8 @@
 //! Unique values: claimed and released on the log, in one unit with the change that needs it.
 
-use rollcall_domain::identity::NameChanged;
-use rollcall_domain::kv::{KvError, Write, load, store};
+use rollcall_domain::directory;
+use rollcall_domain::identity::{IdentityKind, NameChanged};
+use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::name::{NameSpace, UniqueValue, invisible, unique_values};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, SourceName};
 use rollcall_event_log::{Expect, Subject, Unit};
@@ -66,6 +67,14 @@ async fn claim(door: &Door, from: Source, space: &NameSpace, name: &str) -> Resu
     Ok(Claim { owner, sequence })
 }
 
+/// Who has a user name that was claimed when names were folded otherwise: under another key, and it is still theirs. Both are
+/// looked at in the same state, in which a name that was just released is nobody's in either.
+fn owner_by_another_key(state: &impl Read, value: &UniqueValue) -> Result<Option<Uuid>, KvError> {
+    let claim: Claim = load(state, &key(&value.space, &value.key))?.unwrap_or_default();
+    let known = directory::id_by_name(state, IdentityKind::User, &value.value)?;
+    Ok(known.map(|id| id.0).filter(|_| claim.owner.is_none()))
+}
+
 fn changed(space: NameSpace, name: String, holder: &Holder<'_>, event: fn(NameChanged) -> Event) -> NewEvent {
     NewEvent { meta: (holder.meta)(), event: event(NameChanged { space, name, owner: holder.id }) }
 }
@@ -120,6 +129,9 @@ pub async fn hold(
         let mut found = claim(door, from, &value.space, &value.key).await?;
         if found.owner.is_some_and(|owner| owner != holder.id) && from == Source::State {
             found = claim(door, Source::Log, &value.space, &value.key).await?;
+        }
+        if found.owner.is_none() && value.space == NameSpace::default() {
+            found.owner = owner_by_another_key(&door.store.view(), value)?.filter(|owner| *owner != holder.id);
         }
         match found.owner {
             Some(owner) if owner != holder.id => {

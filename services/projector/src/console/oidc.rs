@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::{Cookie, SameSite};
+use jiff::{SignedDuration, Timestamp};
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
@@ -25,7 +26,9 @@ use tracing::warn;
 use url::Url;
 
 use super::session::{self, SignedIn};
+use crate::access::Door;
 use crate::api::{Api, Shared};
+use crate::error::ApiError;
 
 /// What was begun, until the provider sends them back.
 const COOKIE: &str = "rollcall-sign-in";
@@ -105,6 +108,7 @@ struct Begun {
     state: String,
     nonce: String,
     verifier: String,
+    begun_at: Timestamp,
 }
 
 impl Provider {
@@ -171,12 +175,21 @@ impl Provider {
             .add_extra_param("nonce", nonce.clone())
             .set_pkce_challenge(challenge)
             .url();
-        Ok((address, Begun { state: state.secret().clone(), nonce, verifier: verifier.secret().clone() }))
+        Ok((
+            address,
+            Begun {
+                state: state.secret().clone(),
+                nonce,
+                verifier: verifier.secret().clone(),
+                begun_at: Timestamp::now(),
+            },
+        ))
     }
 
     /// Who has come back, and what they may do.
     async fn finish(&self, begun: Begun, back: Back) -> Result<(String, Role), Refusal> {
-        if back.state.as_deref() != Some(begun.state.as_str()) {
+        let age = Timestamp::now().duration_since(begun.begun_at);
+        if back.state.as_deref() != Some(begun.state.as_str()) || age > MAY_TAKE || age.is_negative() {
             return Err(Refusal::NotBegun);
         }
         let refused = |error: String| Refusal::Refused(back.error_description.clone().unwrap_or(error));
@@ -197,7 +210,10 @@ impl Provider {
         if text("nonce") != Some(begun.nonce.as_str()) {
             return Err(Refusal::Untrusted("it is not the answer to this sign-in".into()));
         }
-        let name = text("email").or_else(|| text("preferred_username")).or_else(|| text("sub"));
+        // Anybody may call themselves anything, until it was looked at.
+        let is_theirs = claims.get("email_verified").and_then(Value::as_bool) != Some(false);
+        let email = text("email").filter(|_| is_theirs);
+        let name = email.or_else(|| text("preferred_username")).or_else(|| text("sub"));
         let name = name.ok_or_else(|| Refusal::Untrusted("it does not say who".into()))?.to_owned();
         let values = match claims.get(&self.config.roles_claim) {
             Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -225,6 +241,9 @@ fn refused(api: &Api, refusal: &Refusal) -> Response {
     warn!(%refusal, "sign-in refused");
     session::page(api, StatusCode::FORBIDDEN, Some(format!("Not signed in: {refusal}.")))
 }
+
+/// How long a sign-in may take at the provider.
+const MAY_TAKE: SignedDuration = SignedDuration::from_mins(15);
 
 /// What holds what was begun. Lax: the provider sends them back from another site.
 fn cookie(api: &Api, value: String) -> Cookie<'static> {
@@ -265,7 +284,10 @@ pub async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Query(bac
     };
     let (name, role) = match found {
         Ok(found) => found,
-        Err(refusal) => return refused(&api, &refusal),
+        Err(refusal) => {
+            let noted = api.record.refused(Door::Console, &Method::GET, "/console/oidc/callback").await;
+            return noted.map_or_else(|e| ApiError::from(e).into_response(), |()| refused(&api, &refusal));
+        }
     };
     let jar = jar.remove(cookie(&api, String::new()));
     match session::open(&api, jar, &name, SignedIn::AtProvider(role)).await {
