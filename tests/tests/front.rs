@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
-use rollcall_tests::rollcall::{SOURCE_TOKEN, free_port};
+use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN, free_port};
 use rollcall_tests::{Rollcall, until};
 use serde_json::{Value, json};
 
@@ -92,6 +92,10 @@ async fn whoever_guesses_is_told_to_wait_and_whoever_knows_is_let_in() -> anyhow
         );
     }
     ensure!(statuses == [401, 401, 401, 429, 429], "{statuses:?}");
+    // Whoever may is let in all the same: they may have the address of a proxy.
+    let sent = http.post(format!("{}/console/sign-in", rollcall.address())).body(format!("token={API_TOKEN}"));
+    let sent = sent.header("content-type", "application/x-www-form-urlencoded");
+    ensure!(sent.header("sec-fetch-site", "same-origin").send().await?.status().is_success(), "locked out");
     Ok(())
 }
 

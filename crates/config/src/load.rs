@@ -143,11 +143,11 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     }
 
     let deciders = api_tokens.iter().filter(|(_, token)| token.role >= Role::Operator).count();
-    if approvals.two_people == TwoPeople::Always && deciders < 2 && oidc.is_none() {
+    if approvals.two_people == TwoPeople::Always && deciders < 2 {
         reading.mistake(
             None,
             "approvals.two_people is always, and fewer than two of [[api_tokens]] are an operator or admin: nobody could \
-             approve anything; add one, add [oidc], or set when-possible",
+             approve anything; add one, or set when-possible",
         );
     }
     let named: Vec<(String, Token)> = (sources.iter())

@@ -127,7 +127,7 @@ pub struct ApprovalConfig {
 /// Whether what is dangerous needs a second person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TwoPeople {
-    /// Where more than one may decide: more than one operator or admin among the API tokens, or an identity provider.
+    /// Where more than one may decide: more than one operator or admin among the API tokens of the configuration.
     WhenPossible,
     /// In any case.
     Always,

@@ -181,10 +181,11 @@ pub struct Story {
 }
 
 impl Account {
-    /// Whether all that it owes is that nothing is left of it.
+    /// Whether nobody waits for it that someone can't sign in any more, or can: nothing is owed for it, such as where a person
+    /// has asked to look again, or only that nothing is left of it.
     #[must_use]
-    pub fn owes_residue_alone(&self) -> bool {
-        !self.owes.is_empty() && self.owes.iter().all(|owed| owed.change == ChangeKind::Residue)
+    pub fn owes_no_access(&self) -> bool {
+        self.owes.iter().all(|owed| owed.change == ChangeKind::Residue)
     }
 
     /// Whether the app still has to be changed or read.

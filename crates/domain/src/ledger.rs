@@ -51,6 +51,7 @@ pub use approvals::{WaitingApproval, approval, approvals};
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
+pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};

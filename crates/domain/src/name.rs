@@ -67,6 +67,12 @@ pub fn name_key(name: &str) -> String {
     name.trim().nfkc().default_case_fold().nfkc().default_case_fold().nfkc().collect()
 }
 
+/// What it was until names were folded: case was only lowered. Names that were claimed then are claimed by this.
+#[must_use]
+pub fn former_name_key(name: &str) -> String {
+    name.trim().nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
 /// A character that nobody sees, or that changes the order in which others are seen: a control character, or one that is
 /// ignored by default (Unicode's Default_Ignorable_Code_Point). A name with one looks like another.
 #[must_use]

@@ -1095,3 +1095,21 @@ fn what_an_app_has_refused_for_good_waits_apart_until_something_changes() {
     world.verify(person(1), "chat");
     assert_eq!(lists(&world), (0, 0, 0));
 }
+
+#[test]
+fn an_account_that_came_back_while_a_person_has_it_looked_at_again_is_owed_like_a_leavers() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    let mut gone = employee("Dev");
+    gone["active"] = json!(false);
+    world.update(person(1), gone);
+    world.verify(person(1), "chat");
+    world.append(Event::SyncRequested(SyncRequested::App(app_id("chat"))));
+    let account = ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap();
+    assert!(account.is_pending() && account.owes.is_empty() && account.owes_no_access());
+    let id = DriftId { app: app_id("chat"), identity: person(1), kind: DriftKind::Zombie };
+    let detected = world.append(Event::DriftDetected(found(id)));
+    let owed = world.obligation(person(1), "chat", detected);
+    assert_eq!((owed.change, owed.target, owed.deadline), (ChangeKind::Repair, Target::Absent, at(detected.0 + 100)));
+}

@@ -185,7 +185,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         acknowledged: Arc::clone(&acknowledged),
     };
     let living = tokio::spawn(live(people, chance.clone()));
-    let operating = tokio::spawn(operate(Arc::clone(&log), Arc::clone(&laws), chance.clone()));
+    let operating = tokio::spawn(operate(Arc::clone(&log), Arc::clone(&laws), chance.clone(), weather.clone()));
     while start.elapsed() < TROUBLE {
         tokio::time::sleep(chance.millis(500..15_000)).await;
         world.trouble(&mut running).await?;
@@ -232,9 +232,19 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
 
 /// A person who is told that everything in an app is missing, and says so when it really is; and who decides about removals
 /// that wait.
-async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance) {
+async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Weather) {
     loop {
         tokio::time::sleep(Duration::from_secs(20)).await;
+        // A person has an app looked at again now and then, whatever it is like.
+        if weather.is_rough()
+            && chance.percent(15)
+            && let Some(nature) = chance.pick(&NATURES)
+            && let Ok(app) = nature.id.parse()
+        {
+            let event = Event::SyncRequested(SyncRequested::App(app));
+            let _ =
+                log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
+        }
         for (cause, through) in laws.held().unwrap_or_default() {
             let expires_at =
                 laws.now() + SignedDuration::from_secs(i64::try_from(chance.within(20..200)).unwrap_or(60));

@@ -4,6 +4,6 @@ mod attempts;
 mod bounded;
 mod jwt;
 
-pub use attempts::Attempts;
+pub use attempts::{Attempts, holder_of};
 pub use bounded::bounded;
 pub use jwt::{JwtVerifier, Rejected};

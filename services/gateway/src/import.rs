@@ -10,7 +10,7 @@ use rollcall_config::{Config, SourceConfig};
 use rollcall_domain::authority::{Authority, Settled};
 use rollcall_domain::identity::{self, IdentityKind, NameChanged};
 use rollcall_domain::ids::{IdentityId, Sequence, SourceName};
-use rollcall_domain::name::{UniqueValue, unique_values};
+use rollcall_domain::name::{UniqueValue, former_name_key, unique_values};
 use rollcall_domain::{Event, EventMeta, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_request};
 use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
@@ -196,6 +196,14 @@ impl Import {
     /// Whether the names are already those of `id`; sets what the log says of them.
     async fn look(&self, id: IdentityId, claims: &mut [(&UniqueValue, Sequence)]) -> Result<bool, NotAdded> {
         for (name, last) in claims.iter_mut() {
+            // Claimed when names were folded otherwise: under another key, and still theirs.
+            let former = former_name_key(&name.value);
+            if former != name.key
+                && let Some(Event::NameClaimed(_)) =
+                    self.log.last(&Subject::name(&name.space, &former)).await?.map(|e| e.event)
+            {
+                return Err(NotAdded::Refused(format!("{} '{}' is taken", name.attribute, name.value)));
+            }
             let found = self.log.last(&Subject::name(&name.space, &name.key)).await?;
             *last = found.as_ref().map_or(Sequence(0), |e| e.sequence);
             match found.map(|e| e.event) {

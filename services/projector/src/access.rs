@@ -21,7 +21,9 @@ use crate::error::ApiError;
 use crate::views::Detail;
 
 /// The paths that answer with what is personal.
-const PERSONAL: [&str; 7] = [
+const PERSONAL: [&str; 9] = [
+    "/v1/approvals",
+    "/v1/plan/configuration",
     "/v1/identities/{id}",
     "/v1/identities/{id}/timeline",
     "/v1/timeline",
@@ -49,6 +51,8 @@ pub struct Record {
     log: EventLog,
     reads: Reads,
     refusals: DefaultDirectRateLimiter,
+    /// Those of people who are nobody, apart from those of people who are known: the ones must not hide the others.
+    unknown: DefaultDirectRateLimiter,
     sign_ins: Attempts,
     guesses: Attempts,
 }
@@ -88,12 +92,12 @@ pub struct Asked<'a> {
 impl Record {
     /// A record on the log.
     pub fn new(log: EventLog, reads: Reads, server: &ServerConfig) -> Self {
-        let refusals = RateLimiter::direct(Quota::per_minute(REFUSALS));
+        let [refusals, unknown] = [(); 2].map(|()| RateLimiter::direct(Quota::per_minute(REFUSALS)));
         let sign_ins = Attempts::new(server.max_sign_ins_per_minute);
-        Self { log, reads, refusals, sign_ins, guesses: Attempts::new(server.max_refusals_per_minute) }
+        Self { log, reads, refusals, unknown, sign_ins, guesses: Attempts::new(server.max_refusals_per_minute) }
     }
 
-    /// Whether one more attempt to sign in may come from an address.
+    /// Whether one more attempt to sign in may have failed from an address.
     pub fn may_sign_in(&self, address: IpAddr) -> bool {
         self.sign_ins.may(Some(address))
     }
@@ -104,7 +108,7 @@ impl Record {
     /// When it can't be.
     pub async fn refused(&self, door: Door, method: &Method, path: &str) -> Result<(), LogError> {
         metrics().signin_failures.add(1, &[label("door", door.name())]);
-        if self.refusals.check().is_err() {
+        if self.unknown.check().is_err() {
             warn!(path, "what is no token was refused, and not recorded: too many refusals in a minute");
             return Ok(());
         }

@@ -124,7 +124,7 @@ async fn later(api: &Api, expires_at: Timestamp) -> Result<(Timestamp, Weight), 
     if ahead <= alone {
         return Ok((expires_at, Weight::Usual));
     }
-    let (limit, key) = if approvals::needs_two(api, &api.fresh().await?)? {
+    let (limit, key) = if approvals::needs_two(api) {
         (together, "audit.max_approved_exception")
     } else {
         (alone, "audit.max_exception")
@@ -154,7 +154,7 @@ async fn decide(api: &Api, person: &Person, event: Event, weight: Weight) -> Ans
         | Event::HoldDecided(HoldDecided { reason, .. }) => reason.clone(),
         _ => String::new(),
     };
-    if weight == Weight::Usual || !approvals::needs_two(api, &api.store.view())? {
+    if weight == Weight::Usual || !approvals::needs_two(api) {
         return say(api, person, event).await;
     }
     let (sequence, id) = approvals::ask(api, person, event, &reason).await?;
@@ -214,7 +214,7 @@ async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<(Cau
     let hold = ledger::hold(&view, &parsed)?.ok_or_else(|| unknown("hold by", source))?;
     let HoldView { through: newest, removals, .. } = HoldView::of(&view, &hold)?;
     let guard = directory::app(&view, &hold.app)?.map(|app| app.spec.guard).unwrap_or_default();
-    let is_large = usize::try_from(guard.max_removals).is_ok_and(|most| removals > most);
+    let is_large = guard.is_too_many(removals, ledger::present(&view, &hold.app)?.saturating_add(removals));
     let weight = if is_large { Weight::Dangerous } else { Weight::Usual };
     match through {
         Some(through) if through <= newest => Ok((parsed, weight)),

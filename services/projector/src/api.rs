@@ -11,7 +11,7 @@ use axum::http::{Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use governor::DefaultKeyedRateLimiter;
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter};
 use jiff::Timestamp;
 use rollcall_config::{ApiToken, ApprovalConfig, Role};
 use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep};
@@ -22,7 +22,8 @@ use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
 use rollcall_scim::Catalogue;
-use tokio::sync::Notify;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -51,8 +52,10 @@ pub struct Api {
     pub max_exception: Duration,
     pub max_approved_exception: Duration,
     pub approvals: ApprovalConfig,
-    /// Whether an identity provider knows people who decide.
-    pub has_deciders_elsewhere: bool,
+    /// What a configuration would do is looked at one after the other: each looks at everybody.
+    pub previews: Semaphore,
+    /// How often a token that is not known here yet may be looked for on the log.
+    pub looks: DefaultDirectRateLimiter,
     /// How much each may still ask.
     pub rate: DefaultKeyedRateLimiter<String>,
     pub max_page: usize,
@@ -114,6 +117,8 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
     if api.rate.check_key(&person.name).is_err() {
         return Err(ApiError::TooMany { detail: "this token asks more often than it may in a second", seconds: 1 });
     }
+    let credential = Credential(SecretString::from(sent.to_owned()));
+    request.extensions_mut().insert(credential);
     request.extensions_mut().insert(person.clone());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let (path, query) = (uri.path(), uri.query());
@@ -126,6 +131,10 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
     api.record.note(Asked { person: &person, method: &method, route: &route, path, query, status }).await?;
     Ok(response)
 }
+
+/// The token that someone has sent: what goes on without an end looks at it again.
+#[derive(Debug, Clone)]
+pub struct Credential(SecretString);
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -246,8 +255,12 @@ impl Api {
         if api_tokens::id_of(sent).is_none() {
             return Ok(None);
         }
-        // What was issued or revoked a moment ago, perhaps elsewhere, counts.
-        let Some(token) = api_tokens::find(&self.fresh().await?, sent, now)? else { return Ok(None) };
+        let found = match api_tokens::find(&self.store.view(), sent, now)? {
+            // It may have been made a moment ago, perhaps elsewhere.
+            None if self.looks.check().is_ok() => api_tokens::find(&self.fresh().await?, sent, now)?,
+            found => found,
+        };
+        let Some(token) = found else { return Ok(None) };
         let person = token.person();
         if let Some(person) = person.as_ref().filter(|_| token.is_silent(now)) {
             let used = ApiTokenChanged { id: token.id, step: ApiTokenStep::Used };
@@ -262,6 +275,11 @@ impl Api {
     /// When too many are open, of theirs or in all.
     pub fn stream(&self, of: StreamKind, person: &Person) -> Result<StreamPlace, ApiError> {
         self.streams.take(of, &person.name).ok_or(ApiError::Busy)
+    }
+
+    /// Whether a token still opens what it has opened.
+    pub async fn still_opens(&self, credential: &Credential) -> bool {
+        matches!(self.holder_of(credential.0.expose_secret()).await, Ok(Some(_)))
     }
 
     /// The parameters of a request.

@@ -117,6 +117,24 @@ pub fn all(state: &impl Read) -> Result<Vec<KnownToken>, KvError> {
     Ok(load_all(state, PREFIX, None, usize::MAX)?.into_iter().map(|(_, token)| token).collect())
 }
 
+/// Who is behind a name: of a token that was made here, whoever made it, and so on to one that was not made here. What a person
+/// does with tokens that they have made themselves is what they do.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn root(state: &impl Read, name: &str) -> Result<String, KvError> {
+    let all = all(state)?;
+    let (mut root, mut seen) = (name.to_owned(), BTreeSet::new());
+    // The newest of that name: an older one may have been revoked.
+    while let Some(token) = all.iter().filter(|t| t.issued.name == root).max_by_key(|t| t.issued_at) {
+        if !seen.insert(root.clone()) {
+            break;
+        }
+        root.clone_from(&token.issued_by);
+    }
+    Ok(root)
+}
+
 /// What is kept of a token.
 #[must_use]
 pub fn digest(token: &str) -> Vec<u8> {

@@ -71,21 +71,12 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// Whether what is dangerous waits for a second person.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn needs_two(api: &Api, state: &impl Read) -> Result<bool, KvError> {
+pub fn needs_two(api: &Api) -> bool {
     match api.approvals.two_people {
-        TwoPeople::Always => Ok(true),
-        TwoPeople::Never => Ok(false),
-        TwoPeople::WhenPossible => {
-            let decides = |role: Role| role >= Role::Operator;
-            let now = Timestamp::now();
-            let configured = api.tokens.iter().filter(|token| decides(token.role)).count();
-            let issued = api_tokens::all(state)?.into_iter().filter(|token| token.is_live(now));
-            let issued = issued.filter_map(|token| token.person()).filter(|p| decides(p.role) && p.apps.is_none());
-            Ok(api.has_deciders_elsewhere || configured + issued.count() > 1)
-        }
+        TwoPeople::Always => true,
+        TwoPeople::Never => false,
+        // One of the configuration's made all others: those are no second person.
+        TwoPeople::WhenPossible => api.tokens.iter().filter(|token| token.role >= Role::Operator).count() > 1,
     }
 }
 
@@ -187,6 +178,17 @@ fn is_them(state: &impl Read, id: IdentityId, person: &Person) -> Result<bool, K
     Ok(name_key(identity.user_name()) == name || by_email || by_attribute)
 }
 
+/// Everybody whom it is about.
+fn everybody(state: &impl Read, waiting: &WaitingApproval, wanted: &Event) -> Result<Vec<IdentityId>, KvError> {
+    let mut all: Vec<IdentityId> = waiting.about.into_iter().collect();
+    if let Event::HoldDecided(decided) = wanted
+        && let Some(hold) = ledger::hold(state, &decided.cause)?
+    {
+        all.extend(ledger::held(state, &hold)?.iter().map(|account| account.identity));
+    }
+    Ok(all)
+}
+
 /// Whether what was asked for can still be done.
 fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<bool, KvError> {
     Ok(match wanted {
@@ -212,11 +214,19 @@ async fn approve(
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Decided>), ApiError> {
     let (waiting, wanted) = open(&api, &person, &id).await?;
-    if name_key(&waiting.asked_by) == name_key(&person.name) {
-        return Err(ApiError::Forbidden("who asks for something does not approve it: it needs a second person".into()));
-    }
     let view = api.store.view();
-    if waiting.about.map(|about| is_them(&view, about, &person)).transpose()? == Some(true) {
+    let (asker, approver) = (api_tokens::root(&view, &waiting.asked_by)?, api_tokens::root(&view, &person.name)?);
+    if name_key(&asker) == name_key(&approver) {
+        return Err(ApiError::Forbidden(
+            "who asks for something does not approve it, with none of the tokens that they have made: it needs a second person"
+                .into(),
+        ));
+    }
+    let mut is_about_them = false;
+    for about in everybody(&view, &waiting, &wanted)? {
+        is_about_them |= is_them(&view, about, &person)?;
+    }
+    if is_about_them {
         return Err(ApiError::Forbidden("whom it is about does not approve it".into()));
     }
     if !is_still_wanted(&view, &wanted, Timestamp::now())? {

@@ -1,10 +1,11 @@
 //! The service: directory, ledger and timeline in one projection.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
 use governor::{Quota, RateLimiter};
-use rollcall_config::{Config, Role};
+use rollcall_config::Config;
 use rollcall_domain::Recorded;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List};
@@ -12,6 +13,7 @@ use rollcall_event_log::EventLog;
 use rollcall_projection::{Projection, Runner, Store, Transaction};
 use rollcall_proof::Tree;
 use rollcall_scim::Catalogue;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Record;
@@ -29,6 +31,9 @@ pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
 const STAMP: u32 = 17;
+
+/// How often in a second a token that is not known here yet is looked for on the log.
+const LOOKS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// The projector.
 #[derive(Debug)]
@@ -100,8 +105,8 @@ impl Projector {
             max_exception: config.audit.max_exception,
             max_approved_exception: config.audit.max_approved_exception,
             approvals: config.approvals,
-            has_deciders_elsewhere: (config.oidc.iter())
-                .any(|oidc| oidc.roles.values().any(|role| *role >= Role::Operator)),
+            previews: Semaphore::new(1),
+            looks: RateLimiter::direct(Quota::per_second(LOOKS)),
             rate: RateLimiter::keyed(Quota::per_second(config.server.max_api_requests_per_second)),
             max_page: config.server.max_page,
             catalogue: config.scim.catalogue,

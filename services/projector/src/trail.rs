@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -17,7 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::api::{Api, Pairs, Person, Shared};
+use crate::api::{Api, Credential, Pairs, Person, Shared};
 use crate::ask::{List, known_identity};
 use crate::entry::Entry;
 use crate::error::{ApiError, Problem};
@@ -30,6 +30,9 @@ type Who = Extension<Person>;
 
 /// How many entries are read at once for a stream.
 const CHUNK: usize = 200;
+
+/// How long it is believed that a token still opens what it has opened.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -146,6 +149,7 @@ impl Live {
 async fn stream(
     State(api): Shared,
     Extension(person): Who,
+    Extension(credential): Extension<Credential>,
     headers: HeaderMap,
     pairs: Pairs,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
@@ -161,12 +165,20 @@ async fn stream(
     let permit = api.stream(StreamKind::Timeline, &person)?;
     let closing = api.closing.clone().cancelled_owned();
     let live = Live { api, choice, after, ready: Vec::new().into_iter(), _permit: permit };
-    let messages = unfold(live, |mut live| async move {
+    let looked = (Instant::now(), credential);
+    let messages = unfold((live, looked), |(mut live, (mut looked_at, credential))| async move {
         let entry = live.next().await?;
+        // A token that is revoked opens nothing any more.
+        if looked_at.elapsed() > LOOKED_AT_EVERY {
+            if !live.api.still_opens(&credential).await {
+                return None;
+            }
+            looked_at = Instant::now();
+        }
         let message = Message::default().id(entry.sequence.to_string()).event("entry");
         // An entry came from JSON.
         let message = message.json_data(&entry).unwrap_or_default();
-        Some((Ok(message), live))
+        Some((Ok(message), (live, (looked_at, credential))))
     });
     Ok(Sse::new(messages.take_until(closing)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }

@@ -256,7 +256,7 @@ impl<'a> Pass<'a> {
     /// Whether what differs is being worked on anyway; not that someone can sign in again with what was left.
     fn is_worked_on(account: &Account, remote: Option<&Remote>) -> bool {
         let comes_back = account.desired.target() == Target::Absent && remote.is_some_and(Remote::is_active);
-        account.is_pending() && !(comes_back && account.owes_residue_alone())
+        account.is_pending() && !(comes_back && account.owes_no_access())
     }
 
     /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its
@@ -419,6 +419,7 @@ impl<'a> Pass<'a> {
         }
         if self.link.config.spec.drift.orphan == Policy::Adopt
             && let Some(identity) = self.adopter(&now)?
+            && self.is_still_wanted(identity)?
         {
             let adopted = Adopted { app: self.desk.app.clone(), identity, remote_id: now.id.clone() };
             self.desk.say(Event::AccountAdopted(adopted)).await?;
@@ -426,6 +427,12 @@ impl<'a> Pass<'a> {
         }
         let nobody = nobody(&self.desk.app, &now.id);
         self.report(nobody, DriftKind::Orphan, Sequence(0), Vec::new(), Some(&now)).await
+    }
+
+    /// Whether someone must have an account, by all that is known now: a comparison goes by what was known when it began.
+    fn is_still_wanted(&self, identity: IdentityId) -> Result<bool, ProvisionerError> {
+        let account = ledger::account(&self.desk.store.view(), identity, &self.desk.app)?;
+        Ok(account.is_some_and(|account| account.desired.target() == Target::Present))
     }
 
     /// Whose account it should be: of someone who has one of its addresses, must have an account, and has none.

@@ -14,7 +14,7 @@ use rollcall_domain::app::{AppSpec, Deprovision};
 use rollcall_domain::capability::{Capabilities, Support};
 use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind};
 use rollcall_domain::mapping::Attributes;
-use rollcall_domain::{AppId, Event, EventMeta, NewEvent, Sequence, directory, ledger};
+use rollcall_domain::{AppId, Event, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::Store;
 use rollcall_scim::Changed;
@@ -120,7 +120,8 @@ impl Desk {
         let (status, detail) = (failure.rejection.status, &failure.rejection.detail);
         info!(cause, status, detail, "the app could not be changed or read");
         let parks = failure.is_final() && refusals + 1 >= PARK_AFTER && account.desired.target() == Target::Present;
-        let parked_at = if parks { self.app_version()? } else { None };
+        // One who works by other settings than those of the log can't tell what is refused by these.
+        let parked_at = if parks && self.has_newest_settings()? { self.app_version()? } else { None };
         let repeated = account.rejection.as_ref().is_some_and(|last| last.repeats(&failure.rejection));
         if repeated && (parked_at.is_none() || account.parked_at.is_some()) {
             return Ok(());
@@ -134,6 +135,12 @@ impl Desk {
         };
         self.append(account, Event::AccountRejected(rejected)).await?;
         Ok(())
+    }
+
+    /// Whether what is done is done by the settings that the log has of the app.
+    fn has_newest_settings(&self) -> Result<bool, ProvisionerError> {
+        let known = directory::app(&self.store.view(), &self.app)?;
+        Ok(known.zip(self.link.as_ref()).is_some_and(|(app, link)| app.spec == link.config.spec))
     }
 
     /// The version of the app that its settings have now.
@@ -268,13 +275,12 @@ impl Desk {
     ) -> Result<Attempt, Trouble> {
         let found = judge(&account.desired, remote, deprovision).err();
         if account.desired.target() == Target::Absent && is_gone(remote) && Self::owes_access(account) {
-            self.say_verified(account, remote, Left::Something).await?;
             let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
             let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
             let drift = DriftDetected::new(id, account.desired_version, differences, remote);
-            if !self.is_known(&drift)? {
-                self.append(account, Event::DriftDetected(drift)).await?;
-            }
+            // Together: between the two nothing would be known to be left.
+            let events = [verified(account, remote, Left::Something), Event::DriftDetected(drift)];
+            self.append_all(account, events).await?;
             return Ok(Attempt::Verified);
         }
         match (failure, found) {
@@ -286,7 +292,7 @@ impl Desk {
 
     /// Whether it is owed that nobody can sign in with an account, and not only that nothing is left of it.
     fn owes_access(account: &Account) -> bool {
-        !account.owes.is_empty() && !account.owes_residue_alone()
+        !account.owes_no_access()
     }
 
     /// Switches an account off, before anything else is done for someone who must have none: what fails later, such as
@@ -463,16 +469,7 @@ impl Desk {
     }
 
     async fn say_verified(&self, account: &Account, remote: Option<&Remote>, left: Left) -> Result<(), Trouble> {
-        let verified = Verified {
-            left,
-            app: account.app.clone(),
-            identity: account.identity,
-            version: account.desired_version,
-            remote_id: remote.map(|r| r.id.clone()),
-            target: account.desired.target(),
-            observed: remote.map(|r| r.managed(&account.desired)).unwrap_or_default(),
-        };
-        self.append(account, Event::AccountVerified(verified)).await?;
+        self.append(account, verified(account, remote, left)).await?;
         Ok(())
     }
 
@@ -491,18 +488,32 @@ impl Desk {
 
     /// Appends, and waits until our own state holds it: the next decision must know.
     async fn append(&self, account: &Account, event: Event) -> Result<Sequence, ProvisionerError> {
+        self.append_all(account, [event]).await
+    }
+
+    /// The same for several that nobody must see one without the other.
+    async fn append_all(
+        &self,
+        account: &Account,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<Sequence, ProvisionerError> {
         let story = ledger::story_of(&self.store.view(), account)?;
         let (correlation_id, caused_by) = story.map(|s| (s.correlation_id, s.caused_by)).unzip();
-        self.settle(by_service(NAME, &correlation_id.unwrap_or_default(), caused_by), event).await
+        let correlation_id = correlation_id.unwrap_or_default();
+        let mut unit = Unit::default();
+        for event in events {
+            unit.push(NewEvent { meta: by_service(NAME, &correlation_id, caused_by), event }, Expect::Any);
+        }
+        self.settle(&unit).await
     }
 
     /// The same for what follows from no account.
     pub async fn say(&self, event: Event) -> Result<Sequence, ProvisionerError> {
-        self.settle(by_service(NAME, "", None), event).await
+        self.settle(&Unit::one(NewEvent { meta: by_service(NAME, "", None), event }, Expect::Any)).await
     }
 
-    async fn settle(&self, meta: EventMeta, event: Event) -> Result<Sequence, ProvisionerError> {
-        let appended = self.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    async fn settle(&self, unit: &Unit) -> Result<Sequence, ProvisionerError> {
+        let appended = self.log.append(unit).await?;
         self.store.wait_for(appended.last, Duration::from_secs(60)).await?;
         Ok(appended.last)
     }
@@ -580,4 +591,17 @@ fn refuse_foreign(located: Option<&Located>) -> Result<(), Failure> {
     };
     let detail = format!("the app's account '{name}' (id {id}) has this user name and {why}");
     Err(Failure::new(RejectionCause::Conflict, detail))
+}
+
+/// What a look at an account has proved.
+fn verified(account: &Account, remote: Option<&Remote>, left: Left) -> Event {
+    Event::AccountVerified(Verified {
+        left,
+        app: account.app.clone(),
+        identity: account.identity,
+        version: account.desired_version,
+        remote_id: remote.map(|r| r.id.clone()),
+        target: account.desired.target(),
+        observed: remote.map(|r| r.managed(&account.desired)).unwrap_or_default(),
+    })
 }

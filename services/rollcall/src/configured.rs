@@ -4,13 +4,16 @@ use anyhow::Context as _;
 use rollcall_config::Config;
 use rollcall_domain::configuration::{ConfigurationRead, changed};
 use rollcall_domain::{Event, NewEvent};
-use rollcall_event_log::{EventLog, Expect, Subject, Unit, by_service};
+use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_service};
 use sha2::{Digest as _, Sha256};
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 /// The most settings that one event has whole; of more it has the digest and what differs.
-const MAX_SETTINGS_BYTES: usize = 512 << 10;
+const MAX_SETTINGS_BYTES: usize = 400 << 10;
+
+/// The same for what differs.
+const MAX_CHANGES_BYTES: usize = 200 << 10;
 
 /// Says with what configuration `service` starts.
 ///
@@ -24,7 +27,7 @@ pub async fn say(log: &EventLog, config: &Config, service: &str) -> anyhow::Resu
     };
     let mut settings = config.settings.clone();
     let text = serde_json::to_vec(&settings).context("the settings can't be written")?;
-    let changed = changed(&before, &settings);
+    let changed = if before.is_empty() { Vec::new() } else { changed(&before, &settings) };
     let mut read = ConfigurationRead {
         service: service.to_owned(),
         digest: Sha256::digest(&text).to_vec(),
@@ -33,10 +36,18 @@ pub async fn say(log: &EventLog, config: &Config, service: &str) -> anyhow::Resu
     };
     if text.len() > MAX_SETTINGS_BYTES {
         read.settings.clear();
-        read.changed.truncate(1000);
+    }
+    let differing =
+        serde_json::to_vec(&read.changed.iter().map(|c| (&c.path, &c.before, &c.after)).collect::<Vec<_>>());
+    if differing.map_or(0, |text| text.len()) > MAX_CHANGES_BYTES {
+        read.changed.clear();
     }
     info!(service, changed = read.changed.len(), "the configuration is read");
     let meta = by_service(service, &Uuid::now_v7().to_string(), None);
-    log.append(&Unit::one(NewEvent { meta, event: Event::ConfigurationRead(read) }, Expect::Any)).await?;
+    match log.append(&Unit::one(NewEvent { meta, event: Event::ConfigurationRead(read) }, Expect::Any)).await {
+        // What is said of it must not keep anyone from starting.
+        Err(e @ LogError::TooLarge { .. }) => warn!(error = %e, "the configuration is not on the log"),
+        outcome => drop(outcome?),
+    }
     Ok(())
 }

@@ -127,12 +127,13 @@ async fn in_time(request: Request, limit: Duration) -> Request {
         if body.is_end_stream() {
             return body;
         }
-        let until = Instant::now() + limit;
         let late = || std::io::Error::new(std::io::ErrorKind::TimedOut, "the body did not arrive in time");
-        let parts = stream::unfold(Some(body.into_data_stream()), move |body| async move {
-            let mut body = body?;
+        // From when it is asked for: whoever waits for a place is not late.
+        let parts = stream::unfold(Some((body.into_data_stream(), None)), move |body| async move {
+            let (mut body, until) = body?;
+            let until = until.unwrap_or_else(|| Instant::now() + limit);
             match tokio::time::timeout_at(until, body.next()).await {
-                Ok(Some(part)) => Some((part.map_err(std::io::Error::other), Some(body))),
+                Ok(Some(part)) => Some((part.map_err(std::io::Error::other), Some((body, Some(until))))),
                 Ok(None) => None,
                 Err(_) => Some((Err(late()), None)),
             }

@@ -7,6 +7,7 @@ use super::read::{account, account_key, accounts_of, accounts_where, identities_
 use super::{apps, drifts, links};
 use crate::account::{Account, Adopted, Applied, Attempted, Left, MayExist, Rejected, Target, Verified};
 use crate::conformance::Confirmed;
+use crate::directory;
 use crate::event::Recorded;
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Write, store};
@@ -102,7 +103,9 @@ pub fn rejected(state: &mut impl Write, rejected: &Rejected) -> Result<(), KvErr
     let Some(mut account) = account(state, rejected.identity, &rejected.app)? else { return Ok(()) };
     if rejected.version == account.desired_version {
         account.rejection = Some(rejected.rejection.clone());
-        park(state, &mut account, rejected.parked_at);
+        // What was refused by older settings is tried by the newer ones.
+        let version = directory::app(state, &rejected.app)?.map_or(Sequence(0), |app| app.version);
+        park(state, &mut account, rejected.parked_at.filter(|at| *at >= version));
         store(state, account_key(rejected.identity, &rejected.app), &account);
     }
     Ok(())
@@ -149,8 +152,10 @@ pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> R
     let Some(mut account) = account(state, adopted.identity, &adopted.app)? else { return Ok(()) };
     account.remote_id = Some(adopted.remote_id.clone());
     links::keep(state, &account)?;
-    if account.is_pending() && account.parked_at.is_none() {
-        // What is being done for it goes on, and is proved by the version that it was begun with.
+    let is_wanted = account.desired.target() == Target::Present;
+    if is_wanted && account.is_pending() && account.parked_at.is_none() {
+        // What is being done for it goes on, and is proved by the version that it was begun with. That someone has none is
+        // proved by no look that was before.
         store(state, account_key(adopted.identity, &adopted.app), &account);
     } else {
         reopen(state, &mut account, event.sequence);

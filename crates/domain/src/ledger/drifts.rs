@@ -85,7 +85,7 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             // One that is pending is being worked on anyway; but who can sign in again has a leaver's time, and not that of
             // what was left.
             let Some(before) = account(state, *identity, app)? else { return Ok(()) };
-            let comes_back = *kind == DriftKind::Zombie && before.owes_residue_alone();
+            let comes_back = *kind == DriftKind::Zombie && before.owes_no_access();
             if before.is_pending() && !comes_back {
                 return Ok(());
             }

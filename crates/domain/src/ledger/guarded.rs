@@ -9,7 +9,7 @@ use crate::event::{Event, Recorded};
 use crate::exception::Exception;
 use crate::guard::{Cause, Decision, Hold, HoldDecided, Recent};
 use crate::ids::{AppId, Sequence};
-use crate::kv::{KvError, Write, load, store, suffixes};
+use crate::kv::{KvError, Read, Write, load, store, suffixes};
 
 fn present_key(app: &AppId) -> String {
     format!("present/{app}")
@@ -17,6 +17,14 @@ fn present_key(app: &AppId) -> String {
 
 fn removals_key(cause: &Cause, app: &AppId) -> String {
     format!("removals/{cause}/{app}")
+}
+
+/// How many accounts must be in an app.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn present(state: &(impl Read + ?Sized), app: &AppId) -> Result<usize, KvError> {
+    Ok(load(state, &present_key(app))?.unwrap_or_default())
 }
 
 /// Counts the accounts that must be there, and those that a source takes away; too many of these are held.

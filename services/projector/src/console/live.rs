@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt as _};
 
+use super::session;
 use crate::api::{Person, Shared};
 use crate::error::ApiError;
 use crate::streams::StreamKind;
@@ -20,15 +22,19 @@ const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 pub async fn live(
     State(api): Shared,
     Extension(person): Extension<Person>,
+    headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, ApiError> {
     let permit = api.stream(StreamKind::Page, &person)?;
     let mut seen = api.store.watch();
     seen.mark_unchanged();
-    let messages = unfold((seen, permit), |(mut seen, permit)| async move {
+    let closing = api.closing.clone().cancelled_owned();
+    let messages = unfold((seen, permit, api, headers), |(mut seen, permit, api, headers)| async move {
         seen.changed().await.ok()?;
         tokio::time::sleep(AT_MOST_EVERY).await;
+        // Whoever is signed out is told nothing any more.
+        session::person(&api, &headers).await.ok().flatten()?;
         let at = *seen.borrow_and_update();
-        Some((Ok(Message::default().event("changed").data(at.to_string())), (seen, permit)))
+        Some((Ok(Message::default().event("changed").data(at.to_string())), (seen, permit, api, headers)))
     });
-    Ok(Sse::new(messages.take_until(api.closing.clone().cancelled_owned())).keep_alive(KeepAlive::default()))
+    Ok(Sse::new(messages.take_until(closing)).keep_alive(KeepAlive::default()))
 }

@@ -56,12 +56,11 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/obligations", get(pages::obligations))
         .route("/console/live", get(live::live))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), session::signed_in));
-    let seldom = || middleware::from_fn_with_state(Arc::clone(&api), session::seldom);
     let door = Router::new()
-        .route("/console/sign-in", post(session::sign_in).layer(seldom()).get(session::form))
+        .route("/console/sign-in", get(session::form).post(session::sign_in))
         .route("/console/sign-out", post(session::sign_out))
-        .route("/console/oidc/start", get(oidc::start).layer(seldom()))
-        .route("/console/oidc/callback", get(oidc::callback).layer(seldom()));
+        .route("/console/oidc/start", get(oidc::start))
+        .route("/console/oidc/callback", get(oidc::callback));
     let mut router = inside.merge(door).with_state(api);
     for (place, kind, content) in ASSETS {
         let asset = move || async move { ([(header::CONTENT_TYPE, kind)], content).into_response() };

@@ -1,9 +1,10 @@
 //! Signing in with an identity provider: OpenID Connect Core 1.0, authorization code flow with PKCE.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::{Cookie, SameSite};
@@ -26,7 +27,6 @@ use tracing::warn;
 use url::Url;
 
 use super::session::{self, SignedIn};
-use crate::access::Door;
 use crate::api::{Api, Shared};
 use crate::error::ApiError;
 
@@ -274,7 +274,12 @@ pub struct Back {
 }
 
 /// Signs in who comes back.
-pub async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Query(back): Query<Back>) -> Response {
+pub async fn callback(
+    State(api): State<Arc<Api>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Query(back): Query<Back>,
+) -> Response {
     let Some(provider) = &api.provider else { return Redirect::to("/console/sign-in").into_response() };
     let jar = api.sessions.jar(&headers);
     let begun = jar.get(COOKIE).and_then(|cookie| serde_json::from_str::<Begun>(cookie.value()).ok());
@@ -285,8 +290,10 @@ pub async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Query(bac
     let (name, role) = match found {
         Ok(found) => found,
         Err(refusal) => {
-            let noted = api.record.refused(Door::Console, &Method::GET, "/console/oidc/callback").await;
-            return noted.map_or_else(|e| ApiError::from(e).into_response(), |()| refused(&api, &refusal));
+            warn!(%refusal, "sign-in refused");
+            let (at, problem) = ((&Method::GET, "/console/oidc/callback"), format!("Not signed in: {refusal}."));
+            let said = session::failed(&api, from.ip(), at, StatusCode::FORBIDDEN, problem).await;
+            return said.unwrap_or_else(ApiError::into_response);
         }
     };
     let jar = jar.remove(cookie(&api, String::new()));

@@ -1,6 +1,6 @@
 //! Who is signed in: a cookie with a secret that only that browser has. Whose it is, since when and how long is on the log.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use askama::Template;
@@ -145,7 +145,7 @@ struct Doors<'a> {
 }
 
 /// Who is signed in with a browser.
-async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, ApiError> {
+pub async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, ApiError> {
     let Some(secret) = api.sessions.secret(headers) else { return Ok(None) };
     let id = secret.id();
     let found = match sessions::find(&api.store.view(), &id)? {
@@ -245,18 +245,25 @@ pub fn page(api: &Api, status: StatusCode, problem: Option<String>) -> Response 
     }
 }
 
-/// Lets nobody try to sign in more often than the configuration says, by address.
-pub async fn seldom(
-    State(api): Shared,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if api.record.may_sign_in(from.ip()) {
-        return next.run(request).await;
+/// Notes that a sign-in has failed, and says so; whoever fails more often than the configuration allows is told to wait. Whoever
+/// may sign in is never told so: they may have the address of a proxy.
+///
+/// # Errors
+/// When it can't be noted.
+pub async fn failed(
+    api: &Api,
+    from: IpAddr,
+    at: (&Method, &str),
+    status: StatusCode,
+    problem: String,
+) -> Result<Response, ApiError> {
+    if !api.record.may_sign_in(from) {
+        let problem = "Too many attempts from your address: wait a minute.".to_owned();
+        let page = page(api, StatusCode::TOO_MANY_REQUESTS, Some(problem));
+        return Ok(([(header::RETRY_AFTER, "60")], page).into_response());
     }
-    let problem = "Too many attempts from your address: wait a minute.".to_owned();
-    ([(header::RETRY_AFTER, "60")], page(&api, StatusCode::TOO_MANY_REQUESTS, Some(problem))).into_response()
+    api.record.refused(access::Door::Console, at.0, at.1).await?;
+    Ok(page(api, status, Some(problem)))
 }
 
 /// The form.
@@ -270,7 +277,12 @@ pub struct Credentials {
 }
 
 /// Signs in with an API token.
-pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent): Form<Credentials>) -> Response {
+pub async fn sign_in(
+    State(api): State<Arc<Api>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Form(sent): Form<Credentials>,
+) -> Response {
     let found = match api.holder_of(&sent.token).await {
         Ok(found) => found,
         Err(e) => return e.into_response(),
@@ -280,11 +292,10 @@ pub async fn sign_in(State(api): State<Arc<Api>>, headers: HeaderMap, Form(sent)
         return page(&api, StatusCode::FORBIDDEN, Some(problem));
     }
     let Some(Person { name, .. }) = found else {
-        if let Err(e) = api.record.refused(access::Door::Console, &Method::POST, "/console/sign-in").await {
-            return ApiError::from(e).into_response();
-        }
-        let problem = "That is not one of the API tokens of the configuration.".to_owned();
-        return page(&api, StatusCode::UNAUTHORIZED, Some(problem));
+        let problem = "That is not one of the API tokens.".to_owned();
+        let at = (&Method::POST, "/console/sign-in");
+        let said = failed(&api, from.ip(), at, StatusCode::UNAUTHORIZED, problem).await;
+        return said.unwrap_or_else(ApiError::into_response);
     };
     match open(&api, api.sessions.jar(&headers), &name, SignedIn::WithToken(sent.token.trim())).await {
         Ok(jar) => (jar, Redirect::to("/")).into_response(),
