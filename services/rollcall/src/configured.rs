@@ -1,10 +1,12 @@
 //! With what configuration a process has started is an event: who looks back knows what was so, and since when.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use rollcall_config::Config;
 use rollcall_domain::configuration::{ConfigurationRead, changed};
 use rollcall_domain::{Event, NewEvent};
-use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_service};
+use rollcall_event_log::{EventLog, Expect, Subject, Unit, by_service};
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -15,11 +17,21 @@ const MAX_SETTINGS_BYTES: usize = 400 << 10;
 /// The same for what differs.
 const MAX_CHANGES_BYTES: usize = 200 << 10;
 
-/// Says with what configuration `service` starts.
-///
-/// # Errors
-/// When the log can't be reached.
-pub async fn say(log: &EventLog, config: &Config, service: &str) -> anyhow::Result<()> {
+/// How long that may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Says with what configuration `service` starts. That it can't be said, such as where the log's server does not allow it yet,
+/// keeps nobody from starting.
+pub async fn say(log: &EventLog, config: &Config, service: &str) {
+    let failed = match tokio::time::timeout(PATIENCE, append(log, config, service)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(e)) => format!("{e:#}"),
+        Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+    };
+    warn!(service, error = failed, "with what configuration this starts is not on the log");
+}
+
+async fn append(log: &EventLog, config: &Config, service: &str) -> anyhow::Result<()> {
     let before = log.last(&Subject::configuration(service)).await?.map(|recorded| recorded.event);
     let before = match before {
         Some(Event::ConfigurationRead(read)) => read.settings,
@@ -44,10 +56,6 @@ pub async fn say(log: &EventLog, config: &Config, service: &str) -> anyhow::Resu
     }
     info!(service, changed = read.changed.len(), "the configuration is read");
     let meta = by_service(service, &Uuid::now_v7().to_string(), None);
-    match log.append(&Unit::one(NewEvent { meta, event: Event::ConfigurationRead(read) }, Expect::Any)).await {
-        // What is said of it must not keep anyone from starting.
-        Err(e @ LogError::TooLarge { .. }) => warn!(error = %e, "the configuration is not on the log"),
-        outcome => drop(outcome?),
-    }
+    log.append(&Unit::one(NewEvent { meta, event: Event::ConfigurationRead(read) }, Expect::Any)).await?;
     Ok(())
 }

@@ -49,7 +49,7 @@ pub async fn run(
     let stop_http = CancellationToken::new();
     let parts = services.iter().map(|s| open(*s, services, config, &log, &stop_http));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;
-    configured::say(&log, config, name).await?;
+    configured::say(&log, config, name).await;
     let head = log.head().await?;
     let listener = TcpListener::bind(config.server.listen)
         .await
