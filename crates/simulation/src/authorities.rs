@@ -8,6 +8,8 @@ use rollcall_domain::account::{Applied, Operation, Target};
 use rollcall_domain::guard::{Cause, HoldDecided};
 use rollcall_domain::identity::{Identity, IdentityChanged};
 use rollcall_domain::kv::{KvError, Memory, Read};
+use rollcall_domain::lifecycle::ChangeKind;
+use rollcall_domain::obligation::Obligation;
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory, ledger};
 use serde_json::{Map, Value};
 
@@ -114,12 +116,18 @@ impl Authorities {
         let Some(account) = ledger::account(state, applied.identity, &applied.app)? else { return Ok(None) };
         let is_now = account.desired_version == applied.version && account.desired.target() == Target::Absent;
         let (Some(cause), true) = (Cause::of(&account), is_now) else { return Ok(None) };
+        // A person who has it looked at again makes another version of it, and no other removal.
+        let is_removal = |o: &&Obligation| {
+            o.target == Target::Absent && !matches!(o.change, ChangeKind::Repair | ChangeKind::Residue)
+        };
+        let owed = account.owes.iter().filter(is_removal).map(|o| o.id.opened_by).min();
+        let Some(version) = owed else { return Ok(None) };
         let guard = directory::app(state, &applied.app)?.map(|app| app.spec.guard).unwrap_or_default();
-        let opened = usize::try_from(applied.version.0).ok().and_then(|at| self.at.get(at.checked_sub(1)?).copied());
+        let opened = usize::try_from(version.0).ok().and_then(|at| self.at.get(at.checked_sub(1)?).copied());
         let removal = Removal {
             cause: cause.clone(),
             identity: applied.identity,
-            version: applied.version,
+            version,
             opened_at: opened.unwrap_or(event.recorded_at),
         };
         let start = guard.window_start(removal.opened_at);
