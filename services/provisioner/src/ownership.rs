@@ -84,6 +84,15 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
     if let Some(other) = other {
         return match wanted.target {
             Target::Present => left_behind(state, wanted, remote, other.id),
+            // We may have made it, and nobody who must have one is who it says, or has its name.
+            Target::Absent if wanted.may_have_made(remote) => {
+                let app = &wanted.spec.id;
+                let mut is_wanted = must_have(state, other.id, app)?.is_some();
+                if let Some(owner) = claimed_by {
+                    is_wanted |= must_have(state, owner.id, app)?.is_some();
+                }
+                Ok(if is_wanted { Ownership::Foreign } else { Ownership::Ours })
+            }
             Target::Absent => Ok(Ownership::Foreign),
         };
     }
