@@ -170,9 +170,8 @@ async fn say(api: &Api, person: &Person, event: Event) -> Answer {
     {
         meta.reason.clone_from(reason);
     }
-    let appended = api.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
-    api.store.wait_for(appended.last, api.patience).await?;
-    Ok((StatusCode::ACCEPTED, Json(Said { sequence: appended.last, approval: None })))
+    let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
 }
 
 /// Leaves an obligation unmet for a while.

@@ -17,7 +17,7 @@ use rollcall_config::{ApiToken, ApprovalConfig, Role};
 use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep};
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::obligation::ObligationId;
-use rollcall_domain::{AppId, Event, NewEvent};
+use rollcall_domain::{AppId, Event, NewEvent, Sequence};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
@@ -108,9 +108,9 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
     let Some(sent) = sent.and_then(|v| v.strip_prefix("Bearer ").or_else(|| v.strip_prefix("bearer "))) else {
         return Err(ApiError::Unauthorized("send an API token: Authorization: Bearer …"));
     };
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let Some(person) = api.holder_of(sent).await? else {
         let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
-        let (method, uri) = (request.method().clone(), request.uri().clone());
         api.record.guessed(from, &method, uri.path()).await?;
         return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
     };
@@ -120,7 +120,6 @@ async fn authorize(State(api): Shared, mut request: Request, next: Next) -> Resu
     let credential = Credential(SecretString::from(sent.to_owned()));
     request.extensions_mut().insert(credential);
     request.extensions_mut().insert(person.clone());
-    let (method, uri) = (request.method().clone(), request.uri().clone());
     let (path, query) = (uri.path(), uri.query());
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
     let response = match person.may_ask(&route, path, query) {
@@ -154,9 +153,18 @@ impl Api {
     /// When the log can't be reached.
     pub async fn append(&self, by: &str, event: Event) -> Result<(), ApiError> {
         let meta = by_service(by, &Uuid::now_v7().to_string(), None);
-        let appended = self.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
-        self.store.wait_for(appended.last, self.patience).await?;
+        self.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
         Ok(())
+    }
+
+    /// Appends what belongs together, and waits until it is known here; where the last of it is on the log.
+    ///
+    /// # Errors
+    /// When the log can't be reached, or what the unit expects is not so.
+    pub async fn append_unit(&self, unit: &Unit) -> Result<Sequence, ApiError> {
+        let appended = self.log.append(unit).await?;
+        self.store.wait_for(appended.last, self.patience).await?;
+        Ok(appended.last)
     }
 }
 

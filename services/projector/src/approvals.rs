@@ -93,9 +93,8 @@ pub async fn ask(api: &Api, person: &Person, wanted: Event, reason: &str) -> Res
     let mut meta = by_service(&person.name, &id, None);
     reason.clone_into(&mut meta.reason);
     let event = Event::Approval(ApprovalChanged { id: id.clone(), step });
-    let appended = api.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
-    api.store.wait_for(appended.last, api.patience).await?;
-    Ok((appended.last, id))
+    let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    Ok((sequence, id))
 }
 
 /// Whom it is about.
@@ -259,13 +258,11 @@ async fn deny(
 
 /// Appends a decision, once.
 async fn done(api: &Api, unit: &Unit) -> Result<(StatusCode, Json<Decided>), ApiError> {
-    let sequence = match api.log.append(unit).await {
-        Ok(appended) => appended.last,
-        Err(LogError::Conflict { .. }) => {
+    let sequence = match api.append_unit(unit).await {
+        Err(ApiError::Log(LogError::Conflict { .. })) => {
             return Err(ApiError::Conflict("someone else has decided about it meanwhile".into()));
         }
-        Err(e) => return Err(e.into()),
+        outcome => outcome?,
     };
-    api.store.wait_for(sequence, api.patience).await?;
     Ok((StatusCode::ACCEPTED, Json(Decided { sequence })))
 }
