@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rollcall_domain::app::ServiceLevel;
+use rollcall_domain::app::service_level::ServiceLevel;
 
 use crate::app::{service_level, usual_level};
 use crate::model::{AlertSink, AlertingConfig, SinkKind, SinkUrl};

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rollcall_domain::app::{Adopt, AppSpec, Deprovision, GroupRule, ServiceLevel};
-use rollcall_domain::capability::{Capabilities, Support};
-use rollcall_domain::drift::{DriftKind, Policies, Policy};
-use rollcall_domain::guard::Guard;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, template_paths};
+use rollcall_domain::app::service_level::ServiceLevel;
+use rollcall_domain::app::{Adopt, AppSpec, GroupRule};
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::policy::{Policies, Policy};
 use rollcall_domain::identity::IdentityKind;
-use rollcall_domain::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, template_paths};
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Filter};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use rollcall_domain::SourceName;
-use rollcall_domain::authority::{Authority, Precedence};
+use rollcall_domain::identity::authority::{Authority, Precedence};
 use toml::de::{DeTable, DeValue};
 
 use crate::access::{api_token, approvals, audit, oidc, signing_key};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::authority::Authority;
-use rollcall_domain::configuration::Settings;
+use rollcall_domain::governance::configuration::Settings;
+use rollcall_domain::identity::authority::Authority;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Strictness};
 use secrecy::SecretString;

@@ -1,6 +1,6 @@
 //! Every setting by its place, as text, without secrets: what is told of a configuration.
 
-use rollcall_domain::configuration::Settings;
+use rollcall_domain::governance::configuration::Settings;
 use toml::de::{DeTable, DeValue};
 
 /// The keys that hold a secret itself, wherever they are.

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rollcall_domain::SourceName;
-use rollcall_domain::authority::{AttributePath, GroupAuthority, Precedence};
+use rollcall_domain::identity::authority::{AttributePath, GroupAuthority, Precedence};
 use rollcall_scim::{Catalogue, Strictness};
 
 use crate::model::{JwtConfig, KeyPlace, Sight, SourceConfig};

@@ -1,26 +1,12 @@
-//! Who asked for what is personal.
+//! Access: what an identity must have in each app, what was seen there, and what is owed until both are the same.
 
-use crate::ids::IdentityId;
-
-/// Whether they were answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Outcome {
-    Read,
-    Denied,
-}
-
-/// A person, named by the event's actor, asked for what is personal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// Whether they got it.
-    pub outcome: Outcome,
-    /// Their role.
-    pub role: String,
-    /// GET or POST.
-    pub method: String,
-    /// What they asked.
-    pub path: String,
-    /// Whom it is about; `None`: nobody in particular.
-    pub identity: Option<IdentityId>,
-}
+pub mod account;
+pub mod departure;
+pub mod desired;
+pub mod obligation;
+pub mod operation;
+pub mod outcome;
+pub mod owed;
+pub mod plan;
+pub mod rejection;
+pub mod remote;

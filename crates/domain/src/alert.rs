@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Cause;
+use crate::governance::hold::Cause;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 
 /// What an alert is about.

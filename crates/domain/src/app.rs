@@ -1,85 +1,29 @@
 //! Connected apps: who should have an account, and how soon.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod capability;
+pub mod conformance;
+pub mod deprovision;
+pub mod guard;
+pub mod health;
+pub mod hours;
+pub mod mapping;
+pub mod service_level;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-use crate::account::{Remote, Target};
-use crate::capability::Capabilities;
-use crate::drift::Policies;
-use crate::event::Event;
-use crate::guard::Guard;
-use crate::hours::BusinessHours;
+use crate::access::remote::Remote;
+use crate::app::capability::Capabilities;
+use crate::app::deprovision::Deprovision;
+use crate::app::guard::Guard;
+use crate::app::mapping::{Mapping, names_by_user_name};
+use crate::app::service_level::ServiceLevel;
+use crate::drift::policy::Policies;
 use crate::identity::IdentityKind;
+use crate::identity::name::name_key;
 use crate::ids::{AppId, Sequence, SourceName};
-use crate::lifecycle::ChangeKind;
-use crate::mapping::{Mapping, names_by_user_name};
-use crate::name::name_key;
-use crate::obligation::Urgency;
-
-/// What happens to the account of someone who should have none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Deprovision {
-    /// It is set inactive; absent also satisfies.
-    Deactivate,
-    /// It is deleted; inactive does not satisfy.
-    Delete,
-}
-
-/// How soon a change must be verified, by kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServiceLevel {
-    /// The tier that it comes from; empty: the app's own.
-    pub tier: String,
-    /// For joiners and rehires.
-    pub joiner: Duration,
-    /// For movers.
-    pub mover: Duration,
-    /// For leavers.
-    pub leaver: Duration,
-    /// For leavers whose source calls it an emergency.
-    pub emergency: Duration,
-    /// The share of the time allowed after which someone is told, in percent.
-    pub at_risk_percent: u32,
-    /// When the clock of joiners and movers runs; `None`: always. That of leavers never stands still.
-    pub hours: Option<BusinessHours>,
-}
-
-/// The time that a change has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Allowed<'a> {
-    pub time: Duration,
-    /// For people, such as `critical leaver: 15m`.
-    pub rule: String,
-    /// When it runs; `None`: always.
-    pub hours: Option<&'a BusinessHours>,
-}
-
-impl ServiceLevel {
-    /// The time allowed for a change of this kind; what should be gone is as urgent as a leaver.
-    #[must_use]
-    pub fn allowed(&self, kind: ChangeKind, target: Target, urgency: Urgency) -> Allowed<'_> {
-        let leaves = kind == ChangeKind::Leaver || (kind == ChangeKind::Repair && target == Target::Absent);
-        let (name, time) = match (leaves, kind, urgency) {
-            (true, ChangeKind::Leaver, Urgency::Emergency) => ("emergency leaver", self.emergency),
-            (true, ..) => (kind.name(), self.leaver),
-            (false, ChangeKind::Joiner, _) => (kind.name(), self.joiner),
-            (false, ..) => (kind.name(), self.mover),
-        };
-        let hours = self.hours.as_ref().filter(|_| !leaves);
-        let tier = if self.tier.is_empty() { "own" } else { self.tier.as_str() };
-        let during = hours.map(|h| format!(" within {h}")).unwrap_or_default();
-        Allowed { time, rule: format!("{tier} {name}: {}{during}", span(time)), hours }
-    }
-}
-
-fn span(time: Duration) -> String {
-    SignedDuration::try_from(time).map_or_else(|_| format!("{time:?}"), |time| format!("{time:#}"))
-}
 
 /// An app as it was configured, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,20 +168,4 @@ pub enum Connection {
     Configured,
     /// It is not; its accounts and obligations stay.
     Removed,
-}
-
-/// The events that bring the log in line with the configuration; none when nothing differs.
-#[must_use]
-pub fn configure(known: &[App], configured: &[AppSpec]) -> Vec<Event> {
-    let known: BTreeMap<&AppId, &App> = known.iter().map(|app| (&app.spec.id, app)).collect();
-    let same = |spec: &AppSpec| {
-        known.get(&spec.id).is_some_and(|app| app.spec == *spec && app.connection == Connection::Configured)
-    };
-    let changed = configured.iter().filter(|spec| !same(spec)).map(|spec| Event::AppConfigured(Box::new(spec.clone())));
-    let gone = known
-        .values()
-        .filter(|app| app.connection == Connection::Configured)
-        .filter(|app| !configured.iter().any(|spec| spec.id == app.spec.id))
-        .map(|app| Event::AppRemoved(app.spec.id.clone()));
-    changed.chain(gone).collect()
 }

@@ -4,6 +4,8 @@
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
 //! `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
+pub mod app_changes;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -11,12 +13,12 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{App, AppSpec, Connection};
 use crate::event::{Event, Recorded};
-use crate::group::{Group, GroupChange, GroupChanged, MemberId};
+use crate::identity::group::{Group, GroupChange, GroupChanged, MemberId};
+use crate::identity::name::name_key;
+use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
 use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
-use crate::name::name_key;
-use crate::resource::{Resource, ResourceChange, ResourceChanged};
 
 /// The key prefix of all identities.
 pub const IDENTITIES: &str = "identity/";

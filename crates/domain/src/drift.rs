@@ -1,5 +1,9 @@
 //! Drift: desired and observed differ.
 
+pub mod kind;
+pub mod policy;
+pub mod reconciliation;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -8,114 +12,10 @@ use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, Version};
 
-use crate::account::Remote;
-use crate::exception::Exception;
+use crate::access::remote::Remote;
+use crate::drift::kind::DriftKind;
+use crate::governance::exception::Exception;
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
-
-/// How an account differs from what is desired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriftKind {
-    /// It belongs to nobody here.
-    Orphan,
-    /// It should be gone, and lives.
-    Zombie,
-    /// It shows other attributes.
-    Attribute,
-    /// It is in other groups.
-    Membership,
-    /// It should be there, and is not.
-    Missing,
-    /// It is there more than once.
-    Duplicate,
-    /// Nobody can sign in with it any more, and something is left of it: memberships, or itself where it is to be deleted.
-    Residue,
-}
-
-impl DriftKind {
-    /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Orphan, Self::Zombie, Self::Attribute, Self::Membership, Self::Missing, Self::Duplicate, Self::Residue];
-
-    /// The word in metrics and answers.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Orphan => "orphan",
-            Self::Zombie => "zombie",
-            Self::Attribute => "attribute",
-            Self::Membership => "membership",
-            Self::Missing => "missing",
-            Self::Duplicate => "duplicate",
-            Self::Residue => "residue",
-        }
-    }
-}
-
-impl FromStr for DriftKind {
-    type Err = BadId;
-    fn from_str(text: &str) -> Result<Self, BadId> {
-        let bad = || BadId { text: text.into(), wanted: "a kind of drift" };
-        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(bad)
-    }
-}
-
-/// What is done about drift that is found.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Policy {
-    /// It is shown, and grows older.
-    #[default]
-    Report,
-    /// It is brought in line: an obligation like any other.
-    Repair,
-    /// An account that belongs to nobody becomes that of the identity that has none and whose address it has.
-    Adopt,
-}
-
-/// What is done about each kind of drift in an app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Policies {
-    pub orphan: Policy,
-    pub zombie: Policy,
-    pub attribute: Policy,
-    pub membership: Policy,
-    pub missing: Policy,
-    pub duplicate: Policy,
-    pub residue: Policy,
-}
-
-impl Default for Policies {
-    /// What is ours is repaired; what may be someone else's is reported.
-    fn default() -> Self {
-        Self {
-            orphan: Policy::Report,
-            zombie: Policy::Repair,
-            attribute: Policy::Repair,
-            membership: Policy::Repair,
-            missing: Policy::Repair,
-            duplicate: Policy::Report,
-            residue: Policy::Repair,
-        }
-    }
-}
-
-impl Policies {
-    /// What is done about one kind.
-    #[must_use]
-    pub const fn of(&self, kind: DriftKind) -> Policy {
-        match kind {
-            DriftKind::Orphan => self.orphan,
-            DriftKind::Zombie => self.zombie,
-            DriftKind::Attribute => self.attribute,
-            DriftKind::Membership => self.membership,
-            DriftKind::Missing => self.missing,
-            DriftKind::Duplicate => self.duplicate,
-            DriftKind::Residue => self.residue,
-        }
-    }
-}
 
 /// Stands for the identity of an account that belongs to nobody, or is somebody's second one: the same account is always
 /// the same nobody.
@@ -233,4 +133,13 @@ impl DriftItem {
         }
         now.duration_since(self.detected_at).as_secs_f64().max(0.0) / 3600.0
     }
+}
+
+/// Drift is left in place for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct DriftAccepted {
+    pub id: DriftId,
+    pub reason: String,
+    pub expires_at: Timestamp,
 }

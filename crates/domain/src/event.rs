@@ -1,39 +1,30 @@
 //! What the log holds, in the domain's words.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::access::Access;
-use crate::account::{Adopted, Applied, Attempted, Rejected, Verified};
+use crate::access::departure::LeaverCompleted;
+use crate::access::obligation::{AtRisk, Overdue, Waived};
+use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::alert::AlertChanged;
-use crate::api_token::ApiTokenChanged;
 use crate::app::AppSpec;
-use crate::approval::ApprovalChanged;
-use crate::authority::ChangeRefused;
-use crate::capability::Discovered;
-use crate::checkpoint::Checkpoint;
-use crate::configuration::ConfigurationRead;
-use crate::drift::{DriftDetected, DriftId};
-use crate::exception::{DriftAccepted, Waived};
-use crate::group::GroupChanged;
-use crate::guard::{Hold, HoldDecided};
-use crate::health::Quarantined;
+use crate::app::capability::Discovered;
+use crate::app::health::Quarantined;
+use crate::drift::reconciliation::{Reconciliation, SyncRequested};
+use crate::drift::{DriftAccepted, DriftDetected, DriftId};
+use crate::governance::api_token::ApiTokenChanged;
+use crate::governance::approval::ApprovalChanged;
+use crate::governance::checkpoint::Checkpoint;
+use crate::governance::configuration::ConfigurationRead;
+use crate::governance::disclosure::Access;
+use crate::governance::hold::{Hold, HoldDecided};
+use crate::governance::session::SessionChanged;
+use crate::identity::authority::ChangeRefused;
+use crate::identity::group::GroupChanged;
+use crate::identity::resource::ResourceChanged;
 use crate::identity::{EffectFailed, IdentityChanged, NameChanged};
 use crate::ids::{AppId, Sequence, SourceName};
-use crate::leaver::LeaverCompleted;
-use crate::obligation::{AtRisk, Overdue};
-use crate::reconciliation::{Reconciliation, SyncRequested};
-use crate::resource::ResourceChanged;
-use crate::session::SessionChanged;
-
-/// W3C trace context, empty when there is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct TraceContext {
-    pub traceparent: String,
-    pub tracestate: String,
-}
+use crate::trace::TraceContext;
 
 /// Who, when, why, and as part of what.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,22 @@
 //! Identities: what a source may do with them, decided from the last event of each.
 
+pub mod authority;
+pub mod group;
+pub mod lifecycle;
+pub mod name;
+pub mod resource;
+
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rollcall_scim::{Changed, LIFECYCLE, changed_paths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::authority::Provenance;
+use crate::identity::lifecycle::{Active, Effect, IdentityChange, Lifecycle, Urgency, classify, next};
+use crate::identity::name::NameSpace;
 use crate::ids::{IdentityId, Sequence, SourceName};
-use crate::lifecycle::{Active, Effect, IdentityChange, Lifecycle, classify, next};
-use crate::name::NameSpace;
-use crate::obligation::Urgency;
 
 /// What kind of identity it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -290,3 +296,6 @@ pub fn delete(last: &IdentityChanged) -> IdentityChanged {
         ..last.clone()
     }
 }
+
+/// Which source set the present value of each attribute that has a rule, by the attribute's path.
+pub type Provenance = BTreeMap<String, SourceName>;

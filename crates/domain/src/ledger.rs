@@ -33,19 +33,21 @@ use rollcall_scim::{Catalogue, Filter};
 use serde_json::Value;
 
 use self::lists::Kept;
-use crate::account::{Account, Desired, Presence};
+use crate::access::account::Account;
+use crate::access::departure::Leaver;
+use crate::access::desired::{Desired, Presence};
+use crate::access::obligation::{Change, Obligation};
+use crate::access::owed;
 use crate::alert::Alert;
+use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
 use crate::directory::{self, Membership};
 use crate::event::{Event, Recorded};
-use crate::group::{Group, GroupChange, GroupChanged};
+use crate::identity::group::{Group, GroupChange, GroupChanged};
+use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, urgency};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
-use crate::leaver::Leaver;
-use crate::lifecycle::ChangeKind;
-use crate::mapping::managed_attributes;
-use crate::obligation::{self, Change, Obligation, Urgency};
 
 pub use approvals::{WaitingApproval, approval, approvals};
 pub use clock::ringing;
@@ -275,7 +277,7 @@ impl Ledger {
             }
             let before = accounts.remove(&app.spec.id);
             let desired = desired_in(&identity, &subject, &groups, app, rule);
-            let owed = obligation::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
+            let owed = owed::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;
                 obligations::open(state, obligation, before, desired, event)?;

@@ -1,38 +1,34 @@
-//! The words of identity lifecycle governance as types, and the decisions about them as pure functions.
+//! Identity lifecycle governance as types, and the decisions about them as pure functions.
 //! No I/O, no clock: state is read and written through [`kv`], time comes from events or as a parameter.
+//!
+//! A module imports only from those above it:
+//!
+//! | Module | What it is about |
+//! |---|---|
+//! | [`ids`], [`trace`], [`kv`] | ids and values; the storage that state is kept in |
+//! | [`identity`] | people and machines, groups, lifecycle, whose statement counts |
+//! | [`app`] | connected apps: mapping, capabilities, service levels, conformance |
+//! | [`access`] | accounts in apps, obligations, departures |
+//! | [`drift`] | where apps differ from what is desired |
+//! | [`governance`] | exceptions, holds, approvals, sessions, tokens: what people decide, and who saw what |
+//! | [`alert`] | what somebody is told of |
+//! | [`event`] | everything that the log holds |
+//! | [`directory`], [`ledger`] | state derived from events |
 
 pub mod access;
-pub mod account;
 pub mod alert;
-pub mod api_token;
 pub mod app;
-pub mod approval;
-pub mod authority;
-pub mod capability;
-pub mod checkpoint;
-pub mod configuration;
-pub mod conformance;
 pub mod directory;
 pub mod drift;
 pub mod event;
-pub mod exception;
-pub mod group;
-pub mod guard;
-pub mod health;
-pub mod hours;
+pub mod governance;
 pub mod identity;
 pub mod ids;
 pub mod kv;
-pub mod leaver;
 pub mod ledger;
-pub mod lifecycle;
-pub mod mapping;
-pub mod name;
-pub mod obligation;
-pub mod reconciliation;
-pub mod resource;
-pub mod session;
 mod stored;
+pub mod trace;
 
-pub use event::{Event, EventMeta, NewEvent, Recorded, TraceContext};
+pub use event::{Event, EventMeta, NewEvent, Recorded};
 pub use ids::{AppId, GroupId, IdentityId, ResourceId, Sequence, SourceName};
+pub use trace::TraceContext;

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_domain::account::{Desired, Presence, Remote, Step, Target, differences, judge, plan};
-use rollcall_domain::app::Deprovision;
-use rollcall_domain::drift::DriftKind;
+use rollcall_domain::access::desired::{Desired, Presence, Target};
+use rollcall_domain::access::plan::{Step, differences, judge, plan};
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::mapping::{Origin, Rule, WhenEmpty, managed_attributes, to_resource};
+use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::mapping::{Origin, Rule, WhenEmpty, managed_attributes, to_resource};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -98,7 +100,7 @@ fn gone_is_what_the_app_shows_and_nothing_else() {
         assert_eq!(judged.is_ok(), gone, "{observed:?} {deprovision:?}");
         if let Err((kind, _)) = judged {
             // With one that is inactive nobody signs in any more: what is left is another matter.
-            let live = observed.is_some_and(rollcall_domain::account::Remote::is_active);
+            let live = observed.is_some_and(rollcall_domain::access::remote::Remote::is_active);
             assert_eq!(kind, if live { DriftKind::Zombie } else { DriftKind::Residue });
         }
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use rollcall_domain::authority::{AttributePath, Authority, Precedence, Settled};
+use rollcall_domain::identity::authority::{AttributePath, Authority, Precedence, Settled};
 use rollcall_domain::identity::{IdentityChanged, IdentityKind, completed, create, started, update};
 use rollcall_domain::ids::{IdentityId, SourceName};
 use serde_json::{Map, Value, json};

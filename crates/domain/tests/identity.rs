@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rollcall_domain::Sequence;
-use rollcall_domain::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
+use rollcall_domain::access::obligation::ObligationId;
+use rollcall_domain::identity::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
+use rollcall_domain::identity::lifecycle::{IdentityChange, Lifecycle};
+use rollcall_domain::identity::name::name_key;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, completed, delete, take_effect};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId};
-use rollcall_domain::lifecycle::{IdentityChange, Lifecycle};
-use rollcall_domain::name::name_key;
-use rollcall_domain::obligation::ObligationId;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 

@@ -7,22 +7,27 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rollcall_domain::account::{
-    Applied, Desired, Left, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
-};
-use rollcall_domain::app::{Adopt, AppSpec, Deprovision, ServiceLevel};
-use rollcall_domain::capability::Capabilities;
-use rollcall_domain::drift::{DriftDetected, DriftId, DriftKind, Policies, Policy};
-use rollcall_domain::exception::{DriftAccepted, Waived};
-use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
-use rollcall_domain::guard::{Cause, Decision, Guard, HoldDecided};
+use rollcall_domain::access::departure::LeaverStatus;
+use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationStatus, Overdue, Waived};
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::{Applied, Left, Origin, Rejected, Verified};
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::service_level::ServiceLevel;
+use rollcall_domain::app::{Adopt, AppSpec};
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::policy::{Policies, Policy};
+use rollcall_domain::drift::reconciliation::SyncRequested;
+use rollcall_domain::drift::{DriftAccepted, DriftDetected, DriftId};
+use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
+use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::identity::{self, EffectFailed, IdentityChanged, IdentityKind};
 use rollcall_domain::kv::{Memory, decode};
-use rollcall_domain::leaver::LeaverStatus;
 use rollcall_domain::ledger::{self, Among, Fact, Ledger, List, Remembered};
-use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::{Because, End, Obligation, ObligationStatus, Overdue};
-use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{
     AppId, Event, EventMeta, GroupId, IdentityId, Recorded, Sequence, SourceName, TraceContext, directory,
 };

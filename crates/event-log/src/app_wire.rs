@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use rollcall_domain::app::{Adopt, AppSpec, GroupRule, ServiceLevel};
-use rollcall_domain::capability::Capabilities;
-use rollcall_domain::drift::Policies;
-use rollcall_domain::guard::Guard;
+use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::mapping::{Origin, Rule, WhenEmpty};
+use rollcall_domain::app::service_level::ServiceLevel;
+use rollcall_domain::app::{Adopt, AppSpec, GroupRule};
+use rollcall_domain::drift::policy::Policies;
 use rollcall_domain::identity::IdentityKind;
-use rollcall_domain::mapping::{Origin, Rule, WhenEmpty};
 use rollcall_proto::v1;
 use rollcall_proto::v1::attribute_rule::Origin as StoredOrigin;
 

@@ -1,20 +1,20 @@
 //! Domain events to stored bytes.
 
 use prost::Message as _;
-use rollcall_domain::access::Outcome;
-use rollcall_domain::account::Left;
+use rollcall_domain::access::departure::AppOutcome;
+use rollcall_domain::access::outcome::Left;
 use rollcall_domain::alert::{About, AlertChanged};
-use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep};
-use rollcall_domain::approval::{ApprovalChanged, ApprovalStep};
-use rollcall_domain::authority::Denied;
-use rollcall_domain::group::{GroupChange, MemberId};
-use rollcall_domain::guard::Decision;
-use rollcall_domain::leaver::AppOutcome;
-use rollcall_domain::lifecycle::IdentityChange;
-use rollcall_domain::name::NameSpace;
-use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
-use rollcall_domain::resource::ResourceChange;
-use rollcall_domain::session::{SessionChanged, SessionHolder, SessionStep};
+use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
+use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep};
+use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
+use rollcall_domain::governance::disclosure::Outcome;
+use rollcall_domain::governance::hold::Decision;
+use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
+use rollcall_domain::identity::authority::Denied;
+use rollcall_domain::identity::group::{GroupChange, MemberId};
+use rollcall_domain::identity::lifecycle::IdentityChange;
+use rollcall_domain::identity::name::NameSpace;
+use rollcall_domain::identity::resource::ResourceChange;
 use rollcall_domain::{Event, NewEvent};
 use rollcall_proto::{EventType, SCHEMA_VERSION, v1};
 

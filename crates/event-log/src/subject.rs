@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use rollcall_domain::access::obligation::ObligationId;
 use rollcall_domain::drift::DriftId;
-use rollcall_domain::guard::Cause;
+use rollcall_domain::drift::reconciliation::SyncRequested;
+use rollcall_domain::governance::hold::Cause;
+use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId};
-use rollcall_domain::name::NameSpace;
-use rollcall_domain::obligation::ObligationId;
-use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, EventMeta};
 use sha2::{Digest, Sha256};
 

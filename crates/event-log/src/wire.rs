@@ -2,12 +2,16 @@
 
 use jiff::Timestamp;
 use prost_types::Timestamp as ProtoTimestamp;
-use rollcall_domain::account::{Operation, Origin, RejectionCause, Target};
-use rollcall_domain::app::Deprovision;
-use rollcall_domain::capability::Support;
-use rollcall_domain::drift::{DriftKind, Policy};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::Origin;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::capability::Support;
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::policy::Policy;
 use rollcall_domain::identity::IdentityKind;
-use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
+use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_proto::v1;
 use rollcall_scim::Changed;
 use serde_json::{Map, Value};

@@ -7,10 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::identity::{self, IdentityKind, NameChanged};
+use rollcall_domain::identity::name::{NameSpace, name_key};
+use rollcall_domain::identity::{self, IdentityKind, NameChanged, resource};
 use rollcall_domain::ids::{IdentityId, ResourceId};
-use rollcall_domain::name::{NameSpace, name_key};
-use rollcall_domain::resource;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, TraceContext};
 use rollcall_event_log::{
     Connection, Durability, EventLog, Expect, Limits, LogError, PrivateServer, Subject, SyncKnowledge, Tls, Unit,
@@ -310,23 +309,30 @@ async fn a_server_that_is_not_there_is_named() {
 
 #[tokio::test]
 async fn every_kind_of_event_survives_the_log() {
-    use rollcall_domain::account::{
-        Adopted, Applied, Attempted, Left, Operation, Origin, Rejected, Rejection, RejectionCause, Target, Verified,
-    };
+    use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
+    use rollcall_domain::access::desired::Target;
+    use rollcall_domain::access::obligation::Waived;
+    use rollcall_domain::access::obligation::{AtRisk, ObligationId, Overdue};
+    use rollcall_domain::access::operation::Operation;
+    use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Origin, Rejected, Verified};
+    use rollcall_domain::access::rejection::{Rejection, RejectionCause};
     use rollcall_domain::alert::{About, AlertChanged, Level};
-    use rollcall_domain::app::{Deprovision, GroupRule, ServiceLevel};
-    use rollcall_domain::capability::{Capabilities, Discovered, Support};
-    use rollcall_domain::drift::{DriftDetected, DriftId, DriftKind, Policies, Policy};
-    use rollcall_domain::exception::{DriftAccepted, Waived};
-    use rollcall_domain::group;
-    use rollcall_domain::guard::{Cause, Decision, Guard, Hold, HoldDecided};
-    use rollcall_domain::health::Quarantined;
+    use rollcall_domain::app::GroupRule;
+    use rollcall_domain::app::capability::{Capabilities, Discovered, Support};
+    use rollcall_domain::app::deprovision::Deprovision;
+    use rollcall_domain::app::guard::Guard;
+    use rollcall_domain::app::health::Quarantined;
+    use rollcall_domain::app::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
+    use rollcall_domain::app::service_level::ServiceLevel;
+    use rollcall_domain::drift::DriftAccepted;
+    use rollcall_domain::drift::kind::DriftKind;
+    use rollcall_domain::drift::policy::{Policies, Policy};
+    use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
+    use rollcall_domain::drift::{DriftDetected, DriftId};
+    use rollcall_domain::governance::hold::{Cause, Decision, Hold, HoldDecided};
+    use rollcall_domain::identity::group;
+    use rollcall_domain::identity::lifecycle::ChangeKind;
     use rollcall_domain::ids::GroupId;
-    use rollcall_domain::leaver::{AppOutcome, LeaverCompleted};
-    use rollcall_domain::lifecycle::ChangeKind;
-    use rollcall_domain::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
-    use rollcall_domain::obligation::{AtRisk, ObligationId, Overdue};
-    use rollcall_domain::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
     use rollcall_scim::Changed;
 
     let (_dir, _server, log) = fresh().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rollcall_domain::checkpoint::Checkpoint;
+use rollcall_domain::governance::checkpoint::Checkpoint;
 use rollcall_domain::{Event, Recorded, Sequence};
 use tlog_tiles::tlog::{check_record, check_tree};
 

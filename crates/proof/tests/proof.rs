@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rollcall_domain::checkpoint::Checkpoint;
+use rollcall_domain::governance::checkpoint::Checkpoint;
 use rollcall_domain::kv::Memory;
 use rollcall_domain::{Event, EventMeta, Recorded, Sequence, TraceContext};
 use rollcall_proof::{

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use rollcall_domain::account::RejectionCause;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_provisioner::{Exchange, Failure, Response, Transport};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;

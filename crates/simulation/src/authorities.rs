@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::account::{Applied, Operation, Target};
-use rollcall_domain::guard::{Cause, HoldDecided};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::obligation::Obligation;
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::Applied;
+use rollcall_domain::governance::hold::{Cause, HoldDecided};
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::identity::{Identity, IdentityChanged};
 use rollcall_domain::kv::{KvError, Memory, Read};
-use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::Obligation;
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory, ledger};
 use serde_json::{Map, Value};
 

@@ -9,12 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::account::{Account, Desired, RejectionCause, Target, Verified};
-use rollcall_domain::drift::{DriftKind, nobody};
-use rollcall_domain::guard::Cause;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::obligation::End;
+use rollcall_domain::access::outcome::Verified;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::nobody;
+use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
-use rollcall_domain::obligation::End;
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory};
 use serde_json::{Map, Value};
 

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::authority::{AttributePath, Authority, Precedence, Settled};
-use rollcall_domain::group::{GroupChange, GroupChanged, MemberId};
+use rollcall_domain::identity::authority::{AttributePath, Authority, Precedence, Settled};
+use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{GroupId, IdentityId};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, SourceName, TraceContext};

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
-use rollcall_domain::guard::{Decision, HoldDecided};
+use rollcall_domain::drift::reconciliation::SyncRequested;
+use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::kv::Read as _;
-use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, directory};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, ProjectionError, Store, apply};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
-use rollcall_domain::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
+use rollcall_domain::identity::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
+use rollcall_domain::identity::name::{invisible, name_key};
 use rollcall_domain::ids::{GroupId, Sequence};
 use rollcall_domain::kv::Read;
-use rollcall_domain::name::{invisible, name_key};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{Appended, Expect, LogError, Subject, Unit};
 use rollcall_projection::View;

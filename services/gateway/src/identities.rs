@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use rollcall_domain::authority::Denied;
+use rollcall_domain::identity::authority::Denied;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
@@ -15,10 +15,9 @@ use crate::caller::Caller;
 use crate::error::Refusal;
 use crate::names::{self, Holder, Source};
 use crate::operation::{Done, Edit};
-use crate::render;
-use crate::scope;
 use crate::service::Door;
 use crate::version::Condition;
+use crate::{render, scope};
 
 /// How often a change is decided anew when someone else changed the same thing meanwhile.
 const ATTEMPTS: usize = 10;

@@ -7,18 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use rollcall_config::{Config, SourceConfig};
-use rollcall_domain::authority::{Authority, Settled};
+use rollcall_domain::identity::authority::{Authority, Settled};
+use rollcall_domain::identity::name::{UniqueValue, former_name_key, unique_values};
 use rollcall_domain::identity::{self, IdentityKind, NameChanged};
 use rollcall_domain::ids::{IdentityId, Sequence, SourceName};
-use rollcall_domain::name::{UniqueValue, former_name_key, unique_values};
 use rollcall_domain::{Event, EventMeta, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_request};
 use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::names;
-use crate::scope;
+use crate::{names, scope};
 
 /// How often one is decided anew when someone else takes the same name meanwhile.
 const ATTEMPTS: usize = 10;

@@ -1,10 +1,9 @@
 //! Unique values: claimed and released on the log, in one unit with the change that needs it.
 
-use rollcall_domain::directory;
+use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, unique_values};
 use rollcall_domain::identity::{IdentityKind, NameChanged};
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
-use rollcall_domain::name::{NameSpace, UniqueValue, invisible, unique_values};
-use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, SourceName};
+use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, SourceName, directory};
 use rollcall_event_log::{Expect, Subject, Unit};
 use rollcall_scim::{ResourceType, ScimError, ScimType};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use rollcall_domain::app::{AppSpec, configure};
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::directory::app_changes::configure;
 use rollcall_domain::{Event, NewEvent, Sequence, directory};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
 use rollcall_projection::Store;

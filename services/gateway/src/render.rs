@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use rollcall_domain::directory::{self, MemberKind};
-use rollcall_domain::group::{Group, MemberId};
 use rollcall_domain::identity::Identity;
+use rollcall_domain::identity::group::{Group, MemberId};
+use rollcall_domain::identity::resource::Resource;
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::resource::Resource;
 use rollcall_scim::{ResourceType, Selection};
 use serde_json::{Map, Value, json};
 

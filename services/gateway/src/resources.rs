@@ -1,8 +1,8 @@
 //! Resources that are neither identities nor groups: agentic applications, and what the operator's own schemas describe.
 
 use axum::http::StatusCode;
+use rollcall_domain::identity::resource::{self, ResourceChange, ResourceChanged};
 use rollcall_domain::ids::{ResourceId, Sequence};
-use rollcall_domain::resource::{self, ResourceChange, ResourceChanged};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{Expect, LogError, Subject, Unit};
 use rollcall_scim::{Reading, ResourceType, ScimError};

@@ -1,7 +1,7 @@
 //! What a source may see and change; what it wanted beyond that is an event.
 
 use rollcall_config::{Sight, SourceConfig};
-use rollcall_domain::authority::{ChangeRefused, Denied};
+use rollcall_domain::identity::authority::{ChangeRefused, Denied};
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, SourceName, directory};
 use rollcall_event_log::{Expect, Unit};

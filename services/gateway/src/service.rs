@@ -7,7 +7,7 @@ use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use rollcall_config::Config;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::authority::Authority;
+use rollcall_domain::identity::authority::Authority;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
@@ -17,14 +17,14 @@ use rollcall_tokens::Attempts;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::KnownSource;
+use crate::auth::{self, KnownSource};
 use crate::caller::Origin;
 use crate::error::{GatewayError, Refusal};
 use crate::query::Bounds;
 use crate::refusals::Refusals;
 use crate::register::register_apps;
 use crate::search::Amount;
-use crate::{auth, discovery, http, names, scope};
+use crate::{discovery, http, names, scope};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "gateway";

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use axum::http::{Method, StatusCode};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rollcall_config::{Reads, ServerConfig};
-use rollcall_domain::access::{Access, Outcome};
+use rollcall_domain::governance::disclosure::{Access, Outcome};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{Event, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};

@@ -14,9 +14,9 @@ use axum::routing::get;
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter};
 use jiff::Timestamp;
 use rollcall_config::{ApiToken, ApprovalConfig, Role};
-use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep};
+use rollcall_domain::access::obligation::ObligationId;
 use rollcall_domain::drift::DriftId;
-use rollcall_domain::obligation::ObligationId;
+use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep};
 use rollcall_domain::{AppId, Event, NewEvent, Sequence};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::{Store, View};
@@ -27,7 +27,6 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
-
 use uuid::Uuid;
 
 use crate::access::{Asked, Record};

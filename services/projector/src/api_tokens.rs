@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
-use rollcall_domain::api_token::{ApiTokenChanged, ApiTokenStep, IssuedToken};
+use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep, IssuedToken};
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read, Write, load, load_all, store};
 use rollcall_domain::{Event, Recorded, directory};

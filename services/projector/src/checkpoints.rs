@@ -1,7 +1,7 @@
 //! The checkpoints that the log holds. Keys: `checkpoint/<size>`, and `checkpoint-latest`.
 
 use jiff::Timestamp;
-use rollcall_domain::checkpoint::Checkpoint;
+use rollcall_domain::governance::checkpoint::Checkpoint;
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, Recorded};

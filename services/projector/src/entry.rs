@@ -1,14 +1,15 @@
 //! One entry of the audit timeline: an event, for people and auditors.
 
 use jiff::Timestamp;
-use rollcall_domain::account::{Applied, Rejected, Verified};
-use rollcall_domain::approval::ApprovalStep;
-use rollcall_domain::drift::{DriftId, DriftKind};
-use rollcall_domain::group::MemberId;
+use rollcall_domain::access::outcome::{Applied, Rejected, Verified};
+use rollcall_domain::drift::DriftId;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::reconciliation::SyncRequested;
+use rollcall_domain::governance::approval::ApprovalStep;
+use rollcall_domain::identity::group::MemberId;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::reconciliation::SyncRequested;
 use rollcall_domain::{Event, Recorded, ledger};
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};

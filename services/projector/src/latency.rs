@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rollcall_domain::access::obligation::Obligation;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::ledger;
-use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::Obligation;
-use rollcall_domain::{AppId, SourceName};
+use rollcall_domain::{AppId, SourceName, ledger};
 use serde::Serialize;
 use utoipa::ToSchema;
 

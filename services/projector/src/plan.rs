@@ -1,12 +1,15 @@
 //! What would be sent to whom, and why: decided from what is desired and what the app showed last, without asking it.
 
-use rollcall_domain::account::{Account, Remote, Step, Target, plan};
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::plan::{Step, plan};
+use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::App;
-use rollcall_domain::guard::Cause;
+use rollcall_domain::app::mapping::{Attributes, to_resource};
+use rollcall_domain::governance::hold::Cause;
+use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::lifecycle::Lifecycle;
-use rollcall_domain::mapping::{Attributes, to_resource};
 use rollcall_domain::{directory, ledger};
 use rollcall_scim::Changed;
 use serde::Serialize;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config::{AuditConfig, Config};
-use rollcall_domain::checkpoint::Checkpoint;
+use rollcall_domain::governance::checkpoint::Checkpoint;
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::{Event, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};

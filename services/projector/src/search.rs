@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use rollcall_domain::identity::Identity;
+use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
-use rollcall_domain::name::name_key;
 use rollcall_domain::{Event, Recorded, directory};
 use serde_json::Value;
 

@@ -1,20 +1,22 @@
 //! What happened, in a sentence.
 
-use rollcall_domain::access::Outcome;
-use rollcall_domain::account::{Operation, Origin, Target};
-use rollcall_domain::api_token::ApiTokenStep;
-use rollcall_domain::approval::ApprovalStep;
-use rollcall_domain::drift::DriftKind;
-use rollcall_domain::group::GroupChange;
-use rollcall_domain::guard::Decision;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::Origin;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::reconciliation::{ReconciliationEvent, SyncRequested};
+use rollcall_domain::governance::api_token::ApiTokenStep;
+use rollcall_domain::governance::approval::ApprovalStep;
+use rollcall_domain::governance::disclosure::Outcome;
+use rollcall_domain::governance::hold::Decision;
+use rollcall_domain::governance::session::{SessionHolder, SessionStep};
+use rollcall_domain::identity::group::GroupChange;
+use rollcall_domain::identity::lifecycle::IdentityChange;
+use rollcall_domain::identity::name::NameSpace;
+use rollcall_domain::identity::resource::ResourceChange;
 use rollcall_domain::identity::user_name;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::lifecycle::IdentityChange;
-use rollcall_domain::name::NameSpace;
-use rollcall_domain::reconciliation::{ReconciliationEvent, SyncRequested};
-use rollcall_domain::resource::ResourceChange;
-use rollcall_domain::session::{SessionHolder, SessionStep};
 use rollcall_domain::{Event, Recorded, directory};
 use serde_json::Value;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rollcall_domain::Recorded;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read, Write};
-use rollcall_domain::lifecycle::ChangeKind;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 

@@ -1,10 +1,10 @@
 //! How the domain's words look in the API's description: taken from the types themselves, so that none is forgotten.
 
-use rollcall_domain::account::Target;
-use rollcall_domain::drift::DriftKind;
-use rollcall_domain::leaver::LeaverStatus;
-use rollcall_domain::lifecycle::{ChangeKind, Lifecycle};
-use rollcall_domain::obligation::{Because, ObligationStatus};
+use rollcall_domain::access::departure::LeaverStatus;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::obligation::{Because, ObligationStatus};
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
 use serde::Serialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 

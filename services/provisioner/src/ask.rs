@@ -1,9 +1,10 @@
 //! What an app is asked for in one step on one account.
 
 use reqwest::StatusCode;
-use rollcall_domain::account::{Desired, Remote};
-use rollcall_domain::capability::{Capabilities, Support};
-use rollcall_domain::mapping::{Attributes, to_resource, to_send};
+use rollcall_domain::access::desired::Desired;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::mapping::{Attributes, to_resource, to_send};
 use rollcall_scim::{Changed, PATCH_OP, USER};
 use serde_json::{Map, Value, json};
 

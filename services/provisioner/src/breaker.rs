@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_domain::account::{Rejection, RejectionCause};
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::ids::IdentityId;
 
 use crate::client::Failure;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config::AppConfig;
-use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_event_log::Lease;
 
 use crate::client::ScimClient;
@@ -40,7 +40,9 @@ fn contradictions(app: &AppConfig, can: &Capabilities) -> Result<(), String> {
     if can.groups == Support::No && !app.spec.groups.is_empty() {
         return Err("the app has no groups, and [[apps.groups]] names some".into());
     }
-    if can.deactivate == Support::No && app.spec.deprovision == rollcall_domain::app::Deprovision::Deactivate {
+    if can.deactivate == Support::No
+        && app.spec.deprovision == rollcall_domain::app::deprovision::Deprovision::Deactivate
+    {
         return Err("the app's Users have no 'active': set deprovision = \"delete\", or capabilities.deactivate".into());
     }
     Ok(())

@@ -8,7 +8,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::{Method, StatusCode};
 use rollcall_config::AppConfig;
 use rollcall_domain::AppId;
-use rollcall_domain::account::{Rejection, RejectionCause};
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_event_log::Lease;
 use rollcall_scim::ListResponse;
 use rollcall_telemetry::metrics::{label, metrics};

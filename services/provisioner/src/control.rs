@@ -6,7 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rollcall_domain::account::{Account, Operation, RejectionCause, Remote, Target};
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read};

@@ -1,8 +1,8 @@
 //! Learning what an app can do from its discovery documents (RFC 7644 §4). What it does not say stays unknown.
 
 use reqwest::StatusCode;
-use rollcall_domain::account::RejectionCause;
-use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_scim::USER;
 use serde_json::Value;
 

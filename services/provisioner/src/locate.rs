@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use rollcall_domain::account::{Account, Desired, RejectionCause, Remote, Target, findable};
+use rollcall_domain::access::account::{Account, findable};
+use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::mapping::managed_attributes;
 use rollcall_domain::directory;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::mapping::managed_attributes;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 

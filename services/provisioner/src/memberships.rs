@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use reqwest::StatusCode;
-use rollcall_domain::account::RejectionCause;
-use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_scim::{GROUP, PATCH_OP};
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,10 @@
 //! Accounts that stand for themselves: of nobody, or someone's second one. They are removed only while they are that.
 
-use rollcall_domain::account::{Account, Remote, Target};
-use rollcall_domain::drift::{DriftId, DriftKind, nobody};
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::{DriftId, nobody};
 use rollcall_domain::{IdentityId, ledger};
 
 use crate::error::ProvisionerError;

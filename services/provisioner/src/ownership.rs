@@ -1,9 +1,11 @@
 //! Whose account is it? Decided by our own links first, then by what the app says of it.
 
-use rollcall_domain::account::{Account, Remote, Target};
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::lifecycle::Lifecycle;
 use rollcall_domain::{directory, ledger};
 
 use crate::locate::Wanted;

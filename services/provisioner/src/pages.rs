@@ -1,8 +1,8 @@
 //! Reading everything that an app has of one kind, page by page, by cursor where it can and by index where not.
 
 use reqwest::StatusCode;
-use rollcall_domain::account::Remote;
-use rollcall_domain::capability::{Capabilities, Support};
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::{Capabilities, Support};
 use serde_json::Value;
 
 use crate::client::{Answer, Endpoint, Failure, PageStart, ScimClient};

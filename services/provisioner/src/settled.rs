@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rollcall_domain::Sequence;
-use rollcall_domain::account::Account;
-use rollcall_domain::capability::Capabilities;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::ids::IdentityId;
 use tokio::time::Instant;
 

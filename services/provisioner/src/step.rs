@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rollcall_config::AppConfig;
-use rollcall_domain::account::{
-    Account, Adopted, Applied, Attempted, Desired, Left, Operation, Origin, Rejected, RejectionCause, Remote, Step,
-    Target, Verified, findable, is_gone, judge, plan,
-};
-use rollcall_domain::app::{AppSpec, Deprovision};
-use rollcall_domain::capability::{Capabilities, Support};
-use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, DriftKind};
-use rollcall_domain::mapping::Attributes;
+use rollcall_domain::access::account::{Account, findable};
+use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Origin, Rejected, Verified};
+use rollcall_domain::access::plan::{Step, is_gone, judge, plan};
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::mapping::Attributes;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem};
 use rollcall_domain::{AppId, Event, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::Store;

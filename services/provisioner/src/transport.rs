@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode};
 use rollcall_config::{AppConfig, PrivateAddresses, Token};
-use rollcall_domain::account::RejectionCause;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_telemetry::causes;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;

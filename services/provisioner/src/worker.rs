@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use rollcall_domain::account::{Account, RejectionCause, Story, Target};
-use rollcall_domain::capability::Discovered;
-use rollcall_domain::health::Quarantined;
+use rollcall_domain::access::account::{Account, Story};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::capability::Discovered;
+use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{AppId, Event, Sequence, ledger};
 use rollcall_telemetry::TraceParts;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rollcall_config::Config;
-use rollcall_domain::configuration::{ConfigurationRead, changed};
+use rollcall_domain::governance::configuration::{ConfigurationRead, changed};
 use rollcall_domain::{Event, NewEvent};
 use rollcall_event_log::{EventLog, Expect, Subject, Unit, by_service};
 use sha2::{Digest as _, Sha256};
@@ -35,7 +35,7 @@ async fn append(log: &EventLog, config: &Config, service: &str) -> anyhow::Resul
     let before = log.last(&Subject::configuration(service)).await?.map(|recorded| recorded.event);
     let before = match before {
         Some(Event::ConfigurationRead(read)) => read.settings,
-        _ => rollcall_domain::configuration::Settings::new(),
+        _ => rollcall_domain::governance::configuration::Settings::new(),
     };
     let mut settings = config.settings.clone();
     let text = serde_json::to_vec(&settings).context("the settings can't be written")?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rollcall_domain::name::{NameSpace, UniqueValue};
+use rollcall_domain::identity::name::{NameSpace, UniqueValue};
 use tokio::sync::watch;
 
 /// How many names are kept at least before those whose lines are done are forgotten.

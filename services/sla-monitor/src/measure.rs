@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::account::RejectionCause;
-use rollcall_domain::drift::DriftKind;
+use rollcall_domain::access::obligation::Obligation;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Fact};
-use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::Obligation;
 use rollcall_domain::{AppId, TraceContext, directory};
 use rollcall_telemetry::metrics::{ACCESS_SECONDS, label, metrics};
 use rollcall_telemetry::openmetrics::exemplar;

@@ -1,12 +1,11 @@
 //! An alert in words: who, where, since when, who owns it, what was tried and what the app said.
 
 use jiff::Timestamp;
-use rollcall_domain::account::Rejection;
-use rollcall_domain::account::RejectionCause;
+use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::alert::{About, Alert, Level};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
 use serde::Serialize;
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rollcall_domain::account::Account;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::departure::{AppOutcome, Leaver, LeaverCompleted};
+use rollcall_domain::access::obligation::{AtRisk, Obligation, Overdue};
 use rollcall_domain::identity::{EffectFailed, take_effect};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::leaver::{AppOutcome, Leaver, LeaverCompleted};
-use rollcall_domain::ledger::Scheduled;
-use rollcall_domain::obligation::{AtRisk, Obligation, Overdue};
-use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, ledger};
+use rollcall_domain::ledger::{self, Scheduled};
+use rollcall_domain::{Event, EventMeta, NewEvent, Sequence};
 use rollcall_event_log::{Expect, Log, LogError, Subject, Unit, by_service};
 use rollcall_projection::Store;
 use tracing::{info, warn};

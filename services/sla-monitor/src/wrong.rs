@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::account::RejectionCause;
+use rollcall_domain::access::departure::Leaver;
+use rollcall_domain::access::obligation::Obligation;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
-use rollcall_domain::guard::Hold;
-use rollcall_domain::health::Quarantine;
+use rollcall_domain::app::health::Quarantine;
+use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::leaver::Leaver;
-use rollcall_domain::ledger::Scheduled;
-use rollcall_domain::obligation::Obligation;
-use rollcall_domain::{Event, SourceName, ledger};
+use rollcall_domain::ledger::{self, Scheduled};
+use rollcall_domain::{Event, SourceName};
 
 /// The most changes that are far ahead that people are told of at once: a wrong feed has them by the thousand.
 const MOST_FAR: usize = 100;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{Config, parse};
-use rollcall_domain::account::{Left, Target, Verified};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::outcome::{Left, Verified};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence};

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use rollcall_config::parse;
-use rollcall_domain::account::{Applied, Left, Operation, Origin, Target, Verified};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::{Applied, Left, Origin, Verified};
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence};

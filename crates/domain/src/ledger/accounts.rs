@@ -1,19 +1,20 @@
 //! What apps answered, and what they showed.
 
-use super::Fact;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
-use super::{apps, drifts, links};
-use crate::account::{Account, Adopted, Applied, Attempted, Left, MayExist, Rejected, Target, Verified};
-use crate::conformance::Confirmed;
+use super::{Fact, apps, drifts, links};
+use crate::access::account::{Account, MayExist};
+use crate::access::desired::Target;
+use crate::access::obligation::{End, Obligation};
+use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
+use crate::app::conformance::Confirmed;
 use crate::directory;
+use crate::drift::reconciliation::SyncRequested;
 use crate::event::Recorded;
+use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Write, store};
-use crate::lifecycle::ChangeKind;
-use crate::obligation::{End, Obligation};
-use crate::reconciliation::SyncRequested;
 
 /// The app says that it has done something.
 pub fn applied(

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::approval::{ApprovalChanged, ApprovalStep};
 use crate::event::Recorded;
+use crate::governance::approval::{ApprovalChanged, ApprovalStep};
 use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 

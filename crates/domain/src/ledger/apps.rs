@@ -8,15 +8,17 @@ use super::read::{
     account, account_key, capabilities_key, conformance, conformance_key, quarantine, quarantine_key, reconciled,
     synced_key,
 };
-use crate::account::{Operation, RejectionCause};
-use crate::capability::Discovered;
-use crate::conformance::Confirmed;
-use crate::drift::{DriftDetected, DriftKind};
+use crate::access::operation::Operation;
+use crate::access::rejection::RejectionCause;
+use crate::app::capability::Discovered;
+use crate::app::conformance::Confirmed;
+use crate::app::health::{Quarantine, Quarantined};
+use crate::drift::DriftDetected;
+use crate::drift::kind::DriftKind;
+use crate::drift::reconciliation::{Reconciliation, ReconciliationEvent};
 use crate::event::Recorded;
-use crate::health::{Quarantine, Quarantined};
 use crate::ids::AppId;
 use crate::kv::{KvError, Write, store};
-use crate::reconciliation::{Reconciliation, ReconciliationEvent};
 
 /// Its discovery documents were read.
 pub fn discovered(state: &mut impl Write, found: &Discovered) {

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::lists::List;
 use super::read::{micros, obligations_opened_by};
+use crate::access::obligation::{Obligation, ObligationId};
 use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store};
-use crate::obligation::{Obligation, ObligationId};
 
 fn key(at: Timestamp, id: &ObligationId) -> String {
     format!("{}{:020}/{}/{:020}", List::Clock.prefix(), micros(at), id.identity, id.opened_by.0)

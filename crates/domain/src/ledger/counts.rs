@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::read::{listed, obligation};
+use crate::access::obligation::{Count, Obligation};
+use crate::identity::lifecycle::ChangeKind;
 use crate::ids::AppId;
 use crate::kv::{KvError, Read, Write, load, load_all, store};
-use crate::lifecycle::ChangeKind;
-use crate::obligation::{Count, Obligation};
 
 const PREFIX: &str = "count-open/";
 

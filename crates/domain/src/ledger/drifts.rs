@@ -5,16 +5,19 @@ use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, of_account};
 use super::{apps, stories};
-use crate::account::{Account, Desired};
+use crate::access::account::Account;
+use crate::access::desired::Desired;
+use crate::access::obligation::{Because, Change, End, Obligation};
 use crate::app::AppSpec;
 use crate::directory;
-use crate::drift::{DriftDetected, DriftId, DriftItem, DriftKind, Policy, may_be_nobody, nobody};
+use crate::drift::kind::DriftKind;
+use crate::drift::policy::Policy;
+use crate::drift::{DriftAccepted, DriftDetected, DriftId, DriftItem, may_be_nobody, nobody};
 use crate::event::Recorded;
-use crate::exception::{DriftAccepted, Exception};
+use crate::governance::exception::Exception;
+use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, store, suffixes};
-use crate::lifecycle::ChangeKind;
-use crate::obligation::{Because, Change, End, Obligation};
 
 fn key(id: &DriftId) -> String {
     of_account(&id.app, id.identity) + id.kind.name()

@@ -3,11 +3,13 @@
 use super::lists::{Kept, List};
 use super::obligations::waive;
 use super::read::{accounts_where, held, hold, hold_key, said_key};
-use crate::account::{Account, Desired, Target};
+use crate::access::account::Account;
+use crate::access::desired::{Desired, Target};
 use crate::app::AppSpec;
+use crate::app::guard::Recent;
 use crate::event::{Event, Recorded};
-use crate::exception::Exception;
-use crate::guard::{Cause, Decision, Hold, HoldDecided, Recent};
+use crate::governance::exception::Exception;
+use crate::governance::hold::{Cause, Decision, Hold, HoldDecided};
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store, suffixes};
 

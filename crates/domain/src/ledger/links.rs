@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::read::link_key;
-use crate::account::{Account, Target, Verified};
+use crate::access::account::Account;
+use crate::access::desired::Target;
+use crate::access::outcome::Verified;
 use crate::drift::nobody;
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, store};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::read::{ACCOUNTS, ENDED, place};
-use crate::account::Account;
+use crate::access::account::Account;
+use crate::access::obligation::{Obligation, ObligationStatus};
 use crate::kv::{KvError, Read, Stretch, decode, load, load_some};
-use crate::obligation::{Obligation, ObligationStatus};
 
 /// Which obligations a list is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! The lists beside accounts and obligations. Each answers one question at once, and each costs a write whenever an
 //! obligation moves: a service keeps those that it asks.
 
+use crate::access::obligation::Obligation;
+use crate::identity::lifecycle::ChangeKind;
 use crate::kv::{KvError, Pair, Read, Stretch, Write};
-use crate::lifecycle::ChangeKind;
-use crate::obligation::Obligation;
 
 /// A list that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,14 +8,17 @@ use super::read::{
     overdue_key, parked_key, pending_key, unsaid_key, zombie_key,
 };
 use super::{Fact, clock, counts};
-use crate::account::{Account, Desired, Target};
+use crate::access::account::Account;
+use crate::access::departure::{Leaver, LeaverCompleted};
+use crate::access::desired::{Desired, Target};
+use crate::access::obligation::{
+    AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue, Waived,
+};
 use crate::event::Recorded;
-use crate::exception::{Exception, Waived};
+use crate::governance::exception::Exception;
+use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KvError, Write, store, suffixes};
-use crate::leaver::{Leaver, LeaverCompleted};
-use crate::lifecycle::ChangeKind;
-use crate::obligation::{AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue};
 
 /// Opens an obligation, and makes its account what it asks for.
 pub fn open(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::account;
 use super::{Rules, desired_in, subject_of};
-use crate::account::Target;
+use crate::access::desired::Target;
 use crate::app::{App, AppSpec, Connection};
 use crate::directory;
 use crate::identity::Identity;

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::lists::List;
-use crate::account::{Account, Target};
+use crate::access::account::Account;
+use crate::access::departure::Leaver;
+use crate::access::desired::Target;
+use crate::access::obligation::{Obligation, ObligationId};
 use crate::alert::Alert;
-use crate::capability::Capabilities;
-use crate::conformance::Conformance;
+use crate::app::capability::Capabilities;
+use crate::app::conformance::Conformance;
+use crate::app::health::Quarantine;
 use crate::directory;
 use crate::drift::DriftItem;
-use crate::guard::{Cause, Hold};
-use crate::health::Quarantine;
+use crate::drift::reconciliation::Reconciled;
+use crate::governance::hold::{Cause, Hold};
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Stretch, Typed, decode, load, load_all, suffixes};
-use crate::leaver::Leaver;
-use crate::obligation::{Obligation, ObligationId};
-use crate::reconciliation::Reconciled;
 
 /// The key prefix of all accounts.
 pub(super) const ACCOUNTS: &str = "account/";

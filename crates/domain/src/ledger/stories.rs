@@ -1,7 +1,7 @@
 //! What the changes that opened obligations belong to: once for each, however many apps it is about.
 
 use super::lists::List;
-use crate::account::{Account, Story};
+use crate::access::account::{Account, Story};
 use crate::event::Recorded;
 use crate::ids::Sequence;
 use crate::kv::{KvError, Read, Write, load, store};

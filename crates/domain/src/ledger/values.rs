@@ -7,11 +7,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::read::{ACCOUNTS, ENDED};
-use crate::account::{Account, Desired, MayExist, Rejection};
-use crate::conformance::Confirmed;
+use crate::access::account::{Account, MayExist};
+use crate::access::desired::Desired;
+use crate::access::obligation::{Obligation, ObligationId};
+use crate::access::rejection::Rejection;
+use crate::app::conformance::Confirmed;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Typed, decode};
-use crate::obligation::{Obligation, ObligationId};
 
 /// The fields of an [`Account`] that are stored, in their order.
 #[derive(Deserialize)]

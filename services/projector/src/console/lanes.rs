@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use rollcall_domain::access::obligation::{End, Obligation};
 use rollcall_domain::ids::AppId;
-use rollcall_domain::obligation::{End, Obligation};
 
 use super::words::{at, word};
 

@@ -16,19 +16,18 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{ApiToken, Role};
 use rollcall_domain::Event;
-use rollcall_domain::session::{SessionChanged, SessionHolder, SessionStep};
+use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha512};
 use tracing::info;
 
+use super::oidc::Provider;
 use crate::access::{self, Asked};
 use crate::api::{Api, Person, Shared};
 use crate::api_tokens::{self, KnownToken};
 use crate::error::ApiError;
 use crate::sessions::{self, Session};
-
-use super::oidc::Provider;
 
 const COOKIE: &str = "rollcall-session";
 

@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rollcall_domain::account::{Operation, Rejection};
-use rollcall_domain::app::{Adopt, App, Connection, Deprovision, GroupRule};
-use rollcall_domain::capability::Capabilities;
-use rollcall_domain::conformance::Tally;
-use rollcall_domain::drift::Policies;
-use rollcall_domain::guard::{Guard, Hold};
-use rollcall_domain::hours::BusinessHours;
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::rejection::Rejection;
+use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::conformance::Tally;
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::hours::BusinessHours;
+use rollcall_domain::app::mapping::Mapping;
+use rollcall_domain::app::{Adopt, App, Connection, GroupRule};
+use rollcall_domain::drift::policy::Policies;
+use rollcall_domain::drift::reconciliation::Reconciled;
+use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::ids::{AppId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger;
-use rollcall_domain::mapping::Mapping;
-use rollcall_domain::reconciliation::Reconciled;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -1,7 +1,8 @@
 //! Drift.
 
 use jiff::Timestamp;
-use rollcall_domain::drift::{DriftId, DriftItem, DriftKind};
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::{DriftId, DriftItem};
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_scim::Changed;
 use serde::Serialize;

@@ -1,11 +1,12 @@
 //! Identities and their accounts.
 
 use jiff::Timestamp;
-use rollcall_domain::account::{Account, Target};
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
 use rollcall_domain::identity::Identity;
+use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::lifecycle::Lifecycle;
 use rollcall_domain::{directory, ledger};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -88,7 +89,7 @@ impl IdentityView {
         for account in &accounts {
             drift.extend(ledger::drift_of(state, &account.app, identity.id)?);
         }
-        let group = |(group, membership): &(rollcall_domain::group::Group, directory::Membership)| GroupRef {
+        let group = |(group, membership): &(rollcall_domain::identity::group::Group, directory::Membership)| GroupRef {
             value: group.id.0,
             display: group.display_name().to_owned(),
             membership: membership.name(),

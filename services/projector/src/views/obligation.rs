@@ -1,14 +1,15 @@
 //! Obligations, what excepts them, and the departures that they belong to.
 
 use jiff::Timestamp;
-use rollcall_domain::account::Target;
-use rollcall_domain::drift::{DriftItem, DriftKind};
-use rollcall_domain::exception::Exception;
+use rollcall_domain::access::departure::{Leaver, LeaverStatus};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationId, ObligationStatus};
+use rollcall_domain::drift::DriftItem;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::governance::exception::Exception;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::leaver::{Leaver, LeaverStatus};
-use rollcall_domain::lifecycle::ChangeKind;
-use rollcall_domain::obligation::{Because, End, Obligation, ObligationId, ObligationStatus};
 use rollcall_domain::{directory, ledger};
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -5,7 +5,8 @@ use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use jiff::Timestamp;
-use rollcall_domain::drift::{DriftItem, DriftKind};
+use rollcall_domain::drift::DriftItem;
+use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::ids::IdentityId;
 
 use super::{Frame, Listed, Who, answer, name_of, rows};

@@ -7,9 +7,9 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
+use rollcall_domain::access::departure::{Leaver, LeaverStatus};
+use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::leaver::{Leaver, LeaverStatus};
-use rollcall_domain::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 

@@ -12,9 +12,9 @@ use axum::Extension;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
+use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::directory;
 use rollcall_domain::ids::{IdentityId, Sequence};
-use rollcall_domain::obligation::Obligation;
 use rollcall_projection::View;
 use serde::Deserialize;
 

@@ -4,8 +4,8 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::ledger;
-use rollcall_domain::obligation::{Obligation, ObligationStatus};
 
 use super::{EXTENT, Frame, Listed, ObligationRow, Who, answer, name_of, obligation_row};
 use crate::api::Shared;

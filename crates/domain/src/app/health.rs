@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::account::Rejection;
+use crate::access::rejection::Rejection;
 use crate::ids::{AppId, Sequence};
 
 /// An app is left alone: it failed too often in a row.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::account::Operation;
+use crate::access::operation::Operation;
 use crate::ids::Sequence;
 
 /// What became of the operations of one kind that an app confirmed.

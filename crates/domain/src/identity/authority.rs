@@ -1,17 +1,12 @@
 //! Whose word counts: the precedence of sources for single attributes of identities.
 
-use std::collections::BTreeMap;
-
 use rollcall_scim::{Changed, LIFECYCLE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::identity::IdentityChanged;
+use crate::identity::name::name_key;
+use crate::identity::{IdentityChanged, Provenance};
 use crate::ids::SourceName;
-use crate::name::name_key;
-
-/// Which source set the present value of each attribute that has a rule, by the attribute's path.
-pub type Provenance = BTreeMap<String, SourceName>;
 
 /// An attribute: one of the core schema, or `urn:…:User:department` of an extension.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

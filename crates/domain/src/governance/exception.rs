@@ -3,9 +3,6 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::drift::DriftId;
-use crate::obligation::ObligationId;
-
 /// Who decided, why, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
@@ -22,22 +19,4 @@ impl Exception {
     pub fn holds_at(&self, now: Timestamp) -> bool {
         now < self.expires_at
     }
-}
-
-/// An obligation is left unmet for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct Waived {
-    pub id: ObligationId,
-    pub reason: String,
-    pub expires_at: Timestamp,
-}
-
-/// Drift is left in place for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub struct DriftAccepted {
-    pub id: DriftId,
-    pub reason: String,
-    pub expires_at: Timestamp,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::Deprovision;
+use crate::app::deprovision::Deprovision;
 use crate::ids::AppId;
 
 /// Whether an app can do something.

@@ -147,6 +147,15 @@ pub const fn classify(before: Option<Lifecycle>, after: Lifecycle) -> IdentityCh
     }
 }
 
+/// How urgent a departure is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Urgency {
+    #[default]
+    Usual,
+    Emergency,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::access::obligation::Count;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
-use crate::obligation::Count;
 
 /// One departure of one identity, in a projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

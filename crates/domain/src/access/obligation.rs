@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::account::{Account, Desired, Target};
-use crate::app::{Allowed, ServiceLevel};
-use crate::exception::Exception;
+use crate::access::desired::Target;
+use crate::app::service_level::{Allowed, ServiceLevel};
+use crate::governance::exception::Exception;
+use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
-use crate::lifecycle::ChangeKind;
 
 /// Which obligation: the change that opened it, the app and the identity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,15 +64,6 @@ pub struct Change {
     pub due_from: Timestamp,
     /// Which service level.
     pub urgency: Urgency,
-}
-
-/// How urgent a departure is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub enum Urgency {
-    #[default]
-    Usual,
-    Emergency,
 }
 
 impl Change {
@@ -317,27 +308,6 @@ impl Obligation {
     }
 }
 
-/// The obligation that a change opens for one account; `None` when nothing is owed.
-///
-/// A leaver is owed by every app that ever had the account, desired there or not: what was gone once may have been
-/// changed by hand, and an older removal may not be verified yet.
-#[must_use]
-pub fn derive(
-    change: Change,
-    app: &AppId,
-    identity: IdentityId,
-    sla: &ServiceLevel,
-    account: Option<&Account>,
-    desired: &Desired,
-) -> Option<Obligation> {
-    let owed = match account {
-        None => desired.target() == Target::Present,
-        Some(_) if matches!(change.kind, ChangeKind::Leaver | ChangeKind::Repair | ChangeKind::Residue) => true,
-        Some(account) => account.desired != *desired,
-    };
-    owed.then(|| Obligation::new(change, app, identity, sla, desired.target()))
-}
-
 /// So much later; the end of time when that is too far to tell.
 fn later(start: Timestamp, allowed: Duration) -> Timestamp {
     SignedDuration::try_from(allowed).ok().and_then(|allowed| start.checked_add(allowed).ok()).unwrap_or(Timestamp::MAX)
@@ -356,4 +326,13 @@ pub struct AtRisk {
     pub id: ObligationId,
     pub change: ChangeKind,
     pub deadline: Timestamp,
+}
+
+/// An obligation is left unmet for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Waived {
+    pub id: ObligationId,
+    pub reason: String,
+    pub expires_at: Timestamp,
 }

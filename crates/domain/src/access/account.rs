@@ -1,0 +1,111 @@
+//! Accounts: what is desired, what was last observed, and what follows from the two.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::access::desired::Desired;
+use crate::access::obligation::Obligation;
+use crate::access::rejection::Rejection;
+use crate::app::conformance::Confirmed;
+use crate::identity::lifecycle::ChangeKind;
+use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::trace::TraceContext;
+
+/// One identity's presence in one app, in a projection. Its key says where it is and whose: neither is stored again.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Account {
+    /// Where.
+    #[serde(skip)]
+    pub app: AppId,
+    /// Whose.
+    #[serde(skip)]
+    pub identity: IdentityId,
+    /// What it must be.
+    pub desired: Desired,
+    /// The change that says so.
+    pub desired_version: Sequence,
+    /// The event whose story it goes on with: [`story_of`](crate::ledger::story_of).
+    pub story: Sequence,
+    /// The system of record that it came from; none: the configuration.
+    pub source: Option<SourceName>,
+    /// The app's own id of the account, when it is known.
+    pub remote_id: Option<String>,
+    /// The last change that the app says it has applied.
+    pub applied_version: Option<Sequence>,
+    /// The last change that was read back.
+    pub verified_version: Option<Sequence>,
+    /// What was read back then.
+    pub observed: Option<Map<String, Value>>,
+    /// When that was.
+    #[serde(with = "crate::stored::time_or_none")]
+    pub verified_at: Option<Timestamp>,
+    /// The last failure since the last success.
+    pub rejection: Option<Rejection>,
+    /// The version of the app at which its repeated refusal was taken as final, until something changes.
+    pub parked_at: Option<Sequence>,
+    /// What the app confirmed and was not read back yet.
+    pub confirmed: Vec<Confirmed>,
+    /// The user names that were desired before: an account may have been left under each of them.
+    pub former_names: BTreeSet<String>,
+    /// The creations whose outcome is not known.
+    pub may_exist: Option<MayExist>,
+    /// The obligations that are open, oldest first: with the account, since they are changed with it.
+    pub owes: Vec<Obligation>,
+}
+
+/// Accounts that may have been made: a creation was sent, and its outcome is not known until the app was looked through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MayExist {
+    /// The user names and e-mail addresses that were sent.
+    pub sent: BTreeSet<String>,
+    /// Since when.
+    #[serde(with = "crate::stored::time")]
+    pub since: Timestamp,
+}
+
+/// The values by which an account that was sent can be found: its user name and its e-mail addresses.
+#[must_use]
+pub fn findable(resource: &Map<String, Value>) -> BTreeSet<String> {
+    let name = resource.get("userName").and_then(Value::as_str);
+    let emails = resource.get("emails").and_then(Value::as_array).into_iter().flatten();
+    let emails = emails.filter_map(|email| email.get("value").unwrap_or(email).as_str());
+    let mapped =
+        resource.iter().filter(|(path, _)| path.starts_with("emails[")).filter_map(|(_, value)| value.as_str());
+    name.into_iter().chain(emails).chain(mapped).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+}
+
+/// What a change of what is desired belongs to: whatever follows from it carries this. It is the same for every app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story {
+    /// The id of the change's event.
+    pub caused_by: Uuid,
+    /// The correlation id of the change.
+    pub correlation_id: String,
+    /// The trace of the change.
+    pub trace: TraceContext,
+}
+
+impl Account {
+    /// Whether nobody waits for it that someone can't sign in any more, or can: nothing is owed for it, such as where a person
+    /// has asked to look again, or only that nothing is left of it.
+    #[must_use]
+    pub fn owes_no_access(&self) -> bool {
+        self.owes.iter().all(|owed| owed.change == ChangeKind::Residue)
+    }
+
+    /// Whether the app still has to be changed or read.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.verified_version.is_none_or(|verified| verified < self.desired_version)
+    }
+
+    /// When the app confirmed the last change of what is desired now.
+    #[must_use]
+    pub fn confirmed_at(&self) -> Option<Timestamp> {
+        self.confirmed.iter().filter(|c| c.version == self.desired_version).map(|c| c.at).max()
+    }
+}

@@ -1,0 +1,23 @@
+//! What differs between the apps on the log and those in the configuration.
+
+use std::collections::BTreeMap;
+
+use crate::app::{App, AppSpec, Connection};
+use crate::event::Event;
+use crate::ids::AppId;
+
+/// The events that bring the log in line with the configuration; none when nothing differs.
+#[must_use]
+pub fn configure(known: &[App], configured: &[AppSpec]) -> Vec<Event> {
+    let known: BTreeMap<&AppId, &App> = known.iter().map(|app| (&app.spec.id, app)).collect();
+    let same = |spec: &AppSpec| {
+        known.get(&spec.id).is_some_and(|app| app.spec == *spec && app.connection == Connection::Configured)
+    };
+    let changed = configured.iter().filter(|spec| !same(spec)).map(|spec| Event::AppConfigured(Box::new(spec.clone())));
+    let gone = known
+        .values()
+        .filter(|app| app.connection == Connection::Configured)
+        .filter(|app| !configured.iter().any(|spec| spec.id == app.spec.id))
+        .map(|app| Event::AppRemoved(app.spec.id.clone()));
+    changed.chain(gone).collect()
+}
