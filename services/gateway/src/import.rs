@@ -17,7 +17,7 @@ use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{names, scope};
+use crate::change::{names, scope};
 
 /// How often one is decided anew when someone else takes the same name meanwhile.
 const ATTEMPTS: usize = 10;

@@ -1,31 +1,19 @@
-//! The gateway: the SCIM 2.0 door. Each change that a source asks for is decided on the log's own last event and
+//! The gateway: the SCIM 2.0 endpoint. Each change that a source asks for is decided on the log's own last event and
 //! becomes one unit of events, or a precise error and nothing.
 
 mod auth;
-mod bulk;
-mod caller;
-mod cursor;
-mod discovery;
+mod change;
 mod error;
-mod groups;
 mod http;
-mod identities;
 mod import;
-mod names;
-mod operation;
 mod proxy;
-mod query;
-mod refusals;
+mod read;
 mod register;
-mod render;
-mod request;
-mod resources;
-mod scope;
-mod search;
 mod service;
-mod version;
+mod state;
 
 pub use error::GatewayError;
 pub use import::{Added, Import, Newcomer, NotAdded, resource_of};
 pub use proxy::router as projector_proxy;
-pub use service::{Gateway, NAME};
+pub use service::Gateway;
+pub use state::NAME;

@@ -12,7 +12,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::error::GatewayError;
-use crate::service::NAME;
+use crate::state::NAME;
 
 /// Appends until log and configuration agree. Another gateway may be doing the same.
 pub async fn register_apps(log: &EventLog, store: &Store, apps: &[AppSpec]) -> Result<(), GatewayError> {

@@ -1,81 +1,37 @@
 //! The service: a projection of the directory, and the paths under `/scim/v2`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use rollcall_config::Config;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::identity::authority::Authority;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Recorded, directory};
 use rollcall_event_log::EventLog;
-use rollcall_projection::{History, Projection, Runner, Store, Transaction, View};
-use rollcall_scim::Catalogue;
+use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_tokens::Attempts;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, KnownSource};
-use crate::caller::Origin;
-use crate::error::{GatewayError, Refusal};
-use crate::query::Bounds;
-use crate::refusals::Refusals;
+use crate::auth::authenticate;
+use crate::auth::caller::Origin;
+use crate::auth::refusals::Refusals;
+use crate::auth::source::KnownSource;
+use crate::change::{names, scope};
+use crate::error::GatewayError;
+use crate::http::{discovery, routes};
+use crate::read::query::Bounds;
 use crate::register::register_apps;
-use crate::search::Amount;
-use crate::{discovery, http, names, scope};
-
-/// The name in metrics and folders.
-pub const NAME: &str = "gateway";
+use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
 const STAMP: u32 = 6;
 
-/// What the paths need.
-#[derive(Debug)]
-pub struct Door {
-    pub log: EventLog,
-    pub store: Arc<Store>,
-    pub sources: Vec<KnownSource>,
-    pub catalogue: Catalogue,
-    pub authority: Authority,
-    pub origin: Origin,
-    pub max_body_bytes: usize,
-    pub max_resource_bytes: usize,
-    pub refusals: Refusals,
-    /// Tokens that are no source's.
-    pub guesses: Attempts,
-    pub bounds: Bounds,
-    /// How many answers about many resources are made at once: each can be as large as a page.
-    pub heavy: Semaphore,
-    pub max_bulk_operations: usize,
-    pub max_members: usize,
-    pub max_members_shown: usize,
-    pub patience: Duration,
-    pub registered: watch::Sender<bool>,
-}
-
-impl Door {
-    /// A place for an answer that may be large; it is kept until the answer is written.
-    pub async fn place(&self, amount: Amount) -> Option<SemaphorePermit<'_>> {
-        match amount {
-            Amount::Few => None,
-            Amount::Many => self.heavy.acquire().await.ok(),
-        }
-    }
-
-    /// The directory with everything in it that the log had when the request came in.
-    pub async fn fresh(&self) -> Result<View, Refusal> {
-        self.store.wait_for(self.log.head().await?, self.patience).await?;
-        Ok(self.store.view())
-    }
-}
-
 /// The gateway.
 #[derive(Debug)]
 pub struct Gateway {
-    door: Arc<Door>,
+    state: Arc<GatewayState>,
     apps: Vec<AppSpec>,
 }
 
@@ -98,7 +54,7 @@ impl Gateway {
         let folder = config.server.data_dir.join(NAME);
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
-        let door = Door {
+        let state = GatewayState {
             log,
             store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?,
             sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
@@ -122,28 +78,28 @@ impl Gateway {
             registered: watch::Sender::new(false),
         };
         let apps = config.apps.iter().map(|app| app.spec.clone()).collect();
-        Ok(Self { door: Arc::new(door), apps })
+        Ok(Self { state: Arc::new(state), apps })
     }
 
     /// Its state, for readiness.
     #[must_use]
     pub fn store(&self) -> Arc<Store> {
-        Arc::clone(&self.door.store)
+        Arc::clone(&self.state.store)
     }
 
     /// Whether the configured apps are on the log, without which no change should be accepted.
     #[must_use]
     pub fn registered(&self) -> watch::Receiver<bool> {
-        self.door.registered.subscribe()
+        self.state.registered.subscribe()
     }
 
     /// What it serves, under `/scim/v2`.
     pub fn router(&self) -> Router {
-        let door = Arc::clone(&self.door);
+        let state = Arc::clone(&self.state);
         let fixed = Router::new()
-            .route("/", get(http::list_everything))
-            .route("/.search", post(http::search_everything))
-            .route("/Bulk", post(http::bulk))
+            .route("/", get(routes::list_everything))
+            .route("/.search", post(routes::search_everything))
+            .route("/Bulk", post(routes::bulk))
             .route("/ServiceProviderConfig", get(discovery::config))
             .route("/Schemas", get(discovery::schemas))
             .route("/Schemas/{id}", get(discovery::schema))
@@ -151,15 +107,15 @@ impl Gateway {
             .route("/ResourceTypes/{id}", get(discovery::resource_type))
             .route("/Me", any(discovery::me))
             .route("/{*path}", any(discovery::nothing_here));
-        let secured = |router: Router<Arc<Door>>| {
+        let secured = |router: Router<Arc<GatewayState>>| {
             router
                 .method_not_allowed_fallback(discovery::wrong_method)
-                .layer(middleware::from_fn_with_state(Arc::clone(&door), auth::authenticate))
-                .with_state(Arc::clone(&door))
+                .layer(middleware::from_fn_with_state(Arc::clone(&state), authenticate::authenticate))
+                .with_state(Arc::clone(&state))
         };
-        let scim = door.catalogue.types().iter().fold(fixed, |router, kind| router.merge(http::routes(kind)));
+        let scim = state.catalogue.types().iter().fold(fixed, |router, kind| router.merge(routes::routes(kind)));
         // A nested router does not answer at its own address with a slash.
-        let root = Router::new().route("/scim/v2/", get(http::list_everything));
+        let root = Router::new().route("/scim/v2/", get(routes::list_everything));
         Router::new().nest("/scim/v2", secured(scim)).merge(secured(root))
     }
 
@@ -168,7 +124,7 @@ impl Gateway {
     /// # Errors
     /// When the storage fails, or the apps can't be registered.
     pub async fn run(self, stop: CancellationToken) -> Result<(), GatewayError> {
-        let runner = Runner::new(self.door.log.clone(), Arc::clone(&self.door.store));
+        let runner = Runner::new(self.state.log.clone(), Arc::clone(&self.state.store));
         let projected = async {
             let ended = runner.run(DirectoryProjection, stop.clone()).await;
             stop.cancel();
@@ -177,11 +133,11 @@ impl Gateway {
         let registered = async {
             tokio::select! {
                 () = stop.cancelled() => Ok(()),
-                done = register_apps(&self.door.log, &self.door.store, &self.apps) => {
+                done = register_apps(&self.state.log, &self.state.store, &self.apps) => {
                     if done.is_err() {
                         stop.cancel();
                     } else {
-                        self.door.registered.send_replace(true);
+                        self.state.registered.send_replace(true);
                     }
                     done
                 }

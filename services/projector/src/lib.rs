@@ -1,42 +1,20 @@
-//! The projector: current state and the audit timeline, over HTTP.
+//! The projector does two things with the log. It **derives**: the directory, the ledger and the timeline ([`state`],
+//! [`timeline`]), as they are now and [as they were](as_of). It **answers**: the paths under `/v1` ([`api`]), exports
+//! ([`export`]), proofs ([`proof`]) and the console ([`console`]).
 
-mod access;
-mod actions;
 mod api;
-mod api_tokens;
-mod approvals;
-mod ask;
-mod checkpoints;
+mod as_of;
 mod console;
-mod csv;
-mod entries;
-mod entry;
 mod error;
 mod export;
-mod instant;
-mod latency;
-pub mod line;
-mod moment;
-mod ocsf;
-mod openapi;
-mod params;
-mod plan;
-mod postings;
-mod preview;
-mod proofs;
-mod query;
-mod seal;
-mod search;
+mod proof;
 mod service;
-mod sessions;
-mod streams;
-mod summary;
+mod state;
 mod timeline;
-mod trail;
-mod views;
-mod words;
 
+pub use api::openapi::document as openapi;
+pub use as_of::HISTORY;
 pub use error::ProjectorError;
-pub use moment::HISTORY;
-pub use openapi::document as openapi;
-pub use service::{Answers, NAME, Projector};
+pub use export::line;
+pub use service::Projector;
+pub use state::answers::{Answers, NAME};

@@ -6,31 +6,21 @@ use std::sync::Arc;
 use axum::Router;
 use governor::{Quota, RateLimiter};
 use rollcall_config::Config;
-use rollcall_domain::Recorded;
-use rollcall_domain::kv::KvError;
-use rollcall_domain::ledger::{Ledger, List};
 use rollcall_event_log::EventLog;
-use rollcall_projection::{Projection, Runner, Store, Transaction};
-use rollcall_proof::Tree;
+use rollcall_projection::{Runner, Store};
 use rollcall_scim::Catalogue;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Record;
-use crate::api::{self, Api};
-use crate::console::{Provider, Sessions};
+use crate::api::context::Api;
+use crate::api::disclosure::Record;
+use crate::api::streams::Streams;
+use crate::api::{openapi, router};
+use crate::as_of::HISTORY;
+use crate::console::{self, Provider, Sessions};
 use crate::error::ProjectorError;
-use crate::moment::HISTORY;
-use crate::seal::{self, Sealer};
-use crate::sessions;
-use crate::streams::Streams;
-use crate::{api_tokens, checkpoints, console, instant, openapi, search, timeline};
-
-/// The name in metrics and folders.
-pub const NAME: &str = "projector";
-
-/// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 17;
+use crate::proof::seal::{self, Sealer};
+use crate::state::answers::{Answers, NAME, STAMP};
 
 /// How often in a second a token that is not known here yet is looked for on the log.
 const LOOKS: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -43,35 +33,6 @@ pub struct Projector {
     api: Arc<Api>,
     catalogue: Catalogue,
     sealer: Sealer,
-}
-
-/// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
-#[derive(Debug)]
-pub struct Answers(Ledger);
-
-impl Answers {
-    fn new(catalogue: Catalogue) -> Self {
-        Self(Ledger::new(catalogue).keeping(&[List::Pending, List::Ended, List::Conformance]))
-    }
-}
-
-impl Default for Answers {
-    fn default() -> Self {
-        Self::new(Catalogue::default())
-    }
-}
-
-impl Projection for Answers {
-    fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
-        self.0.evolve(state, event)?;
-        Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
-        checkpoints::add(state, event);
-        sessions::add(state, event)?;
-        api_tokens::add(state, event)?;
-        search::add(state, event)?;
-        instant::add(state, event)?;
-        timeline::add(state, event)
-    }
 }
 
 fn is_https(config: &Config) -> bool {
@@ -125,7 +86,7 @@ impl Projector {
 
     /// What it serves under `/v1`, and its description.
     pub fn api_router(&self) -> Router {
-        api::router(Arc::clone(&self.api)).merge(openapi::router())
+        router::router(Arc::clone(&self.api)).merge(openapi::router())
     }
 
     /// The console.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rollcall_domain::access::obligation::{End, Obligation};
 use rollcall_domain::ids::AppId;
 
-use super::words::{at, word};
+use crate::console::format::{at, word};
 
 /// The width of a lane, in units of the drawing.
 const WIDTH: f64 = 1000.0;

@@ -10,10 +10,11 @@ use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt as _};
 
-use super::session;
-use crate::api::{Person, Shared};
+use crate::api::context::Shared;
+use crate::api::person::Person;
+use crate::api::streams::StreamKind;
+use crate::console::sign_in;
 use crate::error::ApiError;
-use crate::streams::StreamKind;
 
 /// A page is not made anew more often than this.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ pub async fn live(
         seen.changed().await.ok()?;
         tokio::time::sleep(AT_MOST_EVERY).await;
         // Whoever is signed out is told nothing any more.
-        session::person(&api, &headers).await.ok().flatten()?;
+        sign_in::person(&api, &headers).await.ok().flatten()?;
         let at = *seen.borrow_and_update();
         Some((Ok(Message::default().event("changed").data(at.to_string())), (seen, permit, api, headers)))
     });

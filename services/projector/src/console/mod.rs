@@ -1,27 +1,28 @@
 //! The console: pages made here, without a build step and without anything from elsewhere.
 
+mod format;
 mod lanes;
 mod live;
 mod oidc;
 mod pages;
-mod session;
-mod words;
+mod provider;
+mod sessions;
+mod sign_in;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_sec_fetch::SecFetchLayer;
 
-use crate::api::Api;
+use crate::api::context::Api;
 
-pub use oidc::Provider;
-pub use session::Sessions;
+pub use provider::Provider;
+pub use sessions::Sessions;
 
 /// Only what this server serves; nothing inline, nobody else's frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
@@ -55,10 +56,10 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/drift", get(pages::drift))
         .route("/console/obligations", get(pages::obligations))
         .route("/console/live", get(live::live))
-        .layer(middleware::from_fn_with_state(Arc::clone(&api), session::signed_in));
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), sign_in::signed_in));
     let door = Router::new()
-        .route("/console/sign-in", get(session::form).post(session::sign_in))
-        .route("/console/sign-out", post(session::sign_out))
+        .route("/console/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/oidc/start", get(oidc::start))
         .route("/console/oidc/callback", get(oidc::callback));
     let mut router = inside.merge(door).with_state(api);

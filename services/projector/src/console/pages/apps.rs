@@ -9,11 +9,11 @@ use rollcall_domain::directory;
 use rollcall_domain::ids::AppId;
 
 use super::{Frame, Listed, Who, answer, rows};
-use crate::api::Shared;
-use crate::console::words::at_or_none;
+use crate::api::context::Shared;
+use crate::api::latency::{self, GroupBy};
+use crate::api::views::AppView;
+use crate::console::format::at_or_none;
 use crate::error::ApiError;
-use crate::latency::{self, GroupBy};
-use crate::views::AppView;
 
 struct AppRow {
     id: AppId,

@@ -10,10 +10,10 @@ use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::ids::IdentityId;
 
 use super::{Frame, Listed, Who, answer, name_of, rows};
-use crate::api::Shared;
-use crate::console::words::{at, span, word};
+use crate::api::context::Shared;
+use crate::api::views::Detail;
+use crate::console::format::{at, span, word};
 use crate::error::ApiError;
-use crate::views::Detail;
 
 struct DriftRow {
     kind: String,

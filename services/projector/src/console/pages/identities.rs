@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Frame, ROWS, Who, answer, rows};
-use crate::api::Shared;
-use crate::console::words::{at, word};
-use crate::search;
+use crate::api::context::Shared;
+use crate::console::format::{at, word};
+use crate::state::search;
 
 #[derive(Deserialize)]
 pub struct Search {

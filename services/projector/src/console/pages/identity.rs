@@ -14,14 +14,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Frame, ObligationRow, ROWS, Who, answer, name_of, obligation_row};
-use crate::api::{Person, Shared};
-use crate::ask::known_identity;
+use crate::api::context::Shared;
+use crate::api::identities::known_identity;
+use crate::api::person::Person;
+use crate::api::views::Detail;
+use crate::console::format::{at, word};
 use crate::console::lanes::{self, Lane};
-use crate::console::words::{at, word};
-use crate::entry::Entry;
 use crate::error::ApiError;
-use crate::timeline::{self, Choice, Order};
-use crate::views::Detail;
+use crate::timeline::entry::Entry;
+use crate::timeline::selection::{self, Choice, Order};
 
 struct EntryRow {
     sequence: Sequence,
@@ -98,7 +99,7 @@ pub async fn identity(
         let (mut entries, mut next) = (None, None);
         if person.role >= Role::Auditor {
             let choice = Choice { identity: Some(found.id), ..Choice::default() };
-            let page = timeline::page(&view, &choice, Order::Newest, before.before.map(Sequence), ROWS)?;
+            let page = selection::page(&view, &choice, Order::Newest, before.before.map(Sequence), ROWS)?;
             entries = Some(page.entries.iter().map(EntryRow::of).collect());
             next = page.next;
         }

@@ -14,8 +14,9 @@ use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 
 use super::{Frame, ROWS, Who, answer, name_of};
-use crate::api::{Person, Shared};
-use crate::console::words::{at, span, word};
+use crate::api::context::Shared;
+use crate::api::person::Person;
+use crate::console::format::{at, span, word};
 use crate::error::ApiError;
 
 struct LeaverRow {

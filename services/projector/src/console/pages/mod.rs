@@ -18,11 +18,12 @@ use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_projection::View;
 use serde::Deserialize;
 
-use super::words::{at, at_or_none, word};
-use crate::api::{Api, Person};
-use crate::ask::{Extent, LOOK, page_after, under};
+use crate::api::context::Api;
+use crate::api::paging::{Extent, LOOK, page_after, under};
+use crate::api::person::Person;
+use crate::api::views::Detail;
+use crate::console::format::{at, at_or_none, word};
 use crate::error::ApiError;
-use crate::views::Detail;
 
 pub use apps::apps;
 pub use drift::drift;

@@ -8,9 +8,9 @@ use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::ledger;
 
 use super::{EXTENT, Frame, Listed, ObligationRow, Who, answer, name_of, obligation_row};
-use crate::api::Shared;
-use crate::ask::page_after;
-use crate::console::words::word;
+use crate::api::context::Shared;
+use crate::api::paging::page_after;
+use crate::console::format::word;
 use crate::error::ApiError;
 
 const STATUSES: [ObligationStatus; 6] = [

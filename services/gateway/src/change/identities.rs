@@ -1,0 +1,185 @@
+//! Users and Agents: joiners, movers and leavers come in here.
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use rollcall_domain::identity::authority::Denied;
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
+use rollcall_domain::ids::{IdentityId, Sequence};
+use rollcall_domain::{Event, EventMeta, NewEvent, directory};
+use rollcall_event_log::{Expect, LogError, Subject, Unit};
+use rollcall_scim::{Presence, Reading, ResourceType, ScimError};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::auth::caller::Caller;
+use crate::change::names::{self, Holder, Source};
+use crate::change::operation::{Done, Edit};
+use crate::change::scope;
+use crate::change::version::Condition;
+use crate::error::Refusal;
+use crate::read::render;
+use crate::state::GatewayState;
+
+/// How often a change is decided anew when someone else changed the same thing meanwhile.
+const ATTEMPTS: usize = 10;
+
+fn parse_id(kind: &ResourceType, id: &str) -> Result<IdentityId, Refusal> {
+    id.parse().map_err(|_| Refusal::not_found(kind.name, id))
+}
+
+/// Adds someone; without a word on it they are active.
+pub async fn create(
+    state: &GatewayState,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    of: IdentityKind,
+    resource: Map<String, Value>,
+    reading: Reading,
+) -> Result<Done, Refusal> {
+    let rules = state.authority.settle(&caller.source.name, None, identity::started(resource));
+    let essential = |d: &Denied| kind.core.attribute(&d.change.path).is_some_and(|a| a.presence == Presence::Required);
+    if state.authority.forbids_creation(&caller.source.name) || rules.denied.iter().any(essential) {
+        let detail = format!("source '{}' has no say on what a new {} needs", caller.source.name, kind.name);
+        state.refuse(caller, kind, "create", None, &detail, rules.denied).await?;
+        return Err(ScimError::status(403, detail).into());
+    }
+    let meta = || caller.meta(&format!("create {}", kind.name), &reading);
+    for attempt in 0..ATTEMPTS {
+        let id = IdentityId(Uuid::now_v7());
+        let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
+        created.provenance.clone_from(&rules.provenance);
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let from = if attempt == 0 { Source::State } else { Source::Log };
+        let mut unit = Unit::default();
+        names::hold(state, &mut unit, &holder, from, None, Some(&created.resource)).await?;
+        unit.push(event(meta(), created.clone()), Expect::Last(Sequence(0)));
+        let denied = rules.denied.clone();
+        let refused = scope::partly_refused(&state.store.view(), caller, meta(), kind, "create", id.0, denied)?;
+        refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
+        match state.log.append(&unit).await {
+            Ok(appended) => {
+                let body = settled(state, &created, appended.last, &caller.base).await?;
+                return Ok(Done { status: StatusCode::CREATED, ..body });
+            }
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Refusal::Contention("the name"))
+}
+
+fn event(meta: EventMeta, changed: IdentityChanged) -> NewEvent {
+    NewEvent { meta, event: Event::Identity(changed) }
+}
+
+async fn last_change(
+    state: &GatewayState,
+    kind: &ResourceType,
+    of: IdentityKind,
+    id: IdentityId,
+) -> Result<(IdentityChanged, Sequence), Refusal> {
+    let last = state.log.last(&Subject::identity(id)).await?;
+    match last.map(|e| (e.event, e.sequence)) {
+        Some((Event::Identity(changed), sequence)) if !changed.deleted && changed.kind == of => Ok((changed, sequence)),
+        Some((Event::Unknown, _)) => {
+            let detail = format!("the {} was changed by a newer version of Rollcall: upgrade this one", kind.name);
+            Err(ScimError::status(501, detail).into())
+        }
+        _ => Err(Refusal::not_found(kind.name, &id.to_string())),
+    }
+}
+
+/// Changes someone, from the newest state on the log.
+#[allow(clippy::too_many_arguments)]
+pub async fn change(
+    state: &GatewayState,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    of: IdentityKind,
+    id: &str,
+    condition: &Condition,
+    edit: &Edit,
+    reading: Reading,
+) -> Result<Done, Refusal> {
+    let id = parse_id(kind, id)?;
+    for _ in 0..ATTEMPTS {
+        let (last, sequence) = last_change(state, kind, of, id).await?;
+        condition.check(sequence)?;
+        let mut reading = reading.clone();
+        let resource = edit.apply(&last.resource, kind, &mut reading)?;
+        let wanted = match edit {
+            Edit::Replace(_) => identity::completed(&last, resource),
+            Edit::Patch(_) => resource,
+        };
+        let rules = state.authority.settle(&caller.source.name, Some(&last), wanted);
+        let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
+        let view = state.store.view();
+        let refused = scope::partly_refused(&view, caller, meta(), kind, edit.name(), id.0, rules.denied)?;
+        let Some(mut changed) = identity::update(&last, rules.resource, Timestamp::now()) else {
+            if let Some(event) = refused {
+                state.log.append(&Unit::one(event, Expect::Any)).await?;
+            }
+            if state.log.last_sequence(&Subject::identity(id)).await? != sequence {
+                continue;
+            }
+            return settled(state, &last, sequence, &caller.base).await;
+        };
+        changed.provenance = rules.provenance;
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let mut unit = Unit::default();
+        let (before, after) = (Some(&last.resource), Some(&changed.resource));
+        names::hold(state, &mut unit, &holder, Source::Log, before, after).await?;
+        unit.push(event(meta(), changed.clone()), Expect::Last(sequence));
+        refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
+        match state.log.append(&unit).await {
+            Ok(appended) => return settled(state, &changed, appended.last, &caller.base).await,
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Refusal::Contention("the identity"))
+}
+
+/// Removes someone: whoever was active leaves by it.
+pub async fn delete(
+    state: &GatewayState,
+    caller: &Caller,
+    kind: &'static ResourceType,
+    of: IdentityKind,
+    id: &str,
+    condition: &Condition,
+) -> Result<Done, Refusal> {
+    let id = parse_id(kind, id)?;
+    let meta = || caller.meta(&format!("delete {}", kind.name), &caller.reading());
+    for _ in 0..ATTEMPTS {
+        let (last, sequence) = last_change(state, kind, of, id).await?;
+        condition.check(sequence)?;
+        if let Some(denied) = state.authority.forbids_removal(&caller.source.name, &last) {
+            let detail = scope::explain(std::slice::from_ref(&denied));
+            state.refuse(caller, kind, "delete", Some(&id.to_string()), &detail, vec![denied]).await?;
+            return Err(ScimError::status(403, detail).into());
+        }
+        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let mut unit = Unit::one(event(meta(), identity::delete(&last)), Expect::Last(sequence));
+        names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
+        match state.log.append(&unit).await {
+            Ok(_) => return Ok(Done::gone()),
+            Err(LogError::Conflict { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Refusal::Contention("the identity"))
+}
+
+/// The identity after a change, read from our own state once it holds the change.
+async fn settled(state: &GatewayState, changed: &IdentityChanged, at: Sequence, base: &str) -> Result<Done, Refusal> {
+    if state.store.wait_for(at, state.patience).await.is_ok() {
+        let view = state.store.view();
+        if let Some(found) = directory::identity(&view, changed.id)?.filter(|i| !i.deleted) {
+            let body = Some(render::identity(&view, &found, base)?);
+            let id = Some(changed.id.to_string());
+            return Ok(Done { status: StatusCode::OK, id, version: Some(found.version), body });
+        }
+    }
+    Ok(Done::unseen(changed.id.to_string(), changed.resource.clone()))
+}

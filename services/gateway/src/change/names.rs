@@ -1,0 +1,160 @@
+//! Unique values: claimed and released on the log, in one unit with the change that needs it.
+
+use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, unique_values};
+use rollcall_domain::identity::{IdentityKind, NameChanged};
+use rollcall_domain::kv::{KvError, Read, Write, load, store};
+use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, SourceName, directory};
+use rollcall_event_log::{Expect, Subject, Unit};
+use rollcall_scim::{ResourceType, ScimError, ScimType};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::Refusal;
+use crate::state::GatewayState;
+
+/// Who owns a name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Claim {
+    owner: Option<Uuid>,
+    /// The last event about the name; 0: there was none.
+    sequence: Sequence,
+}
+
+/// Where a claim is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// In our own state, which may be behind: the log refuses what was decided on old state.
+    State,
+    /// On the log itself.
+    Log,
+}
+
+/// What has an owner, and who it is.
+pub struct Holder<'a> {
+    pub kind: &'static ResourceType,
+    pub id: Uuid,
+    pub source: &'a SourceName,
+    pub meta: &'a (dyn Fn() -> EventMeta + Sync),
+}
+
+fn key(space: &NameSpace, name: &str) -> String {
+    format!("name/{space}/{name}")
+}
+
+/// Keeps the claims in our state.
+pub fn evolve(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
+    let (name, owner) = match &event.event {
+        Event::NameClaimed(name) => (name, Some(name.owner)),
+        Event::NameReleased(name) => (name, None),
+        _ => return Ok(()),
+    };
+    store(state, key(&name.space, &name.name), &Claim { owner, sequence: event.sequence });
+    Ok(())
+}
+
+async fn claim(state: &GatewayState, from: Source, space: &NameSpace, name: &str) -> Result<Claim, Refusal> {
+    if from == Source::State {
+        return Ok(load(&state.store.view(), &key(space, name))?.unwrap_or_default());
+    }
+    let last = state.log.last(&Subject::name(space, name)).await?;
+    let sequence = last.as_ref().map_or(Sequence(0), |e| e.sequence);
+    let owner = match last.map(|e| e.event) {
+        Some(Event::NameClaimed(claimed)) => Some(claimed.owner),
+        _ => None,
+    };
+    Ok(Claim { owner, sequence })
+}
+
+/// Who has a user name that was claimed when names were folded otherwise: under another key, and it is still theirs. Both are
+/// looked at in the same state, in which a name that was just released is nobody's in either.
+fn owner_by_another_key(state: &impl Read, value: &UniqueValue) -> Result<Option<Uuid>, KvError> {
+    let claim: Claim = load(state, &key(&value.space, &value.key))?.unwrap_or_default();
+    let known = directory::id_by_name(state, IdentityKind::User, &value.value)?;
+    Ok(known.map(|id| id.0).filter(|_| claim.owner.is_none()))
+}
+
+fn changed(space: NameSpace, name: String, holder: &Holder<'_>, event: fn(NameChanged) -> Event) -> NewEvent {
+    NewEvent { meta: (holder.meta)(), event: event(NameChanged { space, name, owner: holder.id }) }
+}
+
+/// Refuses a resource that is so large that a later change of it might not fit into the log, which holds what was before and
+/// what is after: whoever was let in can always be changed, and can always leave. One that is too large already may shrink.
+pub fn within_size(
+    most: usize,
+    kind: &ResourceType,
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Result<(), ScimError> {
+    let size = |r: Option<&Map<String, Value>>| r.and_then(|r| serde_json::to_vec(r).ok()).map_or(0, |text| text.len());
+    let bytes = size(after);
+    if bytes <= most || bytes <= size(before) {
+        return Ok(());
+    }
+    let detail = format!("the {} is {bytes} bytes large: at most {most} are kept (scim.max_resource_bytes)", kind.name);
+    Err(ScimError::status(413, detail))
+}
+
+/// Adds to `unit` what makes the holder's names those of `after`.
+///
+/// # Errors
+/// `uniqueness` when one of them is someone else's.
+pub async fn hold(
+    state: &GatewayState,
+    unit: &mut Unit,
+    holder: &Holder<'_>,
+    from: Source,
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> Result<(), Refusal> {
+    within_size(state.max_resource_bytes, holder.kind, before, after)?;
+    let external = |r: Option<&Map<String, Value>>| r.and_then(|r| r.get("externalId")).cloned();
+    // Who set an external id does not lose it because another source changes something else.
+    let same_external = external(before) == external(after);
+    let values =
+        |r: Option<&Map<String, Value>>, source| r.map(|r| unique_values(r, holder.kind, source)).unwrap_or_default();
+    let old = values(before, None);
+    let new = values(after, Some(holder.source).filter(|_| !same_external));
+    let known = |all: &[UniqueValue], v: &UniqueValue| all.iter().any(|o| o.space == v.space && o.key == v.key);
+    for value in new.iter().filter(|v| !known(&old, v)) {
+        if let Some(unseen) = invisible(&value.value) {
+            let detail = format!(
+                "{} holds U+{:04X}, which nobody sees: it would be another name that looks the same",
+                value.attribute,
+                u32::from(unseen)
+            );
+            return Err(ScimError::bad_request(ScimType::InvalidValue, detail).into());
+        }
+        let mut found = claim(state, from, &value.space, &value.key).await?;
+        if found.owner.is_some_and(|owner| owner != holder.id) && from == Source::State {
+            found = claim(state, Source::Log, &value.space, &value.key).await?;
+        }
+        if found.owner.is_none() && value.space == NameSpace::default() {
+            found.owner = owner_by_another_key(&state.store.view(), value)?.filter(|owner| *owner != holder.id);
+        }
+        match found.owner {
+            Some(owner) if owner != holder.id => {
+                let detail = format!("{} '{}' is taken", value.attribute, value.value);
+                return Err(ScimError::uniqueness(detail).into());
+            }
+            Some(_) => {}
+            None => {
+                let event = changed(value.space.clone(), value.key.clone(), holder, Event::NameClaimed);
+                unit.push(event, Expect::Last(found.sequence));
+            }
+        }
+    }
+    let mut gone: Vec<(NameSpace, String)> =
+        old.into_iter().filter(|v| !known(&new, v)).map(|v| (v.space, v.key)).collect();
+    if let (false, Some(Value::String(value))) = (same_external, external(before)) {
+        let spaces = state.sources.iter().map(|s| NameSpace::external_id(&s.config.name, holder.kind));
+        gone.extend(spaces.map(|space| (space, value.clone())));
+    }
+    for (space, name) in gone {
+        let found = claim(state, Source::Log, &space, &name).await?;
+        if found.owner == Some(holder.id) {
+            unit.push(changed(space, name, holder, Event::NameReleased), Expect::Last(found.sequence));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! What is dangerous needs a second person: one asks, another who is neither they nor whom it is about approves.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::{SignedDuration, Timestamp};
+use rollcall_config::{Role, TwoPeople};
+use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
+use rollcall_domain::identity::name::name_key;
+use rollcall_domain::ids::{IdentityId, Sequence};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger::{self, WaitingApproval};
+use rollcall_domain::{Event, NewEvent, directory};
+use rollcall_event_log::{Expect, LogError, Unit, by_service};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::context::{Api, Shared, unknown};
+use crate::api::person::Person;
+use crate::api::query::Path;
+use crate::api::schema;
+use crate::error::{ApiError, Problem};
+use crate::state::api_tokens;
+use crate::timeline::summary::in_words;
+
+/// How much one decision does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// One person decides.
+    Usual,
+    /// It needs a second one.
+    Dangerous,
+}
+
+/// Something that waits for a second person.
+#[derive(Debug, Serialize, ToSchema)]
+struct ApprovalView {
+    id: String,
+    /// What is wanted, in words.
+    what: String,
+    asked_by: String,
+    reason: String,
+    #[schema(schema_with = schema::time)]
+    asked_at: Timestamp,
+    /// Whom it is about.
+    #[schema(value_type = Option<Uuid>)]
+    identity: Option<IdentityId>,
+    #[schema(schema_with = schema::time)]
+    expires_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Approvals {
+    items: Vec<ApprovalView>,
+}
+
+/// Where the decision is on the log.
+#[derive(Debug, Serialize, ToSchema)]
+struct Decided {
+    #[schema(value_type = u64)]
+    sequence: Sequence,
+}
+
+/// The paths.
+pub fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(approvals)).routes(routes!(approve)).routes(routes!(deny))
+}
+
+/// Whether what is dangerous waits for a second person.
+pub fn needs_two(api: &Api) -> bool {
+    match api.approvals.two_people {
+        TwoPeople::Always => true,
+        TwoPeople::Never => false,
+        // One of the configuration's made all others: those are no second person.
+        TwoPeople::WhenPossible => api.tokens.iter().filter(|token| token.role >= Role::Operator).count() > 1,
+    }
+}
+
+/// Asks for something in the place of doing it; the id that it is approved by.
+///
+/// # Errors
+/// When the log can't be reached.
+pub async fn ask(api: &Api, person: &Person, wanted: Event, reason: &str) -> Result<(Sequence, String), ApiError> {
+    let id = Uuid::now_v7().to_string();
+    let lasts = SignedDuration::try_from(api.approvals.expires_after).unwrap_or(SignedDuration::MAX);
+    let expires_at = Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX);
+    let about = about(&wanted);
+    let step = ApprovalStep::Requested { wanted: Box::new(wanted), about, expires_at };
+    let mut meta = by_service(&person.name, &id, None);
+    reason.clone_into(&mut meta.reason);
+    let event = Event::Approval(ApprovalChanged { id: id.clone(), step });
+    let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    Ok((sequence, id))
+}
+
+/// Whom it is about.
+const fn about(wanted: &Event) -> Option<IdentityId> {
+    match wanted {
+        Event::ObligationWaived(waived) => Some(waived.id.identity),
+        Event::DriftAccepted(accepted) => Some(accepted.id.identity),
+        _ => None,
+    }
+}
+
+/// What waits for a second person.
+#[utoipa::path(get, path = "/v1/approvals", tag = "state", responses((status = 200, body = Approvals), Problem))]
+async fn approvals(State(api): Shared, Extension(person): Extension<Person>) -> Result<Json<Approvals>, ApiError> {
+    person.needs(Role::Operator)?;
+    let view = api.fresh().await?;
+    let mut items = Vec::new();
+    for waiting in ledger::approvals(&view, Timestamp::now())? {
+        let Some(wanted) = wanted(&api, &waiting).await? else { continue };
+        items.push(ApprovalView {
+            id: waiting.id,
+            what: in_words(&wanted),
+            asked_by: waiting.asked_by,
+            reason: waiting.reason,
+            asked_at: waiting.asked_at,
+            identity: waiting.about,
+            expires_at: waiting.expires_at,
+        });
+    }
+    Ok(Json(Approvals { items }))
+}
+
+/// What was asked for, as the log has it.
+async fn wanted(api: &Api, waiting: &WaitingApproval) -> Result<Option<Event>, LogError> {
+    let recorded = api.log.event(waiting.asked_in).await?;
+    Ok(recorded.and_then(|recorded| match recorded.event {
+        Event::Approval(ApprovalChanged { step: ApprovalStep::Requested { wanted, .. }, .. }) => Some(*wanted),
+        _ => None,
+    }))
+}
+
+/// One that a person may decide about.
+async fn open(api: &Api, person: &Person, id: &str) -> Result<(WaitingApproval, Event), ApiError> {
+    person.needs(Role::Operator)?;
+    let view = api.fresh().await?;
+    let waiting = ledger::approval(&view, id)?.filter(|waiting| waiting.expires_at > Timestamp::now());
+    let waiting = waiting.ok_or_else(|| unknown("approval that waits", id))?;
+    let wanted = wanted(api, &waiting).await?.ok_or_else(|| unknown("approval that waits", id))?;
+    Ok((waiting, wanted))
+}
+
+/// Whether a person of the console or the API is an identity: by any name that it has.
+fn is_them(state: &impl Read, id: IdentityId, person: &Person) -> Result<bool, KvError> {
+    let Some(identity) = directory::identity(state, id)? else { return Ok(false) };
+    let name = name_key(&person.name);
+    let text = |value: &serde_json::Value| value.as_str().is_some_and(|text| name_key(text) == name);
+    let emails = identity.resource.get("emails").and_then(serde_json::Value::as_array);
+    let by_email = emails.into_iter().flatten().any(|email| email.get("value").is_some_and(text));
+    let by_attribute =
+        ["externalId", "displayName"].into_iter().any(|key| identity.resource.get(key).is_some_and(text));
+    Ok(name_key(identity.user_name()) == name || by_email || by_attribute)
+}
+
+/// Everybody whom it is about.
+fn everybody(state: &impl Read, waiting: &WaitingApproval, wanted: &Event) -> Result<Vec<IdentityId>, KvError> {
+    let mut all: Vec<IdentityId> = waiting.about.into_iter().collect();
+    if let Event::HoldDecided(decided) = wanted
+        && let Some(hold) = ledger::hold(state, &decided.cause)?
+    {
+        all.extend(ledger::held(state, &hold)?.iter().map(|account| account.identity));
+    }
+    Ok(all)
+}
+
+/// Whether what was asked for can still be done.
+fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<bool, KvError> {
+    Ok(match wanted {
+        Event::ObligationWaived(waived) => {
+            waived.expires_at > now && ledger::obligation(state, &waived.id)?.is_some_and(|owed| owed.end.is_none())
+        }
+        Event::DriftAccepted(accepted) => {
+            let open = ledger::drift_of(state, &accepted.id.app, accepted.id.identity)?;
+            accepted.expires_at > now && open.iter().any(|item| item.id == accepted.id)
+        }
+        Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
+        _ => false,
+    })
+}
+
+/// Approves what another person has asked for: it is done now.
+#[utoipa::path(post, path = "/v1/approvals/{id}/approve", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
+    (status = 202, body = Decided), (status = 409, description = "It can't be done any more.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
+))]
+async fn approve(
+    State(api): Shared,
+    Extension(person): Extension<Person>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Decided>), ApiError> {
+    let (waiting, wanted) = open(&api, &person, &id).await?;
+    let view = api.store.view();
+    let (asker, approver) = (api_tokens::root(&view, &waiting.asked_by)?, api_tokens::root(&view, &person.name)?);
+    if name_key(&asker) == name_key(&approver) {
+        return Err(ApiError::Forbidden(
+            "who asks for something does not approve it, with none of the tokens that they have made: it needs a second person"
+                .into(),
+        ));
+    }
+    let mut is_about_them = false;
+    for about in everybody(&view, &waiting, &wanted)? {
+        is_about_them |= is_them(&view, about, &person)?;
+    }
+    if is_about_them {
+        return Err(ApiError::Forbidden("whom it is about does not approve it".into()));
+    }
+    if !is_still_wanted(&view, &wanted, Timestamp::now())? {
+        return Err(ApiError::Conflict("what was asked for has ended meanwhile: there is nothing to approve".into()));
+    }
+    let approved = by_service(&person.name, &id, None);
+    // It is the decision of who asked; that another one approved it is the event before.
+    let mut meta = by_service(&waiting.asked_by, &id, Some(approved.event_id));
+    waiting.reason.clone_into(&mut meta.reason);
+    let step = Event::Approval(ApprovalChanged { id, step: ApprovalStep::Approved });
+    let mut unit = Unit::one(NewEvent { meta: approved, event: step }, Expect::Last(waiting.asked_in));
+    unit.push(NewEvent { meta, event: wanted }, Expect::Any);
+    done(&api, &unit).await
+}
+
+/// Denies what another person has asked for, or takes back what one has asked for oneself.
+#[utoipa::path(post, path = "/v1/approvals/{id}/deny", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
+    (status = 202, body = Decided), Problem
+))]
+async fn deny(
+    State(api): Shared,
+    Extension(person): Extension<Person>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Decided>), ApiError> {
+    let (waiting, _) = open(&api, &person, &id).await?;
+    let meta = by_service(&person.name, &id, None);
+    let event = Event::Approval(ApprovalChanged { id, step: ApprovalStep::Denied });
+    done(&api, &Unit::one(NewEvent { meta, event }, Expect::Last(waiting.asked_in))).await
+}
+
+/// Appends a decision, once.
+async fn done(api: &Api, unit: &Unit) -> Result<(StatusCode, Json<Decided>), ApiError> {
+    let sequence = match api.append_unit(unit).await {
+        Err(ApiError::Log(LogError::Conflict { .. })) => {
+            return Err(ApiError::Conflict("someone else has decided about it meanwhile".into()));
+        }
+        outcome => outcome?,
+    };
+    Ok((StatusCode::ACCEPTED, Json(Decided { sequence })))
+}

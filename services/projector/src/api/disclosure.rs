@@ -1,0 +1,169 @@
+//! That someone asked for what is personal is itself an event: always when they were refused, and when they were
+//! answered if the configuration says so.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use axum::http::{Method, StatusCode};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rollcall_config::{Reads, ServerConfig};
+use rollcall_domain::governance::disclosure::{Access, Outcome};
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::{Event, NewEvent};
+use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
+use rollcall_telemetry::metrics::{label, metrics};
+use rollcall_tokens::Attempts;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::api::person::Person;
+use crate::api::views::Detail;
+use crate::error::ApiError;
+
+/// The paths that answer with what is personal.
+const PERSONAL: [&str; 9] = [
+    "/v1/approvals",
+    "/v1/plan/configuration",
+    "/v1/identities/{id}",
+    "/v1/identities/{id}/timeline",
+    "/v1/timeline",
+    "/v1/timeline/stream",
+    "/v1/export",
+    "/v1/plan",
+    "/v1/events/{sequence}/proof",
+];
+
+/// The paths that show people to those who may see them, one page after the other.
+const LISTS: [&str; 6] = ["/v1/identities", "/v1/leavers", "/v1/obligations", "/v1/drift", "/v1/latency", CONSOLE];
+
+/// Stands for a page of the console.
+pub const CONSOLE: &str = "/console";
+
+/// The most of a request that is recorded.
+const MAX_ASKED: usize = 1000;
+
+/// Refusals that become events in a minute: whoever tries again and again must not fill the log.
+const REFUSALS: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+/// Keeps the record.
+#[derive(Debug)]
+pub struct Record {
+    log: EventLog,
+    reads: Reads,
+    refusals: DefaultDirectRateLimiter,
+    /// Those of people who are nobody, apart from those of people who are known: the ones must not hide the others.
+    unknown: DefaultDirectRateLimiter,
+    sign_ins: Attempts,
+    guesses: Attempts,
+}
+
+/// Where someone says who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// The console.
+    Console,
+    /// The paths under `/v1`.
+    Api,
+}
+
+impl Door {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Api => "api",
+        }
+    }
+}
+
+/// One request, once it is answered.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    pub person: &'a Person,
+    pub method: &'a Method,
+    /// As it was routed.
+    pub route: &'a str,
+    /// As it was sent.
+    pub path: &'a str,
+    /// What was asked, as it was sent.
+    pub query: Option<&'a str>,
+    pub status: StatusCode,
+}
+
+impl Record {
+    /// A record on the log.
+    pub fn new(log: EventLog, reads: Reads, server: &ServerConfig) -> Self {
+        let [refusals, unknown] = [(); 2].map(|()| RateLimiter::direct(Quota::per_minute(REFUSALS)));
+        let sign_ins = Attempts::new(server.max_sign_ins_per_minute);
+        Self { log, reads, refusals, unknown, sign_ins, guesses: Attempts::new(server.max_refusals_per_minute) }
+    }
+
+    /// Whether one more attempt to sign in may have failed from an address.
+    pub fn may_sign_in(&self, address: IpAddr) -> bool {
+        self.sign_ins.may(Some(address))
+    }
+
+    /// Notes that someone sent what is no token, where they sign in or ask; not more often than it may become an event.
+    ///
+    /// # Errors
+    /// When it can't be.
+    pub async fn refused(&self, door: Door, method: &Method, path: &str) -> Result<(), LogError> {
+        metrics().signin_failures.add(1, &[label("door", door.name())]);
+        if self.unknown.check().is_err() {
+            warn!(path, "what is no token was refused, and not recorded: too many refusals in a minute");
+            return Ok(());
+        }
+        let access = Access {
+            outcome: Outcome::Denied,
+            role: String::new(),
+            method: method.to_string(),
+            path: path.chars().take(MAX_ASKED).collect(),
+            identity: None,
+        };
+        let meta = by_service("nobody", &Uuid::now_v7().to_string(), None);
+        self.log.append(&Unit::one(NewEvent { meta, event: Event::Access(access) }, Expect::Any)).await.map(drop)
+    }
+
+    /// The same at the API.
+    ///
+    /// # Errors
+    /// What they are answered with.
+    pub async fn guessed(&self, from: Option<IpAddr>, method: &Method, path: &str) -> Result<(), ApiError> {
+        if !self.guesses.may(from) {
+            let detail = "too many tokens that are nobody's came from your address: wait a minute";
+            return Err(ApiError::TooMany { detail, seconds: 60 });
+        }
+        Ok(self.refused(Door::Api, method, path).await?)
+    }
+
+    /// Notes who asked for what, when it has to be noted.
+    ///
+    /// # Errors
+    /// When it can't be: then they must not be answered.
+    pub async fn note<'a>(&self, asked: Asked<'a>) -> Result<(), LogError> {
+        let Asked { person, method, route, path, query, status } = asked;
+        let shows_people = PERSONAL.contains(&route) || (LISTS.contains(&route) && person.sees() == Detail::Full);
+        let outcome = match status {
+            StatusCode::FORBIDDEN if self.refusals.check().is_err() => {
+                warn!(person = person.name, path, "refused, and not recorded: too many refusals in a minute");
+                return Ok(());
+            }
+            StatusCode::FORBIDDEN => Outcome::Denied,
+            status if status.is_success() && self.reads == Reads::Recorded && shows_people => Outcome::Read,
+            _ => return Ok(()),
+        };
+        let identity = path.strip_prefix("/v1/identities/").and_then(|rest| rest.split('/').next());
+        let asked_for =
+            |query: &'a str| url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "identity");
+        let identity = identity.map(str::to_owned).or_else(|| Some(asked_for(query?)?.1.into_owned()));
+        let whole = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let access = Access {
+            outcome,
+            role: person.role.name().to_owned(),
+            method: method.to_string(),
+            path: whole.chars().take(MAX_ASKED).collect(),
+            identity: identity.and_then(|id| id.parse::<IdentityId>().ok()),
+        };
+        let meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);
+        self.log.append(&Unit::one(NewEvent { meta, event: Event::Access(access) }, Expect::Any)).await.map(drop)
+    }
+}

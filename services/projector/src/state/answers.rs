@@ -1,0 +1,47 @@
+//! What is derived from the log to answer questions.
+
+use rollcall_domain::Recorded;
+use rollcall_domain::kv::KvError;
+use rollcall_domain::ledger::{Ledger, List};
+use rollcall_projection::{Projection, Transaction};
+use rollcall_proof::Tree;
+use rollcall_scim::Catalogue;
+
+use crate::proof::checkpoints;
+use crate::state::{api_tokens, search, sessions};
+use crate::timeline::{selection, time_index};
+
+/// The name in metrics and folders.
+pub const NAME: &str = "projector";
+
+/// Changes whenever the state would be derived otherwise than before.
+pub(crate) const STAMP: u32 = 17;
+
+/// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
+#[derive(Debug)]
+pub struct Answers(Ledger);
+
+impl Answers {
+    pub fn new(catalogue: Catalogue) -> Self {
+        Self(Ledger::new(catalogue).keeping(&[List::Pending, List::Ended, List::Conformance]))
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self::new(Catalogue::default())
+    }
+}
+
+impl Projection for Answers {
+    fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
+        self.0.evolve(state, event)?;
+        Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
+        checkpoints::add(state, event);
+        sessions::add(state, event)?;
+        api_tokens::add(state, event)?;
+        search::add(state, event)?;
+        time_index::add(state, event)?;
+        selection::add(state, event)
+    }
+}

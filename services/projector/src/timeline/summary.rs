@@ -1,0 +1,280 @@
+//! What happened, in a sentence.
+
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::obligation::Waived;
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::Origin;
+use rollcall_domain::drift::DriftAccepted;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::reconciliation::{ReconciliationEvent, SyncRequested};
+use rollcall_domain::governance::api_token::ApiTokenStep;
+use rollcall_domain::governance::approval::ApprovalStep;
+use rollcall_domain::governance::disclosure::Outcome;
+use rollcall_domain::governance::hold::{Decision, HoldDecided};
+use rollcall_domain::governance::session::{SessionHolder, SessionStep};
+use rollcall_domain::identity::group::GroupChange;
+use rollcall_domain::identity::lifecycle::IdentityChange;
+use rollcall_domain::identity::name::NameSpace;
+use rollcall_domain::identity::resource::ResourceChange;
+use rollcall_domain::identity::user_name;
+use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{Event, Recorded, directory};
+use serde_json::Value;
+
+fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
+    Ok(directory::identity(state, id)?.map_or_else(|| id.to_string(), |i| i.user_name().to_owned()))
+}
+
+fn at(state: &impl Read, id: &AppId) -> Result<String, KvError> {
+    Ok(directory::app(state, id)?.map_or_else(|| id.to_string(), |a| a.spec.name))
+}
+
+fn space(space: &NameSpace) -> String {
+    if *space == NameSpace::default() { "user name".to_owned() } else { format!("{space} name") }
+}
+
+/// What an event says, for people; `state` is the directory with the event in it.
+pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
+    Ok(match &event.event {
+        Event::Identity(e) => {
+            let name = user_name(&e.resource);
+            let paths = e.changed.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
+            match e.change {
+                IdentityChange::Joined => format!("{name} joined"),
+                IdentityChange::Moved => format!("{name} moved: {paths}"),
+                IdentityChange::Left if e.deleted => format!("{name} left: deleted by the source"),
+                IdentityChange::Left => format!("{name} left: no longer active"),
+                IdentityChange::LeaveScheduled => {
+                    let at = e.effective_at.map(|at| at.to_string()).unwrap_or_default();
+                    format!("{name} is to leave at {at}")
+                }
+                IdentityChange::LeaveCancelled => format!("{name} does not leave after all"),
+                IdentityChange::Rehired => format!("{name} was rehired"),
+                IdentityChange::Staged => format!("{name} is staged: known, not active yet"),
+                IdentityChange::Updated => format!("{name} changed while not active: {paths}"),
+                IdentityChange::Deleted => format!("{name} was deleted by the source"),
+            }
+        }
+        Event::NameClaimed(e) => format!("{} {} claimed", space(&e.space), e.name),
+        Event::NameReleased(e) => format!("{} {} released", space(&e.space), e.name),
+        Event::Group(e) => {
+            let name = e.resource.get("displayName").and_then(Value::as_str).unwrap_or_default();
+            let members = format!("{} in, {} out", e.added.len(), e.removed.len());
+            match e.change {
+                GroupChange::Created => format!("group {name} created with {} members", e.added.len()),
+                GroupChange::Updated => format!("group {name} changed, members: {members}"),
+                GroupChange::MembersChanged => format!("members of group {name} changed: {members}"),
+                GroupChange::Deleted => format!("group {name} deleted"),
+            }
+        }
+        Event::Resource(e) => {
+            let name = e.resource.get("displayName").or_else(|| e.resource.get("name")).and_then(Value::as_str);
+            let name = name.map_or_else(|| e.id.to_string(), str::to_owned);
+            match e.change {
+                ResourceChange::Created => format!("{} {name} created", e.resource_type),
+                ResourceChange::Updated => format!("{} {name} changed", e.resource_type),
+                ResourceChange::Deleted => format!("{} {name} deleted", e.resource_type),
+            }
+        }
+        Event::ChangeRefused(e) => {
+            let source = event.meta.source.as_ref().map_or("a source", |s| s.as_str());
+            format!("refused: {source} may not {} this {}: {}", e.operation, e.resource_type, e.detail)
+        }
+        Event::AppConfigured(e) => format!("app {} configured: accounts for {}", e.name, e.assign),
+        Event::AppRemoved(id) => format!("app {} is no longer configured; what it owes stays", at(state, id)?),
+        Event::AccountApplied(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            let adopted = if e.origin == Origin::Adopted { ", adopting an account it had" } else { "" };
+            let done = match e.operation {
+                Operation::Create => "created",
+                Operation::Update => "updated",
+                Operation::Deactivate => "deactivated",
+                Operation::Delete => "deleted",
+                Operation::Enter | Operation::Leave => {
+                    let group = e.group.as_deref().unwrap_or_default();
+                    let done = if e.operation == Operation::Enter { "put" } else { "taken" };
+                    let way = if e.operation == Operation::Enter { "into" } else { "out of" };
+                    return Ok(format!("{app} says it has {done} {name} {way} group {group}; not proved yet"));
+                }
+            };
+            format!("{app} says it has {done} the account of {name}{adopted}; not proved yet")
+        }
+        Event::AccountVerified(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            match (e.target, &e.remote_id) {
+                (Target::Present, _) => format!("verified in {app}: the account of {name} is as desired"),
+                (Target::Absent, None) => format!("verified in {app}: the account of {name} is gone"),
+                (Target::Absent, Some(_)) => format!("verified in {app}: the account of {name} is inactive"),
+            }
+        }
+        Event::AccountRejected(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            let status = e.rejection.status.map(|s| format!(" ({s})")).unwrap_or_default();
+            let cause = e.rejection.cause.name();
+            let parked = if e.parked_at.is_some() { "; not asked again until something changes" } else { "" };
+            format!("{app} could not be brought in line for {name}: {cause}{status}: {}{parked}", e.rejection.detail)
+        }
+        Event::DriftDetected(e) => {
+            let app = at(state, &e.id.app)?;
+            if e.id.kind == DriftKind::Orphan {
+                return Ok(format!(
+                    "{app} has an account that belongs to nobody: {} (id {})",
+                    e.user_name, e.remote_id
+                ));
+            }
+            let name = who(state, e.id.identity)?;
+            if e.id.kind == DriftKind::Duplicate {
+                let ids =
+                    e.differences.iter().filter_map(|c| c.after.as_ref()?.as_str()).collect::<Vec<_>>().join(", ");
+                return Ok(format!("{app} has more than one account of {name}: besides their own also {ids}"));
+            }
+            let paths = e.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
+            format!("{app} was read and differs for {name}: {} {paths}", e.id.kind.name()).trim_end().to_owned()
+        }
+        Event::ObligationAtRisk(e) => {
+            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            format!("at risk in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
+        }
+        Event::LeaverCompleted(e) => {
+            let late = e.apps.iter().filter(|a| a.overdue_at.is_some()).count();
+            let took = e.completed_at.duration_since(e.left_at);
+            let (name, apps) = (who(state, e.identity)?, e.apps.len());
+            format!("{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late")
+        }
+        Event::ObligationOverdue(e) => {
+            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            format!("overdue in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
+        }
+        Event::AccountAttempted(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            match e.sent.len() {
+                0 => format!("no creation for {name} in {app} is without an answer any more"),
+                _ => format!("an account of {name} is asked for in {app}: until the app was read it may exist"),
+            }
+        }
+        Event::AccountAdopted(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            format!("the account {} of {app}, which belonged to nobody, is taken as that of {name}", e.remote_id)
+        }
+        Event::AppDiscovered(e) => format!("{} says anew what it can do", at(state, &e.app)?),
+        Event::AppQuarantined(e) => {
+            let (app, times, detail) = (at(state, &e.app)?, e.failures, &e.rejection.detail);
+            format!("{app} is left alone until it answers again: {times} failures in a row, the last: {detail}")
+        }
+        Event::AppRecovered(id) => format!("{} answers again", at(state, id)?),
+        Event::DriftCleared(id) => format!("{} was read again: no {} any more", at(state, &id.app)?, id.kind.name()),
+        Event::DriftAccepted(e) => {
+            let (by, app, kind, until) = (&event.meta.actor, at(state, &e.id.app)?, e.id.kind.name(), e.expires_at);
+            format!("{by} leaves the {kind} in {app} in place until {until}: {}", e.reason)
+        }
+        Event::ObligationWaived(e) => {
+            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            let (by, until) = (&event.meta.actor, e.expires_at);
+            format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
+        }
+        Event::HoldPlaced(e) => {
+            let (by, app, removals) = (e.cause.in_words(), at(state, &e.app)?, e.removals);
+            format!("the removals by {by} wait for a decision: {removals} accounts in {app} are more than usual")
+        }
+        Event::HoldDecided(e) => {
+            let (by, what) = (&event.meta.actor, e.cause.in_words());
+            match e.decision {
+                Decision::Release => format!("{by} lets the removals by {what} go on: {}", e.reason),
+                Decision::Reject { expires_at } => {
+                    format!("{by} calls the removals by {what} a mistake until {expires_at}: {}", e.reason)
+                }
+            }
+        }
+        Event::Reconciliation(e) => {
+            let app = at(state, &e.app)?;
+            match &e.event {
+                ReconciliationEvent::Requested => format!("{} wants {app} compared now", event.meta.actor),
+                ReconciliationEvent::Started => format!("{app} is compared as a whole"),
+                ReconciliationEvent::Progressed { progress } => {
+                    format!("{app}: {} accounts compared", progress.accounts)
+                }
+                ReconciliationEvent::Completed { progress } => {
+                    format!("{app} was compared: {} accounts, {} findings", progress.accounts, progress.findings)
+                }
+                ReconciliationEvent::Failed { detail } => format!("{app} could not be compared: {detail}"),
+            }
+        }
+        Event::SyncRequested(SyncRequested::Identity(id)) => {
+            format!("{} wants every account of {} read now", event.meta.actor, who(state, *id)?)
+        }
+        Event::SyncRequested(SyncRequested::App(app)) => {
+            format!("{} wants every account in {} read now", event.meta.actor, at(state, app)?)
+        }
+        Event::AlertFired(e) => format!("alert sent to {}: {}", e.sink, e.summary),
+        Event::AlertResolved(e) => format!("alert resolved at {}", e.sink),
+        Event::Checkpoint(e) => format!("the log up to event {} is signed", e.size),
+        Event::Session(e) => {
+            let by = &event.meta.actor;
+            match &e.step {
+                SessionStep::Opened { holder: SessionHolder::Token { name, .. }, .. } => {
+                    format!("someone signed in to the console with the API token {name}")
+                }
+                SessionStep::Opened { holder: SessionHolder::Provider { name, role }, .. } => {
+                    format!("{name} signed in to the console as {role}")
+                }
+                SessionStep::Used => format!("{by} used the console"),
+                SessionStep::Ended => format!("{by} ended a session of the console"),
+            }
+        }
+        Event::ApiToken(e) => {
+            let by = &event.meta.actor;
+            match &e.step {
+                ApiTokenStep::Issued(issued) => {
+                    format!("{by} made the API token {}, as {}, until {}", issued.name, issued.role, issued.expires_at)
+                }
+                ApiTokenStep::Used => format!("{by} used an API token"),
+                ApiTokenStep::Revoked => format!("{by} revoked API token {}", e.id),
+            }
+        }
+        Event::Approval(e) => {
+            let by = &event.meta.actor;
+            match &e.step {
+                ApprovalStep::Requested { wanted, .. } => format!("{by} asks {}", in_words(wanted)),
+                ApprovalStep::Approved => format!("{by} approves what was asked for in approval {}", e.id),
+                ApprovalStep::Denied => format!("{by} denies what was asked for in approval {}", e.id),
+            }
+        }
+        Event::ConfigurationRead(e) => {
+            format!("{} has started with a configuration of which {} settings are new", e.service, e.changed.len())
+        }
+        Event::EffectFailed(e) => {
+            let (at, reason) = (e.effective_at, &e.reason);
+            format!("what was said of {} for {at} can't take effect: {reason}", who(state, e.id)?)
+        }
+        Event::Access(e) => {
+            let (by, path) = (&event.meta.actor, &e.path);
+            let whose = e.identity.map(|id| who(state, id)).transpose()?;
+            let whose = whose.map(|name| format!(", about {name}")).unwrap_or_default();
+            match e.outcome {
+                Outcome::Read => format!("{by} read {path}{whose}"),
+                Outcome::Denied => format!("{by} may not read {path}{whose}, and asked"),
+            }
+        }
+        Event::Unknown => format!("{} (written by a newer version)", event.type_name),
+    })
+}
+
+/// What is wanted, in words.
+pub fn in_words(wanted: &Event) -> String {
+    match wanted {
+        Event::ObligationWaived(Waived { id, expires_at, .. }) => {
+            format!("to leave {id} unmet until {expires_at}")
+        }
+        Event::DriftAccepted(DriftAccepted { id, expires_at, .. }) => {
+            format!("to leave drift {id} in place until {expires_at}")
+        }
+        Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Release, .. }) => {
+            format!("to let the removals by {} up to event {through} go on", cause.in_words())
+        }
+        Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Reject { expires_at }, .. }) => {
+            format!("to leave the removals by {} up to event {through} undone until {expires_at}", cause.in_words())
+        }
+        _ => "something that this version does not know".to_owned(),
+    }
+}
