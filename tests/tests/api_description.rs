@@ -18,7 +18,16 @@ async fn the_description_that_is_checked_in_is_the_one_that_is_served() -> anyho
     let output = rollcall_tests::rollcall::command().arg("openapi").output().await?;
     let made: Value = serde_json::from_slice(&output.stdout)?;
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(root().join("docs/openapi.json"))?)?;
-    ensure!(made == kept, "docs/openapi.json is not what the code says: run ./dev openapi, and look at what changes");
+    ensure!(made == kept, "docs/openapi.json is not what the code says: run ./dev reference, and look at what changes");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_page_about_the_command_line_is_what_the_program_says() -> anyhow::Result<()> {
+    let output = rollcall_tests::rollcall::command().args(["reference", "cli"]).output().await?;
+    let kept = std::fs::read_to_string(root().join("docs/cli.md"))?;
+    ensure!(output.status.success() && !output.stdout.is_empty());
+    ensure!(String::from_utf8(output.stdout)? == kept, "docs/cli.md is not what the program says: run ./dev reference");
     Ok(())
 }
 

@@ -20,13 +20,13 @@ use crate::ids::{AppId, BadId, IdentityId, Sequence};
 /// Stands for the identity of an account that belongs to nobody, or is somebody's second one: the same account is always
 /// the same nobody.
 #[must_use]
-pub fn nobody(app: &AppId, remote_id: &str) -> IdentityId {
+pub fn orphan_id(app: &AppId, remote_id: &str) -> IdentityId {
     IdentityId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("rollcall orphan {app} {remote_id}").as_bytes()))
 }
 
 /// Whether it may stand for nobody; most of those who are somebody can be told by their ids.
 #[must_use]
-pub const fn may_be_nobody(identity: IdentityId) -> bool {
+pub const fn may_be_orphan_id(identity: IdentityId) -> bool {
     matches!(identity.0.get_version(), Some(Version::Sha1))
 }
 

@@ -27,14 +27,14 @@ pub type Pair = (String, Vec<u8>);
 
 /// Some keys with their values, and where the next ones start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stretch<T = Vec<u8>> {
+pub struct KeyPage<T = Vec<u8>> {
     /// The keys and values.
     pub pairs: Vec<(String, T)>,
     /// Go on after this key; `None`: there are no more.
     pub next: Option<String>,
 }
 
-impl<T> Default for Stretch<T> {
+impl<T> Default for KeyPage<T> {
     fn default() -> Self {
         Self { pairs: Vec::new(), next: None }
     }
@@ -58,10 +58,10 @@ pub trait Read {
     ///
     /// # Errors
     /// When the storage fails.
-    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<KeyPage, KvError> {
         let pairs = self.scan(prefix, after, look)?;
         let next = pairs.last().filter(|_| pairs.len() == look).map(|(key, _)| key.clone());
-        Ok(Stretch { pairs, next })
+        Ok(KeyPage { pairs, next })
     }
 
     /// The same from the last key backwards, before the key `before` when it is given.
@@ -152,13 +152,13 @@ pub fn load_some<T: Typed>(
     prefix: &str,
     after: Option<&str>,
     look: usize,
-) -> Result<Stretch<T>, KvError> {
+) -> Result<KeyPage<T>, KvError> {
     let after = after.map(|after| format!("{prefix}{after}"));
-    let Stretch { pairs, next } = state.scan_some(prefix, after.as_deref(), look)?;
+    let KeyPage { pairs, next } = state.scan_some(prefix, after.as_deref(), look)?;
     let place = |key: &str| key.strip_prefix(prefix).unwrap_or(key).to_owned();
     let typed = |(key, bytes): Pair| Ok((place(&key), decode(&key, &bytes)?));
     let pairs = pairs.into_iter().map(typed).collect::<Result<_, KvError>>()?;
-    Ok(Stretch { pairs, next: next.as_deref().map(place) })
+    Ok(KeyPage { pairs, next: next.as_deref().map(place) })
 }
 
 /// The keys that start with `prefix`, without it.

@@ -13,6 +13,7 @@
 mod accounts;
 mod approvals;
 mod apps;
+mod causation;
 mod clock;
 mod counts;
 mod drifts;
@@ -24,7 +25,6 @@ mod obligations;
 mod preview;
 mod read;
 mod schedule;
-mod stories;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,7 @@ use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
 
 pub use approvals::{WaitingApproval, approval, approvals};
+pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::duplicate_of;
@@ -65,7 +66,6 @@ pub use read::{
     pending, quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
-pub use stories::story_of;
 
 /// What an event led to, for those who measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -285,7 +285,7 @@ impl Ledger {
             }
         }
         if opened > 0 {
-            stories::keep(state, event);
+            causation::keep(state, event);
         }
         Ok(opened)
     }

@@ -15,11 +15,12 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::connection::STREAM;
 use crate::decode::decode;
 use crate::encode::encode;
 use crate::error::LogError;
-use crate::log::{Appended, Expect, STREAM, Unit};
 use crate::subject::{Subject, subject_of};
+use crate::unit::{Appended, Expect, Unit};
 
 /// The server allows 50 atomic batches per stream in flight; more are refused.
 const BATCHES_IN_FLIGHT: usize = 32;

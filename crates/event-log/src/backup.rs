@@ -12,9 +12,9 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::connection::{Connection, STREAM};
 use crate::dial::{dial, patience};
 use crate::error::LogError;
-use crate::log::{Connection, STREAM};
 
 /// How much is sent at once, in bytes.
 const CHUNK: usize = 128 << 10;

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::append::{Appender, Message};
 use crate::error::LogError;
-use crate::log::Appended;
+use crate::unit::Appended;
 
 /// The most events in one group; the server takes 1000 in a batch.
 const GROUP_EVENTS: usize = 500;

@@ -7,8 +7,8 @@ use backon::{ExponentialBuilder, Retryable};
 use rollcall_telemetry::causes;
 use secrecy::ExposeSecret;
 
+use crate::connection::Connection;
 use crate::error::LogError;
-use crate::log::Connection;
 
 /// How long a server is waited for at start.
 pub fn patience(connection: &Connection) -> ExponentialBuilder {

@@ -11,7 +11,7 @@ use crate::error::LogError;
 use crate::lease::Lease;
 use crate::leases::{Held, Leases, Remembered, TERM, TURN};
 use crate::log::EventLog;
-use crate::together::Together;
+use crate::shared_ticks::SharedTicks;
 
 /// The name of the work, and of who would do it.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Duty {
     pub async fn keep(self, log: EventLog, stop: CancellationToken) {
         let mut leases: Option<Leases> = None;
         let mut patient_until = Instant::now();
-        let mut turns = Together::every(TURN);
+        let mut turns = SharedTicks::every(TURN);
         loop {
             let turn = async {
                 turns.turn().await;

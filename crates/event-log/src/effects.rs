@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use rollcall_domain::{Recorded, Sequence};
 
 use crate::error::LogError;
-use crate::log::{Appended, EventLog, Unit};
+use crate::log::EventLog;
 use crate::subject::Subject;
+use crate::unit::{Appended, Unit};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

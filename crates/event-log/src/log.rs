@@ -1,135 +1,27 @@
 //! Appending, and reading the last event of an aggregate.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
-use backon::Retryable;
-use rollcall_domain::{NewEvent, Recorded, Sequence};
+use backon::Retryable as _;
+use rollcall_domain::{Recorded, Sequence};
 use rollcall_telemetry::metrics::{label, metrics};
-use secrecy::SecretString;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 
 use crate::append::{Appender, event_at, last_event, prepare};
 use crate::commit::{self, Pending};
+use crate::connection::{Connection, STREAM};
 use crate::dial::{dial, patience};
 use crate::error::LogError;
 use crate::head::{self, HeadAnswer};
 use crate::leases::Leases;
-use crate::safety::{Durability, SyncKnowledge, unsafe_settings, unsafe_sync};
+use crate::safety::{Durability, unsafe_settings, unsafe_sync};
 use crate::subject::Subject;
 use crate::tail::Tail;
-
-/// The name of the stream.
-pub(crate) const STREAM: &str = "ROLLCALL";
-
-/// Certificates for the way to the server, as PEM files; without any, the public authorities are believed.
-#[derive(Debug, Clone, Default)]
-pub struct Tls {
-    /// An authority of one's own.
-    pub ca_file: Option<PathBuf>,
-    /// Our own certificate and its key, where the server asks for them.
-    pub identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// How to reach the log.
-#[derive(Debug, Clone)]
-pub struct Connection {
-    /// Where, such as `nats://nats:4222`; of a cluster all of them, separated by commas.
-    pub url: String,
-    /// User and password, when the server asks for them.
-    pub credentials: Option<(String, SecretString)>,
-    /// Certificates for `tls://` addresses.
-    pub tls: Tls,
-    /// How many servers keep each event.
-    pub replicas: usize,
-    /// What to do when the server could lose events.
-    pub durability: Durability,
-    /// How its sync setting is known.
-    pub sync: SyncKnowledge,
-    /// Bounds.
-    pub limits: Limits,
-}
-
-/// Bounds on what the log client does.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// How long to wait for a server at start.
-    pub connect_timeout: Duration,
-    /// How long to wait for one acknowledgement.
-    pub ack_timeout: Duration,
-    /// How often an append without an answer is tried again.
-    pub append_retries: usize,
-    /// How many appends at once.
-    pub appends_in_flight: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(30),
-            ack_timeout: Duration::from_secs(5),
-            append_retries: 4,
-            appends_in_flight: 256,
-        }
-    }
-}
-
-/// What the appender believes to be the last event of a subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    /// This one; 0: there is none.
-    Last(Sequence),
-    /// It does not matter.
-    Any,
-}
-
-/// Events that are appended together or not at all.
-#[derive(Debug, Clone, Default)]
-pub struct Unit {
-    pub(crate) events: Vec<(NewEvent, Expect)>,
-}
-
-impl Unit {
-    /// A unit of one event.
-    #[must_use]
-    pub fn one(event: NewEvent, expect: Expect) -> Self {
-        Self { events: vec![(event, expect)] }
-    }
-
-    /// Adds an event. Only the first of each subject can expect anything.
-    pub fn push(&mut self, event: NewEvent, expect: Expect) {
-        self.events.push((event, expect));
-    }
-
-    /// Its events, each with what it expects of its subject.
-    #[must_use]
-    pub fn events(&self) -> &[(NewEvent, Expect)] {
-        &self.events
-    }
-
-    /// How many events it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Whether it has none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-}
-
-/// Where a unit ended up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Appended {
-    /// The position of its last event.
-    pub last: Sequence,
-}
+use crate::unit::{Appended, Unit};
 
 /// A connection to the log; clones share it.
 #[derive(Debug, Clone)]

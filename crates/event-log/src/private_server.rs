@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep};
 use tracing::info;
 use uuid::Uuid;
 
+use crate::connection::{Connection, Limits, Tls};
 use crate::error::LogError;
-use crate::log::{Connection, Limits, Tls};
 use crate::safety::{Durability, SyncKnowledge};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);

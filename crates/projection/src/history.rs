@@ -3,15 +3,17 @@
 //! Versions are stored under `\0h<key>\0<sequence>`, so that the state as of an event is a seek per key, however long
 //! the log is; those of one commit as frames of one value, under the sequence of the first.
 
+use std::collections::BTreeMap;
+
 use rollcall_domain::Sequence;
-use rollcall_domain::kv::{KvError, Pair, Read, Stretch, end_of};
+use rollcall_domain::kv::{KeyPage, KvError, Pair, Read, end_of};
 
 use crate::frames::{frame, frames};
 use crate::packed::unpack;
-use crate::transaction::Versions;
 use crate::tree::Tree;
 
 const PREFIX: &[u8] = b"\0h";
+
 const SEQUENCE: usize = 8;
 
 /// The prefixes of the keys whose every version is kept.
@@ -107,11 +109,11 @@ impl PastView {
     }
 
     /// The pairs of at most `limit` keys that were there, among the next `look` that ever were.
-    fn walk(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<Stretch, KvError> {
+    fn walk(&self, prefix: &str, after: Option<&str>, limit: usize, look: usize) -> Result<KeyPage, KvError> {
         self.check(prefix)?;
         let past = |key: &str| version_key(key, Sequence(u64::MAX));
         let mut start = after.filter(|after| *after >= prefix).map_or_else(|| place(prefix), past);
-        let (mut out, mut looked) = (Stretch::default(), 0);
+        let (mut out, mut looked) = (KeyPage::default(), 0);
         loop {
             let Some(key) = self.key_from(&start)?.filter(|key| key.starts_with(prefix)) else {
                 out.next = None;
@@ -157,7 +159,7 @@ impl Read for PastView {
         Ok(self.walk(prefix, after, limit, usize::MAX)?.pairs)
     }
 
-    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<KeyPage, KvError> {
         self.walk(prefix, after, usize::MAX, look)
     }
 
@@ -175,3 +177,6 @@ impl Read for PastView {
         Ok(out)
     }
 }
+
+/// What each changed key held after each event; `None`: it was removed.
+pub(crate) type Versions = BTreeMap<(String, Sequence), Option<Vec<u8>>>;

@@ -12,6 +12,7 @@ mod runner;
 mod store;
 mod transaction;
 mod tree;
+mod view;
 
 pub use error::ProjectionError;
 pub use frames::{Frames, frame, frames};
@@ -19,5 +20,6 @@ pub use history::{History, PastView};
 pub use lock::FolderLock;
 pub use pipeline::{Pipeline, apply};
 pub use runner::{BATCH, Projection, Runner};
-pub use store::{Store, View};
+pub use store::Store;
 pub use transaction::Transaction;
+pub use view::View;

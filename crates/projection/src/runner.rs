@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use rollcall_domain::Recorded;
 use rollcall_domain::kv::KvError;
-use rollcall_event_log::{EventLog, Tail, Together};
+use rollcall_event_log::{EventLog, SharedTicks, Tail};
 use rollcall_telemetry::metrics::{label, metrics};
-use tokio::sync::mpsc::{self, error::TryRecvError};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -111,7 +112,7 @@ async fn read_ahead(mut tail: Tail, ahead: mpsc::Sender<Vec<Recorded>>) {
 }
 
 async fn measure_lag(log: EventLog, store: Arc<Store>, stop: CancellationToken) {
-    let mut turns = Together::every(LAG_EVERY);
+    let mut turns = SharedTicks::every(LAG_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use backon::{BlockingRetryable as _, ConstantBuilder};
 use rollcall_domain::Sequence;
-use rollcall_domain::kv::{KvError, Pair, Read, end_of};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::info;
@@ -17,14 +16,17 @@ use crate::error::ProjectionError;
 use crate::history::{History, PastView, blocks};
 use crate::lock::FolderLock;
 use crate::overlay::Changes;
-use crate::packed::{FORMAT, pack, unpack};
+use crate::packed::{FORMAT, pack};
 use crate::redo::{self, Change};
 use crate::transaction::{Changed, Transaction};
 use crate::tree::Tree;
+use crate::view::View;
 
 /// Not a key of any state: those are words and slashes.
 const CURSOR: &[u8] = b"\0cursor";
+
 const STAMP: &[u8] = b"\0stamp";
+
 const LAST: &[u8] = b"\0last";
 
 /// How much of what was committed may have to be derived again after a crash, in milliseconds: looking wakes the disk, so not
@@ -33,6 +35,7 @@ const FLUSH_EVERY_MS: u64 = 2000;
 
 /// How long a storage that was closed may hold on to its files: ten seconds.
 const CLOSING_PAUSE: Duration = Duration::from_millis(10);
+
 const CLOSING_PAUSES: usize = 1000;
 
 /// The state of a projection and its position in the log, opened by one process.
@@ -246,49 +249,4 @@ fn remove(path: &Path) -> Result<(), ProjectionError> {
 
 fn read_sequence(bytes: &[u8]) -> Sequence {
     Sequence(bytes.try_into().map(u64::from_be_bytes).unwrap_or_default())
-}
-
-/// The state of a projection, to read.
-#[derive(Debug, Clone)]
-pub struct View {
-    tree: Tree,
-}
-
-impl Read for View {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
-        let found = self.tree.get(key.as_bytes()).map_err(|e| KvError::Storage(e.to_string()))?;
-        found.map(|stored| unpack(&stored)).transpose()
-    }
-
-    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
-        let start = after.filter(|after| *after >= prefix).unwrap_or(prefix);
-        let mut out = Vec::new();
-        for pair in self.tree.range(start.as_bytes()..) {
-            if out.len() >= limit {
-                break;
-            }
-            let (key, stored) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
-            if !key.starts_with(prefix.as_bytes()) {
-                break;
-            }
-            let key = String::from_utf8_lossy(&key).into_owned();
-            if after != Some(key.as_str()) {
-                out.push((key, unpack(&stored)?));
-            }
-        }
-        Ok(out)
-    }
-
-    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
-        let end = before.map_or_else(|| end_of(prefix), str::to_owned);
-        if end.as_str() <= prefix {
-            return Ok(Vec::new());
-        }
-        let mut out = Vec::new();
-        for pair in self.tree.range(prefix.as_bytes()..end.as_bytes()).rev().take(limit) {
-            let (key, stored) = pair.map_err(|e| KvError::Storage(e.to_string()))?;
-            out.push((String::from_utf8_lossy(&key).into_owned(), unpack(&stored)?));
-        }
-        Ok(out)
-    }
 }

@@ -1,18 +1,14 @@
 //! Changes that are not committed yet, seen by those who make them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rollcall_domain::kv::{KvError, Pair, Read, Write};
 use rollcall_domain::{Recorded, Sequence};
 use uuid::Uuid;
 
-use crate::history::History;
+use crate::history::{History, Versions};
 use crate::overlay::{Changes, Overlay};
-use crate::store::View;
-
-/// What each changed key held after each event; `None`: it was removed.
-pub(crate) type Versions = BTreeMap<(String, Sequence), Option<Vec<u8>>>;
+use crate::view::View;
 
 /// Changes on top of a state.
 #[derive(Debug)]

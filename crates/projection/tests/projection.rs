@@ -340,7 +340,7 @@ proptest::proptest! {
                 // In steps, however many keys had gone by then.
                 let (mut steps, mut after) = (Vec::new(), None::<String>);
                 loop {
-                    let rollcall_domain::kv::Stretch { pairs, next } = past.scan_some(prefix, after.as_deref(), 2).unwrap();
+                    let rollcall_domain::kv::KeyPage { pairs, next } = past.scan_some(prefix, after.as_deref(), 2).unwrap();
                     steps.extend(pairs);
                     match next {
                         Some(next) => after = Some(next),

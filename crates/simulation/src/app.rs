@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::chance::Chance;
 use crate::laws::Laws;
-use crate::world::Weather;
+use crate::weather::Weather;
 
 const LIST: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 

@@ -15,7 +15,7 @@ use rollcall_domain::access::obligation::End;
 use rollcall_domain::access::outcome::Verified;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::drift::kind::DriftKind;
-use rollcall_domain::drift::nobody;
+use rollcall_domain::drift::orphan_id;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
@@ -315,7 +315,7 @@ impl Book {
             return Ok(None);
         }
         let remote_id = account.remote_id.clone().unwrap_or_default();
-        if verified.identity == nobody(&verified.app, &remote_id) {
+        if verified.identity == orphan_id(&verified.app, &remote_id) {
             let by_hand = ledger::duplicate_of(&self.state, &verified.app, verified.identity)?;
             let excused = by_hand.is_some_and(|owner| self.untouched_for(app, owner) <= GRACE);
             let lives = app.is_live(&remote_id) && !excused;

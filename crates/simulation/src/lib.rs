@@ -9,6 +9,7 @@ mod laws;
 mod log;
 mod people;
 mod process;
+mod weather;
 mod world;
 
 pub use laws::Broken;

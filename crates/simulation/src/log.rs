@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::laws::Laws;
-use crate::world::Weather;
+use crate::weather::Weather;
 
 /// How long the stream knows an event id (its duplicate window).
 const KNOWN_FOR: SignedDuration = SignedDuration::from_secs(120);

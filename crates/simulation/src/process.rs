@@ -11,7 +11,7 @@ use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, Projection, Store, apply};
 use rollcall_projector::Answers;
 use rollcall_provisioner::{Accounts, Surroundings, Worker};
-use rollcall_sla_monitor::{Clocks, Rules, Steady, bring_into_effect, news, say, wrong};
+use rollcall_sla_monitor::{Clocks, Rules, SteadyClock, append_due, bring_into_effect, changes, conditions};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::SimApp;
 use crate::chance::Chance;
 use crate::log::SimLog;
-use crate::world::Weather;
+use crate::weather::Weather;
 
 /// The one who is told of alerts.
 const SINK: &str = "pager";
@@ -156,7 +156,7 @@ async fn follow(around: Around, store: Arc<Store>, mut projection: impl Projecti
 async fn watch(around: Around, store: Arc<Store>) {
     caught_up(&around.log, &store).await;
     let start = (around.clock)();
-    let mut steady = Steady::new(start);
+    let mut steady = SteadyClock::new(start);
     let mut last = Instant::now();
     let rules = Rules { listening_since: start, ..Rules::default() };
     loop {
@@ -164,18 +164,19 @@ async fn watch(around: Around, store: Arc<Store>) {
         let elapsed = std::mem::replace(&mut last, Instant::now()).elapsed();
         let now = steady.read((around.clock)(), elapsed).time();
         let _ = bring_into_effect(around.log.as_ref(), &store, now).await;
-        let _ = say(around.log.as_ref(), &store, now).await;
+        let _ = append_due(around.log.as_ref(), &store, now).await;
         if around.weather.is_rough() && around.chance.percent(20) {
             continue;
         }
         let view = store.view();
-        let (Ok(wrong), Ok(told)) =
-            (wrong(&view, now, &rules, &rollcall_sla_monitor::Surroundings::default()), ledger::firing_alerts(&view))
-        else {
+        let (Ok(wrong), Ok(told)) = (
+            conditions(&view, now, &rules, &rollcall_sla_monitor::Surroundings::default()),
+            ledger::firing_alerts(&view),
+        ) else {
             continue;
         };
         let mut said = Sequence(0);
-        for item in news(&wrong, &told, SINK, now, &rules) {
+        for item in changes(&wrong, &told, SINK, now, &rules) {
             let event = item.event(SINK, String::new());
             let unit = Unit::one(NewEvent { meta: by_service("sla-monitor", "", None), event }, Expect::Any);
             if let Ok(appended) = around.log.append(&unit).await {

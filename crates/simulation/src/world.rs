@@ -13,7 +13,7 @@ use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::kv::Read as _;
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, directory};
-use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
+use rollcall_event_log::{Clock, Expect, Log as _, Unit, by_service};
 use rollcall_projection::{History, ProjectionError, Store, apply};
 use rollcall_projector::Answers;
 use rollcall_provisioner::Accounts;
@@ -26,6 +26,7 @@ use crate::laws::{Broken, Laws};
 use crate::log::SimLog;
 use crate::people::People;
 use crate::process::{Around, Process, Service};
+use crate::weather::Weather;
 
 /// How long everything goes wrong.
 const TROUBLE: Duration = Duration::from_secs(300);
@@ -54,12 +55,14 @@ owner = "it"
 assign = "active eq true"
 deprovision = "deactivate"
 guard = { max_removals = 3, max_percent = 100, window = "2m" }
+
 [[apps.groups]]
 from = "Operators"
 to = "ops"
 [[apps]]
 id = "crm"
 guard = { max_removals = 1000000, max_percent = 100 }
+
 base_url = "https://crm.example/scim"
 owner = "it"
 assign = 'title eq "Sales"'
@@ -67,6 +70,7 @@ deprovision = "delete"
 [[apps]]
 id = "late"
 guard = { max_removals = 1000000, max_percent = 100 }
+
 base_url = "https://late.example/scim"
 owner = "it"
 assign = "active eq true"
@@ -76,6 +80,7 @@ consistency_delay = "4s"
 [[apps]]
 id = "mail"
 guard = { max_removals = 1000000, max_percent = 100 }
+
 base_url = "https://mail.example/scim"
 owner = "it"
 assign = "active eq true"
@@ -83,6 +88,7 @@ deprovision = "deactivate"
 adopt = "unlinked"
 [apps.attributes]
 userName = { template = "{userName}@mail.example" }
+
 title = "title"
 "#;
 
@@ -92,17 +98,6 @@ probe_every = "5s"
 sla = { joiner = "3m", mover = "3m", leaver = "1m" }
 drift = { orphan = "repair", duplicate = "repair" }
 "#;
-
-/// Whether everything goes wrong; clones share it.
-#[derive(Debug, Clone)]
-pub struct Weather(Arc<AtomicBool>);
-
-impl Weather {
-    /// Whether it does.
-    pub fn is_rough(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// What a run was.
 #[derive(Debug, Clone, Copy, Default)]

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rollcall_domain::ids::Sequence;
-use rollcall_domain::kv::{KvError, Pair, Read, Stretch};
+use rollcall_domain::kv::{KeyPage, KvError, Pair, Read};
 use rollcall_projection::{History, PastView, View};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,12 +30,12 @@ pub const HISTORY: History = History::of(&[
 
 /// Current or past state.
 #[derive(Debug)]
-pub enum Moment {
+pub enum StateAt {
     Now(View),
     Past(PastView),
 }
 
-impl Read for Moment {
+impl Read for StateAt {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
         match self {
             Self::Now(view) => view.get(key),
@@ -50,7 +50,7 @@ impl Read for Moment {
         }
     }
 
-    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<KeyPage, KvError> {
         match self {
             Self::Now(view) => view.scan_some(prefix, after, look),
             Self::Past(view) => view.scan_some(prefix, after, look),
@@ -68,7 +68,7 @@ impl Read for Moment {
 /// State, and which state it is.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub state: Moment,
+    pub state: StateAt,
     pub as_of: AsOf,
 }
 

@@ -7,9 +7,9 @@ use rollcall_config::AppConfig;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_event_log::Lease;
 
-use crate::client::ScimClient;
-use crate::discovery::{discover, probe};
-use crate::transport::Http;
+use crate::app_client::client::ScimClient;
+use crate::app_client::discovery::{discover, probe};
+use crate::app_client::transport::Http;
 
 /// How long an app may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ pub async fn check(app: &AppConfig) -> Result<(), String> {
         probe(&client).await?;
         Ok(can)
     };
-    let learned = said.await.map_err(|failure: crate::client::Failure| {
+    let learned = said.await.map_err(|failure: crate::app_client::client::Failure| {
         let status = failure.rejection.status.map(|s| format!(" ({s})")).unwrap_or_default();
         format!("{}{status}: {}", failure.rejection.cause.name(), failure.rejection.detail)
     })?;

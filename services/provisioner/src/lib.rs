@@ -1,32 +1,19 @@
 //! The provisioner: brings every account to what is desired over SCIM, and reads it back.
 //! A 2xx answer alone is only *applied*; *verified* is what the app shows afterwards.
 
-mod ask;
-mod breaker;
+mod app_client;
+mod app_leases;
 mod check;
-mod claims;
-mod client;
-mod control;
-mod discovery;
+mod comparison;
 mod error;
-mod locate;
-mod memberships;
-mod nobody;
-mod ownership;
-mod pages;
-mod reconcile;
-mod resolver;
+mod search;
 mod service;
-mod settled;
-mod share;
-mod step;
-mod transport;
-mod trouble;
-mod worker;
+mod work;
 
+pub use app_client::client::Failure;
+pub use app_client::transport::{Exchange, Response, Transport};
 pub use check::check;
-pub use client::Failure;
 pub use error::ProvisionerError;
-pub use service::{Accounts, NAME, Provisioner, Surroundings};
-pub use transport::{Exchange, Response, Transport};
-pub use worker::Worker;
+pub use service::{Accounts, Provisioner, Surroundings};
+pub use work::connector::NAME;
+pub use work::worker::Worker;

@@ -10,26 +10,23 @@ use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{AppId, Recorded, directory};
-use rollcall_event_log::{Clock, EventLog, LEASE_TURN, Lease, Leases, Log, Together, holder_name};
+use rollcall_event_log::{Clock, EventLog, LEASE_TURN, Lease, Leases, Log, SharedTicks, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::claims::Claims;
-use crate::client::ScimClient;
-use crate::control::Controls;
+use crate::app_client::client::ScimClient;
+use crate::app_client::memberships::Memberships;
+use crate::app_client::transport::{Http, Transport};
+use crate::app_leases::{AppLeases, Slot};
 use crate::error::ProvisionerError;
-use crate::memberships::Memberships;
-use crate::settled::Settled;
-use crate::share::{Share, Slot};
-use crate::step::{Desk, Link};
-use crate::transport::{Http, Transport};
-use crate::worker::Worker;
-
-/// The name in events, metrics and folders.
-pub const NAME: &str = "provisioner";
+use crate::search::controls::Controls;
+use crate::work::claims::Claims;
+use crate::work::connector::{Connector, Link, NAME};
+use crate::work::settled::Settled;
+use crate::work::worker::Worker;
 
 /// Changes whenever the state would be derived otherwise than before.
 const STAMP: u32 = 15;
@@ -127,22 +124,22 @@ impl Provisioner {
             apps.entry(Slot::of(&id)).or_default().push(id);
         }
         let leases = self.log.leases(&self.name).await?;
-        let mut share = Share::new(leases, self.name.clone(), apps.keys().copied().collect());
+        let mut leases = AppLeases::new(leases, self.name.clone(), apps.keys().copied().collect());
         let mut working: BTreeMap<Slot, Working> = BTreeMap::new();
-        let mut turns = Together::every(LEASE_TURN);
+        let mut turns = SharedTicks::every(LEASE_TURN);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = turns.turn() => {}
             }
             // First what is lost, then what is gained: it may be the same.
-            for slot in share.expired() {
-                give_up(slot, &mut working, &mut share).await;
+            for slot in leases.expired() {
+                give_up(slot, &mut working, &mut leases).await;
             }
-            match share.turn().await {
+            match leases.turn().await {
                 Ok(turn) => {
                     for slot in turn.lost {
-                        give_up(slot, &mut working, &mut share).await;
+                        give_up(slot, &mut working, &mut leases).await;
                     }
                     for (slot, lease) in turn.gained {
                         let ids = apps.get(&slot).map(Vec::as_slice).unwrap_or_default();
@@ -156,7 +153,7 @@ impl Provisioner {
         for (_, working) in working {
             working.stop().await;
         }
-        share.leave().await;
+        leases.leave().await;
         Ok(())
     }
 
@@ -185,8 +182,8 @@ impl Provisioner {
         let (log, store) = (Arc::new(self.log.clone()), Arc::clone(&self.store));
         let (app, clock) = (id.clone(), Arc::new(Timestamp::now));
         let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
-        let desk = Desk { log, clock, store, app, settled, claims, controls, link, unreachable };
-        Worker::new(desk, self.apps.get(id))
+        let connector = Connector { log, clock, store, app, settled, claims, controls, link, unreachable };
+        Worker::new(connector, self.apps.get(id))
     }
 }
 
@@ -210,15 +207,16 @@ impl Worker {
         let link = Some(Link::new(config, Arc::new(Lease::unlimited()), transport));
         let app = config.spec.id.clone();
         let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
-        let desk = Desk { log, clock, store, app, settled, claims, controls, link, unreachable: String::new() };
-        Self::new(desk, Some(config))
+        let connector =
+            Connector { log, clock, store, app, settled, claims, controls, link, unreachable: String::new() };
+        Self::new(connector, Some(config))
     }
 
-    fn new(desk: Desk, config: Option<&AppConfig>) -> Self {
+    fn new(connector: Connector, config: Option<&AppConfig>) -> Self {
         let seconds = Duration::from_secs;
         Self {
-            app: desk.app.clone(),
-            desk: Arc::new(desk),
+            app: connector.app.clone(),
+            connector: Arc::new(connector),
             max_in_flight: config.map_or(1, |c| usize::try_from(c.spec.max_in_flight).unwrap_or(1)),
             retry_min: config.map_or(seconds(60), |c| c.retry_min),
             retry_max: config.map_or(seconds(3600), |c| c.retry_max),
@@ -236,12 +234,12 @@ impl Link {
     }
 }
 
-async fn give_up(slot: Slot, working: &mut BTreeMap<Slot, Working>, share: &mut Share<Leases>) {
+async fn give_up(slot: Slot, working: &mut BTreeMap<Slot, Working>, leases: &mut AppLeases<Leases>) {
     info!(?slot, "another provisioner may go on with these apps");
     if let Some(working) = working.remove(&slot) {
         working.stop().await;
     }
-    share.release(slot).await;
+    leases.release(slot).await;
 }
 
 /// The workers of one slot.

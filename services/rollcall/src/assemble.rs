@@ -15,8 +15,8 @@ use rollcall_provisioner::Provisioner;
 use rollcall_sla_monitor::Monitor;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Service;
 use crate::health::Condition;
+use crate::service::Service;
 
 type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 

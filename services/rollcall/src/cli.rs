@@ -5,11 +5,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use rollcall_config::{Config, Needs};
 use rollcall_telemetry::Otlp;
 
-use crate::{assemble, backup, changes, demo, import, key, operator, process, ready, setup, story, token, verify};
+use crate::service::Service;
+use crate::{
+    assemble, backup, configuration_watch, demo, import, key, operator, process, ready, reference, setup, timeline,
+    token, verify,
+};
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
 #[derive(Debug, Parser)]
@@ -44,13 +49,18 @@ enum Command {
     /// Say what would be sent to the apps, to whom and why, or what a changed configuration would do; nothing is sent or changed
     Plan(operator::PlanArgs),
     /// Show what happened to an identity, or in an app: oldest first
-    Timeline(story::TimelineArgs),
+    Timeline(timeline::TimelineArgs),
     /// Check an export, or the log itself, against its signed checkpoints, with the public keys alone
     Verify(verify::VerifyArgs),
     /// Make a pair of keys for the log's checkpoints: the private one to a file, the public one to standard output
     Key(key::KeyArgs),
     /// Print the description of the API (OpenAPI 3.1)
     Openapi,
+    /// Print completions for a shell
+    Completions { shell: Shell },
+    /// Write what is made from the commands: the page about them, man pages
+    #[command(subcommand, hide = true)]
+    Reference(reference::Reference),
     /// Add people and agents from a file, as if their source had sent them; a file that is read again adds nobody twice
     Import(import::ImportArgs),
     /// Bring accounts in line, and read them back, now
@@ -86,39 +96,6 @@ struct RunArgs {
     stop_on_change: bool,
 }
 
-/// One of the services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum Service {
-    Gateway,
-    Projector,
-    Provisioner,
-    SlaMonitor,
-}
-
-impl Service {
-    const ALL: [Self; 4] = [Self::Gateway, Self::Projector, Self::Provisioner, Self::SlaMonitor];
-
-    /// The secrets it can't do without.
-    const fn needs(self) -> Needs {
-        match self {
-            Self::Gateway => Needs::Sources,
-            Self::Projector => Needs::ApiTokens,
-            Self::Provisioner => Needs::Apps,
-            Self::SlaMonitor => Needs::Alerts,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Gateway => rollcall_gateway::NAME,
-            Self::Projector => rollcall_projector::NAME,
-            Self::Provisioner => rollcall_provisioner::NAME,
-            Self::SlaMonitor => rollcall_sla_monitor::NAME,
-        }
-    }
-}
-
 fn load(path: &std::path::Path) -> anyhow::Result<Config> {
     Ok(rollcall_config::load(path, &|name| std::env::var(name).ok())?)
 }
@@ -138,13 +115,15 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ready(args) => ready::run(&args),
         Command::Setup(args) => setup::run(&args),
         Command::Plan(args) => operator::plan(&args),
-        Command::Timeline(args) => story::timeline(&args),
+        Command::Timeline(args) => timeline::timeline(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Key(args) => key::run(&args),
         Command::Openapi => {
             println!("{}", rollcall_projector::openapi().to_pretty_json().context("the description can't be written")?);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Completions { shell } => Ok(reference::completions(shell, Cli::command())),
+        Command::Reference(reference) => reference::run(&reference, Cli::command()),
         Command::Import(args) => import::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
@@ -230,7 +209,7 @@ fn serve(args: &RunArgs, services: &[Service], name: &str) -> anyhow::Result<Exi
     let outcome = runtime.block_on(async {
         let changed = async {
             if args.stop_on_change {
-                changes::valid_change(&args.config, seen).await
+                configuration_watch::valid_change(&args.config, seen).await
             } else {
                 std::future::pending().await
             }

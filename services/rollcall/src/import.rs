@@ -14,8 +14,8 @@ use rollcall_gateway::{Added, Import, Newcomer, NotAdded, resource_of};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::name_order::{Turn, Turns};
 use crate::process;
-use crate::turns::{Turn, Turns};
 
 /// How many lines one task takes at once, and how many of them work.
 const CHUNK: usize = 250;

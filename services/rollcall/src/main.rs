@@ -2,22 +2,24 @@
 
 mod assemble;
 mod backup;
-mod changes;
 mod cli;
-mod configured;
+mod configuration_event;
+mod configuration_watch;
 mod connections;
 mod demo;
 mod health;
 mod import;
 mod key;
+mod name_order;
 mod operator;
 mod process;
 mod ready;
+mod reference;
 mod server;
+mod service;
 mod setup;
-mod story;
+mod timeline;
 mod token;
-mod turns;
 mod verify;
 
 use std::process::ExitCode;

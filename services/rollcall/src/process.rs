@@ -17,10 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::assemble::Part;
-use crate::cli::Service;
-use crate::configured;
 use crate::health::{self, Fronts, Health, Watched};
-use crate::server;
+use crate::service::Service;
+use crate::{configuration_event, server};
 
 /// How long services may take after that.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -49,7 +48,7 @@ pub async fn run(
     let stop_http = CancellationToken::new();
     let parts = services.iter().map(|s| open(*s, services, config, &log, &stop_http));
     let parts = parts.collect::<Result<Vec<_>, _>>()?;
-    configured::say(&log, config, name).await;
+    configuration_event::say(&log, config, name).await;
     let head = log.head().await?;
     let listener = TcpListener::bind(config.server.listen)
         .await

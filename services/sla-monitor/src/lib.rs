@@ -2,18 +2,17 @@
 //! leavers whose access is not gone in time. It needs no provisioner to be alive for that.
 
 mod alerts;
+mod clock_check;
+mod deadlines;
 mod error;
 mod measure;
+mod meta;
 mod service;
-mod sinks;
-mod steady;
-mod told;
-mod watch;
-mod wrong;
 
+pub use alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
+pub use clock_check::{Reading, SteadyClock};
+pub use deadlines::{DueEvent, append_due, bring_into_effect, due_events};
 pub use error::MonitorError;
+pub use meta::NAME;
 pub use rollcall_event_log::Clock;
-pub use service::{Clocks, Monitor, NAME};
-pub use steady::{Reading, Steady};
-pub use watch::{Word, bring_into_effect, say, words};
-pub use wrong::{News, Rules, Surroundings, Wrong, news, wrong};
+pub use service::{Clocks, Monitor};

@@ -13,7 +13,7 @@ use rollcall_domain::{AppId, TraceContext, directory};
 use rollcall_telemetry::metrics::{ACCESS_SECONDS, label, metrics};
 use rollcall_telemetry::openmetrics::exemplar;
 
-use crate::wrong::Rules;
+use crate::alerts::condition::Rules;
 
 /// Records the latencies that an event completes, each with the trace that it belongs to.
 pub fn record(facts: &[Fact], trace: &TraceContext) {

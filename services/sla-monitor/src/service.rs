@@ -7,7 +7,7 @@ use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{Recorded, Sequence};
-use rollcall_event_log::{Clock, Duty, EventLog, Together, holder_name};
+use rollcall_event_log::{Clock, Duty, EventLog, SharedTicks, holder_name};
 use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_scim::Catalogue;
 use rollcall_telemetry::metrics::metrics;
@@ -16,16 +16,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::alerts::{AlertLoop, Shared};
+use crate::alerts::condition::{Away, Rules};
+use crate::alerts::delivery::{AlertLoop, Shared};
+use crate::alerts::message::Context;
+use crate::alerts::sinks::Sink;
+use crate::clock_check::{Reading, SteadyClock};
 use crate::error::MonitorError;
-use crate::sinks::Sink;
-use crate::steady::{Reading, Steady};
-use crate::told::Context;
-use crate::wrong::{Away, Rules};
-use crate::{measure, watch};
-
-/// The name in events, metrics and folders.
-pub const NAME: &str = "sla-monitor";
+use crate::meta::NAME;
+use crate::{deadlines, measure};
 
 /// Changes whenever the state would be derived otherwise than before.
 const STAMP: u32 = 15;
@@ -166,7 +164,7 @@ impl Monitor {
         }
         sinks.spawn(look_around(Arc::clone(&shared), self.alerting.clone(), stop.clone()));
         let keeping = tokio::spawn(self.duty.keep(self.log.clone(), stop.clone()));
-        let mut clock = Steady::new(start);
+        let mut clock = SteadyClock::new(start);
         let mut last = Instant::now();
         let mut measured: Option<Instant> = None;
         let mut tick = tokio::time::interval(TICK);
@@ -179,7 +177,7 @@ impl Monitor {
             let elapsed = std::mem::replace(&mut last, Instant::now()).elapsed();
             let reading = clock.read((self.clock)(), elapsed);
             match reading {
-                Reading::Steady(_) => {}
+                Reading::SteadyClock(_) => {}
                 Reading::Jumped(at, by) => {
                     warn!(%at, by = %format!("{by:#}"), "the clock of this machine has jumped and is not gone by");
                     metrics().clock_jumps.add(1, &[]);
@@ -190,12 +188,12 @@ impl Monitor {
             *shared.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
             if lease.is_held() {
                 // One that is told to stop no longer knows what became of what it said.
-                if let Err(e) = watch::bring_into_effect(&self.log, &self.store, now).await
+                if let Err(e) = deadlines::bring_into_effect(&self.log, &self.store, now).await
                     && !stop.is_cancelled()
                 {
                     warn!(error = %e, "what is scheduled can't be brought into effect, trying again");
                 }
-                if let Err(e) = watch::say(&self.log, &self.store, now).await
+                if let Err(e) = deadlines::append_due(&self.log, &self.store, now).await
                     && !stop.is_cancelled()
                 {
                     warn!(error = %e, "deadlines can't be watched, trying again");
@@ -219,7 +217,7 @@ impl Monitor {
 /// Watches what the monitor itself needs: the log, and that its state keeps up with it.
 async fn look_around(shared: Arc<Shared>, alerting: AlertingConfig, stop: CancellationToken) {
     let (mut away_since, mut behind_since): (Option<Instant>, Option<Instant>) = (None, None);
-    let mut looks = Together::every(LOOK_EVERY);
+    let mut looks = SharedTicks::every(LOOK_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

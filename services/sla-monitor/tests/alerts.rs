@@ -16,7 +16,7 @@ use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::Memory;
 use rollcall_domain::ledger::{self, Ledger};
 use rollcall_domain::{Event, EventMeta, Recorded, Sequence, TraceContext};
-use rollcall_sla_monitor::{Rules, Surroundings, news, words, wrong};
+use rollcall_sla_monitor::{Rules, Surroundings, changes, conditions, due_events};
 use serde_json::{Map, json};
 use uuid::Uuid;
 
@@ -135,7 +135,7 @@ impl World {
     /// One look at the clock: words, then news to a sink that takes everything.
     fn tick(&mut self) {
         loop {
-            let words = words(&self.state, self.now).unwrap();
+            let words = due_events(&self.state, self.now).unwrap();
             if words.is_empty() {
                 break;
             }
@@ -143,9 +143,9 @@ impl World {
                 self.append(word.event);
             }
         }
-        let wrong = wrong(&self.state, self.now, &rules(), &Surroundings::default()).unwrap();
-        let told = ledger::firing_alerts(&self.state).unwrap();
-        for item in news(&wrong, &told, SINK, self.now, &rules()) {
+        let wrong = conditions(&self.state, self.now, &rules(), &Surroundings::default()).unwrap();
+        let message = ledger::firing_alerts(&self.state).unwrap();
+        for item in changes(&wrong, &message, SINK, self.now, &rules()) {
             let event = item.event(SINK, String::new());
             self.append(event);
         }

@@ -28,7 +28,7 @@ pub struct Account {
     pub desired: Desired,
     /// The change that says so.
     pub desired_version: Sequence,
-    /// The event whose story it goes on with: [`story_of`](crate::ledger::story_of).
+    /// The event whose story it goes on with: [`causation_of`](crate::ledger::causation_of).
     pub story: Sequence,
     /// The system of record that it came from; none: the configuration.
     pub source: Option<SourceName>,
@@ -80,7 +80,7 @@ pub fn findable(resource: &Map<String, Value>) -> BTreeSet<String> {
 
 /// What a change of what is desired belongs to: whatever follows from it carries this. It is the same for every app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Story {
+pub struct Causation {
     /// The id of the change's event.
     pub caused_by: Uuid,
     /// The correlation id of the change.

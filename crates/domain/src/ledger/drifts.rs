@@ -4,7 +4,7 @@ use super::accounts::settled;
 use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, of_account};
-use super::{apps, stories};
+use super::{apps, causation};
 use crate::access::account::Account;
 use crate::access::desired::Desired;
 use crate::access::obligation::{Because, Change, End, Obligation};
@@ -12,7 +12,7 @@ use crate::app::AppSpec;
 use crate::directory;
 use crate::drift::kind::DriftKind;
 use crate::drift::policy::Policy;
-use crate::drift::{DriftAccepted, DriftDetected, DriftId, DriftItem, may_be_nobody, nobody};
+use crate::drift::{DriftAccepted, DriftDetected, DriftId, DriftItem, may_be_orphan_id, orphan_id};
 use crate::event::Recorded;
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::ChangeKind;
@@ -78,7 +78,7 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
         DriftKind::Orphan => remove(state, &spec, *identity, &item.remote_id, event),
         DriftKind::Duplicate => {
             for remote_id in item.duplicates() {
-                let nobody = nobody(app, remote_id);
+                let nobody = orphan_id(app, remote_id);
                 store(state, duplicate_key(app, nobody), identity);
                 remove(state, &spec, nobody, remote_id, event)?;
             }
@@ -138,7 +138,7 @@ fn owe(
     let change = Change::at_once(event.sequence, kind, event.recorded_at);
     let obligation = Obligation::new(change, &spec.id, identity, &spec.sla, desired.target());
     open(state, obligation, before, desired, event)?;
-    stories::keep(state, event);
+    causation::keep(state, event);
     Ok(())
 }
 
@@ -150,7 +150,7 @@ pub fn cleared(state: &mut Kept<'_, impl Write>, id: &DriftId, event: &Recorded)
     match id.kind {
         DriftKind::Orphan => release(state, &id.app, id.identity, event),
         DriftKind::Duplicate => {
-            item.duplicates().try_for_each(|remote_id| release(state, &id.app, nobody(&id.app, remote_id), event))
+            item.duplicates().try_for_each(|remote_id| release(state, &id.app, orphan_id(&id.app, remote_id), event))
         }
         DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing | DriftKind::Residue => {
             Ok(())
@@ -175,7 +175,8 @@ fn duplicate_ended(state: &mut impl Write, app: &AppId, gone: IdentityId) -> Res
     state.delete(&duplicate_key(app, gone));
     let id = DriftId { app: app.clone(), identity, kind: DriftKind::Duplicate };
     let Some(mut item) = item(state, &id)? else { return Ok(()) };
-    item.differences.retain(|d| d.after.as_ref().and_then(|id| id.as_str()).is_none_or(|id| nobody(app, id) != gone));
+    item.differences
+        .retain(|d| d.after.as_ref().and_then(|id| id.as_str()).is_none_or(|id| orphan_id(app, id) != gone));
     if item.differences.is_empty() {
         state.delete(&key(&id));
     } else {
@@ -195,7 +196,7 @@ pub fn accepted(state: &mut impl Write, accepted: &DriftAccepted, event: &Record
 
 /// What is verified has no drift; that it is there twice is another matter, unless this is the other one.
 pub fn end_for(state: &mut impl Write, app: &AppId, identity: IdentityId) -> Result<(), KvError> {
-    if may_be_nobody(identity) {
+    if may_be_orphan_id(identity) {
         duplicate_ended(state, app, identity)?;
     }
     let prefix = of_account(app, identity);

@@ -6,7 +6,7 @@ use super::read::link_key;
 use crate::access::account::Account;
 use crate::access::desired::Target;
 use crate::access::outcome::Verified;
-use crate::drift::nobody;
+use crate::drift::orphan_id;
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, store};
 
@@ -44,7 +44,7 @@ pub fn shown(state: &mut impl Write, verified: &Verified) -> Result<(), KvError>
 /// from nobody.
 pub fn keep(state: &mut impl Write, account: &Account) -> Result<(), KvError> {
     let Some(id) = &account.remote_id else { return Ok(()) };
-    let stands_for_itself = account.identity == nobody(&account.app, id);
+    let stands_for_itself = account.identity == orphan_id(&account.app, id);
     let before = linked(state, &account.app, id)?;
     let stays = account.desired.target() == Target::Absent && before.is_some();
     if !stands_for_itself && !stays && before != Some(account.identity) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::read::{ACCOUNTS, ENDED, place};
 use crate::access::account::Account;
 use crate::access::obligation::{Obligation, ObligationStatus};
-use crate::kv::{KvError, Read, Stretch, decode, load, load_some};
+use crate::kv::{KeyPage, KvError, Read, decode, load, load_some};
 
 /// Which obligations a list is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +40,19 @@ pub fn obligations_after(
     among: Among,
     after: Option<&str>,
     look: usize,
-) -> Result<Stretch<Obligation>, KvError> {
+) -> Result<KeyPage<Obligation>, KvError> {
     // In this order: one that ends meanwhile is found twice and not never, and has ended.
-    let open = if among == Among::Ended { Stretch::default() } else { open_after(state, after, look)? };
-    let ended = if among == Among::Open { Stretch::default() } else { load_some(state, ENDED, after, look)? };
+    let open = if among == Among::Ended { KeyPage::default() } else { open_after(state, after, look)? };
+    let ended = if among == Among::Open { KeyPage::default() } else { load_some(state, ENDED, after, look)? };
     let next = [open.next, ended.next].into_iter().flatten().min();
     let mut all: BTreeMap<String, Obligation> = open.pairs.into_iter().chain(ended.pairs).collect();
     all.retain(|place, _| after.is_none_or(|after| place.as_str() > after) && next.as_ref().is_none_or(|n| place <= n));
-    Ok(Stretch { pairs: all.into_iter().collect(), next })
+    Ok(KeyPage { pairs: all.into_iter().collect(), next })
 }
 
-fn open_after(state: &impl Read, after: Option<&str>, look: usize) -> Result<Stretch<Obligation>, KvError> {
+fn open_after(state: &impl Read, after: Option<&str>, look: usize) -> Result<KeyPage<Obligation>, KvError> {
     let begun = after.and_then(|after| Some(format!("{ACCOUNTS}{}/", after.rsplit_once('/')?.0)));
-    let Stretch { pairs, next } = state.scan_some(ACCOUNTS, begun.as_deref(), look)?;
+    let KeyPage { pairs, next } = state.scan_some(ACCOUNTS, begun.as_deref(), look)?;
     // The account of the last place may owe more.
     let begun: Option<Account> = begun.map(|key| load(state, &key)).transpose()?.flatten();
     let mut open: Vec<Obligation> = begun.into_iter().flat_map(|account| account.owes).collect();
@@ -61,5 +61,5 @@ fn open_after(state: &impl Read, after: Option<&str>, look: usize) -> Result<Str
     }
     let last = |key: String| Some(format!("{}{:020}", key.strip_prefix(ACCOUNTS)?, u64::MAX));
     let pairs = open.into_iter().map(|open| (place(&open.id), open)).collect();
-    Ok(Stretch { pairs, next: next.and_then(last) })
+    Ok(KeyPage { pairs, next: next.and_then(last) })
 }

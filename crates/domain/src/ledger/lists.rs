@@ -3,7 +3,7 @@
 
 use crate::access::obligation::Obligation;
 use crate::identity::lifecycle::ChangeKind;
-use crate::kv::{KvError, Pair, Read, Stretch, Write};
+use crate::kv::{KeyPage, KvError, Pair, Read, Write};
 
 /// A list that can be left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum List {
     Ended,
     /// How far each app does what it says: [`conformance`](super::conformance).
     Conformance,
-    /// What the changes that opened obligations belong to, by event: [`story_of`](super::story_of).
+    /// What the changes that opened obligations belong to, by event: [`causation_of`](super::causation_of).
     Stories,
     /// Who has, or had, an account, by app: [`identities_at`](super::identities_at).
     Holders,
@@ -95,7 +95,7 @@ impl<W: Read> Read for Kept<'_, W> {
         self.state.scan(prefix, after, limit)
     }
 
-    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<Stretch, KvError> {
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<KeyPage, KvError> {
         self.state.scan_some(prefix, after, look)
     }
 

@@ -18,7 +18,7 @@ use crate::drift::DriftItem;
 use crate::drift::reconciliation::Reconciled;
 use crate::governance::hold::{Cause, Hold};
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
-use crate::kv::{KvError, Read, Stretch, Typed, decode, load, load_all, suffixes};
+use crate::kv::{KeyPage, KvError, Read, Typed, decode, load, load_all, suffixes};
 
 /// The key prefix of all accounts.
 pub(super) const ACCOUNTS: &str = "account/";
@@ -269,7 +269,7 @@ pub(super) fn accounts_where(
 ) -> Result<Vec<Account>, KvError> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let Stretch { pairs, next } = state.scan_some(ACCOUNTS, after.as_deref(), CHUNK)?;
+        let KeyPage { pairs, next } = state.scan_some(ACCOUNTS, after.as_deref(), CHUNK)?;
         for (key, value) in pairs {
             all.extend(Some(decode(&key, &value)?).filter(&which));
         }

@@ -1,7 +1,7 @@
 //! `./dev simulate`: seeds, one after the other, on every core; the first that breaks a law is printed with its trace.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use rollcall_simulation::simulate;
@@ -12,6 +12,9 @@ struct Options {
     /// The first seed; the same one is the same run.
     #[arg(long)]
     seed: Option<u64>,
+    /// The seeds that have ever broken a law, and then those of the day: other ones each day.
+    #[arg(long, conflicts_with = "seed")]
+    today: bool,
     /// How many seeds.
     #[arg(long, conflicts_with = "seconds")]
     seeds: Option<u64>,
@@ -23,17 +26,39 @@ struct Options {
     verbose: bool,
 }
 
+/// A law was broken with each of these once.
+const KEPT: &str = include_str!("../../seeds.txt");
+
+fn kept() -> anyhow::Result<Vec<u64>> {
+    let lines = KEPT.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).map(|line| line.parse().map_err(Into::into)).collect()
+}
+
+/// A thousand seeds for each day, counted from 1970-01-01 (UTC).
+fn of_the_day() -> anyhow::Result<u64> {
+    let day = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / 86_400;
+    Ok(day * 1000)
+}
+
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     if options.verbose {
         tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     }
-    let first = options.seed.unwrap_or_else(|| fastrand::u64(..) >> 16);
+    let kept: Vec<u64> = if options.today { kept()? } else { Vec::new() };
+    let first = match options.seed {
+        Some(seed) => seed,
+        None if options.today => of_the_day()?,
+        None => fastrand::u64(..) >> 16,
+    };
     // With a seed alone: that one.
     let alone = options.seed.is_some() && options.seconds.is_none();
     let count = options.seeds.unwrap_or(if alone { 1 } else { u64::MAX });
     let until = Instant::now()
         + Duration::from_secs(options.seconds.unwrap_or(if options.seeds.is_some() || alone { 86_400 } else { 60 }));
+    if !kept.is_empty() {
+        println!("{} seeds that have broken a law before, then", kept.len());
+    }
     println!("from seed {first} on");
     let started = Instant::now();
     let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
@@ -45,10 +70,12 @@ fn main() -> anyhow::Result<()> {
             scope.spawn(|| {
                 while !failed.load(Ordering::Relaxed) && Instant::now() < until {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
+                    let before = kept.len() as u64;
+                    if index >= count.saturating_add(before) {
                         return;
                     }
-                    let seed = first.wrapping_add(index);
+                    let known = usize::try_from(index).ok().and_then(|index| kept.get(index).copied());
+                    let seed = known.unwrap_or_else(|| first.wrapping_add(index - before));
                     match simulate(seed) {
                         Ok(Ok(report)) => {
                             let done = runs.fetch_add(1, Ordering::Relaxed) + 1;

@@ -10,7 +10,7 @@ use crate::api::paging::{Answer, List, One, Who, page};
 use crate::api::params;
 use crate::api::query::Path;
 use crate::api::views::AppView;
-use crate::as_of::Moment;
+use crate::as_of::StateAt;
 use crate::error::{ApiError, Problem};
 
 /// The connected apps.
@@ -26,7 +26,7 @@ pub async fn apps(State(api): Shared, Extension(person): Who, pairs: Pairs) -> A
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
 }
 
-pub(crate) fn known_app(state: &Moment, id: &str) -> Result<rollcall_domain::app::App, ApiError> {
+pub(crate) fn known_app(state: &StateAt, id: &str) -> Result<rollcall_domain::app::App, ApiError> {
     let parsed: AppId = id.parse().map_err(|_| unknown("app", id))?;
     directory::app(state, &parsed)?.ok_or_else(|| unknown("app", id))
 }

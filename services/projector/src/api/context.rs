@@ -22,7 +22,7 @@ use crate::api::disclosure::Record;
 use crate::api::person::{Credential, Person};
 use crate::api::query::Query;
 use crate::api::streams::{StreamKind, StreamPlace, Streams};
-use crate::as_of::{AsOf, Moment, Snapshot};
+use crate::as_of::{AsOf, Snapshot, StateAt};
 use crate::console::{Provider, Sessions};
 use crate::error::ApiError;
 use crate::state::api_tokens;
@@ -103,13 +103,13 @@ impl Api {
         let (now, asked) = (Timestamp::now(), query.time("as_of")?);
         let Some(instant) = asked else {
             let as_of = AsOf { instant: now, sequence: self.store.cursor() };
-            return Ok(Snapshot { state: Moment::Now(view), as_of });
+            return Ok(Snapshot { state: StateAt::Now(view), as_of });
         };
         if instant > now {
             return Err(ApiError::BadRequest(format!("query parameter 'as_of': {instant} has yet to come")));
         }
         let sequence = time_index::last_at(&view, instant)?;
-        Ok(Snapshot { state: Moment::Past(self.store.view_at(sequence)), as_of: AsOf { instant, sequence } })
+        Ok(Snapshot { state: StateAt::Past(self.store.view_at(sequence)), as_of: AsOf { instant, sequence } })
     }
 
     /// Whose API token this is.

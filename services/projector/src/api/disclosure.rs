@@ -59,14 +59,14 @@ pub struct Record {
 
 /// Where someone says who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum EntryPoint {
     /// The console.
     Console,
     /// The paths under `/v1`.
     Api,
 }
 
-impl Door {
+impl EntryPoint {
     const fn name(self) -> &'static str {
         match self {
             Self::Console => "console",
@@ -106,7 +106,7 @@ impl Record {
     ///
     /// # Errors
     /// When it can't be.
-    pub async fn refused(&self, door: Door, method: &Method, path: &str) -> Result<(), LogError> {
+    pub async fn refused(&self, door: EntryPoint, method: &Method, path: &str) -> Result<(), LogError> {
         metrics().signin_failures.add(1, &[label("door", door.name())]);
         if self.unknown.check().is_err() {
             warn!(path, "what is no token was refused, and not recorded: too many refusals in a minute");
@@ -132,7 +132,7 @@ impl Record {
             let detail = "too many tokens that are nobody's came from your address: wait a minute";
             return Err(ApiError::TooMany { detail, seconds: 60 });
         }
-        Ok(self.refused(Door::Api, method, path).await?)
+        Ok(self.refused(EntryPoint::Api, method, path).await?)
     }
 
     /// Notes who asked for what, when it has to be noted.

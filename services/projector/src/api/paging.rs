@@ -1,7 +1,7 @@
 //! Pages of lists.
 
 use axum::{Extension, Json};
-use rollcall_domain::kv::{KvError, Read, Stretch, load_some};
+use rollcall_domain::kv::{KeyPage, KvError, Read, load_some};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -57,7 +57,7 @@ pub fn page<T: DeserializeOwned>(
 pub fn under<T: DeserializeOwned>(
     state: &impl Read,
     prefix: &str,
-) -> impl Fn(Option<&str>, usize) -> Result<Stretch<T>, KvError> {
+) -> impl Fn(Option<&str>, usize) -> Result<KeyPage<T>, KvError> {
     move |after, look| load_some(state, prefix, after, look)
 }
 
@@ -79,7 +79,7 @@ impl Extent {
 
 /// One page of what `read` gives after a place, so many at a time; the cursor is the last place.
 pub fn page_after<T>(
-    read: impl Fn(Option<&str>, usize) -> Result<Stretch<T>, KvError>,
+    read: impl Fn(Option<&str>, usize) -> Result<KeyPage<T>, KvError>,
     cursor: Option<&str>,
     extent: Extent,
     wanted: impl Fn(&T) -> bool,
@@ -88,7 +88,7 @@ pub fn page_after<T>(
     let Extent { limit, look } = extent;
     let (mut out, mut looked) = (Vec::new(), 0);
     loop {
-        let Stretch { pairs, next } = read(after.as_deref(), CHUNK)?;
+        let KeyPage { pairs, next } = read(after.as_deref(), CHUNK)?;
         for (place, value) in pairs {
             if wanted(&value) {
                 if out.len() == limit {

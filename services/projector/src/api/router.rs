@@ -67,7 +67,9 @@ pub(crate) async fn authorize(State(api): Shared, mut request: Request, next: Ne
     let Some(person) = api.holder_of(sent).await? else {
         let from = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip());
         api.record.guessed(from, &method, uri.path()).await?;
-        return Err(ApiError::Unauthorized("the token is not that of any [[api_tokens]] in the configuration"));
+        return Err(ApiError::Unauthorized(
+            "the token is not that of any [[api_tokens]] in the configuration, and none that was made by rollcall token",
+        ));
     };
     if api.rate.check_key(&person.name).is_err() {
         return Err(ApiError::TooMany { detail: "this token asks more often than it may in a second", seconds: 1 });

@@ -19,7 +19,6 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use url::Url;
 
-
 /// How long a sign-in may take at the provider.
 pub const MAY_TAKE: SignedDuration = SignedDuration::from_mins(15);
 

@@ -31,23 +31,23 @@ use crate::state::sessions as known_sessions;
 use crate::state::sessions::Session;
 
 /// Whose session it is, as long as it lasts, is used, and whoever it is may still sign in.
-fn holder(doors: Doors<'_>, session: &Session, secret: &Secret, now: Timestamp) -> Option<Person> {
+fn holder(rules: SignInRules<'_>, session: &Session, secret: &Secret, now: Timestamp) -> Option<Person> {
     if now >= session.until || now.duration_since(session.used_at) > IDLE {
         return None;
     }
     match &session.holder {
         SessionHolder::Token { name, proof } => {
             let is_theirs = |digest: &[u8]| secret.proof(digest) == *proof;
-            if let Some(issued) = doors.issued.filter(|token| token.issued.name == *name) {
+            if let Some(issued) = rules.issued.filter(|token| token.issued.name == *name) {
                 return issued.person().filter(|person| person.apps.is_none() && is_theirs(&issued.issued.digest));
             }
-            let token = doors.tokens.iter().find(|token| token.name == *name)?;
+            let token = rules.tokens.iter().find(|token| token.name == *name)?;
             token.token.current().iter().find(|now| is_theirs(&api_tokens::digest(now.expose_secret())))?;
             Some(Person { name: name.clone(), role: token.role, apps: None })
         }
         // A role that no group of the provider gives any more is nobody's.
         SessionHolder::Provider { name, role } => {
-            let role = Role::from_name(role).filter(|role| doors.roles.contains(role))?;
+            let role = Role::from_name(role).filter(|role| rules.roles.contains(role))?;
             Some(Person { name: name.clone(), role, apps: None })
         }
     }
@@ -55,7 +55,7 @@ fn holder(doors: Doors<'_>, session: &Session, secret: &Secret, now: Timestamp) 
 
 /// The ways in that the configuration has now.
 #[derive(Clone, Copy)]
-struct Doors<'a> {
+struct SignInRules<'a> {
     tokens: &'a [ApiToken],
     /// The token by which it was opened, when it was made while Rollcall runs and opens something.
     issued: Option<&'a KnownToken>,
@@ -78,8 +78,8 @@ pub async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, Ap
         Some(SessionHolder::Token { name, .. }) => api_tokens::live_by_name(&api.store.view(), name, now)?,
         _ => None,
     };
-    let doors = Doors { tokens: &api.tokens, issued: issued.as_ref(), roles: &roles };
-    let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(doors, &s, &secret, now)?))) else {
+    let rules = SignInRules { tokens: &api.tokens, issued: issued.as_ref(), roles: &roles };
+    let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(rules, &s, &secret, now)?))) else {
         return Ok(None);
     };
     if now.duration_since(session.used_at) > SAID_EVERY {
@@ -181,7 +181,7 @@ pub async fn failed(
         let page = page(api, StatusCode::TOO_MANY_REQUESTS, Some(problem));
         return Ok(([(header::RETRY_AFTER, "60")], page).into_response());
     }
-    api.record.refused(disclosure::Door::Console, at.0, at.1).await?;
+    api.record.refused(disclosure::EntryPoint::Console, at.0, at.1).await?;
     Ok(page(api, status, Some(problem)))
 }
 
@@ -251,7 +251,7 @@ mod tests {
         let (secret, now) = (Secret::new(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100));
         let later = now + SignedDuration::from_hours(1);
         let provider = || SessionHolder::Provider { name: "mia".into(), role: "auditor".into() };
-        let by = |roles| Doors { tokens: &[], issued: None, roles };
+        let by = |roles| SignInRules { tokens: &[], issued: None, roles };
         let is_open = |session: &Session| holder(by(&[Role::Auditor]), session, &secret, now).is_some();
         let closed = |roles| holder(by(roles), &session(provider(), now, later), &secret, now).is_none();
         assert!(closed(&[]), "no provider");

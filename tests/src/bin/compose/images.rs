@@ -9,7 +9,7 @@ use crate::deployment::{root, run, say};
 
 /// The images, made without any that has to be pulled.
 pub async fn images(folder: &Path) -> anyhow::Result<()> {
-    let binary = root().join("target/release/rollcall");
+    let binary = std::env::var("ROLLCALL_BINARY").context("ROLLCALL_BINARY: ./dev test-compose sets it")?;
     let nats = std::env::var("ROLLCALL_NATS_SERVER").context("ROLLCALL_NATS_SERVER: ./dev test-compose sets it")?;
     let base = folder.join("base");
     std::fs::create_dir_all(base.join("lib/x86_64-linux-gnu"))?;

@@ -1,0 +1,279 @@
+//! SCIM over HTTP to one app, within its limits.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use reqwest::{Method, StatusCode};
+use rollcall_config::AppConfig;
+use rollcall_domain::AppId;
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+use rollcall_event_log::Lease;
+use rollcall_scim::ListResponse;
+use rollcall_telemetry::metrics::{label, metrics};
+use serde_json::Value;
+use tracing::{Instrument as _, field, info_span};
+use url::Url;
+
+use crate::app_client::transport::{Response, Transport};
+
+/// The most of an answer that goes into an event.
+const MAX_DETAIL: usize = 500;
+
+/// What an app answered: a status, and JSON if it was that.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Option<Value>,
+    text: String,
+    retry_after: Option<Duration>,
+}
+
+/// Why an app could not be used, and when it may be tried again at the earliest.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub rejection: Rejection,
+    pub retry_after: Option<Duration>,
+    pub sent: Sent,
+}
+
+impl Failure {
+    /// A failure that the app did not answer itself.
+    pub fn new(cause: RejectionCause, detail: impl Into<String>) -> Self {
+        Self { rejection: Rejection { cause, status: None, detail: detail.into() }, retry_after: None, sent: Sent::Yes }
+    }
+
+    /// Nothing was sent: another process works on the app by now.
+    fn lost_lease() -> Self {
+        Self { sent: Sent::No, ..Self::new(RejectionCause::Unreachable, "the lease on the app is lost") }
+    }
+
+    /// Whether the app itself is sick, not only what was asked of it.
+    pub fn is_of_the_app(&self) -> bool {
+        match (self.rejection.cause, self.rejection.status) {
+            (RejectionCause::Unreachable | RejectionCause::NotScim, _) => self.sent == Sent::Yes,
+            (RejectionCause::Refused, Some(401 | 403 | 500..)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the app may have done what was asked, although it did not say so.
+    pub fn is_unanswered(&self) -> bool {
+        let said_no = self.rejection.status.is_some_and(|status| (400..500).contains(&status) && status != 408);
+        self.sent == Sent::Yes && !said_no
+    }
+
+    /// Whether the app said that it will not do this, however often it is asked.
+    pub fn is_final(&self) -> bool {
+        let by_app = self.rejection.cause == RejectionCause::Refused
+            && self.rejection.status.is_some_and(|s| (400..500).contains(&s) && !matches!(s, 401 | 403 | 408 | 425));
+        by_app || matches!(self.rejection.cause, RejectionCause::Conflict | RejectionCause::Unmappable)
+    }
+}
+
+/// Whether a request left us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Sent {
+    Yes,
+    No,
+}
+
+/// Which resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Endpoint {
+    Users,
+    Groups,
+}
+
+impl Endpoint {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Users => "Users",
+            Self::Groups => "Groups",
+        }
+    }
+}
+
+/// Where a page starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageStart {
+    /// At this resource, counted from 1.
+    Index(usize),
+    /// Where the last page said; empty: at the first.
+    Cursor(String),
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self {
+            status: response.status,
+            body: serde_json::from_slice(&response.body).ok(),
+            text: String::from_utf8_lossy(&response.body).into_owned(),
+            retry_after: response.retry_after,
+        }
+    }
+}
+
+impl Answer {
+    /// The failure that this answer is.
+    pub fn failure(&self) -> Failure {
+        let cause = match self.status.as_u16() {
+            409 => RejectionCause::Conflict,
+            429 => RejectionCause::Throttled,
+            503 if self.retry_after.is_some() => RejectionCause::Throttled,
+            500..=599 => RejectionCause::Unreachable,
+            _ => RejectionCause::Refused,
+        };
+        let said = self.body.as_ref().and_then(|b| b.get("detail")).and_then(Value::as_str).unwrap_or(&self.text);
+        let rejection = Rejection { cause, status: Some(self.status.as_u16()), detail: shorten(said) };
+        Failure { rejection, retry_after: self.retry_after, sent: Sent::Yes }
+    }
+
+    /// The failure that this answer is, although its status says success.
+    pub fn not_scim(&self, what: &str) -> Failure {
+        let detail = format!("{what}: {}", shorten(&self.text));
+        let status = Some(self.status.as_u16());
+        let rejection = Rejection { cause: RejectionCause::NotScim, status, detail };
+        Failure { rejection, retry_after: None, sent: Sent::Yes }
+    }
+
+    /// Whether it says success.
+    pub fn done(&self) -> Result<(), Failure> {
+        if self.status.is_success() { Ok(()) } else { Err(self.failure()) }
+    }
+
+    /// The page of resources in it.
+    pub fn list(&self) -> Result<ListResponse, Failure> {
+        let page = self.body.as_ref().and_then(ListResponse::read);
+        page.ok_or_else(|| self.not_scim("the answer to a search is not a ListResponse"))
+    }
+}
+
+pub fn shorten(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_DETAIL).collect()
+}
+
+/// A SCIM client for one app.
+#[derive(Debug)]
+pub struct ScimClient {
+    app: AppId,
+    lease: Arc<Lease>,
+    base: Url,
+    transport: Arc<dyn Transport>,
+    rate: DefaultDirectRateLimiter,
+}
+
+impl ScimClient {
+    /// One that sends nothing once the lease on its app is lost.
+    pub fn new(config: &AppConfig, lease: Arc<Lease>, transport: Arc<dyn Transport>) -> Self {
+        let per_second = NonZeroU32::new(config.spec.max_requests_per_second).unwrap_or(NonZeroU32::MIN);
+        Self {
+            app: config.spec.id.clone(),
+            lease,
+            base: config.base_url.clone(),
+            transport,
+            rate: RateLimiter::direct(Quota::per_second(per_second)),
+        }
+    }
+
+    /// The address of a path below the base, each segment escaped.
+    fn address(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// `GET /{Users or Groups}/{id}`.
+    pub async fn get(&self, kind: Endpoint, id: &str) -> Result<Answer, Failure> {
+        self.send("read", Method::GET, self.address(&[kind.path(), id], &[]), None).await
+    }
+
+    /// `GET /{Users or Groups}?filter=attribute eq "value"`; `None`: it does not know the filter or the attribute.
+    pub async fn search(&self, kind: Endpoint, attribute: &str, value: &str) -> Result<Option<Answer>, Failure> {
+        let filter = format!("{attribute} eq {}", Value::from(value));
+        let address = self.address(&[kind.path()], &[("filter", filter.as_str())]);
+        let answer = self.send("search", Method::GET, address, None).await?;
+        match answer.status.as_u16() {
+            200 => Ok(Some(answer)),
+            400 | 403 | 404 | 405 | 501 => Ok(None),
+            _ => Err(answer.failure()),
+        }
+    }
+
+    /// `GET /{Users or Groups}?…&count=…`: one page of all.
+    pub async fn page(&self, kind: Endpoint, from: &PageStart, count: usize) -> Result<Answer, Failure> {
+        let count = count.to_string();
+        let start = match from {
+            PageStart::Index(index) => ("startIndex", index.to_string()),
+            PageStart::Cursor(cursor) => ("cursor", cursor.clone()),
+        };
+        let query = [(start.0, start.1.as_str()), ("count", count.as_str())];
+        self.send("scan", Method::GET, self.address(&[kind.path()], &query), None).await
+    }
+
+    /// `GET /{document}`: one of the discovery documents.
+    pub async fn discover(&self, document: &str) -> Result<Answer, Failure> {
+        self.send("discover", Method::GET, self.address(&[document], &[]), None).await
+    }
+
+    /// `POST /{Users or Groups}`.
+    pub async fn create(&self, kind: Endpoint, resource: &Value) -> Result<Answer, Failure> {
+        self.send("create", Method::POST, self.address(&[kind.path()], &[]), Some(resource)).await
+    }
+
+    /// `PATCH /{Users or Groups}/{id}`.
+    pub async fn patch(&self, kind: Endpoint, id: &str, request: &Value) -> Result<Answer, Failure> {
+        self.send("patch", Method::PATCH, self.address(&[kind.path(), id], &[]), Some(request)).await
+    }
+
+    /// `PUT /{Users or Groups}/{id}`.
+    pub async fn replace(&self, kind: Endpoint, id: &str, resource: &Value) -> Result<Answer, Failure> {
+        self.send("replace", Method::PUT, self.address(&[kind.path(), id], &[]), Some(resource)).await
+    }
+
+    /// `DELETE /Users/{id}`.
+    pub async fn delete(&self, id: &str) -> Result<Answer, Failure> {
+        self.send("delete", Method::DELETE, self.address(&[Endpoint::Users.path(), id], &[]), None).await
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        method: Method,
+        address: Url,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        self.rate.until_ready().await;
+        if !self.lease.is_held() {
+            return Err(Failure::lost_lease());
+        }
+        let span = info_span!(
+            "downstream",
+            otel.kind = "client",
+            app = %self.app,
+            operation,
+            http.request.method = %method,
+            http.response.status_code = field::Empty,
+            trace_id = field::Empty,
+        );
+        let outcome = self.transport.exchange(method, address, body).instrument(span.clone()).await.map(Answer::from);
+        let counted = match &outcome {
+            Ok(answer) => {
+                span.record("http.response.status_code", answer.status.as_u16());
+                format!("{}xx", answer.status.as_u16() / 100)
+            }
+            Err(failure) => failure.rejection.cause.name().to_owned(),
+        };
+        let labels = [label("app", self.app.as_str()), label("operation", operation), label("outcome", counted)];
+        metrics().downstream_requests.add(1, &labels);
+        outcome
+    }
+}

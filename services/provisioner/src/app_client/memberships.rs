@@ -1,0 +1,234 @@
+//! Which of the managed groups of an app an account is in, and getting it in and out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use reqwest::StatusCode;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_scim::{GROUP, PATCH_OP};
+use serde_json::{Map, Value, json};
+
+use crate::app_client::client::{Answer, Endpoint, Failure, ScimClient};
+use crate::app_client::pages::Pages;
+
+/// The managed groups of one app, as far as their ids are known.
+#[derive(Debug, Default)]
+pub struct Memberships {
+    ids: Mutex<BTreeMap<String, String>>,
+    /// A group must not be made twice, nor replaced as a whole by two at once.
+    alone: tokio::sync::Mutex<()>,
+}
+
+/// A group as an app answered it.
+struct RemoteGroup {
+    id: String,
+    resource: Map<String, Value>,
+}
+
+impl RemoteGroup {
+    fn read(value: &Value, name: &str) -> Option<Self> {
+        let resource = value.as_object()?.clone();
+        let same = resource.get("displayName")?.as_str()?.eq_ignore_ascii_case(name);
+        let id = resource.get("id")?.as_str()?.to_owned();
+        same.then_some(Self { id, resource })
+    }
+
+    fn members(&self) -> impl Iterator<Item = &str> {
+        let members = self.resource.get("members").and_then(Value::as_array);
+        members.into_iter().flatten().filter_map(|m| m.get("value")?.as_str())
+    }
+}
+
+impl Memberships {
+    fn known(&self, name: &str) -> Option<String> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn remember(&self, name: &str, id: Option<&str>) {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        match id {
+            Some(id) => drop(ids.insert(name.to_owned(), id.to_owned())),
+            None => drop(ids.remove(name)),
+        }
+    }
+
+    /// The group with this name, with its members; `None`: the app has none.
+    async fn find(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<Option<RemoteGroup>, Failure> {
+        if can.groups == Support::No {
+            let detail = format!("the app has no groups, and the mapping names its group '{name}'");
+            return Err(Failure::new(RejectionCause::Unmappable, detail));
+        }
+        if let Some(id) = self.known(name) {
+            let answer = client.get(Endpoint::Groups, &id).await?;
+            match answer.status {
+                StatusCode::OK => {
+                    // One that was renamed is another group.
+                    if let Some(group) = answer.body.as_ref().and_then(|b| RemoteGroup::read(b, name)) {
+                        return Ok(Some(group));
+                    }
+                }
+                StatusCode::NOT_FOUND | StatusCode::GONE => {}
+                _ => return Err(answer.failure()),
+            }
+            self.remember(name, None);
+        }
+        let Some(id) = self.look_up(client, can, name).await? else { return Ok(None) };
+        // A list may leave members out; the group itself does not.
+        let answer = client.get(Endpoint::Groups, &id).await?;
+        if answer.status != StatusCode::OK {
+            return Err(answer.failure());
+        }
+        let group = answer.body.as_ref().and_then(|b| RemoteGroup::read(b, name));
+        let group = group.ok_or_else(|| answer.not_scim("the answer to a read is not the Group that was asked for"))?;
+        self.remember(name, Some(&group.id));
+        Ok(Some(group))
+    }
+
+    async fn look_up(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<Option<String>, Failure> {
+        if can.filter != Support::No
+            && let Some(answer) = client.search(Endpoint::Groups, "displayName", name).await?
+        {
+            let page = answer.list()?;
+            let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
+            if page.is_complete() && found.len() == page.resources.len() {
+                return Ok(found.into_iter().next().map(|group| group.id));
+            }
+        }
+        let mut pages = Pages::new(Endpoint::Groups, can);
+        while let Some(page) = pages.next(client).await? {
+            if let Some(group) = page.resources.iter().find_map(|g| RemoteGroup::read(g, name)) {
+                return Ok(Some(group.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Those of the managed groups that an account is in.
+    ///
+    /// # Errors
+    /// When one of them can't be read: what was not seen is not said.
+    pub async fn of(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        managed: &BTreeSet<String>,
+        account: &str,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let mut found = BTreeSet::new();
+        for name in managed {
+            if let Some(group) = self.find(client, can, name).await?
+                && group.members().any(|member| member == account)
+            {
+                found.insert(name.clone());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every managed group with its members.
+    ///
+    /// # Errors
+    /// When one of them can't be read.
+    pub async fn all(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        managed: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for name in managed {
+            if let Some(group) = self.find(client, can, name).await? {
+                for member in group.members() {
+                    found.entry(member.to_owned()).or_default().insert(name.clone());
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Puts an account into a group, which is made when the app has none of that name.
+    ///
+    /// # Errors
+    /// When the app does not do it.
+    pub async fn enter(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: &str,
+    ) -> Result<(), Failure> {
+        let mut found = self.find(client, can, name).await?;
+        if found.is_none() {
+            let _alone = self.alone.lock().await;
+            // Someone else may have needed it, too, and made it meanwhile.
+            found = self.find(client, can, name).await?;
+            if found.is_none() {
+                return self.make(client, name, account).await;
+            }
+        }
+        let Some(group) = found else { return Ok(()) };
+        let add = json!({ "op": "add", "path": "members", "value": [{ "value": account }] });
+        let with = |members: &mut Vec<Value>| members.push(json!({ "value": account }));
+        self.change(client, can, name, &group, add, with).await
+    }
+
+    /// Makes a group with one member.
+    async fn make(&self, client: &ScimClient, name: &str, account: &str) -> Result<(), Failure> {
+        let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": [{ "value": account }] });
+        let answer = client.create(Endpoint::Groups, &new).await?;
+        match answer.status {
+            StatusCode::CREATED | StatusCode::OK => Ok(()),
+            _ => Err(answer.failure()),
+        }
+    }
+
+    /// Takes an account out of a group.
+    ///
+    /// # Errors
+    /// When the app does not do it.
+    pub async fn leave(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: &str,
+    ) -> Result<(), Failure> {
+        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
+        let remove = json!({ "op": "remove", "path": format!("members[value eq {}]", Value::from(account)) });
+        let without = |members: &mut Vec<Value>| members.retain(|m| m.get("value") != Some(&Value::from(account)));
+        self.change(client, can, name, &group, remove, without).await
+    }
+
+    async fn change(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        group: &RemoteGroup,
+        operation: Value,
+        members: impl Fn(&mut Vec<Value>),
+    ) -> Result<(), Failure> {
+        if can.patch != Support::No {
+            let request = json!({ "schemas": [PATCH_OP], "Operations": [operation] });
+            let answer = client.patch(Endpoint::Groups, &group.id, &request).await?;
+            if !patch_is_missing(&answer) {
+                return answer.done();
+            }
+        }
+        let _alone = self.alone.lock().await;
+        // As it is now: someone else may have been let in meanwhile.
+        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
+        let mut resource = group.resource;
+        resource.remove("meta");
+        let mut list = resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
+        members(&mut list);
+        resource.insert("members".into(), list.into());
+        client.replace(Endpoint::Groups, &group.id, &Value::Object(resource)).await?.done()
+    }
+}
+
+/// Whether the app has no PATCH, whatever is in it.
+pub fn patch_is_missing(answer: &Answer) -> bool {
+    matches!(answer.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+}

@@ -1,0 +1,86 @@
+//! Reading everything that an app has of one kind, page by page, by cursor where it can and by index where not.
+
+use reqwest::StatusCode;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use serde_json::Value;
+
+use crate::app_client::client::{Answer, Endpoint, Failure, PageStart, ScimClient};
+use crate::app_client::resource::to_remote;
+
+const PAGE: usize = 100;
+
+/// The largest page that is asked for, whatever an app offers.
+const LARGEST_PAGE: usize = 1000;
+
+/// Where the next page starts.
+#[derive(Debug)]
+pub struct Pages {
+    kind: Endpoint,
+    start: Option<PageStart>,
+    size: usize,
+    read: usize,
+}
+
+/// One page, and how many resources the app says there are.
+#[derive(Debug)]
+pub struct OnePage {
+    pub resources: Vec<Value>,
+    pub total: usize,
+    /// The answer, for what is wrong with it.
+    pub answer: Answer,
+}
+
+impl OnePage {
+    /// The Users on it.
+    ///
+    /// # Errors
+    /// When something on it is none.
+    pub fn users(&self) -> Result<Vec<Remote>, Failure> {
+        let users: Option<Vec<Remote>> = self.resources.iter().map(to_remote).collect();
+        users.ok_or_else(|| self.answer.not_scim("a page holds something that is not a User"))
+    }
+}
+
+impl Pages {
+    /// From the first page on.
+    pub fn new(kind: Endpoint, can: &Capabilities) -> Self {
+        let size = can.page_size.map_or(PAGE, |n| usize::try_from(n).unwrap_or(PAGE)).min(LARGEST_PAGE);
+        let start = if can.cursor == Support::Yes { PageStart::Cursor(String::new()) } else { PageStart::Index(1) };
+        Self { kind, start: Some(start), size, read: 0 }
+    }
+
+    /// Passes over as many resources, where pages are counted.
+    pub fn skip(&mut self, read: usize) {
+        if let Some(PageStart::Index(index)) = &mut self.start {
+            *index = read + 1;
+            self.read = read;
+        }
+    }
+
+    /// The next page; `None` after the last one.
+    ///
+    /// # Errors
+    /// When the app does not answer with a page, or its pages contradict each other.
+    pub async fn next(&mut self, client: &ScimClient) -> Result<Option<OnePage>, Failure> {
+        let Some(start) = self.start.take() else { return Ok(None) };
+        let answer = client.page(self.kind, &start, self.size).await?;
+        if answer.status != StatusCode::OK {
+            return Err(answer.failure());
+        }
+        let page = answer.list()?;
+        let total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
+        self.read = self.read.saturating_add(page.resources.len());
+        self.start = match (&start, page.next_cursor) {
+            (PageStart::Cursor(_), Some(next)) if !next.is_empty() => Some(PageStart::Cursor(next)),
+            (PageStart::Cursor(_), _) => None,
+            (PageStart::Index(_), _) if self.read >= total => None,
+            (PageStart::Index(_), _) if page.resources.is_empty() => {
+                return Err(answer
+                    .not_scim(&format!("the app says that it has {total} resources and shows {} of them", self.read)));
+            }
+            (PageStart::Index(_), _) => Some(PageStart::Index(self.read + 1)),
+        };
+        Ok(Some(OnePage { resources: page.resources, total, answer }))
+    }
+}

@@ -1,0 +1,140 @@
+//! What an app is asked for in one step on one account.
+
+use reqwest::StatusCode;
+use rollcall_domain::access::desired::Desired;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::mapping::{Attributes, to_resource, to_send};
+use rollcall_scim::{Changed, PATCH_OP, USER};
+use serde_json::{Map, Value, json};
+
+use crate::app_client::client::{Endpoint, Failure, ScimClient};
+use crate::app_client::memberships::patch_is_missing;
+use crate::app_client::resource::to_remote;
+
+/// Creates an account, and gives its id; a conflict is for the caller to look into.
+pub async fn create(
+    client: &ScimClient,
+    attributes: &Attributes,
+    can: &Capabilities,
+) -> Result<Result<String, Failure>, Failure> {
+    let mut resource = to_resource(attributes);
+    let mut schemas = vec![Value::from(USER.id)];
+    schemas.extend(resource.get("schemas").and_then(Value::as_array).into_iter().flatten().cloned());
+    resource.insert("schemas".into(), schemas.into());
+    let lacking = || can.required.iter().filter(|name| !resource.contains_key(*name)).cloned().collect::<Vec<_>>();
+    let answer = client.create(Endpoint::Users, &Value::Object(resource.clone())).await?;
+    match answer.status {
+        StatusCode::CREATED | StatusCode::OK => {
+            let created = answer.body.as_ref().and_then(to_remote);
+            let created = created.ok_or_else(|| answer.not_scim("the answer to a creation is not a User"))?;
+            Ok(Ok(created.id))
+        }
+        StatusCode::CONFLICT => Ok(Err(answer.failure())),
+        _ => {
+            let mut failure = answer.failure();
+            let lacking = lacking();
+            if !lacking.is_empty() {
+                let names = lacking.join(", ");
+                failure.rejection.detail =
+                    format!("{} (the app requires {names}, which the mapping does not give)", failure.rejection.detail);
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// Changes what differs; an app without PATCH gets the whole resource.
+pub async fn update(
+    client: &ScimClient,
+    can: &Capabilities,
+    changes: &[Changed],
+    desired: &Desired,
+    remote: &Remote,
+) -> Result<(), Failure> {
+    if can.patch != Support::No {
+        let answer = client.patch(Endpoint::Users, &remote.id, &patch(changes)).await?;
+        if !patch_is_missing(&answer) {
+            return answer.done();
+        }
+    }
+    let Desired::Present(presence) = desired else { return Ok(()) };
+    replace(client, remote, &presence.attributes).await
+}
+
+/// Makes an account inactive; one that is not there any more is.
+pub async fn deactivate(client: &ScimClient, can: &Capabilities, remote: &Remote) -> Result<(), Failure> {
+    if can.patch != Support::No {
+        let inactive = Changed { path: "active".into(), before: Some(false.into()), after: None };
+        let answer = client.patch(Endpoint::Users, &remote.id, &patch(&[inactive])).await?;
+        if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        if !patch_is_missing(&answer) {
+            return Err(answer.failure());
+        }
+    }
+    replace(client, remote, &Attributes::from_iter([("active".to_owned(), Value::Bool(false))])).await
+}
+
+/// Removes an account; one that is not there any more is.
+pub async fn delete(client: &ScimClient, remote: &Remote) -> Result<(), Failure> {
+    let answer = client.delete(&remote.id).await?;
+    if answer.status == StatusCode::NOT_FOUND { Ok(()) } else { answer.done() }
+}
+
+async fn replace(client: &ScimClient, remote: &Remote, attributes: &Attributes) -> Result<(), Failure> {
+    client.replace(Endpoint::Users, &remote.id, &merged(remote, attributes)).await?.done()
+}
+
+fn patch(changes: &[Changed]) -> Value {
+    let operations: Vec<Value> = changes
+        .iter()
+        .map(|change| match &change.before {
+            Some(wanted) => {
+                json!({ "op": "replace", "path": change.path, "value": to_send(&change.path, wanted) })
+            }
+            None => json!({ "op": "remove", "path": change.path }),
+        })
+        .collect();
+    json!({ "schemas": [PATCH_OP], "Operations": operations })
+}
+
+/// The app's own resource with the managed attributes on top, for an app without PATCH.
+fn merged(remote: &Remote, attributes: &Attributes) -> Value {
+    let mut resource = remote.resource.clone();
+    resource.remove("meta");
+    resource.remove("groups");
+    for (path, _) in attributes.iter().filter(|(_, value)| value.is_null()) {
+        clear(&mut resource, path);
+    }
+    for (name, value) in to_resource(attributes) {
+        match (resource.get_mut(&name), value) {
+            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+            (Some(Value::Array(old)), Value::Array(new)) if name == "schemas" => {
+                old.extend(new.into_iter().filter(|urn| !old.contains(urn)).collect::<Vec<_>>());
+            }
+            (_, value) => drop(resource.insert(name, value)),
+        }
+    }
+    Value::Object(resource)
+}
+
+fn clear(resource: &mut Map<String, Value>, path: &str) {
+    let (urn, rest) = match path.rsplit_once(':') {
+        Some((urn, rest)) => (Some(urn), rest),
+        None => (None, path),
+    };
+    let mut fields = match urn {
+        Some(urn) => resource.get_mut(urn).and_then(Value::as_object_mut),
+        None => Some(resource),
+    };
+    let mut name = rest;
+    if let Some((attribute, sub)) = rest.split_once('.') {
+        fields = fields.and_then(|f| f.get_mut(attribute)).and_then(Value::as_object_mut);
+        name = sub;
+    }
+    if let Some(fields) = fields {
+        fields.remove(name);
+    }
+}

@@ -1,0 +1,463 @@
+//! Comparing a whole app with what is desired: on schedule, and when someone asks. What differs is looked at once more
+//! before it is said: a page that was read a moment ago may be older than what has been done since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::outcome::Adopted;
+use rollcall_domain::access::plan::judge;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::health::Quarantined;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::policy::Policy;
+use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
+use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, duplicate, orphan_id};
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::{Event, Sequence, directory, ledger};
+use rollcall_projection::View;
+use rollcall_scim::Changed;
+use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use crate::app_client::client::Endpoint;
+use crate::app_client::pages::Pages;
+use crate::error::ProvisionerError;
+use crate::search::locate::locate;
+use crate::search::look::{Search, read_by_id};
+use crate::search::wanted::Wanted;
+use crate::work::connector::{Connector, Link};
+use crate::work::error::WorkError;
+
+/// How many accounts are read between two words on how far it is.
+const WORD_EVERY: u64 = 5000;
+
+/// How soon after the start an app that was never compared is, and one that could not be read to its end.
+const SOON: Duration = Duration::from_secs(60);
+
+/// When the app is compared, and the comparison that runs.
+pub struct Schedule {
+    connector: Arc<Connector>,
+    every: Duration,
+    due: Instant,
+    running: Option<AbortOnDropHandle<()>>,
+}
+
+impl Schedule {
+    /// Goes on where an earlier process was.
+    pub fn new(connector: Arc<Connector>, every: Duration) -> Self {
+        let last = ledger::reconciled(&connector.store.view(), &connector.app).unwrap_or_default();
+        let since = last.completed_at.map(|at| Duration::try_from((connector.clock)().duration_since(at)));
+        let wait = match since {
+            Some(since) => every.saturating_sub(since.unwrap_or_default()),
+            None => every.min(SOON),
+        };
+        Self { connector, every, due: Instant::now() + wait, running: None }
+    }
+
+    /// Starts a comparison when it is time, or when someone has asked for one.
+    pub fn turn(&mut self) {
+        if self.running.is_some() || self.connector.link.is_none() {
+            return;
+        }
+        let asked =
+            ledger::reconciled(&self.connector.store.view(), &self.connector.app).is_ok_and(|r| r.requested.is_some());
+        if !asked && self.due > Instant::now() {
+            return;
+        }
+        self.due = Instant::now() + self.every;
+        let connector = Arc::clone(&self.connector);
+        self.running = Some(AbortOnDropHandle::new(tokio::spawn(async move { run(&connector).await })));
+    }
+
+    /// When it is time again.
+    pub const fn wake(&self) -> Instant {
+        self.due
+    }
+
+    /// Waits for the end of the comparison that runs; for ever when none does.
+    pub async fn ended(&mut self) {
+        let Some(running) = &mut self.running else { return std::future::pending().await };
+        let _ = running.await;
+        self.running = None;
+        let failed =
+            ledger::reconciled(&self.connector.store.view(), &self.connector.app).is_ok_and(|r| r.failure.is_some());
+        if failed {
+            self.due = self.due.min(Instant::now() + SOON);
+        }
+    }
+
+    /// Ends the comparison that runs; the next process goes on with it.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.abort();
+            let _ = running.await;
+        }
+    }
+}
+
+async fn run(connector: &Connector) {
+    let Some(link) = &connector.link else { return };
+    let outcome = async {
+        let mut pass = Pass::start(connector, link).await?;
+        pass.accounts().await?;
+        pass.finish().await
+    };
+    match outcome.await {
+        Ok(progress) => {
+            info!(app = %connector.app, accounts = progress.accounts, findings = progress.findings, "compared as a whole");
+        }
+        Err(WorkError::App(failure)) => {
+            if failure.rejection.cause == RejectionCause::Vanished {
+                let quarantined =
+                    Quarantined { app: connector.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
+                if let Err(e) = connector.say(Event::AppQuarantined(quarantined)).await {
+                    warn!(app = %connector.app, error = %e, "the quarantine is not on the log");
+                }
+            }
+            let detail = failure.rejection.detail;
+            warn!(app = %connector.app, detail, "the app can't be compared");
+            if let Err(e) = say(connector, ReconciliationEvent::Failed { detail }).await {
+                warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
+            }
+        }
+        Err(WorkError::Ours(e)) => warn!(app = %connector.app, error = %e, "the app can't be compared now"),
+    }
+}
+
+async fn say(connector: &Connector, event: ReconciliationEvent) -> Result<Sequence, ProvisionerError> {
+    let event = Event::Reconciliation(Reconciliation { app: connector.app.clone(), event });
+    connector.say(event).await
+}
+
+/// Whether an earlier process has read a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    /// What was read before is not known any more: nothing follows from what was not seen.
+    Rest,
+}
+
+/// One comparison.
+struct Pass<'a> {
+    connector: &'a Connector,
+    link: &'a Link,
+    view: View,
+    can: Capabilities,
+    deprovision: Deprovision,
+    /// The managed groups of each account, by the app's id of it.
+    groups: BTreeMap<String, BTreeSet<String>>,
+    /// The items that were open at the start.
+    open: BTreeMap<IdentityId, Vec<DriftItem>>,
+    pages: Pages,
+    extent: Extent,
+    progress: Progress,
+    /// Who has which account.
+    seen: BTreeMap<IdentityId, String>,
+    /// Live accounts of someone whose account is another one.
+    others: BTreeMap<IdentityId, Vec<Remote>>,
+    /// Who must have none, and of whom one that is not live was seen: others of theirs may follow.
+    inactive: Vec<IdentityId>,
+    /// The items that were found again.
+    found: BTreeSet<DriftId>,
+    orphans: Vec<Remote>,
+}
+
+impl<'a> Pass<'a> {
+    async fn start(connector: &'a Connector, link: &'a Link) -> Result<Pass<'a>, WorkError> {
+        let view = connector.store.view();
+        let can = connector.capabilities(&link.config)?;
+        let earlier = ledger::reconciled(&view, &connector.app)?.running.filter(|p| p.accounts > 0);
+        say(connector, ReconciliationEvent::Started).await?;
+        let managed = link.config.spec.managed_groups();
+        let groups = link.memberships.all(&link.client, &can, &managed).await?;
+        let mut open: BTreeMap<IdentityId, Vec<DriftItem>> = BTreeMap::new();
+        for item in ledger::drift(&view, Some(&connector.app))? {
+            open.entry(item.id.identity).or_default().push(item);
+        }
+        let mut pages = Pages::new(Endpoint::Users, &can);
+        let (mut extent, mut progress) = (Extent::Whole, Progress::default());
+        if let Some(earlier) = earlier.filter(|_| can.cursor != Support::Yes) {
+            pages.skip(usize::try_from(earlier.accounts).unwrap_or_default());
+            (extent, progress) = (Extent::Rest, earlier);
+        }
+        progress.groups = managed.len() as u64;
+        let deprovision = link.config.spec.effective_deprovision();
+        Ok(Self {
+            connector,
+            link,
+            view,
+            can,
+            deprovision,
+            groups,
+            open,
+            pages,
+            extent,
+            progress,
+            seen: BTreeMap::new(),
+            others: BTreeMap::new(),
+            inactive: Vec::new(),
+            found: BTreeSet::new(),
+            orphans: Vec::new(),
+        })
+    }
+
+    /// Compares every account that the app shows.
+    async fn accounts(&mut self) -> Result<(), WorkError> {
+        let mut said = self.progress.accounts;
+        while let Some(page) = self.pages.next(&self.link.client).await? {
+            for mut remote in page.users()? {
+                self.progress.accounts += 1;
+                remote.groups = self.groups.get(&remote.id).cloned().unwrap_or_default();
+                self.account(remote).await?;
+            }
+            if self.progress.accounts >= said + WORD_EVERY {
+                said = self.progress.accounts;
+                say(self.connector, ReconciliationEvent::Progressed { progress: self.progress }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn account(&mut self, remote: Remote) -> Result<(), WorkError> {
+        if self.link.config.spec.protects(&remote) {
+            return Ok(());
+        }
+        let Some(account) = self.owner(&remote)? else {
+            if remote.is_active() {
+                self.orphans.push(remote);
+            }
+            return Ok(());
+        };
+        // Another account than the one that is known: which of them counts shows when all are seen.
+        let is_other = account.remote_id.as_ref().is_some_and(|known| *known != remote.id);
+        if is_other || self.seen.contains_key(&account.identity) {
+            if remote.is_active() {
+                self.others.entry(account.identity).or_default().push(remote);
+            }
+            return Ok(());
+        }
+        self.compare(&account, remote).await
+    }
+
+    /// Compares the account that counts as someone's.
+    async fn compare(&mut self, account: &Account, remote: Remote) -> Result<(), WorkError> {
+        let identity = account.identity;
+        self.seen.insert(identity, remote.id.clone());
+        if Self::is_worked_on(account, Some(&remote)) {
+            return Ok(());
+        }
+        match judge(&account.desired, Some(&remote), self.deprovision) {
+            Ok(_) if account.desired.target() == Target::Absent => {
+                self.inactive.push(identity);
+                Ok(())
+            }
+            Ok(_) => self.clear_all(identity).await,
+            Err(_) => self.look_again(identity, &remote.id).await,
+        }
+    }
+
+    /// Whether what differs is being worked on anyway; not that someone can sign in again with what was left.
+    fn is_worked_on(account: &Account, remote: Option<&Remote>) -> bool {
+        let comes_back = account.desired.target() == Target::Absent && remote.is_some_and(Remote::is_active);
+        account.is_pending() && !(comes_back && account.owes_no_access())
+    }
+
+    /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its
+    /// `externalId` or its user name someone who must have one; else whoever had it.
+    fn owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
+        let app = &self.connector.app;
+        let holder = match ledger::linked(&self.view, app, &remote.id)? {
+            Some(holder) => ledger::account(&self.view, holder, app)?,
+            None => None,
+        };
+        let must_have = |account: &Account| account.desired.target() == Target::Present;
+        if holder.as_ref().is_some_and(must_have) {
+            return Ok(holder);
+        }
+        let said = self.said_owner(remote)?;
+        let has_no_other = |said: &Account| said.remote_id.as_ref().is_none_or(|id| *id == remote.id);
+        Ok(said.filter(|said| holder.is_none() || (must_have(said) && has_no_other(said))).or(holder))
+    }
+
+    /// The account that an app's resource says it is, by its `externalId`, else by its user name.
+    fn said_owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
+        let app = &self.connector.app;
+        if let Ok(id) = remote.text("externalId").parse::<IdentityId>()
+            && let Some(account) = ledger::account(&self.view, id, app)?
+        {
+            return Ok(Some(account));
+        }
+        let Some(named) = directory::identity_by_user_name(&self.view, remote.text("userName"))? else {
+            return Ok(None);
+        };
+        let account = ledger::account(&self.view, named.id, app)?;
+        Ok(account.filter(|a| a.desired.target() == Target::Present || a.remote_id.as_ref() == Some(&remote.id)))
+    }
+
+    /// Reads one account once more, and says how it differs if it still does.
+    async fn look_again(&mut self, identity: IdentityId, remote_id: &str) -> Result<(), WorkError> {
+        let Link { config, client, memberships } = self.link;
+        let mut remote = read_by_id(client, remote_id).await?;
+        if let Some(remote) = &mut remote {
+            remote.groups = memberships.of(client, &self.can, &config.spec.managed_groups(), &remote.id).await?;
+        }
+        let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
+        if Self::is_worked_on(&account, remote.as_ref()) {
+            return Ok(());
+        }
+        match judge(&account.desired, remote.as_ref(), self.deprovision) {
+            Ok(_) => self.clear_all(identity).await,
+            Err((kind, differences)) => {
+                self.report(identity, kind, account.desired_version, differences, remote.as_ref()).await
+            }
+        }
+    }
+
+    async fn report(
+        &mut self,
+        identity: IdentityId,
+        kind: DriftKind,
+        version: Sequence,
+        differences: Vec<Changed>,
+        remote: Option<&Remote>,
+    ) -> Result<(), WorkError> {
+        let id = DriftId { app: self.connector.app.clone(), identity, kind };
+        self.progress.findings += 1;
+        self.found.insert(id.clone());
+        let drift = DriftDetected::new(id, version, differences, remote);
+        // What is repaired, and has come back, is said again: it opens the next repair.
+        let repairs = self.link.config.spec.drift.of(kind) == Policy::Repair;
+        if repairs || !self.connector.is_known(&drift)? {
+            self.connector.say(Event::DriftDetected(drift)).await?;
+        }
+        Ok(())
+    }
+
+    async fn clear(&self, id: DriftId) -> Result<(), ProvisionerError> {
+        self.connector.say(Event::DriftCleared(id)).await.map(drop)
+    }
+
+    /// An account is in line: what was open about it is not any more.
+    async fn clear_all(&mut self, identity: IdentityId) -> Result<(), WorkError> {
+        for item in self.open.remove(&identity).unwrap_or_default() {
+            if item.id.kind != DriftKind::Duplicate {
+                self.clear(item.id).await?;
+            } else {
+                self.open.entry(identity).or_default().push(item);
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows from the accounts that the app did not show, and from those that are nobody's.
+    async fn finish(mut self) -> Result<Progress, WorkError> {
+        for identity in std::mem::take(&mut self.inactive) {
+            if !self.others.contains_key(&identity) {
+                self.clear_all(identity).await?;
+            }
+        }
+        for (identity, others) in std::mem::take(&mut self.others) {
+            self.others(identity, others).await?;
+        }
+        for identity in ledger::identities_at(&self.view, &self.connector.app)? {
+            if !self.seen.contains_key(&identity) {
+                self.unseen(identity).await?;
+            }
+        }
+        for remote in std::mem::take(&mut self.orphans) {
+            self.orphan(&remote).await?;
+        }
+        if self.extent == Extent::Whole {
+            let alone = |kind| matches!(kind, DriftKind::Orphan | DriftKind::Duplicate);
+            let gone: Vec<DriftId> = self.open.values().flatten().map(|item| item.id.clone()).collect();
+            for id in gone.into_iter().filter(|id| alone(id.kind) && !self.found.contains(id)) {
+                self.clear(id).await?;
+            }
+        }
+        say(self.connector, ReconciliationEvent::Completed { progress: self.progress }).await?;
+        Ok(self.progress)
+    }
+
+    /// Live accounts of someone besides the one that is known; the first of them counts when that one is not there, or
+    /// when there must be none.
+    async fn others(&mut self, identity: IdentityId, mut others: Vec<Remote>) -> Result<(), WorkError> {
+        let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
+        if account.desired.target() == Target::Absent {
+            return self.compare(&account, others.remove(0)).await;
+        }
+        if !self.seen.contains_key(&identity) {
+            self.compare(&account, others.remove(0)).await?;
+        }
+        let (Some(first), Some(other)) = (self.seen.get(&identity), others.first()) else { return Ok(()) };
+        let differences = others.iter().map(|other| duplicate(first, &other.id)).collect();
+        self.report(identity, DriftKind::Duplicate, account.desired_version, differences, Some(other)).await
+    }
+
+    /// An account that the pages did not show is looked for by itself: pages can pass someone over.
+    async fn unseen(&mut self, identity: IdentityId) -> Result<(), WorkError> {
+        let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
+        let must_be_there = account.desired.target() == Target::Present;
+        let is_gone = !must_be_there && self.extent == Extent::Whole;
+        if account.is_pending() || (is_gone && !self.open.contains_key(&identity)) {
+            return Ok(());
+        }
+        let wanted = Wanted::of(&self.view, &self.link.config.spec, &account, identity, (self.connector.clock)())?;
+        let (client, controls) = (&self.link.client, &self.connector.controls);
+        let search = Search { client, can: &self.can, max_scan: self.link.config.max_scan, controls };
+        match locate(&search, &self.view, &wanted).await? {
+            Some(located) => self.look_again(identity, &located.remote.id).await,
+            None if must_be_there => {
+                self.report(identity, DriftKind::Missing, account.desired_version, Vec::new(), None).await
+            }
+            None => self.clear_all(identity).await,
+        }
+    }
+
+    /// A live account that belongs to nobody, if it still does.
+    async fn orphan(&mut self, remote: &Remote) -> Result<(), WorkError> {
+        let now = read_by_id(&self.link.client, &remote.id).await?;
+        let Some(now) = now.filter(Remote::is_active) else { return Ok(()) };
+        if self.owner(&now)?.is_some() {
+            return Ok(());
+        }
+        if self.link.config.spec.drift.orphan == Policy::Adopt
+            && let Some(identity) = self.adopter(&now)?
+            && self.is_still_wanted(identity)?
+        {
+            let adopted = Adopted { app: self.connector.app.clone(), identity, remote_id: now.id.clone() };
+            self.connector.say(Event::AccountAdopted(adopted)).await?;
+            return Ok(());
+        }
+        let nobody = orphan_id(&self.connector.app, &now.id);
+        self.report(nobody, DriftKind::Orphan, Sequence(0), Vec::new(), Some(&now)).await
+    }
+
+    /// Whether someone must have an account, by all that is known now: a comparison goes by what was known when it began.
+    fn is_still_wanted(&self, identity: IdentityId) -> Result<bool, ProvisionerError> {
+        let account = ledger::account(&self.connector.store.view(), identity, &self.connector.app)?;
+        Ok(account.is_some_and(|account| account.desired.target() == Target::Present))
+    }
+
+    /// Whose account it should be: of someone who has one of its addresses, must have an account, and has none.
+    fn adopter(&self, remote: &Remote) -> Result<Option<IdentityId>, ProvisionerError> {
+        let emails = remote.resource.get("emails").and_then(Value::as_array);
+        for email in emails.into_iter().flatten().filter_map(|e| e.get("value")?.as_str()) {
+            let Some(identity) = directory::identity_by_user_name(&self.view, email)? else { continue };
+            let account = ledger::account(&self.view, identity.id, &self.connector.app)?;
+            let lacks = account.is_some_and(|a| a.desired.target() == Target::Present);
+            // Of a part that was read before it is not known any more whom it showed.
+            if lacks && self.extent == Extent::Whole && !self.seen.contains_key(&identity.id) {
+                return Ok(Some(identity.id));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,157 @@
+//! Finding an account before anything is done to it, and again afterwards. "Not found" is believed only where every
+//! way of looking agrees: a false "gone" is the worst answer there is.
+
+use std::collections::BTreeSet;
+
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::Support;
+use rollcall_domain::kv::{KvError, Read};
+
+use crate::search::control::{Control, Looked, blind_filters, control};
+use crate::search::look::{Answered, Search, read_by_id, scan, search};
+use crate::search::ownership::{Ownership, is_being_removed, ownership};
+use crate::search::wanted::{Reach, Wanted, same};
+use crate::work::error::WorkError;
+
+/// An account that was found.
+#[derive(Debug, Clone)]
+pub struct Located {
+    pub remote: Remote,
+    pub ownership: Ownership,
+}
+
+/// The account of an identity, live ones first; `None` when the app has none, and shows what it has.
+pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, WorkError> {
+    let mut every_way = wanted.clone();
+    // What is not there is looked for twice, with the control between: an app that was not itself for a moment may be itself
+    // again when the control is made.
+    for look_no in 1..=2 {
+        let (found, looked) = look(app, &every_way).await?;
+        if let Some(located) = choose(directory, wanted, found)? {
+            // Theirs is switched off: whether there is another is for the filters to say.
+            let is_off = wanted.target == Target::Absent && !located.remote.is_active();
+            if is_off && blind_filters(app, directory, wanted, &looked).await?.contains("userName") {
+                every_way.reach = Reach::Whole;
+                let (found, _) = look(app, &every_way).await?;
+                return Ok(choose(directory, wanted, found)?);
+            }
+            return Ok(Some(located));
+        }
+        if look_no == 2 {
+            break;
+        }
+        match control(app, directory, wanted, &looked).await? {
+            Control::NotNeeded => break,
+            Control::Holds => {}
+            // The user name is enough for an app that keeps no externalId, unless the account was never seen under its name.
+            Control::Misses(attributes) if attributes.contains("userName") || wanted.is_unseen() => {
+                every_way.reach = Reach::Whole;
+                let (found, looked) = look(app, &every_way).await?;
+                if let Some(located) = choose(directory, wanted, found)? {
+                    return Ok(Some(located));
+                }
+                control(app, directory, wanted, &looked).await?;
+            }
+            Control::Misses(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// What is found of an identity, and the ways in which it was looked for.
+async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked), WorkError> {
+    let client = app.client;
+    let (mut found, mut looked) = (Vec::new(), Looked::default());
+    // Our own account settles it: for one who must have it that is the one, and for one who must not, a live one is
+    // enough to know. Only "gone" needs every way of looking.
+    let external_id = wanted.identity.to_string();
+    let settled = |found: &[Remote]| {
+        let live = |r: &Remote| wanted.target == Target::Present || r.is_active();
+        found.iter().any(|r| r.text("externalId") == external_id && live(r))
+    };
+    if let Some(id) = &wanted.remote_id {
+        found.extend(read_by_id(client, id).await?);
+        if settled(&found) || wanted.reach == Reach::ById {
+            return Ok((found, looked));
+        }
+    }
+    let filters = app.can.filter != Support::No;
+    let mut untrusted = !filters || wanted.reach == Reach::Whole;
+    if filters {
+        match search(client, "externalId", &external_id).await? {
+            Answered::Complete(matches) => found.extend(matches),
+            // Apps without externalId are common: the user name decides then. But of one who must be gone, and whose account
+            // was never seen, or may have been made once more, the name alone proves nothing: the app may have given it another.
+            Answered::Untrusted => untrusted |= wanted.user_names.is_empty() || wanted.is_unseen(),
+        }
+        if !untrusted {
+            looked.filtered.insert("externalId");
+        }
+    }
+    if settled(&found) {
+        return Ok((found, looked));
+    }
+    for name in wanted.user_names.iter().filter(|_| filters) {
+        match search(client, "userName", name).await? {
+            Answered::Complete(matches) => found.extend(matches),
+            Answered::Untrusted => untrusted = true,
+        }
+        looked.filtered.insert("userName");
+    }
+    if untrusted {
+        let (matches, all) = scan(app, wanted).await?;
+        found.extend(matches);
+        looked = Looked { filtered: BTreeSet::new(), scanned: Some(all) };
+    }
+    Ok((found, looked))
+}
+
+fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<Option<Located>, KvError> {
+    let mut seen = BTreeSet::new();
+    let mut candidates = Vec::new();
+    for remote in found {
+        if seen.insert(remote.id.clone()) {
+            let mut ownership = ownership(directory, wanted, &remote)?;
+            // Whoever had it can sign in until it was removed for them: nobody else gets it before.
+            if ownership == Ownership::Adoptable
+                && wanted.target == Target::Present
+                && is_being_removed(directory, wanted, &remote)?
+            {
+                ownership = Ownership::Contested;
+            }
+            candidates.push(Located { remote, ownership });
+        }
+    }
+    // An account that they can't be given matters to one who must have one where it has their name: it is in the way. To
+    // one who must be gone it is not there, unless it may be theirs all the same: a person has to say.
+    candidates.retain(|c| match (wanted.target, c.ownership) {
+        (Target::Present, whose) if whose.is_out_of_reach() => {
+            wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name))
+        }
+        (Target::Absent, Ownership::Foreign) => false,
+        // What is never touched and was theirs is not gone because of that: a person has to say.
+        (Target::Absent, Ownership::Protected) => c.remote.is_active() && wanted.had(&c.remote),
+        (Target::Absent, Ownership::Unlinked) => c.remote.is_active(),
+        _ => true,
+    });
+    let rank = |c: &Located| {
+        let whose = match c.ownership {
+            Ownership::Ours | Ownership::Contested => 0,
+            Ownership::Adoptable => 1,
+            Ownership::Unlinked | Ownership::Foreign | Ownership::Protected => 2,
+        };
+        let dead = u8::from(!c.remote.is_active());
+        let other = u8::from(wanted.linked.as_ref() != Some(&c.remote.id));
+        match wanted.target {
+            // Of several of theirs the one that has the name: no other can get it.
+            Target::Present => {
+                let named = wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name));
+                [whose, u8::from(!named), dead, other]
+            }
+            // Every live account has to go before "gone" is true, whichever way it was found.
+            Target::Absent => [dead, other, whose, 0],
+        }
+    };
+    Ok(candidates.into_iter().min_by_key(rank))
+}

@@ -1,0 +1,99 @@
+//! The ways in which an app can be looked through: by id, by filter, or account by account.
+
+use std::collections::BTreeSet;
+
+use reqwest::StatusCode;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::Capabilities;
+
+use crate::app_client::client::{Endpoint, Failure, ScimClient};
+use crate::app_client::pages::Pages;
+use crate::app_client::resource::to_remote;
+use crate::search::controls::Controls;
+use crate::search::wanted::{Wanted, same};
+
+/// How an app can be looked through.
+#[derive(Debug, Clone)]
+pub struct Search<'a> {
+    pub client: &'a ScimClient,
+    pub can: &'a Capabilities,
+    /// The most accounts that are read one by one.
+    pub max_scan: usize,
+    /// The last proof that it shows what it has.
+    pub controls: &'a Controls,
+}
+
+/// What a search proves.
+pub enum Answered {
+    /// The accounts that match; there are no others.
+    Complete(Vec<Remote>),
+    /// The app does not filter, or not truthfully.
+    Untrusted,
+}
+
+/// The account with this id; `None`: the app says that there is none. Any other answer says nothing.
+///
+/// # Errors
+/// When the app does not say.
+pub async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>, Failure> {
+    let answer = client.get(Endpoint::Users, id).await?;
+    match answer.status {
+        StatusCode::OK => {
+            let remote = answer.body.as_ref().and_then(to_remote);
+            remote.map(Some).ok_or_else(|| answer.not_scim("the answer to a read is not a User"))
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+        _ => Err(answer.failure()),
+    }
+}
+
+/// The accounts with a value of an attribute, by the app's filter.
+///
+/// # Errors
+/// When the app does not answer, or not with a list of Users.
+pub async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Answered, Failure> {
+    let Some(answer) = client.search(Endpoint::Users, attribute, value).await? else { return Ok(Answered::Untrusted) };
+    let page = answer.list()?;
+    let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
+    let Some(resources) = resources else {
+        return Err(answer.not_scim("a search found something that is not a User"));
+    };
+    // Also when there are more than it shows: one of those could be the one.
+    if !page.is_complete() || !resources.iter().all(|r| same(r.text(attribute), value)) {
+        return Ok(Answered::Untrusted);
+    }
+    Ok(Answered::Complete(resources))
+}
+
+/// Every account of the app, page by page: those that match, and the ids of all.
+pub(crate) async fn scan(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, BTreeSet<String>), Failure> {
+    let external_id = wanted.identity.to_string();
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut pages = Pages::new(Endpoint::Users, app.can);
+    while let Some(page) = pages.next(app.client).await? {
+        let resources = page.users()?;
+        if page.total.max(seen.len() + resources.len()) > app.max_scan {
+            let (total, max_scan) = (page.total, app.max_scan);
+            let detail = format!(
+                "the app does not filter by externalId or userName, and its {total} accounts can't all be read \
+                 (max_scan is {max_scan}): who has an account can't be told"
+            );
+            return Err(Failure::new(RejectionCause::NotScim, detail));
+        }
+        for remote in resources {
+            // The same account on two pages: others were passed over.
+            if !seen.insert(remote.id.clone()) {
+                return Err(page.answer.not_scim("the pages of the app overlap: who has an account can't be told"));
+            }
+            if wanted.is_named(&remote)
+                || wanted.may_have_made(&remote)
+                || same(remote.text("externalId"), &external_id)
+            {
+                found.push(remote);
+            }
+        }
+    }
+    Ok((found, seen))
+}

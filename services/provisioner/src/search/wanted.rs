@@ -1,0 +1,161 @@
+//! Whose account is looked for, and all that it may be found by.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rollcall_domain::access::account::{Account, findable};
+use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::mapping::managed_attributes;
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{directory, ledger};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::search::controls::HOLDS_FOR;
+
+/// Whom to look for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Where, with what may be done there.
+    pub spec: AppSpec,
+    pub identity: IdentityId,
+    pub target: Target,
+    /// The app's id of the account, when it is known: where to look first.
+    pub remote_id: Option<String>,
+    /// The app's id of the account that was known before anyone looked: of several that are alike it is that one.
+    pub linked: Option<String>,
+    /// The user name that the account must have.
+    pub user_name: Option<String>,
+    /// Every user name the account may have.
+    pub user_names: BTreeSet<String>,
+    /// What was sent in creations whose outcome is not known.
+    pub may_exist: BTreeSet<String>,
+    /// What was seen of the account before.
+    pub known: Known,
+    /// When it was seen in the attempt that is made.
+    pub seen_at: Option<Instant>,
+    /// How far to look.
+    pub reach: Reach,
+}
+
+impl Wanted {
+    /// Everything that is known of the account of an identity, under which one of theirs may be found. An account that
+    /// is someone's second one is wanted as theirs: `of`.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn of(
+        state: &impl Read,
+        spec: &AppSpec,
+        account: &Account,
+        of: IdentityId,
+        now: Timestamp,
+    ) -> Result<Self, KvError> {
+        let identity = directory::identity(state, account.identity)?;
+        let name_in = |attributes: &Map<String, Value>| attributes.get("userName")?.as_str().map(str::to_owned);
+        let desired = account.desired.user_name().map(str::to_owned);
+        let known = identity.as_ref().map(|i| i.user_name().to_owned());
+        // What the mapping gives is looked for when nothing is desired any more, too: it may have been sent.
+        let mapped = match (&account.desired, &identity) {
+            (Desired::Absent, Some(identity)) => {
+                name_in(&managed_attributes(&spec.attributes, identity.id, &identity.resource))
+            }
+            _ => None,
+        };
+        let names = [known, account.observed.as_ref().and_then(name_in), mapped, desired.clone()];
+        let former = account.former_names.iter().cloned();
+        let may_exist = account.may_exist.as_ref().map(|may| may.sent.clone()).unwrap_or_default();
+        let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
+        Ok(Self {
+            spec: spec.clone(),
+            identity: of,
+            target: account.desired.target(),
+            remote_id: account.remote_id.clone(),
+            linked: account.remote_id.clone(),
+            user_name: desired,
+            user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
+            may_exist,
+            known: Known::of(state, spec, account, now)?,
+            seen_at: None,
+            reach,
+        })
+    }
+
+    /// Whether an account is the one that is known as theirs, or says that it is.
+    pub fn had(&self, remote: &Remote) -> bool {
+        self.linked.as_ref() == Some(&remote.id) || remote.text("externalId") == self.identity.to_string()
+    }
+
+    /// Whether an account has a user name of theirs.
+    pub fn is_named(&self, remote: &Remote) -> bool {
+        self.user_names.iter().any(|name| same(remote.text("userName"), name))
+    }
+
+    /// Whether an account of theirs, who must have none, may be there that nobody has seen.
+    pub fn is_unseen(&self) -> bool {
+        let may_be_unseen = self.remote_id.is_none() || !self.may_exist.is_empty();
+        self.target == Target::Absent && may_be_unseen
+    }
+
+    /// Whether an account shows what was sent in a creation whose outcome is not known.
+    pub fn may_have_made(&self, remote: &Remote) -> bool {
+        let shown = findable(&remote.resource);
+        self.may_exist.iter().any(|sent| shown.iter().any(|shown| same(sent, shown)))
+    }
+}
+
+/// How far an account is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// By every way there is.
+    Everywhere,
+    /// The same, and every account is read: a filter does not find what is there.
+    Whole,
+    /// By its id alone: it belongs to nobody, and nothing else is known of it.
+    ById,
+}
+
+pub(crate) fn same(a: &str, b: &str) -> bool {
+    a.to_lowercase() == b.to_lowercase()
+}
+
+/// What was seen of an account before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing, at most that the app has confirmed to have made it.
+    Never,
+    /// It was there when it was last read, and we have not removed it since.
+    Seen,
+    /// It was gone, or the app has removed it for us a moment ago, or a person has said since that what is missing is missing.
+    Removed,
+}
+
+impl Known {
+    /// What was seen of an account.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn of(state: &impl Read, spec: &AppSpec, account: &Account, now: Timestamp) -> Result<Self, KvError> {
+        let excused =
+            ledger::synced(state, &account.app)?.is_some_and(|at| account.verified_version.is_none_or(|v| v < at));
+        // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.
+        let recent = spec.capabilities.consistency_delay.unwrap_or_default().saturating_mul(2).max(HOLDS_FOR);
+        let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < recent);
+        let removed = account.confirmed.iter().any(|c| c.operation == Operation::Delete && just_now(c.at));
+        Ok(match (&account.observed, account.verified_version) {
+            _ if account.remote_id.is_none() => Self::Never,
+            _ if excused || removed => Self::Removed,
+            (Some(observed), _) if observed.get("active") == Some(&Value::Bool(false)) => Self::Removed,
+            (Some(_), _) => Self::Seen,
+            (None, Some(_)) => Self::Removed,
+            // That an app says it has made one is not enough to wait for it, and too much to call it gone.
+            (None, None) if account.desired.target() == Target::Absent => Self::Seen,
+            (None, None) => Self::Never,
+        })
+    }
+}

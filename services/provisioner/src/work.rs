@@ -1,0 +1,14 @@
+//! Work on one app: bringing each account to what is desired, step by step, and reading it back.
+
+pub mod breaker;
+pub mod carry_out;
+pub mod claims;
+pub mod connector;
+pub mod end_access;
+pub mod error;
+pub mod orphans;
+pub mod outcome;
+pub mod settled;
+pub mod step;
+pub mod verify;
+pub mod worker;

@@ -1,0 +1,203 @@
+//! Asking an app for the steps that lead to what is desired.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rollcall_domain::access::account::{Account, findable};
+use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::operation::Operation;
+use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Origin};
+use rollcall_domain::access::plan::Step;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::mapping::Attributes;
+use rollcall_domain::{Event, ledger};
+use serde_json::Value;
+
+use crate::app_client::client::Failure;
+use crate::app_client::requests::{create, deactivate, delete, update};
+use crate::search::locate::Located;
+use crate::search::ownership::Ownership;
+use crate::search::wanted::Wanted;
+use crate::work::connector::{Connector, Link};
+use crate::work::error::WorkError;
+
+/// What was asked of the app so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    Nothing,
+    /// A creation, which found that there is an account.
+    Conflict,
+    Everything,
+}
+
+/// A mapping can give what no app takes.
+pub fn check_mapping(desired: &Desired) -> Result<(), Failure> {
+    let Desired::Present(presence) = desired else { return Ok(()) };
+    match presence.attributes.get("userName") {
+        Some(Value::String(name)) if !name.is_empty() => Ok(()),
+        other => {
+            let what = other.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            let detail = format!("the mapping gives {what} as userName: mend [apps.attributes], or the identity");
+            Err(Failure::new(RejectionCause::Unmappable, detail))
+        }
+    }
+}
+
+pub fn refuse_foreign(located: Option<&Located>) -> Result<(), Failure> {
+    let Some(found) = located.filter(|l| l.ownership.is_out_of_reach()) else { return Ok(()) };
+    let (name, id) = (found.remote.text("userName"), &found.remote.id);
+    let why = match found.ownership {
+        Ownership::Protected => "is one of the app's protected accounts".to_owned(),
+        Ownership::Unlinked => {
+            "was not made by Rollcall, and the app's `adopt` does not let anyone have it: link it by \
+                                `adopt = \"unlinked\"`, list it under `protected`, or remove it"
+                .to_owned()
+        }
+        _ => format!("belongs to identity {}", found.remote.text("externalId")),
+    };
+    let detail = format!("the app's account '{name}' (id {id}) has this user name and {why}");
+    Err(Failure::new(RejectionCause::Conflict, detail))
+}
+
+impl Connector {
+    /// How long a creation whose outcome is not known may still be carried out: the app was not heard of it.
+    pub fn may_still_come(&self, account: &Account, remote: Option<&Remote>, longest: Duration) -> Option<Duration> {
+        let unanswered = account.may_exist.as_ref().filter(|_| remote.is_none())?;
+        let since = Duration::try_from((self.clock)().duration_since(unanswered.since)).unwrap_or_default();
+        longest.checked_sub(since).filter(|left| !left.is_zero())
+    }
+
+    /// Asks the app for each step in turn.
+    pub async fn carry_out(
+        &self,
+        account: &Account,
+        steps: &[Step],
+        located: Option<&Located>,
+        wanted: &mut Wanted,
+        can: &Capabilities,
+        before: Sent,
+    ) -> Result<Sent, WorkError> {
+        let Some(Link { client, memberships, .. }) = &self.link else { return Ok(Sent::Nothing) };
+        let origin = match located.map(|l| l.ownership) {
+            Some(Ownership::Ours | Ownership::Contested) | None => Origin::Ours,
+            Some(_) => Origin::Adopted,
+        };
+        if let (Origin::Adopted, Some(found)) = (origin, located.filter(|_| !steps.is_empty())) {
+            self.say_adopted(account, &found.remote.id).await?;
+        }
+        for step in steps {
+            let mut group = None;
+            let mut operation = step.operation();
+            match (step, located) {
+                (Step::Create(attributes), _) => match self.create(account, attributes, wanted, can).await? {
+                    Ok(id) => wanted.remote_id = Some(id),
+                    // Someone was faster, perhaps ourselves before a restart: look again, once.
+                    Err(conflict) if before == Sent::Conflict => return Err(conflict.into()),
+                    Err(_) => return Ok(Sent::Conflict),
+                },
+                (Step::Enter(name) | Step::Leave(name), _) => {
+                    let Some(id) = wanted.remote_id.as_deref() else { continue };
+                    match step {
+                        Step::Enter(_) => memberships.enter(client, can, name, id).await?,
+                        _ => match memberships.leave(client, can, name, id).await {
+                            // It is left with the account.
+                            Err(_) if steps.contains(&Step::Delete) => continue,
+                            outcome => outcome?,
+                        },
+                    }
+                    group = Some(name.clone());
+                }
+                (Step::Update(changes), Some(found)) => {
+                    if let Err(failure) = update(client, can, changes, &account.desired, &found.remote).await {
+                        // Another account may be in the way, perhaps another one of theirs: look again, everywhere, once.
+                        if before == Sent::Conflict || failure.rejection.cause != RejectionCause::Conflict {
+                            return Err(failure.into());
+                        }
+                        wanted.remote_id = None;
+                        return Ok(Sent::Conflict);
+                    }
+                }
+                (Step::Deactivate, Some(found)) => deactivate(client, can, &found.remote).await?,
+                // An app without deletion: nobody signs in any more, and the account is left.
+                (Step::Delete, Some(found)) if found.remote.is_active() => {
+                    if let Err(failure) = delete(client, &found.remote).await {
+                        let is_missing = matches!(failure.rejection.status, Some(405 | 501));
+                        if !is_missing {
+                            return Err(failure.into());
+                        }
+                        deactivate(client, can, &found.remote).await?;
+                        operation = Operation::Deactivate;
+                    }
+                }
+                (Step::Delete, Some(found)) => delete(client, &found.remote).await?,
+                (Step::Update(_) | Step::Deactivate | Step::Delete, None) => continue,
+            }
+            let applied = Applied {
+                app: account.app.clone(),
+                identity: account.identity,
+                version: account.desired_version,
+                remote_id: wanted.remote_id.clone(),
+                operation,
+                origin,
+                group,
+            };
+            self.append(account, Event::AccountApplied(applied)).await?;
+        }
+        Ok(Sent::Everything)
+    }
+
+    /// Says whose an account becomes before anything is sent to it: the answer may be lost, and it must be found again whatever it
+    /// says of itself by then.
+    pub async fn say_adopted(&self, account: &Account, remote_id: &str) -> Result<(), WorkError> {
+        let is_present = account.desired.target() == Target::Present;
+        let linked = ledger::linked(&self.store.view(), &self.app, remote_id)?;
+        if !is_present || linked == Some(account.identity) {
+            return Ok(());
+        }
+        let (app, identity, remote_id) = (account.app.clone(), account.identity, remote_id.to_owned());
+        self.append(account, Event::AccountAdopted(Adopted { app, identity, remote_id })).await?;
+        Ok(())
+    }
+
+    /// Creates an account. What may exist is on the log before it can: where the app does not show whose an account is,
+    /// only that tells it from one that was there before.
+    pub async fn create(
+        &self,
+        account: &Account,
+        attributes: &Attributes,
+        wanted: &mut Wanted,
+        can: &Capabilities,
+    ) -> Result<Result<String, Failure>, WorkError> {
+        let Some(Link { client, .. }) = &self.link else { return Err(self.not_connected().into()) };
+        let before = wanted.may_exist.clone();
+        let all: BTreeSet<String> = before.union(&findable(attributes)).cloned().collect();
+        let say = async |sent: &BTreeSet<String>| {
+            let (app, identity, version) = (account.app.clone(), account.identity, account.desired_version);
+            let attempted = Attempted { app, identity, version, sent: sent.clone() };
+            self.append(account, Event::AccountAttempted(attempted)).await
+        };
+        let is_news = all != before;
+        let ahead = is_news && !ledger::keeps_external_ids(&self.store.view(), &self.app)?;
+        if ahead {
+            say(&all).await?;
+        }
+        let outcome = create(client, attributes, can).await;
+        match &outcome {
+            Ok(Ok(_)) => {}
+            Err(failure) if failure.is_unanswered() => {
+                if is_news && !ahead {
+                    say(&all).await?;
+                }
+                wanted.may_exist = all;
+            }
+            Ok(Err(_)) | Err(_) => {
+                if ahead {
+                    say(&before).await?;
+                }
+            }
+        }
+        Ok(outcome?)
+    }
+}

@@ -1,0 +1,117 @@
+//! What is needed to work on the accounts of one app, and what it says on the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rollcall_config::AppConfig;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::drift::{DriftDetected, DriftItem};
+use rollcall_domain::{AppId, Event, NewEvent, Sequence, directory, ledger};
+use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
+use rollcall_projection::Store;
+
+use crate::app_client::client::{Failure, ScimClient};
+use crate::app_client::memberships::Memberships;
+use crate::error::ProvisionerError;
+use crate::search::controls::Controls;
+use crate::search::wanted::Wanted;
+use crate::work::claims::Claims;
+use crate::work::error::WorkError;
+use crate::work::settled::Settled;
+
+/// What is needed to work on the accounts of one app.
+pub struct Connector {
+    pub log: Arc<dyn Log>,
+    pub clock: Clock,
+    pub store: Arc<Store>,
+    pub app: AppId,
+    pub settled: Settled,
+    pub claims: Claims,
+    pub controls: Controls,
+    /// How to reach it; `None`: it can't be, and `unreachable` says why.
+    pub link: Option<Link>,
+    pub unreachable: String,
+}
+
+/// An app that can be reached.
+#[derive(Debug)]
+pub struct Link {
+    pub config: AppConfig,
+    pub client: ScimClient,
+    pub memberships: Memberships,
+}
+
+/// The name in events, metrics and folders.
+pub const NAME: &str = "provisioner";
+
+impl Connector {
+    /// Whether what is done is done by the settings that the log has of the app.
+    pub fn has_newest_settings(&self) -> Result<bool, ProvisionerError> {
+        let known = directory::app(&self.store.view(), &self.app)?;
+        Ok(known.zip(self.link.as_ref()).is_some_and(|(app, link)| app.spec == link.config.spec))
+    }
+
+    /// The version of the app that its settings have now.
+    pub fn app_version(&self) -> Result<Option<Sequence>, ProvisionerError> {
+        Ok(directory::app(&self.store.view(), &self.app)?.map(|app| app.version))
+    }
+
+    /// What the app can do, as configured and as learned.
+    pub fn capabilities(&self, config: &AppConfig) -> Result<Capabilities, ProvisionerError> {
+        let learned = ledger::capabilities(&self.store.view(), &self.app)?.unwrap_or_default();
+        Ok(config.spec.capabilities.over(&learned))
+    }
+
+    /// Whether the same drift is open already.
+    pub fn is_known(&self, drift: &DriftDetected) -> Result<bool, ProvisionerError> {
+        let open = ledger::drift_of(&self.store.view(), &drift.id.app, drift.id.identity)?;
+        let same = |item: &DriftItem| {
+            item.id == drift.id && item.differences == drift.differences && item.version == drift.version
+        };
+        Ok(open.iter().any(same))
+    }
+
+    pub fn not_connected(&self) -> Failure {
+        Failure::new(RejectionCause::NotConnected, self.unreachable.clone())
+    }
+
+    pub fn wanted(&self, spec: &AppSpec, account: &Account) -> Result<Wanted, WorkError> {
+        let of = self.second_of(account)?.unwrap_or(account.identity);
+        Ok(Wanted::of(&self.store.view(), spec, account, of, (self.clock)())?)
+    }
+
+    /// Appends, and waits until our own state holds it: the next decision must know.
+    pub async fn append(&self, account: &Account, event: Event) -> Result<Sequence, ProvisionerError> {
+        self.append_all(account, [event]).await
+    }
+
+    /// The same for several that nobody must see one without the other.
+    pub async fn append_all(
+        &self,
+        account: &Account,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<Sequence, ProvisionerError> {
+        let story = ledger::causation_of(&self.store.view(), account)?;
+        let (correlation_id, caused_by) = story.map(|s| (s.correlation_id, s.caused_by)).unzip();
+        let correlation_id = correlation_id.unwrap_or_default();
+        let mut unit = Unit::default();
+        for event in events {
+            unit.push(NewEvent { meta: by_service(NAME, &correlation_id, caused_by), event }, Expect::Any);
+        }
+        self.settle(&unit).await
+    }
+
+    /// The same for what follows from no account.
+    pub async fn say(&self, event: Event) -> Result<Sequence, ProvisionerError> {
+        self.settle(&Unit::one(NewEvent { meta: by_service(NAME, "", None), event }, Expect::Any)).await
+    }
+
+    pub async fn settle(&self, unit: &Unit) -> Result<Sequence, ProvisionerError> {
+        let appended = self.log.append(unit).await?;
+        self.store.wait_for(appended.last, Duration::from_secs(60)).await?;
+        Ok(appended.last)
+    }
+}

@@ -1,0 +1,51 @@
+//! Accounts that stand for themselves: of nobody, or someone's second one. They are removed only while they are that.
+
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::{DriftId, orphan_id};
+use rollcall_domain::{IdentityId, ledger};
+
+use crate::error::ProvisionerError;
+use crate::search::look::read_by_id;
+use crate::work::connector::{Connector, Link};
+use crate::work::error::WorkError;
+
+impl Connector {
+    /// The item that an account is removed for, when it stands for itself.
+    pub fn stands_for(&self, account: &Account) -> Result<Option<DriftId>, ProvisionerError> {
+        let app = account.app.clone();
+        if let Some(identity) = self.second_of(account)? {
+            return Ok(Some(DriftId { app, identity, kind: DriftKind::Duplicate }));
+        }
+        let id = account.remote_id.as_deref().unwrap_or_default();
+        let of_nobody = account.identity == orphan_id(&app, id);
+        Ok(of_nobody.then_some(DriftId { app, identity: account.identity, kind: DriftKind::Orphan }))
+    }
+
+    /// Whose second account it is.
+    pub fn second_of(&self, account: &Account) -> Result<Option<IdentityId>, ProvisionerError> {
+        Ok(ledger::duplicate_of(&self.store.view(), &account.app, account.identity)?)
+    }
+
+    /// Whether a second account is the only one that its owner has by now, who must have one.
+    pub async fn has_become_the_first(&self, account: &Account) -> Result<bool, WorkError> {
+        let Some(owner) = self.second_of(account)? else { return Ok(false) };
+        let first = ledger::account(&self.store.view(), owner, &account.app)?;
+        let Some(first) = first.filter(|first| first.desired.target() == Target::Present) else { return Ok(false) };
+        match first.remote_id {
+            // Shown under exactly this id: an app that gives one account several ids shows no second one.
+            Some(id) if Some(&id) != account.remote_id.as_ref() => {
+                Ok(self.live(&id).await?.is_none_or(|remote| remote.id != id))
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// The account that the app shows for an id, when it is live.
+    pub async fn live(&self, id: &str) -> Result<Option<Remote>, WorkError> {
+        let Some(Link { client, .. }) = &self.link else { return Ok(None) };
+        Ok(read_by_id(client, id).await?.filter(Remote::is_active))
+    }
+}

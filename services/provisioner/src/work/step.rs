@@ -1,0 +1,183 @@
+//! One account, once: look, change, look again, say what was seen.
+
+use std::time::Duration;
+
+use rollcall_domain::Event;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::outcome::Rejected;
+use rollcall_domain::access::plan::{Step, is_gone, judge, plan};
+use rollcall_domain::drift::{DriftDetected, DriftId};
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::app_client::client::Failure;
+use crate::error::ProvisionerError;
+use crate::search::locate::locate;
+use crate::search::look::Search;
+use crate::search::ownership::Ownership;
+use crate::work::carry_out::{Sent, check_mapping, refuse_foreign};
+use crate::work::connector::{Connector, Link};
+use crate::work::end_access::Access;
+use crate::work::error::WorkError;
+use crate::work::outcome::{Attempt, CONTESTED_PAUSE, Outcome};
+use crate::work::verify::may_still_show;
+
+/// How long an app that lags is waited for at once; one that needs longer is come back to.
+const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(500), Duration::from_millis(1000)];
+
+/// How often a refusal that is final is heard before the app is not asked again until something changes.
+const PARK_AFTER: u32 = 3;
+
+impl Connector {
+    /// Brings one account to what is desired, as far as the app lets us, and appends what was seen; `refusals` is how
+    /// often the app has refused it in a row.
+    ///
+    /// # Errors
+    /// When our own log or state fails; the app's failures are outcomes.
+    pub async fn work_on(&self, account: &Account, refusals: u32) -> Result<Outcome, ProvisionerError> {
+        match self.attempt(account).await {
+            Ok(Attempt::Verified) => Ok(Outcome::Verified),
+            Ok(Attempt::Wait(pause)) => Ok(Outcome::Again(Some(pause))),
+            Ok(Attempt::Drift(kind, differences, remote)) => {
+                info!(kind = kind.name(), "the app shows something else than what is desired");
+                let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
+                let drift = DriftDetected::new(id, account.desired_version, differences, remote.as_ref());
+                if !self.is_known(&drift)? {
+                    self.append(account, Event::DriftDetected(drift)).await?;
+                }
+                Ok(Outcome::Again(None))
+            }
+            Err(WorkError::App(failure)) => {
+                self.reject(account, &failure, refusals).await?;
+                Ok(Outcome::Failed(failure))
+            }
+            Err(WorkError::Ours(error)) => Err(error),
+        }
+    }
+
+    /// One event for the first failure, for each that differs, and when it is taken as final: a dead app must not flood
+    /// the log. Nobody who must go is ever parked.
+    async fn reject(&self, account: &Account, failure: &Failure, refusals: u32) -> Result<(), ProvisionerError> {
+        let cause = failure.rejection.cause.name();
+        let (status, detail) = (failure.rejection.status, &failure.rejection.detail);
+        info!(cause, status, detail, "the app could not be changed or read");
+        let parks = failure.is_final() && refusals + 1 >= PARK_AFTER && account.desired.target() == Target::Present;
+        // One who works by other settings than those of the log can't tell what is refused by these.
+        let parked_at = if parks && self.has_newest_settings()? { self.app_version()? } else { None };
+        let repeated = account.rejection.as_ref().is_some_and(|last| last.repeats(&failure.rejection));
+        if repeated && (parked_at.is_none() || account.parked_at.is_some()) {
+            return Ok(());
+        }
+        let rejected = Rejected {
+            app: account.app.clone(),
+            identity: account.identity,
+            version: account.desired_version,
+            rejection: failure.rejection.clone(),
+            parked_at,
+        };
+        self.append(account, Event::AccountRejected(rejected)).await?;
+        Ok(())
+    }
+
+    async fn attempt(&self, account: &Account) -> Result<Attempt, WorkError> {
+        let Some(Link { config, client, memberships }) = &self.link else {
+            return Err(self.not_connected().into());
+        };
+        check_mapping(&account.desired)?;
+        if self.has_become_the_first(account).await? {
+            self.release(account).await?;
+            return Ok(Attempt::Verified);
+        }
+        let can = self.capabilities(config)?;
+        let search = Search { client, can: &can, max_scan: config.max_scan, controls: &self.controls };
+        let deprovision = config.spec.effective_deprovision();
+        let managed = config.spec.managed_groups();
+        let unsettled = self.settled.wait(account, &can);
+        let mut wanted = self.wanted(&config.spec, account)?;
+        let Some(mut claim) = self.claims.take(&wanted.user_names, wanted.remote_id.as_ref()) else {
+            return Ok(Attempt::Wait(CONTESTED_PAUSE));
+        };
+        let mut pauses = PAUSES.into_iter();
+        let mut sent = Sent::Nothing;
+        let mut access = Access::of(account, &can, &managed);
+        let mut unfinished = None;
+        loop {
+            let mut located = locate(&search, &self.store.view(), &wanted).await?;
+            refuse_foreign(located.as_ref())?;
+            if located.as_ref().is_some_and(|l| l.ownership == Ownership::Contested || !claim.add(&l.remote.id)) {
+                return Ok(Attempt::Wait(CONTESTED_PAUSE));
+            }
+            if let Some(found) = &located {
+                wanted.remote_id = Some(found.remote.id.clone());
+                wanted.seen_at = Some(Instant::now());
+            }
+            if let (Access::Stands, Some(found)) = (access, located.as_ref().filter(|l| l.remote.is_active())) {
+                if let Some(wait) = may_still_show(account, &can, (self.clock)()) {
+                    return Ok(Attempt::Wait(wait));
+                }
+                access = self.end_access(account, found, &mut wanted, &can, deprovision).await?;
+            }
+            let mut groups_unread = None;
+            if let Some(found) = &mut located {
+                match memberships.of(client, &can, &managed, &found.remote.id).await {
+                    Ok(groups) => found.remote.groups = groups,
+                    // It goes with the account where the account is deleted.
+                    Err(failure) if account.desired.target() == Target::Absent => groups_unread = Some(failure),
+                    Err(failure) => return Err(failure.into()),
+                }
+            }
+            let remote = located.as_ref().map(|l| &l.remote);
+            let mut steps = plan(&account.desired, remote, deprovision);
+            let is_as_desired =
+                steps.is_empty() || (sent == Sent::Everything && judge(&account.desired, remote, deprovision).is_ok());
+            if is_as_desired {
+                // What is desired may be what was before our own last change.
+                if sent == Sent::Nothing
+                    && let Some(wait) = unsettled
+                {
+                    return Ok(Attempt::Wait(wait));
+                }
+                if let Some(wait) = self.may_still_come(account, remote, config.request_timeout) {
+                    return Ok(Attempt::Wait(wait));
+                }
+                if let Some(failure) = groups_unread {
+                    return self.unfinished(account, remote, deprovision, Some(failure)).await;
+                }
+                self.settled.forget(account.identity);
+                self.verify(account, remote).await?;
+                return Ok(Attempt::Verified);
+            }
+            if access == Access::Ended {
+                steps.retain(|step| *step != Step::Deactivate);
+                sent = if steps.is_empty() { Sent::Everything } else { sent };
+            }
+            if sent != Sent::Everything
+                && access != Access::Ended
+                && let Some(wait) = may_still_show(account, &can, (self.clock)())
+            {
+                return Ok(Attempt::Wait(wait));
+            }
+            if sent == Sent::Everything {
+                if let Some(pause) = pauses.next() {
+                    tokio::time::sleep(pause).await;
+                    continue;
+                }
+                if let Some(delay) = can.consistency_delay
+                    && unfinished.is_none()
+                {
+                    return Ok(Attempt::Wait(delay));
+                }
+                return self.unfinished(account, remote, deprovision, groups_unread.or(unfinished)).await;
+            }
+            sent = match self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await {
+                // Nobody can sign in with it any more: what is left is told apart from that.
+                Err(WorkError::App(failure)) if account.desired.target() == Target::Absent && is_gone(remote) => {
+                    unfinished = Some(failure);
+                    Sent::Everything
+                }
+                outcome => outcome?,
+            };
+        }
+    }
+}

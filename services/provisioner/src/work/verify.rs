@@ -1,0 +1,93 @@
+//! Saying what a read-back has proved.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rollcall_domain::Event;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::outcome::{Left, Verified};
+use rollcall_domain::access::plan::{is_gone, judge};
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::{DriftDetected, DriftId};
+
+use crate::app_client::client::Failure;
+use crate::work::connector::Connector;
+use crate::work::error::WorkError;
+use crate::work::outcome::{Attempt, CONTESTED_PAUSE};
+
+/// How long an app that needs time may still need it.
+pub fn may_still_show(account: &Account, can: &Capabilities, now: Timestamp) -> Option<Duration> {
+    let delay = can.consistency_delay?;
+    let since = now.duration_since(account.confirmed_at()?);
+    let since = Duration::try_from(since).unwrap_or_default();
+    delay.checked_sub(since).filter(|left| !left.is_zero()).map(|left| left.min(Duration::from_secs(1)))
+}
+
+/// What a look at an account has proved.
+pub fn verified(account: &Account, remote: Option<&Remote>, left: Left) -> Event {
+    Event::AccountVerified(Verified {
+        left,
+        app: account.app.clone(),
+        identity: account.identity,
+        version: account.desired_version,
+        remote_id: remote.map(|r| r.id.clone()),
+        target: account.desired.target(),
+        observed: remote.map(|r| r.managed(&account.desired)).unwrap_or_default(),
+    })
+}
+
+impl Connector {
+    /// Says what was reached when not all of it was: of an account with which nobody can sign in any more that it is gone, and
+    /// what is left of it apart.
+    pub async fn unfinished(
+        &self,
+        account: &Account,
+        remote: Option<&Remote>,
+        deprovision: Deprovision,
+        failure: Option<Failure>,
+    ) -> Result<Attempt, WorkError> {
+        let found = judge(&account.desired, remote, deprovision).err();
+        if account.desired.target() == Target::Absent && is_gone(remote) && Self::owes_access(account) {
+            let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
+            let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
+            let drift = DriftDetected::new(id, account.desired_version, differences, remote);
+            // Together: between the two nothing would be known to be left.
+            let events = [verified(account, remote, Left::Something), Event::DriftDetected(drift)];
+            self.append_all(account, events).await?;
+            return Ok(Attempt::Verified);
+        }
+        match (failure, found) {
+            (Some(failure), _) => Err(failure.into()),
+            (None, Some((kind, differences))) => Ok(Attempt::Drift(kind, differences, remote.cloned())),
+            (None, None) => Ok(Attempt::Wait(CONTESTED_PAUSE)),
+        }
+    }
+
+    pub async fn verify(&self, account: &Account, remote: Option<&Remote>) -> Result<(), WorkError> {
+        // An account that stands for itself and has become somebody's is not gone.
+        if remote.is_none()
+            && self.stands_for(account)?.is_some()
+            && self.live(account.remote_id.as_deref().unwrap_or_default()).await?.is_some()
+        {
+            return self.release(account).await;
+        }
+        self.say_verified(account, remote, Left::Nothing).await
+    }
+
+    pub async fn say_verified(&self, account: &Account, remote: Option<&Remote>, left: Left) -> Result<(), WorkError> {
+        self.append(account, verified(account, remote, left)).await?;
+        Ok(())
+    }
+
+    /// Nothing has to be done any more with an account that stood for itself.
+    pub async fn release(&self, account: &Account) -> Result<(), WorkError> {
+        if let Some(id) = self.stands_for(account)? {
+            self.append(account, Event::DriftCleared(id)).await?;
+        }
+        Ok(())
+    }
+}

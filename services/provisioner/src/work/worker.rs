@@ -1,0 +1,358 @@
+//! One worker per app: a slow or dead app never delays another's leaver.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use rollcall_domain::access::account::{Account, Causation};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::capability::Discovered;
+use rollcall_domain::app::health::Quarantined;
+use rollcall_domain::ids::IdentityId;
+use rollcall_domain::{AppId, Event, Sequence, ledger};
+use rollcall_telemetry::TraceParts;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, error, field, info, info_span, warn};
+
+use crate::app_client::client::Failure;
+use crate::app_client::discovery::{discover, probe};
+use crate::comparison::Schedule;
+use crate::error::ProvisionerError;
+use crate::search::control::shows_what_is_known;
+use crate::search::look::Search;
+use crate::work::breaker::{Breaker, Verdict};
+use crate::work::connector::Connector;
+use crate::work::outcome::Outcome;
+
+/// How many pending accounts are read at once.
+const CHUNK: usize = 256;
+
+/// The longest that an app's Retry-After is obeyed.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// How long nothing may happen before the worker looks again by itself.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Works on the pending accounts of one app.
+pub struct Worker {
+    pub app: AppId,
+    pub connector: Arc<Connector>,
+    pub max_in_flight: usize,
+    pub retry_min: Duration,
+    pub retry_max: Duration,
+    pub quarantine_after: u32,
+    pub probe_every: Duration,
+    pub reconcile_every: Duration,
+}
+
+struct Waiting {
+    until: Instant,
+    version: Sequence,
+    pauses: ExponentialBackoff,
+    /// How often in a row the app has refused for good.
+    refusals: u32,
+}
+
+type Done = (IdentityId, Sequence, Result<Outcome, ProvisionerError>);
+
+impl Worker {
+    /// Runs until `stop`, then lets what is in flight end.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut schedule = Schedule::new(Arc::clone(&self.connector), self.reconcile_every);
+        let mut known = Knowledge::Nothing;
+        while !stop.is_cancelled() {
+            if known == Knowledge::Nothing {
+                // On the heap, as long as it takes: there may be a thousand workers that have nothing to do.
+                known = Box::pin(self.learn(&stop)).await;
+            }
+            match self.quarantined() {
+                Ok(true) => Box::pin(self.wait_for_recovery(&stop)).await,
+                Ok(false) => Box::pin(self.work(&stop, &mut schedule)).await,
+                Err(e) => {
+                    error!(app = %self.app, error = %e, "the state of the app can't be read");
+                    tokio::time::sleep(self.retry_min).await;
+                }
+            }
+        }
+        schedule.stop().await;
+    }
+
+    fn quarantined(&self) -> Result<bool, ProvisionerError> {
+        Ok(self.connector.link.is_some() && ledger::quarantine(&self.connector.store.view(), &self.app)?.is_some())
+    }
+
+    /// Reads the app's discovery documents; what they say that is new becomes an event. An app that can't be read is
+    /// worked on all the same, as far as it goes.
+    async fn learn(&self, stop: &CancellationToken) -> Knowledge {
+        let Some(link) = &self.connector.link else { return Knowledge::Tried };
+        let found = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Knowledge::Nothing,
+            found = discover(&link.client) => found,
+        };
+        let learned = match found {
+            Ok(learned) => learned,
+            Err(failure) => {
+                let rejection = &failure.rejection;
+                warn!(app = %self.app, cause = rejection.cause.name(), detail = rejection.detail, "discovery failed");
+                return Knowledge::Tried;
+            }
+        };
+        let before = ledger::capabilities(&self.connector.store.view(), &self.app).ok().flatten();
+        if before.as_ref() != Some(&learned) {
+            let event = Event::AppDiscovered(Discovered { app: self.app.clone(), capabilities: learned });
+            if let Err(e) = self.connector.say(event).await {
+                error!(app = %self.app, error = %e, "what was learned of the app is not on the log");
+                return Knowledge::Nothing;
+            }
+        }
+        Knowledge::Tried
+    }
+
+    /// Leaves the app alone but for a probe, until it answers.
+    async fn wait_for_recovery(&self, stop: &CancellationToken) {
+        let Some(link) = &self.connector.link else { return };
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.probe_every) => {}
+            }
+            let view = self.connector.store.view();
+            // A person may have said that what is missing is gone.
+            let Ok(Some(quarantine)) = ledger::quarantine(&view, &self.app) else { return };
+            let vanished = quarantine.rejection.cause == RejectionCause::Vanished;
+            match probe(&link.client).await {
+                Ok(()) if !vanished => break,
+                Ok(()) => {
+                    let Ok(can) = self.connector.capabilities(&link.config) else { return };
+                    let (client, controls) = (&link.client, &self.connector.controls);
+                    let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
+                    if shows_what_is_known(&search, &view, &self.app).await.is_ok() {
+                        break;
+                    }
+                }
+                Err(failure) if !failure.is_of_the_app() && !vanished => break,
+                Err(_) => {}
+            }
+        }
+        info!(app = %self.app, "the app answers again");
+        if let Err(e) = self.connector.say(Event::AppRecovered(self.app.clone())).await {
+            error!(app = %self.app, error = %e, "the recovery of the app is not on the log");
+        }
+        self.learn(stop).await;
+    }
+
+    /// Works on accounts until `stop`, or until the app has to be left alone.
+    async fn work(&self, stop: &CancellationToken, schedule: &mut Schedule) {
+        let mut waiting: BTreeMap<IdentityId, Waiting> = BTreeMap::new();
+        let mut busy: BTreeSet<IdentityId> = BTreeSet::new();
+        let mut tasks: JoinSet<Done> = JoinSet::new();
+        let mut breaker = Breaker::new(self.quarantine_after);
+        let mut throttled_until = Instant::now();
+        let mut news = self.connector.store.watch();
+        let mut opened = None;
+        while !stop.is_cancelled() && opened.is_none() {
+            news.mark_unchanged();
+            // It may be on the log although we were not told that it got there.
+            if matches!(self.quarantined(), Ok(true)) {
+                break;
+            }
+            schedule.turn();
+            let free = self.max_in_flight.saturating_sub(busy.len());
+            if free > 0 && throttled_until <= Instant::now() {
+                match self.next(&waiting, &busy, free) {
+                    Ok(accounts) => {
+                        for account in accounts {
+                            busy.insert(account.identity);
+                            let refusals = waiting.get(&account.identity).map_or(0, |w| w.refusals);
+                            tasks.spawn(work(Arc::clone(&self.connector), account, refusals));
+                        }
+                    }
+                    Err(e) => error!(app = %self.app, error = %e, "the pending accounts can't be read"),
+                }
+            }
+            let now = Instant::now();
+            let retries = waiting.iter().filter(|(id, _)| !busy.contains(id)).map(|(_, w)| w.until);
+            let wake = retries.chain([throttled_until, schedule.wake()]).filter(|until| *until > now).min();
+            let wake = wake.unwrap_or(now + IDLE).min(now + IDLE);
+            // In this order, so that the same seed is the same run.
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                Some(done) = tasks.join_next(), if !tasks.is_empty() => match done {
+                    Ok((id, version, outcome)) => {
+                        busy.remove(&id);
+                        match &outcome {
+                            Ok(Outcome::Failed(failure)) => {
+                                if let Some(pause) = throttle(failure) {
+                                    throttled_until = throttled_until.max(Instant::now() + pause);
+                                }
+                                if let Verdict::Opened { failures, rejection } = breaker.failed(id, failure) {
+                                    opened = Some(Quarantined { app: self.app.clone(), rejection, failures });
+                                }
+                            }
+                            Ok(_) => breaker.succeeded(),
+                            Err(_) => {}
+                        }
+                        self.settle(&mut waiting, id, version, outcome);
+                    }
+                    // A task that panicked is forgotten as busy, so that the account is tried again.
+                    Err(e) => {
+                        error!(app = %self.app, error = %e, "work on an account stopped unexpectedly");
+                        busy.clear();
+                        tasks.abort_all();
+                        while tasks.join_next().await.is_some() {}
+                    }
+                },
+                () = schedule.ended() => {}
+                changed = news.changed(), if busy.len() < self.max_in_flight => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+                () = sleep_until(wake) => {}
+            }
+        }
+        let settle = async { while tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(5), settle).await;
+        if let Some(quarantined) = opened {
+            warn!(app = %self.app, failures = quarantined.failures, detail = quarantined.rejection.detail, "left alone");
+            if let Err(e) = self.connector.say(Event::AppQuarantined(quarantined)).await {
+                error!(app = %self.app, error = %e, "the quarantine is not on the log");
+            }
+        }
+    }
+
+    /// The accounts to work on now, departures first.
+    fn next(
+        &self,
+        waiting: &BTreeMap<IdentityId, Waiting>,
+        busy: &BTreeSet<IdentityId>,
+        free: usize,
+    ) -> Result<Vec<Account>, ProvisionerError> {
+        let view = self.connector.store.view();
+        let now = Instant::now();
+        let holds = ledger::holds(&view)?;
+        let app_version = self.connector.app_version()?;
+        let ripe = |id: &IdentityId, version: Sequence| {
+            !busy.contains(id) && waiting.get(id).is_none_or(|w| w.until <= now || w.version != version)
+        };
+        let mut ready = Vec::new();
+        for target in [Target::Absent, Target::Present] {
+            let mut after = None;
+            loop {
+                // Those that wait are passed over, however many they are: behind them may be someone who has to go.
+                let chunk = ledger::pending(&view, &self.app, target, after, CHUNK)?;
+                let Some((last, _)) = chunk.last() else { break };
+                after = Some(*last);
+                for (id, version) in chunk {
+                    if ready.len() == free {
+                        return Ok(ready);
+                    }
+                    if !ripe(&id, version) {
+                        continue;
+                    }
+                    let Some(account) = ledger::account(&view, id, &self.app)?.filter(Account::is_pending) else {
+                        continue;
+                    };
+                    let held = holds.iter().any(|hold| hold.covers(&account));
+                    let stays = match target {
+                        // A person has to look at it first, or has decided.
+                        Target::Absent => held || ledger::is_waived(&view, &self.app, id)?,
+                        // Asked again when the identity changes, which makes another version, or when the app does.
+                        Target::Present => account.parked_at.is_some() && account.parked_at >= app_version,
+                    };
+                    if !stays {
+                        ready.push(account);
+                    }
+                }
+            }
+        }
+        Ok(ready)
+    }
+
+    fn settle(
+        &self,
+        waiting: &mut BTreeMap<IdentityId, Waiting>,
+        id: IdentityId,
+        version: Sequence,
+        outcome: Result<Outcome, ProvisionerError>,
+    ) {
+        let mut refused = false;
+        let at_least = match outcome {
+            Ok(Outcome::Verified) => {
+                waiting.remove(&id);
+                return;
+            }
+            Ok(Outcome::Again(Some(pause))) => {
+                // It is on its way: looked at again soon, without growing impatience.
+                let pauses = self.pauses();
+                waiting.insert(id, Waiting { until: Instant::now() + pause, version, pauses, refusals: 0 });
+                return;
+            }
+            Ok(Outcome::Again(None)) => Duration::ZERO,
+            Ok(Outcome::Failed(failure)) => {
+                refused = failure.is_final();
+                failure.retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)
+            }
+            Err(e) => {
+                error!(app = %self.app, error = %e, "an account could not be worked on");
+                Duration::ZERO
+            }
+        };
+        let fresh = || Waiting { until: Instant::now(), version, pauses: self.pauses(), refusals: 0 };
+        let entry = waiting.entry(id).or_insert_with(fresh);
+        if entry.version != version {
+            *entry = fresh();
+        }
+        entry.refusals = if refused { entry.refusals.saturating_add(1) } else { 0 };
+        let pause = entry.pauses.next().unwrap_or(self.retry_max).max(at_least);
+        entry.until = Instant::now() + pause;
+    }
+
+    /// Longer and longer up to the configured ceiling, and never an end: an obligation is not dropped.
+    fn pauses(&self) -> ExponentialBackoff {
+        ExponentialBuilder::default()
+            .with_min_delay(self.retry_min)
+            .with_max_delay(self.retry_max)
+            .with_jitter()
+            .without_max_times()
+            .build()
+    }
+}
+
+/// Whether the discovery documents were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    Nothing,
+    Tried,
+}
+
+/// How long an app that is asked too much is not asked at all.
+fn throttle(failure: &Failure) -> Option<Duration> {
+    let asked = failure.rejection.cause == RejectionCause::Throttled;
+    asked.then(|| failure.retry_after.unwrap_or(Duration::from_secs(1)).min(MAX_RETRY_AFTER))
+}
+
+async fn work(connector: Arc<Connector>, account: Account, refusals: u32) -> Done {
+    let span = info_span!(
+        "provision",
+        otel.kind = "consumer",
+        app = %account.app,
+        identity = %account.identity,
+        version = account.desired_version.0,
+        trace_id = field::Empty,
+    );
+    // One of which nothing is known begins a trace of its own.
+    let story = ledger::causation_of(&connector.store.view(), &account).ok().flatten();
+    let parts = story
+        .map(|Causation { trace, .. }| TraceParts { traceparent: trace.traceparent, tracestate: trace.tracestate });
+    rollcall_telemetry::adopt(&span, &parts.unwrap_or_default());
+    let outcome = connector.work_on(&account, refusals).instrument(span).await;
+    (account.identity, account.desired_version, outcome)
+}

@@ -1,0 +1,202 @@
+//! What is wrong now: from the state, the time, and what the monitor sees of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::access::departure::Leaver;
+use rollcall_domain::access::obligation::Obligation;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
+use rollcall_domain::app::health::Quarantine;
+use rollcall_domain::governance::hold::Hold;
+use rollcall_domain::identity::EffectFailed;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger::{self, Scheduled};
+use rollcall_domain::{Event, SourceName};
+
+/// The most changes that are far ahead that people are told of at once: a wrong feed has them by the thousand.
+const MOST_FAR: usize = 100;
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum AlertCondition {
+    Leaver(Leaver),
+    Zombie(Obligation),
+    Quarantine(Quarantine),
+    Hold(Hold),
+    Stuck(EffectFailed),
+    FarAhead(Scheduled),
+    Silence { source: SourceName, last: Option<Timestamp> },
+    Sink { name: String, reason: String },
+    Log,
+    Lag { events: u64 },
+}
+
+/// What is wrong with the monitor's own surroundings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The log can't be reached for too long.
+    pub log_is_away: Option<Away>,
+    /// The state is behind the log, for too long, by so many events.
+    pub lag: Option<u64>,
+    /// The sinks that fail for too long, and why.
+    pub failing_sinks: BTreeMap<String, String>,
+}
+
+/// The log is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Away;
+
+/// When people are told, and told again.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// How long something is overdue when it is said again.
+    pub escalate_after: Vec<Duration>,
+    /// How long nothing may come from a source.
+    pub silent_after: BTreeMap<SourceName, Duration>,
+    /// How far ahead a change may be said to take effect; `None`: for ever.
+    pub far_ahead: Option<Duration>,
+    /// Since when the monitor has listened: a source that it has never heard is silent from then on.
+    pub listening_since: Timestamp,
+}
+
+impl AlertCondition {
+    /// What it is about.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match self {
+            Self::Leaver(l) => About::Leaver { identity: l.identity, opened_by: l.opened_by },
+            Self::Zombie(o) => {
+                let id = &o.id;
+                About::Zombie { app: id.app.clone(), identity: id.identity, opened_by: id.opened_by }
+            }
+            Self::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
+                About::Vanished { app: q.app.clone(), by: q.by }
+            }
+            Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
+            Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
+            Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
+            Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
+            Self::Silence { source, .. } => About::Silence { source: source.clone() },
+            Self::Sink { name, .. } => About::Sink { name: name.clone() },
+            Self::Log => About::Log,
+            Self::Lag { .. } => About::Lag,
+        }
+    }
+
+    /// How bad it is by now.
+    #[must_use]
+    pub fn level(&self, now: Timestamp, rules: &Rules) -> Level {
+        let since = match self {
+            Self::Leaver(leaver) => match leaver.overdue_since {
+                Some(since) => Some(since),
+                None => return Level::AT_RISK,
+            },
+            Self::Zombie(obligation) => obligation.overdue_at,
+            Self::FarAhead(_) => return Level::AT_RISK,
+            _ => None,
+        };
+        let Some(since) = since else { return Level::WRONG };
+        let age = now.duration_since(since);
+        let passed = |step: &&Duration| SignedDuration::try_from(**step).is_ok_and(|step| age >= step);
+        let steps = rules.escalate_after.iter().take_while(passed).count();
+        Level::escalated(u32::try_from(steps).unwrap_or(u32::MAX))
+    }
+}
+
+/// Everything that is wrong.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn conditions(
+    state: &impl Read,
+    now: Timestamp,
+    rules: &Rules,
+    surroundings: &Surroundings,
+) -> Result<Vec<AlertCondition>, KvError> {
+    let mut all: Vec<AlertCondition> =
+        ledger::alerting_leavers(state)?.into_iter().map(AlertCondition::Leaver).collect();
+    all.extend(ledger::zombies(state)?.into_iter().map(AlertCondition::Zombie));
+    all.extend(ledger::quarantines(state)?.into_iter().map(AlertCondition::Quarantine));
+    all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
+    all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));
+    let far =
+        rules.far_ahead.and_then(|far| SignedDuration::try_from(far).ok()).and_then(|far| now.checked_add(far).ok());
+    if let Some(far) = far {
+        all.extend(ledger::far_ahead(state, far, MOST_FAR)?.into_iter().map(AlertCondition::FarAhead));
+    }
+    for (source, patience) in &rules.silent_after {
+        let last = ledger::last_heard(state, source)?;
+        let quiet = now.duration_since(last.unwrap_or(rules.listening_since));
+        if SignedDuration::try_from(*patience).is_ok_and(|patience| quiet > patience) {
+            all.push(AlertCondition::Silence { source: source.clone(), last });
+        }
+    }
+    let failing = surroundings.failing_sinks.iter();
+    all.extend(failing.map(|(name, reason)| AlertCondition::Sink { name: name.clone(), reason: reason.clone() }));
+    all.extend(surroundings.log_is_away.map(|_| AlertCondition::Log));
+    all.extend(surroundings.lag.map(|events| AlertCondition::Lag { events }));
+    Ok(all)
+}
+
+/// What a sink has to be told.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs)]
+pub enum AlertChange {
+    /// It is new, or worse than it was told.
+    Fire(AlertCondition, Level),
+    /// It is over.
+    Resolve(Alert),
+}
+
+impl AlertChange {
+    /// What it is about.
+    #[must_use]
+    pub fn about(&self) -> About {
+        match self {
+            Self::Fire(wrong, _) => wrong.about(),
+            Self::Resolve(alert) => alert.about.clone(),
+        }
+    }
+
+    /// The event by which it is on the log that a sink was told; `summary` is what is wrong, in words.
+    #[must_use]
+    pub fn event(&self, sink: &str, summary: String) -> Event {
+        let about = self.about();
+        let level = match self {
+            Self::Fire(_, level) => *level,
+            Self::Resolve(alert) => alert.level,
+        };
+        let changed = AlertChanged { key: about.key(), sink: sink.to_owned(), about, level, summary };
+        match self {
+            Self::Fire(..) => Event::AlertFired(changed),
+            Self::Resolve(_) => Event::AlertResolved(changed),
+        }
+    }
+}
+
+/// The difference between what is wrong and what a sink was told.
+#[must_use]
+pub fn changes(
+    wrong: &[AlertCondition],
+    message: &[Alert],
+    sink: &str,
+    now: Timestamp,
+    rules: &Rules,
+) -> Vec<AlertChange> {
+    // A sink does not hear about itself: others do.
+    let concerns = |w: &&AlertCondition| !matches!(w, AlertCondition::Sink { name, .. } if name == sink);
+    let wrong: BTreeMap<String, &AlertCondition> =
+        wrong.iter().filter(concerns).map(|w| (w.about().key(), w)).collect();
+    let levels: BTreeMap<&str, Level> = message.iter().map(|alert| (alert.key.as_str(), alert.level)).collect();
+    let known: BTreeSet<&str> = wrong.keys().map(String::as_str).collect();
+    let fire = wrong.iter().filter_map(|(key, w)| {
+        let level = w.level(now, rules);
+        let news = levels.get(key.as_str()).is_none_or(|message| *message < level);
+        news.then(|| AlertChange::Fire((*w).clone(), level))
+    });
+    let over = message.iter().filter(|alert| !known.contains(alert.key.as_str())).cloned().map(AlertChange::Resolve);
+    fire.chain(over).collect()
+}

@@ -1,0 +1,249 @@
+//! One loop per sink: it is told the difference between what is wrong and what it has accepted. What a sink has accepted
+//! is an event, so that a restart neither loses an alert nor repeats it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use jiff::Timestamp;
+use rollcall_domain::alert::{About, Alert};
+use rollcall_domain::{NewEvent, Sequence, ledger};
+use rollcall_event_log::{EventLog, Expect, Lease, Unit};
+use rollcall_projection::Store;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
+use crate::alerts::message::{AlertMessage, Context, compose};
+use crate::alerts::sinks::{REPEAT, Sink};
+use crate::error::MonitorError;
+use crate::meta::meta_for;
+
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the state may take to hold what was told.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// What all loops share.
+#[derive(Debug)]
+pub struct Shared {
+    pub log: EventLog,
+    pub store: Arc<Store>,
+    pub rules: Rules,
+    pub context: Context,
+    /// How long a sink may fail before the others say so.
+    pub patience: Duration,
+    /// Holds while it is this monitor that tells.
+    pub lease: Arc<Lease>,
+    pub surroundings: Mutex<Surroundings>,
+    /// The time to go by.
+    pub now: Mutex<Timestamp>,
+}
+
+impl Shared {
+    /// The time to go by.
+    pub fn now(&self) -> Timestamp {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything that is wrong at a time.
+    fn conditions(&self, now: Timestamp) -> Result<Vec<AlertCondition>, MonitorError> {
+        let surroundings = self.surroundings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(conditions(&self.store.view(), now, &self.rules, &surroundings)?)
+    }
+
+    fn log_is_away(&self) -> bool {
+        self.surroundings.lock().unwrap_or_else(PoisonError::into_inner).log_is_away.is_some()
+    }
+
+    /// Whether it is for this monitor to say that someone watches, and what is wrong.
+    fn tells_the_sink(&self) -> bool {
+        self.lease.is_held() || self.log_is_away()
+    }
+
+    /// Notes what is seen around.
+    pub fn see(&self, change: impl FnOnce(&mut Surroundings)) {
+        change(&mut self.surroundings.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Keeps one sink in line with what is wrong.
+pub struct AlertLoop {
+    pub shared: Arc<Shared>,
+    pub sink: Sink,
+    /// What can't be on the log, because it is the log that is wrong.
+    told_here: BTreeMap<String, Alert>,
+    failing_since: Option<Instant>,
+    /// Where the log was when it became this monitor that tells; `None`: it is another one.
+    on_duty_from: Option<Sequence>,
+}
+
+/// When a delivery is tried again.
+struct Retry {
+    until: Instant,
+    pauses: ExponentialBackoff,
+}
+
+impl AlertLoop {
+    /// One that has told nothing.
+    pub const fn new(shared: Arc<Shared>, sink: Sink) -> Self {
+        Self { shared, sink, told_here: BTreeMap::new(), failing_since: None, on_duty_from: None }
+    }
+
+    /// Runs until `stop`. A sink that fails is tried for as long as there is news for it.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut retries: BTreeMap<String, Retry> = BTreeMap::new();
+        let mut repeat_at = Instant::now();
+        let mut changed = self.shared.store.watch();
+        while !stop.is_cancelled() {
+            changed.mark_unchanged();
+            let found = self.look().await.unwrap_or_else(|e| {
+                warn!(error = %e, "the alerts can't be read");
+                Vec::new()
+            });
+            retries.retain(|key, _| found.iter().any(|n| n.about().key() == *key));
+            for item in found {
+                let key = item.about().key();
+                if stop.is_cancelled() || retries.get(&key).is_some_and(|retry| retry.until > Instant::now()) {
+                    continue;
+                }
+                match self.tell(&item).await {
+                    Ok(()) => drop(retries.remove(&key)),
+                    // It may be delivered: whether it is on the log is seen after the next start.
+                    Err(_) if stop.is_cancelled() => {}
+                    Err(e) => {
+                        warn!(error = %e, key, "an alert is not delivered yet");
+                        let fresh = || Retry { until: Instant::now(), pauses: patience() };
+                        let retry = retries.entry(key).or_insert_with(fresh);
+                        retry.until = Instant::now() + retry.pauses.next().unwrap_or(LOOK_AGAIN);
+                    }
+                }
+            }
+            if self.sink.forgets() && repeat_at <= Instant::now() && self.shared.tells_the_sink() {
+                repeat_at = Instant::now() + REPEAT;
+                if let Err(e) = self.repeat().await {
+                    warn!(error = %e, "what is wrong can't be said again");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                changed = changed.changed(), if retries.is_empty() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn firing(&self) -> Result<Vec<Alert>, MonitorError> {
+        let mut message = ledger::firing_alerts(&self.shared.store.view())?;
+        message.retain(|alert| alert.sink == self.sink.name);
+        message.extend(self.told_here.values().cloned());
+        Ok(message)
+    }
+
+    /// What this sink has to be told. Whether the log can be reached is for each monitor to say, on duty or not: without
+    /// the log nobody can be on duty.
+    async fn look(&mut self) -> Result<Vec<AlertChange>, MonitorError> {
+        let shared = &self.shared;
+        let on_duty = shared.lease.is_held();
+        match self.on_duty_from {
+            None if on_duty => self.on_duty_from = Some(shared.log.head().await?),
+            Some(_) if !on_duty => self.on_duty_from = None,
+            _ => {}
+        }
+        if !on_duty && !shared.log_is_away() && self.told_here.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What another has told before must not be told again.
+        let knows = self.on_duty_from.is_some_and(|from| shared.store.cursor() >= from);
+        let now = shared.now();
+        let mut found = changes(&shared.conditions(now)?, &self.firing()?, &self.sink.name, now, &shared.rules);
+        found.retain(|item| match item.about() {
+            About::Log => true,
+            About::Lag => on_duty,
+            _ => knows,
+        });
+        Ok(found)
+    }
+
+    fn message(&self, item: &AlertChange) -> Result<AlertMessage, MonitorError> {
+        Ok(compose(&self.shared.store.view(), item, &self.shared.context, self.shared.now())?)
+    }
+
+    async fn tell(&mut self, item: &AlertChange) -> Result<(), MonitorError> {
+        let message = self.message(item)?;
+        let delivered = self.sink.deliver(&message, self.shared.now()).await;
+        self.note(&delivered);
+        delivered?;
+        info!(key = message.key, sink = self.sink.name, level = message.level.0, "alert delivered");
+        let (sink, key) = (self.sink.name.clone(), message.key.clone());
+        let firing = matches!(item, AlertChange::Fire(..));
+        if message.about == About::Log {
+            if firing {
+                let (about, level, summary) = (message.about, message.level, message.summary);
+                let alert = Alert { key: key.clone(), sink, about, level, summary, fired_at: self.shared.now() };
+                self.told_here.insert(key, alert);
+            } else {
+                self.told_here.remove(&key);
+            }
+            return Ok(());
+        }
+        let summary = match item {
+            AlertChange::Fire(..) => message.summary,
+            AlertChange::Resolve(alert) => alert.summary.clone(),
+        };
+        let event = item.event(&sink, summary);
+        let view = self.shared.store.view();
+        let account = match message.about {
+            About::Leaver { identity, opened_by } => ledger::account_of_leaver(&view, identity, opened_by)?,
+            _ => None,
+        };
+        let meta = meta_for(&view, account, &key)?;
+        let appended = self.shared.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+        self.shared.store.wait_for(appended.last, SETTLE).await?;
+        Ok(())
+    }
+
+    async fn repeat(&mut self) -> Result<(), MonitorError> {
+        let (now, rules) = (self.shared.now(), &self.shared.rules);
+        let told = self.firing()?;
+        let mut firing = Vec::new();
+        for item in self.shared.conditions(now)? {
+            if told.iter().any(|alert| alert.key == item.about().key()) {
+                let level = item.level(now, rules);
+                firing.push(self.message(&AlertChange::Fire(item, level))?);
+            }
+        }
+        let delivered = self.sink.repeat(&firing, now).await;
+        self.note(&delivered);
+        delivered
+    }
+
+    /// A sink that fails for too long is something that the others have to say.
+    fn note(&mut self, delivered: &Result<(), MonitorError>) {
+        let name = self.sink.name.clone();
+        match delivered {
+            Ok(()) => {
+                self.failing_since = None;
+                self.shared.see(|s| drop(s.failing_sinks.remove(&name)));
+            }
+            Err(e) => {
+                let since = *self.failing_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= self.shared.patience {
+                    let reason = e.to_string();
+                    self.shared.see(|s| drop(s.failing_sinks.insert(name, reason)));
+                }
+            }
+        }
+    }
+}
+
+fn patience() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(60))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

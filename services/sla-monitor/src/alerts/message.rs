@@ -1,0 +1,284 @@
+//! An alert in words: who, where, since when, who owns it, what was tried and what the app said.
+
+use jiff::Timestamp;
+use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+use rollcall_domain::alert::{About, Alert, Level};
+use rollcall_domain::identity::Identity;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
+use serde::Serialize;
+
+use crate::alerts::condition::{AlertChange, AlertCondition};
+
+/// What does not come from the state.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// The address that people know, for links; without it, only paths.
+    pub public_url: Option<String>,
+    /// Who answers for each source.
+    pub owners: std::collections::BTreeMap<SourceName, String>,
+}
+
+/// Whether it is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Status {
+    Firing,
+    Resolved,
+}
+
+/// One alert as people read it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct AlertMessage {
+    /// The name of the alert.
+    pub alert: &'static str,
+    pub status: Status,
+    /// What receivers tell alerts apart by.
+    pub key: String,
+    pub severity: &'static str,
+    /// How often it was said with more weight; 0: not yet.
+    pub escalation: u32,
+    pub summary: String,
+    pub started_at: Timestamp,
+    pub identity: Option<Person>,
+    pub left_at: Option<Timestamp>,
+    pub apps: Vec<InApp>,
+    pub source: Option<Origin>,
+    /// Where to look.
+    pub link: String,
+    /// What to do.
+    pub runbook: String,
+    #[serde(skip)]
+    pub about: About,
+    #[serde(skip)]
+    pub level: Level,
+}
+
+/// Whom it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct Person {
+    pub id: IdentityId,
+    #[serde(rename = "userName")]
+    pub user_name: String,
+}
+
+/// One app that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct InApp {
+    pub app: AppId,
+    pub name: String,
+    pub owner: String,
+    /// open, at risk or overdue
+    pub state: &'static str,
+    pub deadline: Option<Timestamp>,
+    /// What the app confirmed last, and that it was not read back so.
+    pub tried: Option<String>,
+    pub last_failure: Option<Rejection>,
+}
+
+/// The source that it goes back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct Origin {
+    pub name: SourceName,
+    pub owner: Option<String>,
+}
+
+/// Puts news in words.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn compose(
+    state: &impl Read,
+    news: &AlertChange,
+    context: &Context,
+    now: Timestamp,
+) -> Result<AlertMessage, KvError> {
+    let about = news.about();
+    let (status, level, started_at) = match news {
+        AlertChange::Fire(wrong, level) => (Status::Firing, *level, since(wrong).unwrap_or(now)),
+        AlertChange::Resolve(alert) => (Status::Resolved, alert.level, alert.fired_at),
+    };
+    let name = about.name(level);
+    let identity = about.identity().map(|id| person(state, id)).transpose()?;
+    let leaver = match news {
+        AlertChange::Fire(AlertCondition::Leaver(leaver), _) => Some(leaver.clone()),
+        AlertChange::Resolve(Alert { about: About::Leaver { identity, opened_by }, .. }) => {
+            ledger::leaver(state, *identity, *opened_by)?
+        }
+        _ => None,
+    };
+    let owed = leaver.as_ref().map(|leaver| ledger::obligations_of_leaver(state, leaver)).transpose()?;
+    let source = match (&about, &leaver) {
+        (About::Hold { cause, .. }, _) => cause.source().cloned(),
+        (About::Silence { source }, _) => Some(source.clone()),
+        (_, Some(leaver)) => leaver.source.clone(),
+        _ => None,
+    };
+    let base = context.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+    let path = match (&about, &identity) {
+        (About::Hold { .. }, _) => "/v1/holds".to_owned(),
+        (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
+        (About::Quarantine { app, .. } | About::Vanished { app, .. }, None) => format!("/v1/apps/{app}"),
+        _ => "/readyz".to_owned(),
+    };
+    Ok(AlertMessage {
+        alert: name,
+        status,
+        key: about.key(),
+        severity: if level < Level::WRONG { "warning" } else { "critical" },
+        escalation: level.0.saturating_sub(Level::WRONG.0),
+        summary: match news {
+            AlertChange::Fire(wrong, level) => summary(state, wrong, *level, owed.as_deref().unwrap_or_default())?,
+            AlertChange::Resolve(alert) => format!("over: {}", alert.summary),
+        },
+        started_at,
+        left_at: leaver.as_ref().map(|l| l.left_at),
+        apps: apps(state, &about, owed)?,
+        source: source.map(|name| Origin { owner: context.owners.get(&name).cloned(), name }),
+        identity,
+        link: format!("{base}{path}"),
+        runbook: format!("docs/alerts.md#{}", name.to_lowercase()),
+        about,
+        level,
+    })
+}
+
+fn since(wrong: &AlertCondition) -> Option<Timestamp> {
+    match wrong {
+        AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.left_at)),
+        AlertCondition::Zombie(obligation) => obligation.overdue_at,
+        AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
+        AlertCondition::Hold(hold) => Some(hold.since),
+        AlertCondition::Silence { last, .. } => *last,
+        AlertCondition::Stuck(failed) => Some(failed.effective_at),
+        AlertCondition::FarAhead(_) => None,
+        AlertCondition::Sink { .. } | AlertCondition::Log | AlertCondition::Lag { .. } => None,
+    }
+}
+
+fn person(state: &impl Read, id: IdentityId) -> Result<Person, KvError> {
+    let found = directory::identity(state, id)?;
+    Ok(Person { id, user_name: found.as_ref().map(Identity::user_name).unwrap_or_default().to_owned() })
+}
+
+fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
+    Ok(directory::app(state, app)?.map_or_else(|| app.to_string(), |a| a.spec.name))
+}
+
+/// The names of the apps whose obligation is such.
+fn names_of(state: &impl Read, owed: &[Obligation], such: impl Fn(&Obligation) -> bool) -> Result<String, KvError> {
+    let names = owed.iter().filter(|o| such(o)).map(|o| app_name(state, &o.id.app));
+    Ok(names.collect::<Result<Vec<_>, _>>()?.join(", "))
+}
+
+fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obligation]) -> Result<String, KvError> {
+    let who = |id| person(state, id).map(|p| if p.user_name.is_empty() { id.to_string() } else { p.user_name });
+    Ok(match wrong {
+        AlertCondition::Leaver(leaver) if level < Level::WRONG => {
+            let apps = names_of(state, owed, Obligation::is_at_risk)?;
+            format!("{} left at {} and is soon overdue in: {apps}", who(leaver.identity)?, leaver.left_at)
+        }
+        AlertCondition::Leaver(leaver) => {
+            let apps = names_of(state, owed, |o| o.status() == ObligationStatus::Overdue)?;
+            let left = leaver.left_at;
+            format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
+        }
+        AlertCondition::Zombie(obligation) => {
+            let (name, app) = (who(obligation.id.identity)?, app_name(state, &obligation.id.app)?);
+            format!("the account of {name} in {app} came back and lives, past the deadline")
+        }
+        AlertCondition::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
+            let app = app_name(state, &q.app)?;
+            format!("nothing is believed of {app} since {}: {}", q.since, q.rejection.detail)
+        }
+        AlertCondition::Quarantine(quarantine) => {
+            let (app, detail) = (app_name(state, &quarantine.app)?, &quarantine.rejection.detail);
+            format!("{app} is left alone since {}: it failed again and again, at last with: {detail}", quarantine.since)
+        }
+        AlertCondition::Hold(hold) => {
+            let (app, removals) = (app_name(state, &hold.app)?, hold.removals);
+            let by = hold.cause.in_words();
+            format!("the removals by {by} wait for a decision: {removals} accounts in {app} are more than usual")
+        }
+        AlertCondition::Stuck(failed) => {
+            let (at, reason) = (failed.effective_at, &failed.reason);
+            format!("what was said of {} for {at} can't take effect: {reason}", who(failed.id)?)
+        }
+        AlertCondition::FarAhead(scheduled) => {
+            format!("what was said of {} takes effect at {} only", who(scheduled.identity)?, scheduled.at)
+        }
+        AlertCondition::Silence { source, last } => match last {
+            Some(last) => format!("nothing came from source {source} since {last}"),
+            None => format!("nothing ever came from source {source}"),
+        },
+        AlertCondition::Sink { name, reason } => format!("alerts can't be delivered to {name}: {reason}"),
+        AlertCondition::Log => {
+            "the event log can't be reached: nothing is accepted, and nothing is verified".to_owned()
+        }
+        AlertCondition::Lag { events } => format!("the SLA monitor is {events} events behind the log"),
+    })
+}
+
+/// The apps that news are about: those of a departure that still owe something, or the one that is wrong.
+fn apps(state: &impl Read, about: &About, owed: Option<Vec<Obligation>>) -> Result<Vec<InApp>, KvError> {
+    let identity = about.identity();
+    let ids: Vec<(AppId, Option<Obligation>)> = match owed {
+        Some(owed) => owed.into_iter().filter(|o| o.end.is_none()).map(|o| (o.id.app.clone(), Some(o))).collect(),
+        None => about.app().map(|app| (app.clone(), None)).into_iter().collect(),
+    };
+    let mut out = Vec::new();
+    for (id, owed) in ids {
+        let app = directory::app(state, &id)?;
+        let account = identity.map(|who| ledger::account(state, who, &id)).transpose()?.flatten();
+        let deadline = owed.as_ref().map(|o| o.deadline);
+        let state_word = match owed {
+            Some(o) if o.status() == ObligationStatus::Overdue => "overdue",
+            Some(o) if o.status() == ObligationStatus::Waived => "waived",
+            Some(o) if o.is_at_risk() => "at risk",
+            Some(_) => "open",
+            None => "wrong",
+        };
+        let tried = account
+            .as_ref()
+            .and_then(|a| a.confirmed.last())
+            .map(|c| format!("the app confirmed the {} at {} and does not show it", c.operation.name(), c.at));
+        out.push(InApp {
+            name: app.as_ref().map_or_else(|| id.to_string(), |a| a.spec.name.clone()),
+            owner: app.as_ref().map(|a| a.spec.owner.clone()).unwrap_or_default(),
+            state: state_word,
+            deadline,
+            tried,
+            last_failure: account.and_then(|a| a.rejection),
+            app: id,
+        });
+    }
+    Ok(out)
+}
+
+impl AlertMessage {
+    /// More than the summary, in a few lines.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let mut lines = Vec::new();
+        for app in &self.apps {
+            let due = app.deadline.map(|at| format!(", due {at}")).unwrap_or_default();
+            let tried = app.tried.as_ref().map(|t| format!("; {t}")).unwrap_or_default();
+            let said = app.last_failure.as_ref().map_or_else(String::new, |rejection| {
+                let status = rejection.status.map(|s| format!(" ({s})")).unwrap_or_default();
+                format!("; the app said: {}{status} {}", rejection.cause.name(), rejection.detail)
+            });
+            lines.push(format!("{} ({}), owner {}{due}{tried}{said}", app.name, app.state, app.owner));
+        }
+        if let Some(source) = &self.source {
+            let owner = source.owner.as_ref().map(|o| format!(", owner {o}")).unwrap_or_default();
+            lines.push(format!("source {}{owner}", source.name));
+        }
+        lines.join("\n")
+    }
+}

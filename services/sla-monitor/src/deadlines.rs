@@ -1,0 +1,182 @@
+//! What the clock has to say: decided from the state and the time, appended once. Nothing here asks the provisioner.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rollcall_domain::access::departure::{AppOutcome, Leaver, LeaverCompleted};
+use rollcall_domain::access::obligation::{AtRisk, Obligation, Overdue};
+use rollcall_domain::identity::{EffectFailed, take_effect};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger::{self, Scheduled};
+use rollcall_domain::{Event, EventMeta, NewEvent, Sequence};
+use rollcall_event_log::{Expect, Log, LogError, Subject, Unit, by_service};
+use rollcall_projection::Store;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::error::MonitorError;
+use crate::meta::{NAME, meta};
+
+/// The most that is said in one go.
+const BATCH: usize = 500;
+
+/// How long the state may take to hold what was said.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// Something to append: its name makes sure that saying it twice says it once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueEvent {
+    /// What it says, once and for all.
+    pub name: String,
+    /// The event.
+    pub event: Event,
+}
+
+/// What has to be said now, but for what was scheduled.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn due_events(state: &impl Read, now: Timestamp) -> Result<Vec<DueEvent>, KvError> {
+    let mut words = Vec::new();
+    for obligation in ledger::ringing(state, now, BATCH)? {
+        let (id, change) = (obligation.id.clone(), obligation.change);
+        if obligation.may_become_at_risk() && obligation.risk_at <= now {
+            let event = Event::ObligationAtRisk(AtRisk { id: id.clone(), change, deadline: obligation.deadline });
+            words.push(DueEvent { name: format!("at-risk {id}"), event });
+        }
+        let deadline = obligation.rings_at();
+        if deadline <= now {
+            let name = format!("overdue {id} {deadline}");
+            words.push(DueEvent { name, event: Event::ObligationOverdue(Overdue { id, change, deadline }) });
+        }
+    }
+    for hold in ledger::holds(state)? {
+        if !ledger::is_hold_said(state, &hold)? {
+            words.push(DueEvent { name: format!("hold {} {}", hold.cause, hold.by), event: Event::HoldPlaced(hold) });
+        }
+    }
+    for leaver in ledger::unsaid_completions(state)? {
+        if let Some(record) = completion(state, &leaver)? {
+            let name = format!("completed {} {}", leaver.identity, leaver.opened_by);
+            words.push(DueEvent { name, event: Event::LeaverCompleted(record) });
+        }
+    }
+    Ok(words)
+}
+
+/// The record of a departure that is complete.
+fn completion(state: &impl Read, leaver: &Leaver) -> Result<Option<LeaverCompleted>, KvError> {
+    let Some(completed_at) = leaver.completed_at else { return Ok(None) };
+    let outcome = |o: Obligation| AppOutcome {
+        app: o.id.app.clone(),
+        deadline: o.deadline,
+        applied_at: o.applied_at,
+        verified_at: o.verified_at(),
+        overdue_at: o.overdue_at,
+    };
+    let apps = ledger::obligations_of_leaver(state, leaver)?.into_iter().map(outcome).collect();
+    let (identity, opened_by, left_at) = (leaver.identity, leaver.opened_by, leaver.left_at);
+    Ok(Some(LeaverCompleted { identity, opened_by, left_at, completed_at, apps }))
+}
+
+/// Says what has to be said; returns how much that was.
+///
+/// # Errors
+/// When the log or the state fails: it is said the next time.
+pub async fn append_due(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+    if due_events(&store.view(), now)?.is_empty() {
+        return Ok(0);
+    }
+    // Proof that is in the log already must not be overlooked.
+    store.wait_for(log.head().await?, SETTLE).await?;
+    let words = due_events(&store.view(), now)?;
+    let mut last = None;
+    for word in &words {
+        match &word.event {
+            Event::ObligationOverdue(o) => warn!(obligation = %o.id, deadline = %o.deadline, "overdue"),
+            Event::HoldPlaced(h) => warn!(cause = %h.cause, app = %h.app, "removals wait for a decision"),
+            _ => {}
+        }
+        let meta = meta(store, word)?;
+        let unit = Unit::one(NewEvent { meta, event: word.event.clone() }, Expect::Any);
+        last = Some(log.append(&unit).await?.last);
+    }
+    if let Some(last) = last {
+        store.wait_for(last, SETTLE).await?;
+    }
+    Ok(words.len())
+}
+
+/// Brings into effect what was said before and whose time has come, from the newest state on the log. What can't take effect
+/// is said to be so, and keeps nobody else waiting.
+///
+/// # Errors
+/// When the log or the state fails: it is done the next time.
+pub async fn bring_into_effect(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+    let (mut place, mut done) = (None::<String>, 0);
+    loop {
+        let view = store.view();
+        let (due, next) = ledger::taking_effect(&view, now, place.as_deref(), BATCH)?;
+        let mut last: Option<Sequence> = None;
+        for scheduled in &due {
+            last = last.max(take_effect_of(log, scheduled, now).await?);
+        }
+        done += due.len();
+        if let Some(last) = last {
+            store.wait_for(last, SETTLE).await?;
+        }
+        place = next;
+        if place.is_none() {
+            return Ok(done);
+        }
+    }
+}
+
+/// Brings one into effect, or says that it can't be; the last event of that.
+async fn take_effect_of(
+    log: &dyn Log,
+    scheduled: &Scheduled,
+    now: Timestamp,
+) -> Result<Option<Sequence>, MonitorError> {
+    let id = scheduled.identity;
+    let Some(recorded) = log.last(&Subject::identity(id)).await? else {
+        return failed(log, scheduled, "there is no statement about it on the log").await;
+    };
+    // Something newer was said: it is looked at once it is known here.
+    if recorded.sequence > scheduled.version {
+        return Ok(None);
+    }
+    let Event::Identity(before) = &recorded.event else {
+        return failed(log, scheduled, "a newer version of Rollcall has written it").await;
+    };
+    let Some(changed) = take_effect(before, now) else {
+        return failed(log, scheduled, "it would change nothing").await;
+    };
+    info!(identity = %id, "what was said before takes effect");
+    let mut meta = by_service(NAME, &recorded.meta.correlation_id, Some(recorded.meta.event_id));
+    meta.source.clone_from(&recorded.meta.source);
+    meta.trace.clone_from(&recorded.meta.trace);
+    meta.reason = "its time has come".to_owned();
+    let name = format!("effect {id} {}", recorded.sequence);
+    meta.event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let unit = Unit::one(NewEvent { meta, event: Event::Identity(changed) }, Expect::Last(recorded.sequence));
+    match log.append(&unit).await {
+        Ok(appended) => Ok(Some(appended.last)),
+        // Someone changed it meanwhile: looked at again the next time.
+        Err(LogError::Conflict { .. }) => Ok(None),
+        // It will never fit.
+        Err(e @ LogError::TooLarge { .. }) => failed(log, scheduled, &e.to_string()).await,
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Says that something can't take effect.
+async fn failed(log: &dyn Log, scheduled: &Scheduled, reason: &str) -> Result<Option<Sequence>, MonitorError> {
+    let Scheduled { identity: id, at: effective_at, version } = *scheduled;
+    warn!(identity = %id, %effective_at, reason, "what was said before can't take effect");
+    let name = format!("effect failed {id} {version}");
+    let event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+    let meta = EventMeta { event_id, ..by_service(NAME, &event_id.to_string(), None) };
+    let event = Event::EffectFailed(EffectFailed { id, version, effective_at, reason: reason.to_owned() });
+    Ok(Some(log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?.last))
+}
