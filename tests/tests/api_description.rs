@@ -23,11 +23,14 @@ async fn the_description_that_is_checked_in_is_the_one_that_is_served() -> anyho
 }
 
 #[tokio::test]
-async fn the_page_about_the_command_line_is_what_the_program_says() -> anyhow::Result<()> {
-    let output = rollcall_tests::rollcall::command().args(["reference", "cli"]).output().await?;
-    let kept = std::fs::read_to_string(root().join("docs/cli.md"))?;
-    ensure!(output.status.success() && !output.stdout.is_empty());
-    ensure!(String::from_utf8(output.stdout)? == kept, "docs/cli.md is not what the program says: run ./dev reference");
+async fn the_pages_that_are_made_from_the_code_are_what_it_says() -> anyhow::Result<()> {
+    for page in ["cli", "configuration"] {
+        let output = rollcall_tests::rollcall::command().args(["reference", page]).output().await?;
+        let kept = std::fs::read_to_string(root().join(format!("docs/{page}.md")))?;
+        ensure!(output.status.success() && !output.stdout.is_empty());
+        let made = String::from_utf8(output.stdout)?;
+        ensure!(made == kept, "docs/{page}.md is not what the program says: run ./dev reference");
+    }
     Ok(())
 }
 

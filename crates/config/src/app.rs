@@ -282,7 +282,7 @@ fn capabilities(mut s: Section<'_>) -> Capabilities {
         page_size: number(&mut s, "page_size"),
         members_per_request: number(&mut s, "members_per_request"),
         required: s.list("required", some_text).unwrap_or_default(),
-        consistency_delay: s.has("consistency_delay").then(|| s.duration("consistency_delay", Duration::ZERO)),
+        consistency_delay: s.span("consistency_delay"),
     };
     s.finish();
     capabilities

@@ -4,7 +4,9 @@ mod access;
 mod alerts;
 mod app;
 mod load;
+mod meanings;
 mod model;
+mod reference;
 mod scim;
 mod secret;
 mod section;
@@ -18,5 +20,6 @@ pub use model::{
     KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Role, ScimConfig, ServerConfig, Sight,
     SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
 };
+pub use reference::reference;
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

@@ -1,6 +1,5 @@
 //! From text to configuration.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -15,7 +14,7 @@ use crate::app::app;
 use crate::model::{Config, Role, TwoPeople};
 use crate::scim::scim;
 use crate::secret::{SHORT, Token};
-use crate::section::{ConfigError, Mistake, Reading, Section};
+use crate::section::{ConfigError, Key, Mistake, Reading, Section};
 use crate::server::{nats, server, telemetry};
 use crate::settings::settings;
 use crate::sources::{group_authority as group_authority_of, precedence, source};
@@ -39,26 +38,32 @@ pub fn load(path: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result
 /// Every mistake at once, each with its line.
 pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let reading = Rc::new(Reading {
-        text,
-        environment,
-        mistakes: RefCell::default(),
-        warnings: RefCell::default(),
-        overrides: RefCell::default(),
-    });
+    let reading = Rc::new(Reading::new(text, environment));
     for error in errors {
         let line = error.span().map(|span| reading.line(span.start));
         reading.mistake(line, error.message().to_owned());
     }
-    let root_table = root.get_ref();
+    read(file, root.get_ref(), &reading)
+}
+
+/// Every key that is looked for when a text is read, in the order in which it is.
+pub(crate) fn keys(text: &str) -> Vec<Key> {
+    let (root, _) = DeTable::parse_recoverable(text);
+    let reading = Rc::new(Reading::new(text, &|_| None));
+    // What is wrong with the text changes nothing about what is looked for.
+    let _ = read("", root.get_ref(), &reading);
+    reading.keys.take()
+}
+
+fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) -> Result<Config, ConfigError> {
     let section = |key: &'static str| match root_table.get(key).map(|v| (v.get_ref(), v.span())) {
-        Some((DeValue::Table(table), span)) => Section::new(Rc::clone(&reading), key, Some(table), span),
+        Some((DeValue::Table(table), span)) => Section::new(Rc::clone(reading), key, Some(table), span),
         other => {
             let span = other.as_ref().map_or(0..0, |(_, span)| span.clone());
             if let Some((_, span)) = other {
                 reading.mistake(Some(reading.line(span.start)), format!("{key} must be a table: write [{key}]"));
             }
-            Section::new(Rc::clone(&reading), key, None, span)
+            Section::new(Rc::clone(reading), key, None, span)
         }
     };
     let sections = |key: &'static str| -> Vec<Section<'_>> {
@@ -70,7 +75,7 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
                     match item.get_ref() {
                         DeValue::Table(table) => {
                             let name = format!("{key}.{index}");
-                            out.push(Section::new(Rc::clone(&reading), &name, Some(table), item.span()));
+                            out.push(Section::new(Rc::clone(reading), &name, Some(table), item.span()));
                         }
                         _ => reading.mistake(
                             Some(reading.line(item.span().start)),
@@ -128,11 +133,11 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
     let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue, &tiers, &names)).collect();
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
-    unique(&reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
-    unique(&reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
-    unique(&reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
-    unique(&reading, "app", apps.iter().map(|(line, a)| (*line, a.spec.id.to_string())));
-    unique(&reading, "alert", alerts.iter().map(|(line, a)| (*line, a.name.clone())));
+    unique(reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
+    unique(reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
+    unique(reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
+    unique(reading, "app", apps.iter().map(|(line, a)| (*line, a.spec.id.to_string())));
+    unique(reading, "alert", alerts.iter().map(|(line, a)| (*line, a.name.clone())));
     let tokens: Vec<(usize, &Token)> = (sources.iter().filter_map(|(line, s)| Some((*line, s.token.as_ref()?))))
         .chain(api_tokens.iter().map(|(line, t)| (*line, &t.token)))
         .collect();

@@ -7,7 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use std::rc::Rc;
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 use url::Url;
@@ -69,9 +69,45 @@ pub(crate) struct Reading<'a> {
     pub warnings: RefCell<Vec<String>>,
     /// What the environment says in place of the file, by place.
     pub overrides: RefCell<BTreeMap<String, String>>,
+    /// Every key that was looked for, whether it is there or not.
+    pub keys: RefCell<Vec<Key>>,
+}
+
+/// A key that the configuration can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// Its table and its name, joined by dots.
+    pub name: String,
+    /// What is written there.
+    pub kind: &'static str,
+    /// What holds where it is not there; none: that is no single value.
+    pub default: Option<String>,
+    /// What is allowed, where that is a range.
+    pub allowed: Option<String>,
+}
+
+impl<'a> Reading<'a> {
+    pub fn new(text: &'a str, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self {
+            text,
+            environment,
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+            overrides: RefCell::default(),
+            keys: RefCell::default(),
+        }
+    }
 }
 
 impl Reading<'_> {
+    /// Notes a key that is looked for; who notes it first knows most of it.
+    fn note(&self, key: Key) {
+        let mut keys = self.keys.borrow_mut();
+        if !keys.iter().any(|known| known.name == key.name) {
+            keys.push(key);
+        }
+    }
+
     pub fn line(&self, at: usize) -> usize {
         self.text.get(..at).unwrap_or(self.text).matches('\n').count() + 1
     }
@@ -84,7 +120,10 @@ impl Reading<'_> {
 /// One table of the file.
 pub(crate) struct Section<'a> {
     reading: Rc<Reading<'a>>,
+    /// Where it is, for messages.
     name: String,
+    /// The same without numbers, and with `*` for a key that may be any.
+    path: String,
     table: Option<&'a DeTable<'a>>,
     line: usize,
     known: BTreeSet<&'static str>,
@@ -102,7 +141,8 @@ struct Found<T> {
 impl<'a> Section<'a> {
     pub fn new(reading: Rc<Reading<'a>>, name: &str, table: Option<&'a DeTable<'a>>, span: Range<usize>) -> Self {
         let line = reading.line(span.start);
-        Self { reading, name: name.to_owned(), table, line, known: BTreeSet::new(), prefix: None }
+        let path = name.split('.').filter(|part| part.parse::<usize>().is_err()).collect::<Vec<_>>().join(".");
+        Self { reading, name: name.to_owned(), path, table, line, known: BTreeSet::new(), prefix: None }
     }
 
     pub fn with_environment(mut self, prefix: &'static str) -> Self {
@@ -128,7 +168,12 @@ impl<'a> Section<'a> {
         Some((value.get_ref(), self.reading.line(value.span().start)))
     }
 
+    fn note(&self, key: &str, kind: &'static str, default: Option<String>, allowed: Option<String>) {
+        self.reading.note(Key { name: format!("{}.{key}", self.path), kind, default, allowed });
+    }
+
     fn text(&mut self, key: &'static str) -> Option<Found<String>> {
+        self.note(key, "text", None, None);
         let raw = self.raw(key);
         if let Some(prefix) = self.prefix {
             let variable = format!("ROLLCALL_{prefix}_{}", key.to_ascii_uppercase());
@@ -168,6 +213,7 @@ impl<'a> Section<'a> {
 
     /// The values of a list at a key.
     pub fn list<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
+        self.note(key, "list of texts", None, None);
         let (value, line) = self.raw(key)?;
         let place = format!("{}.{key}", self.name);
         let DeValue::Array(items) = value else {
@@ -191,6 +237,7 @@ impl<'a> Section<'a> {
 
     /// The same, for a key that must be there.
     pub fn required<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        self.note(key, "text", Some("required".into()), None);
         let mistakes = self.reading.mistakes.borrow().len();
         let value = self.parsed(key, read);
         if value.is_none() && self.reading.mistakes.borrow().len() == mistakes {
@@ -200,6 +247,8 @@ impl<'a> Section<'a> {
     }
 
     pub fn integer(&mut self, key: &'static str, allowed: RangeInclusive<u64>, default: u64) -> u64 {
+        let range = format!("{} to {}", allowed.start(), allowed.end());
+        self.note(key, "whole number", Some(default.to_string()), Some(range));
         let read = |text: &str| match text.parse::<u64>() {
             Ok(number) if allowed.contains(&number) => Ok(number),
             _ => Err(format!("'{text}' must be a whole number from {} to {}", allowed.start(), allowed.end())),
@@ -208,7 +257,15 @@ impl<'a> Section<'a> {
     }
 
     pub fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
+        let usual = SignedDuration::try_from(default).map(|default| format!("{default:#}")).ok();
+        self.note(key, "time span", usual, None);
         self.parsed(key, duration).unwrap_or(default)
+    }
+
+    /// A time span that nothing takes the place of.
+    pub fn span(&mut self, key: &'static str) -> Option<Duration> {
+        self.note(key, "time span", None, None);
+        self.parsed(key, duration)
     }
 
     /// Whether nothing is said here.
@@ -224,10 +281,12 @@ impl<'a> Section<'a> {
     /// The table under a key.
     pub fn table(&mut self, key: &'static str) -> Section<'a> {
         let name = format!("{}.{key}", self.name);
+        let path = format!("{}.{key}", self.path);
         match self.raw(key) {
             Some((DeValue::Table(table), line)) => Section {
                 reading: Rc::clone(&self.reading),
                 name,
+                path,
                 table: Some(table),
                 line,
                 known: BTreeSet::new(),
@@ -238,14 +297,14 @@ impl<'a> Section<'a> {
                     self.reading.mistake(Some(line), format!("{name} must be a table, not a {}", value.type_str()));
                 }
                 let reading = Rc::clone(&self.reading);
-                Section { reading, name, table: None, line: self.line, known: BTreeSet::new(), prefix: None }
+                Section { reading, name, path, table: None, line: self.line, known: BTreeSet::new(), prefix: None }
             }
         }
     }
 
-    fn within(&self, name: String, table: &'a DeTable<'a>, line: usize) -> Section<'a> {
+    fn within(&self, name: String, path: String, table: &'a DeTable<'a>, line: usize) -> Section<'a> {
         let reading = Rc::clone(&self.reading);
-        Section { reading, name, table: Some(table), line, known: BTreeSet::new(), prefix: None }
+        Section { reading, name, path, table: Some(table), line, known: BTreeSet::new(), prefix: None }
     }
 
     /// The tables of a list under a key.
@@ -260,7 +319,9 @@ impl<'a> Section<'a> {
         for item in items {
             let line = self.reading.line(item.span().start);
             match item.get_ref() {
-                DeValue::Table(table) => out.push(self.within(name.clone(), table, line)),
+                DeValue::Table(table) => {
+                    out.push(self.within(name.clone(), format!("{}.{key}", self.path), table, line))
+                }
                 _ => self.reading.mistake(Some(line), format!("each of {name} must be a table")),
             }
         }
@@ -270,6 +331,7 @@ impl<'a> Section<'a> {
     /// What stands under each key of a table whose keys are not known beforehand.
     pub fn entries(self) -> Vec<Entry<'a>> {
         let mut out = Vec::new();
+        self.note("*", "text, or a table", None, None);
         for (key, value) in self.table.into_iter().flatten() {
             let line = self.reading.line(key.span().start);
             let name = format!("{}.{}", self.name, key.get_ref());
@@ -283,7 +345,8 @@ impl<'a> Section<'a> {
                 }
             };
             let reading = Rc::clone(&self.reading);
-            let section = Section { reading, name, table, line, known: BTreeSet::new(), prefix: None };
+            let path = format!("{}.*", self.path);
+            let section = Section { reading, name, path, table, line, known: BTreeSet::new(), prefix: None };
             out.push(Entry { key: key.get_ref().to_string(), text, section });
         }
         out
@@ -291,6 +354,7 @@ impl<'a> Section<'a> {
 
     /// The value at a key as JSON, when it is a text, a number or a truth value.
     pub fn constant(&mut self, key: &'static str) -> Option<serde_json::Value> {
+        self.note(key, "text, whole number, true or false", None, None);
         let (value, line) = self.raw(key)?;
         match value {
             DeValue::String(text) => Some(text.to_string().into()),

@@ -1,7 +1,6 @@
 //! `[[sources]]` and `[[precedence]]`: who says what about people, and who is believed.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use rollcall_domain::SourceName;
 use rollcall_domain::identity::authority::{AttributePath, GroupAuthority, Precedence};
@@ -34,7 +33,7 @@ pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize
         _ => Err(format!("'{text}' must be everything or own")),
     });
     let owner = s.parsed("owner", some_text);
-    let silent_after = s.has("silent_after").then(|| s.duration("silent_after", Duration::from_secs(86_400)));
+    let silent_after = s.span("silent_after");
     let per_second = s.integer("max_requests_per_second", 1..=1_000_000, 1000);
     let max_requests_per_second =
         NonZeroU32::new(u32::try_from(per_second).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN);

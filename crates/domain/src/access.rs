@@ -1,6 +1,7 @@
 //! Access: what an identity must have in each app, what was seen there, and what is owed until both are the same.
 
 pub mod account;
+pub mod case;
 pub mod departure;
 pub mod desired;
 pub mod obligation;
@@ -10,3 +11,4 @@ pub mod owed;
 pub mod plan;
 pub mod rejection;
 pub mod remote;
+pub mod subject;

@@ -34,7 +34,7 @@ use serde_json::Value;
 
 use self::lists::Kept;
 use crate::access::account::Account;
-use crate::access::departure::Leaver;
+use crate::access::case::Case;
 use crate::access::desired::{Desired, Presence};
 use crate::access::obligation::{Change, Obligation};
 use crate::access::owed;
@@ -75,7 +75,7 @@ pub enum Fact {
     /// An obligation was read back.
     Verified(Obligation),
     /// The last obligation of a leaver was read back.
-    LeaverCompleted(Leaver),
+    LeaverCompleted(Case),
 }
 
 /// Derives the ledger; keeps the apps and their parsed rules at hand.

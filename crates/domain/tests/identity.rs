@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use rollcall_domain::Sequence;
 use rollcall_domain::access::obligation::ObligationId;
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::identity::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
 use rollcall_domain::identity::lifecycle::{IdentityChange, Lifecycle};
 use rollcall_domain::identity::name::name_key;
@@ -141,7 +142,10 @@ fn ids_refuse_what_they_are_not() {
     for bad in ["", "A", "a b", "a.b", "ä", &"x".repeat(65)] {
         assert!(bad.parse::<AppId>().is_err(), "{bad}");
     }
-    let obligation = ObligationId { opened_by: Sequence(7), app: "crm-1_x".parse().unwrap(), identity: id() };
+    let obligation = ObligationId {
+        opened_by: Sequence(7),
+        subject: Subject::Account { app: "crm-1_x".parse().unwrap(), identity: id() },
+    };
     assert_eq!(obligation.to_string().parse(), Ok(obligation));
     for bad in ["", "o", "o1", "o1.crm", "ox.crm.00000000-0000-0000-0000-000000000001"] {
         assert!(bad.parse::<ObligationId>().is_err(), "{bad}");

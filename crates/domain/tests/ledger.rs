@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rollcall_domain::access::departure::LeaverStatus;
+use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationStatus, Overdue, Waived};
 use rollcall_domain::access::operation::Operation;
@@ -156,12 +156,12 @@ impl World {
 
     fn obligation(&self, id: IdentityId, app: &str, opened_by: Sequence) -> Obligation {
         let all = ledger::obligations_of(&self.state, id).unwrap();
-        all.into_iter().find(|o| o.id.app == app_id(app) && o.id.opened_by == opened_by).unwrap()
+        all.into_iter().find(|o| o.id.subject.app() == Some(&app_id(app)) && o.id.opened_by == opened_by).unwrap()
     }
 
     fn statuses(&self, id: IdentityId) -> Vec<(String, u64, ObligationStatus)> {
         let all = ledger::obligations_of(&self.state, id).unwrap();
-        all.iter().map(|o| (o.id.app.to_string(), o.id.opened_by.0, o.status())).collect()
+        all.iter().map(|o| (o.id.subject.place().to_owned(), o.id.opened_by.0, o.status())).collect()
     }
 }
 
@@ -236,12 +236,12 @@ fn a_leaver_owes_every_app_that_ever_had_the_account_even_where_it_was_removed_b
         assert_eq!(world.obligation(person(1), app, left).deadline, at(left.0 + 100), "{app}");
     }
     let leaver = ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
-    assert_eq!(leaver.status(), LeaverStatus::Open);
+    assert_eq!(leaver.status(), CaseStatus::Open);
     world.verify(person(1), "chat");
-    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), LeaverStatus::Open);
+    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), CaseStatus::Open);
     let last = world.verify(person(1), "crm");
     let leaver = ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
-    assert_eq!((leaver.status(), leaver.completed_at), (LeaverStatus::Completed, Some(at(last.0))));
+    assert_eq!((leaver.status(), leaver.completed_at), (CaseStatus::Completed, Some(at(last.0))));
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn an_overdue_leaver_stays_so_until_it_is_verified() {
     // Said twice, it is counted once, and not due again.
     world.append(Event::ObligationOverdue(overdue));
     assert!(due_by(&world, at(left.0 + 500)).is_empty());
-    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), LeaverStatus::Overdue);
+    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), CaseStatus::Overdue);
     world.append(Event::AccountRejected(Rejected {
         app: app_id("chat"),
         identity: person(1),
@@ -268,7 +268,7 @@ fn an_overdue_leaver_stays_so_until_it_is_verified() {
     }));
     assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Overdue);
     world.verify(person(1), "chat");
-    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), LeaverStatus::Completed);
+    assert_eq!(ledger::leaver(&world.state, person(1), left).unwrap().unwrap().status(), CaseStatus::Completed);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn a_rehire_supersedes_what_the_departure_still_owed() {
     assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Superseded);
     assert_eq!(world.obligation(person(1), "chat", back).target, Target::Present);
     let leaver = ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
-    assert_eq!((leaver.status(), leaver.superseded_by), (LeaverStatus::Superseded, Some(back)));
+    assert_eq!((leaver.status(), leaver.superseded_by), (CaseStatus::Superseded, Some(back)));
     assert!(ledger::open_leavers(&world.state).unwrap().is_empty());
 }
 
@@ -511,7 +511,7 @@ fn a_waiver_is_someones_it_expires_and_then_it_is_overdue() {
     world.append(Event::ObligationWaived(Waived { id: id.clone(), reason: "legal hold".into(), expires_at }));
     let leaver = |world: &World| ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
     assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Waived);
-    assert_eq!((leaver(&world).status(), leaver(&world).count.waived), (LeaverStatus::Open, 1));
+    assert_eq!((leaver(&world).status(), leaver(&world).count.waived), (CaseStatus::Open, 1));
     assert!(ledger::is_waived(&world.state, &app_id("chat"), person(1)).unwrap());
     // Its deadline passes without a word.
     assert!(due_by(&world, at(left.0 + 400)).is_empty());
@@ -522,7 +522,7 @@ fn a_waiver_is_someones_it_expires_and_then_it_is_overdue() {
     assert_eq!(due.len(), 1);
     world.append(Event::ObligationOverdue(Overdue { id, change: ChangeKind::Leaver, deadline: due[0].rings_at() }));
     assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Overdue);
-    assert_eq!((leaver(&world).status(), leaver(&world).count.waived), (LeaverStatus::Overdue, 0));
+    assert_eq!((leaver(&world).status(), leaver(&world).count.waived), (CaseStatus::Overdue, 0));
 }
 
 #[test]
@@ -860,7 +860,7 @@ proptest! {
             let identity = directory::identity(&world.state, id).unwrap();
             for account in ledger::accounts_of(&world.state, id).unwrap() {
                 let of_app: Vec<_> = ledger::obligations_of(&world.state, id).unwrap()
-                    .into_iter().filter(|o| o.id.app == account.app).collect();
+                    .into_iter().filter(|o| o.id.subject.app() == Some(&account.app)).collect();
                 let newest = of_app.iter().max_by_key(|o| o.id.opened_by).unwrap();
                 // What is desired now is owed by the newest obligation, and is worked on while that is open: whoever waives,
                 // refuses or asks for more.
@@ -908,9 +908,9 @@ proptest! {
             ));
             let back = back.map_or(Sequence(u64::MAX), |later| later.sequence);
             let all = owed.iter().all(|o| matches!(o.end, Some(End::Verified { by, .. }) if by < back));
-            prop_assert_eq!(leaver.status() == LeaverStatus::Completed, all, "{:?} {:?}", leaver, owed);
+            prop_assert_eq!(leaver.status() == CaseStatus::Completed, all, "{:?} {:?}", leaver, owed);
             let overdue = owed.iter().any(|o| o.status() == ObligationStatus::Overdue);
-            prop_assert_eq!(leaver.status() == LeaverStatus::Overdue, overdue);
+            prop_assert_eq!(leaver.status() == CaseStatus::Overdue, overdue);
         }
     }
 
@@ -933,7 +933,7 @@ proptest! {
         let world = play(&acts);
         let open = ledger::open_obligations(&world.state, None).unwrap();
         for ((app, change), count) in ledger::counts(&world.state).unwrap() {
-            let of: Vec<_> = open.iter().filter(|o| o.id.app == app && o.change == change).collect();
+            let of: Vec<_> = open.iter().filter(|o| o.id.subject.app() == Some(&app) && o.change == change).collect();
             let overdue = of.iter().filter(|o| o.status() == ObligationStatus::Overdue).count();
             prop_assert_eq!((count.open, count.overdue), (of.len() as u64, overdue as u64), "{} {:?}", app, change);
         }

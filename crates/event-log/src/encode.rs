@@ -15,7 +15,7 @@ use rollcall_domain::identity::group::{GroupChange, MemberId};
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::ResourceChange;
-use rollcall_domain::{Event, NewEvent};
+use rollcall_domain::{AppId, Event, NewEvent};
 use rollcall_proto::{EventType, SCHEMA_VERSION, v1};
 
 use crate::{app_wire, wire};
@@ -290,8 +290,8 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         .encode_to_vec(),
         Event::ObligationOverdue(e) => v1::ObligationOverdue {
             obligation_id: e.id.to_string(),
-            app_id: e.id.app.to_string(),
-            identity_id: e.id.identity.to_string(),
+            app_id: e.id.subject.app().map(AppId::to_string).unwrap_or_default(),
+            identity_id: e.id.subject.identity().to_string(),
             opened_by: e.id.opened_by.0,
             change: wire::to_change(e.change),
             deadline: Some(wire::to_proto_time(e.deadline)),

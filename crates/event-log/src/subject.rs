@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rollcall_domain::access::obligation::ObligationId;
+use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::Cause;
@@ -69,7 +70,9 @@ impl Subject {
     /// The obligations of one account.
     #[must_use]
     pub fn obligation(id: &ObligationId) -> Self {
-        Self(format!("rollcall.obligation.{}.{}", id.app, id.identity))
+        match &id.subject {
+            About::Account { app, identity } => Self(format!("rollcall.obligation.{app}.{identity}")),
+        }
     }
 
     /// The drift of one account.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use rollcall_domain::access::subject::Subject as Owed;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::identity::name::{NameSpace, name_key};
 use rollcall_domain::identity::{self, IdentityKind, NameChanged, resource};
@@ -349,7 +350,8 @@ async fn every_kind_of_event_survives_the_log() {
         ..Capabilities::default()
     };
     let until = "2026-02-28T00:00:00Z".parse().unwrap();
-    let obligation = ObligationId { opened_by: Sequence(7), app: "crm".parse().unwrap(), identity: id };
+    let obligation =
+        ObligationId { opened_by: Sequence(7), subject: Owed::Account { app: "crm".parse().unwrap(), identity: id } };
     let drift = DriftId { app: "crm".parse().unwrap(), identity: id, kind: DriftKind::Orphan };
     let spec = AppSpec {
         id: "crm".parse().unwrap(),
@@ -468,7 +470,7 @@ async fn every_kind_of_event_survives_the_log() {
             user_name: "a".into(),
         }),
         Event::ObligationOverdue(Overdue {
-            id: ObligationId { opened_by: version_7, app, identity: id },
+            id: ObligationId { opened_by: version_7, subject: Owed::Account { app, identity: id } },
             change: ChangeKind::Leaver,
             deadline: "2026-01-31T12:00:00.123456789Z".parse().unwrap(),
         }),

@@ -161,7 +161,7 @@ impl Laws {
         let mut out = Vec::new();
         for app in book.apps.keys().filter_map(|app| app.parse().ok()) {
             for obligation in ledger::open_obligations(&book.state, Some(&app))? {
-                let account = ledger::account(&book.state, obligation.id.identity, &app)?;
+                let account = ledger::account(&book.state, obligation.id.subject.identity(), &app)?;
                 let said = account.as_ref().and_then(|a| a.rejection.as_ref()).map(|r| r.detail.clone());
                 let parked = account.is_some_and(|a| a.parked_at.is_some());
                 out.push(format!("{} is open; parked: {parked}; the app said {said:?}", obligation.id));
@@ -236,7 +236,7 @@ impl Book {
             let Fact::LeaverCompleted(leaver) = fact else { continue };
             let whose = leaver.identity;
             // Each app was seen at its own time; what a person has done there since is found by the next comparison.
-            let departed = Duration::try_from(event.recorded_at.duration_since(leaver.left_at)).unwrap_or_default();
+            let departed = Duration::try_from(event.recorded_at.duration_since(leaver.opened_at)).unwrap_or_default();
             for app in self.apps.values() {
                 let live = self.live_of(app, whose);
                 // One that came back since, for them or for a namesake who was about to get it, and is owed again, is not called gone.
@@ -375,7 +375,10 @@ impl Book {
                 if must && !owners.contains_key(&identity.to_string()) {
                     broken.push(format!("{id}: {identity} has no live account"));
                 }
-                for o in ledger::obligations_of(&self.state, identity)?.iter().filter(|o| o.id.app == app_id) {
+                for o in ledger::obligations_of(&self.state, identity)?
+                    .iter()
+                    .filter(|o| o.id.subject.app() == Some(&app_id))
+                {
                     let ended = match o.end {
                         Some(End::Verified { at, .. } | End::Superseded { at, .. }) => Some(at),
                         None => None,

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// A fifth to a third of the time of a busy service was in the system's allocator: see docs/performance.md.
+/// A fifth to a third of the time of a busy service was in the system's allocator: see docs/internals/measurements.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -13,6 +13,8 @@ use clap_complete::Shell;
 pub enum Reference {
     /// docs/cli.md, to standard output
     Cli,
+    /// docs/configuration.md, to standard output
+    Configuration,
     /// A man page for each command
     Man {
         /// The folder that they are written to; it is made when it is not there
@@ -27,6 +29,7 @@ pub enum Reference {
 /// When a file can't be written.
 pub fn run(reference: &Reference, command: Command) -> anyhow::Result<ExitCode> {
     match reference {
+        Reference::Configuration => print!("{}", rollcall_config::reference()),
         Reference::Cli => print!("{}", markdown(command)?),
         Reference::Man { dir } => {
             let place = || format!("man pages can't be written to {}", dir.display());

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rollcall_domain::access::departure::{AppOutcome, Leaver, LeaverCompleted};
+use rollcall_domain::access::case::Case;
+use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
 use rollcall_domain::access::obligation::{AtRisk, Obligation, Overdue};
+use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::identity::{EffectFailed, take_effect};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Scheduled};
@@ -65,17 +67,20 @@ pub fn due_events(state: &impl Read, now: Timestamp) -> Result<Vec<DueEvent>, Kv
 }
 
 /// The record of a departure that is complete.
-fn completion(state: &impl Read, leaver: &Leaver) -> Result<Option<LeaverCompleted>, KvError> {
+fn completion(state: &impl Read, leaver: &Case) -> Result<Option<LeaverCompleted>, KvError> {
     let Some(completed_at) = leaver.completed_at else { return Ok(None) };
-    let outcome = |o: Obligation| AppOutcome {
-        app: o.id.app.clone(),
-        deadline: o.deadline,
-        applied_at: o.applied_at,
-        verified_at: o.verified_at(),
-        overdue_at: o.overdue_at,
+    let outcome = |o: Obligation| {
+        let About::Account { app, .. } = &o.id.subject;
+        AppOutcome {
+            app: app.clone(),
+            deadline: o.deadline,
+            applied_at: o.applied_at,
+            verified_at: o.verified_at(),
+            overdue_at: o.overdue_at,
+        }
     };
     let apps = ledger::obligations_of_leaver(state, leaver)?.into_iter().map(outcome).collect();
-    let (identity, opened_by, left_at) = (leaver.identity, leaver.opened_by, leaver.left_at);
+    let (identity, opened_by, left_at) = (leaver.identity, leaver.opened_by, leaver.opened_at);
     Ok(Some(LeaverCompleted { identity, opened_by, left_at, completed_at, apps }))
 }
 

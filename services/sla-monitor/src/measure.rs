@@ -27,7 +27,7 @@ pub fn record(facts: &[Fact], trace: &TraceContext) {
             Fact::Verified(obligation) => access(obligation, "verified", obligation.verified_at(), trace_id),
             Fact::LeaverCompleted(leaver) => {
                 if let Some(at) = leaver.completed_at {
-                    metrics().leaver_completion_seconds.record(seconds(at.duration_since(leaver.left_at)), &[]);
+                    metrics().leaver_completion_seconds.record(seconds(at.duration_since(leaver.opened_at)), &[]);
                 }
             }
         }
@@ -37,10 +37,10 @@ pub fn record(facts: &[Fact], trace: &TraceContext) {
 fn access(obligation: &Obligation, phase: &'static str, at: Option<Timestamp>, trace_id: &str) {
     let Some(at) = at else { return };
     let labels =
-        [label("app", obligation.id.app.as_str()), label("change", obligation.change.name()), label("phase", phase)];
+        [label("app", obligation.id.subject.place()), label("change", obligation.change.name()), label("phase", phase)];
     let took = seconds(at.duration_since(obligation.opened_at));
     metrics().change_to_access_seconds.record(took, &labels);
-    let labels = [("app", obligation.id.app.as_str()), ("change", obligation.change.name()), ("phase", phase)];
+    let labels = [("app", obligation.id.subject.place()), ("change", obligation.change.name()), ("phase", phase)];
     exemplar("rollcall_change_to_access_seconds", &ACCESS_SECONDS, &labels, took, trace_id);
 }
 

@@ -2,6 +2,7 @@
 
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::obligation::{AtRisk, Overdue};
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, EventMeta, ledger};
 use rollcall_event_log::by_service;
@@ -28,7 +29,8 @@ pub(crate) fn meta(store: &Store, word: &DueEvent) -> Result<EventMeta, MonitorE
     let view = store.view();
     let account = match &word.event {
         Event::ObligationOverdue(Overdue { id, .. }) | Event::ObligationAtRisk(AtRisk { id, .. }) => {
-            ledger::account(&view, id.identity, &id.app)?
+            let Subject::Account { app, identity } = &id.subject;
+            ledger::account(&view, *identity, app)?
         }
         Event::LeaverCompleted(done) => ledger::account_of_leaver(&view, done.identity, done.opened_by)?,
         _ => None,

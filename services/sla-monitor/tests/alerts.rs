@@ -192,7 +192,7 @@ impl World {
                 continue;
             }
             let said = self.log.iter().find(|e| match &e.event {
-                Event::ObligationOverdue(o) => o.id.identity == id && o.id.opened_by == left.sequence,
+                Event::ObligationOverdue(o) => o.id.subject.identity() == id && o.id.opened_by == left.sequence,
                 _ => false,
             });
             let level = match said {

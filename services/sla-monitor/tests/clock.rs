@@ -199,7 +199,7 @@ async fn a_clock_that_jumps_ahead_for_a_moment_makes_nobody_overdue() {
         stage.append(Event::Identity(joins.clone())).await;
         let late = identity::update(&joins, user(false, Some(before - minutes(600))), before).unwrap();
         stage.append(Event::Identity(late)).await;
-        let theirs = |e: &Recorded| matches!(&e.event, Event::ObligationOverdue(o) if o.id.identity == id);
+        let theirs = |e: &Recorded| matches!(&e.event, Event::ObligationOverdue(o) if o.id.subject.identity() == id);
         while !stage.events().await.iter().any(theirs) {
             tokio::task::yield_now().await;
         }
@@ -212,6 +212,6 @@ async fn a_clock_that_jumps_ahead_for_a_moment_makes_nobody_overdue() {
     stage.append(verified(left, Target::Absent)).await;
     stage.seen("leaver.completed").await;
     stage.stop().await;
-    let wrongly = |e: &&Recorded| matches!(&e.event, Event::ObligationOverdue(o) if o.id.identity == anna());
+    let wrongly = |e: &&Recorded| matches!(&e.event, Event::ObligationOverdue(o) if o.id.subject.identity() == anna());
     assert_eq!(stage.events().await.iter().filter(wrongly).count(), 0, "the jump was believed");
 }

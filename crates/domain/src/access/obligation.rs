@@ -9,23 +9,23 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::access::desired::Target;
+use crate::access::subject::Subject;
 use crate::app::service_level::{Allowed, ServiceLevel};
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
-use crate::ids::{AppId, BadId, IdentityId, Sequence, SourceName};
+use crate::ids::{BadId, Sequence, SourceName};
 
-/// Which obligation: the change that opened it, the app and the identity.
+/// Which obligation: the change that opened it, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)]
 pub struct ObligationId {
     pub opened_by: Sequence,
-    pub app: AppId,
-    pub identity: IdentityId,
+    pub subject: Subject,
 }
 
 impl fmt::Display for ObligationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "o{}.{}.{}", self.opened_by, self.app, self.identity)
+        write!(f, "o{}.{}", self.opened_by, self.subject)
     }
 }
 
@@ -33,18 +33,13 @@ impl FromStr for ObligationId {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
         let bad = || BadId { text: text.into(), wanted: "an obligation id" };
-        let mut parts = text.strip_prefix('o').ok_or_else(bad)?.splitn(3, '.');
-        let mut part = || parts.next().ok_or_else(bad);
-        Ok(Self {
-            opened_by: Sequence(part()?.parse().map_err(|_| bad())?),
-            app: part()?.parse()?,
-            identity: part()?.parse()?,
-        })
+        let (opened_by, subject) = text.strip_prefix('o').and_then(|rest| rest.split_once('.')).ok_or_else(bad)?;
+        Ok(Self { opened_by: Sequence(opened_by.parse().map_err(|_| bad())?), subject: subject.parse()? })
     }
 }
 
-/// As text where people may read it. Where it is stored, the change alone: the key says the app and the identity, and whoever
-/// reads an obligation takes them from there.
+/// As text where people may read it. Where it is stored, the change alone: the key says what it is about, and whoever reads an
+/// obligation takes it from there.
 impl Serialize for ObligationId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() { serializer.collect_str(self) } else { self.opened_by.serialize(serializer) }
@@ -244,14 +239,14 @@ impl Obligation {
         }
     }
 
-    /// What `change` owes for one account.
+    /// What `change` owes for something, by the service level that counts for it.
     #[must_use]
-    pub fn new(change: Change, app: &AppId, identity: IdentityId, sla: &ServiceLevel, target: Target) -> Self {
+    pub fn new(change: Change, subject: Subject, sla: &ServiceLevel, target: Target) -> Self {
         let Allowed { time, rule, hours } = sla.allowed(change.kind, target, change.urgency);
         let deadline = hours.map_or_else(|| later(change.due_from, time), |hours| hours.after(change.due_from, time));
         let share = share(deadline.duration_since(change.due_from), sla.at_risk_percent);
         Self {
-            id: ObligationId { opened_by: change.sequence, app: app.clone(), identity },
+            id: ObligationId { opened_by: change.sequence, subject },
             change: change.kind,
             target,
             opened_at: change.at,

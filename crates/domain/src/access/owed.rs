@@ -3,6 +3,7 @@
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Change, Obligation};
+use crate::access::subject::Subject;
 use crate::app::service_level::ServiceLevel;
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, IdentityId};
@@ -25,5 +26,5 @@ pub fn derive(
         Some(_) if matches!(change.kind, ChangeKind::Leaver | ChangeKind::Repair | ChangeKind::Residue) => true,
         Some(account) => account.desired != *desired,
     };
-    owed.then(|| Obligation::new(change, app, identity, sla, desired.target()))
+    owed.then(|| Obligation::new(change, Subject::Account { app: app.clone(), identity }, sla, desired.target()))
 }

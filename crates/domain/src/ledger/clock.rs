@@ -12,7 +12,7 @@ use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store};
 
 fn key(at: Timestamp, id: &ObligationId) -> String {
-    format!("{}{:020}/{}/{:020}", List::Clock.prefix(), micros(at), id.identity, id.opened_by.0)
+    format!("{}{:020}/{}/{:020}", List::Clock.prefix(), micros(at), id.subject.identity(), id.opened_by.0)
 }
 
 /// What a key says: when, and which obligations.

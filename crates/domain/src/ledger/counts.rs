@@ -12,8 +12,8 @@ use crate::kv::{KvError, Read, Write, load, load_all, store};
 
 const PREFIX: &str = "count-open/";
 
-fn key(app: &AppId, change: ChangeKind) -> String {
-    format!("{PREFIX}{app}/{}", change.name())
+fn key(place: &str, change: ChangeKind) -> String {
+    format!("{PREFIX}{place}/{}", change.name())
 }
 
 /// An obligation that counted for `was` counts for `is`.
@@ -21,7 +21,7 @@ pub fn moved(state: &mut impl Write, obligation: &Obligation, was: Count, is: Co
     if was == is {
         return Ok(());
     }
-    let key = key(&obligation.id.app, obligation.change);
+    let key = key(obligation.id.subject.place(), obligation.change);
     let count: Count = load(state, &key)?.unwrap_or_default();
     store(state, key, &count.moved(was, is));
     Ok(())

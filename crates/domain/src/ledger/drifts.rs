@@ -8,6 +8,7 @@ use super::{apps, causation};
 use crate::access::account::Account;
 use crate::access::desired::Desired;
 use crate::access::obligation::{Because, Change, End, Obligation};
+use crate::access::subject::Subject;
 use crate::app::AppSpec;
 use crate::directory;
 use crate::drift::kind::DriftKind;
@@ -136,7 +137,8 @@ fn owe(
     event: &Recorded,
 ) -> Result<(), KvError> {
     let change = Change::at_once(event.sequence, kind, event.recorded_at);
-    let obligation = Obligation::new(change, &spec.id, identity, &spec.sla, desired.target());
+    let obligation =
+        Obligation::new(change, Subject::Account { app: spec.id.clone(), identity }, &spec.sla, desired.target());
     open(state, obligation, before, desired, event)?;
     causation::keep(state, event);
     Ok(())

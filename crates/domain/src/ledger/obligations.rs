@@ -9,11 +9,13 @@ use super::read::{
 };
 use super::{Fact, clock, counts};
 use crate::access::account::Account;
-use crate::access::departure::{Leaver, LeaverCompleted};
+use crate::access::case::Case;
+use crate::access::departure::LeaverCompleted;
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{
     AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue, Waived,
 };
+use crate::access::subject::Subject;
 use crate::event::Recorded;
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::ChangeKind;
@@ -28,7 +30,7 @@ pub fn open(
     desired: Desired,
     event: &Recorded,
 ) -> Result<(), KvError> {
-    let ObligationId { app, identity, opened_by } = obligation.id.clone();
+    let ObligationId { subject: Subject::Account { app, identity }, opened_by } = obligation.id.clone();
     let is_new = before.is_none();
     let pending = before.as_ref().filter(|before| before.is_pending()).map(|before| before.desired.target());
     let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
@@ -111,12 +113,13 @@ fn change(
     id: &ObligationId,
     now: impl FnOnce(&Obligation) -> Option<Obligation>,
 ) -> Result<(), KvError> {
-    let Some(mut account) = account(state, id.identity, &id.app)? else { return Ok(()) };
+    let Subject::Account { app, identity } = &id.subject;
+    let Some(mut account) = account(state, *identity, app)? else { return Ok(()) };
     let Some(open) = account.owes.iter_mut().find(|open| open.id == *id) else { return Ok(()) };
     let Some(now) = now(open) else { return Ok(()) };
     moved(state, Some(open), &now)?;
     *open = now;
-    store(state, account_key(id.identity, &id.app), &account);
+    store(state, account_key(*identity, app), &account);
     Ok(())
 }
 
@@ -178,7 +181,7 @@ pub fn applied(
 
 /// Keeps in line with an obligation the lists that it is in, its clock, what is counted, and its departure; returns the
 /// departure when this completed it.
-fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Leaver>, KvError> {
+fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Case>, KvError> {
     let (was_in, is_in) = (before.map(lists).unwrap_or_default(), lists(now));
     was_in.difference(&is_in).for_each(|key| state.delete(key));
     is_in.difference(&was_in).for_each(|key| store(state, key.clone(), &()));
@@ -201,8 +204,8 @@ fn lists(obligation: &Obligation) -> BTreeSet<String> {
 }
 
 /// Keeps a departure in line with one of its obligations, which counted for `was` and counts for `is`.
-fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) -> Result<Option<Leaver>, KvError> {
-    let Some(mut leaver) = leaver(state, now.id.identity, now.id.opened_by)? else { return Ok(None) };
+fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) -> Result<Option<Case>, KvError> {
+    let Some(mut leaver) = leaver(state, now.id.subject.identity(), now.id.opened_by)? else { return Ok(None) };
     leaver.count = leaver.count.moved(was, is);
     if let Some(at) = now.overdue_at.filter(|_| is.overdue > 0) {
         leaver.overdue_since = Some(leaver.overdue_since.map_or(at, |since| since.min(at)));
@@ -246,10 +249,10 @@ pub fn open_leaver(
     event: &Recorded,
     facts: &mut Vec<Fact>,
 ) {
-    let mut leaver = Leaver {
+    let mut leaver = Case {
         identity,
         opened_by: change.sequence,
-        left_at: change.at,
+        opened_at: change.at,
         source: event.meta.source.clone(),
         count: Count { open, ..Count::default() },
         overdue_since: None,

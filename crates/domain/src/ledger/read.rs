@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::lists::List;
 use crate::access::account::Account;
-use crate::access::departure::Leaver;
+use crate::access::case::Case;
 use crate::access::desired::Target;
 use crate::access::obligation::{Obligation, ObligationId};
+use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::app::capability::Capabilities;
 use crate::app::conformance::Conformance;
@@ -47,7 +48,9 @@ pub(super) fn obligation_key(id: &ObligationId) -> String {
 
 /// Where an obligation is among all of them.
 pub(super) fn place(id: &ObligationId) -> String {
-    format!("{}/{}/{:020}", id.identity, id.app, id.opened_by.0)
+    match &id.subject {
+        Subject::Account { app, identity } => format!("{identity}/{app}/{:020}", id.opened_by.0),
+    }
 }
 
 /// The key prefix of those who have, or had, an account in an app.
@@ -161,7 +164,7 @@ pub(super) fn alert_key(key: &str, sink: &str) -> String {
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn alerting_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvError> {
+pub fn alerting_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Case>, KvError> {
     let keys = suffixes(state, "alerting/")?;
     found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
 }
@@ -180,7 +183,7 @@ pub fn zombies(state: &(impl Read + ?Sized)) -> Result<Vec<Obligation>, KvError>
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn unsaid_completions(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvError> {
+pub fn unsaid_completions(state: &(impl Read + ?Sized)) -> Result<Vec<Case>, KvError> {
     let keys = suffixes(state, "unsaid/")?;
     found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
 }
@@ -285,7 +288,8 @@ pub(super) fn accounts_where(
 /// # Errors
 /// When the state can't be read.
 pub fn obligation(state: &(impl Read + ?Sized), id: &ObligationId) -> Result<Option<Obligation>, KvError> {
-    let open = account(state, id.identity, &id.app)?.and_then(|a| a.owes.into_iter().find(|open| open.id == *id));
+    let Subject::Account { app, identity } = &id.subject;
+    let open = account(state, *identity, app)?.and_then(|a| a.owes.into_iter().find(|open| open.id == *id));
     // In this order: one that ends meanwhile is found where it went.
     if open.is_some() { Ok(open) } else { load(state, &obligation_key(id)) }
 }
@@ -334,7 +338,7 @@ pub fn account_of_leaver(
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn obligations_of_leaver(state: &(impl Read + ?Sized), leaver: &Leaver) -> Result<Vec<Obligation>, KvError> {
+pub fn obligations_of_leaver(state: &(impl Read + ?Sized), leaver: &Case) -> Result<Vec<Obligation>, KvError> {
     obligations_opened_by(state, leaver.identity, leaver.opened_by)
 }
 
@@ -349,7 +353,7 @@ pub fn obligations_opened_by(
 ) -> Result<Vec<Obligation>, KvError> {
     // Whoever owes something in an app has, or had, an account there.
     let sought = |account: Account| {
-        let id = ObligationId { opened_by, app: account.app, identity };
+        let id = ObligationId { opened_by, subject: Subject::Account { app: account.app, identity } };
         let open = account.owes.into_iter().find(|open| open.id == id);
         open.map_or_else(|| load(state, &obligation_key(&id)), |open| Ok(Some(open)))
     };
@@ -370,7 +374,7 @@ pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Re
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn open_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Leaver>, KvError> {
+pub fn open_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Case>, KvError> {
     let keys = suffixes(state, "leaving/")?;
     found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
 }
@@ -383,7 +387,7 @@ pub fn leaver(
     state: &(impl Read + ?Sized),
     identity: IdentityId,
     opened_by: Sequence,
-) -> Result<Option<Leaver>, KvError> {
+) -> Result<Option<Case>, KvError> {
     load(state, &leaver_key(identity, opened_by))
 }
 

@@ -11,6 +11,7 @@ use crate::access::account::{Account, MayExist};
 use crate::access::desired::Desired;
 use crate::access::obligation::{Obligation, ObligationId};
 use crate::access::rejection::Rejection;
+use crate::access::subject::Subject;
 use crate::app::conformance::Confirmed;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Typed, decode};
@@ -70,7 +71,7 @@ impl Typed for Obligation {
 }
 
 fn of(stored: Obligation<Sequence>, app: &AppId, identity: IdentityId) -> Obligation {
-    stored.known_as(|opened_by| ObligationId { opened_by, app: app.clone(), identity })
+    stored.known_as(|opened_by| ObligationId { opened_by, subject: Subject::Account { app: app.clone(), identity } })
 }
 
 /// The identity and the app that a key says.

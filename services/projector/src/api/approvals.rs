@@ -101,7 +101,7 @@ pub async fn ask(api: &Api, person: &Person, wanted: Event, reason: &str) -> Res
 /// Whom it is about.
 const fn about(wanted: &Event) -> Option<IdentityId> {
     match wanted {
-        Event::ObligationWaived(waived) => Some(waived.id.identity),
+        Event::ObligationWaived(waived) => Some(waived.id.subject.identity()),
         Event::DriftAccepted(accepted) => Some(accepted.id.identity),
         _ => None,
     }

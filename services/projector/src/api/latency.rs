@@ -43,7 +43,7 @@ pub struct Choice {
 
 impl Choice {
     fn wants(&self, obligation: &Obligation) -> bool {
-        self.app.as_ref().is_none_or(|app| *app == obligation.id.app)
+        self.app.as_ref().is_none_or(|app| obligation.id.subject.app() == Some(app))
             && self.change.is_none_or(|change| change == obligation.change)
             && self.source.as_ref().is_none_or(|source| obligation.source.as_ref() == Some(source))
     }
@@ -121,7 +121,7 @@ pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result
         for obligation in chunk.iter().filter(|o| choice.wants(o)) {
             let Some(at) = obligation.verified_at() else { continue };
             let name = match group_by {
-                GroupBy::App => obligation.id.app.to_string(),
+                GroupBy::App => obligation.id.subject.place().to_owned(),
                 GroupBy::Change => obligation.change.name().to_owned(),
                 GroupBy::Source => obligation.source.as_ref().map_or("none", SourceName::as_str).to_owned(),
             };

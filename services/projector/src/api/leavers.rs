@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use rollcall_domain::access::departure::{Leaver, LeaverStatus};
+use rollcall_domain::access::case::{Case, CaseStatus};
 
 use crate::api::context::{Pairs, Shared};
 use crate::api::paging::{Answer, List, Who, page};
@@ -16,20 +16,20 @@ use crate::error::{ApiError, Problem};
 ))]
 pub async fn leavers(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<LeaverView>> {
     let query = api.query::<params::Leavers>(pairs)?;
-    let wanted: &[LeaverStatus] = match query.text("status") {
-        None => &[LeaverStatus::Open, LeaverStatus::Overdue, LeaverStatus::Completed, LeaverStatus::Superseded],
+    let wanted: &[CaseStatus] = match query.text("status") {
+        None => &[CaseStatus::Open, CaseStatus::Overdue, CaseStatus::Completed, CaseStatus::Superseded],
         // Overdue is open, and worse.
-        Some("open") => &[LeaverStatus::Open, LeaverStatus::Overdue],
-        Some("overdue") => &[LeaverStatus::Overdue],
-        Some("completed") => &[LeaverStatus::Completed],
-        Some("superseded") => &[LeaverStatus::Superseded],
+        Some("open") => &[CaseStatus::Open, CaseStatus::Overdue],
+        Some("overdue") => &[CaseStatus::Overdue],
+        Some("completed") => &[CaseStatus::Completed],
+        Some("superseded") => &[CaseStatus::Superseded],
         Some(other) => {
             let message = format!("query parameter 'status': '{other}' is not open, overdue, completed or superseded");
             return Err(ApiError::BadRequest(message));
         }
     };
     let snapshot = api.snapshot(&query).await?;
-    let (found, next_cursor) = page::<Leaver>(&snapshot.state, "leaver/", &query, |l| wanted.contains(&l.status()))?;
+    let (found, next_cursor) = page::<Case>(&snapshot.state, "leaver/", &query, |l| wanted.contains(&l.status()))?;
     let items = found.iter().map(|l| LeaverView::of(&snapshot.state, l, person.sees())).collect::<Result<_, _>>()?;
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
 }

@@ -26,7 +26,7 @@ pub async fn obligations(State(api): Shared, Extension(person): Who, pairs: Pair
     let wanted = |o: &Obligation| {
         status.is_none_or(|s| s == o.status())
             && change.is_none_or(|c| c == o.change)
-            && app.as_ref().is_none_or(|a| *a == o.id.app)
+            && app.as_ref().is_none_or(|a| o.id.subject.app() == Some(a))
     };
     let among = status.map_or(Among::All, Among::with);
     let read = |after: Option<&str>, look| obligations_after(&snapshot.state, among, after, look);

@@ -1,6 +1,6 @@
 //! How the domain's words look in the API's description: taken from the types themselves, so that none is forgotten.
 
-use rollcall_domain::access::departure::LeaverStatus;
+use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Because, ObligationStatus};
 use rollcall_domain::drift::kind::DriftKind;
@@ -64,7 +64,7 @@ pub fn obligation_status() -> Object {
 }
 
 pub fn leaver_status() -> Object {
-    use LeaverStatus::{Completed, Open, Overdue, Superseded};
+    use CaseStatus::{Completed, Open, Overdue, Superseded};
     one_of([Open, Overdue, Completed, Superseded]).build()
 }
 

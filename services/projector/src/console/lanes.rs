@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rollcall_domain::access::obligation::{End, Obligation};
-use rollcall_domain::ids::AppId;
 
 use crate::console::format::{at, word};
 
@@ -48,11 +47,11 @@ fn ended(obligation: &Obligation) -> Option<Timestamp> {
 
 /// One lane per app.
 pub fn lanes(obligations: &[Obligation], axis: (Timestamp, Timestamp), now: Timestamp) -> Vec<Lane> {
-    let mut by_app: BTreeMap<&AppId, Vec<&Obligation>> = BTreeMap::new();
+    let mut by_app: BTreeMap<&str, Vec<&Obligation>> = BTreeMap::new();
     for obligation in obligations {
-        by_app.entry(&obligation.id.app).or_default().push(obligation);
+        by_app.entry(obligation.id.subject.place()).or_default().push(obligation);
     }
-    let lane = |(index, (app, owed)): (usize, (&AppId, Vec<&Obligation>))| Lane {
+    let lane = |(index, (app, owed)): (usize, (&str, Vec<&Obligation>))| Lane {
         app: app.to_string(),
         y: index * STEP,
         bars: owed.into_iter().flat_map(|obligation| bars(obligation, axis, now)).collect(),

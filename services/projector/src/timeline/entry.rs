@@ -171,15 +171,15 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::DriftDetected(e) => (whose(&e.id), Some(e.id.app.clone()), e.differences.clone()),
         Event::DriftCleared(id) => (whose(id), Some(id.app.clone()), Vec::new()),
         Event::DriftAccepted(e) => (whose(&e.id), Some(e.id.app.clone()), Vec::new()),
-        Event::ObligationWaived(e) => (vec![e.id.identity], Some(e.id.app.clone()), Vec::new()),
+        Event::ObligationWaived(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),
         Event::HoldPlaced(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::HoldDecided(_) => (Vec::new(), None, Vec::new()),
         Event::Reconciliation(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::SyncRequested(SyncRequested::Identity(id)) => (vec![*id], None, Vec::new()),
         Event::SyncRequested(SyncRequested::App(app)) => (Vec::new(), Some(app.clone()), Vec::new()),
-        Event::ObligationAtRisk(e) => (vec![e.id.identity], Some(e.id.app.clone()), Vec::new()),
+        Event::ObligationAtRisk(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),
         Event::LeaverCompleted(e) => (vec![e.identity], None, Vec::new()),
-        Event::ObligationOverdue(e) => (vec![e.id.identity], Some(e.id.app.clone()), Vec::new()),
+        Event::ObligationOverdue(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),
         Event::AlertFired(e) | Event::AlertResolved(e) => {
             (e.about.identity().into_iter().collect(), e.about.app().cloned(), Vec::new())
         }

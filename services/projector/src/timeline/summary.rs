@@ -4,6 +4,7 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::Waived;
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::reconciliation::{ReconciliationEvent, SyncRequested};
@@ -133,7 +134,8 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{app} was read and differs for {name}: {} {paths}", e.id.kind.name()).trim_end().to_owned()
         }
         Event::ObligationAtRisk(e) => {
-            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            let Subject::Account { app, identity } = &e.id.subject;
+            let (name, app) = (who(state, *identity)?, at(state, app)?);
             format!("at risk in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
         }
         Event::LeaverCompleted(e) => {
@@ -143,7 +145,8 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late")
         }
         Event::ObligationOverdue(e) => {
-            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            let Subject::Account { app, identity } = &e.id.subject;
+            let (name, app) = (who(state, *identity)?, at(state, app)?);
             format!("overdue in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
         }
         Event::AccountAttempted(e) => {
@@ -169,7 +172,8 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{by} leaves the {kind} in {app} in place until {until}: {}", e.reason)
         }
         Event::ObligationWaived(e) => {
-            let (name, app) = (who(state, e.id.identity)?, at(state, &e.id.app)?);
+            let Subject::Account { app, identity } = &e.id.subject;
+            let (name, app) = (who(state, *identity)?, at(state, app)?);
             let (by, until) = (&event.meta.actor, e.expires_at);
             format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
         }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::access::departure::Leaver;
+use rollcall_domain::access::case::Case;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::governance::hold::Hold;
@@ -22,7 +23,7 @@ const MOST_FAR: usize = 100;
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum AlertCondition {
-    Leaver(Leaver),
+    Leaver(Case),
     Zombie(Obligation),
     Quarantine(Quarantine),
     Hold(Hold),
@@ -69,8 +70,8 @@ impl AlertCondition {
         match self {
             Self::Leaver(l) => About::Leaver { identity: l.identity, opened_by: l.opened_by },
             Self::Zombie(o) => {
-                let id = &o.id;
-                About::Zombie { app: id.app.clone(), identity: id.identity, opened_by: id.opened_by }
+                let Subject::Account { app, identity } = o.id.subject.clone();
+                About::Zombie { app, identity, opened_by: o.id.opened_by }
             }
             Self::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
                 About::Vanished { app: q.app.clone(), by: q.by }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::alert::{About, Alert, Level};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
@@ -138,7 +139,7 @@ pub fn compose(
             AlertChange::Resolve(alert) => format!("over: {}", alert.summary),
         },
         started_at,
-        left_at: leaver.as_ref().map(|l| l.left_at),
+        left_at: leaver.as_ref().map(|l| l.opened_at),
         apps: apps(state, &about, owed)?,
         source: source.map(|name| Origin { owner: context.owners.get(&name).cloned(), name }),
         identity,
@@ -151,7 +152,7 @@ pub fn compose(
 
 fn since(wrong: &AlertCondition) -> Option<Timestamp> {
     match wrong {
-        AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.left_at)),
+        AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.opened_at)),
         AlertCondition::Zombie(obligation) => obligation.overdue_at,
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
         AlertCondition::Hold(hold) => Some(hold.since),
@@ -173,7 +174,7 @@ fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
 
 /// The names of the apps whose obligation is such.
 fn names_of(state: &impl Read, owed: &[Obligation], such: impl Fn(&Obligation) -> bool) -> Result<String, KvError> {
-    let names = owed.iter().filter(|o| such(o)).map(|o| app_name(state, &o.id.app));
+    let names = owed.iter().filter(|o| such(o)).filter_map(|o| o.id.subject.app()).map(|app| app_name(state, app));
     Ok(names.collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
@@ -182,15 +183,16 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
     Ok(match wrong {
         AlertCondition::Leaver(leaver) if level < Level::WRONG => {
             let apps = names_of(state, owed, Obligation::is_at_risk)?;
-            format!("{} left at {} and is soon overdue in: {apps}", who(leaver.identity)?, leaver.left_at)
+            format!("{} left at {} and is soon overdue in: {apps}", who(leaver.identity)?, leaver.opened_at)
         }
         AlertCondition::Leaver(leaver) => {
             let apps = names_of(state, owed, |o| o.status() == ObligationStatus::Overdue)?;
-            let left = leaver.left_at;
+            let left = leaver.opened_at;
             format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
         }
         AlertCondition::Zombie(obligation) => {
-            let (name, app) = (who(obligation.id.identity)?, app_name(state, &obligation.id.app)?);
+            let Subject::Account { app, identity } = &obligation.id.subject;
+            let (name, app) = (who(*identity)?, app_name(state, app)?);
             format!("the account of {name} in {app} came back and lives, past the deadline")
         }
         AlertCondition::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
@@ -229,7 +231,10 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
 fn apps(state: &impl Read, about: &About, owed: Option<Vec<Obligation>>) -> Result<Vec<InApp>, KvError> {
     let identity = about.identity();
     let ids: Vec<(AppId, Option<Obligation>)> = match owed {
-        Some(owed) => owed.into_iter().filter(|o| o.end.is_none()).map(|o| (o.id.app.clone(), Some(o))).collect(),
+        Some(owed) => {
+            let open = owed.into_iter().filter(|o| o.end.is_none());
+            open.filter_map(|o| Some((o.id.subject.app()?.clone(), Some(o)))).collect()
+        }
         None => about.app().map(|app| (app.clone(), None)).into_iter().collect(),
     };
     let mut out = Vec::new();

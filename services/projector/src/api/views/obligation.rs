@@ -1,9 +1,10 @@
 //! Obligations, what excepts them, and the departures that they belong to.
 
 use jiff::Timestamp;
-use rollcall_domain::access::departure::{Leaver, LeaverStatus};
+use rollcall_domain::access::case::{Case, CaseStatus};
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationId, ObligationStatus};
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::drift::DriftItem;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::governance::exception::Exception;
@@ -91,10 +92,11 @@ impl ObligationView {
             Some(End::Superseded { by, because, .. }) => Some((by, because)),
             _ => None,
         };
+        let Subject::Account { app, identity } = obligation.id.subject.clone();
         Self {
             id: obligation.id.clone(),
-            app: obligation.id.app.clone(),
-            identity: obligation.id.identity,
+            app,
+            identity,
             opened_by: obligation.id.opened_by,
             change: obligation.change,
             target: obligation.target,
@@ -127,7 +129,7 @@ pub struct LeaverView {
     #[schema(value_type = u64)]
     pub opened_by: Sequence,
     #[schema(schema_with = schema::leaver_status)]
-    pub status: LeaverStatus,
+    pub status: CaseStatus,
     #[schema(schema_with = schema::time_or_null)]
     pub completed_at: Option<Timestamp>,
     /// When nobody could sign in with any of their accounts any more; the same as `completed_at`.
@@ -179,7 +181,7 @@ impl Remains {
 }
 
 /// When the last of what was left was removed.
-fn cleaned_at(state: &impl Read, leaver: &Leaver, gone_at: Timestamp) -> Result<Timestamp, KvError> {
+fn cleaned_at(state: &impl Read, leaver: &Case, gone_at: Timestamp) -> Result<Timestamp, KvError> {
     let later = ledger::obligations_of(state, leaver.identity)?;
     let of_rest = |o: &&Obligation| o.id.opened_by > leaver.opened_by && o.change == ChangeKind::Residue;
     Ok(later.iter().filter(of_rest).filter_map(Obligation::verified_at).max().map_or(gone_at, |at| at.max(gone_at)))
@@ -187,14 +189,15 @@ fn cleaned_at(state: &impl Read, leaver: &Leaver, gone_at: Timestamp) -> Result<
 
 impl LeaverView {
     /// A departure.
-    pub fn of(state: &impl Read, leaver: &Leaver, detail: Detail) -> Result<Self, KvError> {
+    pub fn of(state: &impl Read, leaver: &Case, detail: Detail) -> Result<Self, KvError> {
         let who = directory::identity(state, leaver.identity)?;
         let owed = ledger::obligations_of_leaver(state, leaver)?;
-        let such =
-            |which: fn(&Obligation) -> bool| owed.iter().filter(|o| which(o)).map(|o| o.id.app.clone()).collect();
+        let such = |which: fn(&Obligation) -> bool| {
+            owed.iter().filter(|o| which(o)).filter_map(|o| o.id.subject.app().cloned()).collect()
+        };
         let mut remains = Vec::new();
-        for owed in &owed {
-            let items = ledger::drift_of(state, &owed.id.app, leaver.identity)?;
+        for app in owed.iter().filter_map(|owed| owed.id.subject.app()) {
+            let items = ledger::drift_of(state, app, leaver.identity)?;
             remains.extend(items.iter().filter(|item| item.id.kind == DriftKind::Residue).map(Remains::of));
         }
         let clean_at = match leaver.completed_at.filter(|_| remains.is_empty()) {
@@ -207,7 +210,7 @@ impl LeaverView {
             remains,
             identity: leaver.identity,
             user_name: who.and_then(|who| detail.show(who.user_name().to_owned())),
-            left_at: leaver.left_at,
+            left_at: leaver.opened_at,
             opened_by: leaver.opened_by,
             status: leaver.status(),
             completed_at: leaver.completed_at,

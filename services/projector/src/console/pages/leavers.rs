@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use jiff::Timestamp;
-use rollcall_domain::access::departure::{Leaver, LeaverStatus};
+use rollcall_domain::access::case::{Case, CaseStatus};
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{directory, ledger};
@@ -51,8 +51,8 @@ pub async fn leavers(State(api): Shared, Extension(person): Who) -> Response {
     let page = async {
         let view = api.fresh().await?;
         let mut all = ledger::open_leavers(&view)?;
-        all.sort_by_key(|l| (l.status() != LeaverStatus::Overdue, l.overdue_since, l.left_at));
-        let overdue = all.iter().filter(|l| l.status() == LeaverStatus::Overdue).count();
+        all.sort_by_key(|l| (l.status() != CaseStatus::Overdue, l.overdue_since, l.opened_at));
+        let overdue = all.iter().filter(|l| l.status() == CaseStatus::Overdue).count();
         let (open, more) = (all.len(), all.len() > ROWS);
         let rows = all.iter().take(ROWS).map(|l| leaver_row(&view, &person, l)).collect::<Result<_, _>>()?;
         let held = ledger::holds(&view)?.len();
@@ -62,7 +62,7 @@ pub async fn leavers(State(api): Shared, Extension(person): Who) -> Response {
     answer(&api, &person, page.await)
 }
 
-fn leaver_row(view: &View, person: &Person, leaver: &Leaver) -> Result<LeaverRow, ApiError> {
+fn leaver_row(view: &View, person: &Person, leaver: &Case) -> Result<LeaverRow, ApiError> {
     let now = Timestamp::now();
     let owed = ledger::obligations_of_leaver(view, leaver)?;
     let owed: Vec<&Obligation> = owed.iter().filter(|o| o.end.is_none()).collect();
@@ -70,8 +70,8 @@ fn leaver_row(view: &View, person: &Person, leaver: &Leaver) -> Result<LeaverRow
     let mut owners = BTreeSet::new();
     let mut apps = Vec::new();
     for o in owed {
-        let app = directory::app(view, &o.id.app)?;
-        let name = app.as_ref().map_or_else(|| o.id.app.to_string(), |app| app.spec.name.clone());
+        let app = o.id.subject.app().map(|app| directory::app(view, app)).transpose()?.flatten();
+        let name = app.as_ref().map_or_else(|| o.id.subject.place().to_owned(), |app| app.spec.name.clone());
         owners.extend(app.map(|app| app.spec.owner));
         apps.push(OwedApp { name, status: word(&o.status()), deadline: at(o.deadline) });
     }
@@ -79,7 +79,7 @@ fn leaver_row(view: &View, person: &Person, leaver: &Leaver) -> Result<LeaverRow
         id: leaver.identity,
         name: name_of(view, person, leaver.identity)?,
         status: word(&leaver.status()),
-        left: at(leaver.left_at),
+        left: at(leaver.opened_at),
         apps,
         late: late.map_or_else(|| "–".to_owned(), |deadline| span(now.duration_since(deadline))),
         owners: owners.into_iter().collect::<Vec<_>>().join(", "),

@@ -148,9 +148,9 @@ struct ObligationRow {
 
 fn obligation_row(o: &Obligation, name: String) -> ObligationRow {
     ObligationRow {
-        identity: o.id.identity,
+        identity: o.id.subject.identity(),
         name,
-        app: o.id.app.to_string(),
+        app: o.id.subject.place().to_owned(),
         change: word(&o.change),
         target: word(&o.target),
         opened: at(o.opened_at),

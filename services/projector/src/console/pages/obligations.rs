@@ -40,11 +40,11 @@ pub async fn obligations(State(api): Shared, Extension(person): Who, Query(liste
         let words: Vec<String> = STATUSES.iter().map(word).collect();
         let wanted = STATUSES.iter().copied().find(|s| word(s) == listed.status).unwrap_or(ObligationStatus::Open);
         let app = listed.app.clone();
-        let chosen = |o: &Obligation| o.status() == wanted && (app.is_empty() || o.id.app.as_str() == app);
+        let chosen = |o: &Obligation| o.status() == wanted && (app.is_empty() || o.id.subject.place() == app);
         let read =
             |after: Option<&str>, look| ledger::obligations_after(&view, ledger::Among::with(wanted), after, look);
         let (found, next) = page_after(read, listed.cursor.as_deref(), EXTENT, chosen)?;
-        let row = |o: &Obligation| Ok(obligation_row(o, name_of(&view, &person, o.id.identity)?));
+        let row = |o: &Obligation| Ok(obligation_row(o, name_of(&view, &person, o.id.subject.identity())?));
         let rows = found.iter().map(row).collect::<Result<_, ApiError>>()?;
         let status = word(&wanted);
         let call = match app.is_empty() {
