@@ -344,6 +344,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "The file that holds a key that signs checkpoints; the first one's name is that of the log.",
         "\"/run/secrets/log-key\"",
     ),
+    ("tiers.*", "A service level with a name of its own, as a table, for the `tier` of apps.", ""),
     (
         "tiers.*.joiner",
         "How soon a joiner's or rehire's account of an app of the tier must be verified; without it 4 hours.",
