@@ -1,5 +1,6 @@
 //! From text to configuration.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -49,10 +50,10 @@ pub fn parse(file: &str, text: &str, environment: &dyn Fn(&str) -> Option<String
 /// Every key that is looked for when a text is read, in the order in which it is.
 pub(crate) fn keys(text: &str) -> Vec<Key> {
     let (root, _) = DeTable::parse_recoverable(text);
-    let reading = Rc::new(Reading::new(text, &|_| None));
+    let reading = Rc::new(Reading { keys: Some(RefCell::default()), ..Reading::new(text, &|_| None) });
     // What is wrong with the text changes nothing about what is looked for.
     let _ = read("", root.get_ref(), &reading);
-    reading.keys.take()
+    reading.keys.as_ref().map(RefCell::take).unwrap_or_default()
 }
 
 fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) -> Result<Config, ConfigError> {

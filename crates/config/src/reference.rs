@@ -42,17 +42,8 @@ file. Tables in double brackets may be there several times; `*` is a name of you
 ";
 
 /// The tables that a file may have several of.
-const LISTS: [&str; 9] = [
-    "sources",
-    "precedence",
-    "group_authority",
-    "api_tokens",
-    "signing_keys",
-    "apps",
-    "apps.groups",
-    "alerts",
-    "alerting.sinks",
-];
+const LISTS: [&str; 8] =
+    ["sources", "precedence", "group_authority", "api_tokens", "signing_keys", "apps", "apps.groups", "alerts"];
 
 /// docs/configuration.md. A key of which [`MEANINGS`] says nothing has an empty place in it.
 #[must_use]

@@ -69,8 +69,8 @@ pub(crate) struct Reading<'a> {
     pub warnings: RefCell<Vec<String>>,
     /// What the environment says in place of the file, by place.
     pub overrides: RefCell<BTreeMap<String, String>>,
-    /// Every key that was looked for, whether it is there or not.
-    pub keys: RefCell<Vec<Key>>,
+    /// Every key that was looked for, whether it is there or not; none: nobody wants to know, as when a service starts.
+    pub keys: Option<RefCell<Vec<Key>>>,
 }
 
 /// A key that the configuration can have.
@@ -94,20 +94,12 @@ impl<'a> Reading<'a> {
             mistakes: RefCell::default(),
             warnings: RefCell::default(),
             overrides: RefCell::default(),
-            keys: RefCell::default(),
+            keys: None,
         }
     }
 }
 
 impl Reading<'_> {
-    /// Notes a key that is looked for; who notes it first knows most of it.
-    fn note(&self, key: Key) {
-        let mut keys = self.keys.borrow_mut();
-        if !keys.iter().any(|known| known.name == key.name) {
-            keys.push(key);
-        }
-    }
-
     pub fn line(&self, at: usize) -> usize {
         self.text.get(..at).unwrap_or(self.text).matches('\n').count() + 1
     }
@@ -168,12 +160,19 @@ impl<'a> Section<'a> {
         Some((value.get_ref(), self.reading.line(value.span().start)))
     }
 
-    fn note(&self, key: &str, kind: &'static str, default: Option<String>, allowed: Option<String>) {
-        self.reading.note(Key { name: format!("{}.{key}", self.path), kind, default, allowed });
+    /// Notes a key that is looked for, with its kind, default and range; who notes it first knows most of it.
+    fn note(&self, key: &str, known: impl FnOnce() -> (&'static str, Option<String>, Option<String>)) {
+        let Some(keys) = &self.reading.keys else { return };
+        let name = format!("{}.{key}", self.path);
+        let mut keys = keys.borrow_mut();
+        if !keys.iter().any(|noted| noted.name == name) {
+            let (kind, default, allowed) = known();
+            keys.push(Key { name, kind, default, allowed });
+        }
     }
 
     fn text(&mut self, key: &'static str) -> Option<Found<String>> {
-        self.note(key, "text", None, None);
+        self.note(key, || ("text", None, None));
         let raw = self.raw(key);
         if let Some(prefix) = self.prefix {
             let variable = format!("ROLLCALL_{prefix}_{}", key.to_ascii_uppercase());
@@ -213,7 +212,7 @@ impl<'a> Section<'a> {
 
     /// The values of a list at a key.
     pub fn list<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<Vec<T>> {
-        self.note(key, "list of texts", None, None);
+        self.note(key, || ("list of texts", None, None));
         let (value, line) = self.raw(key)?;
         let place = format!("{}.{key}", self.name);
         let DeValue::Array(items) = value else {
@@ -237,7 +236,7 @@ impl<'a> Section<'a> {
 
     /// The same, for a key that must be there.
     pub fn required<T>(&mut self, key: &'static str, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        self.note(key, "text", Some("required".into()), None);
+        self.note(key, || ("text", Some("required".into()), None));
         let mistakes = self.reading.mistakes.borrow().len();
         let value = self.parsed(key, read);
         if value.is_none() && self.reading.mistakes.borrow().len() == mistakes {
@@ -247,8 +246,8 @@ impl<'a> Section<'a> {
     }
 
     pub fn integer(&mut self, key: &'static str, allowed: RangeInclusive<u64>, default: u64) -> u64 {
-        let range = format!("{} to {}", allowed.start(), allowed.end());
-        self.note(key, "whole number", Some(default.to_string()), Some(range));
+        let range = || format!("{} to {}", allowed.start(), allowed.end());
+        self.note(key, || ("whole number", Some(default.to_string()), Some(range())));
         let read = |text: &str| match text.parse::<u64>() {
             Ok(number) if allowed.contains(&number) => Ok(number),
             _ => Err(format!("'{text}' must be a whole number from {} to {}", allowed.start(), allowed.end())),
@@ -257,14 +256,14 @@ impl<'a> Section<'a> {
     }
 
     pub fn duration(&mut self, key: &'static str, default: Duration) -> Duration {
-        let usual = SignedDuration::try_from(default).map(|default| format!("{default:#}")).ok();
-        self.note(key, "time span", usual, None);
+        let usual = || SignedDuration::try_from(default).map(|default| format!("{default:#}")).ok();
+        self.note(key, || ("time span", usual(), None));
         self.parsed(key, duration).unwrap_or(default)
     }
 
     /// A time span that nothing takes the place of.
     pub fn span(&mut self, key: &'static str) -> Option<Duration> {
-        self.note(key, "time span", None, None);
+        self.note(key, || ("time span", None, None));
         self.parsed(key, duration)
     }
 
@@ -331,7 +330,7 @@ impl<'a> Section<'a> {
     /// What stands under each key of a table whose keys are not known beforehand.
     pub fn entries(self) -> Vec<Entry<'a>> {
         let mut out = Vec::new();
-        self.note("*", "text, or a table", None, None);
+        self.note("*", || ("text, or a table", None, None));
         for (key, value) in self.table.into_iter().flatten() {
             let line = self.reading.line(key.span().start);
             let name = format!("{}.{}", self.name, key.get_ref());
@@ -354,7 +353,7 @@ impl<'a> Section<'a> {
 
     /// The value at a key as JSON, when it is a text, a number or a truth value.
     pub fn constant(&mut self, key: &'static str) -> Option<serde_json::Value> {
-        self.note(key, "text, whole number, true or false", None, None);
+        self.note(key, || ("text, whole number, true or false", None, None));
         let (value, line) = self.raw(key)?;
         match value {
             DeValue::String(text) => Some(text.to_string().into()),
