@@ -1,6 +1,8 @@
 //! An app of our own that does what well-behaved ones can't be made to do. What it does is told to it over HTTP, at
 //! `/{tenant}/script`; each tenant is an app of its own, at `/{tenant}/scim`.
 
+mod shape;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+
+pub use shape::Shape;
 
 /// What an app does wrong; nothing by default.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -76,6 +80,8 @@ pub struct Script {
     pub empty_tenant: bool,
     /// It is no SCIM service: every answer is a web page.
     pub web_page: bool,
+    /// How it keeps attributes, writes its answers, and takes a PATCH.
+    pub shape: Shape,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -276,10 +282,12 @@ async fn serve(
         None => {
             let (status, answer) = {
                 let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
-                tenants.entry(tenant).or_default().answer(&method, &path, &query, &body)
+                let tenant = tenants.entry(tenant).or_default();
+                let (status, answer) = tenant.answer(&method, &path, &query, &body);
+                (status, answer.map(|value| tenant.script.shape.write(value)))
             };
             match answer {
-                Some(value) => (status, [(header::CONTENT_TYPE, kind)], value.to_string()).into_response(),
+                Some(text) => (status, [(header::CONTENT_TYPE, kind)], text).into_response(),
                 None => status.into_response(),
             }
         }
@@ -305,6 +313,9 @@ impl Tenant {
     fn answer(&mut self, method: &Method, path: &str, query: &BTreeMap<String, String>, body: &Bytes) -> Answer {
         let mut parts = path.trim_matches('/').splitn(2, '/');
         let (kind, id) = (parts.next().unwrap_or_default().to_owned(), parts.next().map(str::to_owned));
+        if let ("Schemas", Some(schemas)) = (kind.as_str(), self.script.shape.schemas()) {
+            return (StatusCode::OK, Some(schemas));
+        }
         if !matches!(kind.as_str(), "Users" | "Groups") {
             return (StatusCode::NOT_FOUND, None);
         }
@@ -452,7 +463,11 @@ impl Tenant {
             resource.insert("userName".into(), name(&resource).into());
         }
         self.next_id += 1;
-        let id = format!("{}{}", &kind[..1].to_lowercase(), self.next_id);
+        let letter = if self.script.shape.numeric_ids { String::new() } else { kind[..1].to_lowercase() };
+        let id = format!("{letter}{}", self.next_id);
+        if kind == "Users" {
+            self.script.shape.keep(&mut resource);
+        }
         let mut answered = resource.clone();
         answered.insert("id".into(), id.clone().into());
         let kept = if self.script.changes_ids { format!("{id}-moved") } else { id };
@@ -478,14 +493,21 @@ impl Tenant {
         if self.script.ignores_deactivation {
             new.extend(old.get("active").map(|active| ("active".to_owned(), active.clone())));
         }
+        if kind == "Users" {
+            self.script.shape.keep(&mut new);
+        }
         *old = new.clone();
         (StatusCode::OK, Some(Value::Object(new)))
     }
 
     fn patch(&mut self, kind: &str, id: &str, body: &Value) -> Answer {
+        if let Some(detail) = self.script.shape.refusal(body) {
+            return (StatusCode::BAD_REQUEST, Some(json!({ "detail": detail, "status": "400" })));
+        }
         let (ignores, loses) = (self.script.ignores_deactivation, self.script.loses_memberships);
+        let shape = self.script.shape.clone();
         let Some(resource) = self.now.of_mut(kind).get_mut(id) else { return (StatusCode::NOT_FOUND, None) };
-        for operation in body["Operations"].as_array().into_iter().flatten() {
+        for operation in &Shape::operations(body) {
             let path = operation["path"].as_str().unwrap_or_default();
             let value = &operation["value"];
             match (operation["op"].as_str().unwrap_or_default(), path) {
@@ -514,6 +536,9 @@ impl Tenant {
                     None => drop(resource.insert(path.to_owned(), value.clone())),
                 },
             }
+        }
+        if kind == "Users" {
+            shape.keep(resource);
         }
         (StatusCode::OK, Some(Value::Object(resource.clone())))
     }

@@ -14,7 +14,7 @@ mod wire;
 pub use apps::{Lying, Scim2Server, Scimmy};
 pub use collector::{Collector, SeenSpan};
 pub use dice::Dice;
-pub use faulty::{Faulty, Script};
+pub use faulty::{Faulty, Script, Shape};
 pub use nats::{NatsCluster, NatsServer};
 pub use receiver::{Received, Receiver};
 pub use rollcall::{App, Rollcall, free_port, until};

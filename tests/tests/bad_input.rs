@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+const STRICT_TOKEN: &str = "strict-secret-19c2";
 const NOBODY: &str = "018f0000-0000-7000-8000-000000000000";
 
 /// A request to `/scim/v2`, and what must be said about it.
@@ -127,12 +128,16 @@ fn searches() -> Vec<Case> {
 
 #[tokio::test]
 async fn each_mistake_at_the_scim_door_is_named_and_appends_nothing() -> anyhow::Result<()> {
-    let rollcall = Rollcall::new(&[], "")?;
+    // What is left out from others is refused to a source that is read strictly.
+    let strict =
+        "[[sources]]\nname = \"strict\"\ntoken = \"strict-secret-19c2\"\nstrict = true\nexternal_id = \"unique\"\n";
+    let rollcall = Rollcall::new(&[], strict)?;
     rollcall.start().await?;
     let mut ann = String::new();
     for (name, external_id) in [("bob", "bob-1"), ("ann@example.com", "ann-1")] {
         let user = json!({ "schemas": [USER], "userName": name, "externalId": external_id });
-        let made = rollcall.scim(Method::POST, "/Users", &user).await?;
+        let (status, made) = rollcall.raw(Method::POST, "/scim/v2/Users", STRICT_TOKEN, Some(user.to_string())).await?;
+        ensure!(status == StatusCode::CREATED, "{status} {made}");
         ann = made["id"].as_str().unwrap_or_default().to_owned();
     }
     let before = rollcall.items("/v1/timeline").await?;
@@ -140,7 +145,7 @@ async fn each_mistake_at_the_scim_door_is_named_and_appends_nothing() -> anyhow:
     let mut wrong = Vec::new();
     for case in creations().into_iter().chain(changes(&ann)).chain(searches()) {
         let path = format!("/scim/v2{}", case.path);
-        let (status, answer) = rollcall.raw(case.method.clone(), &path, SOURCE_TOKEN, case.body.clone()).await?;
+        let (status, answer) = rollcall.raw(case.method.clone(), &path, STRICT_TOKEN, case.body.clone()).await?;
         let detail = answer["detail"].as_str().unwrap_or_default();
         let good = status.as_u16() == case.status
             && answer["status"].as_str().and_then(|s| s.parse().ok()) == Some(case.status)

@@ -143,6 +143,193 @@ async fn a_canonical_value_in_another_case() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a request of any kind to the tolerant source answers, and the quirks of the newest event after it.
+async fn sent(rollcall: &Rollcall, method: Method, path: &str, body: &Value) -> anyhow::Result<(u16, Value, Value)> {
+    let (status, answer) =
+        rollcall.raw(method, &format!("/scim/v2{path}"), SOURCE_TOKEN, Some(body.to_string())).await?;
+    let newest = rollcall.api("/v1/timeline?limit=1").await?["items"][0].clone();
+    Ok((status.as_u16(), answer, newest["quirks"].clone()))
+}
+
+/// What the strict source is answered.
+async fn refused(rollcall: &Rollcall, method: Method, path: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+    let (status, answer) =
+        rollcall.raw(method, &format!("/scim/v2{path}"), STRICT_TOKEN, Some(body.to_string())).await?;
+    Ok((status.as_u16(), answer["scimType"].clone()))
+}
+
+#[tokio::test]
+async fn unknown_attributes_and_extensions_are_left_out_and_named() -> anyhow::Result<()> {
+    let rollcall = door().await?;
+    let theirs = "http://schemas.example.com/2006/11/Custom";
+    let mut user = anna();
+    user["schemas"] = json!([USER, theirs]);
+    user["costCentre"] = "4711".into();
+    user[theirs] = json!({ "tag": "x" });
+    user["emails"] = json!([{ "value": "a@work", "verified": true }]);
+    let (status, strict) = refused(&rollcall, Method::POST, "/Users", &user).await?;
+    ensure!(status == 400 && strict == "invalidSyntax", "{status} {strict}");
+    let (status, made, quirks) = sent(&rollcall, Method::POST, "/Users", &user).await?;
+    ensure!(status == 201 && made.get("costCentre").is_none() && made.get(theirs).is_none(), "{status} {made}");
+    ensure!(made["schemas"] == json!([USER]) && made["emails"] == json!([{ "value": "a@work" }]), "{made}");
+    let names = ["unknown-attribute:costCentre", "unknown-attribute:emails.verified"];
+    let names: Vec<String> =
+        names.map(str::to_owned).into_iter().chain([format!("unknown-attribute:{theirs}")]).collect();
+    ensure!(quirks == json!(names), "{quirks}");
+    // The same in a PATCH: the rest of it counts.
+    let path = format!("/Users/{}", made["id"].as_str().context("no id")?);
+    let tag = "urn:example:custom:2.0:User:tag";
+    let change = patch(&json!([
+        { "op": "add", "path": tag, "value": "x" }, { "op": "replace", "path": "costCentre", "value": "1" },
+        { "op": "replace", "path": "title", "value": "Lead" },
+    ]));
+    let (status, after, quirks) = sent(&rollcall, Method::PATCH, &path, &change).await?;
+    ensure!(status == 200 && after["title"] == "Lead", "{status} {after}");
+    ensure!(quirks == json!(["unknown-attribute:costCentre", format!("unknown-attribute:{tag}")]), "{quirks}");
+    // Of an extension that is not ours nothing is expected; a wrong name of ours must not look like a change.
+    let (status, ..) =
+        sent(&rollcall, Method::PATCH, &path, &patch(&json!([{ "op": "add", "path": tag, "value": "x" }]))).await?;
+    ensure!(status == 200, "{status}");
+    let mistake = patch(&json!([{ "op": "replace", "path": "activ", "value": false }]));
+    let (status, answer, _) = sent(&rollcall, Method::PATCH, &path, &mistake).await?;
+    ensure!(status == 400 && answer["scimType"] == "invalidPath", "{status} {answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn entra_group_with_a_second_schema() -> anyhow::Result<()> {
+    let rollcall = door().await?;
+    let second = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group";
+    let group = json!({ "schemas": [GROUP, second], "displayName": "Team" });
+    let (status, made, quirks) = sent(&rollcall, Method::POST, "/Groups", &group).await?;
+    ensure!(status == 201 && made["schemas"] == json!([GROUP]), "{status} {made}");
+    ensure!(quirks == json!([format!("unknown-attribute:{second}")]), "{quirks}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn entra_a_role_that_is_chosen_by_a_boolean_as_text_and_is_not_there_yet() -> anyhow::Result<()> {
+    let rollcall = door().await?;
+    let path = create(&rollcall, "/Users", &anna()).await?;
+    let operations = json!([{ "op": "add", "path": "roles[primary eq \"True\"].value", "value": "admin" }]);
+    let change = patch(&operations);
+    let (status, strict) = refused(&rollcall, Method::PATCH, &path, &change).await?;
+    ensure!(status == 400 && strict == "invalidFilter", "{status} {strict}");
+    let (status, after, quirks) = sent(&rollcall, Method::PATCH, &path, &change).await?;
+    ensure!(status == 200 && after["roles"] == json!([{ "primary": true, "value": "admin" }]), "{status} {after}");
+    ensure!(quirks == json!(["boolean-text", "value-made"]), "{quirks}");
+    // An assignment with more in it than the schema has.
+    let role = json!([{ "primary": false, "type": "App", "value": "reader", "id": "r1", "displayName": "Reader" }]);
+    let change = patch(&json!([{ "op": "add", "path": "roles", "value": role }]));
+    let (status, after, quirks) = sent(&rollcall, Method::PATCH, &path, &change).await?;
+    ensure!(status == 200 && after["roles"][1]["value"] == "reader", "{status} {after}");
+    ensure!(quirks == json!(["unknown-attribute:roles.displayName", "unknown-attribute:roles.id"]), "{quirks}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_patch_without_schemas() -> anyhow::Result<()> {
+    let rollcall = door().await?;
+    let path = create(&rollcall, "/Users", &anna()).await?;
+    let change = json!({ "Operations": [{ "op": "replace", "path": "title", "value": "Lead" }] });
+    let (status, strict) = refused(&rollcall, Method::PATCH, &path, &change).await?;
+    ensure!(status == 400 && strict == "invalidSyntax", "{status} {strict}");
+    let (status, after, quirks) = sent(&rollcall, Method::PATCH, &path, &change).await?;
+    ensure!(status == 200 && after["title"] == "Lead" && quirks == json!(["no-schemas"]), "{status} {after} {quirks}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn paths_with_a_slash_at_the_end_and_in_another_case() -> anyhow::Result<()> {
+    let rollcall = door().await?;
+    let (status, made, quirks) = sent(&rollcall, Method::POST, "/users/", &anna()).await?;
+    ensure!(status == 201 && quirks == json!(["path-form"]), "{status} {made} {quirks}");
+    let id = made["id"].as_str().context("no id")?;
+    let mut boris = anna();
+    boris["userName"] = "boris@example.com".into();
+    let (status, _) = refused(&rollcall, Method::POST, "/Users/", &boris).await?;
+    ensure!(status == 400, "{status}");
+    for path in
+        [format!("/USERS/{id}"), format!("/Users/{id}/"), "/users?count=1".into(), "/serviceproviderconfig/".into()]
+    {
+        let (status, answer) = rollcall.raw(Method::GET, &format!("/scim/v2{path}"), SOURCE_TOKEN, None).await?;
+        ensure!(status == 200, "{path}: {status} {answer}");
+    }
+    let (status, _) = rollcall.raw(Method::GET, "/scim/v2/nothing/", SOURCE_TOKEN, None).await?;
+    ensure!(status == 404, "{status}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_filter_inside_attributes() -> anyhow::Result<()> {
+    let rollcall = door().await?;
+    let mut user = anna();
+    user["emails"] = json!([{ "type": "work", "value": "a@work" }]);
+    let path = create(&rollcall, "/Users", &user).await?;
+    let query = "attributes=userName,emails%5Btype%20eq%20%22work%22%5D.value";
+    let (status, answer) = rollcall.raw(Method::GET, &format!("/scim/v2{path}?{query}"), SOURCE_TOKEN, None).await?;
+    ensure!(status == 200 && answer["emails"] == json!([{ "value": "a@work" }]), "{status} {answer}");
+    ensure!(answer["userName"] == "anna@example.com" && answer.get("displayName").is_none(), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_external_id_that_two_have_is_noted_or_refused_as_the_source_is_set() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(
+        &[],
+        "[[sources]]\nname = \"strict\"\ntoken = \"strict-secret-19c2\"\nexternal_id = \"unique\"\n",
+    )?;
+    rollcall.start().await?;
+    let user = |name: &str, external: &str| json!({ "schemas": [USER], "userName": name, "externalId": external });
+    let (status, anna, quirks) = sent(&rollcall, Method::POST, "/Users", &user("anna", "e1")).await?;
+    ensure!(status == 201 && quirks == json!([]), "{status} {quirks}");
+    let (status, boris, quirks) = sent(&rollcall, Method::POST, "/Users", &user("boris", "e1")).await?;
+    ensure!(status == 201 && quirks == json!(["shared-external-id"]), "{status} {boris} {quirks}");
+    let found =
+        rollcall.raw(Method::GET, "/scim/v2/Users?filter=externalId%20eq%20%22e1%22", SOURCE_TOKEN, None).await?.1;
+    ensure!(found["totalResults"] == 2, "{found}");
+    // One of them leaves: the other one stays, and is found.
+    let path = format!("/scim/v2/Users/{}", anna["id"].as_str().context("no id")?);
+    ensure!(rollcall.raw(Method::DELETE, &path, SOURCE_TOKEN, None).await?.0 == 204);
+    let found =
+        rollcall.raw(Method::GET, "/scim/v2/Users?filter=externalId%20eq%20%22e1%22", SOURCE_TOKEN, None).await?.1;
+    ensure!(found["totalResults"] == 1 && found["Resources"][0]["userName"] == "boris", "{found}");
+    // Another source has external ids of its own, and wants each once.
+    let post = |body: Value| rollcall.raw(Method::POST, "/scim/v2/Users", STRICT_TOKEN, Some(body.to_string()));
+    ensure!(post(user("carla", "e1")).await?.0 == 201);
+    let (status, answer) = post(user("dora", "e1")).await?;
+    ensure!(status == 409 && answer["detail"].as_str().is_some_and(|d| d.contains("externalId")), "{status} {answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_is_created_again_is_back_or_taken_as_the_source_is_set() -> anyhow::Result<()> {
+    let rollcall =
+        Rollcall::new(&[], "[[sources]]\nname = \"strict\"\ntoken = \"strict-secret-19c2\"\nrecreate = \"restore\"\n")?;
+    rollcall.start().await?;
+    for (token, answered) in [(SOURCE_TOKEN, 409), (STRICT_TOKEN, 201)] {
+        let user = |external: &str, title: &str| json!({ "schemas": [USER], "userName": format!("anna{answered}"), "externalId": external, "title": title });
+        let post = |body: Value| rollcall.raw(Method::POST, "/scim/v2/Users", token, Some(body.to_string()));
+        let (status, made) = post(user("e1", "Dev")).await?;
+        ensure!(status == 201, "{status} {made}");
+        // Who is active is taken in any case.
+        ensure!(post(user("e1", "Dev")).await?.0 == 409);
+        let path = format!("/scim/v2/Users/{}", made["id"].as_str().context("no id")?);
+        let off = patch(&json!([{ "op": "replace", "path": "active", "value": false }]));
+        ensure!(rollcall.raw(Method::PATCH, &path, token, Some(off.to_string())).await?.0 == 200);
+        // Another external id is another person.
+        ensure!(post(user("e2", "Lead")).await?.0 == 409);
+        let (status, back) = post(user("e1", "Lead")).await?;
+        ensure!(status == answered, "{status} {back}");
+        if answered == 201 {
+            ensure!(back["id"] == made["id"] && back["active"] == true && back["title"] == "Lead", "{back}");
+            let found = rollcall.items("/v1/timeline?type=identity.rehired").await?;
+            ensure!(found.len() == 1 && found[0]["identity"] == made["id"], "{found:?}");
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn entra_probe_for_a_user_that_can_not_exist() -> anyhow::Result<()> {
     let rollcall = door().await?;

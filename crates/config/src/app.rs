@@ -1,13 +1,15 @@
 //! One `[[apps]]`: who has an account there, what it shows, what the app can bear and can do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
-use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, template_paths};
+use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, defaults, template_paths};
+use rollcall_domain::app::own_way::{Keeps, OwnWays, Way};
 use rollcall_domain::app::service_level::ServiceLevel;
+use rollcall_domain::app::standard::gives_access;
 use rollcall_domain::app::{Adopt, AppSpec, GroupRule};
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::policy::{Policies, Policy};
@@ -72,6 +74,7 @@ pub(crate) fn app(
         found.ok_or_else(|| format!("'{text}' must be never, own_name or unlinked"))
     });
     let protected = s.list("protected", some_text).unwrap_or_default();
+    let essential = s.list("essential", |path| essential_path(path, &attributes)).unwrap_or_default();
     let guard = guard(s.table("guard"));
     let capabilities = capabilities(s.table("capabilities"));
     let quarantine_after = s.integer("quarantine_after", 1..=1000, 5);
@@ -106,6 +109,7 @@ pub(crate) fn app(
         drift,
         adopt: adopt.unwrap_or_default(),
         protected: protected.into_iter().collect(),
+        essential: essential.into_iter().collect(),
         guard,
         capabilities,
         id,
@@ -228,6 +232,16 @@ fn group_rule(mut s: Section<'_>) -> Option<GroupRule> {
     Some(GroupRule { from: from?, to: to? })
 }
 
+/// An attribute that is essential must be one that the accounts are to show.
+fn essential_path(path: &str, attributes: &Mapping) -> Result<String, String> {
+    let usual = defaults();
+    let mapped = if attributes.is_empty() { &usual } else { attributes };
+    match mapped.iter().find(|rule| rule.target == path) {
+        Some(rule) => Ok(rule.target.clone()),
+        None => Err(format!("'{path}' is not among the attributes that the accounts show: see [apps.attributes]")),
+    }
+}
+
 fn policies(mut s: Section<'_>) -> Policies {
     let mut of = |kind: DriftKind| {
         let read = |text: &str| match (text, kind) {
@@ -264,6 +278,24 @@ fn guard(mut s: Section<'_>) -> Guard {
     guard
 }
 
+/// How the app keeps attributes: `title = "not kept"`.
+fn keeps(s: Section<'_>) -> OwnWays {
+    let read = |Entry { key, text, section }: Entry<'_>| {
+        if gives_access(&BTreeSet::new(), &key) {
+            section.mistake(format!("'{key}' gives access: what an app shows of it is never its own way"));
+            return None;
+        }
+        match text.as_deref().unwrap_or_default().parse::<Way>() {
+            Ok(way) => Some((key, Keeps::from(way))),
+            Err(e) => {
+                section.mistake(e.to_string());
+                None
+            }
+        }
+    };
+    s.entries().into_iter().filter_map(read).collect()
+}
+
 fn capabilities(mut s: Section<'_>) -> Capabilities {
     let number = |s: &mut Section<'_>, key| {
         let read = |text: &str| match text.parse::<u32>() {
@@ -283,6 +315,11 @@ fn capabilities(mut s: Section<'_>) -> Capabilities {
         members_per_request: number(&mut s, "members_per_request"),
         required: s.list("required", some_text).unwrap_or_default(),
         consistency_delay: s.span("consistency_delay"),
+        keeps: keeps(s.table("keeps")),
+        patch_capitalized: can(&mut s, "patch_capitalized"),
+        patch_paths: can(&mut s, "patch_paths"),
+        patch_many: can(&mut s, "patch_many"),
+        quirks: BTreeSet::new(),
     };
     s.finish();
     capabilities

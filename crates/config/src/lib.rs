@@ -16,9 +16,9 @@ mod sources;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, DurabilityChoice, JwtConfig,
-    KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Role, ScimConfig, ServerConfig, Sight,
-    SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
+    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, DurabilityChoice, ExternalIds,
+    JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Recreate, Role, ScimConfig,
+    ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
 };
 pub use reference::reference;
 pub use secret::{Needs, Token};

@@ -178,6 +178,18 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "true",
     ),
     (
+        "sources.external_id",
+        "`shared` (the default) or `unique`: whether two resources of the source may have the same `externalId`, which is noted \
+         on the event, or the second one is refused with 409.",
+        "\"unique\"",
+    ),
+    (
+        "sources.recreate",
+        "`conflict` (the default) or `restore`: whether a creation of someone who is inactive, by the source that has created \
+         them and with their `externalId`, is refused with 409, or brings them back.",
+        "\"restore\"",
+    ),
+    (
         "sources.resources",
         "The names of the resource types that the source may see and change; without it every one.",
         "[\"User\", \"Group\"]",
@@ -447,6 +459,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "[\"admin@example.com\"]",
     ),
     (
+        "apps.essential",
+        "The app's attributes in which a difference keeps an obligation open, as it does in user name, liveness and \
+         groups; without it a difference in any other attribute is drift, and no more.",
+        "[\"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department\"]",
+    ),
+    (
         "apps.groups_from",
         "The names of the sources whose groups count in `assign` and in `[[apps.groups]]`; without it those of each.",
         "[\"hr\"]",
@@ -608,6 +626,23 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "50",
     ),
     (
+        "apps.capabilities.patch_capitalized",
+        "`true` or `false`: whether the operations of a PATCH must be named `Add`, `Replace` and `Remove`; without it what \
+         the app was seen to take.",
+        "true",
+    ),
+    (
+        "apps.capabilities.patch_paths",
+        "`true` or `false`: whether an operation of a PATCH may name a path, else its value is an object of attributes; \
+         without it what the app was seen to take.",
+        "false",
+    ),
+    (
+        "apps.capabilities.patch_many",
+        "`true` or `false`: whether a PATCH may have more than one operation; without it what the app was seen to take.",
+        "false",
+    ),
+    (
         "apps.capabilities.members_per_request",
         "The most group members that one request to the app names; it is recorded, and changes no request so far.",
         "100",
@@ -616,6 +651,13 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "apps.capabilities.required",
         "The attributes without which the app creates no account; without it what the app says.",
         "[\"emails\"]",
+    ),
+    (
+        "apps.capabilities.keeps.*",
+        "What the app makes of the attribute in the key: `as sent`, `not in its schema`, `not kept`, `trimmed`, \
+         `cut at N`, `other case`, `other format` or `own value`; what it shows in that way is no drift. Without it what the \
+         app was seen to do.",
+        "\"not kept\"",
     ),
     (
         "apps.capabilities.consistency_delay",

@@ -254,6 +254,28 @@ pub struct SourceConfig {
     pub owner: Option<String>,
     /// How long nothing may come from it before someone is told; `None`: for ever.
     pub silent_after: Option<Duration>,
+    /// Whether two of its resources may have the same `externalId`.
+    pub external_ids: ExternalIds,
+    /// What becomes of a creation of someone whom it has switched off.
+    pub recreate: Recreate,
+}
+
+/// Whether two resources of a source may have the same `externalId`. RFC 7643 §3.1 leaves that to the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExternalIds {
+    /// They may; it is noted on the event.
+    Shared,
+    /// The second one is refused.
+    Unique,
+}
+
+/// What becomes of a creation of someone who is inactive, by the source that has created them and with their `externalId`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recreate {
+    /// Their name is taken.
+    Conflict,
+    /// They are back, with what was sent.
+    Restore,
 }
 
 /// Which resources a source sees.

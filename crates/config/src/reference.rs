@@ -26,6 +26,8 @@ userName = { attribute = "userName" }
 [apps.drift]
 [apps.guard]
 [apps.capabilities]
+[apps.capabilities.keeps]
+title = "not kept"
 [[alerts]]
 "#;
 

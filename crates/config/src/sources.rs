@@ -6,7 +6,7 @@ use rollcall_domain::SourceName;
 use rollcall_domain::identity::authority::{AttributePath, GroupAuthority, Precedence};
 use rollcall_scim::{Catalogue, Strictness};
 
-use crate::model::{JwtConfig, KeyPlace, Sight, SourceConfig};
+use crate::model::{ExternalIds, JwtConfig, KeyPlace, Recreate, Sight, SourceConfig};
 use crate::section::{Section, TOKEN, http_url, some_text, truth};
 
 pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, SourceConfig)> {
@@ -32,6 +32,16 @@ pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize
         "own" => Ok(Sight::Own),
         _ => Err(format!("'{text}' must be everything or own")),
     });
+    let external_ids = s.parsed("external_id", |text| match text {
+        "shared" => Ok(ExternalIds::Shared),
+        "unique" => Ok(ExternalIds::Unique),
+        _ => Err(format!("'{text}' must be shared or unique")),
+    });
+    let recreate = s.parsed("recreate", |text| match text {
+        "conflict" => Ok(Recreate::Conflict),
+        "restore" => Ok(Recreate::Restore),
+        _ => Err(format!("'{text}' must be conflict or restore")),
+    });
     let owner = s.parsed("owner", some_text);
     let silent_after = s.span("silent_after");
     let per_second = s.integer("max_requests_per_second", 1..=1_000_000, 1000);
@@ -52,6 +62,8 @@ pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize
         sight,
         owner,
         silent_after,
+        external_ids: external_ids.unwrap_or(ExternalIds::Shared),
+        recreate: recreate.unwrap_or(Recreate::Conflict),
     };
     Some((line, config))
 }

@@ -7,7 +7,10 @@ pub mod guard;
 pub mod health;
 pub mod hours;
 pub mod mapping;
+pub mod own_way;
+pub mod quirk;
 pub mod service_level;
+pub mod standard;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -74,6 +77,9 @@ pub struct AppSpec {
     /// What it can do, where it does not say so itself.
     #[serde(default)]
     pub capabilities: Capabilities,
+    /// The attributes without which nobody has what they must have: what differs in them is no cosmetics.
+    #[serde(default)]
+    pub essential: BTreeSet<String>,
 }
 
 /// Whether an account that Rollcall has not made, and that is linked to nobody, is taken as that of an identity whose user

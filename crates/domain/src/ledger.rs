@@ -7,7 +7,7 @@
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<cause>/<app>`, `hold/<cause>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
 //! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app, `link/<app>/<remote id>`: whose it is, `keeps/<app>`: whether it shows whose an account is,
-//! `synced/<app>`: when a person last said that what is missing is gone, and `story/<event>`: what those that
+//! `ways/<app>`: what it was seen to make of attributes, `synced/<app>`: when a person last said that what is missing is gone, and `story/<event>`: what those that
 //! opened obligations belong to.
 
 mod accounts;
@@ -26,6 +26,7 @@ mod preview;
 mod read;
 mod schedule;
 mod values;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,6 +67,7 @@ pub use read::{
     pending, quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
+pub use ways::shown_ways;
 
 /// What an event led to, for those who measure.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,6 +157,9 @@ impl Ledger {
             Event::Group(changed) => affected_by_group(state, changed)?,
             _ => BTreeSet::new(),
         };
+        if let Event::AppConfigured(spec) = &event.event {
+            ways::configured(state, directory::app(state, &spec.id)?.as_ref(), spec)?;
+        }
         directory::evolve(state, event)?;
         schedule::heard(state, event);
         let mut facts = Vec::new();
@@ -202,7 +207,10 @@ impl Ledger {
             Event::ObligationOverdue(overdue) => obligations::overdue(state, overdue, event)?,
             Event::ObligationWaived(waived) => obligations::waived(state, waived, event)?,
             Event::HoldDecided(decided) => guarded::decided(state, decided, event)?,
-            Event::AppDiscovered(found) => apps::discovered(state, found),
+            Event::AppDiscovered(found) => {
+                apps::discovered(state, found);
+                drifts::own_ways_learned(state, &found.app, &found.capabilities.keeps)?;
+            }
             Event::AppQuarantined(quarantined) => apps::quarantined(state, quarantined, event),
             Event::AppRecovered(app) => apps::recovered(state, app),
             Event::Reconciliation(step) => apps::reconciliation(state, step, event)?,

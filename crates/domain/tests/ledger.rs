@@ -13,9 +13,10 @@ use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationSt
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::{Applied, Left, Origin, Rejected, Verified};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
-use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::capability::{Capabilities, Discovered};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::own_way::Way;
 use rollcall_domain::app::service_level::ServiceLevel;
 use rollcall_domain::app::{Adopt, AppSpec};
 use rollcall_domain::drift::kind::DriftKind;
@@ -31,6 +32,7 @@ use rollcall_domain::ledger::{self, Among, Fact, Ledger, List, Remembered};
 use rollcall_domain::{
     AppId, Event, EventMeta, GroupId, IdentityId, Recorded, Sequence, SourceName, TraceContext, directory,
 };
+use rollcall_scim::Changed;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -82,6 +84,7 @@ fn spec(id: &str, assign: &str) -> AppSpec {
         protected: BTreeSet::new(),
         guard: Guard::default(),
         capabilities: Capabilities::default(),
+        essential: BTreeSet::new(),
     }
 }
 
@@ -145,6 +148,7 @@ impl World {
         let account = ledger::account(&self.state, id, &app_id(app)).unwrap().unwrap();
         self.append(Event::AccountVerified(Verified {
             left: Left::Nothing,
+            differences: Vec::new(),
             app: app_id(app),
             identity: id,
             version: account.desired_version,
@@ -327,6 +331,7 @@ fn what_is_verified_of_an_older_change_ends_no_newer_obligation() {
     let left = world.update(person(1), json!({ "userName": "anna", "userType": "Employee", "active": false })).unwrap();
     world.append(Event::AccountVerified(Verified {
         left: Left::Nothing,
+        differences: Vec::new(),
         app: app_id("chat"),
         identity: person(1),
         version: joined,
@@ -338,6 +343,7 @@ fn what_is_verified_of_an_older_change_ends_no_newer_obligation() {
     // Nor does one that contradicts what is desired.
     world.append(Event::AccountVerified(Verified {
         left: Left::Nothing,
+        differences: Vec::new(),
         app: app_id("chat"),
         identity: person(1),
         version: left,
@@ -498,6 +504,121 @@ fn drift_that_is_only_reported_or_that_someone_accepts_is_not_repaired() {
     assert!((items[0].debt_hours(at(900)) - 0.0).abs() < f64::EPSILON && items[0].debt_hours(at(1001)) > 0.0);
     world.append(Event::DriftCleared(drift("chat", DriftKind::Attribute)));
     assert!(ledger::drift(&world.state, Some(&app_id("chat"))).unwrap().is_empty());
+}
+
+fn everyone_in_crm() -> World {
+    let mut world = World::default();
+    world.append(Event::AppConfigured(Box::new(spec("crm", "active eq true"))));
+    world
+}
+
+/// An account is verified, and shows this title after the app confirmed ours.
+fn verify_showing(world: &mut World, id: IdentityId, shown: Option<&str>) {
+    let account = ledger::account(&world.state, id, &app_id("crm")).unwrap().unwrap();
+    let version = account.desired_version;
+    world.append(Event::AccountApplied(Applied {
+        app: app_id("crm"),
+        identity: id,
+        version,
+        remote_id: Some("r".into()),
+        operation: Operation::Update,
+        origin: Origin::Ours,
+        group: None,
+    }));
+    let Desired::Present(presence) = &account.desired else { panic!("absent") };
+    let (before, after) = (presence.attributes.get("title").cloned(), shown.map(Value::from));
+    let differs = before != after;
+    world.append(Event::AccountVerified(Verified {
+        left: Left::Nothing,
+        differences: differs
+            .then(|| Changed { path: "title".into(), before, after: after.clone() })
+            .into_iter()
+            .collect(),
+        app: app_id("crm"),
+        identity: id,
+        version,
+        remote_id: Some("r".into()),
+        target: Target::Present,
+        observed: after.map(|title| ("title".to_owned(), title)).into_iter().collect(),
+    }));
+}
+
+#[test]
+fn a_profile_that_differs_is_drift_that_grows_older_and_holds_nothing_open() {
+    let mut world = everyone_in_crm();
+    let joined = world.join(person(1), json!({ "userName": "a", "active": true, "title": "Dev" }));
+    verify_showing(&mut world, person(1), None);
+    assert_eq!(world.obligation(person(1), "crm", joined).status(), ObligationStatus::Verified);
+    let item = || DriftId { app: app_id("crm"), identity: person(1), kind: DriftKind::Attribute };
+    let drift = |world: &World| ledger::drift(&world.state, Some(&app_id("crm"))).unwrap();
+    let [first] = drift(&world).try_into().unwrap();
+    assert_eq!((first.id.clone(), first.differences.len()), (item(), 1));
+    // A comparison finds it again: it is mended without an obligation, and is as old as it was.
+    let title = || vec![Changed { path: "title".into(), before: Some("Dev".into()), after: None }];
+    let again = DriftDetected { differences: title(), ..found(item()) };
+    world.append(Event::DriftDetected(again));
+    let account = |world: &World| ledger::account(&world.state, person(1), &app_id("crm")).unwrap().unwrap();
+    assert!(
+        account(&world).is_pending()
+            && ledger::open_obligations(&world.state, Some(&app_id("crm"))).unwrap().is_empty()
+    );
+    verify_showing(&mut world, person(1), None);
+    assert!(!account(&world).is_pending());
+    assert_eq!(drift(&world)[0].detected_at, first.detected_at);
+    verify_showing(&mut world, person(1), Some("Dev"));
+    assert!(drift(&world).is_empty());
+}
+
+#[test]
+fn an_essential_attribute_that_differs_is_owed() {
+    let mut world = everyone_in_crm();
+    world.append(Event::AppConfigured(Box::new(AppSpec {
+        essential: ["title".to_owned()].into(),
+        ..spec("crm", "active eq true")
+    })));
+    world.join(person(1), json!({ "userName": "a", "active": true, "title": "Dev" }));
+    world.verify(person(1), "crm");
+    let item = DriftId { app: app_id("crm"), identity: person(1), kind: DriftKind::Attribute };
+    let differences = vec![Changed { path: "title".into(), before: Some("Dev".into()), after: None }];
+    world.append(Event::DriftDetected(DriftDetected { differences, ..found(item) }));
+    assert_eq!(ledger::open_obligations(&world.state, Some(&app_id("crm"))).unwrap().len(), 1);
+}
+
+#[test]
+fn what_an_app_shows_three_times_is_learned_as_its_way_and_is_no_drift_any_more() {
+    let mut world = everyone_in_crm();
+    for n in 1..=3 {
+        assert!(ledger::shown_ways(&world.state, &app_id("crm")).unwrap().is_empty(), "{n}");
+        world.join(person(n), json!({ "userName": format!("p{n}"), "active": true, "title": "Dev" }));
+        verify_showing(&mut world, person(n), None);
+    }
+    let keeps = ledger::shown_ways(&world.state, &app_id("crm")).unwrap();
+    assert_eq!(keeps["title"].way, Way::NotKept);
+    assert_eq!(ledger::drift(&world.state, Some(&app_id("crm"))).unwrap().len(), 3);
+    let capabilities = Capabilities { keeps, ..Capabilities::default() };
+    world.append(Event::AppDiscovered(Discovered { app: app_id("crm"), capabilities }));
+    assert!(ledger::drift(&world.state, Some(&app_id("crm"))).unwrap().is_empty());
+    // Its mapping is another one now: nothing that was seen counts.
+    let moved = AppSpec { base_url: "http://elsewhere".into(), ..spec("crm", "active eq true") };
+    world.append(Event::AppConfigured(Box::new(moved)));
+    assert!(ledger::capabilities(&world.state, &app_id("crm")).unwrap().unwrap().keeps.is_empty());
+    assert!(ledger::shown_ways(&world.state, &app_id("crm")).unwrap().is_empty());
+}
+
+#[test]
+fn what_an_app_shows_of_before_a_change_may_be_late_until_it_is_tried_again() {
+    let mut world = everyone_in_crm();
+    for n in 1..=3 {
+        world.join(person(n), json!({ "userName": format!("p{n}"), "active": true, "title": "Dev" }));
+        verify_showing(&mut world, person(n), Some("Dev"));
+        world.update(person(n), json!({ "userName": format!("p{n}"), "active": true, "title": "Lead" }));
+        verify_showing(&mut world, person(n), Some("Dev"));
+        assert!(ledger::shown_ways(&world.state, &app_id("crm")).unwrap().is_empty(), "{n}");
+    }
+    for n in 1..=3 {
+        verify_showing(&mut world, person(n), Some("Dev"));
+    }
+    assert_eq!(ledger::shown_ways(&world.state, &app_id("crm")).unwrap()["title"].way, Way::OwnValue);
 }
 
 #[test]
@@ -820,7 +941,7 @@ fn obligations_are_listed_by_app_whatever_the_apps_are_called() {
 }
 
 /// Of the state that the story below leaves.
-const DIGEST: &str = "967bd967d0ebc7e6c8adc7532a3d98f97d0a7734c08466a707adba470b0c8122";
+const DIGEST: &str = "61d04ad29c13b16e90a859878c8b6e89955f71d2ee69e7c426ea84f87a4694d5";
 
 /// Fields are told by their places: what an older version has stored would be read as something else.
 #[test]

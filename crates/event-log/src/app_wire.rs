@@ -5,6 +5,7 @@ use std::time::Duration;
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::guard::Guard;
 use rollcall_domain::app::mapping::{Origin, Rule, WhenEmpty};
+use rollcall_domain::app::own_way::Keeps;
 use rollcall_domain::app::service_level::ServiceLevel;
 use rollcall_domain::app::{Adopt, AppSpec, GroupRule};
 use rollcall_domain::drift::policy::Policies;
@@ -50,6 +51,7 @@ pub fn to_stored(spec: &AppSpec) -> v1::AppConfigured {
         groups_from: spec.groups_from.iter().map(ToString::to_string).collect(),
         adopt: to_adopt(spec.adopt).into(),
         protected: spec.protected.iter().cloned().collect(),
+        essential: spec.essential.iter().cloned().collect(),
     }
 }
 
@@ -89,6 +91,7 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
         groups_from: stored.groups_from.iter().map(|name| name.parse().ok()).collect::<Option<_>>()?,
         adopt: from_adopt(stored.adopt),
         protected: stored.protected.into_iter().collect(),
+        essential: stored.essential.into_iter().collect(),
         guard: stored.guard.map_or_else(Guard::default, |g| Guard {
             max_removals: g.max_removals,
             max_percent: g.max_percent,
@@ -177,7 +180,26 @@ pub fn to_capabilities(can: &Capabilities) -> v1::Capabilities {
         members_per_request: can.members_per_request.unwrap_or_default(),
         required: can.required.clone(),
         consistency_delay_ms: can.consistency_delay.map(millis).unwrap_or_default(),
+        keeps: can.keeps.iter().map(to_kept).collect(),
+        patch_capitalized: wire::to_support(can.patch_capitalized),
+        patch_paths: wire::to_support(can.patch_paths),
+        patch_many: wire::to_support(can.patch_many),
+        quirks: can.quirks.iter().map(ToString::to_string).collect(),
     }
+}
+
+fn to_kept((path, keeps): (&String, &Keeps)) -> v1::KeptAttribute {
+    v1::KeptAttribute {
+        path: path.clone(),
+        way: keeps.way.to_string(),
+        sent: keeps.sent.clone(),
+        shown: keeps.shown.clone(),
+    }
+}
+
+/// None: a newer version knows this way.
+fn from_kept(stored: v1::KeptAttribute) -> Option<(String, Keeps)> {
+    Some((stored.path, Keeps { way: stored.way.parse().ok()?, sent: stored.sent, shown: stored.shown }))
 }
 
 /// From what was stored.
@@ -193,5 +215,10 @@ pub fn from_capabilities(stored: v1::Capabilities) -> Capabilities {
         members_per_request: known(stored.members_per_request),
         required: stored.required,
         consistency_delay: Some(stored.consistency_delay_ms).filter(|ms| *ms != 0).map(Duration::from_millis),
+        keeps: stored.keeps.into_iter().filter_map(from_kept).collect(),
+        patch_capitalized: wire::from_support(stored.patch_capitalized),
+        patch_paths: wire::from_support(stored.patch_paths),
+        patch_many: wire::from_support(stored.patch_many),
+        quirks: stored.quirks.iter().filter_map(|quirk| quirk.parse().ok()).collect(),
     }
 }

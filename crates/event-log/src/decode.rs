@@ -299,6 +299,7 @@ fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
                 remote_id: wire::optional(m.remote_id),
                 target: wire::from_present(m.present),
                 left: if m.unclean { Left::Something } else { Left::Nothing },
+                differences: wire::from_changed(m.differences),
                 observed: wire::object(&m.observed_json)?,
             })
         }

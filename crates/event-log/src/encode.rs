@@ -189,6 +189,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             remote_id: e.remote_id.clone().unwrap_or_default(),
             present: wire::to_present(e.target),
             unclean: e.left == Left::Something,
+            differences: wire::to_changed(&e.differences),
             observed_json: if e.observed.is_empty() { String::new() } else { wire::to_json(&e.observed) },
         }
         .encode_to_vec(),

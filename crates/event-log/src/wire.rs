@@ -107,6 +107,8 @@ enum_conversion!(
     v1::Rejection,
     Refused = Refused,
     Unreachable = Unreachable,
+    AppError = AppError,
+    Timeout = Timeout,
     Conflict = Conflict,
     Throttled = Throttled,
     NotScim = NotScim,

@@ -324,6 +324,8 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::app::guard::Guard;
     use rollcall_domain::app::health::Quarantined;
     use rollcall_domain::app::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
+    use rollcall_domain::app::own_way::{Keeps, Way};
+    use rollcall_domain::app::quirk::AppQuirk;
     use rollcall_domain::app::service_level::ServiceLevel;
     use rollcall_domain::drift::DriftAccepted;
     use rollcall_domain::drift::kind::DriftKind;
@@ -347,6 +349,9 @@ async fn every_kind_of_event_survives_the_log() {
         page_size: Some(10),
         required: vec!["userName".into()],
         consistency_delay: Some(Duration::from_millis(11)),
+        keeps: [("title".to_owned(), Keeps { way: Way::CutAt(3), sent: "Aaaa".into(), shown: "Aaa".into() })].into(),
+        patch_capitalized: Support::Yes,
+        quirks: AppQuirk::ALL.into(),
         ..Capabilities::default()
     };
     let until = "2026-02-28T00:00:00Z".parse().unwrap();
@@ -393,6 +398,7 @@ async fn every_kind_of_event_survives_the_log() {
         protected: ["root".to_owned()].into(),
         guard: Guard { max_removals: 7, max_percent: 8, window: Duration::from_secs(9) },
         capabilities: can.clone(),
+        essential: ["title".to_owned()].into(),
     };
     let version = group::Version {
         resource: map(json!({ "displayName": "g" })),
@@ -448,6 +454,7 @@ async fn every_kind_of_event_survives_the_log() {
         }),
         Event::AccountVerified(Verified {
             left: Left::Nothing,
+            differences: vec![Changed { path: "title".into(), before: Some(json!("a")), after: None }],
             app: "crm".parse().unwrap(),
             identity: id,
             version: version_7,

@@ -8,6 +8,7 @@ use serde_json::{Number, Value};
 
 use crate::error::{ScimError, ScimType};
 use crate::path::{Target, resolve};
+use crate::reading::{Quirk, Reading, Strictness};
 use crate::schema::{Attribute, Case, Kind, ResourceType};
 
 /// A filter over resources of one kind.
@@ -116,18 +117,23 @@ fn compile(filter: &ast::Filter, kind: &ResourceType) -> Result<Node, ScimError>
                 );
             }
             let leaf = target.sub.unwrap_or(target.attribute);
-            Node::Compare(target, comparison(leaf, op, value)?)
+            Node::Compare(target, comparison(leaf, op, value, &mut Reading::new(Strictness::Strict))?)
         }
         ast::Filter::ValuePath(inner) => {
             let target = resolve(&inner.attr, kind).map_err(invalid)?;
-            Node::Within(target, value_filter(&inner.filter, target.attribute)?)
+            Node::Within(target, value_filter(&inner.filter, target.attribute, &mut Reading::new(Strictness::Strict))?)
         }
     })
 }
 
 /// Checks a value filter against the attribute it is over.
-pub(crate) fn value_filter(filter: &ast::ValFilter, over: &'static Attribute) -> Result<ValueFilter, ScimError> {
-    let all = |items: &[ast::ValFilter]| items.iter().map(|f| value_filter(f, over)).collect::<Result<Vec<_>, _>>();
+pub(crate) fn value_filter(
+    filter: &ast::ValFilter,
+    over: &'static Attribute,
+    reading: &mut Reading,
+) -> Result<ValueFilter, ScimError> {
+    let mut all =
+        |items: &[ast::ValFilter]| items.iter().map(|f| value_filter(f, over, reading)).collect::<Result<Vec<_>, _>>();
     let sub = |path: &ast::AttrPath| {
         if path.uri.is_some() || path.sub_attr.is_some() {
             return Err(invalid(format!("'{path}' is not a sub-attribute of '{}'", over.name)));
@@ -138,16 +144,21 @@ pub(crate) fn value_filter(filter: &ast::ValFilter, over: &'static Attribute) ->
     Ok(match filter {
         ast::ValFilter::And(items) => ValueFilter::All(all(items)?),
         ast::ValFilter::Or(items) => ValueFilter::Any(all(items)?),
-        ast::ValFilter::Not(inner) => ValueFilter::Not(Box::new(value_filter(inner, over)?)),
+        ast::ValFilter::Not(inner) => ValueFilter::Not(Box::new(value_filter(inner, over, reading)?)),
         ast::ValFilter::Attr(ast::AttrExp::Present(path)) => ValueFilter::Present(sub(path)?),
         ast::ValFilter::Attr(ast::AttrExp::Comparison(path, op, value)) => {
             let attribute = sub(path)?;
-            ValueFilter::Compare(attribute, Box::new(ComparisonOf(comparison(attribute, op, value)?)))
+            ValueFilter::Compare(attribute, Box::new(ComparisonOf(comparison(attribute, op, value, reading)?)))
         }
     })
 }
 
-fn comparison(leaf: &Attribute, op: &ast::CompareOp, value: &ast::CompValue) -> Result<Comparison, ScimError> {
+fn comparison(
+    leaf: &Attribute,
+    op: &ast::CompareOp,
+    value: &ast::CompValue,
+    reading: &mut Reading,
+) -> Result<Comparison, ScimError> {
     use ast::{CompValue, CompareOp};
     let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
     let ordering = matches!(op, CompareOp::Gt | CompareOp::Ge | CompareOp::Lt | CompareOp::Le);
@@ -158,6 +169,12 @@ fn comparison(leaf: &Attribute, op: &ast::CompareOp, value: &ast::CompValue) -> 
         (_, CompValue::Null) => Operand::Null,
         (Kind::Boolean, CompValue::True) => Operand::Boolean(true),
         (Kind::Boolean, CompValue::False) => Operand::Boolean(false),
+        (Kind::Boolean, CompValue::Str(text))
+            if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") =>
+        {
+            reading.accept(Quirk::BooleanText, ScimType::InvalidFilter, || mismatch("true or false").detail)?;
+            Operand::Boolean(text.eq_ignore_ascii_case("true"))
+        }
         (Kind::Boolean, _) => return Err(mismatch("true or false")),
         (Kind::DateTime, CompValue::Str(text)) => {
             Operand::Time(text.parse().map_err(|_| mismatch("an RFC 3339 time"))?)

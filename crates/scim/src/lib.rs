@@ -27,7 +27,7 @@ pub use discovery::{Capabilities, resource_type_json, schema_json, service_provi
 pub use error::{ScimError, ScimType};
 pub use filter::Filter;
 pub use json::parse_json;
-pub use message::{ListResponse, PATCH_OP, list_response};
+pub use message::{LIST_RESPONSE, ListResponse, PATCH_OP, list_response};
 pub use patch::{MemberChange, PatchRequest};
 pub use reading::{Quirk, Reading, Strictness};
 pub use resource::{check_immutable, normalize};

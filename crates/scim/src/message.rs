@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 /// The schema of a PATCH request.
 pub const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
-const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// The schema of a page of resources.
+pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 
 /// A page of resources as a client reads it.
 #[derive(Debug, Clone, Default, PartialEq)]

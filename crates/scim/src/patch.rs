@@ -67,10 +67,12 @@ impl PatchRequest {
     /// `invalidSyntax` for a malformed request, `invalidPath`, `noTarget`, `mutability` or `invalidValue` as the RFC says.
     pub fn parse(body: &Value, kind: &ResourceType, reading: &mut Reading) -> Result<Self, ScimError> {
         let object = body.as_object().ok_or_else(|| syntax("the body must be a JSON object"))?;
-        let declared = field(object, "schemas").and_then(Value::as_array);
-        if !declared.is_some_and(|all| all.iter().any(|u| u.as_str().is_some_and(|u| u.eq_ignore_ascii_case(PATCH_OP))))
-        {
-            return Err(syntax(format!("'schemas' must hold '{PATCH_OP}'")));
+        let without = || format!("'schemas' must hold '{PATCH_OP}'");
+        let is_patch = |u: &Value| u.as_str().is_some_and(|u| u.eq_ignore_ascii_case(PATCH_OP));
+        match field(object, "schemas") {
+            None => reading.accept(Quirk::NoSchemas, ScimType::InvalidSyntax, without)?,
+            Some(declared) if declared.as_array().is_some_and(|all| all.iter().any(is_patch)) => {}
+            Some(_) => return Err(syntax(without())),
         }
         let list = field(object, "Operations")
             .and_then(Value::as_array)
@@ -78,14 +80,18 @@ impl PatchRequest {
         if list.is_empty() || list.len() > MAX_OPERATIONS {
             return Err(syntax(format!("'Operations' holds {}: 1 to {MAX_OPERATIONS} are allowed", list.len())));
         }
-        let mut reader = Reader { kind, reading, out: Vec::new() };
+        let mut reader = Reader { kind, reading, out: Vec::new(), unknown: None };
         for (index, item) in list.iter().enumerate() {
             reader.operation(item).map_err(|mut e| {
                 e.detail = format!("operation {}: {}", index + 1, e.detail);
                 e
             })?;
         }
-        Ok(Self { operations: reader.out })
+        match reader.unknown {
+            // Nothing would be done: a mistake in a name must not look like a change.
+            Some(unknown) if reader.out.is_empty() => Err(unknown),
+            _ => Ok(Self { operations: reader.out }),
+        }
     }
 
     /// The resource after all operations.
@@ -110,6 +116,8 @@ struct Reader<'a> {
     kind: &'a ResourceType,
     reading: &'a mut Reading,
     out: Vec<Operation>,
+    /// What is wrong with an operation that was left out: it names an attribute that no schema here has.
+    unknown: Option<ScimError>,
 }
 
 impl Reader<'_> {
@@ -119,7 +127,7 @@ impl Reader<'_> {
         let value = field(object, "value");
         match field(object, "path") {
             Some(Value::String(path)) if !path.trim().is_empty() => {
-                let place = read_place(path.trim(), self.kind)?;
+                let Some(place) = self.place(path.trim())? else { return Ok(()) };
                 if op == Op::Remove {
                     return self.removal(place, value);
                 }
@@ -136,6 +144,21 @@ impl Reader<'_> {
                 fields.iter().try_for_each(|(name, value)| self.pathless(op, name, value))
             }
             Some(_) => Err(ScimError::bad_request(ScimType::InvalidPath, "'path' must be a string")),
+        }
+    }
+
+    /// What a path names; none: something that no schema here has, which is left out.
+    fn place(&mut self, path: &str) -> Result<Option<Place>, ScimError> {
+        match read_place(path, self.kind, self.reading)? {
+            Found::Place(place) => Ok(Some(place)),
+            Found::Unknown { why, extension } => {
+                self.reading.leave_out(path, ScimType::InvalidPath, || why.clone())?;
+                // Of a whole extension that is not ours nothing is expected here.
+                if extension == Extension::Ours {
+                    self.unknown.get_or_insert_with(|| ScimError::bad_request(ScimType::InvalidPath, why));
+                }
+                Ok(None)
+            }
         }
     }
 
@@ -166,7 +189,7 @@ impl Reader<'_> {
         if plain.is_some_and(|a| a.mutability == Mutability::ReadOnly) {
             return Ok(());
         }
-        let place = read_place(name, self.kind)?;
+        let Some(place) = self.place(name)? else { return Ok(()) };
         if plain.is_none() && !matches!(place, Place::Extension(_)) {
             self.reading
                 .accept(Quirk::PathAsKey, ScimType::InvalidPath, || format!("'{name}' is a path: give it as 'path'"))?;
@@ -217,9 +240,12 @@ impl Reader<'_> {
     fn push_extension(&mut self, op: Op, schema: &'static Schema, value: &Value) -> Result<(), ScimError> {
         let fields = value.as_object().ok_or_else(|| invalid_value(format!("'{}' must be an object", schema.id)))?;
         for (name, value) in fields.iter().filter(|(name, _)| !is_schemas(name)) {
-            let attribute = schema
-                .attribute(name)
-                .ok_or_else(|| invalid_value(format!("schema {} has no attribute '{name}'", schema.id)))?;
+            let Some(attribute) = schema.attribute(name) else {
+                self.reading.leave_out(&format!("{}:{name}", schema.id), ScimType::InvalidValue, || {
+                    format!("schema {} has no attribute '{name}'", schema.id)
+                })?;
+                continue;
+            };
             if attribute.mutability != Mutability::ReadOnly {
                 let target = Target { extension: Some(schema), attribute, sub: None };
                 self.push(op, Place::Attribute(target), value)?;
@@ -265,24 +291,48 @@ fn refuse_read_only(place: &Place) -> Result<(), ScimError> {
     Ok(())
 }
 
-fn read_place(path: &str, kind: &ResourceType) -> Result<Place, ScimError> {
+/// What a path names.
+enum Found {
+    Place(Place),
+    Unknown { why: String, extension: Extension },
+}
+
+/// Whose schema a path is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extension {
+    Ours,
+    Theirs,
+}
+
+fn read_place(path: &str, kind: &ResourceType, reading: &mut Reading) -> Result<Found, ScimError> {
     let invalid = |why: String| ScimError::bad_request(ScimType::InvalidPath, why);
     let parsed: PatchPath =
         path.parse().map_err(|e| invalid(format!("path '{path}' is not valid: {}", one_line(&e))))?;
+    let unknown = |why: String, attr: &AttrPath| {
+        let ours = |urn: &str| urn.eq_ignore_ascii_case(kind.core.id) || kind.extension(urn).is_some();
+        let is_ours = attr.uri.as_ref().is_none_or(|urn| ours(&urn.to_string()));
+        Found::Unknown { why, extension: if is_ours { Extension::Ours } else { Extension::Theirs } }
+    };
     match parsed {
-        PatchPath::Attr(attr) => match whole_extension(&attr, kind) {
-            Some(schema) => Ok(Place::Extension(schema)),
-            None => Ok(Place::Attribute(resolve(&attr, kind).map_err(invalid)?)),
-        },
+        PatchPath::Attr(attr) => Ok(match whole_extension(&attr, kind) {
+            Some(schema) => Found::Place(Place::Extension(schema)),
+            None => match resolve(&attr, kind) {
+                Ok(target) => Found::Place(Place::Attribute(target)),
+                Err(why) => unknown(why, &attr),
+            },
+        }),
         PatchPath::Value(value_path) => {
             let attr = AttrPath { sub_attr: value_path.sub_attr.clone(), ..value_path.attr.clone() };
-            let target = resolve(&attr, kind).map_err(invalid)?;
+            let target = match resolve(&attr, kind) {
+                Ok(target) => target,
+                Err(why) => return Ok(unknown(why, &attr)),
+            };
             if !target.attribute.is_multi() || target.attribute.kind != Kind::Complex {
                 return Err(invalid(format!("'{}' has no values to choose from", target.attribute.name)));
             }
-            let filter = value_filter(&value_path.filter, target.attribute)
+            let filter = value_filter(&value_path.filter, target.attribute, reading)
                 .map_err(|e| ScimError { scim_type: Some(ScimType::InvalidFilter), ..e })?;
-            Ok(Place::Values(target, filter))
+            Ok(Found::Place(Place::Values(target, filter)))
         }
     }
 }

@@ -33,6 +33,12 @@ pub enum Quirk {
     UnknownMember,
     /// A value that differs from a canonical one only in case.
     CanonicalCase,
+    /// An attribute, a sub-attribute or an extension that no schema here has: it is left out, and named.
+    UnknownAttribute,
+    /// A PATCH without `schemas`.
+    NoSchemas,
+    /// A path with a slash at its end, or in another case: `/users/`.
+    PathForm,
 }
 
 impl Quirk {
@@ -48,6 +54,9 @@ impl Quirk {
             Self::ValueMade => "value-made",
             Self::UnknownMember => "unknown-member",
             Self::CanonicalCase => "canonical-case",
+            Self::UnknownAttribute => "unknown-attribute",
+            Self::NoSchemas => "no-schemas",
+            Self::PathForm => "path-form",
         }
     }
 }
@@ -57,13 +66,25 @@ impl Quirk {
 pub struct Reading {
     strictness: Strictness,
     quirks: BTreeSet<Quirk>,
+    left_out: BTreeSet<String>,
 }
+
+/// The most names of what was left out that are noted, and the most characters of each.
+const MOST_NAMES: usize = 20;
+const LONGEST_NAME: usize = 120;
 
 impl Reading {
     /// A new one.
     #[must_use]
     pub const fn new(strictness: Strictness) -> Self {
-        Self { strictness, quirks: BTreeSet::new() }
+        Self { strictness, quirks: BTreeSet::new(), left_out: BTreeSet::new() }
+    }
+
+    /// The same with a deviation that was accepted before.
+    #[must_use]
+    pub fn noting(mut self, quirk: Option<Quirk>) -> Self {
+        self.quirks.extend(quirk);
+        self
     }
 
     /// Notes a deviation.
@@ -88,9 +109,33 @@ impl Reading {
         }
     }
 
-    /// The deviations so far.
+    /// Leaves out what no schema here has, and notes its name.
+    ///
+    /// # Errors
+    /// With `scim_type` when deviations are not accepted.
+    pub fn leave_out(
+        &mut self,
+        name: &str,
+        scim_type: ScimType,
+        detail: impl FnOnce() -> String,
+    ) -> Result<(), ScimError> {
+        self.accept(Quirk::UnknownAttribute, scim_type, detail)?;
+        if self.left_out.len() < MOST_NAMES {
+            let printable = name.chars().filter(|c| !c.is_control());
+            self.left_out.insert(printable.take(LONGEST_NAME).collect());
+        }
+        Ok(())
+    }
+
+    /// The deviations so far; of what was left out with its name, as in `unknown-attribute:costCenter`.
     #[must_use]
-    pub fn quirks(&self) -> Vec<&'static str> {
-        self.quirks.iter().map(|quirk| quirk.name()).collect()
+    pub fn quirks(&self) -> Vec<String> {
+        let named = |quirk: &Quirk| match quirk {
+            Quirk::UnknownAttribute => {
+                self.left_out.iter().map(|name| format!("{}:{name}", quirk.name())).collect::<Vec<_>>()
+            }
+            _ => vec![quirk.name().to_owned()],
+        };
+        self.quirks.iter().flat_map(named).collect()
     }
 }

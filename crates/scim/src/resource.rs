@@ -24,7 +24,7 @@ pub fn normalize(body: &Value, kind: &ResourceType, reading: &mut Reading) -> Re
     let body = body
         .as_object()
         .ok_or_else(|| ScimError::bad_request(ScimType::InvalidSyntax, "the body must be a JSON object"))?;
-    check_schemas(body, kind)?;
+    check_schemas(body, kind, reading)?;
     let mut out = Map::new();
     for (name, value) in body {
         if is_schemas(name) {
@@ -37,9 +37,12 @@ pub fn normalize(body: &Value, kind: &ResourceType, reading: &mut Reading) -> Re
             }
             continue;
         }
-        let attribute = core_attribute(kind, name)
-            .ok_or_else(|| invalid(format!("{} resources have no attribute '{name}'", kind.name)))?;
-        insert(&mut out, attribute, value, reading)?;
+        match core_attribute(kind, name) {
+            Some(attribute) => insert(&mut out, attribute, value, reading)?,
+            None => reading.leave_out(name, ScimType::InvalidValue, || {
+                format!("{} resources have no attribute '{name}'", kind.name)
+            })?,
+        }
     }
     finish(out, kind)
 }
@@ -62,10 +65,12 @@ fn normalize_extension(
     };
     let mut clean = Map::new();
     for (name, value) in fields.iter().filter(|(name, _)| !is_schemas(name)) {
-        let attribute = extension
-            .attribute(name)
-            .ok_or_else(|| invalid(format!("schema {} has no attribute '{name}'", extension.id)))?;
-        insert(&mut clean, attribute, value, reading)?;
+        match extension.attribute(name) {
+            Some(attribute) => insert(&mut clean, attribute, value, reading)?,
+            None => reading.leave_out(&format!("{}:{name}", extension.id), ScimType::InvalidValue, || {
+                format!("schema {} has no attribute '{name}'", extension.id)
+            })?,
+        }
     }
     Ok(if clean.is_empty() { None } else { Some(clean) })
 }
@@ -146,7 +151,7 @@ fn unchanged(
     Ok(())
 }
 
-fn check_schemas(body: &Map<String, Value>, kind: &ResourceType) -> Result<(), ScimError> {
+fn check_schemas(body: &Map<String, Value>, kind: &ResourceType, reading: &mut Reading) -> Result<(), ScimError> {
     let syntax = |detail: String| ScimError::bad_request(ScimType::InvalidSyntax, detail);
     let declared = body.iter().find(|(name, _)| is_schemas(name)).map(|(_, value)| value);
     let Some(declared) = declared.and_then(Value::as_array) else {
@@ -158,7 +163,9 @@ fn check_schemas(body: &Map<String, Value>, kind: &ResourceType) -> Result<(), S
         if urn.eq_ignore_ascii_case(kind.core.id) {
             core = true;
         } else if kind.extension(urn).is_none() {
-            return Err(syntax(format!("{} resources have no schema '{urn}'", kind.name)));
+            reading.leave_out(urn, ScimType::InvalidSyntax, || {
+                format!("{} resources have no schema '{urn}'", kind.name)
+            })?;
         }
     }
     if core { Ok(()) } else { Err(syntax(format!("'schemas' must hold '{}'", kind.core.id))) }
@@ -278,9 +285,12 @@ fn normalize_complex(
 ) -> Result<Option<Value>, ScimError> {
     let mut clean = Map::new();
     for (name, value) in fields {
-        let sub = attribute
-            .sub(name)
-            .ok_or_else(|| invalid(format!("'{}' has no sub-attribute '{name}'", attribute.name)))?;
+        let Some(sub) = attribute.sub(name) else {
+            reading.leave_out(&format!("{}.{name}", attribute.name), ScimType::InvalidValue, || {
+                format!("'{}' has no sub-attribute '{name}'", attribute.name)
+            })?;
+            continue;
+        };
         if sub.mutability == Mutability::ReadOnly {
             continue;
         }

@@ -1,6 +1,6 @@
 //! Which attributes an answer holds: `attributes` and `excludedAttributes` (RFC 7644 §3.9).
 
-use scim_v2::filter::PatchPath;
+use scim_v2::filter::{AttrPath, PatchPath};
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
@@ -119,8 +119,10 @@ fn paths(list: &str, kind: &ResourceType) -> Result<Vec<Target>, ScimError> {
     let mut out = Vec::new();
     for path in list.split(',').map(str::trim).filter(|p| !p.is_empty()) {
         let parsed: PatchPath = path.parse().map_err(|_| invalid(format!("'{path}' is not an attribute path")))?;
-        let PatchPath::Attr(attr) = parsed else {
-            return Err(invalid(format!("'{path}' must be an attribute, without a filter")));
+        // Some clients choose values there, too: the whole attribute holds them.
+        let attr = match parsed {
+            PatchPath::Attr(attr) => attr,
+            PatchPath::Value(chosen) => AttrPath { sub_attr: chosen.sub_attr, ..chosen.attr },
         };
         match whole_extension(&attr, kind) {
             Some(schema) => {

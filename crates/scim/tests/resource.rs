@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use rollcall_scim::{Reading, Selection, USER_TYPE, changed_paths, normalize};
+use rollcall_scim::{Reading, Selection, Strictness, USER_TYPE, changed_paths, normalize};
 use serde_json::{Value, json};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -67,7 +67,7 @@ fn what_the_schema_does_not_allow_is_refused_and_named() {
         ),
     ];
     for (body, kind, named) in table {
-        let error = normalize(&body, &USER_TYPE, &mut Reading::default()).expect_err(&body.to_string());
+        let error = normalize(&body, &USER_TYPE, &mut Reading::new(Strictness::Strict)).expect_err(&body.to_string());
         assert_eq!((error.status, error.scim_type.map(|t| t.name())), (400, Some(kind)), "{body}");
         assert!(error.detail.contains(named), "{body}: {}", error.detail);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use rollcall_domain::access::rejection::RejectionCause;
-use rollcall_provisioner::{Exchange, Failure, Response, Transport};
+use rollcall_provisioner::{Exchange, Failure, Response, Secrets, Transport};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use url::Url;
@@ -386,7 +386,7 @@ impl Transport for SimApp {
 
 fn response(status: StatusCode, body: &Value) -> Response {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    Response { status, retry_after: None, body }
+    Response { status, retry_after: None, body, secrets: Secrets::default() }
 }
 
 fn found(resource: Option<Value>) -> (StatusCode, Value) {

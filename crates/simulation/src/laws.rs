@@ -14,6 +14,7 @@ use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::obligation::End;
 use rollcall_domain::access::outcome::Verified;
 use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::standard::gives_access;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::orphan_id;
 use rollcall_domain::governance::hold::Cause;
@@ -322,7 +323,13 @@ impl Book {
             return Ok(lives.then(|| format!("the account {remote_id} of {} is live", verified.app)));
         }
         let live = self.live_of(app, whose);
+        let ways = ledger::capabilities(&self.state, &verified.app)?.unwrap_or_default().keeps;
         let kept = |path: &String| app.nature.external_ids || path != "externalId";
+        // What gives nobody access may differ where that is said, or is the app's own way.
+        let said = |path: &String| {
+            let named = verified.differences.iter().any(|c| c.path == *path) || ways.contains_key(path);
+            named && !gives_access(&BTreeSet::new(), path)
+        };
         Ok(match &account.desired {
             Desired::Absent if live.is_empty() => None,
             Desired::Absent => Some(format!("{whose} has live accounts in {}: {live:?}", verified.app)),
@@ -330,7 +337,7 @@ impl Book {
                 let shows = live.iter().any(|(_, user, groups)| {
                     let same = presence.attributes.iter().filter(|(path, _)| kept(path)).all(|(path, value)| {
                         let shown = user.get(path).unwrap_or(&Value::Null);
-                        shown == value || (path == "active" && shown.is_null())
+                        shown == value || (path == "active" && shown.is_null()) || said(path)
                     });
                     same && *groups == presence.groups
                 });
@@ -375,6 +382,7 @@ impl Book {
                 if must && !owners.contains_key(&identity.to_string()) {
                     broken.push(format!("{id}: {identity} has no live account"));
                 }
+                broken.extend(self.profile(app, &account)?);
                 for o in ledger::obligations_of(&self.state, identity)?
                     .iter()
                     .filter(|o| o.id.subject.app() == Some(&app_id))
@@ -395,6 +403,22 @@ impl Book {
             broken.extend(owed.iter().filter(|o| o.end.is_none()).map(|o| format!("{} has not ended", o.id)));
         }
         Ok(broken)
+    }
+}
+
+impl Book {
+    /// What somebody's only account shows otherwise than desired at the end, although the app does not keep it in its own way.
+    fn profile(&self, app: &SimApp, account: &Account) -> Result<Option<String>, KvError> {
+        let Desired::Present(presence) = &account.desired else { return Ok(None) };
+        let ways = ledger::capabilities(&self.state, &account.app)?.unwrap_or_default().keeps;
+        let live = self.live_of(app, account.identity);
+        let [(_, user, _)] = live.as_slice() else { return Ok(None) };
+        let differs = |path: &str| {
+            user.get(path).unwrap_or(&Value::Null) != presence.attributes.get(path).unwrap_or(&Value::Null)
+        };
+        let title = !ways.contains_key("title") && differs("title");
+        Ok(title
+            .then(|| format!("{}: {} shows another title: {presence:?} and {user:?}", account.app, account.identity)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The paths under `/scim/v2`.
 
 pub mod discovery;
+pub mod path_form;
 pub mod request;
 pub mod routes;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
-use rollcall_config::{Config, SourceConfig};
+use rollcall_config::{Config, ExternalIds, SourceConfig};
 use rollcall_domain::identity::authority::{Authority, Settled};
 use rollcall_domain::identity::name::{UniqueValue, former_name_key, unique_values};
 use rollcall_domain::identity::{self, IdentityKind, NameChanged};
@@ -136,11 +136,12 @@ impl Import {
         let resource = normalize(&body, kind, &mut reading).map_err(|e| refused(e.detail))?;
         names::within_size(self.max_resource_bytes, kind, None, Some(&resource)).map_err(|e| refused(e.detail))?;
         let rules = self.authority.settle(&self.source.name, None, identity::started(resource));
-        let names = unique_values(&rules.resource, kind, Some(&self.source.name));
+        let claims_external = self.source.external_ids == ExternalIds::Unique;
+        let names = unique_values(&rules.resource, kind, claims_external.then_some(&self.source.name));
         let Some(first) = names.first() else { return Err(refused("there is no user name".into())) };
         let own = format!("rollcall import {} {} {}", self.source.name, kind.name, first.key);
         let id = IdentityId(Uuid::new_v5(&Uuid::NAMESPACE_OID, own.as_bytes()));
-        let quirks = reading.quirks().into_iter().map(str::to_owned).collect();
+        let quirks = reading.quirks();
         Ok(Newcomer { id, kind: of, rules, names, quirks })
     }
 

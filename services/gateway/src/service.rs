@@ -13,6 +13,8 @@ use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_tokens::Attempts;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
+use tower::util::MapRequestLayer;
 
 use crate::auth::authenticate;
 use crate::auth::caller::Origin;
@@ -20,13 +22,13 @@ use crate::auth::refusals::Refusals;
 use crate::auth::source::KnownSource;
 use crate::change::{names, scope};
 use crate::error::GatewayError;
-use crate::http::{discovery, routes};
+use crate::http::{discovery, path_form, routes};
 use crate::read::query::Bounds;
 use crate::register::register_apps;
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 6;
+const STAMP: u32 = 7;
 
 /// The gateway.
 #[derive(Debug)]
@@ -107,16 +109,16 @@ impl Gateway {
             .route("/ResourceTypes/{id}", get(discovery::resource_type))
             .route("/Me", any(discovery::me))
             .route("/{*path}", any(discovery::nothing_here));
-        let secured = |router: Router<Arc<GatewayState>>| {
-            router
-                .method_not_allowed_fallback(discovery::wrong_method)
-                .layer(middleware::from_fn_with_state(Arc::clone(&state), authenticate::authenticate))
-                .with_state(Arc::clone(&state))
-        };
         let scim = state.catalogue.types().iter().fold(fixed, |router, kind| router.merge(routes::routes(kind)));
-        // A nested router does not answer at its own address with a slash.
-        let root = Router::new().route("/scim/v2/", get(routes::list_everything));
-        Router::new().nest("/scim/v2", secured(scim)).merge(secured(root))
+        let secured = scim
+            .method_not_allowed_fallback(discovery::wrong_method)
+            .layer(middleware::from_fn_with_state(Arc::clone(&state), authenticate::authenticate))
+            .with_state(Arc::clone(&state));
+        let own = ["Bulk", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Me"].map(str::to_owned);
+        let types = state.catalogue.types().iter().map(|kind| kind.endpoint.trim_start_matches('/').to_owned());
+        let names: Arc<[String]> = own.into_iter().chain(types).collect();
+        let as_meant = MapRequestLayer::new(move |request| path_form::as_meant(request, &names));
+        Router::new().nest_service("/scim/v2", as_meant.layer(secured))
     }
 
     /// Registers the apps, then keeps its state up to date until `stop`.

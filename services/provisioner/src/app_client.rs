@@ -2,8 +2,12 @@
 
 pub mod client;
 pub mod discovery;
+pub mod experience;
 pub mod memberships;
 pub mod pages;
+pub mod patch;
+pub mod patch_form;
+pub mod reading;
 pub mod requests;
 pub mod resolver;
 pub mod resource;

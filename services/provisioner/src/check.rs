@@ -25,7 +25,7 @@ pub async fn check(app: &AppConfig) -> Result<(), String> {
     let transport = http.to(&app).map_err(|e| e.to_string())?;
     let client = ScimClient::new(&app, Arc::new(Lease::unlimited()), transport);
     let said = async {
-        let can = discover(&client).await?;
+        let can = discover(&client, &app.spec.attributes).await?;
         probe(&client).await?;
         Ok(can)
     };

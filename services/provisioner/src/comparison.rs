@@ -12,8 +12,8 @@ use rollcall_domain::access::plan::judge;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
-use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::health::Quarantined;
+use rollcall_domain::app::standard::Standard;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::policy::Policy;
 use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
@@ -151,7 +151,7 @@ struct Pass<'a> {
     link: &'a Link,
     view: View,
     can: Capabilities,
-    deprovision: Deprovision,
+    standard: Standard,
     /// The managed groups of each account, by the app's id of it.
     groups: BTreeMap<String, BTreeSet<String>>,
     /// The items that were open at the start.
@@ -189,13 +189,13 @@ impl<'a> Pass<'a> {
             (extent, progress) = (Extent::Rest, earlier);
         }
         progress.groups = managed.len() as u64;
-        let deprovision = link.config.spec.effective_deprovision();
+        let standard = Standard::of(&link.config.spec, &can);
         Ok(Self {
             connector,
             link,
             view,
             can,
-            deprovision,
+            standard,
             groups,
             open,
             pages,
@@ -254,13 +254,13 @@ impl<'a> Pass<'a> {
         if Self::is_worked_on(account, Some(&remote)) {
             return Ok(());
         }
-        match judge(&account.desired, Some(&remote), self.deprovision) {
+        match judge(&account.desired, Some(&remote), &self.standard) {
             Ok(_) if account.desired.target() == Target::Absent => {
                 self.inactive.push(identity);
                 Ok(())
             }
-            Ok(_) => self.clear_all(identity).await,
-            Err(_) => self.look_again(identity, &remote.id).await,
+            Ok(differences) if differences.is_empty() => self.clear_all(identity).await,
+            _ => self.look_again(identity, &remote.id).await,
         }
     }
 
@@ -313,12 +313,12 @@ impl<'a> Pass<'a> {
         if Self::is_worked_on(&account, remote.as_ref()) {
             return Ok(());
         }
-        match judge(&account.desired, remote.as_ref(), self.deprovision) {
-            Ok(_) => self.clear_all(identity).await,
-            Err((kind, differences)) => {
-                self.report(identity, kind, account.desired_version, differences, remote.as_ref()).await
-            }
-        }
+        let (kind, differences) = match judge(&account.desired, remote.as_ref(), &self.standard) {
+            Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
+            Ok(differences) => (DriftKind::Attribute, differences),
+            Err(found) => found,
+        };
+        self.report(identity, kind, account.desired_version, differences, remote.as_ref()).await
     }
 
     async fn report(

@@ -11,7 +11,7 @@ mod service;
 mod work;
 
 pub use app_client::client::Failure;
-pub use app_client::transport::{Exchange, Response, Transport};
+pub use app_client::transport::{Exchange, Response, Secrets, Transport};
 pub use check::check;
 pub use error::ProvisionerError;
 pub use service::{Accounts, Provisioner, Surroundings};

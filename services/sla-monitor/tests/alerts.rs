@@ -114,6 +114,7 @@ impl World {
         let (identity, remote_id, observed) = (person(n), None, Map::new());
         self.append(Event::AccountVerified(Verified {
             left: Left::Nothing,
+            differences: Vec::new(),
             app,
             identity,
             version,

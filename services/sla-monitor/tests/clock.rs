@@ -141,6 +141,7 @@ fn verified(version: Sequence, target: Target) -> Event {
     let (app, observed) = ("chat".parse().unwrap(), Map::new());
     Event::AccountVerified(Verified {
         left: Left::Nothing,
+        differences: Vec::new(),
         app,
         identity: anna(),
         version,

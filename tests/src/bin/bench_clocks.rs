@@ -99,6 +99,7 @@ fn removed(log: &mut Log, app: &AppId, identity: IdentityId, version: Sequence) 
     };
     let verified = Verified {
         left: Left::Nothing,
+        differences: Vec::new(),
         app: app.clone(),
         identity,
         version,

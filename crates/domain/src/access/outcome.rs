@@ -8,6 +8,7 @@ use crate::access::desired::Target;
 use crate::access::operation::Operation;
 use crate::access::rejection::Rejection;
 use crate::ids::{AppId, IdentityId, Sequence};
+use rollcall_scim::Changed;
 
 /// Whether Rollcall created the account it changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Verified {
     pub observed: Map<String, Value>,
     /// What is left of an account that is gone.
     pub left: Left,
+    /// What it shows otherwise than desired, which gives nobody access: desired before, observed after.
+    pub differences: Vec<Changed>,
 }
 
 /// Whether something is left of an account with which nobody can sign in any more.

@@ -10,6 +10,7 @@ use crate::access::operation::Operation;
 use crate::access::remote::Remote;
 use crate::app::deprovision::Deprovision;
 use crate::app::mapping::{self, Attributes};
+use crate::app::standard::Standard;
 use crate::drift::kind::DriftKind;
 
 /// What to ask of an app.
@@ -47,15 +48,18 @@ impl Step {
 /// What follows from desired and observed, in the order in which it is done: whoever leaves can't sign in any more before
 /// anything else is done, and leaves the groups before the account is deleted.
 #[must_use]
-pub fn plan(desired: &Desired, observed: Option<&Remote>, deprovision: Deprovision) -> Vec<Step> {
+pub fn plan(desired: &Desired, observed: Option<&Remote>, standard: &Standard) -> Vec<Step> {
     let nobody = BTreeSet::new();
     let in_groups = observed.map_or(&nobody, |remote| &remote.groups);
     let leave = |groups: &BTreeSet<String>| in_groups.difference(groups).cloned().map(Step::Leave).collect::<Vec<_>>();
     let mut steps = Vec::new();
     match (desired, observed) {
         (Desired::Present(presence), _) => {
-            match observed.map(|remote| differences(&presence.attributes, remote)) {
-                None => steps.push(Step::Create(presence.attributes.clone())),
+            match observed.map(|remote| differences(&presence.attributes, remote, standard)) {
+                None => {
+                    let managed = presence.attributes.iter().filter(|(path, _)| standard.is_managed(path));
+                    steps.push(Step::Create(managed.map(|(path, value)| (path.clone(), value.clone())).collect()));
+                }
                 Some(changes) if changes.is_empty() => {}
                 Some(changes) => steps.push(Step::Update(changes)),
             }
@@ -64,11 +68,11 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, deprovision: Deprovisi
         }
         (Desired::Absent, None) => {}
         (Desired::Absent, Some(remote)) => {
-            if remote.is_active() && deprovision == Deprovision::Deactivate {
+            if remote.is_active() && standard.deprovision == Deprovision::Deactivate {
                 steps.push(Step::Deactivate);
             }
             steps.extend(leave(&nobody));
-            if deprovision == Deprovision::Delete {
+            if standard.deprovision == Deprovision::Delete {
                 steps.push(Step::Delete);
             }
         }
@@ -76,55 +80,57 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, deprovision: Deprovisi
     steps
 }
 
-/// What a read-back proves, or how it differs.
+/// What a read-back proves: nothing, or the differences that give nobody access (desired before, observed after); or how it
+/// differs.
 ///
 /// # Errors
-/// The kind of drift, and the differences: desired before, observed after.
+/// The kind of drift, and all differences: something that gives access differs.
 pub fn judge(
     desired: &Desired,
     observed: Option<&Remote>,
-    deprovision: Deprovision,
-) -> Result<Target, (DriftKind, Vec<Changed>)> {
-    let steps = plan(desired, observed, deprovision);
-    if steps.is_empty() {
-        return Ok(desired.target());
-    }
-    let mut kind = DriftKind::Membership;
-    let mut changes = Vec::new();
+    standard: &Standard,
+) -> Result<Vec<Changed>, (DriftKind, Vec<Changed>)> {
+    let mut kind = None;
+    let (mut access, mut profile) = (Vec::new(), Vec::new());
     let group = |name: &str, before: Option<Value>, after: Option<Value>| Changed {
         path: format!("groups[display eq {}]", Value::from(name)),
         before,
         after,
     };
     let there = || Some(Value::Bool(true));
-    for step in steps {
+    for step in plan(desired, observed, standard) {
         match step {
-            Step::Create(_) => kind = DriftKind::Missing,
+            Step::Create(_) => kind = Some(DriftKind::Missing),
             Step::Update(differences) => {
                 // Many apps keep none: whose account it is we know by our own link.
                 let not_kept = |c: &Changed| c.path == "externalId" && c.after.is_none();
-                changes.extend(differences.into_iter().filter(|c| !not_kept(c)));
-                if changes.is_empty() {
-                    continue;
+                let differences = differences.into_iter().filter(|c| !not_kept(c));
+                let (gives_access, rest): (Vec<_>, _) = differences.partition(|c| standard.gives_access(&c.path));
+                if !gives_access.is_empty() {
+                    kind = Some(DriftKind::Attribute);
                 }
-                kind = DriftKind::Attribute;
+                access.extend(gives_access);
+                profile.extend(rest);
             }
-            Step::Enter(name) => changes.push(group(&name, there(), None)),
-            Step::Leave(name) => changes.push(group(&name, None, there())),
+            Step::Enter(name) => access.push(group(&name, there(), None)),
+            Step::Leave(name) => access.push(group(&name, None, there())),
             Step::Deactivate | Step::Delete => {
                 let active = observed.is_some_and(Remote::is_active);
                 let before = active.then_some(Value::Bool(false));
-                changes.push(Changed { path: "active".into(), before, after: Some(active.into()) });
+                access.push(Changed { path: "active".into(), before, after: Some(active.into()) });
             }
         }
     }
-    if desired.target() == Target::Absent {
-        kind = if is_gone(observed) { DriftKind::Residue } else { DriftKind::Zombie };
+    if kind.is_none() && access.is_empty() {
+        return Ok(profile);
     }
-    if changes.is_empty() && kind == DriftKind::Membership {
-        return Ok(desired.target());
-    }
-    Err((kind, changes))
+    let kind = match desired.target() {
+        Target::Absent if is_gone(observed) => DriftKind::Residue,
+        Target::Absent => DriftKind::Zombie,
+        Target::Present => kind.unwrap_or(DriftKind::Membership),
+    };
+    access.extend(profile);
+    Err((kind, access))
 }
 
 /// Whether nobody can sign in with an account any more.
@@ -133,9 +139,10 @@ pub fn is_gone(observed: Option<&Remote>) -> bool {
     observed.is_none_or(|remote| !remote.is_active())
 }
 
-/// How an account differs from the desired attributes; attributes that Rollcall does not manage don't count.
+/// How an account differs from the desired attributes; attributes that Rollcall does not manage don't count, nor does what is
+/// only the app's own way of keeping them.
 #[must_use]
-pub fn differences(desired: &Attributes, remote: &Remote) -> Vec<Changed> {
+pub fn differences(desired: &Attributes, remote: &Remote, standard: &Standard) -> Vec<Changed> {
     let mut out = Vec::new();
     for (path, want) in desired {
         let same = match path.as_str() {
@@ -144,7 +151,10 @@ pub fn differences(desired: &Attributes, remote: &Remote) -> Vec<Changed> {
         };
         if !same {
             let before = Some(want.clone()).filter(|value| !value.is_null());
-            out.push(Changed { path: path.clone(), before, after: mapping::observed(&remote.resource, path) });
+            let change = Changed { path: path.clone(), before, after: mapping::observed(&remote.resource, path) };
+            if !standard.is_own_way(&change) {
+                out.push(change);
+            }
         }
     }
     out

@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 pub enum RejectionCause {
     /// It answered that it won't.
     Refused,
-    /// It gave no answer.
+    /// It could not be reached.
     Unreachable,
+    /// It answered that it has failed (5xx).
+    AppError,
+    /// It did not answer in time.
+    Timeout,
     /// The account belongs to someone else.
     Conflict,
     /// It asked for fewer requests.
@@ -31,6 +35,8 @@ impl RejectionCause {
         match self {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
+            Self::AppError => "app_error",
+            Self::Timeout => "timeout",
             Self::Conflict => "conflict",
             Self::Throttled => "throttled",
             Self::NotScim => "not_scim",

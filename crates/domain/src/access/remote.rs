@@ -19,10 +19,15 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// Whether it can be used; an app that does not say so has a live account (RFC 7643 leaves `active` optional).
+    /// Whether it can be used; an app that does not say so has a live account (RFC 7643 leaves `active` optional), and so has
+    /// one that says anything but false.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.resource.get("active").and_then(Value::as_bool).unwrap_or(true)
+        match self.resource.get("active") {
+            Some(Value::Bool(active)) => *active,
+            Some(Value::String(text)) => !text.trim().eq_ignore_ascii_case("false"),
+            _ => true,
+        }
     }
 
     /// A top-level text attribute; empty when it is not there.

@@ -1,10 +1,13 @@
 //! What an app can do: learned from its discovery documents, overridden by configuration.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::app::deprovision::Deprovision;
+use crate::app::own_way::{OwnWays, Way};
+use crate::app::quirk::AppQuirk;
 use crate::ids::AppId;
 
 /// Whether an app can do something.
@@ -55,6 +58,21 @@ pub struct Capabilities {
     pub required: Vec<String>,
     /// How long a change may take until it is shown.
     pub consistency_delay: Option<Duration>,
+    /// The attributes that it keeps in a way of its own.
+    #[serde(default)]
+    pub keeps: OwnWays,
+    /// Whether the operations of a PATCH must be named `Add`, `Replace`, `Remove`; else `add`, `replace`, `remove`.
+    #[serde(default)]
+    pub patch_capitalized: Support,
+    /// Whether an operation of a PATCH may name a path; else the value is an object of attributes.
+    #[serde(default)]
+    pub patch_paths: Support,
+    /// Whether a PATCH may have more than one operation.
+    #[serde(default)]
+    pub patch_many: Support,
+    /// In what its answers are not as the RFCs say, and are read all the same.
+    #[serde(default)]
+    pub quirks: BTreeSet<AppQuirk>,
 }
 
 impl Capabilities {
@@ -71,6 +89,25 @@ impl Capabilities {
             members_per_request: self.members_per_request.or(learned.members_per_request),
             required: if self.required.is_empty() { learned.required.clone() } else { self.required.clone() },
             consistency_delay: self.consistency_delay.or(learned.consistency_delay),
+            keeps: learned.keeps.clone().into_iter().chain(self.keeps.clone()).collect(),
+            patch_capitalized: self.patch_capitalized.or(learned.patch_capitalized),
+            patch_paths: self.patch_paths.or(learned.patch_paths),
+            patch_many: self.patch_many.or(learned.patch_many),
+            quirks: self.quirks.union(&learned.quirks).copied().collect(),
+        }
+    }
+
+    /// What its discovery documents say now, with what was learned from its answers before: the one does not know of the other.
+    #[must_use]
+    pub fn with_experience(self, before: &Self) -> Self {
+        let ways = before.keeps.clone().into_iter().filter(|(_, keeps)| keeps.way != Way::NotInSchema);
+        Self {
+            keeps: ways.chain(self.keeps).collect(),
+            patch_capitalized: self.patch_capitalized.or(before.patch_capitalized),
+            patch_paths: self.patch_paths.or(before.patch_paths),
+            patch_many: self.patch_many.or(before.patch_many),
+            quirks: self.quirks.union(&before.quirks).copied().collect(),
+            ..self
         }
     }
 

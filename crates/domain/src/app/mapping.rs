@@ -218,6 +218,14 @@ pub fn to_resource(attributes: &Attributes) -> Map<String, Value> {
     out
 }
 
+/// A value at a path as an object of attributes: `name.givenName` is `{"name": {"givenName": …}}`.
+#[must_use]
+pub fn nested(path: &str, value: Value) -> Value {
+    let (urn, attribute, sub) = parts(path);
+    let names = [urn, Some(attribute), sub];
+    names.into_iter().flatten().rev().fold(value, |inner, name| json!({ name: inner }))
+}
+
 fn put(resource: &mut Map<String, Value>, path: &str, value: &Value) {
     let (urn, attribute, sub) = parts(path);
     let mut fields = resource;

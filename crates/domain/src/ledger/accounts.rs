@@ -3,7 +3,7 @@
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
-use super::{Fact, apps, drifts, links};
+use super::{Fact, apps, drifts, links, ways};
 use crate::access::account::{Account, MayExist};
 use crate::access::desired::Target;
 use crate::access::obligation::{End, Obligation};
@@ -67,6 +67,8 @@ pub fn verified(
         links::shown(state, verified)?;
     }
     links::keep(state, &account)?;
+    ways::verified(state, &account, verified)?;
+    let profile = drifts::profile(state, verified, event)?;
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
     account.verified_at = Some(event.recorded_at);
     account.rejection = None;
@@ -74,7 +76,7 @@ pub fn verified(
     let (honoured, waiting) =
         std::mem::take(&mut account.confirmed).into_iter().partition(|c: &Confirmed| c.version <= verified.version);
     account.confirmed = waiting;
-    apps::honoured(state, &account.app, honoured, event.recorded_at)?;
+    apps::read_back(state, &account.app, honoured, &verified.differences, event.recorded_at)?;
     // What is left is owed on; that nobody can sign in any more is proved.
     let is_owed_on = |o: &Obligation| verified.left == Left::Something && o.change == ChangeKind::Residue;
     if !account.owes.iter().any(is_owed_on) {
@@ -89,7 +91,13 @@ pub fn verified(
         facts.push(Fact::Verified(obligation));
     }
     store(state, account_key(verified.identity, &verified.app), &account);
-    if account.is_pending() { Ok(()) } else { settled(state, &account) }
+    if !account.is_pending() {
+        settled(state, &account)?;
+    }
+    if let Some(item) = profile {
+        drifts::keep(state, &item);
+    }
+    Ok(())
 }
 
 /// Nothing is left to do for an account.

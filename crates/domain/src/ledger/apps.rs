@@ -20,7 +20,7 @@ use crate::event::Recorded;
 use crate::ids::AppId;
 use crate::kv::{KvError, Write, store};
 
-/// Its discovery documents were read.
+/// Its discovery documents were read, or its answers have taught something.
 pub fn discovered(state: &mut impl Write, found: &Discovered) {
     store(state, capabilities_key(&found.app), &found.capabilities);
 }
@@ -59,14 +59,24 @@ pub fn confirmed(state: &mut impl Write, app: &AppId, operation: Operation) -> R
     Ok(())
 }
 
-/// What it confirmed was read back.
-pub fn honoured(state: &mut impl Write, app: &AppId, honoured: Vec<Confirmed>, at: Timestamp) -> Result<(), KvError> {
-    if honoured.is_empty() {
+/// What it confirmed was read back, but for what the profile shows otherwise.
+pub fn read_back(
+    state: &mut impl Write,
+    app: &AppId,
+    confirmed: Vec<Confirmed>,
+    profile: &[Changed],
+    at: Timestamp,
+) -> Result<(), KvError> {
+    if confirmed.is_empty() {
         return Ok(());
     }
     let mut record = conformance(state, app)?;
-    for confirmed in honoured {
-        record.honoured(confirmed.operation, at.duration_since(confirmed.at));
+    for confirmed in confirmed {
+        if confirmed.operation == Operation::Update && !profile.is_empty() {
+            record.ignored(confirmed.operation);
+        } else {
+            record.honoured(confirmed.operation, at.duration_since(confirmed.at));
+        }
     }
     store(state, conformance_key(app), &record);
     Ok(())

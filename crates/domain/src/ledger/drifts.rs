@@ -1,15 +1,18 @@
 //! Drift as it is found, repaired, accepted and ended.
 
-use super::accounts::settled;
+use super::accounts::{reopen, settled};
 use super::lists::Kept;
 use super::obligations::{end_those, open};
-use super::read::{account, account_key, of_account};
+use super::read::{account, account_key, drift, of_account};
 use super::{apps, causation};
 use crate::access::account::Account;
 use crate::access::desired::Desired;
 use crate::access::obligation::{Because, Change, End, Obligation};
+use crate::access::outcome::Verified;
 use crate::access::subject::Subject;
 use crate::app::AppSpec;
+use crate::app::own_way::{OwnWays, is_own_way};
+use crate::app::standard::gives_access;
 use crate::directory;
 use crate::drift::kind::DriftKind;
 use crate::drift::policy::Policy;
@@ -68,7 +71,50 @@ pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: 
     Ok(())
 }
 
-/// Where the app's policy says so, drift opens an obligation.
+/// What a profile shows otherwise than desired, after a look that found all that gives access: it is drift, and as old as the
+/// item that was open before.
+pub fn profile(state: &impl Read, verified: &Verified, event: &Recorded) -> Result<Option<DriftItem>, KvError> {
+    if verified.differences.is_empty() {
+        return Ok(None);
+    }
+    let id = DriftId { app: verified.app.clone(), identity: verified.identity, kind: DriftKind::Attribute };
+    let before = item(state, &id)?;
+    let name = verified.observed.get("userName").and_then(|name| name.as_str()).unwrap_or_default();
+    Ok(Some(DriftItem {
+        id,
+        version: verified.version,
+        differences: verified.differences.clone(),
+        remote_id: verified.remote_id.clone().unwrap_or_default(),
+        user_name: name.to_owned(),
+        detected_at: before.as_ref().map_or(event.recorded_at, |item| item.detected_at),
+        accepted: before.and_then(|item| item.accepted).filter(|exception| exception.holds_at(event.recorded_at)),
+    }))
+}
+
+/// Keeps an item.
+pub fn keep(state: &mut impl Write, item: &DriftItem) {
+    store(state, key(&item.id), item);
+}
+
+/// What is only an app's own way of keeping attributes is no drift any more.
+pub fn own_ways_learned(state: &mut impl Write, app: &AppId, ways: &OwnWays) -> Result<(), KvError> {
+    if ways.is_empty() {
+        return Ok(());
+    }
+    let essential = directory::app(state, app)?.map(|app| app.spec.essential).unwrap_or_default();
+    for mut item in drift(state, Some(app))?.into_iter().filter(|item| item.id.kind == DriftKind::Attribute) {
+        let all = item.differences.len();
+        item.differences.retain(|c| gives_access(&essential, &c.path) || !is_own_way(ways, c));
+        match item.differences.len() {
+            0 => state.delete(&key(&item.id)),
+            left if left < all => keep(state, &item),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Where the app's policy says so, drift opens an obligation; a difference that gives nobody access is mended without one.
 fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) -> Result<(), KvError> {
     let DriftId { app, identity, kind } = &item.id;
     let Some(spec) = directory::app(state, app)?.map(|app| app.spec) else { return Ok(()) };
@@ -91,6 +137,11 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             let Some(before) = account(state, *identity, app)? else { return Ok(()) };
             let comes_back = *kind == DriftKind::Zombie && before.owes_no_access();
             if before.is_pending() && !comes_back {
+                return Ok(());
+            }
+            if *kind == DriftKind::Attribute && item.differences.iter().all(|c| !gives_access(&spec.essential, &c.path))
+            {
+                reopen(state, &mut { before }, event.sequence);
                 return Ok(());
             }
             let desired = before.desired.clone();

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use rollcall_scim::ScimError;
+use rollcall_scim::{Quirk, ScimError};
 use rollcall_telemetry::metrics::{label, metrics};
 use rollcall_tokens::Rejected;
 use tracing::warn;
@@ -15,6 +15,7 @@ use tracing::warn;
 use crate::auth::caller::Caller;
 use crate::auth::source::KnownSource;
 use crate::error::Refusal;
+use crate::http::path_form::PathForm;
 use crate::state::GatewayState;
 
 /// Lets a request in with the source that it comes from, or not at all.
@@ -46,7 +47,9 @@ pub async fn authenticate(
     if !*state.registered.borrow() {
         return Err(ScimError::status(503, "the gateway is starting").into());
     }
-    let caller = Caller::new(Arc::clone(&source.config), &state.origin, request.headers());
+    let form = request.extensions().get::<PathForm>();
+    let caller = Caller::new(Arc::clone(&source.config), &state.origin, request.headers())
+        .with_form(form.map(|_| Quirk::PathForm), || form.map(PathForm::detail).unwrap_or_default())?;
     let correlation = HeaderValue::from_str(caller.correlation_id());
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;

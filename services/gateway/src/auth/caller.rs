@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use rollcall_config::{ServerConfig, SourceConfig};
 use rollcall_domain::EventMeta;
 use rollcall_event_log::by_request;
-use rollcall_scim::Reading;
+use rollcall_scim::{Quirk, Reading, ScimError, ScimType};
 use uuid::Uuid;
 
 /// One request's sender.
@@ -15,6 +15,8 @@ pub struct Caller {
     pub source: Arc<SourceConfig>,
     /// The address that resources are under, ending in `/scim/v2`.
     pub base: String,
+    /// The deviations of the path that it was sent to.
+    form: Option<Quirk>,
     reason: Option<String>,
     correlation_id: String,
 }
@@ -33,6 +35,7 @@ impl Caller {
         Self {
             source,
             base: origin.base(headers),
+            form: None,
             reason: text("rollcall-reason"),
             correlation_id: correlation_id.unwrap_or_else(|| Uuid::now_v7().to_string()),
         }
@@ -43,16 +46,27 @@ impl Caller {
         &self.correlation_id
     }
 
+    /// The same of a request whose path is not quite as it should be.
+    ///
+    /// # Errors
+    /// When the source is read strictly.
+    pub fn with_form(mut self, quirk: Option<Quirk>, detail: impl FnOnce() -> String) -> Result<Self, ScimError> {
+        if let Some(quirk) = quirk {
+            self.reading().accept(quirk, ScimType::InvalidPath, detail)?;
+        }
+        self.form = quirk;
+        Ok(self)
+    }
+
     /// How the request is read.
     pub fn reading(&self) -> Reading {
-        Reading::new(self.source.strictness)
+        Reading::new(self.source.strictness).noting(self.form)
     }
 
     /// For one event of an operation such as `replace User`.
     pub fn meta(&self, operation: &str, reading: &Reading) -> EventMeta {
         let reason = self.reason.clone().unwrap_or_else(|| format!("SCIM {operation}"));
-        let quirks = reading.quirks().into_iter().map(str::to_owned).collect();
-        EventMeta { quirks, ..by_request(&self.source.name, &reason, &self.correlation_id) }
+        EventMeta { quirks: reading.quirks(), ..by_request(&self.source.name, &reason, &self.correlation_id) }
     }
 }
 

@@ -164,7 +164,7 @@ pub async fn create(
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
         let id = GroupId(Uuid::now_v7());
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
         names::hold(state, &mut unit, &holder, from, None, Some(&version.resource)).await?;
@@ -241,7 +241,7 @@ pub async fn change(
             return settled(state, id, sequence, caller, selection).await;
         }
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), Some(&after)).await?;
         match append(state, unit, &meta, events, sequence).await {
@@ -319,7 +319,7 @@ pub async fn delete(
         let (last, sequence) = last_change(state, kind, id).await?;
         condition.check(sequence)?;
         may_have(state, &state.fresh().await?, caller, kind, Some(id), &last.resource, "delete").await?;
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
         match append(state, unit, &meta, vec![group::delete(id, last.resource)], sequence).await {

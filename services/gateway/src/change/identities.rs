@@ -2,9 +2,11 @@
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
+use rollcall_config::Recreate;
 use rollcall_domain::identity::authority::Denied;
-use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
+use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
+use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{Expect, LogError, Subject, Unit};
 use rollcall_scim::{Presence, Reading, ResourceType, ScimError};
@@ -43,16 +45,24 @@ pub async fn create(
         state.refuse(caller, kind, "create", None, &detail, rules.denied).await?;
         return Err(ScimError::status(403, detail).into());
     }
+    if caller.source.recreate == Recreate::Restore
+        && let Some(id) = restorable(&state.fresh().await?, caller, of, &rules.resource)?
+    {
+        let edit = Edit::Replace(rules.resource);
+        let restored = change(state, caller, kind, of, &id.to_string(), &Condition::None, &edit, reading).await?;
+        return Ok(Done { status: StatusCode::CREATED, ..restored });
+    }
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
         let id = IdentityId(Uuid::now_v7());
         let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
         created.provenance.clone_from(&rules.provenance);
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
         names::hold(state, &mut unit, &holder, from, None, Some(&created.resource)).await?;
-        unit.push(event(meta(), created.clone()), Expect::Last(Sequence(0)));
+        let shared = names::shared_external_id(&state.store.view(), &holder, None, &created.resource)?;
+        unit.push(event(noting(meta(), shared), created.clone()), Expect::Last(Sequence(0)));
         let denied = rules.denied.clone();
         let refused = scope::partly_refused(&state.store.view(), caller, meta(), kind, "create", id.0, denied)?;
         refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
@@ -66,6 +76,30 @@ pub async fn create(
         }
     }
     Err(Refusal::Contention("the name"))
+}
+
+/// Who is inactive, and whom a creation by the source that has created them, with their name and `externalId`, means.
+fn restorable(
+    state: &impl Read,
+    caller: &Caller,
+    of: IdentityKind,
+    resource: &Map<String, Value>,
+) -> Result<Option<IdentityId>, KvError> {
+    let Some(id) = directory::id_by_name(state, of, identity::user_name(resource))? else { return Ok(None) };
+    let external = |r: &Map<String, Value>| r.get("externalId").and_then(Value::as_str).map(str::to_owned);
+    let is_meant = |found: &Identity| {
+        !found.deleted
+            && !found.lifecycle.has_access()
+            && found.created_by.as_ref() == Some(&caller.source.name)
+            && external(resource).is_some_and(|sent| external(&found.resource) == Some(sent))
+    };
+    Ok(directory::identity(state, id)?.filter(is_meant).map(|found| found.id))
+}
+
+/// The same with one more deviation.
+fn noting(mut meta: EventMeta, quirk: Option<&str>) -> EventMeta {
+    meta.quirks.extend(quirk.map(str::to_owned));
+    meta
 }
 
 fn event(meta: EventMeta, changed: IdentityChanged) -> NewEvent {
@@ -125,11 +159,12 @@ pub async fn change(
             return settled(state, &last, sequence, &caller.base).await;
         };
         changed.provenance = rules.provenance;
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));
         names::hold(state, &mut unit, &holder, Source::Log, before, after).await?;
-        unit.push(event(meta(), changed.clone()), Expect::Last(sequence));
+        let shared = names::shared_external_id(&view, &holder, before, &changed.resource)?;
+        unit.push(event(noting(meta(), shared), changed.clone()), Expect::Last(sequence));
         refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
         match state.log.append(&unit).await {
             Ok(appended) => return settled(state, &changed, appended.last, &caller.base).await,
@@ -159,7 +194,7 @@ pub async fn delete(
             state.refuse(caller, kind, "delete", Some(&id.to_string()), &detail, vec![denied]).await?;
             return Err(ScimError::status(403, detail).into());
         }
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::one(event(meta(), identity::delete(&last)), Expect::Last(sequence));
         names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
         match state.log.append(&unit).await {

@@ -1,15 +1,18 @@
 //! Unique values: claimed and released on the log, in one unit with the change that needs it.
 
+use rollcall_config::{ExternalIds, SourceConfig};
 use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, unique_values};
-use rollcall_domain::identity::{IdentityKind, NameChanged};
+use rollcall_domain::identity::{Identity, IdentityKind, NameChanged};
+use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
-use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, SourceName, directory};
+use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, directory};
 use rollcall_event_log::{Expect, Subject, Unit};
 use rollcall_scim::{ResourceType, ScimError, ScimType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::change::operation::Family;
 use crate::error::Refusal;
 use crate::state::GatewayState;
 
@@ -34,7 +37,7 @@ pub enum Source {
 pub struct Holder<'a> {
     pub kind: &'static ResourceType,
     pub id: Uuid,
-    pub source: &'a SourceName,
+    pub source: &'a SourceConfig,
     pub meta: &'a (dyn Fn() -> EventMeta + Sync),
 }
 
@@ -95,6 +98,38 @@ pub fn within_size(
     Err(ScimError::status(413, detail))
 }
 
+/// Those of the same source and kind, besides the holder, that have an `externalId`.
+fn others_with_external_id(state: &impl Read, holder: &Holder<'_>, value: &str) -> Result<Vec<IdentityId>, KvError> {
+    let Family::Identity(of) = Family::of(holder.kind) else { return Ok(Vec::new()) };
+    let mut others = Vec::new();
+    for id in directory::ids_by_external_id(state, value)?.into_iter().filter(|id| id.0 != holder.id) {
+        let found = directory::identity(state, id)?;
+        let same = |i: &Identity| !i.deleted && i.kind == of && i.created_by.as_ref() == Some(&holder.source.name);
+        others.extend(found.filter(same).map(|i| i.id));
+    }
+    Ok(others)
+}
+
+/// The word on the event of a change after which two resources of the source have the same `externalId`.
+const SHARED_EXTERNAL_ID: &str = "shared-external-id";
+
+/// The word for it when a change gives an identity the `externalId` of another one of the same source.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn shared_external_id(
+    state: &impl Read,
+    holder: &Holder<'_>,
+    before: Option<&Map<String, Value>>,
+    after: &Map<String, Value>,
+) -> Result<Option<&'static str>, KvError> {
+    let is_new = |value: &&str| before.and_then(|b| b.get("externalId")?.as_str()) != Some(*value);
+    match after.get("externalId").and_then(Value::as_str).filter(is_new) {
+        Some(value) if !others_with_external_id(state, holder, value)?.is_empty() => Ok(Some(SHARED_EXTERNAL_ID)),
+        _ => Ok(None),
+    }
+}
+
 /// Adds to `unit` what makes the holder's names those of `after`.
 ///
 /// # Errors
@@ -114,7 +149,8 @@ pub async fn hold(
     let values =
         |r: Option<&Map<String, Value>>, source| r.map(|r| unique_values(r, holder.kind, source)).unwrap_or_default();
     let old = values(before, None);
-    let new = values(after, Some(holder.source).filter(|_| !same_external));
+    let claims_external = !same_external && holder.source.external_ids == ExternalIds::Unique;
+    let new = values(after, Some(&holder.source.name).filter(|_| claims_external));
     let known = |all: &[UniqueValue], v: &UniqueValue| all.iter().any(|o| o.space == v.space && o.key == v.key);
     for value in new.iter().filter(|v| !known(&old, v)) {
         if let Some(unseen) = invisible(&value.value) {
@@ -131,6 +167,10 @@ pub async fn hold(
         }
         if found.owner.is_none() && value.space == NameSpace::default() {
             found.owner = owner_by_another_key(&state.store.view(), value)?.filter(|owner| *owner != holder.id);
+        }
+        if found.owner.is_none() && value.attribute == "externalId" {
+            // From when two could have the same one.
+            found.owner = others_with_external_id(&state.store.view(), holder, &value.value)?.first().map(|id| id.0);
         }
         match found.owner {
             Some(owner) if owner != holder.id => {

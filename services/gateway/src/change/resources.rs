@@ -39,7 +39,7 @@ pub async fn create(
     for attempt in 0..ATTEMPTS {
         let id = ResourceId(Uuid::now_v7());
         let created = resource::create(id, kind.name, resource.clone());
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
         names::hold(state, &mut unit, &holder, from, None, Some(&created.resource)).await?;
@@ -99,7 +99,7 @@ pub async fn change(
             return settled(state, kind, last, sequence, &caller.base).await;
         };
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));
         names::hold(state, &mut unit, &holder, Source::Log, before, after).await?;
@@ -126,7 +126,7 @@ pub async fn delete(
     for _ in 0..ATTEMPTS {
         let (last, sequence) = last_change(state, kind, id).await?;
         condition.check(sequence)?;
-        let holder = Holder { kind, id: id.0, source: &caller.source.name, meta: &meta };
+        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::one(event(meta(), resource::delete(&last)), Expect::Last(sequence));
         names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
         match state.log.append(&unit).await {

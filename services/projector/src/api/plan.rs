@@ -8,7 +8,9 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::plan::{Step, plan};
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::App;
+use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::mapping::{Attributes, to_resource};
+use rollcall_domain::app::standard::Standard;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::{AppId, IdentityId};
@@ -62,7 +64,10 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
     let app = directory::app(state, &account.app)?;
     let who = directory::identity(state, account.identity)?;
     let steps = match &app {
-        Some(app) if account.is_pending() => steps(account, app),
+        Some(app) if account.is_pending() => {
+            let learned = ledger::capabilities(state, &account.app)?.unwrap_or_default();
+            steps(account, app, &learned)
+        }
         _ => Vec::new(),
     };
     let held = match Cause::of(account) {
@@ -118,10 +123,10 @@ fn last_seen(account: &Account) -> Option<Remote> {
     })
 }
 
-fn steps(account: &Account, app: &App) -> Vec<StepView> {
+fn steps(account: &Account, app: &App, learned: &Capabilities) -> Vec<StepView> {
     let remote = last_seen(account);
-    let deprovision = app.spec.effective_deprovision();
-    plan(&account.desired, remote.as_ref(), deprovision).iter().map(|step| shown(step, remote.as_ref(), app)).collect()
+    let standard = Standard::of(&app.spec, &app.spec.capabilities.over(learned));
+    plan(&account.desired, remote.as_ref(), &standard).iter().map(|step| shown(step, remote.as_ref(), app)).collect()
 }
 
 fn shown(step: &Step, remote: Option<&Remote>, app: &App) -> StepView {

@@ -104,7 +104,13 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::AccountVerified(e) => {
             let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
             match (e.target, &e.remote_id) {
-                (Target::Present, _) => format!("verified in {app}: the account of {name} is as desired"),
+                (Target::Present, _) if e.differences.is_empty() => {
+                    format!("verified in {app}: the account of {name} is as desired")
+                }
+                (Target::Present, _) => {
+                    let paths = e.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
+                    format!("verified in {app}: {name} has the access that they must have; shown otherwise: {paths}")
+                }
                 (Target::Absent, None) => format!("verified in {app}: the account of {name} is gone"),
                 (Target::Absent, Some(_)) => format!("verified in {app}: the account of {name} is inactive"),
             }
@@ -160,7 +166,14 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
             format!("the account {} of {app}, which belonged to nobody, is taken as that of {name}", e.remote_id)
         }
-        Event::AppDiscovered(e) => format!("{} says anew what it can do", at(state, &e.app)?),
+        Event::AppDiscovered(e) => {
+            let app = at(state, &e.app)?;
+            let ways = e.capabilities.keeps.iter().map(|(path, keeps)| format!("{path}: {}", keeps.way));
+            match ways.collect::<Vec<_>>().join(", ") {
+                ways if ways.is_empty() => format!("{app} says anew what it can do"),
+                ways => format!("{app} keeps attributes in its own way: {ways}"),
+            }
+        }
         Event::AppQuarantined(e) => {
             let (app, times, detail) = (at(state, &e.app)?, e.failures, &e.rejection.detail);
             format!("{app} is left alone until it answers again: {times} failures in a row, the last: {detail}")

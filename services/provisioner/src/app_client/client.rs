@@ -1,5 +1,6 @@
 //! SCIM over HTTP to one app, within its limits.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use rollcall_config::AppConfig;
 use rollcall_domain::AppId;
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+use rollcall_domain::app::quirk::AppQuirk;
 use rollcall_event_log::Lease;
 use rollcall_scim::ListResponse;
 use rollcall_telemetry::metrics::{label, metrics};
@@ -16,7 +18,9 @@ use serde_json::Value;
 use tracing::{Instrument as _, field, info_span};
 use url::Url;
 
-use crate::app_client::transport::{Response, Transport};
+use crate::app_client::experience::Experience;
+use crate::app_client::reading;
+use crate::app_client::transport::{Response, Secrets, Transport};
 
 /// The most of an answer that goes into an event.
 const MAX_DETAIL: usize = 500;
@@ -28,6 +32,8 @@ pub struct Answer {
     pub body: Option<Value>,
     text: String,
     retry_after: Option<Duration>,
+    secrets: Secrets,
+    quirks: BTreeSet<AppQuirk>,
 }
 
 /// Why an app could not be used, and when it may be tried again at the earliest.
@@ -52,7 +58,13 @@ impl Failure {
     /// Whether the app itself is sick, not only what was asked of it.
     pub fn is_of_the_app(&self) -> bool {
         match (self.rejection.cause, self.rejection.status) {
-            (RejectionCause::Unreachable | RejectionCause::NotScim, _) => self.sent == Sent::Yes,
+            (
+                RejectionCause::Unreachable
+                | RejectionCause::Timeout
+                | RejectionCause::AppError
+                | RejectionCause::NotScim,
+                _,
+            ) => self.sent == Sent::Yes,
             (RejectionCause::Refused, Some(401 | 403 | 500..)) => true,
             _ => false,
         }
@@ -108,11 +120,14 @@ pub enum PageStart {
 
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
+        let (body, quirks) = reading::read(&response.body);
         Self {
             status: response.status,
-            body: serde_json::from_slice(&response.body).ok(),
+            body,
             text: String::from_utf8_lossy(&response.body).into_owned(),
             retry_after: response.retry_after,
+            secrets: response.secrets,
+            quirks,
         }
     }
 }
@@ -124,17 +139,19 @@ impl Answer {
             409 => RejectionCause::Conflict,
             429 => RejectionCause::Throttled,
             503 if self.retry_after.is_some() => RejectionCause::Throttled,
-            500..=599 => RejectionCause::Unreachable,
+            408 => RejectionCause::Timeout,
+            500..=599 => RejectionCause::AppError,
             _ => RejectionCause::Refused,
         };
         let said = self.body.as_ref().and_then(|b| b.get("detail")).and_then(Value::as_str).unwrap_or(&self.text);
-        let rejection = Rejection { cause, status: Some(self.status.as_u16()), detail: shorten(said) };
+        let rejection =
+            Rejection { cause, status: Some(self.status.as_u16()), detail: shorten(&self.secrets.out_of(said)) };
         Failure { rejection, retry_after: self.retry_after, sent: Sent::Yes }
     }
 
     /// The failure that this answer is, although its status says success.
     pub fn not_scim(&self, what: &str) -> Failure {
-        let detail = format!("{what}: {}", shorten(&self.text));
+        let detail = format!("{what}: {}", shorten(&self.secrets.out_of(&self.text)));
         let status = Some(self.status.as_u16());
         let rejection = Rejection { cause: RejectionCause::NotScim, status, detail };
         Failure { rejection, retry_after: None, sent: Sent::Yes }
@@ -164,6 +181,8 @@ pub struct ScimClient {
     base: Url,
     transport: Arc<dyn Transport>,
     rate: DefaultDirectRateLimiter,
+    /// What its answers have taught.
+    pub experience: Experience,
 }
 
 impl ScimClient {
@@ -176,6 +195,7 @@ impl ScimClient {
             base: config.base_url.clone(),
             transport,
             rate: RateLimiter::direct(Quota::per_second(per_second)),
+            experience: Experience::default(),
         }
     }
 
@@ -267,6 +287,7 @@ impl ScimClient {
         let outcome = self.transport.exchange(method, address, body).instrument(span.clone()).await.map(Answer::from);
         let counted = match &outcome {
             Ok(answer) => {
+                self.experience.saw(answer.quirks.clone());
                 span.record("http.response.status_code", answer.status.as_u16());
                 format!("{}xx", answer.status.as_u16() / 100)
             }

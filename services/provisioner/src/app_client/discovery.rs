@@ -3,6 +3,8 @@
 use reqwest::StatusCode;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::mapping::{Mapping, defaults};
+use rollcall_domain::app::own_way::{Keeps, OwnWays, Way};
 use rollcall_scim::USER;
 use serde_json::Value;
 
@@ -12,14 +14,15 @@ use crate::app_client::client::{Endpoint, Failure, PageStart, ScimClient};
 ///
 /// # Errors
 /// When it can't be reached, refuses our credential, or is no SCIM service.
-pub async fn discover(client: &ScimClient) -> Result<Capabilities, Failure> {
+pub async fn discover(client: &ScimClient, mapping: &Mapping) -> Result<Capabilities, Failure> {
     let config = document(client, "ServiceProviderConfig").await?;
     let types = document(client, "ResourceTypes").await?;
     let schemas = document(client, "Schemas").await?;
     if config.is_none() && types.is_none() && schemas.is_none() {
         probe(client).await?;
     }
-    Ok(read(config.as_ref(), types.as_ref(), schemas.as_ref()))
+    let can = read(config.as_ref(), types.as_ref(), schemas.as_ref());
+    Ok(Capabilities { keeps: not_in_schema(schemas.as_ref(), mapping), ..can })
 }
 
 /// Whether an app answers as a SCIM service does.
@@ -47,6 +50,39 @@ async fn document(client: &ScimClient, name: &str) -> Result<Option<Value>, Fail
         400..=499 | 501 => Ok(None),
         _ => Err(answer.failure()),
     }
+}
+
+/// The attributes of a mapping that the app's schemas do not have; none where it has no schema of Users.
+fn not_in_schema(schemas: Option<&Value>, mapping: &Mapping) -> OwnWays {
+    let schemas = items(schemas);
+    let attributes = |id: &str| {
+        let schema =
+            schemas.iter().find(|s| s.get("id").and_then(Value::as_str).is_some_and(|i| i.eq_ignore_ascii_case(id)));
+        schema.and_then(|s| s.get("attributes")?.as_array())
+    };
+    if attributes(USER.id).is_none_or(Vec::is_empty) {
+        return OwnWays::new();
+    }
+    let named = |all: &'_ [Value], name: &str| -> Option<Value> {
+        let is = |a: &&Value| a.get("name").and_then(Value::as_str).is_some_and(|n| n.eq_ignore_ascii_case(name));
+        all.iter().find(is).cloned()
+    };
+    let is_there = |path: &str| {
+        let (urn, rest) = path.rsplit_once(':').map_or((USER.id, path), |(urn, rest)| (urn, rest));
+        let (name, sub) = rest.split_once('.').map_or((rest, None), |(name, sub)| (name, Some(sub)));
+        let Some(attribute) = attributes(urn).and_then(|all| named(all, name)) else { return false };
+        let subs = attribute.get("subAttributes").and_then(Value::as_array).filter(|subs| !subs.is_empty());
+        sub.zip(subs).is_none_or(|(sub, subs)| named(subs, sub).is_some())
+    };
+    let usual;
+    let rules = if mapping.is_empty() {
+        usual = defaults();
+        &usual
+    } else {
+        mapping
+    };
+    let missing = rules.iter().map(|rule| &rule.target).filter(|path| !is_there(path));
+    missing.map(|path| (path.clone(), Keeps::from(Way::NotInSchema))).collect()
 }
 
 /// Some apps answer a list response, some a plain list.
@@ -89,9 +125,8 @@ fn read(config: Option<&Value>, types: Option<&Value>, schemas: Option<&Value>) 
             None => Support::Unknown,
         },
         page_size: config.and_then(|c| number(c.get("filter")?.get("maxResults")?)),
-        members_per_request: None,
         required,
-        consistency_delay: None,
+        ..Capabilities::default()
     }
 }
 
@@ -117,5 +152,19 @@ mod tests {
         assert_eq!((can.deactivate, can.cursor, can.page_size), (Support::No, Support::Yes, Some(50)));
         assert_eq!(can.required, ["userName", "displayName"]);
         assert_eq!(read(None, None, None), Capabilities::default());
+    }
+
+    #[test]
+    fn what_the_schemas_of_an_app_do_not_have_is_not_managed() {
+        let schemas = json!({ "Resources": [{ "id": USER.id, "attributes": [
+            { "name": "userName" }, { "name": "Emails" }, { "name": "name", "subAttributes": [{ "name": "givenName" }] },
+        ] }] });
+        let missing = not_in_schema(Some(&schemas), &Mapping::default());
+        let paths: Vec<&str> = missing.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["displayName", "name.familyName", "title"]);
+        assert!(missing.values().all(|keeps| keeps.way == Way::NotInSchema));
+        assert!(not_in_schema(None, &Mapping::default()).is_empty());
+        let without_attributes = json!([{ "id": USER.id }]);
+        assert!(not_in_schema(Some(&without_attributes), &Mapping::default()).is_empty());
     }
 }

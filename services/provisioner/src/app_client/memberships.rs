@@ -6,11 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use reqwest::StatusCode;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::{Capabilities, Support};
-use rollcall_scim::{GROUP, PATCH_OP};
+use rollcall_scim::GROUP;
 use serde_json::{Map, Value, json};
 
 use crate::app_client::client::{Answer, Endpoint, Failure, ScimClient};
 use crate::app_client::pages::Pages;
+use crate::app_client::patch;
+use crate::app_client::patch_form::Operation;
 
 /// The managed groups of one app, as far as their ids are known.
 #[derive(Debug, Default)]
@@ -168,7 +170,7 @@ impl Memberships {
             }
         }
         let Some(group) = found else { return Ok(()) };
-        let add = json!({ "op": "add", "path": "members", "value": [{ "value": account }] });
+        let add = Operation::add("members", json!([{ "value": account }]));
         let with = |members: &mut Vec<Value>| members.push(json!({ "value": account }));
         self.change(client, can, name, &group, add, with).await
     }
@@ -195,7 +197,7 @@ impl Memberships {
         account: &str,
     ) -> Result<(), Failure> {
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
-        let remove = json!({ "op": "remove", "path": format!("members[value eq {}]", Value::from(account)) });
+        let remove = Operation::remove(&format!("members[value eq {}]", Value::from(account)));
         let without = |members: &mut Vec<Value>| members.retain(|m| m.get("value") != Some(&Value::from(account)));
         self.change(client, can, name, &group, remove, without).await
     }
@@ -206,12 +208,11 @@ impl Memberships {
         can: &Capabilities,
         name: &str,
         group: &RemoteGroup,
-        operation: Value,
+        operation: Operation,
         members: impl Fn(&mut Vec<Value>),
     ) -> Result<(), Failure> {
         if can.patch != Support::No {
-            let request = json!({ "schemas": [PATCH_OP], "Operations": [operation] });
-            let answer = client.patch(Endpoint::Groups, &group.id, &request).await?;
+            let answer = patch::send(client, can, Endpoint::Groups, &group.id, &[operation]).await?;
             if !patch_is_missing(&answer) {
                 return answer.done();
             }

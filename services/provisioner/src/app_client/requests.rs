@@ -5,11 +5,14 @@ use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::{Attributes, to_resource, to_send};
-use rollcall_scim::{Changed, PATCH_OP, USER};
-use serde_json::{Map, Value, json};
+use rollcall_domain::app::quirk::AppQuirk;
+use rollcall_scim::{Changed, USER};
+use serde_json::{Map, Value};
 
 use crate::app_client::client::{Endpoint, Failure, ScimClient};
 use crate::app_client::memberships::patch_is_missing;
+use crate::app_client::patch;
+use crate::app_client::patch_form::Operation;
 use crate::app_client::resource::to_remote;
 
 /// Creates an account, and gives its id; a conflict is for the caller to look into.
@@ -53,20 +56,21 @@ pub async fn update(
     remote: &Remote,
 ) -> Result<(), Failure> {
     if can.patch != Support::No {
-        let answer = client.patch(Endpoint::Users, &remote.id, &patch(changes)).await?;
+        let operations: Vec<Operation> = changes.iter().map(operation).collect();
+        let answer = patch::send(client, can, Endpoint::Users, &remote.id, &operations).await?;
         if !patch_is_missing(&answer) {
             return answer.done();
         }
     }
     let Desired::Present(presence) = desired else { return Ok(()) };
-    replace(client, remote, &presence.attributes).await
+    replace(client, can, remote, &presence.attributes).await
 }
 
 /// Makes an account inactive; one that is not there any more is.
 pub async fn deactivate(client: &ScimClient, can: &Capabilities, remote: &Remote) -> Result<(), Failure> {
     if can.patch != Support::No {
-        let inactive = Changed { path: "active".into(), before: Some(false.into()), after: None };
-        let answer = client.patch(Endpoint::Users, &remote.id, &patch(&[inactive])).await?;
+        let inactive = [Operation::replace("active", false.into())];
+        let answer = patch::send(client, can, Endpoint::Users, &remote.id, &inactive).await?;
         if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND {
             return Ok(());
         }
@@ -74,7 +78,7 @@ pub async fn deactivate(client: &ScimClient, can: &Capabilities, remote: &Remote
             return Err(answer.failure());
         }
     }
-    replace(client, remote, &Attributes::from_iter([("active".to_owned(), Value::Bool(false))])).await
+    replace(client, can, remote, &Attributes::from_iter([("active".to_owned(), Value::Bool(false))])).await
 }
 
 /// Removes an account; one that is not there any more is.
@@ -83,21 +87,27 @@ pub async fn delete(client: &ScimClient, remote: &Remote) -> Result<(), Failure>
     if answer.status == StatusCode::NOT_FOUND { Ok(()) } else { answer.done() }
 }
 
-async fn replace(client: &ScimClient, remote: &Remote, attributes: &Attributes) -> Result<(), Failure> {
-    client.replace(Endpoint::Users, &remote.id, &merged(remote, attributes)).await?.done()
+async fn replace(
+    client: &ScimClient,
+    can: &Capabilities,
+    remote: &Remote,
+    attributes: &Attributes,
+) -> Result<(), Failure> {
+    let mut resource = merged(remote, attributes);
+    // As the app itself writes it.
+    if client.experience.has(can, AppQuirk::NumericId)
+        && let Ok(number) = remote.id.parse::<i64>()
+    {
+        resource["id"] = number.into();
+    }
+    client.replace(Endpoint::Users, &remote.id, &resource).await?.done()
 }
 
-fn patch(changes: &[Changed]) -> Value {
-    let operations: Vec<Value> = changes
-        .iter()
-        .map(|change| match &change.before {
-            Some(wanted) => {
-                json!({ "op": "replace", "path": change.path, "value": to_send(&change.path, wanted) })
-            }
-            None => json!({ "op": "remove", "path": change.path }),
-        })
-        .collect();
-    json!({ "schemas": [PATCH_OP], "Operations": operations })
+fn operation(change: &Changed) -> Operation {
+    match &change.before {
+        Some(wanted) => Operation::replace(&change.path, to_send(&change.path, wanted)),
+        None => Operation::remove(&change.path),
+    }
 }
 
 /// The app's own resource with the managed attributes on top, for an app without PATCH.

@@ -34,6 +34,39 @@ pub struct Response {
     pub status: StatusCode,
     pub retry_after: Option<Duration>,
     pub body: Vec<u8>,
+    /// What must not be in any text that leaves us.
+    pub secrets: Secrets,
+}
+
+/// What an app knows us by. An app may answer with what it was sent, and what it answers goes into events and logs.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(Arc<[SecretString]>);
+
+/// A token that is shorter is part of ordinary words.
+const SHORTEST_SECRET: usize = 8;
+
+impl Secrets {
+    /// A text without them.
+    pub fn out_of(&self, text: &str) -> String {
+        let secrets = self.0.iter().map(|secret| secret.expose_secret()).filter(|s| s.len() >= SHORTEST_SECRET);
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[the token]"))
+    }
+
+    /// Values without them, and without copying those that have none.
+    pub fn out_of_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.out_of(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.out_of_value(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.out_of_value(field)),
+            _ => {}
+        }
+    }
+}
+
+impl FromIterator<SecretString> for Secrets {
+    fn from_iter<I: IntoIterator<Item = SecretString>>(secrets: I) -> Self {
+        Self(secrets.into_iter().collect())
+    }
 }
 
 /// An answer that is waited for.
@@ -114,7 +147,10 @@ impl OverHttp {
             request = request.header(CONTENT_TYPE, SCIM_JSON).body(body.to_string());
         }
         // The error's text may hold the address, never the token: that is in a header.
-        let unreachable = |e: reqwest::Error| Failure::new(RejectionCause::Unreachable, shorten(&causes(&e)));
+        let unreachable = |e: reqwest::Error| {
+            let cause = if e.is_timeout() { RejectionCause::Timeout } else { RejectionCause::Unreachable };
+            Failure::new(cause, shorten(&causes(&e)))
+        };
         let mut response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| retry_after(v.to_str().ok()?));
@@ -126,18 +162,7 @@ impl OverHttp {
                 return Err(Failure::new(RejectionCause::NotScim, detail));
             }
         }
-        Ok(Response { status, retry_after, body: self.without_token(body) })
-    }
-
-    /// An app may answer with what it was sent, and what it answers goes into events and logs.
-    fn without_token(&self, body: Vec<u8>) -> Vec<u8> {
-        let Ok(text) = std::str::from_utf8(&body) else { return body };
-        let tokens = self.tokens();
-        let mut sent = tokens.iter().map(|token| token.expose_secret()).filter(|token| text.contains(token)).peekable();
-        if sent.peek().is_none() {
-            return body;
-        }
-        sent.fold(text.to_owned(), |text, token| text.replace(token, "[the token]")).into_bytes()
+        Ok(Response { status, retry_after, body, secrets: self.tokens().into_iter().collect() })
     }
 
     /// What the app may know us by, now.
@@ -153,4 +178,20 @@ fn retry_after(text: &str) -> Option<Duration> {
     }
     let at = httpdate::parse_http_date(text.trim()).ok()?;
     Some(at.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_in_no_text_that_leaves_us_and_short_ones_break_no_words() {
+        let secrets: Secrets = ["tok-4fb1c09a", "iet"].map(|s| SecretString::from(s.to_owned())).into_iter().collect();
+        assert_eq!(secrets.out_of("Bearer tok-4fb1c09a of urn:ietf"), "Bearer [the token] of urn:ietf");
+        let mut value = json!({ "title": ["tok-4fb1c09a"], "active": true });
+        secrets.out_of_value(&mut value);
+        assert_eq!(value, json!({ "title": ["[the token]"], "active": true }));
+    }
 }

@@ -53,7 +53,8 @@ impl Breaker {
         }
         self.failures = self.failures.saturating_add(1);
         self.accounts.insert(identity);
-        let silent = failure.rejection.cause == RejectionCause::Unreachable && failure.rejection.status.is_none();
+        let no_answer = matches!(failure.rejection.cause, RejectionCause::Unreachable | RejectionCause::Timeout);
+        let silent = no_answer && failure.rejection.status.is_none();
         if self.failures >= self.limit && (silent || self.accounts.len() > 1 || is_door(&failure.rejection)) {
             let (failures, rejection) = (self.failures, failure.rejection.clone());
             self.succeeded();
@@ -92,8 +93,9 @@ mod tests {
     fn an_app_is_left_alone_for_what_is_wrong_with_itself() {
         let table = [
             (RejectionCause::Unreachable, None, 1, Some(5)),
-            (RejectionCause::Unreachable, Some(500), 1, None),
-            (RejectionCause::Unreachable, Some(500), 2, Some(5)),
+            (RejectionCause::Timeout, None, 1, Some(5)),
+            (RejectionCause::AppError, Some(500), 1, None),
+            (RejectionCause::AppError, Some(500), 2, Some(5)),
             (RejectionCause::Refused, Some(401), 1, Some(5)),
             (RejectionCause::Refused, Some(400), 2, None),
             (RejectionCause::NotScim, Some(200), 2, Some(5)),

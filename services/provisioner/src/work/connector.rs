@@ -7,14 +7,16 @@ use rollcall_config::AppConfig;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::capability::{Capabilities, Discovered};
 use rollcall_domain::drift::{DriftDetected, DriftItem};
 use rollcall_domain::{AppId, Event, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::Store;
+use rollcall_scim::Changed;
 
 use crate::app_client::client::{Failure, ScimClient};
 use crate::app_client::memberships::Memberships;
+use crate::app_client::transport::Secrets;
 use crate::error::ProvisionerError;
 use crate::search::controls::Controls;
 use crate::search::wanted::Wanted;
@@ -65,6 +67,20 @@ impl Connector {
         Ok(config.spec.capabilities.over(&learned))
     }
 
+    /// Says what the app's answers have taught, when that is more than is known: its own ways of keeping attributes, quirks, the
+    /// form of PATCH that it takes.
+    pub async fn learn_ways(&self) -> Result<(), ProvisionerError> {
+        let Some(link) = &self.link else { return Ok(()) };
+        let view = self.store.view();
+        let known = ledger::capabilities(&view, &self.app)?.unwrap_or_default();
+        let mut now = link.client.experience.over(&known);
+        now.keeps.extend(ledger::shown_ways(&view, &self.app)?);
+        if now == known {
+            return Ok(());
+        }
+        self.say(Event::AppDiscovered(Discovered { app: self.app.clone(), capabilities: now })).await.map(drop)
+    }
+
     /// Whether the same drift is open already.
     pub fn is_known(&self, drift: &DriftDetected) -> Result<bool, ProvisionerError> {
         let open = ledger::drift_of(&self.store.view(), &drift.id.app, drift.id.identity)?;
@@ -99,6 +115,7 @@ impl Connector {
         let correlation_id = correlation_id.unwrap_or_default();
         let mut unit = Unit::default();
         for event in events {
+            let event = self.without_secrets(event);
             unit.push(NewEvent { meta: by_service(NAME, &correlation_id, caused_by), event }, Expect::Any);
         }
         self.settle(&unit).await
@@ -106,7 +123,32 @@ impl Connector {
 
     /// The same for what follows from no account.
     pub async fn say(&self, event: Event) -> Result<Sequence, ProvisionerError> {
+        let event = self.without_secrets(event);
         self.settle(&Unit::one(NewEvent { meta: by_service(NAME, "", None), event }, Expect::Any)).await
+    }
+
+    /// An app may show what it was sent to know us by: that leaves us in no event.
+    fn without_secrets(&self, event: Event) -> Event {
+        let Some(token) = self.link.as_ref().and_then(|link| link.config.token.as_ref()) else { return event };
+        let secrets: Secrets = token.to_send().into_iter().collect();
+        let clean = |changes: &mut Vec<Changed>| {
+            for value in changes.iter_mut().filter_map(|change| change.after.as_mut()) {
+                secrets.out_of_value(value);
+            }
+        };
+        match event {
+            Event::AccountVerified(mut verified) => {
+                verified.observed.values_mut().for_each(|value| secrets.out_of_value(value));
+                clean(&mut verified.differences);
+                Event::AccountVerified(verified)
+            }
+            Event::DriftDetected(mut drift) => {
+                clean(&mut drift.differences);
+                drift.user_name = secrets.out_of(&drift.user_name);
+                Event::DriftDetected(drift)
+            }
+            other => other,
+        }
     }
 
     pub async fn settle(&self, unit: &Unit) -> Result<Sequence, ProvisionerError> {

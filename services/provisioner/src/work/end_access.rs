@@ -39,9 +39,9 @@ impl Access {
     }
 }
 
-/// Whether the app itself has answered, and not only asked to be left alone for a while.
+/// Whether the app itself has answered, and neither asked to be left alone for a while nor refused our credential.
 pub fn is_answer(failure: &Failure) -> bool {
-    failure.rejection.status.is_some() && failure.rejection.cause != RejectionCause::Throttled
+    failure.rejection.status.is_some_and(|status| status != 401) && failure.rejection.cause != RejectionCause::Throttled
 }
 
 impl Connector {

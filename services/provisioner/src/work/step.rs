@@ -7,6 +7,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::outcome::Rejected;
 use rollcall_domain::access::plan::{Step, is_gone, judge, plan};
+use rollcall_domain::app::standard::Standard;
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use tokio::time::Instant;
 use tracing::info;
@@ -18,7 +19,7 @@ use crate::search::look::Search;
 use crate::search::ownership::Ownership;
 use crate::work::carry_out::{Sent, check_mapping, refuse_foreign};
 use crate::work::connector::{Connector, Link};
-use crate::work::end_access::Access;
+use crate::work::end_access::{Access, is_answer};
 use crate::work::error::WorkError;
 use crate::work::outcome::{Attempt, CONTESTED_PAUSE, Outcome};
 use crate::work::verify::may_still_show;
@@ -91,7 +92,10 @@ impl Connector {
         }
         let can = self.capabilities(config)?;
         let search = Search { client, can: &can, max_scan: config.max_scan, controls: &self.controls };
-        let deprovision = config.spec.effective_deprovision();
+        let standard = Standard::of(&config.spec, &can);
+        // What is owed is sent at least once; what the app makes of it is then judged.
+        let is_owed = !account.owes.is_empty();
+        let sending = if is_owed { standard.clone().for_a_change() } else { standard.clone() };
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
         let mut wanted = self.wanted(&config.spec, account)?;
@@ -116,7 +120,7 @@ impl Connector {
                 if let Some(wait) = may_still_show(account, &can, (self.clock)()) {
                     return Ok(Attempt::Wait(wait));
                 }
-                access = self.end_access(account, found, &mut wanted, &can, deprovision).await?;
+                access = self.end_access(account, found, &mut wanted, &can, standard.deprovision).await?;
             }
             let mut groups_unread = None;
             if let Some(found) = &mut located {
@@ -128,9 +132,10 @@ impl Connector {
                 }
             }
             let remote = located.as_ref().map(|l| &l.remote);
-            let mut steps = plan(&account.desired, remote, deprovision);
-            let is_as_desired =
-                steps.is_empty() || (sent == Sent::Everything && judge(&account.desired, remote, deprovision).is_ok());
+            let mut steps = plan(&account.desired, remote, &sending);
+            let judged = judge(&account.desired, remote, &standard);
+            let is_as_desired = steps.is_empty()
+                || (sent == Sent::Everything && judged.as_ref().is_ok_and(|differences| differences.is_empty()));
             if is_as_desired {
                 // What is desired may be what was before our own last change.
                 if sent == Sent::Nothing
@@ -142,7 +147,7 @@ impl Connector {
                     return Ok(Attempt::Wait(wait));
                 }
                 if let Some(failure) = groups_unread {
-                    return self.unfinished(account, remote, deprovision, Some(failure)).await;
+                    return self.unfinished(account, remote, &standard, Some(failure)).await;
                 }
                 self.settled.forget(account.identity);
                 self.verify(account, remote).await?;
@@ -168,11 +173,14 @@ impl Connector {
                 {
                     return Ok(Attempt::Wait(delay));
                 }
-                return self.unfinished(account, remote, deprovision, groups_unread.or(unfinished)).await;
+                return self.unfinished(account, remote, &standard, groups_unread.or(unfinished)).await;
             }
             sent = match self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await {
-                // Nobody can sign in with it any more: what is left is told apart from that.
-                Err(WorkError::App(failure)) if account.desired.target() == Target::Absent && is_gone(remote) => {
+                // Nobody can sign in with it any more, or everybody as they should: what is left is told apart from that.
+                Err(WorkError::App(failure))
+                    if (account.desired.target() == Target::Absent && is_gone(remote))
+                        || (judged.is_ok() && remote.is_some() && is_answer(&failure)) =>
+                {
                     unfinished = Some(failure);
                     Sent::Everything
                 }

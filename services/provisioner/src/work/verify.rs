@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use rollcall_domain::Event;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
-use rollcall_domain::access::outcome::{Left, Verified};
+use rollcall_domain::access::outcome::{Left, Rejected, Verified};
 use rollcall_domain::access::plan::{is_gone, judge};
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Capabilities;
-use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::standard::Standard;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::{DriftDetected, DriftId};
+use rollcall_scim::Changed;
 
 use crate::app_client::client::Failure;
 use crate::work::connector::Connector;
@@ -27,10 +28,11 @@ pub fn may_still_show(account: &Account, can: &Capabilities, now: Timestamp) -> 
     delay.checked_sub(since).filter(|left| !left.is_zero()).map(|left| left.min(Duration::from_secs(1)))
 }
 
-/// What a look at an account has proved.
-pub fn verified(account: &Account, remote: Option<&Remote>, left: Left) -> Event {
+/// What a look at an account has proved; what it shows otherwise gives nobody access.
+pub fn verified(account: &Account, remote: Option<&Remote>, left: Left, differences: Vec<Changed>) -> Event {
     Event::AccountVerified(Verified {
         left,
+        differences,
         app: account.app.clone(),
         identity: account.identity,
         version: account.desired_version,
@@ -47,16 +49,21 @@ impl Connector {
         &self,
         account: &Account,
         remote: Option<&Remote>,
-        deprovision: Deprovision,
+        standard: &Standard,
         failure: Option<Failure>,
     ) -> Result<Attempt, WorkError> {
-        let found = judge(&account.desired, remote, deprovision).err();
+        let found = match judge(&account.desired, remote, standard) {
+            Ok(differences) if account.desired.target() == Target::Present => {
+                return self.verified_but(account, remote, differences, failure).await;
+            }
+            judged => judged.err(),
+        };
         if account.desired.target() == Target::Absent && is_gone(remote) && Self::owes_access(account) {
             let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
             let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
             let drift = DriftDetected::new(id, account.desired_version, differences, remote);
             // Together: between the two nothing would be known to be left.
-            let events = [verified(account, remote, Left::Something), Event::DriftDetected(drift)];
+            let events = [verified(account, remote, Left::Something, Vec::new()), Event::DriftDetected(drift)];
             self.append_all(account, events).await?;
             return Ok(Attempt::Verified);
         }
@@ -65,6 +72,30 @@ impl Connector {
             (None, Some((kind, differences))) => Ok(Attempt::Drift(kind, differences, remote.cloned())),
             (None, None) => Ok(Attempt::Wait(CONTESTED_PAUSE)),
         }
+    }
+
+    /// Says that an account is as desired in all that gives access, and what else it shows otherwise; and what the app said
+    /// when it was asked to change that.
+    async fn verified_but(
+        &self,
+        account: &Account,
+        remote: Option<&Remote>,
+        differences: Vec<Changed>,
+        failure: Option<Failure>,
+    ) -> Result<Attempt, WorkError> {
+        let said = failure.map(|failure| {
+            Event::AccountRejected(Rejected {
+                app: account.app.clone(),
+                identity: account.identity,
+                version: account.desired_version,
+                rejection: failure.rejection,
+                parked_at: None,
+            })
+        });
+        let verified = verified(account, remote, Left::Nothing, differences);
+        self.append_all(account, said.into_iter().chain([verified])).await?;
+        self.learn_ways().await?;
+        Ok(Attempt::Verified)
     }
 
     pub async fn verify(&self, account: &Account, remote: Option<&Remote>) -> Result<(), WorkError> {
@@ -79,7 +110,7 @@ impl Connector {
     }
 
     pub async fn say_verified(&self, account: &Account, remote: Option<&Remote>, left: Left) -> Result<(), WorkError> {
-        self.append(account, verified(account, remote, left)).await?;
+        self.append(account, verified(account, remote, left, Vec::new())).await?;
         Ok(())
     }
 

@@ -92,7 +92,7 @@ impl Worker {
         let found = tokio::select! {
             biased;
             () = stop.cancelled() => return Knowledge::Nothing,
-            found = discover(&link.client) => found,
+            found = discover(&link.client, &link.config.spec.attributes) => found,
         };
         let learned = match found {
             Ok(learned) => learned,
@@ -103,6 +103,10 @@ impl Worker {
             }
         };
         let before = ledger::capabilities(&self.connector.store.view(), &self.app).ok().flatten();
+        let learned = match &before {
+            Some(before) => learned.with_experience(before),
+            None => learned,
+        };
         if before.as_ref() != Some(&learned) {
             let event = Event::AppDiscovered(Discovered { app: self.app.clone(), capabilities: learned });
             if let Err(e) = self.connector.say(event).await {
@@ -354,5 +358,8 @@ async fn work(connector: Arc<Connector>, account: Account, refusals: u32) -> Don
         .map(|Causation { trace, .. }| TraceParts { traceparent: trace.traceparent, tracestate: trace.tracestate });
     rollcall_telemetry::adopt(&span, &parts.unwrap_or_default());
     let outcome = connector.work_on(&account, refusals).instrument(span).await;
+    if let Err(e) = connector.learn_ways().await {
+        error!(app = %account.app, error = %e, "what the app has taught is not on the log");
+    }
     (account.identity, account.desired_version, outcome)
 }

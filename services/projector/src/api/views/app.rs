@@ -27,7 +27,7 @@ use crate::api::views::Detail;
 /// The last failure of an app for an account.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FailureView {
-    /// refused, unreachable, conflict, throttled, not_scim, not_connected or unmappable.
+    /// refused, unreachable, app_error, timeout, conflict, throttled, not_scim, not_connected, unmappable or vanished.
     pub cause: &'static str,
     pub status: Option<u16>,
     /// The app's own words; absent for viewers.

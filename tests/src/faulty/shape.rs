@@ -1,0 +1,145 @@
+//! What a faulty app makes of what it is sent, and of what it shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// How it keeps attributes, writes its answers, and takes a PATCH; nothing unusual by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Shape {
+    /// Keeps none of these.
+    pub drops: BTreeSet<String>,
+    /// Keeps so many characters of these.
+    pub cuts: BTreeMap<String, usize>,
+    /// Keeps these in capital letters.
+    pub capitals: BTreeSet<String>,
+    /// Its `displayName` is the user name turned around.
+    pub composes_display_name: bool,
+    /// Refuses a change of these with 400.
+    pub refuses: BTreeSet<String>,
+    /// Has these attributes in its schema of Users; none: no schema.
+    pub schema: BTreeSet<String>,
+    pub numeric_ids: bool,
+    pub text_active: bool,
+    pub text_total: bool,
+    /// Leaves `Resources` out where there are none.
+    pub no_resources: bool,
+    /// Leaves `schemas` out of a list.
+    pub no_list_schema: bool,
+    pub byte_order_mark: bool,
+    /// Takes operations that are named `Replace` alone.
+    pub patch_capitalized: bool,
+    /// Takes no operation with a path that is no filter.
+    pub patch_without_paths: bool,
+    /// Takes one operation a request.
+    pub patch_one: bool,
+}
+
+impl Shape {
+    /// A user as it is kept.
+    pub fn keep(&self, user: &mut Map<String, Value>) {
+        self.drops.iter().for_each(|name| drop(user.remove(name)));
+        for (name, most) in &self.cuts {
+            if let Some(text) = user.get(name).and_then(Value::as_str) {
+                let cut: String = text.chars().take(*most).collect();
+                user.insert(name.clone(), cut.into());
+            }
+        }
+        for name in &self.capitals {
+            if let Some(text) = user.get(name).and_then(Value::as_str) {
+                user.insert(name.clone(), text.to_uppercase().into());
+            }
+        }
+        if self.composes_display_name {
+            let name: String = user.get("userName").and_then(Value::as_str).unwrap_or_default().chars().rev().collect();
+            user.insert("displayName".into(), name.into());
+        }
+    }
+
+    /// Why a PATCH is refused, when it is.
+    pub fn refusal(&self, patch: &Value) -> Option<String> {
+        let operations = patch["Operations"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let starts_small = |o: &Value| o["op"].as_str().is_some_and(|op| op.starts_with(char::is_lowercase));
+        if self.patch_capitalized && operations.iter().any(starts_small) {
+            return Some("op is unknown".into());
+        }
+        let has_path = |o: &Value| o["path"].as_str().is_some_and(|path| !path.contains('['));
+        if self.patch_without_paths && operations.iter().any(has_path) {
+            return Some("path is unknown".into());
+        }
+        if self.patch_one && operations.len() > 1 {
+            return Some("one operation, please".into());
+        }
+        let said = patch.to_string();
+        self.refuses.iter().find(|name| said.contains(&format!("\"{name}\""))).map(|name| format!("{name} is refused"))
+    }
+
+    /// The operations of a PATCH with a path each, named in small letters.
+    pub fn operations(patch: &Value) -> Vec<Value> {
+        let mut out = Vec::new();
+        for operation in patch["Operations"].as_array().into_iter().flatten() {
+            let op = operation["op"].as_str().unwrap_or_default().to_lowercase();
+            match (operation["path"].as_str(), operation["value"].as_object()) {
+                (None, Some(fields)) => {
+                    for (name, value) in fields {
+                        let op = if value.is_null() { "remove" } else { &op };
+                        out.push(json!({ "op": op, "path": name, "value": value }));
+                    }
+                }
+                _ => out.push(json!({ "op": op, "path": operation["path"], "value": operation["value"] })),
+            }
+        }
+        out
+    }
+
+    /// Its Schemas; none: it has none.
+    pub fn schemas(&self) -> Option<Value> {
+        let attributes: Vec<Value> = self.schema.iter().map(|name| json!({ "name": name })).collect();
+        let user = json!({ "id": "urn:ietf:params:scim:schemas:core:2.0:User", "attributes": attributes });
+        (!self.schema.is_empty()).then(|| json!({ "totalResults": 1, "Resources": [user] }))
+    }
+
+    /// An answer as it is written.
+    pub fn write(&self, mut answer: Value) -> String {
+        self.shape(&mut answer);
+        if let Some(list) = answer.as_object_mut().filter(|object| object.contains_key("totalResults")) {
+            if self.text_total {
+                let text = list["totalResults"].to_string();
+                list.insert("totalResults".into(), text.into());
+            }
+            if self.no_resources && list.get("Resources") == Some(&json!([])) {
+                list.remove("Resources");
+            } else if self.no_list_schema {
+                list.remove("schemas");
+            }
+        }
+        let mark = if self.byte_order_mark { "\u{feff}" } else { "" };
+        format!("{mark}{answer}")
+    }
+
+    fn shape(&self, value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                let number = |v: &Value| v.as_str().and_then(|id| id.parse::<u64>().ok()).map(Value::from);
+                if self.numeric_ids {
+                    for name in ["id", "value"] {
+                        if let Some(id) = fields.get(name).and_then(number) {
+                            fields.insert(name.into(), id);
+                        }
+                    }
+                }
+                if self.text_active
+                    && let Some(active) = fields.get("active").and_then(Value::as_bool)
+                {
+                    fields.insert("active".into(), if active { "True" } else { "False" }.into());
+                }
+                fields.values_mut().for_each(|field| self.shape(field));
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.shape(item)),
+            _ => {}
+        }
+    }
+}
