@@ -180,6 +180,17 @@ impl Faulty {
         });
     }
 
+    /// Puts an account into a group by hand.
+    pub fn add_member(&self, tenant: &str, group: &str, account: &Value) {
+        self.of(tenant, |t| {
+            let named = |g: &&mut Map<String, Value>| g.get("displayName") == Some(&group.into());
+            if let Some(group) = t.now.groups.values_mut().find(named) {
+                let members = group.entry("members").or_insert_with(|| json!([]));
+                members.as_array_mut().map(|all| all.push(json!({ "value": account })));
+            }
+        });
+    }
+
     /// Makes accounts by hand, that belong to nobody.
     pub fn fill(&self, tenant: &str, users: impl Iterator<Item = Value>) {
         self.of(tenant, |t| {
@@ -386,6 +397,20 @@ impl Tenant {
     }
 
     fn list(&mut self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
+        if self.script.shape.no_count && query.contains_key("count") {
+            return (StatusCode::INTERNAL_SERVER_ERROR, None);
+        }
+        let asked = query.get("filter").and_then(|filter| Shape::membership(filter));
+        if let (true, Some((group, account))) = (self.script.shape.hides_members, asked) {
+            let group = self.now.groups.get(&group);
+            let is_in = |g: &&Map<String, Value>| {
+                let members = g.get("members").and_then(Value::as_array);
+                members.is_some_and(|all| all.iter().any(|m| m["value"] == account))
+            };
+            let found: Vec<_> = group.into_iter().filter(is_in).collect();
+            let list = json!({ "schemas": [LIST], "totalResults": found.len(), "startIndex": 1, "Resources": found });
+            return (StatusCode::OK, Some(list));
+        }
         if query.get("filter").is_some_and(|filter| filter.starts_with("externalId")) {
             if self.script.no_external_id {
                 return (StatusCode::BAD_REQUEST, None);
@@ -467,6 +492,8 @@ impl Tenant {
         let id = format!("{letter}{}", self.next_id);
         if kind == "Users" {
             self.script.shape.keep(&mut resource);
+        } else {
+            self.script.shape.keep_group(&mut resource, None);
         }
         let mut answered = resource.clone();
         answered.insert("id".into(), id.clone().into());
@@ -487,6 +514,7 @@ impl Tenant {
     }
 
     fn replace(&mut self, kind: &str, id: &str, body: &Value) -> Answer {
+        let shape = self.script.shape.clone();
         let Some(old) = self.now.of_mut(kind).get_mut(id) else { return (StatusCode::NOT_FOUND, None) };
         let mut new = body.as_object().cloned().unwrap_or_default();
         new.insert("id".into(), id.into());
@@ -494,7 +522,9 @@ impl Tenant {
             new.extend(old.get("active").map(|active| ("active".to_owned(), active.clone())));
         }
         if kind == "Users" {
-            self.script.shape.keep(&mut new);
+            shape.keep(&mut new);
+        } else {
+            shape.keep_group(&mut new, Some(old));
         }
         *old = new.clone();
         (StatusCode::OK, Some(Value::Object(new)))
@@ -517,6 +547,12 @@ impl Tenant {
                     let members = resource.entry("members").or_insert_with(|| json!([]));
                     if let (Some(members), Some(new)) = (members.as_array_mut(), value.as_array()) {
                         members.extend(new.clone());
+                    }
+                }
+                ("remove", "members") if value.is_array() => {
+                    let gone: Vec<&Value> = value.as_array().into_iter().flatten().map(|m| &m["value"]).collect();
+                    if let Some(members) = resource.get_mut("members").and_then(Value::as_array_mut) {
+                        members.retain(|m| !gone.contains(&&m["value"]));
                     }
                 }
                 ("remove", path) if path.starts_with("members[") => {

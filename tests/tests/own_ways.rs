@@ -240,6 +240,100 @@ async fn an_app_that_takes_one_operation_a_request_gets_one() -> anyhow::Result<
     patched(shape, &json!({ "patch_many": "no", "patch_capitalized": "yes" })).await
 }
 
+const GROUPS: &str = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n";
+
+/// Some are in a group, one moves out of it, and one leaves.
+async fn grouped(script: Script, tables: &'static str) -> anyhow::Result<Stage> {
+    let stage = Stage::set(script, "deactivate", "", tables).await?;
+    let (anna, boris) = (join(&stage, "anna", "Dev").await?, join(&stage, "boris", "Dev").await?);
+    let members = json!([{ "value": anna }, { "value": boris }]);
+    let group = json!({ "schemas": [rollcall_tests::stage::GROUP], "displayName": "Engineering", "members": members });
+    let made = stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    until("both are in the group", || async { Ok((stage.app.members(APP, "eng").len() == 2).then_some(())) }).await?;
+    stage.all_ended().await?;
+    let path = format!("/Groups/{}", made["id"].as_str().context("no id")?);
+    let out = json!([{ "op": "remove", "path": format!("members[value eq \"{anna}\"]") }]);
+    let out = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": out });
+    stage.rollcall.scim(Method::PATCH, &path, &out).await?;
+    until("one is out", || async { Ok((stage.app.members(APP, "eng").len() == 1).then_some(())) }).await?;
+    stage.all_ended().await?;
+    compare(&stage).await?;
+    ensure!(stage.app_view().await?["drift_items"] == 0, "drift: {:?}", stage.rollcall.items("/v1/drift").await?);
+    stage.leave(&boris).await?;
+    stage.verified(&boris).await?;
+    stage.all_ended().await?;
+    ensure!(stage.app.members(APP, "eng").is_empty(), "a leaver is in a group");
+    Ok(stage)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_that_show_no_members_are_asked_by_filter() -> anyhow::Result<()> {
+    let stage = grouped(shaped(Shape { hides_members: true, ..Shape::default() }), GROUPS).await?;
+    let can = stage.app_view().await?["capabilities"].clone();
+    ensure!(can["members_shown"] == "no", "{can}");
+    let puts = stage.app.requests(APP).iter().filter(|r| r.starts_with("PUT Groups")).count();
+    ensure!(puts == 0, "a group that shows no members was replaced as a whole");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_put_into_a_hidden_group_by_hand_is_found() -> anyhow::Result<()> {
+    let stage = grouped(shaped(Shape { hides_members: true, ..Shape::default() }), GROUPS).await?;
+    let users = stage.app.users(APP);
+    let anna = users.iter().find(|u| u["userName"] == "anna").context("no anna")?["id"].clone();
+    stage.app.add_member(APP, "eng", &anna);
+    compare(&stage).await?;
+    until("she is out again", || async { Ok(stage.app.members(APP, "eng").is_empty().then_some(())) }).await?;
+    ensure!(!stage.events("drift.detected").await?.is_empty(), "no drift");
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_are_removed_by_value_alone_are_where_the_app_is_known_for_it() -> anyhow::Result<()> {
+    let tables = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n[apps.capabilities]\nremoval_by_value = true\nmembers_shown = false\n";
+    let shape = Shape { hides_members: true, removal_by_value: true, ..Shape::default() };
+    grouped(shaped(shape), tables).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_takes_members_by_patch_alone_gets_them_so() -> anyhow::Result<()> {
+    let shape = Shape { members_by_patch_alone: true, ..Shape::default() };
+    let stage = grouped(shaped(shape), GROUPS).await?;
+    ensure!(stage.events("drift.detected").await?.is_empty(), "{:?}", stage.events("drift.detected").await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_that_a_put_confirms_and_does_not_change_are_drift_and_a_finding() -> anyhow::Result<()> {
+    let shape = Shape { members_by_patch_alone: true, ..Shape::default() };
+    let script = Script { no_patch: true, shape, ..Script::default() };
+    let stage = Stage::set(script, "deactivate", "", GROUPS).await?;
+    let anna = join(&stage, "anna", "Dev").await?;
+    let group = json!({
+        "schemas": [rollcall_tests::stage::GROUP], "displayName": "Engineering", "members": [{ "value": anna }],
+    });
+    stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    let drift = stage.seen("drift.detected").await?;
+    ensure!(drift["details"]["kind"] == "DRIFT_KIND_MEMBERSHIP", "{drift}");
+    ensure!(stage.account(&anna).await?["verified"] == false, "believed");
+    let findings = stage.app_view().await?["conformance"]["findings"].clone();
+    ensure!(findings[0].as_str().is_some_and(|f| f.contains("and ignores them")), "{findings}");
+    stage.app.tell(APP, &Script { no_patch: true, ..Script::default() }).await?;
+    stage.verified(&anna).await?;
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_fails_for_the_size_of_a_page_is_asked_without_it() -> anyhow::Result<()> {
+    let script = Script { no_filter: true, shape: Shape { no_count: true, ..Shape::default() }, ..Script::default() };
+    let stage = Stage::simple(script).await?;
+    stage.joins_and_leaves("anna").await?;
+    compare(&stage).await?;
+    let quirks = stage.app_view().await?["capabilities"]["quirks"].clone();
+    ensure!(quirks == json!(["no_count"]), "{quirks}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_named_for_what_it_is() -> anyhow::Result<()> {
     let stage = Stage::set(Script::default(), "deactivate", "request_timeout = \"300ms\"\n", "").await?;

@@ -319,6 +319,8 @@ fn capabilities(mut s: Section<'_>) -> Capabilities {
         patch_capitalized: can(&mut s, "patch_capitalized"),
         patch_paths: can(&mut s, "patch_paths"),
         patch_many: can(&mut s, "patch_many"),
+        members_shown: can(&mut s, "members_shown"),
+        removal_by_value: can(&mut s, "removal_by_value"),
         quirks: BTreeSet::new(),
     };
     s.finish();

@@ -643,6 +643,18 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "false",
     ),
     (
+        "apps.capabilities.members_shown",
+        "`true` or `false`: whether a group shows its members, else it is asked by filter who is in it \
+         (`id eq \"…\" and members eq \"…\"`); without it what the app was seen to do.",
+        "false",
+    ),
+    (
+        "apps.capabilities.removal_by_value",
+        "`true` or `false` (the default): whether members are removed by a list in `value` and not by a path. An app that keeps to \
+         RFC 7644 would remove every member, so this is never learned.",
+        "true",
+    ),
+    (
         "apps.capabilities.members_per_request",
         "The most group members that one request to the app names; it is recorded, and changes no request so far.",
         "100",

@@ -184,6 +184,8 @@ pub fn to_capabilities(can: &Capabilities) -> v1::Capabilities {
         patch_capitalized: wire::to_support(can.patch_capitalized),
         patch_paths: wire::to_support(can.patch_paths),
         patch_many: wire::to_support(can.patch_many),
+        members_shown: wire::to_support(can.members_shown),
+        removal_by_value: wire::to_support(can.removal_by_value),
         quirks: can.quirks.iter().map(ToString::to_string).collect(),
     }
 }
@@ -219,6 +221,8 @@ pub fn from_capabilities(stored: v1::Capabilities) -> Capabilities {
         patch_capitalized: wire::from_support(stored.patch_capitalized),
         patch_paths: wire::from_support(stored.patch_paths),
         patch_many: wire::from_support(stored.patch_many),
+        members_shown: wire::from_support(stored.members_shown),
+        removal_by_value: wire::from_support(stored.removal_by_value),
         quirks: stored.quirks.iter().filter_map(|quirk| quirk.parse().ok()).collect(),
     }
 }

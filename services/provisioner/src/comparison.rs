@@ -28,6 +28,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::app_client::client::Endpoint;
+use crate::app_client::memberships::Member;
 use crate::app_client::pages::Pages;
 use crate::error::ProvisionerError;
 use crate::search::locate::locate;
@@ -215,7 +216,8 @@ impl<'a> Pass<'a> {
         while let Some(page) = self.pages.next(&self.link.client).await? {
             for mut remote in page.users()? {
                 self.progress.accounts += 1;
-                remote.groups = self.groups.get(&remote.id).cloned().unwrap_or_default();
+                let by_name = self.groups.get(remote.text("userName")).cloned().unwrap_or_default();
+                remote.groups = self.groups.get(&remote.id).cloned().unwrap_or(by_name);
                 self.account(remote).await?;
             }
             if self.progress.accounts >= said + WORD_EVERY {
@@ -259,9 +261,14 @@ impl<'a> Pass<'a> {
                 self.inactive.push(identity);
                 Ok(())
             }
-            Ok(differences) if differences.is_empty() => self.clear_all(identity).await,
+            // Groups that don't show who is in them are asked about each.
+            Ok(differences) if differences.is_empty() && !self.hides_members() => self.clear_all(identity).await,
             _ => self.look_again(identity, &remote.id).await,
         }
+    }
+
+    fn hides_members(&self) -> bool {
+        self.progress.groups > 0 && self.link.client.experience.hides_members(&self.can)
     }
 
     /// Whether what differs is being worked on anyway; not that someone can sign in again with what was left.
@@ -307,7 +314,8 @@ impl<'a> Pass<'a> {
         let Link { config, client, memberships } = self.link;
         let mut remote = read_by_id(client, remote_id).await?;
         if let Some(remote) = &mut remote {
-            remote.groups = memberships.of(client, &self.can, &config.spec.managed_groups(), &remote.id).await?;
+            remote.groups =
+                memberships.of(client, &self.can, &config.spec.managed_groups(), Member::from(&*remote)).await?;
         }
         let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
         if Self::is_worked_on(&account, remote.as_ref()) {

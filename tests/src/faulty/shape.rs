@@ -36,6 +36,14 @@ pub struct Shape {
     pub patch_without_paths: bool,
     /// Takes one operation a request.
     pub patch_one: bool,
+    /// Groups show no members; who is in one is asked by `id eq "…" and members eq "…"`.
+    pub hides_members: bool,
+    /// Members are removed by a list of values, and not by a path.
+    pub removal_by_value: bool,
+    /// Makes a group without the members that it was sent with, and keeps those of a PUT as they were.
+    pub members_by_patch_alone: bool,
+    /// Fails when a list is asked for with `count`.
+    pub no_count: bool,
 }
 
 impl Shape {
@@ -73,6 +81,10 @@ impl Shape {
         if self.patch_one && operations.len() > 1 {
             return Some("one operation, please".into());
         }
+        let by_path = |o: &Value| o["path"].as_str().is_some_and(|path| path.starts_with("members["));
+        if self.removal_by_value && operations.iter().any(by_path) {
+            return Some("a path with a filter is unknown".into());
+        }
         let said = patch.to_string();
         self.refuses.iter().find(|name| said.contains(&format!("\"{name}\""))).map(|name| format!("{name} is refused"))
     }
@@ -93,6 +105,21 @@ impl Shape {
             }
         }
         out
+    }
+
+    /// A group as it is made or replaced: what it had of members, where it takes none in this way.
+    pub fn keep_group(&self, new: &mut Map<String, Value>, old: Option<&Map<String, Value>>) {
+        if self.members_by_patch_alone {
+            new.remove("members");
+            new.extend(old.and_then(|old| old.get("members")).map(|members| ("members".to_owned(), members.clone())));
+        }
+    }
+
+    /// The group and the account of a filter that asks whether the one is in the other.
+    pub fn membership(filter: &str) -> Option<(String, String)> {
+        let (group, account) = filter.strip_prefix("id eq ")?.split_once(" and members eq ")?;
+        let text = |json: &str| serde_json::from_str::<String>(json).ok();
+        Some((text(group)?, text(account)?))
     }
 
     /// Its Schemas; none: it has none.
@@ -123,6 +150,9 @@ impl Shape {
     fn shape(&self, value: &mut Value) {
         match value {
             Value::Object(fields) => {
+                if self.hides_members {
+                    fields.remove("members");
+                }
                 let number = |v: &Value| v.as_str().and_then(|id| id.parse::<u64>().ok()).map(Value::from);
                 if self.numeric_ids {
                     for name in ["id", "value"] {

@@ -70,6 +70,13 @@ pub struct Capabilities {
     /// Whether a PATCH may have more than one operation.
     #[serde(default)]
     pub patch_many: Support,
+    /// Whether a group shows its members; else it is asked by filter who is in it.
+    #[serde(default)]
+    pub members_shown: Support,
+    /// Whether members are removed by a list of values and not by a path (RFC 7644 §3.5.2.2 has the path alone): a server that keeps
+    /// to the RFC would remove all of them, so this is never learned, only configured.
+    #[serde(default)]
+    pub removal_by_value: Support,
     /// In what its answers are not as the RFCs say, and are read all the same.
     #[serde(default)]
     pub quirks: BTreeSet<AppQuirk>,
@@ -93,6 +100,8 @@ impl Capabilities {
             patch_capitalized: self.patch_capitalized.or(learned.patch_capitalized),
             patch_paths: self.patch_paths.or(learned.patch_paths),
             patch_many: self.patch_many.or(learned.patch_many),
+            members_shown: self.members_shown.or(learned.members_shown),
+            removal_by_value: self.removal_by_value.or(learned.removal_by_value),
             quirks: self.quirks.union(&learned.quirks).copied().collect(),
         }
     }
@@ -106,6 +115,7 @@ impl Capabilities {
             patch_capitalized: self.patch_capitalized.or(before.patch_capitalized),
             patch_paths: self.patch_paths.or(before.patch_paths),
             patch_many: self.patch_many.or(before.patch_many),
+            members_shown: self.members_shown.or(before.members_shown),
             quirks: self.quirks.union(&before.quirks).copied().collect(),
             ..self
         }

@@ -199,7 +199,9 @@ fn values_at(resource: &Map<String, Value>, path: &str) -> Vec<Value> {
         .collect()
 }
 
-fn has_several_values(attribute: &str) -> bool {
+/// Whether an attribute of a User has several values.
+#[must_use]
+pub fn has_several_values(attribute: &str) -> bool {
     USER_TYPE.core.attribute(attribute).is_some_and(rollcall_scim::Attribute::is_multi)
 }
 

@@ -23,17 +23,23 @@ pub enum AppQuirk {
     NoResources,
     /// An answer begins with a byte order mark (RFC 8259 §8.1: it must not).
     ByteOrderMark,
+    /// It fails when a list is asked for with `count` (RFC 7644 §3.4.2.4).
+    NoCount,
+    /// Members of groups are named by their user names (RFC 7643 §4.2: by their ids).
+    MembersByName,
 }
 
 impl AppQuirk {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::NumericId,
         Self::TextActive,
         Self::TextTotal,
         Self::NoListSchema,
         Self::NoResources,
         Self::ByteOrderMark,
+        Self::NoCount,
+        Self::MembersByName,
     ];
 
     /// The word in events and answers.
@@ -46,6 +52,8 @@ impl AppQuirk {
             Self::NoListSchema => "no_list_schema",
             Self::NoResources => "no_resources",
             Self::ByteOrderMark => "byte_order_mark",
+            Self::NoCount => "no_count",
+            Self::MembersByName => "members_by_name",
         }
     }
 }

@@ -218,14 +218,31 @@ impl ScimClient {
 
     /// `GET /{Users or Groups}?filter=attribute eq "value"`; `None`: it does not know the filter or the attribute.
     pub async fn search(&self, kind: Endpoint, attribute: &str, value: &str) -> Result<Option<Answer>, Failure> {
-        let filter = format!("{attribute} eq {}", Value::from(value));
-        let address = self.address(&[kind.path()], &[("filter", filter.as_str())]);
+        self.filter(kind, &format!("{attribute} eq {}", Value::from(value))).await
+    }
+
+    /// `GET /{Users or Groups}?filter=…`; `None`: it does not know the filter.
+    pub async fn filter(&self, kind: Endpoint, filter: &str) -> Result<Option<Answer>, Failure> {
+        let address = self.address(&[kind.path()], &[("filter", filter)]);
         let answer = self.send("search", Method::GET, address, None).await?;
         match answer.status.as_u16() {
             200 => Ok(Some(answer)),
             400 | 403 | 404 | 405 | 501 => Ok(None),
             _ => Err(answer.failure()),
         }
+    }
+
+    /// The address of a resource.
+    pub fn location(&self, kind: Endpoint, id: &str) -> String {
+        self.address(&[kind.path(), id], &[]).into()
+    }
+
+    /// `GET /{Users or Groups}`: as many as the app shows without a word on how many, from a resource on.
+    pub async fn plain_page(&self, kind: Endpoint, from: usize) -> Result<Answer, Failure> {
+        let start = from.to_string();
+        let query = [("startIndex", start.as_str())];
+        let query = if from > 1 { query.as_slice() } else { &[] };
+        self.send("scan", Method::GET, self.address(&[kind.path()], query), None).await
     }
 
     /// `GET /{Users or Groups}?…&count=…`: one page of all.

@@ -3,9 +3,9 @@
 use reqwest::StatusCode;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::{Capabilities, Support};
-use rollcall_domain::app::mapping::{Mapping, defaults};
+use rollcall_domain::app::mapping::{Mapping, defaults, has_several_values as is_multi};
 use rollcall_domain::app::own_way::{Keeps, OwnWays, Way};
-use rollcall_scim::USER;
+use rollcall_scim::{GROUP, USER};
 use serde_json::Value;
 
 use crate::app_client::client::{Endpoint, Failure, PageStart, ScimClient};
@@ -81,8 +81,15 @@ fn not_in_schema(schemas: Option<&Value>, mapping: &Mapping) -> OwnWays {
     } else {
         mapping
     };
-    let missing = rules.iter().map(|rule| &rule.target).filter(|path| !is_there(path));
-    missing.map(|path| (path.clone(), Keeps::from(Way::NotInSchema))).collect()
+    // What comes with the value of an attribute that has several.
+    let parts = |path: &String| ["type", "primary"].map(|sub| format!("{path}.{sub}"));
+    let with_parts = |path: &String| if path.contains(['.', ':']) { None } else { Some(parts(path)) };
+    let sent = rules.iter().flat_map(|rule| {
+        let several = rule.target.clone();
+        let parts = Some(&several).filter(|_| is_multi(&rule.target)).and_then(with_parts);
+        std::iter::once(rule.target.clone()).chain(parts.into_iter().flatten())
+    });
+    sent.filter(|path| !is_there(path)).map(|path| (path, Keeps::from(Way::NotInSchema))).collect()
 }
 
 /// Some apps answer a list response, some a plain list.
@@ -106,15 +113,28 @@ fn read(config: Option<&Value>, types: Option<&Value>, schemas: Option<&Value>) 
     let attributes: Vec<&Value> =
         user.and_then(|u| u.get("attributes")?.as_array()).map(|all| all.iter().collect()).unwrap_or_default();
     let name = |attribute: &Value| attribute.get("name").and_then(Value::as_str).map(str::to_owned);
-    let settable = |attribute: &&&Value| attribute.get("mutability").and_then(Value::as_str) != Some("readOnly");
-    let required = attributes
-        .iter()
-        .filter(|a| a.get("required") == Some(&Value::Bool(true)))
-        .filter(settable)
-        .filter_map(|a| name(a))
-        .filter(|name| name != "password")
+    let settable = |attribute: &&Value| attribute.get("mutability").and_then(Value::as_str) != Some("readOnly");
+    let group = schemas.iter().find(|s| s.get("id").and_then(Value::as_str) == Some(GROUP.id));
+    let of_group: Vec<&Value> =
+        group.and_then(|g| g.get("attributes")?.as_array()).map(|all| all.iter().collect()).unwrap_or_default();
+    let members = of_group.into_iter().filter(|a| name(a).as_deref() == Some("members"));
+    let must = |a: &&Value| a.get("required") == Some(&Value::Bool(true));
+    let subs = |a: &Value| a.get("subAttributes").and_then(Value::as_array).cloned().unwrap_or_default();
+    let required_subs = |a: &Value| {
+        let outer = name(a).unwrap_or_default();
+        let inner = subs(a).iter().filter(must).filter_map(name).collect::<Vec<_>>();
+        inner.into_iter().filter(|sub| sub != "value").map(move |sub| format!("{outer}.{sub}")).collect::<Vec<_>>()
+    };
+    let demanded = attributes.iter().copied().filter(must).filter(settable);
+    let required = demanded
+        .filter(|a| name(a).as_deref() != Some("password"))
+        .flat_map(|a| match required_subs(a) {
+            subs if subs.is_empty() => name(a).into_iter().collect(),
+            subs => subs,
+        })
+        .chain(members.flat_map(required_subs))
         .collect();
-    let active = attributes.iter().filter(settable).any(|a| name(a).as_deref() == Some("active"));
+    let active = attributes.iter().filter(|a| settable(a)).any(|a| name(a).as_deref() == Some("active"));
     Capabilities {
         patch: supported("patch"),
         filter: supported("filter"),

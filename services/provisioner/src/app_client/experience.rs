@@ -20,6 +20,7 @@ struct Learned {
     quirks: BTreeSet<AppQuirk>,
     form: Option<PatchForm>,
     tried: u32,
+    hides_members: bool,
 }
 
 impl Experience {
@@ -37,6 +38,17 @@ impl Experience {
     /// Whether an answer ever had a quirk.
     pub fn has(&self, can: &Capabilities, quirk: AppQuirk) -> bool {
         can.quirks.contains(&quirk) || self.with(|learned| learned.quirks.contains(&quirk))
+    }
+
+    /// Groups do not show their members, and answer by filter who is in them.
+    pub fn members_are_hidden(&self) {
+        self.with(|learned| learned.hides_members = true);
+    }
+
+    /// Whether groups are known not to show their members.
+    pub fn hides_members(&self, can: &Capabilities) -> bool {
+        can.members_shown == Support::No
+            || (can.members_shown == Support::Unknown && self.with(|learned| learned.hides_members))
     }
 
     /// The form that a PATCH has taken before, in this process or by what is known.
@@ -62,6 +74,9 @@ impl Experience {
         let mut now = known.clone();
         self.with(|learned| {
             now.quirks.extend(learned.quirks.iter().copied());
+            if learned.hides_members {
+                now.members_shown = Support::No;
+            }
             // That the usual form is taken is no news.
             if let Some(form) = learned.form.filter(|form| *form != PatchForm::of(known)) {
                 now.patch_capitalized = Support::from(form.capitalized());

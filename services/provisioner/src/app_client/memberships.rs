@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use reqwest::StatusCode;
 use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::quirk::AppQuirk;
 use rollcall_scim::GROUP;
 use serde_json::{Map, Value, json};
 
@@ -20,6 +22,26 @@ pub struct Memberships {
     ids: Mutex<BTreeMap<String, String>>,
     /// A group must not be made twice, nor replaced as a whole by two at once.
     alone: tokio::sync::Mutex<()>,
+}
+
+/// An account as a group may name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    pub id: &'a str,
+    pub user_name: &'a str,
+}
+
+impl<'a> From<&'a Remote> for Member<'a> {
+    fn from(remote: &'a Remote) -> Self {
+        Self { id: &remote.id, user_name: remote.text("userName") }
+    }
+}
+
+impl Member<'_> {
+    /// Whether a member of a group is this one: by its id, or as some apps name members, by its user name.
+    fn is(&self, value: &str) -> bool {
+        value == self.id || (!self.user_name.is_empty() && value.eq_ignore_ascii_case(self.user_name))
+    }
 }
 
 /// A group as an app answered it.
@@ -115,12 +137,12 @@ impl Memberships {
         client: &ScimClient,
         can: &Capabilities,
         managed: &BTreeSet<String>,
-        account: &str,
+        account: Member<'_>,
     ) -> Result<BTreeSet<String>, Failure> {
         let mut found = BTreeSet::new();
         for name in managed {
             if let Some(group) = self.find(client, can, name).await?
-                && group.members().any(|member| member == account)
+                && has(client, can, &group, account).await?
             {
                 found.insert(name.clone());
             }
@@ -128,7 +150,7 @@ impl Memberships {
         Ok(found)
     }
 
-    /// Every managed group with its members.
+    /// Every managed group with its members, by the name that the app gives them; those that it does not show are not among them.
     ///
     /// # Errors
     /// When one of them can't be read.
@@ -158,7 +180,7 @@ impl Memberships {
         client: &ScimClient,
         can: &Capabilities,
         name: &str,
-        account: &str,
+        account: Member<'_>,
     ) -> Result<(), Failure> {
         let mut found = self.find(client, can, name).await?;
         if found.is_none() {
@@ -166,22 +188,42 @@ impl Memberships {
             // Someone else may have needed it, too, and made it meanwhile.
             found = self.find(client, can, name).await?;
             if found.is_none() {
-                return self.make(client, name, account).await;
+                found = Some(self.make(client, can, name, account).await?);
+                // Some apps make a group without the members that it was sent with.
+                if let Some(made) = &found
+                    && has(client, can, made, account).await?
+                {
+                    return Ok(());
+                }
             }
         }
         let Some(group) = found else { return Ok(()) };
-        let add = Operation::add("members", json!([{ "value": account }]));
-        let with = |members: &mut Vec<Value>| members.push(json!({ "value": account }));
+        let member = as_member(client, can, account);
+        let add = Operation::add("members", json!([member]));
+        let with = |members: &mut Vec<Value>| members.push(member.clone());
         self.change(client, can, name, &group, add, with).await
     }
 
     /// Makes a group with one member.
-    async fn make(&self, client: &ScimClient, name: &str, account: &str) -> Result<(), Failure> {
-        let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": [{ "value": account }] });
+    async fn make(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: Member<'_>,
+    ) -> Result<RemoteGroup, Failure> {
+        let members = [as_member(client, can, account)];
+        let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": members });
         let answer = client.create(Endpoint::Groups, &new).await?;
-        match answer.status {
-            StatusCode::CREATED | StatusCode::OK => Ok(()),
-            _ => Err(answer.failure()),
+        if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK) {
+            return Err(answer.failure());
+        }
+        match answer.body.as_ref().and_then(|body| RemoteGroup::read(body, name)) {
+            Some(made) => Ok(made),
+            None => {
+                let made = self.find(client, can, name).await?;
+                made.ok_or_else(|| answer.not_scim("the app says that it has made a group, and has none of that name"))
+            }
         }
     }
 
@@ -194,11 +236,19 @@ impl Memberships {
         client: &ScimClient,
         can: &Capabilities,
         name: &str,
-        account: &str,
+        account: Member<'_>,
     ) -> Result<(), Failure> {
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
-        let remove = Operation::remove(&format!("members[value eq {}]", Value::from(account)));
-        let without = |members: &mut Vec<Value>| members.retain(|m| m.get("value") != Some(&Value::from(account)));
+        // As the app itself names it.
+        let shown = group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned();
+        let remove = if can.removal_by_value == Support::Yes {
+            Operation::remove_values("members", json!([{ "value": shown }]))
+        } else {
+            Operation::remove(&format!("members[value eq {}]", Value::from(shown.as_str())))
+        };
+        let without = |members: &mut Vec<Value>| {
+            members.retain(|m| m.get("value").and_then(Value::as_str).is_none_or(|value| value != shown));
+        };
         self.change(client, can, name, &group, remove, without).await
     }
 
@@ -217,6 +267,11 @@ impl Memberships {
                 return answer.done();
             }
         }
+        if client.experience.hides_members(can) {
+            let detail =
+                format!("group '{name}' does not show its members: to replace it as a whole would remove them");
+            return Err(Failure::new(RejectionCause::Refused, detail));
+        }
         let _alone = self.alone.lock().await;
         // As it is now: someone else may have been let in meanwhile.
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
@@ -227,6 +282,62 @@ impl Memberships {
         resource.insert("members".into(), list.into());
         client.replace(Endpoint::Groups, &group.id, &Value::Object(resource)).await?.done()
     }
+}
+
+/// An account as a group is told of it.
+fn as_member(client: &ScimClient, can: &Capabilities, account: Member<'_>) -> Value {
+    let mut member = json!({ "value": account.id });
+    if can.required.iter().any(|name| name == "members.$ref") {
+        member["$ref"] = client.location(Endpoint::Users, account.id).into();
+    }
+    member
+}
+
+/// Whether an account is in a group. One that shows no members at all is asked by filter, where the app answers that.
+async fn has(
+    client: &ScimClient,
+    can: &Capabilities,
+    group: &RemoteGroup,
+    account: Member<'_>,
+) -> Result<bool, Failure> {
+    if let Some(shown) = group.members().find(|member| account.is(member)) {
+        if shown != account.id {
+            client.experience.saw(BTreeSet::from([AppQuirk::MembersByName]));
+        }
+        return Ok(true);
+    }
+    let hidden = client.experience.hides_members(can);
+    let may_be_hidden = hidden || (can.members_shown == Support::Unknown && !group.resource.contains_key("members"));
+    if !may_be_hidden || (can.filter == Support::No && !hidden) {
+        return Ok(false);
+    }
+    match is_member(client, &group.id, account.id).await? {
+        Some(is_in) if hidden => Ok(is_in),
+        // An app that does not understand the filter answers the same for anyone.
+        Some(true) if is_member(client, &group.id, NOBODY).await? == Some(false) => {
+            client.experience.members_are_hidden();
+            Ok(true)
+        }
+        Some(_) => Ok(false),
+        None if hidden => {
+            let detail = "the app shows no members of its groups, and does not say by filter who is in them";
+            Err(Failure::new(RejectionCause::NotScim, detail))
+        }
+        None => Ok(false),
+    }
+}
+
+/// The id of no account.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+/// What the app answers when it is asked by filter; none: nothing that can be believed.
+async fn is_member(client: &ScimClient, group: &str, account: &str) -> Result<Option<bool>, Failure> {
+    let filter = format!("id eq {} and members eq {}", Value::from(group), Value::from(account));
+    let Some(answer) = client.filter(Endpoint::Groups, &filter).await? else { return Ok(None) };
+    let page = answer.list()?;
+    let is_it = |found: &Value| found.get("id").and_then(Value::as_str) == Some(group);
+    let told = page.is_complete() && page.resources.iter().all(is_it);
+    Ok(told.then_some(!page.resources.is_empty()))
 }
 
 /// Whether the app has no PATCH, whatever is in it.

@@ -1,8 +1,11 @@
 //! Reading everything that an app has of one kind, page by page, by cursor where it can and by index where not.
 
+use std::collections::BTreeSet;
+
 use reqwest::StatusCode;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::quirk::AppQuirk;
 use serde_json::Value;
 
 use crate::app_client::client::{Answer, Endpoint, Failure, PageStart, ScimClient};
@@ -20,6 +23,7 @@ pub struct Pages {
     start: Option<PageStart>,
     size: usize,
     read: usize,
+    can: Capabilities,
 }
 
 /// One page, and how many resources the app says there are.
@@ -47,7 +51,7 @@ impl Pages {
     pub fn new(kind: Endpoint, can: &Capabilities) -> Self {
         let size = can.page_size.map_or(PAGE, |n| usize::try_from(n).unwrap_or(PAGE)).min(LARGEST_PAGE);
         let start = if can.cursor == Support::Yes { PageStart::Cursor(String::new()) } else { PageStart::Index(1) };
-        Self { kind, start: Some(start), size, read: 0 }
+        Self { kind, start: Some(start), size, read: 0, can: can.clone() }
     }
 
     /// Passes over as many resources, where pages are counted.
@@ -58,13 +62,34 @@ impl Pages {
         }
     }
 
+    /// One page; an app that fails for the word on how large it may be is asked without.
+    async fn ask(&self, client: &ScimClient, start: &PageStart) -> Result<Answer, Failure> {
+        let PageStart::Index(index) = start else { return client.page(self.kind, start, self.size).await };
+        if client.experience.has(&self.can, AppQuirk::NoCount) {
+            return client.plain_page(self.kind, *index).await;
+        }
+        let answer = client.page(self.kind, start, self.size).await?;
+        if !matches!(answer.status, StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR) {
+            return Ok(answer);
+        }
+        let plain = client.plain_page(self.kind, *index).await?;
+        if plain.status != StatusCode::OK || plain.list().is_err() {
+            return Ok(answer);
+        }
+        // It may have been well again by then: only an app that fails once more, between two that succeed, is one of these.
+        if *index == 1 && client.page(self.kind, start, self.size).await?.status == answer.status {
+            client.experience.saw(BTreeSet::from([AppQuirk::NoCount]));
+        }
+        Ok(plain)
+    }
+
     /// The next page; `None` after the last one.
     ///
     /// # Errors
     /// When the app does not answer with a page, or its pages contradict each other.
     pub async fn next(&mut self, client: &ScimClient) -> Result<Option<OnePage>, Failure> {
         let Some(start) = self.start.take() else { return Ok(None) };
-        let answer = client.page(self.kind, &start, self.size).await?;
+        let answer = self.ask(client, &start).await?;
         if answer.status != StatusCode::OK {
             return Err(answer.failure());
         }

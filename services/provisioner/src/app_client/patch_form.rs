@@ -120,9 +120,15 @@ impl Operation {
         Self { verb: Verb::Remove, path: path.to_owned(), value: None }
     }
 
+    /// Takes these values of an attribute away, in the form that some apps want: others would take all of them away.
+    pub fn remove_values(path: &str, values: Value) -> Self {
+        Self { verb: Verb::Remove, path: path.to_owned(), value: Some(values) }
+    }
+
     fn said(&self, form: PatchForm) -> Value {
         // What a filter chooses has to be named by its path.
-        let place = if self.path.contains('[') { Place::Path } else { form.place };
+        let names_values = self.path.contains('[') || (self.verb == Verb::Remove && self.value.is_some());
+        let place = if names_values { Place::Path } else { form.place };
         let verb = if place == Place::Value && self.verb == Verb::Remove { Verb::Replace } else { self.verb };
         let op = match (verb, form.names) {
             (Verb::Add, Names::Lower) => "add",

@@ -4,7 +4,8 @@ use reqwest::StatusCode;
 use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
-use rollcall_domain::app::mapping::{Attributes, to_resource, to_send};
+use rollcall_domain::app::mapping::{Attributes, observed, to_resource, to_send};
+use rollcall_domain::app::own_way::Way;
 use rollcall_domain::app::quirk::AppQuirk;
 use rollcall_scim::{Changed, USER};
 use serde_json::{Map, Value};
@@ -25,7 +26,10 @@ pub async fn create(
     let mut schemas = vec![Value::from(USER.id)];
     schemas.extend(resource.get("schemas").and_then(Value::as_array).into_iter().flatten().cloned());
     resource.insert("schemas".into(), schemas.into());
-    let lacking = || can.required.iter().filter(|name| !resource.contains_key(*name)).cloned().collect::<Vec<_>>();
+    strip(&mut resource, can);
+    let of_a_user = |name: &&String| !name.starts_with("members");
+    let lacks = |name: &&String| observed(&resource, name).is_none();
+    let lacking = || can.required.iter().filter(of_a_user).filter(lacks).cloned().collect::<Vec<_>>();
     let answer = client.create(Endpoint::Users, &Value::Object(resource.clone())).await?;
     match answer.status {
         StatusCode::CREATED | StatusCode::OK => {
@@ -56,7 +60,7 @@ pub async fn update(
     remote: &Remote,
 ) -> Result<(), Failure> {
     if can.patch != Support::No {
-        let operations: Vec<Operation> = changes.iter().map(operation).collect();
+        let operations: Vec<Operation> = changes.iter().map(|change| operation(change, can)).collect();
         let answer = patch::send(client, can, Endpoint::Users, &remote.id, &operations).await?;
         if !patch_is_missing(&answer) {
             return answer.done();
@@ -94,6 +98,8 @@ async fn replace(
     attributes: &Attributes,
 ) -> Result<(), Failure> {
     let mut resource = merged(remote, attributes);
+    strip(&mut resource, can);
+    let mut resource = Value::Object(resource);
     // As the app itself writes it.
     if client.experience.has(can, AppQuirk::NumericId)
         && let Ok(number) = remote.id.parse::<i64>()
@@ -103,15 +109,25 @@ async fn replace(
     client.replace(Endpoint::Users, &remote.id, &resource).await?.done()
 }
 
-fn operation(change: &Changed) -> Operation {
-    match &change.before {
-        Some(wanted) => Operation::replace(&change.path, to_send(&change.path, wanted)),
-        None => Operation::remove(&change.path),
+fn operation(change: &Changed, can: &Capabilities) -> Operation {
+    let Some(wanted) = &change.before else { return Operation::remove(&change.path) };
+    let mut resource = Map::from_iter([(change.path.clone(), to_send(&change.path, wanted))]);
+    strip(&mut resource, can);
+    Operation::replace(&change.path, resource.remove(&change.path).unwrap_or_default())
+}
+
+/// Takes the sub-attributes out of what is sent that the app's schema does not have: some apps refuse those.
+fn strip(resource: &mut Map<String, Value>, can: &Capabilities) {
+    let missing = can.keeps.iter().filter(|(_, keeps)| keeps.way == Way::NotInSchema);
+    for (attribute, sub) in missing.filter_map(|(path, _)| path.split_once('.')) {
+        for value in resource.get_mut(attribute).and_then(Value::as_array_mut).into_iter().flatten() {
+            value.as_object_mut().map(|fields| fields.remove(sub));
+        }
     }
 }
 
 /// The app's own resource with the managed attributes on top, for an app without PATCH.
-fn merged(remote: &Remote, attributes: &Attributes) -> Value {
+fn merged(remote: &Remote, attributes: &Attributes) -> Map<String, Value> {
     let mut resource = remote.resource.clone();
     resource.remove("meta");
     resource.remove("groups");
@@ -127,7 +143,7 @@ fn merged(remote: &Remote, attributes: &Attributes) -> Value {
             (_, value) => drop(resource.insert(name, value)),
         }
     }
-    Value::Object(resource)
+    resource
 }
 
 fn clear(resource: &mut Map<String, Value>, path: &str) {

@@ -16,6 +16,7 @@ use rollcall_domain::{Event, ledger};
 use serde_json::Value;
 
 use crate::app_client::client::Failure;
+use crate::app_client::memberships::Member;
 use crate::app_client::requests::{create, deactivate, delete, update};
 use crate::search::locate::Located;
 use crate::search::ownership::Ownership;
@@ -99,9 +100,14 @@ impl Connector {
                 },
                 (Step::Enter(name) | Step::Leave(name), _) => {
                     let Some(id) = wanted.remote_id.as_deref() else { continue };
+                    let user_name = match located {
+                        Some(found) => found.remote.text("userName"),
+                        None => account.desired.user_name().unwrap_or_default(),
+                    };
+                    let member = Member { id, user_name };
                     match step {
-                        Step::Enter(_) => memberships.enter(client, can, name, id).await?,
-                        _ => match memberships.leave(client, can, name, id).await {
+                        Step::Enter(_) => memberships.enter(client, can, name, member).await?,
+                        _ => match memberships.leave(client, can, name, member).await {
                             // It is left with the account.
                             Err(_) if steps.contains(&Step::Delete) => continue,
                             outcome => outcome?,

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::app_client::client::Failure;
+use crate::app_client::memberships::Member;
 use crate::error::ProvisionerError;
 use crate::search::locate::locate;
 use crate::search::look::Search;
@@ -124,7 +125,7 @@ impl Connector {
             }
             let mut groups_unread = None;
             if let Some(found) = &mut located {
-                match memberships.of(client, &can, &managed, &found.remote.id).await {
+                match memberships.of(client, &can, &managed, Member::from(&found.remote)).await {
                     Ok(groups) => found.remote.groups = groups,
                     // It goes with the account where the account is deleted.
                     Err(failure) if account.desired.target() == Target::Absent => groups_unread = Some(failure),
