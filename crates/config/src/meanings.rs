@@ -650,8 +650,9 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "apps.capabilities.removal_by_value",
-        "`true` or `false` (the default): whether members are removed by a list in `value` and not by a path. An app that keeps to \
-         RFC 7644 would remove every member, so this is never learned.",
+        "`true` or `false`: whether members are removed by a list in `value` and not by a path, which an app that keeps to RFC 7644 \
+         takes as the removal of everybody. Without it that is tried only where every other way was confirmed without effect, and \
+         who must stay is put back where it was wrong; `false` never tries it.",
         "true",
     ),
     (

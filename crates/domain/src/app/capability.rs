@@ -74,7 +74,7 @@ pub struct Capabilities {
     #[serde(default)]
     pub members_shown: Support,
     /// Whether members are removed by a list of values and not by a path (RFC 7644 §3.5.2.2 has the path alone): a server that keeps
-    /// to the RFC would remove all of them, so this is never learned, only configured.
+    /// to the RFC would remove all of them, so this is tried last.
     #[serde(default)]
     pub removal_by_value: Support,
     /// In what its answers are not as the RFCs say, and are read all the same.
@@ -116,6 +116,7 @@ impl Capabilities {
             patch_paths: self.patch_paths.or(before.patch_paths),
             patch_many: self.patch_many.or(before.patch_many),
             members_shown: self.members_shown.or(before.members_shown),
+            removal_by_value: self.removal_by_value.or(before.removal_by_value),
             quirks: self.quirks.union(&before.quirks).copied().collect(),
             ..self
         }

@@ -11,6 +11,9 @@ use crate::app_client::patch_form::PatchForm;
 /// How many requests in all may be tried in every form before an app's refusals are taken for what they say.
 const MOST_TRIED: u32 = 5;
 
+/// How often a removal must have had no effect until that is not for the app being late.
+const IGNORED_OFTEN: u32 = 3;
+
 /// What was learned of one app.
 #[derive(Debug, Default)]
 pub struct Experience(Mutex<Learned>);
@@ -21,6 +24,9 @@ struct Learned {
     form: Option<PatchForm>,
     tried: u32,
     hides_members: bool,
+    /// How often a removal of a member was confirmed and had no effect.
+    ignored_removals: u32,
+    by_value: bool,
 }
 
 impl Experience {
@@ -51,6 +57,25 @@ impl Experience {
             || (can.members_shown == Support::Unknown && self.with(|learned| learned.hides_members))
     }
 
+    /// A removal of a member by path was confirmed and had no effect; whether that was so often that it is not only late.
+    pub fn ignored_removal(&self) -> bool {
+        self.with(|learned| {
+            learned.ignored_removals += 1;
+            learned.ignored_removals >= IGNORED_OFTEN
+        })
+    }
+
+    /// A member was removed by value, and nobody else.
+    pub fn removes_by_value_indeed(&self) {
+        self.with(|learned| learned.by_value = true);
+    }
+
+    /// Whether members are removed by value.
+    pub fn removes_by_value(&self, can: &Capabilities) -> bool {
+        can.removal_by_value == Support::Yes
+            || (can.removal_by_value == Support::Unknown && self.with(|learned| learned.by_value))
+    }
+
     /// The form that a PATCH has taken before, in this process or by what is known.
     pub fn form(&self, can: &Capabilities) -> PatchForm {
         self.with(|learned| learned.form).unwrap_or_else(|| PatchForm::of(can))
@@ -74,6 +99,9 @@ impl Experience {
         let mut now = known.clone();
         self.with(|learned| {
             now.quirks.extend(learned.quirks.iter().copied());
+            if learned.by_value {
+                now.removal_by_value = Support::Yes;
+            }
             if learned.hides_members {
                 now.members_shown = Support::No;
             }

@@ -227,7 +227,8 @@ impl Memberships {
         }
     }
 
-    /// Takes an account out of a group.
+    /// Takes an account out of a group: by a path as RFC 7644 §3.5.2.2 has it, else by the list of those who stay. An app that
+    /// confirms the one without effect, and refuses the other, is asked by value in the end.
     ///
     /// # Errors
     /// When the app does not do it.
@@ -241,15 +242,64 @@ impl Memberships {
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
         // As the app itself names it.
         let shown = group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned();
-        let remove = if can.removal_by_value == Support::Yes {
-            Operation::remove_values("members", json!([{ "value": shown }]))
-        } else {
-            Operation::remove(&format!("members[value eq {}]", Value::from(shown.as_str())))
-        };
-        let without = |members: &mut Vec<Value>| {
+        let others = |members: &mut Vec<Value>| {
             members.retain(|m| m.get("value").and_then(Value::as_str).is_none_or(|value| value != shown));
         };
-        self.change(client, can, name, &group, remove, without).await
+        if client.experience.removes_by_value(can) {
+            let remove = Operation::remove_values("members", json!([{ "value": shown }]));
+            return self.change(client, can, name, &group, remove, others).await;
+        }
+        let remove = Operation::remove(&format!("members[value eq {}]", Value::from(shown.as_str())));
+        let asked = self.change(client, can, name, &group, remove, others).await;
+        // One that is known to show changes late is judged when it has had its time, and one that can't be reached not at all.
+        let is_answer = asked.as_ref().err().is_none_or(|failure| failure.rejection.status.is_some_and(|s| s != 429));
+        if can.consistency_delay.is_some() || !is_answer || client.experience.hides_members(can) {
+            return asked;
+        }
+        let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
+        if !has(client, can, &now, account).await? {
+            return Ok(());
+        }
+        let mut rest = now.resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
+        others(&mut rest);
+        if can.patch != Support::No {
+            let replace = [Operation::replace("members", rest.clone().into())];
+            if patch::send(client, can, Endpoint::Groups, &now.id, &replace).await?.status.is_success() {
+                return Ok(());
+            }
+        }
+        if asked.is_ok() && can.removal_by_value != Support::No && client.experience.ignored_removal() {
+            return self.leave_by_value(client, can, name, &shown, &rest).await;
+        }
+        asked
+    }
+
+    /// The last try. An app that takes it as RFC 7644 has it removes everybody: who must stay is put back then.
+    async fn leave_by_value(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: &str,
+        rest: &[Value],
+    ) -> Result<(), Failure> {
+        let _alone = self.alone.lock().await;
+        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
+        let remove = [Operation::remove_values("members", json!([{ "value": account }]))];
+        let answer = patch::send(client, can, Endpoint::Groups, &group.id, &remove).await?;
+        answer.done()?;
+        let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
+        let shown: BTreeSet<&str> = now.members().collect();
+        let value = |member: &&Value| member.get("value").and_then(Value::as_str).is_some_and(|v| !shown.contains(v));
+        let lost: Vec<Value> = rest.iter().filter(value).cloned().collect();
+        if lost.is_empty() {
+            if !shown.contains(account) {
+                client.experience.removes_by_value_indeed();
+            }
+            return Ok(());
+        }
+        let back = [Operation::add("members", lost.into())];
+        patch::send(client, can, Endpoint::Groups, &group.id, &back).await?.done()
     }
 
     async fn change(
