@@ -400,6 +400,9 @@ impl Tenant {
         if self.script.shape.no_count && query.contains_key("count") {
             return (StatusCode::INTERNAL_SERVER_ERROR, None);
         }
+        if kind == "Users" && query.get("filter").is_some_and(|filter| !self.script.shape.knows(filter)) {
+            return (StatusCode::BAD_REQUEST, None);
+        }
         let asked = query.get("filter").and_then(|filter| Shape::membership(filter));
         if let (true, Some((group, account))) = (self.script.shape.hides_members, asked) {
             let group = self.now.groups.get(&group);
@@ -439,7 +442,8 @@ impl Tenant {
         };
         let found: Vec<&Map<String, Value>> = all.values().filter(matches).collect();
         let number = |name: &str, default: usize| query.get(name).and_then(|n| n.parse().ok()).unwrap_or(default);
-        let (start, count) = (number("startIndex", 1).max(1), number("count", 100));
+        let most = self.script.shape.page_size.unwrap_or(usize::MAX);
+        let (start, count) = (number("startIndex", 1).max(1), number("count", 100).min(most));
         let page: Vec<&Map<String, Value>> = if self.script.inconsistent_pages && start > 1 {
             found.iter().take(count).copied().collect()
         } else {
@@ -474,6 +478,9 @@ impl Tenant {
             return (StatusCode::BAD_REQUEST, Some(json!({ "detail": detail, "status": "400" })));
         }
         let mut resource = body.as_object().cloned().unwrap_or_default();
+        if let ("Users", Some(detail)) = (kind, self.script.shape.lacks(&resource)) {
+            return (StatusCode::BAD_REQUEST, Some(json!({ "detail": detail, "status": "400" })));
+        }
         let name =
             |r: &Map<String, Value>| r.get("userName").and_then(Value::as_str).unwrap_or_default().to_lowercase();
         let query = BTreeMap::from([("filter".to_owned(), format!("userName eq {}", Value::from(name(&resource))))]);

@@ -84,7 +84,8 @@ impl Pusher {
     pub async fn start(base_url: &str, token: &str) -> anyhow::Result<Option<Self>> {
         let Some(mut command) = python() else { return Ok(None) };
         command.arg(script("canaille/app.py")).args(["push", base_url, token]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("python")?;
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().context("python")?;
         let input = child.stdin.take().context("no input")?;
         let mut output = BufReader::new(child.stdout.take().context("no output")?).lines();
         let said = loop {

@@ -145,10 +145,12 @@ async fn canaille_as_it_comes_raises_no_alarm() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn canaille_pushes_a_joiner_a_mover_and_a_leaver() -> anyhow::Result<()> {
-    let rollcall = Rollcall::new(&[], "")?;
+    // Its client takes no `pagination` in the ServiceProviderConfig.
+    let silent = "[[sources]]\nname = \"canaille\"\ntoken = \"canaille-secret-19c2\"\ncursors = \"silent\"\n";
+    let rollcall = Rollcall::new(&[], silent)?;
     rollcall.start().await?;
     let base = format!("{}/scim/v2", rollcall.address());
-    let Some(mut canaille) = Pusher::start(&base, SOURCE_TOKEN).await? else { return Ok(()) };
+    let Some(mut canaille) = Pusher::start(&base, "canaille-secret-19c2").await? else { return Ok(()) };
     let find = |id: String| {
         let rollcall = &rollcall;
         async move {

@@ -18,6 +18,7 @@ use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Filter};
 
 use crate::model::{AppConfig, PrivateAddresses};
+use crate::preset;
 use crate::section::{Entry, Section, TOKEN, duration, http_url, size, some_text, truth};
 use crate::sources::{attribute_path, is_loopback, known_source};
 
@@ -32,6 +33,9 @@ pub(crate) fn app(
     sources: &[SourceName],
 ) -> Option<(usize, AppConfig)> {
     let id = s.required("id", |text| text.parse::<AppId>().map_err(|e| e.to_string()));
+    // Under what is set by hand.
+    let preset = s.parsed("preset", preset::settings);
+    s = s.under(preset);
     let name = s.parsed("name", some_text);
     let base_url = s.required("base_url", http_url);
     let owner = s.required("owner", some_text);

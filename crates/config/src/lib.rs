@@ -6,6 +6,7 @@ mod app;
 mod load;
 mod meanings;
 mod model;
+mod preset;
 mod reference;
 mod scim;
 mod secret;
@@ -16,10 +17,11 @@ mod sources;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, DurabilityChoice, ExternalIds,
-    JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Recreate, Role, ScimConfig,
-    ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
+    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DurabilityChoice,
+    ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Recreate, Role,
+    ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
 };
+pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;
 pub use secret::{Needs, Token};
 pub use section::{ConfigError, Mistake};

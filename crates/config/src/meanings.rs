@@ -184,6 +184,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "\"unique\"",
     ),
     (
+        "sources.cursors",
+        "`advertised` (the default) or `silent`: whether the ServiceProviderConfig has `pagination` (RFC 9865), which some clients \
+         take for an error; paging by cursor works in any case.",
+        "\"silent\"",
+    ),
+    (
         "sources.recreate",
         "`conflict` (the default) or `restore`: whether a creation of someone who is inactive, by the source that has created \
          them and with their `externalId`, is refused with 409, or brings them back.",
@@ -457,6 +463,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "apps.protected",
         "The user names or ids of accounts that are never changed, adopted or reported; without it none.",
         "[\"admin@example.com\"]",
+    ),
+    (
+        "apps.preset",
+        "The name of an app that is known from its public documentation (`rollcall apps presets` lists them): settings that hold where \
+         this table says nothing.",
+        "\"slack\"",
     ),
     (
         "apps.essential",

@@ -258,6 +258,17 @@ pub struct SourceConfig {
     pub external_ids: ExternalIds,
     /// What becomes of a creation of someone whom it has switched off.
     pub recreate: Recreate,
+    /// Whether it is told of paging by cursor.
+    pub cursors: Cursors,
+}
+
+/// Whether a source is told of paging by cursor (RFC 9865), which is served in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursors {
+    /// `pagination` stands in the ServiceProviderConfig.
+    Advertised,
+    /// It is left out: some clients take no attribute there that RFC 7643 does not have.
+    Silent,
 }
 
 /// Whether two resources of a source may have the same `externalId`. RFC 7643 §3.1 leaves that to the client.

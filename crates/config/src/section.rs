@@ -117,6 +117,8 @@ pub(crate) struct Section<'a> {
     /// The same without numbers, and with `*` for a key that may be any.
     path: String,
     table: Option<&'a DeTable<'a>>,
+    /// What holds where the table says nothing.
+    preset: Option<&'static DeTable<'static>>,
     line: usize,
     known: BTreeSet<&'static str>,
     /// `ROLLCALL_<PREFIX>_<KEY>` overrides; only for tables that there is one of.
@@ -134,7 +136,7 @@ impl<'a> Section<'a> {
     pub fn new(reading: Rc<Reading<'a>>, name: &str, table: Option<&'a DeTable<'a>>, span: Range<usize>) -> Self {
         let line = reading.line(span.start);
         let path = name.split('.').filter(|part| part.parse::<usize>().is_err()).collect::<Vec<_>>().join(".");
-        Self { reading, name: name.to_owned(), path, table, line, known: BTreeSet::new(), prefix: None }
+        Self { reading, name: name.to_owned(), path, table, preset: None, line, known: BTreeSet::new(), prefix: None }
     }
 
     pub fn with_environment(mut self, prefix: &'static str) -> Self {
@@ -154,10 +156,19 @@ impl<'a> Section<'a> {
         self.reading.warnings.borrow_mut().push(format!("line {}: {}", self.line, message.into()));
     }
 
+    /// What holds where the table says nothing.
+    pub const fn under(mut self, preset: Option<&'static DeTable<'static>>) -> Self {
+        self.preset = preset;
+        self
+    }
+
     fn raw(&mut self, key: &'static str) -> Option<(&'a DeValue<'a>, usize)> {
         self.known.insert(key);
-        let value = self.table?.get(key)?;
-        Some((value.get_ref(), self.reading.line(value.span().start)))
+        if let Some(value) = self.table.and_then(|table| table.get(key)) {
+            return Some((value.get_ref(), self.reading.line(value.span().start)));
+        }
+        // Its place in the file is that of the table.
+        Some((self.preset?.get(key)?.get_ref(), self.line))
     }
 
     /// Notes a key that is looked for, with its kind, default and range; who notes it first knows most of it.
@@ -281,29 +292,28 @@ impl<'a> Section<'a> {
     pub fn table(&mut self, key: &'static str) -> Section<'a> {
         let name = format!("{}.{key}", self.name);
         let path = format!("{}.{key}", self.path);
-        match self.raw(key) {
-            Some((DeValue::Table(table), line)) => Section {
-                reading: Rc::clone(&self.reading),
-                name,
-                path,
-                table: Some(table),
-                line,
-                known: BTreeSet::new(),
-                prefix: None,
-            },
-            other => {
-                if let Some((value, line)) = other {
-                    self.reading.mistake(Some(line), format!("{name} must be a table, not a {}", value.type_str()));
-                }
-                let reading = Rc::clone(&self.reading);
-                Section { reading, name, path, table: None, line: self.line, known: BTreeSet::new(), prefix: None }
+        let reading = Rc::clone(&self.reading);
+        let preset = match self.preset.and_then(|preset| preset.get(key)).map(toml::Spanned::get_ref) {
+            Some(DeValue::Table(table)) => Some(table),
+            _ => None,
+        };
+        self.known.insert(key);
+        let said = self.table.and_then(|table| table.get(key));
+        let line = said.map_or(self.line, |value| self.reading.line(value.span().start));
+        let table = match said.map(toml::Spanned::get_ref) {
+            Some(DeValue::Table(table)) => Some(table),
+            Some(other) => {
+                self.reading.mistake(Some(line), format!("{name} must be a table, not a {}", other.type_str()));
+                None
             }
-        }
+            None => None,
+        };
+        Section { reading, name, path, table, preset, line, known: BTreeSet::new(), prefix: None }
     }
 
     fn within(&self, name: String, path: String, table: &'a DeTable<'a>, line: usize) -> Section<'a> {
         let reading = Rc::clone(&self.reading);
-        Section { reading, name, path, table: Some(table), line, known: BTreeSet::new(), prefix: None }
+        Section { reading, name, path, table: Some(table), preset: None, line, known: BTreeSet::new(), prefix: None }
     }
 
     /// The tables of a list under a key.
@@ -331,10 +341,14 @@ impl<'a> Section<'a> {
     pub fn entries(self) -> Vec<Entry<'a>> {
         let mut out = Vec::new();
         self.note("*", || ("text, or a table", None, None));
-        for (key, value) in self.table.into_iter().flatten() {
-            let line = self.reading.line(key.span().start);
-            let name = format!("{}.{}", self.name, key.get_ref());
-            let (text, table) = match value.get_ref() {
+        let said = |key: &str| self.table.is_some_and(|table| table.contains_key(key));
+        let preset = self.preset.into_iter().flatten().filter(|(key, _)| !said(key.get_ref()));
+        let preset = preset.map(|(key, value)| (key.get_ref(), value.get_ref(), self.line));
+        let own = self.table.into_iter().flatten();
+        let own = own.map(|(key, value)| (key.get_ref(), value.get_ref(), self.reading.line(key.span().start)));
+        for (key, value, line) in own.chain(preset) {
+            let name = format!("{}.{}", self.name, key);
+            let (text, table) = match value {
                 DeValue::String(text) => (Some(text.to_string()), None),
                 DeValue::Table(table) => (None, Some(table)),
                 other => {
@@ -345,8 +359,9 @@ impl<'a> Section<'a> {
             };
             let reading = Rc::clone(&self.reading);
             let path = format!("{}.*", self.path);
-            let section = Section { reading, name, path, table, line, known: BTreeSet::new(), prefix: None };
-            out.push(Entry { key: key.get_ref().to_string(), text, section });
+            let section =
+                Section { reading, name, path, table, preset: None, line, known: BTreeSet::new(), prefix: None };
+            out.push(Entry { key: key.to_string(), text, section });
         }
         out
     }

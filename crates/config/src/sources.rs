@@ -6,7 +6,7 @@ use rollcall_domain::SourceName;
 use rollcall_domain::identity::authority::{AttributePath, GroupAuthority, Precedence};
 use rollcall_scim::{Catalogue, Strictness};
 
-use crate::model::{ExternalIds, JwtConfig, KeyPlace, Recreate, Sight, SourceConfig};
+use crate::model::{Cursors, ExternalIds, JwtConfig, KeyPlace, Recreate, Sight, SourceConfig};
 use crate::section::{Section, TOKEN, http_url, some_text, truth};
 
 pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize, SourceConfig)> {
@@ -42,6 +42,11 @@ pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize
         "restore" => Ok(Recreate::Restore),
         _ => Err(format!("'{text}' must be conflict or restore")),
     });
+    let cursors = s.parsed("cursors", |text| match text {
+        "advertised" => Ok(Cursors::Advertised),
+        "silent" => Ok(Cursors::Silent),
+        _ => Err(format!("'{text}' must be advertised or silent")),
+    });
     let owner = s.parsed("owner", some_text);
     let silent_after = s.span("silent_after");
     let per_second = s.integer("max_requests_per_second", 1..=1_000_000, 1000);
@@ -64,6 +69,7 @@ pub(crate) fn source(mut s: Section<'_>, catalogue: &Catalogue) -> Option<(usize
         silent_after,
         external_ids: external_ids.unwrap_or(ExternalIds::Shared),
         recreate: recreate.unwrap_or(Recreate::Conflict),
+        cursors: cursors.unwrap_or(Cursors::Advertised),
     };
     Some((line, config))
 }

@@ -13,8 +13,6 @@ use rollcall_projection::{History, Projection, Runner, Store, Transaction};
 use rollcall_tokens::Attempts;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
-use tower::Layer as _;
-use tower::util::MapRequestLayer;
 
 use crate::auth::authenticate;
 use crate::auth::caller::Origin;
@@ -107,18 +105,24 @@ impl Gateway {
             .route("/Schemas/{id}", get(discovery::schema))
             .route("/ResourceTypes", get(discovery::resource_types))
             .route("/ResourceTypes/{id}", get(discovery::resource_type))
-            .route("/Me", any(discovery::me))
-            .route("/{*path}", any(discovery::nothing_here));
-        let scim = state.catalogue.types().iter().fold(fixed, |router, kind| router.merge(routes::routes(kind)));
-        let secured = scim
-            .method_not_allowed_fallback(discovery::wrong_method)
-            .layer(middleware::from_fn_with_state(Arc::clone(&state), authenticate::authenticate))
-            .with_state(Arc::clone(&state));
+            .route("/Me", any(discovery::me));
+        let secured = |router: Router<Arc<GatewayState>>| {
+            router
+                .method_not_allowed_fallback(discovery::wrong_method)
+                .layer(middleware::from_fn_with_state(Arc::clone(&state), authenticate::authenticate))
+                .with_state(Arc::clone(&state))
+        };
+        let types = state.catalogue.types().iter();
+        let scim = types.clone().fold(fixed, |router, kind| router.merge(routes::routes(kind)));
+        let whole = secured(scim.clone().route("/{*path}", any(discovery::nothing_here)));
         let own = ["Bulk", "ServiceProviderConfig", "Schemas", "ResourceTypes", "Me"].map(str::to_owned);
-        let types = state.catalogue.types().iter().map(|kind| kind.endpoint.trim_start_matches('/').to_owned());
-        let names: Arc<[String]> = own.into_iter().chain(types).collect();
-        let as_meant = MapRequestLayer::new(move |request| path_form::as_meant(request, &names));
-        Router::new().nest_service("/scim/v2", as_meant.layer(secured))
+        let names = own.into_iter().chain(types.map(|kind| kind.endpoint.trim_start_matches('/').to_owned()));
+        let names: Arc<[String]> = names.collect();
+        let odd = move |request| path_form::answer(request, Arc::clone(&names), whole.clone());
+        let scim = secured(scim).fallback(odd);
+        // A nested router does not answer at its own address with a slash.
+        let root = Router::new().route("/scim/v2/", get(routes::list_everything));
+        Router::new().nest("/scim/v2", scim).merge(secured(root))
     }
 
     /// Registers the apps, then keeps its state up to date until `stop`.

@@ -12,8 +12,8 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    assemble, backup, configuration_watch, demo, import, key, operator, process, ready, reference, setup, timeline,
-    token, verify,
+    apps, assemble, backup, configuration_watch, demo, import, key, operator, process, ready, reference, setup,
+    timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -75,6 +75,9 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Make, show or revoke API tokens
     Token(token::TokenArgs),
+    /// Show what is known of apps
+    #[command(subcommand)]
+    Apps(apps::Apps),
     /// Play an identity provider against real apps, and show what Rollcall knows
     Demo(demo::DemoArgs),
 }
@@ -129,6 +132,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => backup::restore(&args),
         Command::Sync(args) => operator::sync(&args),
         Command::Token(args) => token::token(&args),
+        Command::Apps(what) => apps::apps(&what),
         Command::Demo(args) => demo::run(args),
     }
 }

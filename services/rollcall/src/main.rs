@@ -1,5 +1,6 @@
 //! Rollcall: did every connected app follow, how long did it take, and can we prove it?
 
+mod apps;
 mod assemble;
 mod backup;
 mod cli;

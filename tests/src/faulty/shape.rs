@@ -20,6 +20,14 @@ pub struct Shape {
     pub composes_display_name: bool,
     /// Refuses a change of these with 400.
     pub refuses: BTreeSet<String>,
+    /// Makes no user without these.
+    pub required: Vec<String>,
+    /// Can be asked by these attributes alone; none: by all.
+    pub filters: BTreeSet<String>,
+    /// Shows a value of its own for these.
+    pub own_values: BTreeSet<String>,
+    /// Shows so many resources at most.
+    pub page_size: Option<usize>,
     /// Has these attributes in its schema of Users; none: no schema.
     pub schema: BTreeSet<String>,
     pub numeric_ids: bool,
@@ -50,6 +58,12 @@ impl Shape {
     /// A user as it is kept.
     pub fn keep(&self, user: &mut Map<String, Value>) {
         self.drops.iter().for_each(|name| drop(user.remove(name)));
+        for path in &self.own_values {
+            match path.split_once('.') {
+                Some((outer, inner)) => user.entry(outer).or_insert_with(|| json!({}))[inner] = "its own".into(),
+                None => drop(user.insert(path.clone(), "its own".into())),
+            }
+        }
         for (name, most) in &self.cuts {
             if let Some(text) = user.get(name).and_then(Value::as_str) {
                 let cut: String = text.chars().take(*most).collect();
@@ -65,6 +79,21 @@ impl Shape {
             let name: String = user.get("userName").and_then(Value::as_str).unwrap_or_default().chars().rev().collect();
             user.insert("displayName".into(), name.into());
         }
+    }
+
+    /// What a new user lacks.
+    pub fn lacks(&self, user: &Map<String, Value>) -> Option<String> {
+        let user = Value::Object(user.clone());
+        let pointer = |path: &str| format!("/{}", path.replace('.', "/"));
+        self.required
+            .iter()
+            .find(|path| user.pointer(&pointer(path)).is_none())
+            .map(|path| format!("{path} is missing"))
+    }
+
+    /// Whether it can be asked by a filter.
+    pub fn knows(&self, filter: &str) -> bool {
+        self.filters.is_empty() || filter.split(' ').next().is_some_and(|name| self.filters.contains(name))
     }
 
     /// Why a PATCH is refused, when it is.

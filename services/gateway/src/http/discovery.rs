@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
+use rollcall_config::Cursors;
 use rollcall_scim::{Capabilities, ScimError, list_response, resource_type_json, schema_json, service_provider_config};
 use serde_json::Value;
 
@@ -36,7 +37,11 @@ pub async fn config(State(state): Shared, Extension(caller): Who, uri: Uri) -> A
         max_bulk_operations: state.max_bulk_operations,
         max_body_bytes: state.max_body_bytes,
     };
-    Ok(scim_response(StatusCode::OK, service_provider_config(&caller.base, &can)))
+    let mut config = service_provider_config(&caller.base, &can);
+    if let (Cursors::Silent, Some(fields)) = (caller.source.cursors, config.as_object_mut()) {
+        fields.remove("pagination");
+    }
+    Ok(scim_response(StatusCode::OK, config))
 }
 
 /// `GET /Schemas`.

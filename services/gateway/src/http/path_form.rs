@@ -1,8 +1,14 @@
 //! Paths as clients write them: with a slash at the end, or in another case.
 
-use axum::extract::Request;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
+use axum::response::Response;
+use tower::ServiceExt as _;
 
 /// A path that was not quite as it should be: it is taken as the one that was meant, and noted.
 #[derive(Debug, Clone)]
@@ -18,9 +24,23 @@ impl PathForm {
     }
 }
 
-/// Takes a path below `/scim/v2` as the one that was meant, where its first part is one of `names` in another case, or a slash
-/// is at its end.
-pub fn as_meant(mut request: Request, names: &[String]) -> Request {
+/// Answers a path below `/scim/v2` that is nobody's as the one that was meant, by what answers those.
+pub async fn answer(mut request: Request, names: Arc<[String]>, scim: Router) -> Response {
+    request = as_meant(request, &names);
+    // What the router found in the path as it was sent is not in the one that was meant.
+    let from = request.extensions_mut().remove::<ConnectInfo<SocketAddr>>();
+    let form = request.extensions_mut().remove::<PathForm>();
+    request.extensions_mut().clear();
+    from.map(|from| request.extensions_mut().insert(from));
+    form.map(|form| request.extensions_mut().insert(form));
+    match scim.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Takes a path as the one that was meant, where its first part is one of `names` in another case, or a slash is at its end.
+fn as_meant(mut request: Request, names: &[String]) -> Request {
     let sent = request.uri().path().to_owned();
     if let Some(meant) = meant(&sent, names)
         && let Some(uri) = with_path(request.uri(), &meant)
