@@ -797,18 +797,25 @@ async fn an_operator_plans_syncs_and_checks_from_the_terminal() -> anyhow::Resul
     let (good, text) = run(&["plan", "nobody@example.com"]).await?;
     ensure!(!good && text.contains("neither an app nor a user"), "{text}");
 
-    let check = |extra: &'static [&'static str]| {
+    let check_with = |extra: &'static [&'static str], token: &'static str| {
         let file = stage.rollcall.config_file();
         async move {
             let mut command = rollcall_tests::rollcall::command();
             command.arg("check").arg("--config").arg(file).args(extra);
-            for name in ["TEST_SOURCE", "TEST_API", "TEST_APP"] {
+            for name in ["TEST_SOURCE", "TEST_API"] {
                 command.env(name, format!("the secret of {name}"));
             }
-            let output = command.output().await?;
-            anyhow::Ok((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+            let output = command.env("TEST_APP", token).output().await?;
+            let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            anyhow::Ok((output.status.success(), format!("{said}{wrong}")))
         }
     };
+    let check = |extra| check_with(extra, "the secret of the app");
+    // A token that is part of ordinary words can't be taken out of them.
+    for token in ["users", "aaaaaaaaaaaaaaaaaaaaaaaa"] {
+        let (good, text) = check_with(&["--offline"], token).await?;
+        ensure!(!good && text.contains("token of wiki is too short"), "{text}");
+    }
     let (good, text) = check(&[]).await?;
     ensure!(good && !text.contains("can't be used"), "{text}");
     for (script, word) in [

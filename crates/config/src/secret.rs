@@ -1,5 +1,6 @@
 //! Secrets: named in the configuration, kept elsewhere, never shown.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +15,10 @@ const REPLACED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A random token of so many letters and digits has some 95 bits: nobody guesses it.
 pub(crate) const SHORT: usize = 16;
+
+/// An app's token is longer, and has more different characters in it, than any word.
+const SHORTEST_TOKEN: usize = 12;
+const FEWEST_CHARACTERS: usize = 6;
 
 /// How long what was read of a file is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
@@ -141,6 +146,17 @@ impl Token {
         let same = |secret: &SecretString| secret.expose_secret().as_bytes().ct_eq(sent.as_bytes());
         self.with(Gone::Revoked, |all| all.iter().fold(subtle::Choice::from(0), |found, secret| found | same(secret)))
             .into()
+    }
+
+    /// Whether one of them is so short, or has so little in it, that it may be part of ordinary words: it could not be taken out
+    /// of a text without spoiling that.
+    #[must_use]
+    pub fn is_ordinary(&self) -> bool {
+        let ordinary = |secret: &SecretString| {
+            let text = secret.expose_secret();
+            text.len() < SHORTEST_TOKEN || text.chars().collect::<BTreeSet<char>>().len() < FEWEST_CHARACTERS
+        };
+        self.with(Gone::Kept, |all| all.iter().any(ordinary))
     }
 
     /// Whether one of them is so short that it can be guessed.

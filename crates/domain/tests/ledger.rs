@@ -598,6 +598,9 @@ fn what_an_app_shows_three_times_is_learned_as_its_way_and_is_no_drift_any_more(
     let capabilities = Capabilities { keeps, ..Capabilities::default() };
     world.append(Event::AppDiscovered(Discovered { app: app_id("crm"), capabilities }));
     assert!(ledger::drift(&world.state, Some(&app_id("crm"))).unwrap().is_empty());
+    // A look that began before it was learned.
+    verify_showing(&mut world, person(1), None);
+    assert!(ledger::drift(&world.state, Some(&app_id("crm"))).unwrap().is_empty());
     // Its mapping is another one now: nothing that was seen counts.
     let moved = AppSpec { base_url: "http://elsewhere".into(), ..spec("crm", "active eq true") };
     world.append(Event::AppConfigured(Box::new(moved)));

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use rollcall_config::{Config, Needs};
+use rollcall_config::{Config, Needs, Token};
 use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
@@ -140,6 +140,14 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 fn check(path: &std::path::Path, reach: Reach, level: Level) -> anyhow::Result<ExitCode> {
     let config = load(path)?;
     config.require(&[Needs::Everything])?;
+    let ordinary = config.apps.iter().filter(|app| app.token.as_ref().is_some_and(Token::is_ordinary));
+    let ordinary: Vec<&str> = ordinary.map(|app| app.spec.id.as_str()).collect();
+    anyhow::ensure!(
+        ordinary.is_empty(),
+        "the token of {} is too short, or has too little in it: at least 12 characters, 6 of them different, or it can't be \
+         kept out of events and logs without spoiling them",
+        ordinary.join(", ")
+    );
     let mut warnings = config.warnings.clone();
     if reach == Reach::Apps {
         warnings.extend(ask_apps(&config)?);

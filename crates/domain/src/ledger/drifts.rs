@@ -3,8 +3,10 @@
 use super::accounts::{reopen, settled};
 use super::lists::Kept;
 use super::obligations::{end_those, open};
-use super::read::{account, account_key, drift, of_account};
+use super::read::{account, account_key, capabilities, drift, of_account};
 use super::{apps, causation};
+use rollcall_scim::Changed;
+
 use crate::access::account::Account;
 use crate::access::desired::Desired;
 use crate::access::obligation::{Because, Change, End, Obligation};
@@ -77,13 +79,20 @@ pub fn profile(state: &impl Read, verified: &Verified, event: &Recorded) -> Resu
     if verified.differences.is_empty() {
         return Ok(None);
     }
+    // What has been learned since the look began is no drift either.
+    let ways = capabilities(state, &verified.app)?.unwrap_or_default().keeps;
+    let differences: Vec<Changed> =
+        verified.differences.iter().filter(|change| !is_own_way(&ways, change)).cloned().collect();
+    if differences.is_empty() {
+        return Ok(None);
+    }
     let id = DriftId { app: verified.app.clone(), identity: verified.identity, kind: DriftKind::Attribute };
     let before = item(state, &id)?;
     let name = verified.observed.get("userName").and_then(|name| name.as_str()).unwrap_or_default();
     Ok(Some(DriftItem {
         id,
         version: verified.version,
-        differences: verified.differences.clone(),
+        differences,
         remote_id: verified.remote_id.clone().unwrap_or_default(),
         user_name: name.to_owned(),
         detected_at: before.as_ref().map_or(event.recorded_at, |item| item.detected_at),

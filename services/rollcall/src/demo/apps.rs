@@ -1,4 +1,4 @@
-//! The downstream apps: three as processes of their own, or those of a deployment.
+//! The downstream apps: as processes of their own, or those of a deployment.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use super::composing;
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -22,6 +23,8 @@ pub struct Role {
 
 pub const CHAT: Role = Role { id: "chat", name: "Chat", department: None };
 pub const CRM: Role = Role { id: "crm", name: "CRM", department: Some("Sales") };
+/// Composes display names itself.
+pub const WIKI: Role = Role { id: "wiki", name: "Wiki", department: None };
 pub const CODE: Role = Role { id: "code", name: "Code", department: Some("Engineering") };
 
 impl Role {
@@ -50,13 +53,14 @@ pub struct App {
     child: Option<Child>,
 }
 
-/// Starts two scim2-servers and one SCIMMY server, or a third scim2-server where there is no SCIMMY.
+/// Starts three scim2-servers, one of them behind something that composes display names, and one SCIMMY server, or a fourth
+/// scim2-server where there is no SCIMMY.
 pub async fn start(folder: &Path) -> anyhow::Result<Vec<App>> {
     let scim2 = std::env::var_os("ROLLCALL_SCIM2_SERVER").map(PathBuf::from);
     let scim2 = scim2.context("ROLLCALL_SCIM2_SERVER does not name a scim2-server: start the demo with ./dev demo")?;
     let scimmy = std::env::var_os("ROLLCALL_SCIMMY").map(PathBuf::from).filter(|path| path.is_file());
     let mut apps = Vec::new();
-    for role in [CHAT, CRM, CODE] {
+    for role in [CHAT, CRM, CODE, WIKI] {
         let id = role.id;
         let port = free_port()?;
         let token = uuid::Uuid::new_v4().simple().to_string();
@@ -80,7 +84,12 @@ pub async fn start(folder: &Path) -> anyhow::Result<Vec<App>> {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{made_of} can't be started"))?;
-        let base_url = format!("http://127.0.0.1:{port}{path}");
+        let origin = format!("http://127.0.0.1:{port}");
+        let (origin, made_of) = match role {
+            WIKI => (composing::start(origin).await?, "scim2-server that composes display names"),
+            _ => (origin, made_of),
+        };
+        let base_url = format!("{origin}{path}");
         apps.push(App { role, base_url, token, made_of, child: Some(child) });
     }
     for app in &mut apps {

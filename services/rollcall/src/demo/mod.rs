@@ -1,6 +1,7 @@
-//! The demo: an identity provider, three apps that nobody here wrote, and what Rollcall knows about them.
+//! The demo: an identity provider, apps that nobody here wrote, and what Rollcall knows about them.
 
 mod apps;
+mod composing;
 mod deployed;
 mod play;
 mod rollcall;

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::apps::{App, CRM};
+use super::apps::{App, CRM, WIKI};
 use super::rollcall::{LEAVER_SLA, Rollcall};
 use super::webhook::Receiver;
 
@@ -70,6 +70,7 @@ pub async fn walk(rollcall: &Rollcall, apps: &[App]) -> anyhow::Result<Cast> {
     let (Some(mover), Some(leaver), Some(next)) = (people.next(), people.next(), people.next()) else {
         bail!("nobody joined")
     };
+    own_ways(rollcall, apps).await?;
     move_department(rollcall, apps, &mover).await?;
     leave(rollcall, apps, &leaver).await?;
     rehire(rollcall, apps, &leaver).await?;
@@ -115,6 +116,24 @@ async fn join(rollcall: &Rollcall, apps: &[App]) -> anyhow::Result<Vec<Person>> 
     .await?;
     done(started, &format!("all {accounts} accounts of the joiners are verified"));
     Ok(people)
+}
+
+/// What an app makes of display names is its own way, and nobody is told of it as drift.
+async fn own_ways(rollcall: &Rollcall, apps: &[App]) -> anyhow::Result<()> {
+    let Some(app) = apps.iter().find(|app| app.role == WIKI) else { return Ok(()) };
+    let started = Instant::now();
+    let way = until("the app's own way is learned, and is no drift", || async {
+        let view = rollcall.api(&format!("/v1/apps/{}", app.role.id)).await?;
+        let keeps = view.pointer("/capabilities/keeps/displayName").cloned().unwrap_or_default();
+        let is_calm = view.get("drift_items") == Some(&Value::from(0));
+        Ok(keeps.get("way").and_then(Value::as_str).filter(|_| is_calm).map(|way| {
+            let part = |name: &str| keeps.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            format!("{way}, such as {:?} for {:?}", part("shown"), part("sent"))
+        }))
+    })
+    .await?;
+    done(started, &format!("{} keeps displayName in its own way ({way}): learned, no drift, no alarm", app.role.name));
+    Ok(())
 }
 
 /// The state of a person's account in an app, once it is verified.
