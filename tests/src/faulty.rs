@@ -186,7 +186,9 @@ impl Faulty {
             let named = |g: &&mut Map<String, Value>| g.get("displayName") == Some(&group.into());
             if let Some(group) = t.now.groups.values_mut().find(named) {
                 let members = group.entry("members").or_insert_with(|| json!([]));
-                members.as_array_mut().map(|all| all.push(json!({ "value": account })));
+                if let Some(all) = members.as_array_mut() {
+                    all.push(json!({ "value": account }));
+                }
             }
         });
     }
@@ -525,6 +527,7 @@ impl Tenant {
         let Some(old) = self.now.of_mut(kind).get_mut(id) else { return (StatusCode::NOT_FOUND, None) };
         let mut new = body.as_object().cloned().unwrap_or_default();
         new.insert("id".into(), id.into());
+        new.extend(old.get("accepted").map(|accepted| ("accepted".to_owned(), accepted.clone())));
         if self.script.ignores_deactivation {
             new.extend(old.get("active").map(|active| ("active".to_owned(), active.clone())));
         }

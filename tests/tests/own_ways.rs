@@ -334,6 +334,80 @@ async fn an_app_that_fails_for_the_size_of_a_page_is_asked_without_it() -> anyho
     Ok(())
 }
 
+const INVITES: &str = "[apps.capabilities]\ninvites = true\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_waits_for_an_invitation_is_invited_and_nobody_is_alarmed() -> anyhow::Result<()> {
+    let shape = Shape { invites: true, ..Shape::default() };
+    let stage = Stage::set(shaped(shape), "deactivate", "", INVITES).await?;
+    let anna = join(&stage, "anna", "Dev").await?;
+    stage.all_ended().await?;
+    let kinds = |drift: Vec<Value>| drift.iter().map(|item| item["kind"].clone()).collect::<Vec<_>>();
+    let invited = kinds(stage.rollcall.items("/v1/drift").await?);
+    ensure!(invited == ["invited"], "{invited:?}");
+    compare(&stage).await?;
+    rename(&stage, &anna, "Lead", "Anna").await?;
+    ensure!(
+        kinds(stage.rollcall.items("/v1/drift").await?) == ["invited"],
+        "{:?}",
+        stage.rollcall.items("/v1/drift").await?
+    );
+    ensure!(stage.app.users(APP)[0]["title"] == "Lead", "{:?}", stage.app.users(APP));
+    // She accepts: it is an account like any other, and is kept when she leaves.
+    stage.app.by_hand(APP, |users| {
+        for user in users.values_mut() {
+            user.extend([("accepted".to_owned(), true.into()), ("active".to_owned(), true.into())]);
+        }
+    });
+    compare(&stage).await?;
+    ensure!(stage.app_view().await?["drift_items"] == 0, "{:?}", stage.rollcall.items("/v1/drift").await?);
+    stage.leave(&anna).await?;
+    stage.verified(&anna).await?;
+    stage.all_ended().await?;
+    let users = stage.app.users(APP);
+    ensure!(users.len() == 1 && users[0]["active"] == false, "an account that was accepted was deleted: {users:?}");
+    ensure!(stage.events("obligation.overdue").await?.is_empty(), "overdue");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaver_who_was_invited_is_gone_when_the_invitation_is_withdrawn() -> anyhow::Result<()> {
+    let shape = Shape { invites: true, ..Shape::default() };
+    let stage = Stage::set(shaped(shape.clone()), "deactivate", "", INVITES).await?;
+    let anna = join(&stage, "anna", "Dev").await?;
+    // As long as she could accept she is not gone.
+    stage.app.tell(APP, &Script { ignores_deletes: true, shape: shape.clone(), ..Script::default() }).await?;
+    stage.leave(&anna).await?;
+    stage.seen("account.applied").await?;
+    until("that is said", || async {
+        let all = stage.events("drift.detected").await?;
+        Ok(all.iter().any(|e| e["summary"].as_str().is_some_and(|s| s.contains("invited"))).then_some(()))
+    })
+    .await?;
+    ensure!(stage.rollcall.items("/v1/leavers?status=completed").await?.is_empty(), "gone, and could still accept");
+    stage.app.tell(APP, &shaped(shape)).await?;
+    stage.verified(&anna).await?;
+    ensure!(stage.app.users(APP).is_empty(), "{:?}", stage.app.users(APP));
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leaver_who_has_accepted_a_moment_ago_is_switched_off_and_kept() -> anyhow::Result<()> {
+    let shape = Shape { invites: true, ..Shape::default() };
+    let stage = Stage::set(shaped(shape), "deactivate", "", INVITES).await?;
+    let anna = join(&stage, "anna", "Dev").await?;
+    stage.app.by_hand(APP, |users| {
+        for user in users.values_mut() {
+            user.extend([("accepted".to_owned(), true.into()), ("active".to_owned(), true.into())]);
+        }
+    });
+    stage.leave(&anna).await?;
+    stage.verified(&anna).await?;
+    let users = stage.app.users(APP);
+    ensure!(users.len() == 1 && users[0]["active"] == false, "{users:?}");
+    stage.all_ended().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_is_named_for_what_it_is() -> anyhow::Result<()> {
     let stage = Stage::set(Script::default(), "deactivate", "request_timeout = \"300ms\"\n", "").await?;

@@ -23,6 +23,7 @@ fn emulated(preset: &Preset) -> Script {
         patch_capitalized: says("patch_capitalized", true),
         patch_without_paths: says("patch_paths", false),
         patch_one: says("patch_many", false),
+        invites: says("invites", true),
         page_size: can.get("page_size").and_then(toml::Value::as_integer).and_then(|n| usize::try_from(n).ok()),
         ..Shape::default()
     };

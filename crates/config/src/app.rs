@@ -325,6 +325,7 @@ fn capabilities(mut s: Section<'_>) -> Capabilities {
         patch_many: can(&mut s, "patch_many"),
         members_shown: can(&mut s, "members_shown"),
         removal_by_value: can(&mut s, "removal_by_value"),
+        invites: can(&mut s, "invites"),
         quirks: BTreeSet::new(),
     };
     s.finish();

@@ -668,6 +668,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "true",
     ),
     (
+        "apps.capabilities.invites",
+        "`true` or `false` (the default): whether the app invites people, and shows a new account inactive until they accept: its joiner is \
+         done and stands as `invited`, and its leaver is gone only when the invitation was withdrawn, by DELETE.",
+        "true",
+    ),
+    (
         "apps.capabilities.members_per_request",
         "The most group members that one request to the app names; it is recorded, and changes no request so far.",
         "100",

@@ -186,6 +186,7 @@ pub fn to_capabilities(can: &Capabilities) -> v1::Capabilities {
         patch_many: wire::to_support(can.patch_many),
         members_shown: wire::to_support(can.members_shown),
         removal_by_value: wire::to_support(can.removal_by_value),
+        invites: wire::to_support(can.invites),
         quirks: can.quirks.iter().map(ToString::to_string).collect(),
     }
 }
@@ -223,6 +224,7 @@ pub fn from_capabilities(stored: v1::Capabilities) -> Capabilities {
         patch_many: wire::from_support(stored.patch_many),
         members_shown: wire::from_support(stored.members_shown),
         removal_by_value: wire::from_support(stored.removal_by_value),
+        invites: wire::from_support(stored.invites),
         quirks: stored.quirks.iter().filter_map(|quirk| quirk.parse().ok()).collect(),
     }
 }

@@ -127,7 +127,8 @@ enum_conversion!(
     Orphan = Orphan,
     Membership = Membership,
     Duplicate = Duplicate,
-    Residue = Residue
+    Residue = Residue,
+    Invited = Invited
 );
 enum_conversion!(
     to_change,

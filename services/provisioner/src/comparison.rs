@@ -256,7 +256,7 @@ impl<'a> Pass<'a> {
         if Self::is_worked_on(account, Some(&remote)) {
             return Ok(());
         }
-        match judge(&account.desired, Some(&remote), &self.standard) {
+        match judge(&account.desired, Some(&remote), &self.standard_for(account)) {
             Ok(_) if account.desired.target() == Target::Absent => {
                 self.inactive.push(identity);
                 Ok(())
@@ -265,6 +265,10 @@ impl<'a> Pass<'a> {
             Ok(differences) if differences.is_empty() && !self.hides_members() => self.clear_all(identity).await,
             _ => self.look_again(identity, &remote.id).await,
         }
+    }
+
+    fn standard_for(&self, account: &Account) -> Standard {
+        self.standard.clone().for_account(account, &self.can)
     }
 
     fn hides_members(&self) -> bool {
@@ -321,8 +325,11 @@ impl<'a> Pass<'a> {
         if Self::is_worked_on(&account, remote.as_ref()) {
             return Ok(());
         }
-        let (kind, differences) = match judge(&account.desired, remote.as_ref(), &self.standard) {
+        let (kind, differences) = match judge(&account.desired, remote.as_ref(), &self.standard_for(&account)) {
             Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
+            Ok(differences) if differences.iter().all(|change| change.path == "active") => {
+                (DriftKind::Invited, differences)
+            }
             Ok(differences) => (DriftKind::Attribute, differences),
             Err(found) => found,
         };

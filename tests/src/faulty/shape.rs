@@ -20,6 +20,8 @@ pub struct Shape {
     pub composes_display_name: bool,
     /// Refuses a change of these with 400.
     pub refuses: BTreeSet<String>,
+    /// Invites people: a new user is inactive until `accepted` is set by hand.
+    pub invites: bool,
     /// Makes no user without these.
     pub required: Vec<String>,
     /// Can be asked by these attributes alone; none: by all.
@@ -58,6 +60,9 @@ impl Shape {
     /// A user as it is kept.
     pub fn keep(&self, user: &mut Map<String, Value>) {
         self.drops.iter().for_each(|name| drop(user.remove(name)));
+        if self.invites && user.get("accepted") != Some(&true.into()) {
+            user.insert("active".into(), false.into());
+        }
         for path in &self.own_values {
             match path.split_once('.') {
                 Some((outer, inner)) => user.entry(outer).or_insert_with(|| json!({}))[inner] = "its own".into(),

@@ -53,6 +53,8 @@ pub struct Account {
     pub former_names: BTreeSet<String>,
     /// The creations whose outcome is not known.
     pub may_exist: Option<MayExist>,
+    /// Whether it was ever shown as one that can be used: until then an app that invites people waits for somebody to accept.
+    pub accepted: bool,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.
     pub owes: Vec<Obligation>,
 }

@@ -10,7 +10,7 @@ use crate::access::operation::Operation;
 use crate::access::remote::Remote;
 use crate::app::deprovision::Deprovision;
 use crate::app::mapping::{self, Attributes};
-use crate::app::standard::Standard;
+use crate::app::standard::{Invitation, Standard};
 use crate::drift::kind::DriftKind;
 
 /// What to ask of an app.
@@ -68,11 +68,13 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, standard: &Standard) -
         }
         (Desired::Absent, None) => {}
         (Desired::Absent, Some(remote)) => {
+            let invited = waits(standard, remote);
             if remote.is_active() && standard.deprovision == Deprovision::Deactivate {
                 steps.push(Step::Deactivate);
             }
             steps.extend(leave(&nobody));
-            if standard.deprovision == Deprovision::Delete {
+            // An invitation is withdrawn with the account alone.
+            if standard.deprovision == Deprovision::Delete || invited {
                 steps.push(Step::Delete);
             }
         }
@@ -121,11 +123,15 @@ pub fn judge(
             }
         }
     }
+    if desired.target() == Target::Present && observed.is_some_and(|remote| waits(standard, remote)) {
+        profile.push(Changed { path: "active".into(), before: there(), after: Some(false.into()) });
+    }
     if kind.is_none() && access.is_empty() {
         return Ok(profile);
     }
     let kind = match desired.target() {
-        Target::Absent if is_gone(observed) => DriftKind::Residue,
+        Target::Absent if observed.is_some_and(|remote| waits(standard, remote)) => DriftKind::Invited,
+        Target::Absent if is_gone(observed, standard) => DriftKind::Residue,
         Target::Absent => DriftKind::Zombie,
         Target::Present => kind.unwrap_or(DriftKind::Membership),
     };
@@ -133,10 +139,15 @@ pub fn judge(
     Err((kind, access))
 }
 
-/// Whether nobody can sign in with an account any more.
+/// Whether nobody can sign in with an account any more: also not by accepting an invitation.
 #[must_use]
-pub fn is_gone(observed: Option<&Remote>) -> bool {
-    observed.is_none_or(|remote| !remote.is_active())
+pub fn is_gone(observed: Option<&Remote>, standard: &Standard) -> bool {
+    observed.is_none_or(|remote| !remote.is_active() && standard.invitation == Invitation::None)
+}
+
+/// Whether an account waits for somebody to accept an invitation.
+fn waits(standard: &Standard, remote: &Remote) -> bool {
+    standard.invitation == Invitation::Stands && !remote.is_active()
 }
 
 /// How an account differs from the desired attributes; attributes that Rollcall does not manage don't count, nor does what is
@@ -146,7 +157,8 @@ pub fn differences(desired: &Attributes, remote: &Remote, standard: &Standard) -
     let mut out = Vec::new();
     for (path, want) in desired {
         let same = match path.as_str() {
-            "active" => *want == Value::Bool(remote.is_active()),
+            // Only whoever is invited can accept.
+            "active" => waits(standard, remote) || *want == Value::Bool(remote.is_active()),
             _ => mapping::shows(&remote.resource, path, want),
         };
         if !same {

@@ -77,6 +77,9 @@ pub struct Capabilities {
     /// to the RFC would remove all of them, so this is tried last.
     #[serde(default)]
     pub removal_by_value: Support,
+    /// Whether it invites people, and shows a new account inactive until they accept: only configured, never learned.
+    #[serde(default)]
+    pub invites: Support,
     /// In what its answers are not as the RFCs say, and are read all the same.
     #[serde(default)]
     pub quirks: BTreeSet<AppQuirk>,
@@ -102,6 +105,7 @@ impl Capabilities {
             patch_many: self.patch_many.or(learned.patch_many),
             members_shown: self.members_shown.or(learned.members_shown),
             removal_by_value: self.removal_by_value.or(learned.removal_by_value),
+            invites: self.invites.or(learned.invites),
             quirks: self.quirks.union(&learned.quirks).copied().collect(),
         }
     }

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use rollcall_scim::Changed;
 
+use crate::access::account::Account;
+use crate::access::operation::Operation;
 use crate::app::AppSpec;
-use crate::app::capability::Capabilities;
+use crate::app::capability::{Capabilities, Support};
+use crate::app::conformance::Confirmed;
 use crate::app::deprovision::Deprovision;
 use crate::app::own_way::{OwnWays, Way, is_own_way};
 
@@ -21,13 +24,39 @@ pub struct Standard {
     pub ways: OwnWays,
     /// The attributes that the configuration calls essential.
     pub essential: BTreeSet<String>,
+    /// Whether the account waits for somebody to accept an invitation.
+    pub invitation: Invitation,
+}
+
+/// Whether an account that is inactive may become live by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Invitation {
+    /// It was live before, or its app invites nobody.
+    #[default]
+    None,
+    /// Somebody may still accept an invitation.
+    Stands,
 }
 
 impl Standard {
     /// That of an app, by its settings and by what it can do.
     #[must_use]
     pub fn of(spec: &AppSpec, can: &Capabilities) -> Self {
-        Self { deprovision: spec.effective_deprovision(), ways: can.keeps.clone(), essential: spec.essential.clone() }
+        Self {
+            deprovision: spec.effective_deprovision(),
+            ways: can.keeps.clone(),
+            essential: spec.essential.clone(),
+            invitation: Invitation::None,
+        }
+    }
+
+    /// The same for one account.
+    #[must_use]
+    pub fn for_account(mut self, account: &Account, can: &Capabilities) -> Self {
+        if is_invited(account, can) {
+            self.invitation = Invitation::Stands;
+        }
+        self
     }
 
     /// The same for what is sent when a change is owed: values of the app's own may have become ours again.
@@ -59,8 +88,17 @@ impl Standard {
 impl From<Deprovision> for Standard {
     /// That of an app that keeps what it is sent.
     fn from(deprovision: Deprovision) -> Self {
-        Self { deprovision, ways: OwnWays::new(), essential: BTreeSet::new() }
+        Self { deprovision, ways: OwnWays::new(), essential: BTreeSet::new(), invitation: Invitation::None }
     }
+}
+
+/// Whether an account that an app shows as inactive waits for somebody to accept an invitation: it was never live, and we have not
+/// switched it off for who must have none. That the app has confirmed a deletion is not enough: it may still stand.
+#[must_use]
+pub fn is_invited(account: &Account, can: &Capabilities) -> bool {
+    // Only what was live is switched off.
+    let was_live = |c: &Confirmed| c.operation == Operation::Deactivate && c.version == account.desired_version;
+    can.invites == Support::Yes && !account.accepted && !account.confirmed.iter().any(was_live)
 }
 
 /// Whether an attribute gives access, where these are essential.

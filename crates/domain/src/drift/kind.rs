@@ -22,14 +22,24 @@ pub enum DriftKind {
     Missing,
     /// It is there more than once.
     Duplicate,
+    /// It is inactive until somebody accepts an invitation.
+    Invited,
     /// Nobody can sign in with it any more, and something is left of it: memberships, or itself where it is to be deleted.
     Residue,
 }
 
 impl DriftKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Orphan, Self::Zombie, Self::Attribute, Self::Membership, Self::Missing, Self::Duplicate, Self::Residue];
+    pub const ALL: [Self; 8] = [
+        Self::Orphan,
+        Self::Zombie,
+        Self::Attribute,
+        Self::Membership,
+        Self::Missing,
+        Self::Duplicate,
+        Self::Residue,
+        Self::Invited,
+    ];
 
     /// The word in metrics and answers.
     #[must_use]
@@ -42,6 +52,7 @@ impl DriftKind {
             Self::Missing => "missing",
             Self::Duplicate => "duplicate",
             Self::Residue => "residue",
+            Self::Invited => "invited",
         }
     }
 }

@@ -57,6 +57,8 @@ impl Policies {
             DriftKind::Missing => self.missing,
             DriftKind::Duplicate => self.duplicate,
             DriftKind::Residue => self.residue,
+            // Only whoever is invited can accept.
+            DriftKind::Invited => Policy::Report,
         }
     }
 }

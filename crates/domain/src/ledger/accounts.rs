@@ -65,6 +65,10 @@ pub fn verified(
     account.may_exist = None;
     if verified.target == Target::Present {
         links::shown(state, verified)?;
+        account.accepted |= verified.differences.iter().all(|change| change.path != "active");
+    } else if verified.remote_id.is_none() {
+        // Another account would be another invitation.
+        account.accepted = false;
     }
     links::keep(state, &account)?;
     ways::verified(state, &account, verified)?;
@@ -94,9 +98,7 @@ pub fn verified(
     if !account.is_pending() {
         settled(state, &account)?;
     }
-    if let Some(item) = profile {
-        drifts::keep(state, &item);
-    }
+    profile.iter().for_each(|item| drifts::keep(state, item));
     Ok(())
 }
 

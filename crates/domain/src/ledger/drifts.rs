@@ -8,7 +8,7 @@ use super::{apps, causation};
 use rollcall_scim::Changed;
 
 use crate::access::account::Account;
-use crate::access::desired::Desired;
+use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Because, Change, End, Obligation};
 use crate::access::outcome::Verified;
 use crate::access::subject::Subject;
@@ -75,21 +75,33 @@ pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: 
 
 /// What a profile shows otherwise than desired, after a look that found all that gives access: it is drift, and as old as the
 /// item that was open before.
-pub fn profile(state: &impl Read, verified: &Verified, event: &Recorded) -> Result<Option<DriftItem>, KvError> {
+pub fn profile(state: &impl Read, verified: &Verified, event: &Recorded) -> Result<Vec<DriftItem>, KvError> {
     if verified.differences.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     // What has been learned since the look began is no drift either.
     let ways = capabilities(state, &verified.app)?.unwrap_or_default().keeps;
     let differences: Vec<Changed> =
         verified.differences.iter().filter(|change| !is_own_way(&ways, change)).cloned().collect();
-    if differences.is_empty() {
-        return Ok(None);
-    }
-    let id = DriftId { app: verified.app.clone(), identity: verified.identity, kind: DriftKind::Attribute };
+    // An account that is not live, and is verified all the same, waits for an invitation to be accepted.
+    let (invited, profile): (Vec<_>, Vec<_>) = differences.into_iter().partition(|change| change.path == "active");
+    let items = [(DriftKind::Invited, invited), (DriftKind::Attribute, profile)];
+    let items = items.into_iter().filter(|(_, differences)| !differences.is_empty());
+    items.map(|(kind, differences)| found_with(state, verified, kind, differences, event)).collect()
+}
+
+/// An item that was found when an account was verified.
+fn found_with(
+    state: &impl Read,
+    verified: &Verified,
+    kind: DriftKind,
+    differences: Vec<Changed>,
+    event: &Recorded,
+) -> Result<DriftItem, KvError> {
+    let id = DriftId { app: verified.app.clone(), identity: verified.identity, kind };
     let before = item(state, &id)?;
     let name = verified.observed.get("userName").and_then(|name| name.as_str()).unwrap_or_default();
-    Ok(Some(DriftItem {
+    Ok(DriftItem {
         id,
         version: verified.version,
         differences,
@@ -97,7 +109,7 @@ pub fn profile(state: &impl Read, verified: &Verified, event: &Recorded) -> Resu
         user_name: name.to_owned(),
         detected_at: before.as_ref().map_or(event.recorded_at, |item| item.detected_at),
         accepted: before.and_then(|item| item.accepted).filter(|exception| exception.holds_at(event.recorded_at)),
-    }))
+    })
 }
 
 /// Keeps an item.
@@ -140,7 +152,12 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             }
             Ok(())
         }
-        DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing | DriftKind::Residue => {
+        DriftKind::Zombie
+        | DriftKind::Attribute
+        | DriftKind::Membership
+        | DriftKind::Missing
+        | DriftKind::Residue
+        | DriftKind::Invited => {
             // One that is pending is being worked on anyway; but who can sign in again has a leaver's time, and not that of
             // what was left.
             let Some(before) = account(state, *identity, app)? else { return Ok(()) };
@@ -217,7 +234,18 @@ pub fn cleared(state: &mut Kept<'_, impl Write>, id: &DriftId, event: &Recorded)
         DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing | DriftKind::Residue => {
             Ok(())
         }
+        DriftKind::Invited => accept(state, &id.app, id.identity),
     }
+}
+
+/// Somebody who must have an account has accepted the invitation to it.
+fn accept(state: &mut impl Write, app: &AppId, identity: IdentityId) -> Result<(), KvError> {
+    let Some(mut account) = account(state, identity, app)? else { return Ok(()) };
+    if account.desired.target() == Target::Present {
+        account.accepted = true;
+        store(state, account_key(identity, app), &account);
+    }
+    Ok(())
 }
 
 /// Owes nothing any more for an account that stood for itself.

@@ -58,6 +58,7 @@ pub fn open(
             confirmed: Vec::new(),
             former_names: BTreeSet::new(),
             may_exist: None,
+            accepted: false,
             owes: Vec::new(),
         })
     };

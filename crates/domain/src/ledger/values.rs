@@ -34,6 +34,7 @@ struct StoredAccount {
     confirmed: Vec<Confirmed>,
     former_names: BTreeSet<String>,
     may_exist: Option<MayExist>,
+    accepted: bool,
     owes: Vec<Obligation<Sequence>>,
 }
 
@@ -56,6 +57,7 @@ impl Typed for Account {
             confirmed: stored.confirmed,
             former_names: stored.former_names,
             may_exist: stored.may_exist,
+            accepted: stored.accepted,
             owes: stored.owes.into_iter().map(|open| of(open, &app, identity)).collect(),
             app,
             identity,

@@ -1,13 +1,14 @@
 //! What apps were seen to make of attributes, until it is learned as their own way.
 
 use rollcall_scim::Changed;
+use serde_json::{Map, Value};
 
 use super::read::{capabilities, capabilities_key, drift_of};
 use crate::access::account::Account;
 use crate::access::desired::Desired;
 use crate::access::operation::Operation;
 use crate::access::outcome::Verified;
-use crate::app::own_way::{OwnWays, SeenWays};
+use crate::app::own_way::{OwnWays, SeenWays, Way};
 use crate::app::standard::gives_access;
 use crate::app::{App, AppSpec};
 use crate::directory;
@@ -36,7 +37,8 @@ pub fn verified(state: &mut impl Write, account: &Account, verified: &Verified) 
         return Ok(());
     }
     let before = load::<SeenWays>(state, &key(&account.app))?.unwrap_or_default();
-    if verified.differences.is_empty() && before.0.is_empty() {
+    let known = capabilities(state, &account.app)?.unwrap_or_default();
+    if verified.differences.is_empty() && before.0.is_empty() && known.keeps.is_empty() {
         return Ok(());
     }
     let open = drift_of(state, &account.app, account.identity)?.into_iter();
@@ -53,8 +55,22 @@ pub fn verified(state: &mut impl Write, account: &Account, verified: &Verified) 
         }
     }
     let as_sent = |path: &String| verified.differences.iter().all(|c| c.path != *path);
+    let mut now = known.clone();
     for (path, value) in presence.attributes.iter().filter(|(path, value)| as_sent(path) && !value.is_null()) {
         seen.saw_as_sent(path, value);
+        // It shows ours, and showed something else before: it takes what it is sent, whatever it did for a while.
+        let shown = |observed: &Map<String, Value>| observed.get(path).cloned();
+        let took_effect = account.observed.as_ref().is_some_and(|observed| shown(observed).as_ref() != Some(value))
+            && shown(&verified.observed).as_ref() == Some(value);
+        if took_effect {
+            seen.0.remove(path);
+            if now.keeps.get(path).is_some_and(|keeps| keeps.way == Way::OwnValue) {
+                now.keeps.remove(path);
+            }
+        }
+    }
+    if now != known {
+        store(state, capabilities_key(&account.app), &now);
     }
     if seen != before {
         store(state, key(&account.app), &seen);

@@ -10,6 +10,7 @@ use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::mapping::managed_attributes;
+use rollcall_domain::app::standard::is_invited;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
@@ -150,7 +151,11 @@ impl Known {
         Ok(match (&account.observed, account.verified_version) {
             _ if account.remote_id.is_none() => Self::Never,
             _ if excused || removed => Self::Removed,
-            (Some(observed), _) if observed.get("active") == Some(&Value::Bool(false)) => Self::Removed,
+            (Some(observed), _)
+                if observed.get("active") == Some(&Value::Bool(false)) && !is_invited(account, &spec.capabilities) =>
+            {
+                Self::Removed
+            }
             (Some(_), _) => Self::Seen,
             (None, Some(_)) => Self::Removed,
             // That an app says it has made one is not enough to wait for it, and too much to call it gone.

@@ -7,7 +7,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::outcome::Rejected;
 use rollcall_domain::access::plan::{Step, is_gone, judge, plan};
-use rollcall_domain::app::standard::Standard;
+use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use tokio::time::Instant;
 use tracing::info;
@@ -93,10 +93,9 @@ impl Connector {
         }
         let can = self.capabilities(config)?;
         let search = Search { client, can: &can, max_scan: config.max_scan, controls: &self.controls };
-        let standard = Standard::of(&config.spec, &can);
+        let mut standard = Standard::of(&config.spec, &can).for_account(account, &can);
         // What is owed is sent at least once; what the app makes of it is then judged.
         let is_owed = !account.owes.is_empty();
-        let sending = if is_owed { standard.clone().for_a_change() } else { standard.clone() };
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
         let mut wanted = self.wanted(&config.spec, account)?;
@@ -113,6 +112,10 @@ impl Connector {
             if located.as_ref().is_some_and(|l| l.ownership == Ownership::Contested || !claim.add(&l.remote.id)) {
                 return Ok(Attempt::Wait(CONTESTED_PAUSE));
             }
+            if located.as_ref().is_some_and(|found| found.remote.is_active()) {
+                standard.invitation = Invitation::None;
+            }
+            let sending = if is_owed { standard.clone().for_a_change() } else { standard.clone() };
             if let Some(found) = &located {
                 wanted.remote_id = Some(found.remote.id.clone());
                 wanted.seen_at = Some(Instant::now());
@@ -151,6 +154,12 @@ impl Connector {
                     return self.unfinished(account, remote, &standard, Some(failure)).await;
                 }
                 self.settled.forget(account.identity);
+                // As it is until an invitation is accepted.
+                if let Ok(differences) = judged
+                    && !differences.is_empty()
+                {
+                    return self.verified_but(account, remote, differences, None).await;
+                }
                 self.verify(account, remote).await?;
                 return Ok(Attempt::Verified);
             }
@@ -179,7 +188,7 @@ impl Connector {
             sent = match self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await {
                 // Nobody can sign in with it any more, or everybody as they should: what is left is told apart from that.
                 Err(WorkError::App(failure))
-                    if (account.desired.target() == Target::Absent && is_gone(remote))
+                    if (account.desired.target() == Target::Absent && is_gone(remote, &standard))
                         || (judged.is_ok() && remote.is_some() && is_answer(&failure)) =>
                 {
                     unfinished = Some(failure);

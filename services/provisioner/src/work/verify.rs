@@ -58,7 +58,7 @@ impl Connector {
             }
             judged => judged.err(),
         };
-        if account.desired.target() == Target::Absent && is_gone(remote) && Self::owes_access(account) {
+        if account.desired.target() == Target::Absent && is_gone(remote, standard) && Self::owes_access(account) {
             let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
             let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
             let drift = DriftDetected::new(id, account.desired_version, differences, remote);
@@ -76,7 +76,7 @@ impl Connector {
 
     /// Says that an account is as desired in all that gives access, and what else it shows otherwise; and what the app said
     /// when it was asked to change that.
-    async fn verified_but(
+    pub async fn verified_but(
         &self,
         account: &Account,
         remote: Option<&Remote>,
