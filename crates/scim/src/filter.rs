@@ -78,6 +78,17 @@ impl Filter {
         Ok(Self { text: text.trim().to_owned(), root: compile(&parsed, kind)? })
     }
 
+    /// The same from a client: one that is read tolerantly may leave out the quotes of a value without spaces.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), of the filter as it was sent.
+    pub fn parse_as(text: &str, kind: &ResourceType, strictness: Strictness) -> Result<Self, ScimError> {
+        match (Self::parse(text, kind), strictness) {
+            (Err(wrong), Strictness::Tolerant) => Self::parse(&quoted(text), kind).map_err(|_| wrong),
+            (parsed, _) => parsed,
+        }
+    }
+
     /// Whether the resource matches.
     #[must_use]
     pub fn matches(&self, resource: &Value) -> bool {
@@ -95,6 +106,50 @@ impl Filter {
     pub fn equalities(&self) -> Vec<(&'static str, &str)> {
         self.root.equalities()
     }
+}
+
+/// A filter with quotes around every bare word that is compared with, and that is neither a number nor a literal.
+fn quoted(text: &str) -> String {
+    let is_operator = |word: &str| {
+        ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"].iter().any(|op| op.eq_ignore_ascii_case(word))
+    };
+    let is_literal =
+        |word: &str| matches!(word, "true" | "false" | "null") || serde_json::from_str::<Number>(word).is_ok();
+    let (mut out, mut compared, mut rest) = (String::new(), false, text);
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            // A text in quotes stays as it is.
+            '"' => string_end(rest),
+            c if c.is_whitespace() || "()[]".contains(c) => c.len_utf8(),
+            _ => rest.find(|c: char| c.is_whitespace() || "()[]\"".contains(c)).unwrap_or(rest.len()),
+        };
+        let (word, behind) = rest.split_at(length);
+        let is_word = !first.is_whitespace() && !"()[]\"".contains(first);
+        if is_word && compared && !is_literal(word) {
+            out.push_str(&Value::from(word).to_string());
+        } else {
+            out.push_str(word);
+        }
+        if !first.is_whitespace() {
+            compared = is_word && is_operator(word);
+        }
+        rest = behind;
+    }
+    out
+}
+
+/// Where a text in quotes ends, with its escapes.
+fn string_end(text: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 fn compile(filter: &ast::Filter, kind: &ResourceType) -> Result<Node, ScimError> {

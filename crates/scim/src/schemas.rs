@@ -37,7 +37,7 @@ pub(crate) const PLURAL: &[Attribute] =
 pub static USER: Schema = Schema {
     id: "urn:ietf:params:scim:schemas:core:2.0:User",
     name: "User",
-    description: "A person or machine account",
+    description: "User Account",
     attributes: &[
         string("userName", "The name an identity signs in with; unique in any case.").required().unique(),
         Attribute::new("name", Kind::Complex, "The parts of the person's name.").with(&[

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use rollcall_scim::{Filter, ScimType, USER_TYPE};
+use rollcall_scim::{Filter, ScimType, Strictness, USER_TYPE};
 use serde_json::{Value, json};
 
 fn anna() -> Value {
@@ -111,4 +111,24 @@ fn what_must_be_equal_can_be_found_by_an_index() {
     {
         assert!(equalities(other).is_empty(), "{other}");
     }
+}
+
+#[test]
+fn quotes_that_are_left_out_are_added_for_who_is_read_tolerantly() {
+    let user = serde_json::json!({ "userName": "Otto", "name": { "familyName": "and" }, "active": true });
+    for filter in [
+        "userName sw O",
+        "userName eq otto and (name.familyName eq and or title co x)",
+        "userName eq \"Otto\" and active eq true",
+        "emails[type eq work] or userName ew to",
+    ] {
+        let read = Filter::parse_as(filter, &USER_TYPE, Strictness::Tolerant).expect(filter);
+        assert!(read.matches(&user), "{filter}");
+    }
+    assert!(Filter::parse_as("meta.created gt 2015-10-10T14:38:21.8-07:00", &USER_TYPE, Strictness::Tolerant).is_ok());
+    let strict = Filter::parse_as("userName sw O", &USER_TYPE, Strictness::Strict).expect_err("strict");
+    assert_eq!(strict.scim_type, Some(ScimType::InvalidFilter));
+    // What is wrong otherwise is said of what was sent.
+    let wrong = Filter::parse_as("userName sw", &USER_TYPE, Strictness::Tolerant).expect_err("wrong");
+    assert!(wrong.detail.contains("'userName sw'"), "{}", wrong.detail);
 }

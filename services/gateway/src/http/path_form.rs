@@ -54,6 +54,8 @@ fn as_meant(mut request: Request, names: &[String]) -> Request {
 fn meant(path: &str, names: &[String]) -> Option<String> {
     let trimmed = path.trim_end_matches('/');
     let (first, rest) = trimmed.strip_prefix('/')?.split_once('/').map_or((&trimmed[1..], None), |(f, r)| (f, Some(r)));
+    // As a reference client of a large vendor calls it.
+    let first = if first.eq_ignore_ascii_case("serviceConfiguration") { "ServiceProviderConfig" } else { first };
     let name = names.iter().find(|name| name.eq_ignore_ascii_case(first))?;
     let meant = rest.map_or_else(|| format!("/{name}"), |rest| format!("/{name}/{rest}"));
     (meant != path).then_some(meant)

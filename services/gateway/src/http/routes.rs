@@ -126,7 +126,7 @@ async fn read(
     headers: HeaderMap,
 ) -> Answer {
     scope::may_use(&caller.source, kind)?;
-    let query = query.query(kind, state.bounds)?.seen_by(&caller);
+    let query = query.query(kind, state.bounds, caller.source.strictness)?.seen_by(&caller);
     let view = state.fresh().await?;
     let amount = search::amount_of_one(&query);
     let _place = state.place(amount).await;
@@ -196,7 +196,7 @@ async fn find(state: &GatewayState, caller: Caller, kinds: &[&'static ResourceTy
     let mut refused = None;
     for kind in kinds {
         // A filter that names what a type does not have finds none of that type.
-        match search.query(kind, state.bounds) {
+        match search.query(kind, state.bounds, caller.source.strictness) {
             Ok(query) => queries.push(search.listed(query.seen_by(&caller))),
             Err(refusal) => refused = refused.or(Some(refusal)),
         }

@@ -1,6 +1,6 @@
 //! What a request for many resources asks for, read from its query or its body.
 
-use rollcall_scim::{Filter, ResourceType, ScimError, ScimType, Selection, Sort};
+use rollcall_scim::{Filter, ResourceType, ScimError, ScimType, Selection, Sort, Strictness};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -91,7 +91,7 @@ impl Search {
     ///
     /// # Errors
     /// With the parameter that is wrong.
-    pub fn query(&self, kind: &'static ResourceType, bounds: Bounds) -> Result<Query, Refusal> {
+    pub fn query(&self, kind: &'static ResourceType, bounds: Bounds, strictness: Strictness) -> Result<Query, Refusal> {
         let filter = self.filter.as_deref().filter(|text| !text.trim().is_empty());
         if let Some(text) = filter.filter(|text| text.len() > bounds.max_filter_bytes) {
             let detail =
@@ -100,7 +100,7 @@ impl Search {
         }
         Ok(Query {
             kind,
-            filter: filter.map(|text| Filter::parse(text, kind)).transpose()?,
+            filter: filter.map(|text| Filter::parse_as(text, kind, strictness)).transpose()?,
             sort: Sort::parse(self.sort_by.as_deref(), self.sort_order.as_deref(), kind)?,
             selection: self.selection(kind)?,
             only_of: None,
