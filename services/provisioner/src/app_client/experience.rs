@@ -11,8 +11,8 @@ use crate::app_client::patch_form::PatchForm;
 /// How many requests in all may be tried in every form before an app's refusals are taken for what they say.
 const MOST_TRIED: u32 = 5;
 
-/// How often a removal must have had no effect until that is not for the app being late.
-const IGNORED_OFTEN: u32 = 3;
+/// How often a removal must have failed until another way is tried.
+const FAILED_OFTEN: u32 = 3;
 
 /// What was learned of one app.
 #[derive(Debug, Default)]
@@ -24,8 +24,8 @@ struct Learned {
     form: Option<PatchForm>,
     tried: u32,
     hides_members: bool,
-    /// How often a removal of a member was confirmed and had no effect.
-    ignored_removals: u32,
+    /// How often a removal of a member was refused, or confirmed and without effect.
+    failed_removals: u32,
     by_value: bool,
 }
 
@@ -57,11 +57,12 @@ impl Experience {
             || (can.members_shown == Support::Unknown && self.with(|learned| learned.hides_members))
     }
 
-    /// A removal of a member by path was confirmed and had no effect; whether that was so often that it is not only late.
-    pub fn ignored_removal(&self) -> bool {
+    /// A removal of a member by path was refused, or confirmed and without effect; whether that was so often that it is neither
+    /// chance nor the app being late.
+    pub fn failed_removal(&self) -> bool {
         self.with(|learned| {
-            learned.ignored_removals += 1;
-            learned.ignored_removals >= IGNORED_OFTEN
+            learned.failed_removals = learned.failed_removals.saturating_add(1);
+            learned.failed_removals >= FAILED_OFTEN
         })
     }
 

@@ -260,6 +260,10 @@ impl Memberships {
         if !has(client, can, &now, account).await? {
             return Ok(());
         }
+        // Once may be chance, and whoever the app does not show would be lost with the list.
+        if !client.experience.failed_removal() {
+            return asked;
+        }
         let mut rest = now.resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         others(&mut rest);
         if can.patch != Support::No {
@@ -268,7 +272,7 @@ impl Memberships {
                 return Ok(());
             }
         }
-        if asked.is_ok() && can.removal_by_value != Support::No && client.experience.ignored_removal() {
+        if asked.is_ok() && can.removal_by_value != Support::No {
             return self.leave_by_value(client, can, name, &shown, &rest).await;
         }
         asked
