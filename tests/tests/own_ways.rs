@@ -405,6 +405,50 @@ async fn a_leaver_who_has_accepted_a_moment_ago_is_switched_off_and_kept() -> an
     stage.verified(&anna).await?;
     let users = stage.app.users(APP);
     ensure!(users.len() == 1 && users[0]["active"] == false, "{users:?}");
+    compare(&stage).await?;
+    ensure!(stage.app_view().await?["drift_items"] == 0, "{:?}", stage.rollcall.items("/v1/drift").await?);
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_made_anew_is_a_new_invitation() -> anyhow::Result<()> {
+    let shape = Shape { invites: true, ..Shape::default() };
+    let stage = Stage::set(shaped(shape), "deactivate", "", INVITES).await?;
+    let anna = join(&stage, "anna", "Dev").await?;
+    stage.app.by_hand(APP, |users| {
+        for user in users.values_mut() {
+            user.extend([("accepted".to_owned(), true.into()), ("active".to_owned(), true.into())]);
+        }
+    });
+    compare(&stage).await?;
+    // Somebody removes it: it is made anew, and she is invited once more.
+    stage.app.by_hand(APP, |users| users.clear());
+    compare(&stage).await?;
+    until("it is made anew", || async { Ok((stage.app.users(APP).len() == 1).then_some(())) }).await?;
+    stage.verified(&anna).await?;
+    stage.all_ended().await?;
+    stage.leave(&anna).await?;
+    stage.verified(&anna).await?;
+    ensure!(stage.app.users(APP).is_empty(), "an invitation that stands is not gone: {:?}", stage.app.users(APP));
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_title_that_is_refused_keeps_nobody_in_a_group() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "", GROUPS).await?;
+    let anna = join(&stage, "anna", "Dev").await?;
+    let group = json!({
+        "schemas": [rollcall_tests::stage::GROUP], "displayName": "Engineering", "members": [{ "value": anna }],
+    });
+    let made = stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    until("she is in", || async { Ok((stage.app.members(APP, "eng").len() == 1).then_some(())) }).await?;
+    stage.all_ended().await?;
+    stage.app.tell(APP, &shaped(Shape { refuses: names(&["title"]), ..Shape::default() })).await?;
+    rename(&stage, &anna, "Lead", "Anna").await?;
+    let path = format!("/scim/v2/Groups/{}", made["id"].as_str().context("no id")?);
+    let token = rollcall_tests::rollcall::SOURCE_TOKEN;
+    ensure!(stage.rollcall.raw(Method::DELETE, &path, token, None).await?.0 == 204);
+    until("she is out", || async { Ok(stage.app.members(APP, "eng").is_empty().then_some(())) }).await?;
     stage.all_ended().await
 }
 

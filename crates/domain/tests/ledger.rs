@@ -604,7 +604,7 @@ fn what_an_app_shows_three_times_is_learned_as_its_way_and_is_no_drift_any_more(
     // Its mapping is another one now: nothing that was seen counts.
     let moved = AppSpec { base_url: "http://elsewhere".into(), ..spec("crm", "active eq true") };
     world.append(Event::AppConfigured(Box::new(moved)));
-    assert!(ledger::capabilities(&world.state, &app_id("crm")).unwrap().unwrap().keeps.is_empty());
+    assert!(ledger::capabilities(&world.state, &app_id("crm")).unwrap().is_none());
     assert!(ledger::shown_ways(&world.state, &app_id("crm")).unwrap().is_empty());
 }
 

@@ -241,9 +241,9 @@ impl Reader<'_> {
         let fields = value.as_object().ok_or_else(|| invalid_value(format!("'{}' must be an object", schema.id)))?;
         for (name, value) in fields.iter().filter(|(name, _)| !is_schemas(name)) {
             let Some(attribute) = schema.attribute(name) else {
-                self.reading.leave_out(&format!("{}:{name}", schema.id), ScimType::InvalidValue, || {
-                    format!("schema {} has no attribute '{name}'", schema.id)
-                })?;
+                let why = || format!("schema {} has no attribute '{name}'", schema.id);
+                self.reading.leave_out(&format!("{}:{name}", schema.id), ScimType::InvalidValue, why)?;
+                self.unknown.get_or_insert_with(|| ScimError::bad_request(ScimType::InvalidPath, why()));
                 continue;
             };
             if attribute.mutability != Mutability::ReadOnly {

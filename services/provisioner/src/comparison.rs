@@ -278,7 +278,8 @@ impl<'a> Pass<'a> {
     /// Whether what differs is being worked on anyway; not that someone can sign in again with what was left.
     fn is_worked_on(account: &Account, remote: Option<&Remote>) -> bool {
         let comes_back = account.desired.target() == Target::Absent && remote.is_some_and(Remote::is_active);
-        account.is_pending() && !(comes_back && account.owes_no_access())
+        // One that is pending without owing anything, such as for a profile, may wait for ever.
+        account.is_pending() && !account.owes.is_empty() && !(comes_back && account.owes_no_access())
     }
 
     /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its

@@ -52,7 +52,7 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, standard: &Standard) -
     let nobody = BTreeSet::new();
     let in_groups = observed.map_or(&nobody, |remote| &remote.groups);
     let leave = |groups: &BTreeSet<String>| in_groups.difference(groups).cloned().map(Step::Leave).collect::<Vec<_>>();
-    let mut steps = Vec::new();
+    let (mut steps, mut profile) = (Vec::new(), None);
     match (desired, observed) {
         (Desired::Present(presence), _) => {
             match observed.map(|remote| differences(&presence.attributes, remote, standard)) {
@@ -60,11 +60,16 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, standard: &Standard) -
                     let managed = presence.attributes.iter().filter(|(path, _)| standard.is_managed(path));
                     steps.push(Step::Create(managed.map(|(path, value)| (path.clone(), value.clone())).collect()));
                 }
-                Some(changes) if changes.is_empty() => {}
-                Some(changes) => steps.push(Step::Update(changes)),
+                Some(changes) => {
+                    let (access, rest): (Vec<_>, _) = changes.into_iter().partition(|c| standard.gives_access(&c.path));
+                    steps.extend(Some(access).filter(|changes| !changes.is_empty()).map(Step::Update));
+                    profile = Some(rest).filter(|changes| !changes.is_empty()).map(Step::Update);
+                }
             }
             steps.extend(leave(&presence.groups));
             steps.extend(presence.groups.difference(in_groups).cloned().map(Step::Enter));
+            // What the app refuses of a profile keeps nobody in a group, and out of none.
+            steps.extend(profile);
         }
         (Desired::Absent, None) => {}
         (Desired::Absent, Some(remote)) => {

@@ -7,6 +7,7 @@ use super::{Fact, apps, drifts, links, ways};
 use crate::access::account::{Account, MayExist};
 use crate::access::desired::Target;
 use crate::access::obligation::{End, Obligation};
+use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
 use crate::app::conformance::Confirmed;
 use crate::directory;
@@ -25,7 +26,13 @@ pub fn applied(
 ) -> Result<(), KvError> {
     let Some(mut account) = account(state, applied.identity, &applied.app)? else { return Ok(()) };
     account.applied_version = Some(applied.version);
-    account.remote_id = applied.remote_id.clone().or(account.remote_id);
+    match applied.operation {
+        // A new account is a new invitation; only a live one is switched off.
+        Operation::Create => account.accepted = false,
+        Operation::Deactivate => account.accepted = true,
+        _ => {}
+    }
+    known_as(&mut account, applied.remote_id.as_ref());
     links::keep(state, &account)?;
     if applied.version == account.desired_version {
         account.rejection = None;
@@ -37,6 +44,15 @@ pub fn applied(
     facts.extend(obligations::applied(state, &mut account, applied.version, event)?.into_iter().map(Fact::Applied));
     store(state, account_key(applied.identity, &applied.app), &account);
     apps::confirmed(state, &applied.app, applied.operation)
+}
+
+/// The app's id of the account, where it is told; that another one was accepted says nothing of this one.
+fn known_as(account: &mut Account, remote_id: Option<&String>) {
+    let Some(remote_id) = remote_id else { return };
+    if account.remote_id.as_ref().is_some_and(|known| known != remote_id) {
+        account.accepted = false;
+    }
+    account.remote_id = Some(remote_id.clone());
 }
 
 /// A creation is about to be sent: until the app was looked through an account may exist.
@@ -61,7 +77,7 @@ pub fn verified(
         return Ok(());
     }
     // Whose it was is not forgotten when it is gone: it may come back.
-    account.remote_id = verified.remote_id.clone().or(account.remote_id);
+    known_as(&mut account, verified.remote_id.as_ref());
     account.may_exist = None;
     if verified.target == Target::Present {
         links::shown(state, verified)?;
@@ -161,7 +177,7 @@ pub fn reopen(state: &mut impl Write, account: &mut Account, version: Sequence) 
 /// An account that belonged to nobody is taken as that of an identity.
 pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> Result<(), KvError> {
     let Some(mut account) = account(state, adopted.identity, &adopted.app)? else { return Ok(()) };
-    account.remote_id = Some(adopted.remote_id.clone());
+    known_as(&mut account, Some(&adopted.remote_id));
     links::keep(state, &account)?;
     let is_wanted = account.desired.target() == Target::Present;
     if is_wanted && account.is_pending() && account.parked_at.is_none() {

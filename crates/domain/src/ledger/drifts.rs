@@ -162,7 +162,7 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             // what was left.
             let Some(before) = account(state, *identity, app)? else { return Ok(()) };
             let comes_back = *kind == DriftKind::Zombie && before.owes_no_access();
-            if before.is_pending() && !comes_back {
+            if before.is_pending() && !before.owes.is_empty() && !comes_back {
                 return Ok(());
             }
             if *kind == DriftKind::Attribute && item.differences.iter().all(|c| !gives_access(&spec.essential, &c.path))

@@ -85,7 +85,10 @@ pub fn configured(state: &mut impl Write, before: Option<&App>, now: &AppSpec) -
         return Ok(());
     }
     state.delete(&key(&now.id));
-    if let Some(mut can) = capabilities(state, &now.id)? {
+    // Another server is another app: nothing that was learned holds there.
+    if before.is_some_and(|app| app.spec.base_url != now.base_url) {
+        state.delete(&capabilities_key(&now.id));
+    } else if let Some(mut can) = capabilities(state, &now.id)? {
         can.keeps.clear();
         store(state, capabilities_key(&now.id), &can);
     }

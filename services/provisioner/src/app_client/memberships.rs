@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use rollcall_domain::access::rejection::RejectionCause;
@@ -40,7 +41,10 @@ impl<'a> From<&'a Remote> for Member<'a> {
 impl Member<'_> {
     /// Whether a member of a group is this one: by its id, or as some apps name members, by its user name.
     fn is(&self, value: &str) -> bool {
-        value == self.id || (!self.user_name.is_empty() && value.eq_ignore_ascii_case(self.user_name))
+        // A name that could be an id may be somebody else's.
+        let may_be_id =
+            self.user_name.chars().all(|c| c.is_ascii_digit()) || self.user_name.parse::<uuid::Uuid>().is_ok();
+        value == self.id || (!may_be_id && value.eq_ignore_ascii_case(self.user_name))
     }
 }
 
@@ -252,7 +256,8 @@ impl Memberships {
         let remove = Operation::remove(&format!("members[value eq {}]", Value::from(shown.as_str())));
         let asked = self.change(client, can, name, &group, remove, others).await;
         // One that is known to show changes late is judged when it has had its time, and one that can't be reached not at all.
-        let is_answer = asked.as_ref().err().is_none_or(|failure| failure.rejection.status.is_some_and(|s| s != 429));
+        let refused = |status| matches!(status, 400 | 404 | 405 | 422 | 500 | 501);
+        let is_answer = asked.as_ref().err().is_none_or(|failure| failure.rejection.status.is_some_and(refused));
         if can.consistency_delay.is_some() || !is_answer || client.experience.hides_members(can) {
             return asked;
         }
@@ -264,6 +269,9 @@ impl Memberships {
         if !client.experience.failed_removal() {
             return asked;
         }
+        // Two lists at once would each bring back whom the other takes out.
+        let _alone = self.alone.lock().await;
+        let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
         let mut rest = now.resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         others(&mut rest);
         if can.patch != Support::No {
@@ -287,22 +295,34 @@ impl Memberships {
         account: &str,
         rest: &[Value],
     ) -> Result<(), Failure> {
-        let _alone = self.alone.lock().await;
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
         let remove = [Operation::remove_values("members", json!([{ "value": account }]))];
         let answer = patch::send(client, can, Endpoint::Groups, &group.id, &remove).await?;
         answer.done()?;
-        let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
-        let shown: BTreeSet<&str> = now.members().collect();
-        let value = |member: &&Value| member.get("value").and_then(Value::as_str).is_some_and(|v| !shown.contains(v));
-        let lost: Vec<Value> = rest.iter().filter(value).cloned().collect();
-        if lost.is_empty() {
-            if !shown.contains(account) {
-                client.experience.removes_by_value_indeed();
+        // What is shown before the account is out of it says nothing of the others.
+        for pause in [250, 500, 1000] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
+            let shown: BTreeSet<&str> = now.members().collect();
+            if shown.contains(account) {
+                continue;
             }
+            let is_there =
+                |member: &Value| member.get("value").and_then(Value::as_str).is_some_and(|v| shown.contains(v));
+            if rest.iter().all(is_there) {
+                // Of a group in which nobody else was it is not known.
+                if !rest.is_empty() {
+                    client.experience.removes_by_value_indeed();
+                }
+                return Ok(());
+            }
+            break;
+        }
+        if rest.is_empty() {
             return Ok(());
         }
-        let back = [Operation::add("members", lost.into())];
+        // Who is there already is not there twice.
+        let back = [Operation::add("members", rest.to_vec().into())];
         patch::send(client, can, Endpoint::Groups, &group.id, &back).await?.done()
     }
 

@@ -1,5 +1,7 @@
 //! What an app is asked for in one step on one account.
 
+use std::collections::BTreeSet;
+
 use reqwest::StatusCode;
 use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::remote::Remote;
@@ -7,6 +9,7 @@ use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::{Attributes, observed, to_resource, to_send};
 use rollcall_domain::app::own_way::Way;
 use rollcall_domain::app::quirk::AppQuirk;
+use rollcall_domain::app::standard::gives_access;
 use rollcall_scim::{Changed, USER};
 use serde_json::{Map, Value};
 
@@ -67,7 +70,12 @@ pub async fn update(
         }
     }
     let Desired::Present(presence) = desired else { return Ok(()) };
-    replace(client, can, remote, &presence.attributes).await
+    let is_managed = |path: &str| {
+        gives_access(&BTreeSet::new(), path) || can.keeps.get(path).is_none_or(|keeps| keeps.way != Way::NotInSchema)
+    };
+    let managed = presence.attributes.iter().filter(|(path, _)| is_managed(path));
+    let managed: Attributes = managed.map(|(path, value)| (path.clone(), value.clone())).collect();
+    replace(client, can, remote, &managed).await
 }
 
 /// Makes an account inactive; one that is not there any more is.
