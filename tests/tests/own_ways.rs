@@ -334,6 +334,15 @@ async fn an_app_that_fails_for_the_size_of_a_page_is_asked_without_it() -> anyho
     Ok(())
 }
 
+/// Everybody accepts the invitation to their account.
+fn accept(stage: &Stage) {
+    stage.app.by_hand(APP, |users| {
+        for user in users.values_mut() {
+            user.extend([("accepted".to_owned(), true.into()), ("active".to_owned(), true.into())]);
+        }
+    });
+}
+
 const INVITES: &str = "[apps.capabilities]\ninvites = true\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -354,11 +363,7 @@ async fn an_account_that_waits_for_an_invitation_is_invited_and_nobody_is_alarme
     );
     ensure!(stage.app.users(APP)[0]["title"] == "Lead", "{:?}", stage.app.users(APP));
     // She accepts: it is an account like any other, and is kept when she leaves.
-    stage.app.by_hand(APP, |users| {
-        for user in users.values_mut() {
-            user.extend([("accepted".to_owned(), true.into()), ("active".to_owned(), true.into())]);
-        }
-    });
+    accept(&stage);
     compare(&stage).await?;
     ensure!(stage.app_view().await?["drift_items"] == 0, "{:?}", stage.rollcall.items("/v1/drift").await?);
     stage.leave(&anna).await?;
@@ -396,11 +401,7 @@ async fn a_leaver_who_has_accepted_a_moment_ago_is_switched_off_and_kept() -> an
     let shape = Shape { invites: true, ..Shape::default() };
     let stage = Stage::set(shaped(shape), "deactivate", "", INVITES).await?;
     let anna = join(&stage, "anna", "Dev").await?;
-    stage.app.by_hand(APP, |users| {
-        for user in users.values_mut() {
-            user.extend([("accepted".to_owned(), true.into()), ("active".to_owned(), true.into())]);
-        }
-    });
+    accept(&stage);
     stage.leave(&anna).await?;
     stage.verified(&anna).await?;
     let users = stage.app.users(APP);
@@ -415,11 +416,7 @@ async fn an_account_that_is_made_anew_is_a_new_invitation() -> anyhow::Result<()
     let shape = Shape { invites: true, ..Shape::default() };
     let stage = Stage::set(shaped(shape), "deactivate", "", INVITES).await?;
     let anna = join(&stage, "anna", "Dev").await?;
-    stage.app.by_hand(APP, |users| {
-        for user in users.values_mut() {
-            user.extend([("accepted".to_owned(), true.into()), ("active".to_owned(), true.into())]);
-        }
-    });
+    accept(&stage);
     compare(&stage).await?;
     // Somebody removes it: it is made anew, and she is invited once more.
     stage.app.by_hand(APP, |users| users.clear());

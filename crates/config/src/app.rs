@@ -6,7 +6,7 @@ use std::time::Duration;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
-use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, defaults, template_paths};
+use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, effective, template_paths};
 use rollcall_domain::app::own_way::{Keeps, OwnWays, Way};
 use rollcall_domain::app::service_level::ServiceLevel;
 use rollcall_domain::app::standard::gives_access;
@@ -238,9 +238,7 @@ fn group_rule(mut s: Section<'_>) -> Option<GroupRule> {
 
 /// An attribute that is essential must be one that the accounts are to show.
 fn essential_path(path: &str, attributes: &Mapping) -> Result<String, String> {
-    let usual = defaults();
-    let mapped = if attributes.is_empty() { &usual } else { attributes };
-    match mapped.iter().find(|rule| rule.target == path) {
+    match effective(attributes).iter().find(|rule| rule.target == path) {
         Some(rule) => Ok(rule.target.clone()),
         None => Err(format!("'{path}' is not among the attributes that the accounts show: see [apps.attributes]")),
     }

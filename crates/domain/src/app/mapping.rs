@@ -1,5 +1,7 @@
 //! What an app's accounts show: target attributes from source attributes, constants and templates.
 
+use std::borrow::Cow;
+
 use rollcall_scim::USER_TYPE;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -65,6 +67,12 @@ pub fn defaults() -> Mapping {
     ]
 }
 
+/// The rules that hold in an app with this mapping.
+#[must_use]
+pub fn effective(mapping: &Mapping) -> Cow<'_, [Rule]> {
+    if mapping.is_empty() { defaults().into() } else { mapping.into() }
+}
+
 /// Whether accounts have the user names of their identities, which no two have at once.
 #[must_use]
 pub fn names_by_user_name(mapping: &Mapping) -> bool {
@@ -76,15 +84,9 @@ pub fn names_by_user_name(mapping: &Mapping) -> bool {
 /// whatever it is renamed to.
 #[must_use]
 pub fn managed_attributes(mapping: &Mapping, identity: IdentityId, resource: &Map<String, Value>) -> Attributes {
-    let standard;
-    let rules = if mapping.is_empty() {
-        standard = defaults();
-        &standard
-    } else {
-        mapping
-    };
+    let rules = effective(mapping);
     let mut out = Attributes::new();
-    for rule in rules {
+    for rule in rules.iter() {
         let value = evaluate(&rule.origin, resource);
         match (value, rule.when_empty) {
             (Value::Null, WhenEmpty::Leave) => {}

@@ -81,7 +81,7 @@ impl Standard {
     /// Whether an attribute is sent to the app at all.
     #[must_use]
     pub fn is_managed(&self, path: &str) -> bool {
-        self.gives_access(path) || self.ways.get(path).is_none_or(|keeps| keeps.way != Way::NotInSchema)
+        is_managed(&self.essential, &self.ways, path)
     }
 }
 
@@ -99,6 +99,12 @@ pub fn is_invited(account: &Account, can: &Capabilities) -> bool {
     // Only what was live is switched off.
     let was_live = |c: &Confirmed| c.operation == Operation::Deactivate && c.version == account.desired_version;
     can.invites == Support::Yes && !account.accepted && !account.confirmed.iter().any(was_live)
+}
+
+/// Whether an attribute is sent to an app of these ways, where these are essential: not when its schema does not have it.
+#[must_use]
+pub fn is_managed(essential: &BTreeSet<String>, ways: &OwnWays, path: &str) -> bool {
+    gives_access(essential, path) || ways.get(path).is_none_or(|keeps| keeps.way != Way::NotInSchema)
 }
 
 /// Whether an attribute gives access, where these are essential.

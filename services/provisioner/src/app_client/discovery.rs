@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::{Capabilities, Support};
-use rollcall_domain::app::mapping::{Mapping, defaults, has_several_values as is_multi};
+use rollcall_domain::app::mapping::{Mapping, effective, has_several_values as is_multi};
 use rollcall_domain::app::own_way::{Keeps, OwnWays, Way};
 use rollcall_scim::{GROUP, USER};
 use serde_json::Value;
@@ -74,20 +74,12 @@ fn not_in_schema(schemas: Option<&Value>, mapping: &Mapping) -> OwnWays {
         let subs = attribute.get("subAttributes").and_then(Value::as_array).filter(|subs| !subs.is_empty());
         sub.zip(subs).is_none_or(|(sub, subs)| named(subs, sub).is_some())
     };
-    let usual;
-    let rules = if mapping.is_empty() {
-        usual = defaults();
-        &usual
-    } else {
-        mapping
-    };
-    // What comes with the value of an attribute that has several.
-    let parts = |path: &String| ["type", "primary"].map(|sub| format!("{path}.{sub}"));
-    let with_parts = |path: &String| if path.contains(['.', ':']) { None } else { Some(parts(path)) };
+    let rules = effective(mapping);
     let sent = rules.iter().flat_map(|rule| {
-        let several = rule.target.clone();
-        let parts = Some(&several).filter(|_| is_multi(&rule.target)).and_then(with_parts);
-        std::iter::once(rule.target.clone()).chain(parts.into_iter().flatten())
+        // What comes with the value of an attribute that has several.
+        let parts = if is_multi(&rule.target) { ["type", "primary"].as_slice() } else { &[] };
+        let parts = parts.iter().map(|sub| format!("{}.{sub}", rule.target));
+        std::iter::once(rule.target.clone()).chain(parts)
     });
     sent.filter(|path| !is_there(path)).map(|path| (path, Keeps::from(Way::NotInSchema))).collect()
 }

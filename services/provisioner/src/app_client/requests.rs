@@ -9,7 +9,7 @@ use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::{Attributes, observed, to_resource, to_send};
 use rollcall_domain::app::own_way::Way;
 use rollcall_domain::app::quirk::AppQuirk;
-use rollcall_domain::app::standard::gives_access;
+use rollcall_domain::app::standard::is_managed;
 use rollcall_scim::{Changed, USER};
 use serde_json::{Map, Value};
 
@@ -70,10 +70,8 @@ pub async fn update(
         }
     }
     let Desired::Present(presence) = desired else { return Ok(()) };
-    let is_managed = |path: &str| {
-        gives_access(&BTreeSet::new(), path) || can.keeps.get(path).is_none_or(|keeps| keeps.way != Way::NotInSchema)
-    };
-    let managed = presence.attributes.iter().filter(|(path, _)| is_managed(path));
+    let none = BTreeSet::new();
+    let managed = presence.attributes.iter().filter(|(path, _)| is_managed(&none, &can.keeps, path));
     let managed: Attributes = managed.map(|(path, value)| (path.clone(), value.clone())).collect();
     replace(client, can, remote, &managed).await
 }

@@ -94,7 +94,6 @@ impl Connector {
         });
         let verified = verified(account, remote, Left::Nothing, differences);
         self.append_all(account, said.into_iter().chain([verified])).await?;
-        self.learn_ways().await?;
         Ok(Attempt::Verified)
     }
 
