@@ -430,6 +430,43 @@ async fn an_account_that_is_made_anew_is_a_new_invitation() -> anyhow::Result<()
     stage.all_ended().await
 }
 
+/// Somebody invites the person who has the first account once more.
+fn invite_again(stage: &Stage) {
+    stage.app.by_hand(APP, |users| {
+        if let Some(mut second) = users.values().next().cloned() {
+            second.remove("accepted");
+            second.extend([("id".to_owned(), "second".into()), ("active".to_owned(), false.into())]);
+            users.insert("second".into(), second);
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_account_that_a_leaver_is_invited_to_is_withdrawn_and_the_first_is_kept() -> anyhow::Result<()> {
+    let shape = Shape { invites: true, ..Shape::default() };
+    let stage = Stage::set(shaped(shape), "deactivate", "", INVITES).await?;
+    let anna = join(&stage, "anna", "Dev").await?;
+    accept(&stage);
+    compare(&stage).await?;
+    invite_again(&stage);
+    stage.leave(&anna).await?;
+    stage.verified(&anna).await?;
+    let only_the_first = || {
+        let users = stage.app.users(APP);
+        users.len() == 1 && users[0]["id"] != "second" && users[0]["active"] == false
+    };
+    ensure!(only_the_first(), "{:?}", stage.app.users(APP));
+    // The same after she has left.
+    invite_again(&stage);
+    compare(&stage).await?;
+    until("it is withdrawn", || async { Ok(only_the_first().then_some(())) }).await?;
+    stage.all_ended().await?;
+    compare(&stage).await?;
+    ensure!(stage.app_view().await?["drift_items"] == 0, "{:?}", stage.rollcall.items("/v1/drift").await?);
+    ensure!(only_the_first(), "the account that she had is kept: {:?}", stage.app.users(APP));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_title_that_is_refused_keeps_nobody_in_a_group() -> anyhow::Result<()> {
     let stage = Stage::set(Script::default(), "deactivate", "", GROUPS).await?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rollcall_domain::access::desired::Target;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
@@ -253,7 +254,7 @@ fn policies(mut s: Section<'_>) -> Policies {
             ("adopt", _) => Err(format!("'{text}' is not possible for {}", kind.name())),
             _ => Err(format!("'{text}' must be report, repair, or for orphan adopt")),
         };
-        s.parsed(kind.name(), read).unwrap_or_else(|| Policies::default().of(kind))
+        s.parsed(kind.name(), read).unwrap_or_else(|| Policies::default().of(kind, Target::Present))
     };
     let policies = Policies {
         orphan: of(DriftKind::Orphan),

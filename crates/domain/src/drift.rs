@@ -115,10 +115,28 @@ pub struct DriftItem {
     pub remote_id: String,
     pub user_name: String,
     pub detected_at: Timestamp,
+    /// The app's last refusal to have it mended, where it gives nobody access.
+    pub refused: Option<Refused>,
     pub accepted: Option<Exception>,
 }
 
+/// An app has answered that it does not take what would mend a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Refused {
+    pub at: Timestamp,
+    /// The settings by which it was asked.
+    pub app_version: Sequence,
+}
+
 impl DriftItem {
+    /// When the app is asked again after a refusal: each pause is as long as all of the time before it, so that an app that never
+    /// takes it is asked ever more seldom.
+    #[must_use]
+    pub fn next_try_at(&self, refused: Refused) -> Timestamp {
+        refused.at.saturating_add(refused.at.duration_since(self.detected_at)).unwrap_or(Timestamp::MAX)
+    }
+
     /// The app's ids of the accounts that an identity has besides its own; none for another kind of drift.
     pub fn duplicates(&self) -> impl Iterator<Item = &str> {
         let differences = if self.id.kind == DriftKind::Duplicate { self.differences.as_slice() } else { &[] };

@@ -54,7 +54,7 @@ pub use approvals::{WaitingApproval, approval, approvals};
 pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
-pub use drifts::duplicate_of;
+pub use drifts::{duplicate_of, is_refused};
 pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::{Desired, Target};
@@ -570,6 +570,50 @@ fn a_profile_that_differs_is_drift_that_grows_older_and_holds_nothing_open() {
 }
 
 #[test]
+fn a_profile_that_an_app_refuses_for_good_is_tried_ever_more_seldom() {
+    let mut world = everyone_in_crm();
+    world.join(person(1), json!({ "userName": "a", "active": true, "title": "Dev" }));
+    let id = || DriftId { app: app_id("crm"), identity: person(1), kind: DriftKind::Attribute };
+    let version = ledger::account(&world.state, person(1), &app_id("crm")).unwrap().unwrap().desired_version;
+    let title =
+        |after: &str| vec![Changed { path: "title".into(), before: Some("Dev".into()), after: Some(after.into()) }];
+    let refuse = |world: &mut World| {
+        let rejection = Rejection { cause: RejectionCause::Refused, status: Some(400), detail: "no".into() };
+        let (app, identity) = (app_id("crm"), person(1));
+        world.append(Event::AccountRejected(Rejected { app, identity, version, rejection, parked_at: None }));
+        world.append(Event::AccountVerified(Verified {
+            left: Left::Nothing,
+            differences: title("theirs"),
+            app: app_id("crm"),
+            identity: person(1),
+            version,
+            remote_id: Some("r".into()),
+            target: Target::Present,
+            observed: Map::new(),
+        }));
+    };
+    let is_refused = |world: &World, differences: Vec<Changed>, now: Timestamp| {
+        let found = DriftDetected { version, differences, ..found(id()) };
+        ledger::is_refused(&world.state, &found, now).unwrap()
+    };
+    verify_showing(&mut world, person(1), Some("theirs"));
+    let now = |world: &World| world.log.last().unwrap().recorded_at;
+    assert!(!is_refused(&world, title("theirs"), now(&world)), "nobody has refused it");
+    // The pause grows with the age of the difference.
+    for _ in 0..3 {
+        refuse(&mut world);
+        let age = now(&world).duration_since(ledger::drift(&world.state, None).unwrap()[0].detected_at);
+        let soon = now(&world) + age - SignedDuration::from_millis(1);
+        assert!(is_refused(&world, title("theirs"), soon));
+        assert!(!is_refused(&world, title("theirs"), soon + SignedDuration::from_millis(1)));
+        assert!(!is_refused(&world, title("other"), soon), "it shows something else");
+    }
+    // Other settings may mend it.
+    world.append(Event::AppConfigured(Box::new(AppSpec { max_in_flight: 3, ..spec("crm", "active eq true") })));
+    assert!(!is_refused(&world, title("theirs"), now(&world)));
+}
+
+#[test]
 fn an_essential_attribute_that_differs_is_owed() {
     let mut world = everyone_in_crm();
     world.append(Event::AppConfigured(Box::new(AppSpec {
@@ -953,7 +997,7 @@ fn obligations_are_listed_by_app_whatever_the_apps_are_called() {
 }
 
 /// Of the state that the story below leaves.
-const DIGEST: &str = "9b9d99507b6d810b412a382c4eaf9d977cb7d8dc6220a350c7b5f65c453a3cf8";
+const DIGEST: &str = "2ebdab68914d7c6eef28daaa40203f4fe929b89e6f8e6a1e85e6b30c6fd9d0ed";
 
 /// Fields are told by their places: what an older version has stored would be read as something else.
 #[test]

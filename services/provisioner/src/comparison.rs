@@ -13,7 +13,7 @@ use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::health::Quarantined;
-use rollcall_domain::app::standard::Standard;
+use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::policy::Policy;
 use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
@@ -42,6 +42,11 @@ const WORD_EVERY: u64 = 5000;
 
 /// How soon after the start an app that was never compared is, and one that could not be read to its end.
 const SOON: Duration = Duration::from_secs(60);
+
+/// The change that says what an account must be, and whether it must be there.
+const fn wanted_by(account: &Account) -> (Sequence, Target) {
+    (account.desired_version, account.desired.target())
+}
 
 /// When the app is compared, and the comparison that runs.
 pub struct Schedule {
@@ -241,7 +246,8 @@ impl<'a> Pass<'a> {
         // Another account than the one that is known: which of them counts shows when all are seen.
         let is_other = account.remote_id.as_ref().is_some_and(|known| *known != remote.id);
         if is_other || self.seen.contains_key(&account.identity) {
-            if remote.is_active() {
+            let may_be_used = remote.is_active() || self.invitation_to(&account, &remote) == Invitation::Stands;
+            if may_be_used {
                 self.others.entry(account.identity).or_default().push(remote);
             }
             return Ok(());
@@ -256,7 +262,7 @@ impl<'a> Pass<'a> {
         if Self::is_worked_on(account, Some(&remote)) {
             return Ok(());
         }
-        match judge(&account.desired, Some(&remote), &self.standard_for(account)) {
+        match judge(&account.desired, Some(&remote), &self.standard_for(account, &remote.id)) {
             Ok(_) if account.desired.target() == Target::Absent => {
                 self.inactive.push(identity);
                 Ok(())
@@ -267,8 +273,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn standard_for(&self, account: &Account) -> Standard {
-        self.standard.clone().for_account(account, &self.can)
+    fn standard_for(&self, account: &Account, remote_id: &str) -> Standard {
+        self.standard.clone().for_account(account, remote_id, &self.can)
+    }
+
+    fn invitation_to(&self, account: &Account, remote: &Remote) -> Invitation {
+        Invitation::to(account, &remote.id, &self.can)
     }
 
     fn hides_members(&self) -> bool {
@@ -326,22 +336,23 @@ impl<'a> Pass<'a> {
         if Self::is_worked_on(&account, remote.as_ref()) {
             return Ok(());
         }
-        let (kind, differences) = match judge(&account.desired, remote.as_ref(), &self.standard_for(&account)) {
-            Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
-            Ok(differences) if differences.iter().all(|change| change.path == "active") => {
-                (DriftKind::Invited, differences)
-            }
-            Ok(differences) => (DriftKind::Attribute, differences),
-            Err(found) => found,
-        };
-        self.report(identity, kind, account.desired_version, differences, remote.as_ref()).await
+        let (kind, differences) =
+            match judge(&account.desired, remote.as_ref(), &self.standard_for(&account, remote_id)) {
+                Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
+                Ok(differences) if differences.iter().all(|change| change.path == "active") => {
+                    (DriftKind::Invited, differences)
+                }
+                Ok(differences) => (DriftKind::Attribute, differences),
+                Err(found) => found,
+            };
+        self.report(identity, kind, wanted_by(&account), differences, remote.as_ref()).await
     }
 
     async fn report(
         &mut self,
         identity: IdentityId,
         kind: DriftKind,
-        version: Sequence,
+        (version, target): (Sequence, Target),
         differences: Vec<Changed>,
         remote: Option<&Remote>,
     ) -> Result<(), WorkError> {
@@ -349,8 +360,11 @@ impl<'a> Pass<'a> {
         self.progress.findings += 1;
         self.found.insert(id.clone());
         let drift = DriftDetected::new(id, version, differences, remote);
+        if ledger::is_refused(&self.view, &drift, (self.connector.clock)())? {
+            return Ok(());
+        }
         // What is repaired, and has come back, is said again: it opens the next repair.
-        let repairs = self.link.config.spec.drift.of(kind) == Policy::Repair;
+        let repairs = self.link.config.spec.drift.of(kind, target) == Policy::Repair;
         if repairs || !self.connector.is_known(&drift)? {
             self.connector.say(Event::DriftDetected(drift)).await?;
         }
@@ -402,19 +416,21 @@ impl<'a> Pass<'a> {
         Ok(self.progress)
     }
 
-    /// Live accounts of someone besides the one that is known; the first of them counts when that one is not there, or
-    /// when there must be none.
+    /// Accounts of someone besides the one that is known, live or to be had by an invitation; the first live one counts when that
+    /// one is not there, or when there must be none.
     async fn others(&mut self, identity: IdentityId, mut others: Vec<Remote>) -> Result<(), WorkError> {
         let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
+        others.sort_by_key(|other| !other.is_active());
         if account.desired.target() == Target::Absent {
             return self.compare(&account, others.remove(0)).await;
         }
-        if !self.seen.contains_key(&identity) {
+        others.retain(Remote::is_active);
+        if !others.is_empty() && !self.seen.contains_key(&identity) {
             self.compare(&account, others.remove(0)).await?;
         }
         let (Some(first), Some(other)) = (self.seen.get(&identity), others.first()) else { return Ok(()) };
         let differences = others.iter().map(|other| duplicate(first, &other.id)).collect();
-        self.report(identity, DriftKind::Duplicate, account.desired_version, differences, Some(other)).await
+        self.report(identity, DriftKind::Duplicate, wanted_by(&account), differences, Some(other)).await
     }
 
     /// An account that the pages did not show is looked for by itself: pages can pass someone over.
@@ -425,13 +441,14 @@ impl<'a> Pass<'a> {
         if account.is_pending() || (is_gone && !self.open.contains_key(&identity)) {
             return Ok(());
         }
-        let wanted = Wanted::of(&self.view, &self.link.config.spec, &account, identity, (self.connector.clock)())?;
+        let wanted =
+            Wanted::of(&self.view, &self.link.config.spec, &account, identity, &self.can, (self.connector.clock)())?;
         let (client, controls) = (&self.link.client, &self.connector.controls);
         let search = Search { client, can: &self.can, max_scan: self.link.config.max_scan, controls };
         match locate(&search, &self.view, &wanted).await? {
             Some(located) => self.look_again(identity, &located.remote.id).await,
             None if must_be_there => {
-                self.report(identity, DriftKind::Missing, account.desired_version, Vec::new(), None).await
+                self.report(identity, DriftKind::Missing, wanted_by(&account), Vec::new(), None).await
             }
             None => self.clear_all(identity).await,
         }
@@ -453,7 +470,7 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let nobody = orphan_id(&self.connector.app, &now.id);
-        self.report(nobody, DriftKind::Orphan, Sequence(0), Vec::new(), Some(&now)).await
+        self.report(nobody, DriftKind::Orphan, (Sequence(0), Target::Absent), Vec::new(), Some(&now)).await
     }
 
     /// Whether someone must have an account, by all that is known now: a comparison goes by what was known when it began.

@@ -5,10 +5,8 @@ use std::collections::BTreeSet;
 use rollcall_scim::Changed;
 
 use crate::access::account::Account;
-use crate::access::operation::Operation;
 use crate::app::AppSpec;
 use crate::app::capability::{Capabilities, Support};
-use crate::app::conformance::Confirmed;
 use crate::app::deprovision::Deprovision;
 use crate::app::own_way::{OwnWays, Way, is_own_way};
 
@@ -38,6 +36,15 @@ pub enum Invitation {
     Stands,
 }
 
+impl Invitation {
+    /// Whether somebody may still accept one to an account of theirs that an app shows as inactive: it was never live, and we have
+    /// not switched it off. That the app has confirmed a deletion is not enough: it may still stand.
+    #[must_use]
+    pub fn to(account: &Account, remote_id: &str, can: &Capabilities) -> Self {
+        if can.invites == Support::Yes && !account.was_used(remote_id) { Self::Stands } else { Self::None }
+    }
+}
+
 impl Standard {
     /// That of an app, by its settings and by what it can do.
     #[must_use]
@@ -50,12 +57,10 @@ impl Standard {
         }
     }
 
-    /// The same for one account.
+    /// The same for the account of this id, which is theirs.
     #[must_use]
-    pub fn for_account(mut self, account: &Account, can: &Capabilities) -> Self {
-        if is_invited(account, can) {
-            self.invitation = Invitation::Stands;
-        }
+    pub fn for_account(mut self, account: &Account, remote_id: &str, can: &Capabilities) -> Self {
+        self.invitation = Invitation::to(account, remote_id, can);
         self
     }
 
@@ -90,15 +95,6 @@ impl From<Deprovision> for Standard {
     fn from(deprovision: Deprovision) -> Self {
         Self { deprovision, ways: OwnWays::new(), essential: BTreeSet::new(), invitation: Invitation::None }
     }
-}
-
-/// Whether an account that an app shows as inactive waits for somebody to accept an invitation: it was never live, and we have not
-/// switched it off for who must have none. That the app has confirmed a deletion is not enough: it may still stand.
-#[must_use]
-pub fn is_invited(account: &Account, can: &Capabilities) -> bool {
-    // Only what was live is switched off.
-    let was_live = |c: &Confirmed| c.operation == Operation::Deactivate && c.version == account.desired_version;
-    can.invites == Support::Yes && !account.accepted && !account.confirmed.iter().any(was_live)
 }
 
 /// Whether an attribute is sent to an app of these ways, where these are essential: not when its schema does not have it.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::desired::Target;
 use crate::drift::kind::DriftKind;
 
 /// What is done about drift that is found.
@@ -46,9 +47,9 @@ impl Default for Policies {
 }
 
 impl Policies {
-    /// What is done about one kind.
+    /// What is done about one kind, for an account that must be there or must not.
     #[must_use]
-    pub const fn of(&self, kind: DriftKind) -> Policy {
+    pub const fn of(&self, kind: DriftKind, target: Target) -> Policy {
         match kind {
             DriftKind::Orphan => self.orphan,
             DriftKind::Zombie => self.zombie,
@@ -57,8 +58,11 @@ impl Policies {
             DriftKind::Missing => self.missing,
             DriftKind::Duplicate => self.duplicate,
             DriftKind::Residue => self.residue,
-            // Only whoever is invited can accept.
-            DriftKind::Invited => Policy::Report,
+            // Only whoever is invited can accept; that somebody who must have none still can is mended as if they had.
+            DriftKind::Invited => match target {
+                Target::Present => Policy::Report,
+                Target::Absent => self.zombie,
+            },
         }
     }
 }

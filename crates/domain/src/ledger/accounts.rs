@@ -26,13 +26,13 @@ pub fn applied(
 ) -> Result<(), KvError> {
     let Some(mut account) = account(state, applied.identity, &applied.app)? else { return Ok(()) };
     account.applied_version = Some(applied.version);
+    known_as(&mut account, applied.remote_id.as_ref());
     match applied.operation {
         // A new account is a new invitation; only a live one is switched off.
         Operation::Create => account.accepted = false,
         Operation::Deactivate => account.accepted = true,
-        _ => {}
+        Operation::Update | Operation::Enter | Operation::Leave | Operation::Delete => {}
     }
-    known_as(&mut account, applied.remote_id.as_ref());
     links::keep(state, &account)?;
     if applied.version == account.desired_version {
         account.rejection = None;
@@ -49,10 +49,13 @@ pub fn applied(
 /// The app's id of the account, where it is told; that another one was accepted says nothing of this one.
 fn known_as(account: &mut Account, remote_id: Option<&String>) {
     let Some(remote_id) = remote_id else { return };
-    if account.remote_id.as_ref().is_some_and(|known| known != remote_id) {
-        account.accepted = false;
+    if account.remote_id.as_ref() == Some(remote_id) {
+        return;
     }
-    account.remote_id = Some(remote_id.clone());
+    if let Some(other) = account.remote_id.replace(remote_id.clone()).filter(|_| account.accepted) {
+        account.used_before.insert(other);
+    }
+    account.accepted = account.used_before.remove(remote_id);
 }
 
 /// A creation is about to be sent: until the app was looked through an account may exist.
@@ -85,10 +88,11 @@ pub fn verified(
     } else if verified.remote_id.is_none() {
         // Another account would be another invitation.
         account.accepted = false;
+        account.used_before.clear();
     }
     links::keep(state, &account)?;
     ways::verified(state, &account, verified)?;
-    let profile = drifts::profile(state, verified, event)?;
+    let profile = drifts::profile(state, verified, account.rejection.as_ref(), event)?;
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
     account.verified_at = Some(event.recorded_at);
     account.rejection = None;

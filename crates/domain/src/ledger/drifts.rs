@@ -5,12 +5,14 @@ use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, capabilities, drift, of_account};
 use super::{apps, causation};
+use jiff::Timestamp;
 use rollcall_scim::Changed;
 
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Because, Change, End, Obligation};
 use crate::access::outcome::Verified;
+use crate::access::rejection::Rejection;
 use crate::access::subject::Subject;
 use crate::app::AppSpec;
 use crate::app::own_way::{OwnWays, is_own_way};
@@ -18,11 +20,11 @@ use crate::app::standard::gives_access;
 use crate::directory;
 use crate::drift::kind::DriftKind;
 use crate::drift::policy::Policy;
-use crate::drift::{DriftAccepted, DriftDetected, DriftId, DriftItem, may_be_orphan_id, orphan_id};
+use crate::drift::{DriftAccepted, DriftDetected, DriftId, DriftItem, Refused, may_be_orphan_id, orphan_id};
 use crate::event::Recorded;
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::ChangeKind;
-use crate::ids::{AppId, IdentityId};
+use crate::ids::{AppId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store, suffixes};
 
 fn key(id: &DriftId) -> String {
@@ -62,7 +64,8 @@ pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: 
         remote_id: found.remote_id.clone(),
         user_name: found.user_name.clone(),
         // What differs otherwise than before has still differed all the time.
-        detected_at: before.map_or(event.recorded_at, |item| item.detected_at),
+        detected_at: before.as_ref().map_or(event.recorded_at, |item| item.detected_at),
+        refused: before.and_then(|item| item.refused),
         accepted,
     };
     store(state, key(&item.id), &item);
@@ -75,7 +78,12 @@ pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: 
 
 /// What a profile shows otherwise than desired, after a look that found all that gives access: it is drift, and as old as the
 /// item that was open before.
-pub fn profile(state: &impl Read, verified: &Verified, event: &Recorded) -> Result<Vec<DriftItem>, KvError> {
+pub fn profile(
+    state: &impl Read,
+    verified: &Verified,
+    answer: Option<&Rejection>,
+    event: &Recorded,
+) -> Result<Vec<DriftItem>, KvError> {
     if verified.differences.is_empty() {
         return Ok(Vec::new());
     }
@@ -87,7 +95,20 @@ pub fn profile(state: &impl Read, verified: &Verified, event: &Recorded) -> Resu
     let (invited, profile): (Vec<_>, Vec<_>) = differences.into_iter().partition(|change| change.path == "active");
     let items = [(DriftKind::Invited, invited), (DriftKind::Attribute, profile)];
     let items = items.into_iter().filter(|(_, differences)| !differences.is_empty());
-    items.map(|(kind, differences)| found_with(state, verified, kind, differences, event)).collect()
+    let app_version = directory::app(state, &verified.app)?.map_or(Sequence(0), |app| app.version);
+    let refused = answer.filter(|r| r.status.is_some()).map(|_| Refused { at: event.recorded_at, app_version });
+    items.map(|(kind, differences)| found_with(state, verified, kind, differences, refused, event)).collect()
+}
+
+/// Whether this is only what the app has answered with a refusal already, by the same settings and a short while ago.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_refused(state: &impl Read, found: &DriftDetected, now: Timestamp) -> Result<bool, KvError> {
+    let Some(item) = item(state, &found.id)? else { return Ok(false) };
+    let Some(app) = directory::app(state, &found.id.app)? else { return Ok(false) };
+    let same = item.differences == found.differences && item.version == found.version;
+    Ok(same && item.refused.is_some_and(|r| r.app_version == app.version && now < item.next_try_at(r)))
 }
 
 /// An item that was found when an account was verified.
@@ -96,6 +117,7 @@ fn found_with(
     verified: &Verified,
     kind: DriftKind,
     differences: Vec<Changed>,
+    refused: Option<Refused>,
     event: &Recorded,
 ) -> Result<DriftItem, KvError> {
     let id = DriftId { app: verified.app.clone(), identity: verified.identity, kind };
@@ -108,6 +130,7 @@ fn found_with(
         remote_id: verified.remote_id.clone().unwrap_or_default(),
         user_name: name.to_owned(),
         detected_at: before.as_ref().map_or(event.recorded_at, |item| item.detected_at),
+        refused: refused.filter(|_| kind == DriftKind::Attribute),
         accepted: before.and_then(|item| item.accepted).filter(|exception| exception.holds_at(event.recorded_at)),
     })
 }
@@ -139,7 +162,9 @@ pub fn own_ways_learned(state: &mut impl Write, app: &AppId, ways: &OwnWays) -> 
 fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) -> Result<(), KvError> {
     let DriftId { app, identity, kind } = &item.id;
     let Some(spec) = directory::app(state, app)?.map(|app| app.spec) else { return Ok(()) };
-    if spec.drift.of(*kind) != Policy::Repair {
+    let before = account(state, *identity, app)?;
+    let target = before.as_ref().map_or(Target::Absent, |account| account.desired.target());
+    if spec.drift.of(*kind, target) != Policy::Repair {
         return Ok(());
     }
     match kind {
@@ -160,8 +185,8 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
         | DriftKind::Invited => {
             // One that is pending is being worked on anyway; but who can sign in again has a leaver's time, and not that of
             // what was left.
-            let Some(before) = account(state, *identity, app)? else { return Ok(()) };
-            let comes_back = *kind == DriftKind::Zombie && before.owes_no_access();
+            let Some(before) = before else { return Ok(()) };
+            let comes_back = matches!(kind, DriftKind::Zombie | DriftKind::Invited) && before.owes_no_access();
             if before.is_pending() && !before.owes.is_empty() && !comes_back {
                 return Ok(());
             }

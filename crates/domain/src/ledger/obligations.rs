@@ -57,6 +57,7 @@ pub fn open(
             parked_at: None,
             confirmed: Vec::new(),
             former_names: BTreeSet::new(),
+            used_before: BTreeSet::new(),
             may_exist: None,
             accepted: false,
             owes: Vec::new(),

@@ -35,6 +35,7 @@ struct StoredAccount {
     former_names: BTreeSet<String>,
     may_exist: Option<MayExist>,
     accepted: bool,
+    used_before: BTreeSet<String>,
     owes: Vec<Obligation<Sequence>>,
 }
 
@@ -58,6 +59,7 @@ impl Typed for Account {
             former_names: stored.former_names,
             may_exist: stored.may_exist,
             accepted: stored.accepted,
+            used_before: stored.used_before,
             owes: stored.owes.into_iter().map(|open| of(open, &app, identity)).collect(),
             app,
             identity,

@@ -126,7 +126,8 @@ fn last_seen(account: &Account) -> Option<Remote> {
 fn steps(account: &Account, app: &App, learned: &Capabilities) -> Vec<StepView> {
     let remote = last_seen(account);
     let can = app.spec.capabilities.over(learned);
-    let standard = Standard::of(&app.spec, &can).for_account(account, &can);
+    let remote_id = account.remote_id.as_deref().unwrap_or_default();
+    let standard = Standard::of(&app.spec, &can).for_account(account, remote_id, &can);
     plan(&account.desired, remote.as_ref(), &standard).iter().map(|step| shown(step, remote.as_ref(), app)).collect()
 }
 

@@ -30,7 +30,7 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
         let (found, looked) = look(app, &every_way).await?;
         if let Some(located) = choose(directory, wanted, found)? {
             // Theirs is switched off: whether there is another is for the filters to say.
-            let is_off = wanted.target == Target::Absent && !located.remote.is_active();
+            let is_off = wanted.target == Target::Absent && !wanted.can_be_used(&located.remote);
             if is_off && blind_filters(app, directory, wanted, &looked).await?.contains("userName") {
                 every_way.reach = Reach::Whole;
                 let (found, _) = look(app, &every_way).await?;
@@ -131,8 +131,8 @@ fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<
         }
         (Target::Absent, Ownership::Foreign) => false,
         // What is never touched and was theirs is not gone because of that: a person has to say.
-        (Target::Absent, Ownership::Protected) => c.remote.is_active() && wanted.had(&c.remote),
-        (Target::Absent, Ownership::Unlinked) => c.remote.is_active(),
+        (Target::Absent, Ownership::Protected) => wanted.can_be_used(&c.remote) && wanted.had(&c.remote),
+        (Target::Absent, Ownership::Unlinked) => wanted.can_be_used(&c.remote),
         _ => true,
     });
     let rank = |c: &Located| {
@@ -149,8 +149,9 @@ fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<
                 let named = wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name));
                 [whose, u8::from(!named), dead, other]
             }
-            // Every live account has to go before "gone" is true, whichever way it was found.
-            Target::Absent => [dead, other, whose, 0],
+            // Every live account has to go before "gone" is true, whichever way it was found; then those to which there is an
+            // invitation.
+            Target::Absent => [dead, u8::from(!wanted.can_be_used(&c.remote)), other, whose],
         }
     };
     Ok(candidates.into_iter().min_by_key(rank))

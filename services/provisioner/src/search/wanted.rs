@@ -9,8 +9,9 @@ use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::managed_attributes;
-use rollcall_domain::app::standard::is_invited;
+use rollcall_domain::app::standard::Invitation;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
@@ -38,6 +39,8 @@ pub struct Wanted {
     pub may_exist: BTreeSet<String>,
     /// What was seen of the account before.
     pub known: Known,
+    /// The app's ids of theirs that were live once, where the app invites people; none: it invites nobody.
+    pub used: Option<BTreeSet<String>>,
     /// When it was seen in the attempt that is made.
     pub seen_at: Option<Instant>,
     /// How far to look.
@@ -55,6 +58,7 @@ impl Wanted {
         spec: &AppSpec,
         account: &Account,
         of: IdentityId,
+        can: &Capabilities,
         now: Timestamp,
     ) -> Result<Self, KvError> {
         let identity = directory::identity(state, account.identity)?;
@@ -81,7 +85,11 @@ impl Wanted {
             user_name: desired,
             user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
             may_exist,
-            known: Known::of(state, spec, account, now)?,
+            known: Known::of(state, spec, account, can, now)?,
+            used: (can.invites == Support::Yes).then(|| {
+                let linked = account.remote_id.iter().filter(|_| account.accepted);
+                linked.chain(&account.used_before).cloned().collect()
+            }),
             seen_at: None,
             reach,
         })
@@ -90,6 +98,24 @@ impl Wanted {
     /// Whether an account is the one that is known as theirs, or says that it is.
     pub fn had(&self, remote: &Remote) -> bool {
         self.linked.as_ref() == Some(&remote.id) || remote.text("externalId") == self.identity.to_string()
+    }
+
+    /// It was seen as one that can be used.
+    pub fn note_used(&mut self, remote: &Remote) {
+        if let Some(used) = self.used.as_mut().filter(|_| remote.is_active()) {
+            used.insert(remote.id.clone());
+        }
+    }
+
+    /// Whether somebody may still accept an invitation to an account of theirs.
+    pub fn invitation_to(&self, remote: &Remote) -> Invitation {
+        let stands = !remote.is_active() && self.used.as_ref().is_some_and(|used| !used.contains(&remote.id));
+        if stands { Invitation::Stands } else { Invitation::None }
+    }
+
+    /// Whether somebody can sign in with an account of theirs, or could by accepting an invitation.
+    pub fn can_be_used(&self, remote: &Remote) -> bool {
+        remote.is_active() || self.invitation_to(remote) == Invitation::Stands
     }
 
     /// Whether an account has a user name of theirs.
@@ -141,21 +167,25 @@ impl Known {
     ///
     /// # Errors
     /// When the state can't be read.
-    pub fn of(state: &impl Read, spec: &AppSpec, account: &Account, now: Timestamp) -> Result<Self, KvError> {
+    pub fn of(
+        state: &impl Read,
+        spec: &AppSpec,
+        account: &Account,
+        can: &Capabilities,
+        now: Timestamp,
+    ) -> Result<Self, KvError> {
         let excused =
             ledger::synced(state, &account.app)?.is_some_and(|at| account.verified_version.is_none_or(|v| v < at));
         // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.
         let recent = spec.capabilities.consistency_delay.unwrap_or_default().saturating_mul(2).max(HOLDS_FOR);
         let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < recent);
+        let is_invited =
+            account.remote_id.as_deref().is_some_and(|id| Invitation::to(account, id, can) == Invitation::Stands);
         let removed = account.confirmed.iter().any(|c| c.operation == Operation::Delete && just_now(c.at));
         Ok(match (&account.observed, account.verified_version) {
             _ if account.remote_id.is_none() => Self::Never,
             _ if excused || removed => Self::Removed,
-            (Some(observed), _)
-                if observed.get("active") == Some(&Value::Bool(false)) && !is_invited(account, &spec.capabilities) =>
-            {
-                Self::Removed
-            }
+            (Some(observed), _) if observed.get("active") == Some(&Value::Bool(false)) && !is_invited => Self::Removed,
             (Some(_), _) => Self::Seen,
             (None, Some(_)) => Self::Removed,
             // That an app says it has made one is not enough to wait for it, and too much to call it gone.

@@ -94,9 +94,9 @@ impl Connector {
         Failure::new(RejectionCause::NotConnected, self.unreachable.clone())
     }
 
-    pub fn wanted(&self, spec: &AppSpec, account: &Account) -> Result<Wanted, WorkError> {
+    pub fn wanted(&self, spec: &AppSpec, account: &Account, can: &Capabilities) -> Result<Wanted, WorkError> {
         let of = self.second_of(account)?.unwrap_or(account.identity);
-        Ok(Wanted::of(&self.store.view(), spec, account, of, (self.clock)())?)
+        Ok(Wanted::of(&self.store.view(), spec, account, of, can, (self.clock)())?)
     }
 
     /// Appends, and waits until our own state holds it: the next decision must know.

@@ -93,12 +93,12 @@ impl Connector {
         }
         let can = self.capabilities(config)?;
         let search = Search { client, can: &can, max_scan: config.max_scan, controls: &self.controls };
-        let mut standard = Standard::of(&config.spec, &can).for_account(account, &can);
+        let mut standard = Standard::of(&config.spec, &can);
         // What is owed is sent at least once; what the app makes of it is then judged.
         let is_owed = !account.owes.is_empty();
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
-        let mut wanted = self.wanted(&config.spec, account)?;
+        let mut wanted = self.wanted(&config.spec, account, &can)?;
         let Some(mut claim) = self.claims.take(&wanted.user_names, wanted.remote_id.as_ref()) else {
             return Ok(Attempt::Wait(CONTESTED_PAUSE));
         };
@@ -112,8 +112,11 @@ impl Connector {
             if located.as_ref().is_some_and(|l| l.ownership == Ownership::Contested || !claim.add(&l.remote.id)) {
                 return Ok(Attempt::Wait(CONTESTED_PAUSE));
             }
-            if located.as_ref().is_some_and(|found| found.remote.is_active()) {
-                standard.invitation = Invitation::None;
+            // Each account has an invitation of its own.
+            standard.invitation = Invitation::None;
+            if let Some(found) = &located {
+                wanted.note_used(&found.remote);
+                standard.invitation = wanted.invitation_to(&found.remote);
             }
             let sending = if is_owed { standard.clone().for_a_change() } else { standard.clone() };
             if let Some(found) = &located {

@@ -43,6 +43,9 @@ pub struct DriftView {
     #[schema(schema_with = schema::time)]
     pub detected_at: Timestamp,
     pub age_hours: f64,
+    /// When the app last refused what would mend it.
+    #[schema(schema_with = schema::time_or_null)]
+    pub refused_at: Option<Timestamp>,
     pub accepted: Option<ExceptionView>,
     #[schema(value_type = u64)]
     pub version: Sequence,
@@ -61,6 +64,7 @@ impl DriftView {
             differences: detail.changes(&item.differences),
             detected_at: item.detected_at,
             age_hours: now.duration_since(item.detected_at).as_secs_f64() / 3600.0,
+            refused_at: item.refused.map(|refused| refused.at),
             accepted: item.accepted.as_ref().map(|exception| ExceptionView::of(exception, detail)),
             version: item.version,
         }
