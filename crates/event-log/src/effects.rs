@@ -28,6 +28,9 @@ pub trait Log: fmt::Debug + Send + Sync {
     /// The last event of a subject; see [`EventLog::last`].
     fn last<'a>(&'a self, subject: &'a Subject) -> Answer<'a, Option<Recorded>>;
 
+    /// The event at a position; see [`EventLog::event`].
+    fn event(&self, at: Sequence) -> Answer<'_, Option<Recorded>>;
+
     /// The position of the last event; see [`EventLog::head`].
     fn head(&self) -> Answer<'_, Sequence>;
 }
@@ -39,6 +42,10 @@ impl Log for EventLog {
 
     fn last<'a>(&'a self, subject: &'a Subject) -> Answer<'a, Option<Recorded>> {
         Box::pin(self.last(subject))
+    }
+
+    fn event(&self, at: Sequence) -> Answer<'_, Option<Recorded>> {
+        Box::pin(self.event(at))
     }
 
     fn head(&self) -> Answer<'_, Sequence> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use backon::Retryable as _;
 use rollcall_domain::{Recorded, Sequence};
@@ -101,16 +101,17 @@ impl EventLog {
         event_at(&self.stream, at).await
     }
 
-    /// The sequence of the last event of a subject, from the stream's leader: a replica may be a moment behind, and "nothing has changed" must not be said
+    /// The sequence of the last event of a subject, 0 when there is none, from the stream's leader: a replica may be a moment behind, and "nothing has changed" must not be said
     /// of an old state.
     ///
     /// # Errors
     /// When the server does not answer.
     pub async fn last_sequence(&self, subject: &Subject) -> Result<Sequence, LogError> {
-        let found = self.stream.get_last_raw_message_by_subject(subject.as_str()).await;
-        found
-            .map(|message| Sequence(message.sequence))
-            .map_err(|e| LogError::Stream(format!("reading the last event of '{subject}': {e}")))
+        match self.stream.get_last_raw_message_by_subject(subject.as_str()).await {
+            Ok(message) => Ok(Sequence(message.sequence)),
+            Err(e) if e.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Sequence(0)),
+            Err(e) => Err(LogError::Stream(format!("reading the last event of '{subject}': {e}"))),
+        }
     }
 
     /// Follows the log from after a position, without a gap, for ever.

@@ -7,7 +7,7 @@ use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::Cause;
-use rollcall_domain::identity::name::NameSpace;
+use rollcall_domain::identity::name::{NameSpace, name_of_creation};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId};
 use rollcall_domain::{Event, EventMeta};
 use sha2::{Digest, Sha256};
@@ -23,7 +23,7 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// The events of one identity.
+    /// The changes of one identity after its creation, which is under its name.
     #[must_use]
     pub fn identity(id: IdentityId) -> Self {
         Self(format!("rollcall.identity.{id}"))
@@ -47,7 +47,7 @@ impl Subject {
         Self(format!("rollcall.resource.{id}"))
     }
 
-    /// The claims of one unique name; hashed, as a name may hold what a subject may not.
+    /// The claims of one unique name, and the creations of identities that have it; hashed, as a name may hold what a subject may not.
     #[must_use]
     pub fn name(space: &NameSpace, key: &str) -> Self {
         let digest = Sha256::digest(key.as_bytes());
@@ -110,7 +110,10 @@ impl Subject {
 #[must_use]
 pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
     match event {
-        Event::Identity(changed) => Subject::identity(changed.id),
+        Event::Identity(changed) => match name_of_creation(changed) {
+            Some((space, key)) => Subject::name(&space, &key),
+            None => Subject::identity(changed.id),
+        },
         Event::NameClaimed(name) | Event::NameReleased(name) => Subject::name(&name.space, &name.name),
         Event::Group(changed) => Subject::group(changed.id),
         Event::Resource(changed) => Subject::resource(changed.id),

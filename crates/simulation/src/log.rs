@@ -126,6 +126,14 @@ impl Log for SimLog {
         })
     }
 
+    fn event(&self, at: Sequence) -> Answer<'_, Option<Recorded>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let at = usize::try_from(at.0).ok().and_then(|at| at.checked_sub(1));
+            Ok(at.and_then(|at| self.stream().events.get(at).cloned()))
+        })
+    }
+
     fn head(&self) -> Answer<'_, Sequence> {
         Box::pin(async { Ok(*self.head.borrow()) })
     }

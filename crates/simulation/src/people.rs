@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::identity::authority::{AttributePath, Authority, Precedence, Settled};
 use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
-use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
+use rollcall_domain::identity::name::{NameSpace, name_key};
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, NameChanged, user_name};
 use rollcall_domain::ids::{GroupId, IdentityId};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, SourceName, TraceContext};
-use rollcall_event_log::{Clock, Expect, Log, LogError, Subject, Unit};
+use rollcall_event_log::{Clock, Expect, Log, LogError, Newest, Subject, Unit, newest};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -58,7 +59,10 @@ impl People {
 
     /// Appends, again and again when no answer comes, as the gateway does.
     async fn append(&self, event: NewEvent, expect: Expect) -> Result<Sequence, LogError> {
-        let unit = Unit::one(event, expect);
+        self.append_unit(Unit::one(event, expect)).await
+    }
+
+    async fn append_unit(&self, unit: Unit) -> Result<Sequence, LogError> {
         loop {
             match self.log.append(&unit).await {
                 Err(LogError::Unacknowledged(_)) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -75,18 +79,36 @@ impl People {
         said: Option<Said>,
         to: impl Fn(&IdentityChanged, Timestamp) -> Option<IdentityChanged>,
     ) {
-        let subject = Subject::identity(id);
         loop {
-            let Ok(Some(last)) = self.log.last(&subject).await else { return };
-            let Event::Identity(before) = &last.event else { return };
+            let known = self.known(id);
+            let Ok(Some(Newest { recorded, last })) = newest(&*self.log, id, known).await else { return };
+            let Event::Identity(before) = &recorded.event else { return };
             let Some(changed) = to(before, (self.clock)()).filter(|_| !before.deleted) else { return };
             let reason = said.map(Said::text).unwrap_or_default();
-            match self.append(self.event(Event::Identity(changed), by, &reason), Expect::Last(last.sequence)).await {
+            let mut unit = Unit::default();
+            if changed.deleted {
+                let Some((name, expect)) = self.name(user_name(&before.resource)).await else { return };
+                unit.push(self.event(Event::NameReleased(NameChanged { owner: id.0, ..name }), by, ""), expect);
+            }
+            unit.push(self.event(Event::Identity(changed), by, &reason), Expect::Last(last));
+            match self.append_unit(unit).await {
                 Ok(at) => return self.acknowledge(id, at),
                 Err(LogError::Conflict { .. }) => {}
                 Err(_) => return,
             }
         }
+    }
+
+    /// Where the log has said of an identity something first.
+    fn known(&self, id: IdentityId) -> Option<Sequence> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+    }
+
+    /// A user name that nobody owns yet, and what an event about it expects.
+    async fn name(&self, name: &str) -> Option<(NameChanged, Expect)> {
+        let (space, name) = (NameSpace::default(), name_key(name));
+        let last = self.log.last(&Subject::name(&space, &name)).await.ok()?.map_or(Sequence(0), |e| e.sequence);
+        Some((NameChanged { space, name, owner: Uuid::nil() }, Expect::Last(last)))
     }
 
     fn acknowledge(&self, id: IdentityId, at: Sequence) {
@@ -135,7 +157,8 @@ impl People {
             let changed = identity::create(id, IdentityKind::User, resource, (self.clock)());
             let said = Said { active: true, from: None }.text();
             let event = self.event(Event::Identity(IdentityChanged { provenance, ..changed }), AUTHORITY, &said);
-            if let Ok(at) = self.append(event, Expect::Last(Sequence(0))).await {
+            let Some((_, expect)) = self.name(name).await else { return };
+            if let Ok(at) = self.append(event, expect).await {
                 self.here.insert(name, id);
                 self.acknowledge(id, at);
             }

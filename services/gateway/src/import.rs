@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use rollcall_config::{Config, ExternalIds, SourceConfig};
 use rollcall_domain::identity::authority::{Authority, Settled};
-use rollcall_domain::identity::name::{UniqueValue, former_name_key, unique_values};
+use rollcall_domain::identity::name::{NameSpace, UniqueValue, former_name_key, unique_values};
 use rollcall_domain::identity::{self, IdentityKind, NameChanged};
 use rollcall_domain::ids::{IdentityId, Sequence, SourceName};
 use rollcall_domain::{Event, EventMeta, NewEvent};
-use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_request};
+use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_request, newest};
 use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -42,16 +42,6 @@ pub enum Added {
     Partly(String),
     /// An earlier reading of the same file added it.
     Before,
-}
-
-/// Why one may be there already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    None,
-    /// Those before it in the file were.
-    OthersWere,
-    /// The log has something of it.
-    Conflict,
 }
 
 /// One that was read and is well-formed; whether it can be added, the log says.
@@ -152,69 +142,75 @@ impl Import {
     pub async fn add(&self, newcomer: Newcomer) -> Result<Added, NotAdded> {
         let Newcomer { mut id, kind, rules, names, quirks } = newcomer;
         let mut claims: Vec<(&UniqueValue, Sequence)> = names.iter().map(|name| (name, Sequence(0))).collect();
-        let mut doubt = if self.was_there.load(Ordering::Relaxed) { Doubt::OthersWere } else { Doubt::None };
+        let mut may_be_there = self.was_there.load(Ordering::Relaxed);
         for _ in 0..ATTEMPTS {
-            if doubt != Doubt::None && self.look(id, &mut claims).await? {
+            if may_be_there && let Some(there) = self.look(id, &mut claims).await? {
                 self.was_there.store(true, Ordering::Relaxed);
-                return self.compare(id, &rules.resource).await;
+                return same(&there, &rules.resource);
             }
-            if doubt == Doubt::Conflict {
-                // The names are free, and whoever was added under this id before is not any more.
+            // The names are free: whoever was added under this id has another name now, or is not there any more.
+            let was_used = claims.iter().any(|(_, last)| last.0 > 0);
+            if was_used && self.log.last(&Subject::identity(id)).await?.is_some() {
                 id = IdentityId(Uuid::now_v7());
             }
             let mut created = identity::create(id, kind, rules.resource.clone(), Timestamp::now());
             created.provenance.clone_from(&rules.provenance);
+            let own = NameSpace::of_identities(kind);
             let mut unit = Unit::default();
+            let mut expect = Expect::Last(Sequence(0));
             for (name, last) in &claims {
+                if name.space == own {
+                    expect = Expect::Last(*last);
+                    continue;
+                }
                 let (space, key) = (name.space.clone(), name.key.clone());
                 let claimed = Event::NameClaimed(NameChanged { space, name: key, owner: id.0 });
                 unit.push(NewEvent { meta: self.meta(&quirks), event: claimed }, Expect::Last(*last));
             }
-            let event = Event::Identity(created);
-            unit.push(NewEvent { meta: self.meta(&quirks), event }, Expect::Last(Sequence(0)));
+            unit.push(NewEvent { meta: self.meta(&quirks), event: Event::Identity(created) }, expect);
             match self.log.append(&unit).await {
                 Ok(_) => {
                     self.was_there.store(false, Ordering::Relaxed);
                     let denied = &rules.denied;
                     return Ok(if denied.is_empty() { Added::Now } else { Added::Partly(scope::explain(denied)) });
                 }
-                Err(LogError::Conflict { .. }) => doubt = Doubt::Conflict,
+                Err(LogError::Conflict { .. }) => may_be_there = true,
                 Err(e) => return Err(e.into()),
             }
         }
         Err(NotAdded::Refused("its names changed too often at the same time: import it again".into()))
     }
 
-    /// What became of one that is there already.
-    async fn compare(&self, id: IdentityId, resource: &Map<String, Value>) -> Result<Added, NotAdded> {
-        let there = self.log.last(&Subject::identity(id)).await?.map(|e| e.event);
-        let same = matches!(there, Some(Event::Identity(there)) if there.resource == *resource);
-        let differs = "is there already, and is not as this line says: an import adds, and changes nobody";
-        if same { Ok(Added::Before) } else { Err(NotAdded::Refused(differs.into())) }
-    }
-
-    /// Whether the names are already those of `id`; sets what the log says of them.
-    async fn look(&self, id: IdentityId, claims: &mut [(&UniqueValue, Sequence)]) -> Result<bool, NotAdded> {
+    /// The newest statement about `id`, when the names are already its own; sets what the log says of them.
+    async fn look(
+        &self,
+        id: IdentityId,
+        claims: &mut [(&UniqueValue, Sequence)],
+    ) -> Result<Option<Map<String, Value>>, NotAdded> {
         for (name, last) in claims.iter_mut() {
+            let taken = || NotAdded::Refused(format!("{} '{}' is taken", name.attribute, name.value));
             // Claimed when names were folded otherwise: under another key, and still theirs.
             let former = former_name_key(&name.value);
             if former != name.key
-                && let Some(Event::NameClaimed(_)) =
-                    self.log.last(&Subject::name(&name.space, &former)).await?.map(|e| e.event)
+                && names::owner(self.log.last(&Subject::name(&name.space, &former)).await?.as_ref()).is_some()
             {
-                return Err(NotAdded::Refused(format!("{} '{}' is taken", name.attribute, name.value)));
+                return Err(taken());
             }
             let found = self.log.last(&Subject::name(&name.space, &name.key)).await?;
             *last = found.as_ref().map_or(Sequence(0), |e| e.sequence);
-            match found.map(|e| e.event) {
-                Some(Event::NameClaimed(claimed)) if claimed.owner == id.0 => return Ok(true),
-                Some(Event::NameClaimed(_)) => {
-                    return Err(NotAdded::Refused(format!("{} '{}' is taken", name.attribute, name.value)));
+            match names::owner(found.as_ref()) {
+                Some(owner) if owner == id.0 => {
+                    let newest = newest(&self.log, id, Some(*last)).await?.map(|newest| newest.recorded.event);
+                    return Ok(match newest {
+                        Some(Event::Identity(there)) => Some(there.resource),
+                        _ => Some(Map::new()),
+                    });
                 }
-                _ => {}
+                Some(_) => return Err(taken()),
+                None => {}
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn kind(&self, body: &Value) -> (&'static ResourceType, IdentityKind) {
@@ -227,6 +223,12 @@ impl Import {
     fn meta(&self, quirks: &[String]) -> EventMeta {
         EventMeta { quirks: quirks.to_vec(), ..by_request(&self.source.name, "import", &self.correlation_id) }
     }
+}
+
+/// What became of one that is there already.
+fn same(there: &Map<String, Value>, line: &Map<String, Value>) -> Result<Added, NotAdded> {
+    let differs = "is there already, and is not as this line says: an import adds, and changes nobody";
+    if there == line { Ok(Added::Before) } else { Err(NotAdded::Refused(differs.into())) }
 }
 
 fn with_schemas<'a>(body: &'a Value, kind: &ResourceType) -> Cow<'a, Value> {

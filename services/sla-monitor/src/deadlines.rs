@@ -11,7 +11,7 @@ use rollcall_domain::identity::{EffectFailed, take_effect};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Scheduled};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence};
-use rollcall_event_log::{Expect, Log, LogError, Subject, Unit, by_service};
+use rollcall_event_log::{Expect, Log, LogError, Newest, Unit, by_service, newest};
 use rollcall_projection::Store;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -144,7 +144,7 @@ async fn take_effect_of(
     now: Timestamp,
 ) -> Result<Option<Sequence>, MonitorError> {
     let id = scheduled.identity;
-    let Some(recorded) = log.last(&Subject::identity(id)).await? else {
+    let Some(Newest { recorded, last }) = newest(log, id, Some(scheduled.version)).await? else {
         return failed(log, scheduled, "there is no statement about it on the log").await;
     };
     // Something newer was said: it is looked at once it is known here.
@@ -164,7 +164,7 @@ async fn take_effect_of(
     meta.reason = "its time has come".to_owned();
     let name = format!("effect {id} {}", recorded.sequence);
     meta.event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-    let unit = Unit::one(NewEvent { meta, event: Event::Identity(changed) }, Expect::Last(recorded.sequence));
+    let unit = Unit::one(NewEvent { meta, event: Event::Identity(changed) }, Expect::Last(last));
     match log.append(&unit).await {
         Ok(appended) => Ok(Some(appended.last)),
         // Someone changed it meanwhile: looked at again the next time.

@@ -24,9 +24,10 @@ use uuid::Uuid;
 
 /// What an event is about: someone new each time, so that no event waits for another.
 fn event() -> anyhow::Result<NewEvent> {
-    let resource = json!({ "userName": "someone@example.com", "active": true, "title": "Engineer" });
+    let id = IdentityId(Uuid::new_v4());
+    let resource = json!({ "userName": format!("{id}@example.com"), "active": true, "title": "Engineer" });
     let resource = resource.as_object().context("no object")?.clone();
-    let created = create(IdentityId(Uuid::new_v4()), IdentityKind::User, resource, jiff::Timestamp::now());
+    let created = create(id, IdentityKind::User, resource, jiff::Timestamp::now());
     Ok(NewEvent { meta: by_service("bench", "", None), event: Event::Identity(created) })
 }
 

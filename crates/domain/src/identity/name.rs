@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::identity::{IdentityChanged, IdentityKind, user_name};
 use crate::ids::SourceName;
 
 /// Within what a name is unique, such as all user names; fit to be part of a subject.
@@ -45,6 +46,15 @@ impl NameSpace {
         &self.0
     }
 
+    /// The names that identities of a kind sign in with.
+    #[must_use]
+    pub fn of_identities(kind: IdentityKind) -> Self {
+        match kind {
+            IdentityKind::User => Self::default(),
+            IdentityKind::Agent => "Agent-Agent-name".into(),
+        }
+    }
+
     /// The external ids that a source gives to resources of a type.
     #[must_use]
     pub fn external_id(source: &SourceName, kind: &ResourceType) -> Self {
@@ -65,6 +75,14 @@ impl NameSpace {
 #[must_use]
 pub fn name_key(name: &str) -> String {
     name.trim().nfkc().default_case_fold().nfkc().default_case_fold().nfkc().collect()
+}
+
+/// The name that a creation claims by itself: it is appended under that name, so that nobody else can have it. `None` for any
+/// other change.
+#[must_use]
+pub fn name_of_creation(changed: &IdentityChanged) -> Option<(NameSpace, String)> {
+    let is_creation = changed.before.is_none() && !changed.deleted;
+    is_creation.then(|| (NameSpace::of_identities(changed.kind), name_key(user_name(&changed.resource))))
 }
 
 /// What it was until names were folded: case was only lowered. Names that were claimed then are claimed by this.

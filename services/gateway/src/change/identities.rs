@@ -8,7 +8,8 @@ use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
-use rollcall_event_log::{Expect, LogError, Subject, Unit};
+use rollcall_event_log::{Expect, LogError, Newest, Subject, Unit, newest};
+use rollcall_projection::View;
 use rollcall_scim::{Presence, Reading, ResourceType, ScimError};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -60,9 +61,9 @@ pub async fn create(
         let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
-        names::hold(state, &mut unit, &holder, from, None, Some(&created.resource)).await?;
+        let expect = names::hold(state, &mut unit, &holder, from, None, Some(&created.resource)).await?;
         let shared = names::shared_external_id(&state.store.view(), &holder, None, &created.resource)?;
-        unit.push(event(noting(meta(), shared), created.clone()), Expect::Last(Sequence(0)));
+        unit.push(event(noting(meta(), shared), created.clone()), expect);
         let denied = rules.denied.clone();
         let refused = scope::partly_refused(&state.store.view(), caller, meta(), kind, "create", id.0, denied)?;
         refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
@@ -106,16 +107,32 @@ fn event(meta: EventMeta, changed: IdentityChanged) -> NewEvent {
     NewEvent { meta, event: Event::Identity(changed) }
 }
 
+/// The newest statement about an identity.
+struct Statement {
+    changed: IdentityChanged,
+    /// Where it is on the log.
+    version: Sequence,
+    /// What the next change expects.
+    last: Sequence,
+}
+
 async fn last_change(
     state: &GatewayState,
     kind: &ResourceType,
     of: IdentityKind,
     id: IdentityId,
-) -> Result<(IdentityChanged, Sequence), Refusal> {
-    let last = state.log.last(&Subject::identity(id)).await?;
-    match last.map(|e| (e.event, e.sequence)) {
-        Some((Event::Identity(changed), sequence)) if !changed.deleted && changed.kind == of => Ok((changed, sequence)),
-        Some((Event::Unknown, _)) => {
+) -> Result<Statement, Refusal> {
+    let known = |view: &View| directory::identity(view, id).map(|found| found.map(|identity| identity.version));
+    let mut found = newest(&state.log, id, known(&state.store.view())?).await?;
+    if found.is_none() {
+        // Another gateway may have added them a moment ago.
+        found = newest(&state.log, id, known(&state.fresh().await?)?).await?;
+    }
+    match found.map(|Newest { recorded, last }| (recorded.event, recorded.sequence, last)) {
+        Some((Event::Identity(changed), version, last)) if !changed.deleted && changed.kind == of => {
+            Ok(Statement { changed, version, last })
+        }
+        Some((Event::Unknown, ..)) => {
             let detail = format!("the {} was changed by a newer version of Rollcall: upgrade this one", kind.name);
             Err(ScimError::status(501, detail).into())
         }
@@ -137,8 +154,8 @@ pub async fn change(
 ) -> Result<Done, Refusal> {
     let id = parse_id(kind, id)?;
     for _ in 0..ATTEMPTS {
-        let (last, sequence) = last_change(state, kind, of, id).await?;
-        condition.check(sequence)?;
+        let Statement { changed: last, version, last: expected } = last_change(state, kind, of, id).await?;
+        condition.check(version)?;
         let mut reading = reading.clone();
         let resource = edit.apply(&last.resource, kind, &mut reading)?;
         let wanted = match edit {
@@ -153,10 +170,10 @@ pub async fn change(
             if let Some(event) = refused {
                 state.log.append(&Unit::one(event, Expect::Any)).await?;
             }
-            if state.log.last_sequence(&Subject::identity(id)).await? != sequence {
+            if state.log.last_sequence(&Subject::identity(id)).await? != expected {
                 continue;
             }
-            return settled(state, &last, sequence, &caller.base).await;
+            return settled(state, &last, version, &caller.base).await;
         };
         changed.provenance = rules.provenance;
         let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
@@ -164,7 +181,7 @@ pub async fn change(
         let (before, after) = (Some(&last.resource), Some(&changed.resource));
         names::hold(state, &mut unit, &holder, Source::Log, before, after).await?;
         let shared = names::shared_external_id(&view, &holder, before, &changed.resource)?;
-        unit.push(event(noting(meta(), shared), changed.clone()), Expect::Last(sequence));
+        unit.push(event(noting(meta(), shared), changed.clone()), Expect::Last(expected));
         refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
         match state.log.append(&unit).await {
             Ok(appended) => return settled(state, &changed, appended.last, &caller.base).await,
@@ -187,15 +204,15 @@ pub async fn delete(
     let id = parse_id(kind, id)?;
     let meta = || caller.meta(&format!("delete {}", kind.name), &caller.reading());
     for _ in 0..ATTEMPTS {
-        let (last, sequence) = last_change(state, kind, of, id).await?;
-        condition.check(sequence)?;
+        let Statement { changed: last, version, last: expected } = last_change(state, kind, of, id).await?;
+        condition.check(version)?;
         if let Some(denied) = state.authority.forbids_removal(&caller.source.name, &last) {
             let detail = scope::explain(std::slice::from_ref(&denied));
             state.refuse(caller, kind, "delete", Some(&id.to_string()), &detail, vec![denied]).await?;
             return Err(ScimError::status(403, detail).into());
         }
         let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
-        let mut unit = Unit::one(event(meta(), identity::delete(&last)), Expect::Last(sequence));
+        let mut unit = Unit::one(event(meta(), identity::delete(&last)), Expect::Last(expected));
         names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
         match state.log.append(&unit).await {
             Ok(_) => return Ok(Done::gone()),

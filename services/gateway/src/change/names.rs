@@ -1,7 +1,7 @@
 //! Unique values: claimed and released on the log, in one unit with the change that needs it.
 
 use rollcall_config::{ExternalIds, SourceConfig};
-use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, unique_values};
+use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, name_of_creation, unique_values};
 use rollcall_domain::identity::{Identity, IdentityKind, NameChanged};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
@@ -45,15 +45,32 @@ fn key(space: &NameSpace, name: &str) -> String {
     format!("name/{space}/{name}")
 }
 
+/// What an event says of the owner of a name; `None`: it is about no name. A creation is its own claim, unless it was appended
+/// under the id of the identity, as it was before.
+fn said_of(event: &Recorded) -> Option<(NameSpace, String, Option<Uuid>)> {
+    match &event.event {
+        Event::NameClaimed(name) => Some((name.space.clone(), name.name.clone(), Some(name.owner))),
+        Event::NameReleased(name) => Some((name.space.clone(), name.name.clone(), None)),
+        Event::Identity(changed) => {
+            let (space, name) = name_of_creation(changed)?;
+            let is_claim = event.subject == Subject::name(&space, &name).as_str();
+            is_claim.then_some((space, name, Some(changed.id.0)))
+        }
+        _ => None,
+    }
+}
+
 /// Keeps the claims in our state.
 pub fn evolve(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
-    let (name, owner) = match &event.event {
-        Event::NameClaimed(name) => (name, Some(name.owner)),
-        Event::NameReleased(name) => (name, None),
-        _ => return Ok(()),
-    };
-    store(state, key(&name.space, &name.name), &Claim { owner, sequence: event.sequence });
+    if let Some((space, name, owner)) = said_of(event) {
+        store(state, key(&space, &name), &Claim { owner, sequence: event.sequence });
+    }
     Ok(())
+}
+
+/// Who has a name, by the last event about it.
+pub fn owner(last: Option<&Recorded>) -> Option<Uuid> {
+    said_of(last?)?.2
 }
 
 async fn claim(state: &GatewayState, from: Source, space: &NameSpace, name: &str) -> Result<Claim, Refusal> {
@@ -62,11 +79,7 @@ async fn claim(state: &GatewayState, from: Source, space: &NameSpace, name: &str
     }
     let last = state.log.last(&Subject::name(space, name)).await?;
     let sequence = last.as_ref().map_or(Sequence(0), |e| e.sequence);
-    let owner = match last.map(|e| e.event) {
-        Some(Event::NameClaimed(claimed)) => Some(claimed.owner),
-        _ => None,
-    };
-    Ok(Claim { owner, sequence })
+    Ok(Claim { owner: owner(last.as_ref()), sequence })
 }
 
 /// Who has a user name that was claimed when names were folded otherwise: under another key, and it is still theirs. Both are
@@ -130,7 +143,8 @@ pub fn shared_external_id(
     }
 }
 
-/// Adds to `unit` what makes the holder's names those of `after`.
+/// Adds to `unit` what makes the holder's names those of `after`. Gives what a creation expects of the name that it claims by
+/// itself: for that no event is added.
 ///
 /// # Errors
 /// `uniqueness` when one of them is someone else's.
@@ -141,7 +155,12 @@ pub async fn hold(
     from: Source,
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,
-) -> Result<(), Refusal> {
+) -> Result<Expect, Refusal> {
+    let by_itself = match (before, Family::of(holder.kind)) {
+        (None, Family::Identity(of)) => Some(NameSpace::of_identities(of)),
+        _ => None,
+    };
+    let mut expected = Expect::Last(Sequence(0));
     within_size(state.max_resource_bytes, holder.kind, before, after)?;
     let external = |r: Option<&Map<String, Value>>| r.and_then(|r| r.get("externalId")).cloned();
     // Who set an external id does not lose it because another source changes something else.
@@ -178,6 +197,7 @@ pub async fn hold(
                 return Err(ScimError::uniqueness(detail).into());
             }
             Some(_) => {}
+            None if by_itself.as_ref() == Some(&value.space) => expected = Expect::Last(found.sequence),
             None => {
                 let event = changed(value.space.clone(), value.key.clone(), holder, Event::NameClaimed);
                 unit.push(event, Expect::Last(found.sequence));
@@ -196,5 +216,5 @@ pub async fn hold(
             unit.push(changed(space, name, holder, Event::NameReleased), Expect::Last(found.sequence));
         }
     }
-    Ok(())
+    Ok(expected)
 }
