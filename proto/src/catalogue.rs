@@ -1,7 +1,8 @@
 //! The event types this version knows, and the message that each one's payload holds.
 
-/// The schema version that this build writes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The schema version that this build writes. It reads what version 1 wrote: a creation was appended under the id of the identity,
+/// beside the claim of its name, and said what it changed; ids were text.
+pub const SCHEMA_VERSION: u32 = 2;
 
 macro_rules! event_types {
     ($($variant:ident = $name:literal in $message:literal;)*) => {

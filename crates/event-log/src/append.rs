@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_nats::header::{
     HeaderMap, NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
-    NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_STREAM, NATS_MESSAGE_ID,
+    NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_ID,
 };
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
@@ -15,7 +15,6 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::connection::STREAM;
 use crate::decode::decode;
 use crate::encode::encode;
 use crate::error::LogError;
@@ -177,11 +176,8 @@ pub fn prepare(unit: &Unit) -> Result<Vec<Message>, LogError> {
         }
         let subject = subject_of(&event.event, &event.meta);
         let mut headers = HeaderMap::new();
-        headers.insert(NATS_MESSAGE_ID, event.meta.event_id.to_string());
-        headers.insert(NATS_EXPECTED_STREAM, STREAM);
-        if !event.meta.trace.traceparent.is_empty() {
-            headers.insert("traceparent", event.meta.trace.traceparent.as_str());
-        }
+        // They are stored with each event: what it says itself, and what its subject says, is not said again.
+        headers.insert(NATS_MESSAGE_ID, event.meta.event_id.simple().to_string());
         let expect = if seen.insert(subject.clone()) { *expect } else { Expect::Any };
         if let Expect::Last(sequence) = expect {
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.0.to_string());

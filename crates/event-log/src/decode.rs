@@ -27,6 +27,8 @@ use rollcall_domain::identity::{EffectFailed, IdentityChanged, NameChanged};
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::{Event, EventMeta, Recorded, TraceContext};
 use rollcall_proto::{EventType, v1};
+use rollcall_scim::changed_paths;
+use serde_json::Map;
 use uuid::Uuid;
 
 use crate::{app_wire, wire};
@@ -62,14 +64,17 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored:
         recorded_at,
         schema_version: envelope.schema_version,
         meta: EventMeta {
-            event_id: envelope.event_id.parse().unwrap_or_default(),
+            event_id: wire::from_id(&envelope.id, &envelope.event_id).unwrap_or_default(),
             occurred_at: envelope.occurred_at.and_then(wire::from_proto_time).unwrap_or(recorded_at),
             actor: envelope.actor,
             source: envelope.source.parse().ok(),
             reason: envelope.reason,
             correlation_id: envelope.correlation_id,
-            causation_id: envelope.causation_id.parse().ok(),
-            trace: TraceContext { traceparent: envelope.traceparent, tracestate: envelope.tracestate },
+            causation_id: wire::from_id(&envelope.causation, &envelope.causation_id),
+            trace: TraceContext {
+                traceparent: wire::from_trace(&envelope.trace).unwrap_or(envelope.traceparent),
+                tracestate: envelope.tracestate,
+            },
             quirks: envelope.quirks,
         },
         type_name: envelope.r#type,
@@ -138,15 +143,21 @@ fn access(outcome: Outcome, payload: &[u8]) -> Option<Access> {
 
 fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
     let m = v1::IdentityChanged::decode(payload).ok()?;
+    let (before, resource) = (wire::from_lifecycle(m.before), wire::object(&m.resource_json)?);
+    let changed = match before {
+        // A creation sets what its resource says.
+        None if m.changed.is_empty() => changed_paths(&Map::new(), &resource),
+        _ => wire::from_changed(m.changed),
+    };
     Some(Event::Identity(IdentityChanged {
         id: m.identity_id.parse().ok()?,
         kind: wire::from_kind(m.kind).unwrap_or_default(),
         change,
-        before: wire::from_lifecycle(m.before),
+        before,
         after: wire::from_lifecycle(m.after)?,
         deleted: m.deleted,
-        resource: wire::object(&m.resource_json)?,
-        changed: wire::from_changed(m.changed),
+        resource,
+        changed,
         effective_at: m.effective_at.and_then(wire::from_proto_time),
         provenance: m.provenance.into_iter().filter_map(|(path, source)| Some((path, source.parse().ok()?))).collect(),
     }))

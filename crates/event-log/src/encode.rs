@@ -110,8 +110,9 @@ fn type_of(event: &Event) -> Option<EventType> {
 pub fn encode(event: &NewEvent) -> Option<(EventType, Vec<u8>)> {
     let kind = type_of(&event.event)?;
     let meta = &event.meta;
+    let trace = wire::to_trace(&meta.trace.traceparent).unwrap_or_default();
     let envelope = v1::Envelope {
-        event_id: meta.event_id.to_string(),
+        id: meta.event_id.as_bytes().to_vec(),
         r#type: kind.name().to_owned(),
         schema_version: SCHEMA_VERSION,
         occurred_at: Some(wire::to_proto_time(meta.occurred_at)),
@@ -119,11 +120,13 @@ pub fn encode(event: &NewEvent) -> Option<(EventType, Vec<u8>)> {
         source: meta.source.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: meta.reason.clone(),
         correlation_id: meta.correlation_id.clone(),
-        causation_id: meta.causation_id.map(|id| id.to_string()).unwrap_or_default(),
-        traceparent: meta.trace.traceparent.clone(),
+        causation: meta.causation_id.map(|id| id.as_bytes().to_vec()).unwrap_or_default(),
+        traceparent: if trace.is_empty() { meta.trace.traceparent.clone() } else { String::new() },
+        trace,
         tracestate: meta.trace.tracestate.clone(),
         payload: encode_payload(&event.event),
         quirks: meta.quirks.clone(),
+        ..v1::Envelope::default()
     };
     Some((kind, envelope.encode_to_vec()))
 }
@@ -137,7 +140,8 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             after: wire::to_lifecycle(e.after),
             deleted: e.deleted,
             resource_json: wire::to_json(&e.resource),
-            changed: wire::to_changed(&e.changed),
+            // A creation sets what its resource says.
+            changed: if e.before.is_none() { Vec::new() } else { wire::to_changed(&e.changed) },
             effective_at: e.effective_at.map(wire::to_proto_time),
             kind: wire::to_kind(e.kind),
             provenance: e.provenance.iter().map(|(path, source)| (path.clone(), source.to_string())).collect(),

@@ -15,6 +15,7 @@ use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_proto::v1;
 use rollcall_scim::Changed;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 pub fn to_proto_time(at: Timestamp) -> ProtoTimestamp {
     ProtoTimestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() }
@@ -49,6 +50,33 @@ pub fn from_changed(changed: Vec<v1::ChangedPath>) -> Vec<Changed> {
         .into_iter()
         .map(|c| Changed { before: value(&c.before_json), after: value(&c.after_json), path: c.path })
         .collect()
+}
+
+/// An id, as it is stored since version 2, or as text before.
+pub fn from_id(bytes: &[u8], text: &str) -> Option<Uuid> {
+    if bytes.is_empty() { text.parse().ok() } else { Uuid::from_slice(bytes).ok() }
+}
+
+/// A trace context of version 00 in 25 bytes: trace id, parent id and flags (W3C Trace Context §3.2); `None` for any other.
+pub fn to_trace(traceparent: &str) -> Option<Vec<u8>> {
+    let parts: Vec<&str> = traceparent.strip_prefix("00-")?.split('-').collect();
+    let [trace, parent, flags] = parts.as_slice() else { return None };
+    let read = |text: &str, digits: usize| {
+        let is_plain = text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        is_plain.then(|| u128::from_str_radix(text, 16).ok())?
+    };
+    let mut out = read(trace, 32)?.to_be_bytes().to_vec();
+    out.extend(u64::try_from(read(parent, 16)?).ok()?.to_be_bytes());
+    out.push(u8::try_from(read(flags, 2)?).ok()?);
+    Some(out)
+}
+
+/// The trace context that was stored in 25 bytes.
+pub fn from_trace(bytes: &[u8]) -> Option<String> {
+    let (trace, rest) = bytes.split_first_chunk()?;
+    let (parent, flags) = rest.split_first_chunk()?;
+    let [flags] = flags else { return None };
+    Some(format!("00-{:032x}-{:016x}-{flags:02x}", u128::from_be_bytes(*trace), u64::from_be_bytes(*parent)))
 }
 
 pub fn optional(text: String) -> Option<String> {
