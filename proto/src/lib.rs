@@ -2,6 +2,7 @@
 //! known or not, as JSON.
 
 mod catalogue;
+pub mod personal;
 mod render;
 
 pub use catalogue::{EventType, SCHEMA_VERSION};

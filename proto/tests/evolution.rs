@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
-use rollcall_proto::{EventType, payload_json, v1};
+use rollcall_proto::{EventType, payload_json, personal, v1};
 use serde_json::{Value, json};
 
 fn golden(name: &str) -> PathBuf {
@@ -44,6 +44,42 @@ fn an_unknown_field_is_carried_and_shown() {
     prost::encoding::string::encode(99, &"from the future".to_owned(), &mut stored);
     let shown = payload_json("name.claimed", &stored).unwrap();
     assert_eq!(shown, json!({ "name": "anna", "identity_id": "i", "unknown_fields": [99] }));
+}
+
+/// A new field is neither until somebody has thought about it.
+#[test]
+fn each_field_of_a_payload_is_either_personal_or_not() {
+    let pool = DescriptorPool::decode(include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin")).as_slice()).unwrap();
+    for kind in EventType::ALL {
+        let (personal, open) = personal::fields(*kind).unwrap_or_else(|| panic!("{} is on no list", kind.message()));
+        let mut listed: Vec<u32> = personal.iter().chain(open).copied().collect();
+        listed.sort_unstable();
+        let message = pool.get_message_by_name(kind.message()).unwrap();
+        let mut there: Vec<u32> = message.fields().map(|field| field.number()).collect();
+        there.sort_unstable();
+        assert_eq!(
+            listed,
+            there,
+            "{}: say in proto/src/personal.rs of each field whether it is personal",
+            kind.message()
+        );
+    }
+}
+
+#[test]
+fn a_payload_in_two_has_nothing_personal_in_the_readable_part_and_is_whole_again() {
+    for kind in EventType::ALL {
+        let stored = fs::read(golden(&format!("{}.binpb", message_of(*kind)))).unwrap();
+        let (readable, sealed) = personal::split(*kind, &stored);
+        let whole = [readable.clone(), sealed.clone()].concat();
+        assert_eq!(payload_json(kind.name(), &whole).unwrap(), payload_json(kind.name(), &stored).unwrap(), "{kind:?}");
+        assert_eq!(personal::split(*kind, &readable), (readable, Vec::new()), "{kind:?}");
+        assert_eq!(personal::split(*kind, &sealed), (Vec::new(), sealed), "{kind:?}");
+    }
+    // What a newer version has added is personal until it is known.
+    let mut newer = v1::AppRemoved { app_id: "crm".into() }.encode_to_vec();
+    prost::encoding::string::encode(99, &"Anna".to_owned(), &mut newer);
+    assert!(!personal::split(EventType::AppRemoved, &newer).1.is_empty());
 }
 
 #[test]

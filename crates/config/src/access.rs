@@ -1,9 +1,9 @@
-//! `[[api_tokens]]`, `[oidc]`, `[audit]` and `[[signing_keys]]`: who reads, and what proves it.
+//! `[[api_tokens]]`, `[oidc]`, `[audit]`, `[privacy]` and `[[signing_keys]]`: who reads, what proves it, and what seals it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{ApiToken, ApprovalConfig, AuditConfig, OidcConfig, Reads, Role, TwoPeople};
+use crate::model::{ApiToken, ApprovalConfig, AuditConfig, OidcConfig, PrivacyConfig, Reads, Role, TwoPeople};
 use crate::secret::Token;
 use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
 
@@ -71,6 +71,12 @@ pub(crate) fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig
     }
     s.finish();
     config
+}
+
+pub(crate) fn privacy(mut s: Section<'_>) -> PrivacyConfig {
+    let key = s.secret(KEY);
+    s.finish();
+    PrivacyConfig { key }
 }
 
 pub(crate) fn approvals(mut s: Section<'_>) -> ApprovalConfig {

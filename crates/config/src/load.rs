@@ -9,7 +9,7 @@ use rollcall_domain::SourceName;
 use rollcall_domain::identity::authority::{Authority, Precedence};
 use toml::de::{DeTable, DeValue};
 
-use crate::access::{api_token, approvals, audit, oidc, signing_key};
+use crate::access::{api_token, approvals, audit, oidc, privacy, signing_key};
 use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
 use crate::model::{Config, Role, TwoPeople};
@@ -102,6 +102,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "group_authority",
         "api_tokens",
         "audit",
+        "privacy",
         "approvals",
         "oidc",
         "signing_keys",
@@ -128,6 +129,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let api_tokens: Vec<_> = sections("api_tokens").into_iter().filter_map(api_token).collect();
     let signing_keys = sections("signing_keys").into_iter().filter_map(signing_key).collect();
     let audit = audit(section("audit").with_environment("AUDIT"), signing_keys);
+    let privacy = privacy(section("privacy").with_environment("PRIVACY"));
     let approvals = approvals(section("approvals").with_environment("APPROVALS"));
     let oidc = root_table.get("oidc").is_some().then(|| oidc(section("oidc"), server.public_url.is_some())).flatten();
     let tiers = tiers(section("tiers"));
@@ -189,6 +191,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
         audit,
+        privacy,
         approvals,
         oidc,
         alerting,

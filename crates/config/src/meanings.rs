@@ -353,6 +353,19 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "\"auditor\"",
     ),
     (
+        "privacy.key_env",
+        "The environment variable that holds the installation's key, with which the keys of people are wrapped; see \
+         `key_file`.",
+        "\"INSTALLATION_KEY\"",
+    ),
+    (
+        "privacy.key_file",
+        "The file that holds the installation's key, the same for every service: what is personal on the log is sealed with keys that \
+         it wraps. Of several, one a line, the first wraps and all open. Without it, one is made in the data directory when the \
+         server is private; with a server of your own nothing is sealed.",
+        "\"/run/secrets/installation-key\"",
+    ),
+    (
         "signing_keys.key_env",
         "The environment variable that holds a key that signs checkpoints; the first one's name is that of the log.",
         "\"LOG_KEY\"",

@@ -33,6 +33,8 @@ pub struct Config {
     pub api_tokens: Vec<ApiToken>,
     pub apps: Vec<AppConfig>,
     pub audit: AuditConfig,
+    /// What seals personal data.
+    pub privacy: PrivacyConfig,
     /// What needs a second person.
     pub approvals: ApprovalConfig,
     /// Who else knows the people who use the console.
@@ -113,6 +115,14 @@ pub struct AuditConfig {
     pub publish_url: Option<Url>,
     /// Whether it is an event when a person's data are read.
     pub reads: Reads,
+}
+
+/// Personal data are sealed on the log.
+#[derive(Debug, Clone)]
+pub struct PrivacyConfig {
+    /// The installation's keys, the one that wraps first; none: one is made in the data directory for a private server, and on a
+    /// shared one nothing is sealed.
+    pub key: Option<Token>,
 }
 
 /// What is dangerous is asked for by one person and approved by another.
@@ -499,6 +509,7 @@ impl Config {
                 }
             }
         }
+        tokens.extend(&self.privacy.key);
         if let NatsPlace::Server { credentials: Some((_, password)), .. } = &self.nats.place {
             tokens.push(password);
         }

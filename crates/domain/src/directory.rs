@@ -389,6 +389,7 @@ fn identity_changed(
         resource: changed.resource.clone(),
         source: event.meta.source.clone().or_else(|| before.as_ref().and_then(|b| b.source.clone())),
         created_by: before.as_ref().map_or_else(|| event.meta.source.clone(), |b| b.created_by.clone()),
+        key: before.as_ref().and_then(|b| b.key).or(event.seal.key()),
         created_at: before.map_or(event.recorded_at, |b| b.created_at),
         changed_at: event.recorded_at,
         version: event.sequence,

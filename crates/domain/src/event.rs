@@ -13,7 +13,7 @@ use crate::app::health::Quarantined;
 use crate::drift::reconciliation::{Reconciliation, SyncRequested};
 use crate::drift::{DriftAccepted, DriftDetected, DriftId};
 use crate::governance::api_token::ApiTokenChanged;
-use crate::governance::approval::ApprovalChanged;
+use crate::governance::approval::{ApprovalChanged, ApprovalStep};
 use crate::governance::checkpoint::Checkpoint;
 use crate::governance::configuration::ConfigurationRead;
 use crate::governance::disclosure::Access;
@@ -23,7 +23,8 @@ use crate::identity::authority::ChangeRefused;
 use crate::identity::group::GroupChanged;
 use crate::identity::resource::ResourceChanged;
 use crate::identity::{EffectFailed, IdentityChanged, NameChanged};
-use crate::ids::{AppId, Sequence, SourceName};
+use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::key_ref::KeyRef;
 use crate::trace::TraceContext;
 
 /// Who, when, why, and as part of what.
@@ -99,12 +100,90 @@ pub enum Event {
     Unknown,
 }
 
+impl Event {
+    /// Whom an event is about, whose key seals what is personal of it: an identity, the account of nobody, or the owner of a name;
+    /// `None`: nobody in particular, or nobody who is known.
+    #[must_use]
+    pub fn person(&self) -> Option<IdentityId> {
+        match self {
+            Self::Identity(e) => Some(e.id),
+            Self::NameClaimed(e) | Self::NameReleased(e) => Some(IdentityId(e.owner)),
+            Self::ChangeRefused(e) => e.target.map(IdentityId),
+            Self::AccountApplied(e) => Some(e.identity),
+            Self::AccountVerified(e) => Some(e.identity),
+            Self::AccountRejected(e) => Some(e.identity),
+            Self::AccountAttempted(e) => Some(e.identity),
+            Self::AccountAdopted(e) => Some(e.identity),
+            Self::DriftDetected(e) => Some(e.id.identity),
+            Self::DriftCleared(id) => Some(id.identity),
+            Self::DriftAccepted(e) => Some(e.id.identity),
+            Self::ObligationAtRisk(e) => Some(e.id.subject.identity()),
+            Self::ObligationOverdue(e) => Some(e.id.subject.identity()),
+            Self::ObligationWaived(e) => Some(e.id.subject.identity()),
+            Self::LeaverCompleted(e) => Some(e.identity),
+            Self::AlertFired(e) | Self::AlertResolved(e) => e.about.identity(),
+            Self::Approval(e) => match &e.step {
+                ApprovalStep::Requested { about, .. } => *about,
+                ApprovalStep::Approved | ApprovalStep::Denied => None,
+            },
+            Self::EffectFailed(e) => Some(e.id),
+            Self::Access(e) => e.identity,
+            Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
+            Self::SyncRequested(SyncRequested::App(_))
+            | Self::Group(_)
+            | Self::Resource(_)
+            | Self::AppConfigured(_)
+            | Self::AppRemoved(_)
+            | Self::AppDiscovered(_)
+            | Self::AppQuarantined(_)
+            | Self::AppRecovered(_)
+            | Self::HoldPlaced(_)
+            | Self::HoldDecided(_)
+            | Self::Reconciliation(_)
+            | Self::Checkpoint(_)
+            | Self::Session(_)
+            | Self::ApiToken(_)
+            | Self::ConfigurationRead(_)
+            | Self::Unknown => None,
+        }
+    }
+}
+
 /// An event to append.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub struct NewEvent {
     pub meta: EventMeta,
     pub event: Event,
+}
+
+/// Whether an event says everything that it holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Seal {
+    /// Nothing of it is sealed.
+    #[default]
+    None,
+    /// What is personal was sealed with this key, and is here.
+    Opened(KeyRef),
+    /// What is personal is sealed with this key, which is not here: its fields are empty.
+    Closed(KeyRef),
+}
+
+impl Seal {
+    /// The key.
+    #[must_use]
+    pub const fn key(self) -> Option<KeyRef> {
+        match self {
+            Self::None => None,
+            Self::Opened(key) | Self::Closed(key) => Some(key),
+        }
+    }
+
+    /// Whether what is personal is not here.
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        matches!(self, Self::Closed(_))
+    }
 }
 
 /// An event as the log has it.
@@ -128,4 +207,6 @@ pub struct Recorded {
     pub subject: String,
     /// The whole message as the log has it: what is proved.
     pub stored: Vec<u8>,
+    /// Whether it says everything that it holds.
+    pub seal: Seal,
 }

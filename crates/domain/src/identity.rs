@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::identity::lifecycle::{Active, Effect, IdentityChange, Lifecycle, Urgency, classify, next};
 use crate::identity::name::NameSpace;
 use crate::ids::{IdentityId, Sequence, SourceName};
+use crate::key_ref::KeyRef;
 
 /// What kind of identity it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct Identity {
     pub changed_at: Timestamp,
     /// The event that changed it last.
     pub version: Sequence,
+    /// Where the key is that seals what is personal about it.
+    #[serde(default)]
+    pub key: Option<KeyRef>,
 }
 
 impl Identity {

@@ -24,11 +24,13 @@ pub mod event;
 pub mod governance;
 pub mod identity;
 pub mod ids;
+mod key_ref;
 pub mod kv;
 pub mod ledger;
 mod stored;
 pub mod trace;
 
-pub use event::{Event, EventMeta, NewEvent, Recorded};
+pub use event::{Event, EventMeta, NewEvent, Recorded, Seal};
 pub use ids::{AppId, GroupId, IdentityId, ResourceId, Sequence, SourceName};
+pub use key_ref::KeyRef;
 pub use trace::TraceContext;

@@ -15,9 +15,8 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::decode::decode;
-use crate::encode::encode;
 use crate::error::LogError;
+use crate::sealing::Sealing;
 use crate::subject::{Subject, subject_of};
 use crate::unit::{Appended, Expect, Unit};
 
@@ -64,26 +63,26 @@ struct AckError {
 }
 
 /// The last event of a subject; `None` when there is none.
-pub async fn last_event(stream: &Stream, subject: &Subject) -> Result<Option<Recorded>, LogError> {
+pub async fn last_event(stream: &Stream, subject: &Subject, keys: &Sealing) -> Result<Option<Recorded>, LogError> {
     match stream.direct_get_last_for_subject(subject.as_str()).await {
-        Ok(message) => Ok(Some(received(&message))),
+        Ok(message) => Ok(Some(received(&message, keys).await?)),
         Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(e) => Err(LogError::Stream(format!("reading the last event of '{subject}': {e}"))),
     }
 }
 
 /// The event at a position; `None` when there is none.
-pub async fn event_at(stream: &Stream, at: Sequence) -> Result<Option<Recorded>, LogError> {
+pub async fn event_at(stream: &Stream, at: Sequence, keys: &Sealing) -> Result<Option<Recorded>, LogError> {
     match stream.direct_get(at.0).await {
-        Ok(message) => Ok(Some(received(&message))),
+        Ok(message) => Ok(Some(received(&message, keys).await?)),
         Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
         Err(e) => Err(LogError::Stream(format!("reading event {at}: {e}"))),
     }
 }
 
-fn received(message: &StreamMessage) -> Recorded {
+async fn received(message: &StreamMessage, keys: &Sealing) -> Result<Recorded, LogError> {
     let at = Timestamp::from_nanosecond(message.time.unix_timestamp_nanos()).unwrap_or_default();
-    decode(Sequence(message.sequence), at, &message.subject, &message.payload)
+    keys.read(Sequence(message.sequence), at, &message.subject, &message.payload).await
 }
 
 impl Appender {
@@ -136,7 +135,9 @@ impl Appender {
         let conflict = WRONG_LAST_SEQUENCE.contains(&error.err_code);
         // An earlier attempt may have been appended without our hearing of it.
         if error.err_code == BATCH_HAS_DUPLICATE || (conflict && attempt > 1) {
-            let found = last_event(&self.stream, &last.subject).await?.filter(|e| e.meta.event_id == last.event_id);
+            let found = last_event(&self.stream, &last.subject, &Sealing::default())
+                .await?
+                .filter(|e| e.meta.event_id == last.event_id);
             if let Some(event) = found {
                 return Ok(Appended { last: event.sequence });
             }
@@ -161,20 +162,20 @@ impl Appender {
 const MAX_EVENT: usize = (1 << 20) - (16 << 10);
 
 /// The messages of a unit.
-pub fn prepare(unit: &Unit) -> Result<Vec<Message>, LogError> {
+pub async fn prepare(unit: &Unit, keys: &Sealing) -> Result<Vec<Message>, LogError> {
     if unit.is_empty() || unit.len() > 1000 {
         return Err(LogError::UnitSize(unit.len()));
     }
     let mut seen = BTreeSet::new();
     let mut messages = Vec::with_capacity(unit.len());
     for (event, expect) in &unit.events {
-        let Some((kind, payload)) = encode(event) else {
+        let subject = subject_of(keys.names(), &event.event, &event.meta);
+        let Some((kind, payload)) = keys.write(event, &subject).await? else {
             return Err(LogError::Refused("an unknown event can't be appended".into()));
         };
         if payload.len() > MAX_EVENT {
             return Err(LogError::TooLarge { kind: kind.name(), bytes: payload.len(), most: MAX_EVENT });
         }
-        let subject = subject_of(&event.event, &event.meta);
         let mut headers = HeaderMap::new();
         // They are stored with each event: what it says itself, and what its subject says, is not said again.
         headers.insert(NATS_MESSAGE_ID, event.meta.event_id.simple().to_string());

@@ -21,8 +21,8 @@ const GROUP_EVENTS: usize = 500;
 const GROUP_BYTES: usize = 1 << 20;
 
 /// How many units of one event may be on their way at once, each as a message of its own. A batch costs the server some three
-/// milliseconds whatever is in it: below this many, and for fewer than wait in a group of half of them, messages are faster.
-const SINGLES_IN_FLIGHT: usize = 64;
+/// milliseconds whatever is in it: so few are answered sooner without, and where as many wait a batch takes more in the same time.
+const SINGLES_IN_FLIGHT: usize = 8;
 
 /// How many groups may be on their way at once: more make smaller groups.
 const GROUPS_IN_FLIGHT: usize = 2;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rollcall_privacy::InstallationKeys;
 use secrecy::SecretString;
 
 use crate::safety::{Durability, SyncKnowledge};
@@ -34,6 +35,8 @@ pub struct Connection {
     pub durability: Durability,
     /// How its sync setting is known.
     pub sync: SyncKnowledge,
+    /// What is personal is sealed with keys that these wrap; none: it stays readable.
+    pub keys: Option<InstallationKeys>,
     /// Bounds.
     pub limits: Limits,
 }

@@ -25,17 +25,59 @@ use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::{ResourceChange, ResourceChanged};
 use rollcall_domain::identity::{EffectFailed, IdentityChanged, NameChanged};
 use rollcall_domain::ids::Sequence;
-use rollcall_domain::{Event, EventMeta, Recorded, TraceContext};
+use rollcall_domain::{Event, EventMeta, KeyRef, Recorded, Seal, TraceContext};
+use rollcall_privacy::{EventKey, SealedPart};
 use rollcall_proto::{EventType, v1};
 use rollcall_scim::changed_paths;
 use serde_json::Map;
+use tracing::error;
 use uuid::Uuid;
 
 use crate::{app_wire, wire};
 
-/// A stored event; one that does not decode is `Event::Unknown` with its bytes.
+/// A stored event; one that does not decode is `Event::Unknown` with its bytes. What is sealed stays closed.
 pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored: &[u8]) -> Recorded {
-    let Ok(envelope) = v1::Envelope::decode(stored) else {
+    decode_with(sequence, recorded_at, subject, stored, &|_, _| None)
+}
+
+/// The key that a stored event is sealed with.
+pub fn sealed_with(stored: &[u8]) -> Option<KeyRef> {
+    KeyRef::from_number(v1::Envelope::decode(stored).ok()?.key)
+}
+
+/// Opens what is sealed of an event, where its key is known.
+fn open(envelope: &mut v1::Envelope, subject: &str, key: Option<EventKey>, event: Uuid) -> Opened {
+    let Some(key) = key else { return Opened::No };
+    let about = SealedPart { event, subject, type_name: &envelope.r#type };
+    let opened = key.open(&about, &envelope.sealed).map_err(|e| e.to_string());
+    match opened.and_then(|bytes| v1::Personal::decode(bytes.as_slice()).map_err(|e| e.to_string())) {
+        Ok(v1::Personal { payload, reason }) => {
+            envelope.payload.extend(payload);
+            envelope.reason = reason;
+            Opened::Yes
+        }
+        Err(reason) => {
+            error!(%event, reason, "what is sealed of an event can't be opened");
+            Opened::No
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Opened {
+    Yes,
+    No,
+}
+
+/// The same as [`decode`], with the keys that are known: of an event, by where its person's key is and by its id.
+pub fn decode_with(
+    sequence: Sequence,
+    recorded_at: Timestamp,
+    subject: &str,
+    stored: &[u8],
+    keys: &dyn Fn(KeyRef, Uuid) -> Option<EventKey>,
+) -> Recorded {
+    let Ok(mut envelope) = v1::Envelope::decode(stored) else {
         return Recorded {
             sequence,
             recorded_at,
@@ -56,7 +98,16 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored:
             payload: stored.to_vec(),
             subject: subject.to_owned(),
             stored: stored.to_vec(),
+            seal: Seal::None,
         };
+    };
+    let event_id = wire::from_id(&envelope.id, &envelope.event_id).unwrap_or_default();
+    let seal = match KeyRef::from_number(envelope.key) {
+        None => Seal::None,
+        Some(at) => match open(&mut envelope, subject, keys(at, event_id), event_id) {
+            Opened::Yes => Seal::Opened(at),
+            Opened::No => Seal::Closed(at),
+        },
     };
     let event = EventType::from_name(&envelope.r#type).and_then(|kind| decode_payload(kind, &envelope.payload));
     Recorded {
@@ -64,7 +115,7 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored:
         recorded_at,
         schema_version: envelope.schema_version,
         meta: EventMeta {
-            event_id: wire::from_id(&envelope.id, &envelope.event_id).unwrap_or_default(),
+            event_id,
             occurred_at: envelope.occurred_at.and_then(wire::from_proto_time).unwrap_or(recorded_at),
             actor: envelope.actor,
             source: envelope.source.parse().ok(),
@@ -82,6 +133,7 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored:
         payload: envelope.payload,
         subject: subject.to_owned(),
         stored: stored.to_vec(),
+        seal,
     }
 }
 

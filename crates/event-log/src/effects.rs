@@ -11,7 +11,7 @@ use rollcall_domain::{Recorded, Sequence};
 
 use crate::error::LogError;
 use crate::log::EventLog;
-use crate::subject::Subject;
+use crate::subject::{NameHash, Subject};
 use crate::unit::{Appended, Unit};
 
 /// Tells the time.
@@ -31,6 +31,9 @@ pub trait Log: fmt::Debug + Send + Sync {
     /// The event at a position; see [`EventLog::event`].
     fn event(&self, at: Sequence) -> Answer<'_, Option<Recorded>>;
 
+    /// How names are hashed in subjects.
+    fn names(&self) -> &NameHash;
+
     /// The position of the last event; see [`EventLog::head`].
     fn head(&self) -> Answer<'_, Sequence>;
 }
@@ -46,6 +49,10 @@ impl Log for EventLog {
 
     fn event(&self, at: Sequence) -> Answer<'_, Option<Recorded>> {
         Box::pin(self.event(at))
+    }
+
+    fn names(&self) -> &NameHash {
+        self.names()
     }
 
     fn head(&self) -> Answer<'_, Sequence> {

@@ -15,9 +15,11 @@ use rollcall_domain::identity::group::{GroupChange, MemberId};
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::ResourceChange;
-use rollcall_domain::{AppId, Event, NewEvent};
-use rollcall_proto::{EventType, SCHEMA_VERSION, v1};
+use rollcall_domain::{AppId, Event, KeyRef, NewEvent};
+use rollcall_privacy::{DataKey, PrivacyError, SealedPart};
+use rollcall_proto::{EventType, SCHEMA_VERSION, personal, v1};
 
+use crate::subject::Subject;
 use crate::{app_wire, wire};
 
 /// The type of a domain event; `None` for one this version does not know.
@@ -109,9 +111,38 @@ fn type_of(event: &Event) -> Option<EventType> {
 /// An event as it is stored, and its type; `None` for an unknown one, which only a newer version can write.
 pub fn encode(event: &NewEvent) -> Option<(EventType, Vec<u8>)> {
     let kind = type_of(&event.event)?;
+    Some((kind, envelope(kind, event).encode_to_vec()))
+}
+
+/// The same with what is personal sealed: with the key of whom it is about.
+///
+/// # Errors
+/// When it can't be sealed.
+pub fn encode_sealed(
+    event: &NewEvent,
+    subject: &Subject,
+    (at, key): (KeyRef, &DataKey),
+) -> Result<Option<Vec<u8>>, PrivacyError> {
+    let Some(kind) = type_of(&event.event) else { return Ok(None) };
+    let mut envelope = envelope(kind, event);
+    let (readable, payload) = personal::split(kind, &envelope.payload);
+    let personal = v1::Personal { payload, reason: std::mem::take(&mut envelope.reason) };
+    let about = SealedPart { event: event.meta.event_id, subject: subject.as_str(), type_name: kind.name() };
+    envelope.sealed = key.of_event(about.event).seal(&about, &personal.encode_to_vec())?;
+    envelope.payload = readable;
+    envelope.key = at.number();
+    Ok(Some(envelope.encode_to_vec()))
+}
+
+/// Whether something of an event is personal, and has to be sealed.
+pub fn is_personal(event: &Event) -> bool {
+    type_of(event).is_some_and(personal::is_personal)
+}
+
+fn envelope(kind: EventType, event: &NewEvent) -> v1::Envelope {
     let meta = &event.meta;
     let trace = wire::to_trace(&meta.trace.traceparent).unwrap_or_default();
-    let envelope = v1::Envelope {
+    v1::Envelope {
         id: meta.event_id.as_bytes().to_vec(),
         r#type: kind.name().to_owned(),
         schema_version: SCHEMA_VERSION,
@@ -127,8 +158,7 @@ pub fn encode(event: &NewEvent) -> Option<(EventType, Vec<u8>)> {
         payload: encode_payload(&event.event),
         quirks: meta.quirks.clone(),
         ..v1::Envelope::default()
-    };
-    Some((kind, envelope.encode_to_vec()))
+    }
 }
 
 fn encode_payload(event: &Event) -> Vec<u8> {

@@ -56,6 +56,20 @@ pub enum LogError {
     /// The log could not be saved or restored.
     #[error("the backup: {0}")]
     Backup(String),
+    /// The keys of people can't be had.
+    #[error("the keys beside the log: {0}")]
+    Keys(String),
+    /// A key does not open what it should.
+    #[error("{0}")]
+    Privacy(#[from] rollcall_privacy::PrivacyError),
+    /// The log is sealed, and there is no key for it.
+    #[error(
+        "the log at {url} is sealed with an installation key: name its file under [privacy] as key_file, the same for every service"
+    )]
+    NoKey {
+        /// Where.
+        url: String,
+    },
     /// The private server did not start.
     #[error("the private nats-server: {0}")]
     PrivateServer(String),

@@ -17,9 +17,12 @@ use crate::connection::{Connection, STREAM};
 use crate::dial::{dial, patience};
 use crate::error::LogError;
 use crate::head::{self, HeadAnswer};
+use crate::key_bucket::KeyBucket;
+use crate::key_ring::{KeyOf, KeyRing};
 use crate::leases::Leases;
 use crate::safety::{Durability, unsafe_settings, unsafe_sync};
-use crate::subject::Subject;
+use crate::sealing::Sealing;
+use crate::subject::{NameHash, Subject};
 use crate::tail::Tail;
 use crate::unit::{Appended, Unit};
 
@@ -30,6 +33,7 @@ pub struct EventLog {
     replicas: usize,
     stream: Stream,
     appends: Arc<Semaphore>,
+    sealing: Sealing,
     units: mpsc::Sender<Pending>,
     heads: mpsc::Sender<HeadAnswer>,
 }
@@ -51,6 +55,15 @@ impl EventLog {
         if !unsafe_parts.is_empty() {
             object(connection, format!("stream {STREAM}: {}", unsafe_parts.join(", ")))?;
         }
+        let sealing = match &connection.keys {
+            Some(keys) => {
+                let bucket = KeyBucket::open(client.clone(), connection.replicas).await?;
+                let head = stream.get_info().await.map_err(|e| LogError::Stream(e.to_string()))?.state.last_sequence;
+                Sealing::with(Arc::new(KeyRing::open(keys.clone(), Arc::new(bucket), Sequence(head)).await?))
+            }
+            None if KeyBucket::is_there(&client).await => return Err(LogError::NoKey { url: connection.url.clone() }),
+            None => Sealing::default(),
+        };
         let limits = connection.limits;
         let appender = Appender::new(client.clone(), stream.clone(), limits.append_retries);
         let (units, waiting) = mpsc::channel(limits.appends_in_flight);
@@ -58,7 +71,27 @@ impl EventLog {
         let (heads, asking) = mpsc::channel(limits.appends_in_flight);
         tokio::spawn(head::run(stream.clone(), asking));
         let replicas = connection.replicas;
-        Ok(Self { client, replicas, stream, appends: Arc::new(Semaphore::new(limits.appends_in_flight)), units, heads })
+        let appends = Arc::new(Semaphore::new(limits.appends_in_flight));
+        Ok(Self { client, replicas, stream, appends, sealing, units, heads })
+    }
+
+    /// The same log, with someone who knows which key each person has.
+    #[must_use]
+    pub fn knowing(mut self, known: Arc<dyn KeyOf>) -> Self {
+        self.sealing = self.sealing.knowing(known);
+        self
+    }
+
+    /// The keys of the installation; `None`: nothing is sealed.
+    #[must_use]
+    pub const fn keys(&self) -> Option<&Arc<KeyRing>> {
+        self.sealing.ring()
+    }
+
+    /// How names are hashed in subjects.
+    #[must_use]
+    pub fn names(&self) -> &NameHash {
+        self.sealing.names()
     }
 
     /// The position of the last event in the log; 0 when it is empty.
@@ -90,7 +123,7 @@ impl EventLog {
     /// # Errors
     /// When the server does not answer.
     pub async fn last(&self, subject: &Subject) -> Result<Option<Recorded>, LogError> {
-        last_event(&self.stream, subject).await
+        last_event(&self.stream, subject, &self.sealing).await
     }
 
     /// The event at a position; `None` when there is none.
@@ -98,7 +131,7 @@ impl EventLog {
     /// # Errors
     /// When the server does not answer.
     pub async fn event(&self, at: Sequence) -> Result<Option<Recorded>, LogError> {
-        event_at(&self.stream, at).await
+        event_at(&self.stream, at, &self.sealing).await
     }
 
     /// The sequence of the last event of a subject, 0 when there is none, from the stream's leader: a replica may be a moment behind, and "nothing has changed" must not be said
@@ -117,7 +150,7 @@ impl EventLog {
     /// Follows the log from after a position, without a gap, for ever.
     #[must_use]
     pub fn tail(&self, after: Sequence) -> Tail {
-        Tail::new(self.client.clone(), self.stream.clone(), after)
+        Tail::new(self.client.clone(), self.stream.clone(), self.sealing.clone(), after)
     }
 
     /// Appends a unit, all of it or nothing. One event is one message; more are an atomic batch.
@@ -127,7 +160,7 @@ impl EventLog {
     /// # Errors
     /// [`LogError::Conflict`] when an expectation does not hold; others when the log can't be reached or refuses.
     pub async fn append(&self, unit: &Unit) -> Result<Appended, LogError> {
-        let messages = prepare(unit)?;
+        let messages = prepare(unit, &self.sealing).await?;
         let types: Vec<_> = messages.iter().map(|m| m.type_name).collect();
         let _permit = self.appends.acquire().await;
         let (answer, told) = oneshot::channel();

@@ -52,6 +52,7 @@ impl PrivateServer {
             replicas: 1,
             durability: Durability::Refuse,
             sync: SyncKnowledge::Private,
+            keys: None,
             limits: Limits::default(),
         }
     }

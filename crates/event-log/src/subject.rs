@@ -9,12 +9,43 @@ use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::name::{NameSpace, name_of_creation};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId};
-use rollcall_domain::{Event, EventMeta};
+use rollcall_domain::{Event, EventMeta, Sequence};
+use rollcall_privacy::NameKey;
 use sha2::{Digest, Sha256};
 
 /// A subject of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Subject(String);
+
+const NAMES: &str = "rollcall.name.";
+
+/// How names are hashed.
+#[derive(Debug, Clone, Default)]
+pub enum NameHash {
+    /// By SHA-256: whoever reads the log can guess them.
+    #[default]
+    Plain,
+    /// With the installation's own key.
+    Keyed(NameKey),
+}
+
+impl NameHash {
+    /// The place in the log up to which names may be hashed otherwise.
+    #[must_use]
+    pub const fn since(&self) -> Sequence {
+        match self {
+            Self::Plain => Sequence(0),
+            Self::Keyed(key) => Sequence(key.since()),
+        }
+    }
+
+    fn of(&self, name: &str) -> String {
+        match self {
+            Self::Plain => Sha256::digest(name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::Keyed(key) => key.hash(name),
+        }
+    }
+}
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,10 +80,14 @@ impl Subject {
 
     /// The claims of one unique name, and the creations of identities that have it; hashed, as a name may hold what a subject may not.
     #[must_use]
-    pub fn name(space: &NameSpace, key: &str) -> Self {
-        let digest = Sha256::digest(key.as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("rollcall.name.{space}.{hex}"))
+    pub fn name(hash: &NameHash, space: &NameSpace, key: &str) -> Self {
+        Self(format!("{NAMES}{space}.{}", hash.of(key)))
+    }
+
+    /// What a subject says of a name: within what it is unique, and its hash; `None` for any other subject.
+    #[must_use]
+    pub fn name_in(subject: &str) -> Option<&str> {
+        subject.strip_prefix(NAMES)
     }
 
     /// The events of one account.
@@ -108,13 +143,13 @@ impl Subject {
 
 /// The subject an event is appended under.
 #[must_use]
-pub fn subject_of(event: &Event, meta: &EventMeta) -> Subject {
+pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
     match event {
         Event::Identity(changed) => match name_of_creation(changed) {
-            Some((space, key)) => Subject::name(&space, &key),
+            Some((space, key)) => Subject::name(hash, &space, &key),
             None => Subject::identity(changed.id),
         },
-        Event::NameClaimed(name) | Event::NameReleased(name) => Subject::name(&name.space, &name.name),
+        Event::NameClaimed(name) | Event::NameReleased(name) => Subject::name(hash, &name.space, &name.name),
         Event::Group(changed) => Subject::group(changed.id),
         Event::Resource(changed) => Subject::resource(changed.id),
         Event::ChangeRefused(refused) => {

@@ -1,5 +1,6 @@
 //! Following the log: every event once, in order, without a gap, whatever happens to the connection.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use jiff::Timestamp;
 use rollcall_domain::{Recorded, Sequence};
 use tracing::{debug, warn};
 
-use crate::decode::decode;
+use crate::sealing::Sealing;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -28,6 +29,11 @@ pub struct Tail {
     stream: Stream,
     after: Sequence,
     messages: Option<Subscription>,
+    sealing: Sealing,
+    /// What was received and is not opened yet.
+    pending: VecDeque<(Sequence, Timestamp, String, Bytes)>,
+    /// What is opened and was not given yet.
+    opened: Vec<Recorded>,
 }
 
 /// An event as the log has it, not decoded.
@@ -54,14 +60,32 @@ impl std::fmt::Debug for Tail {
 }
 
 impl Tail {
-    pub(crate) const fn new(client: Client, stream: Stream, after: Sequence) -> Self {
-        Self { client, stream, after, messages: None }
+    pub(crate) const fn new(client: Client, stream: Stream, sealing: Sealing, after: Sequence) -> Self {
+        Self { client, stream, after, messages: None, sealing, pending: VecDeque::new(), opened: Vec::new() }
     }
 
     /// The next events: at least one, at most `limit`. Waits for as long as there is none, and for a server that is
     /// away. Dropping the future loses nothing.
     pub async fn next(&mut self, limit: usize) -> Vec<Recorded> {
-        self.next_as(limit, |sequence, at, message| decode(sequence, at, &message.subject, &message.payload)).await
+        if self.pending.is_empty() {
+            let stored =
+                |sequence, at, message: &Message| (sequence, at, message.subject.to_string(), message.payload.clone());
+            self.pending = self.next_as(limit, stored).await.into();
+        }
+        while let Some((sequence, at, subject, bytes)) = self.pending.front() {
+            match self.sealing.read(*sequence, *at, subject, bytes).await {
+                Ok(event) => {
+                    self.opened.push(event);
+                    self.pending.pop_front();
+                }
+                Err(_) if !self.opened.is_empty() => break,
+                Err(e) => {
+                    warn!(error = %e, at = sequence.0, "the key of an event can't be had, trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        std::mem::take(&mut self.opened)
     }
 
     /// The same as they are stored, for those who only pass them on.

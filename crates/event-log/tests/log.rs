@@ -13,8 +13,8 @@ use rollcall_domain::identity::{self, IdentityKind, NameChanged, resource};
 use rollcall_domain::ids::{IdentityId, ResourceId};
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, TraceContext};
 use rollcall_event_log::{
-    Connection, Durability, EventLog, Expect, Limits, LogError, PrivateServer, Subject, SyncKnowledge, Tls, Unit,
-    by_service,
+    Connection, Durability, EventLog, Expect, Limits, LogError, NameHash, PrivateServer, Subject, SyncKnowledge, Tls,
+    Unit, by_service,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -81,7 +81,7 @@ async fn what_is_appended_is_read_back_as_it_was() {
     let appended = log.append(&Unit::one(event.clone(), Expect::Last(Sequence(0)))).await.unwrap();
     assert_eq!(appended.last, Sequence(1));
     assert_eq!(log.head().await.unwrap(), Sequence(1));
-    let found = log.last(&Subject::name(&NameSpace::default(), "user1")).await.unwrap().unwrap();
+    let found = log.last(&Subject::name(&NameHash::Plain, &NameSpace::default(), "user1")).await.unwrap().unwrap();
     assert_eq!((&found.meta, &found.event), (&event.meta, &event.event));
     assert_eq!((found.sequence, found.type_name.as_str()), (Sequence(1), "identity.joined"));
     assert_eq!(read(&log, 0, 1).await, [found]);
@@ -203,6 +203,7 @@ async fn a_tail_has_no_gap_when_the_server_is_killed_and_comes_back() {
     };
     let mut server = spawn();
     let log = EventLog::connect(&Connection {
+        keys: None,
         url: format!("nats://127.0.0.1:{port}"),
         credentials: None,
         tls: Tls::default(),
@@ -258,6 +259,7 @@ async fn a_server_whose_sync_setting_is_unsafe_or_unknown_is_refused_or_warned_a
         async move {
             let limits = Limits { connect_timeout: Duration::from_secs(10), ..Limits::default() };
             EventLog::connect(&Connection {
+                keys: None,
                 url,
                 credentials: None,
                 tls: Tls::default(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BlockingRetryable as _, ConstantBuilder};
-use rollcall_domain::Sequence;
+use rollcall_domain::{IdentityId, KeyRef, Sequence, directory};
+use rollcall_event_log::KeyOf;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::info;
@@ -249,4 +250,10 @@ fn remove(path: &Path) -> Result<(), ProjectionError> {
 
 fn read_sequence(bytes: &[u8]) -> Sequence {
     Sequence(bytes.try_into().map(u64::from_be_bytes).unwrap_or_default())
+}
+
+impl KeyOf for Store {
+    fn key_of(&self, person: IdentityId) -> Option<KeyRef> {
+        directory::identity(&self.view(), person).ok().flatten()?.key
+    }
 }

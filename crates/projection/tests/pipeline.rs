@@ -61,6 +61,7 @@ fn events(count: u64) -> Vec<Recorded> {
         payload: Vec::new(),
         subject: String::new(),
         stored: Vec::new(),
+        seal: rollcall_domain::Seal::None,
     };
     (1..=count).map(event).collect()
 }

@@ -34,6 +34,7 @@ fn recorded(sequence: u64, event: Event, stored: Vec<u8>) -> Recorded {
         payload: Vec::new(),
         subject: format!("rollcall.test.{}", sequence % 3),
         stored,
+        seal: rollcall_domain::Seal::None,
     }
 }
 

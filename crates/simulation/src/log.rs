@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::{Recorded, Sequence};
-use rollcall_event_log::{Answer, Appended, Clock, Expect, Log, LogError, Subject, Unit, decode, encode, subject_of};
+use rollcall_event_log::{
+    Answer, Appended, Clock, Expect, Log, LogError, NameHash, Subject, Unit, decode, encode, subject_of,
+};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -88,7 +90,7 @@ impl SimLog {
             return Ok(*sequence);
         }
         for (event, expect) in unit.events() {
-            let subject = subject_of(&event.event, &event.meta);
+            let subject = subject_of(&NameHash::Plain, &event.event, &event.meta);
             let last = stream.last.get(subject.as_str()).copied().unwrap_or(Sequence(0));
             if let Expect::Last(expected) = *expect
                 && expected != last
@@ -98,7 +100,7 @@ impl SimLog {
         }
         let mut last = Sequence(0);
         for (event, _) in unit.events() {
-            let subject = subject_of(&event.event, &event.meta);
+            let subject = subject_of(&NameHash::Plain, &event.event, &event.meta);
             let (_, payload) = encode(event).ok_or_else(|| LogError::Refused("an unknown event".into()))?;
             last = Sequence(stream.events.len() as u64 + 1);
             // As it is stored and read again, not as it was meant.
@@ -132,6 +134,10 @@ impl Log for SimLog {
             let at = usize::try_from(at.0).ok().and_then(|at| at.checked_sub(1));
             Ok(at.and_then(|at| self.stream().events.get(at).cloned()))
         })
+    }
+
+    fn names(&self) -> &NameHash {
+        &NameHash::Plain
     }
 
     fn head(&self) -> Answer<'_, Sequence> {

@@ -107,7 +107,12 @@ impl People {
     /// A user name that nobody owns yet, and what an event about it expects.
     async fn name(&self, name: &str) -> Option<(NameChanged, Expect)> {
         let (space, name) = (NameSpace::default(), name_key(name));
-        let last = self.log.last(&Subject::name(&space, &name)).await.ok()?.map_or(Sequence(0), |e| e.sequence);
+        let last = self
+            .log
+            .last(&Subject::name(self.log.names(), &space, &name))
+            .await
+            .ok()?
+            .map_or(Sequence(0), |e| e.sequence);
         Some((NameChanged { space, name, owner: Uuid::nil() }, Expect::Last(last)))
     }
 

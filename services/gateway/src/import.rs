@@ -12,7 +12,7 @@ use rollcall_domain::identity::name::{NameSpace, UniqueValue, former_name_key, u
 use rollcall_domain::identity::{self, IdentityKind, NameChanged};
 use rollcall_domain::ids::{IdentityId, Sequence, SourceName};
 use rollcall_domain::{Event, EventMeta, NewEvent};
-use rollcall_event_log::{EventLog, Expect, LogError, Subject, Unit, by_request, newest};
+use rollcall_event_log::{EventLog, Expect, LogError, NameHash, Subject, Unit, by_request, newest};
 use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -142,7 +142,8 @@ impl Import {
     pub async fn add(&self, newcomer: Newcomer) -> Result<Added, NotAdded> {
         let Newcomer { mut id, kind, rules, names, quirks } = newcomer;
         let mut claims: Vec<(&UniqueValue, Sequence)> = names.iter().map(|name| (name, Sequence(0))).collect();
-        let mut may_be_there = self.was_there.load(Ordering::Relaxed);
+        // Names that were hashed otherwise are no conflict.
+        let mut may_be_there = self.was_there.load(Ordering::Relaxed) || self.log.names().since() > Sequence(0);
         for _ in 0..ATTEMPTS {
             if may_be_there && let Some(there) = self.look(id, &mut claims).await? {
                 self.was_there.store(true, Ordering::Relaxed);
@@ -189,14 +190,20 @@ impl Import {
     ) -> Result<Option<Map<String, Value>>, NotAdded> {
         for (name, last) in claims.iter_mut() {
             let taken = || NotAdded::Refused(format!("{} '{}' is taken", name.attribute, name.value));
-            // Claimed when names were folded otherwise: under another key, and still theirs.
+            let owned = async |hash: &NameHash, key: &str| self.log.last(&Subject::name(hash, &name.space, key)).await;
+            // Claimed when names were folded or hashed otherwise: under another key, and still theirs.
             let former = former_name_key(&name.value);
-            if former != name.key
-                && names::owner(self.log.last(&Subject::name(&name.space, &former)).await?.as_ref()).is_some()
-            {
-                return Err(taken());
+            let mut found = owned(self.log.names(), &name.key).await?;
+            let before = match (&found, former == name.key) {
+                (None, true) => owned(&NameHash::Plain, &name.key).await?,
+                (_, false) => owned(&NameHash::Plain, &former).await?,
+                _ => None,
+            };
+            match names::owner(before.as_ref()) {
+                Some(owner) if owner == id.0 && found.is_none() => found = before,
+                Some(_) => return Err(taken()),
+                None => {}
             }
-            let found = self.log.last(&Subject::name(&name.space, &name.key)).await?;
             *last = found.as_ref().map_or(Sequence(0), |e| e.sequence);
             match names::owner(found.as_ref()) {
                 Some(owner) if owner == id.0 => {

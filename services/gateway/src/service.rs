@@ -26,7 +26,7 @@ use crate::register::register_apps;
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 7;
+const STAMP: u32 = 8;
 
 /// The gateway.
 #[derive(Debug)]
@@ -54,9 +54,10 @@ impl Gateway {
         let folder = config.server.data_dir.join(NAME);
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
+        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
         let state = GatewayState {
-            log,
-            store: Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?,
+            log: log.knowing(Arc::clone(&store) as _),
+            store,
             sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
             catalogue: config.scim.catalogue,
             authority: config.authority.clone(),

@@ -12,7 +12,7 @@ use axum::http::{Method, Request, StatusCode, header};
 use prost::Message as _;
 use rollcall_config::parse;
 use rollcall_domain::identity::name::{NameSpace, name_key};
-use rollcall_event_log::{EventLog, PrivateServer, Subject};
+use rollcall_event_log::{EventLog, NameHash, PrivateServer, Subject};
 use rollcall_gateway::Gateway;
 use rollcall_proto::v1;
 use secrecy::ExposeSecret as _;
@@ -84,7 +84,7 @@ impl Stage {
         let (user, password) = self.server.credentials.clone();
         let options = async_nats::ConnectOptions::new().user_and_password(user, password.expose_secret().to_owned());
         let context = async_nats::jetstream::new(options.connect(&self.server.url).await.unwrap());
-        let name_subject = Subject::name(&NameSpace::default(), &name_key(name)).to_string();
+        let name_subject = Subject::name(&NameHash::Plain, &NameSpace::default(), &name_key(name)).to_string();
         for (subject, event) in [
             (name_subject, envelope("name.claimed", claim.encode_to_vec())),
             (Subject::identity(id.into()).to_string(), envelope("identity.joined", joined.encode_to_vec())),

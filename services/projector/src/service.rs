@@ -47,6 +47,7 @@ impl Projector {
     pub fn open(config: &Config, log: EventLog, closing: CancellationToken) -> Result<Self, ProjectorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, HISTORY)?;
+        let log = log.knowing(Arc::clone(&store) as _);
         let secrets = seal::secrets(config)?;
         let keys = Arc::new(seal::keys(&secrets)?);
         let sealer = Sealer::new(log.clone(), Arc::clone(&store), Arc::clone(&keys), config.audit.clone())?;

@@ -76,6 +76,7 @@ impl Provisioner {
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProvisionerError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
+        let log = log.knowing(Arc::clone(&store) as _);
         let name = holder_name(&folder).map_err(|e| ProvisionerError::Name { reason: e.to_string() })?;
         let apps = config.apps.iter().map(|app| (app.spec.id.clone(), app.clone())).collect();
         let http = Http::new()?;

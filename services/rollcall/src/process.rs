@@ -1,6 +1,8 @@
 //! One process from start to stop: lock, log, services, address; then the same backwards.
 
-use std::io::Write as _;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
@@ -9,12 +11,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use rollcall_config::{Config, DurabilityChoice, NatsPlace, ServerConfig};
 use rollcall_event_log::{Connection, Durability, EventLog, Limits, PrivateServer, SyncKnowledge, Tls};
+use rollcall_privacy::{InstallationKey, InstallationKeys};
 use rollcall_projection::FolderLock;
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::assemble::Part;
 use crate::health::{self, Fronts, Health, Watched};
@@ -183,22 +187,73 @@ pub fn with_server(
 /// # Errors
 /// When there is no server, or it can't be started.
 async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connection, Option<PrivateServer>)> {
-    if let Some(shared) = shared_server(config) {
+    if let Some(shared) = shared_server(config)? {
+        if shared.keys.is_none() {
+            warn!(
+                "what is personal is readable on the log: name an installation key under [privacy], the same for every service"
+            );
+        }
         return Ok((shared, None));
     }
     if !everything {
         bail!("{}: [nats] url is missing: a service that runs alone needs a server that all share", config.file)
     }
     let server = PrivateServer::start(&config.server.data_dir.join("nats")).await?;
-    let connection =
-        Connection { replicas: config.nats.replicas, durability: durability(config), ..server.connection() };
+    let keys = match installation_keys(config)? {
+        Some(keys) => keys,
+        None => own_key(&config.server.data_dir)?.into(),
+    };
+    let connection = Connection {
+        replicas: config.nats.replicas,
+        durability: durability(config),
+        keys: Some(keys),
+        ..server.connection()
+    };
     Ok((connection, Some(server)))
 }
 
+/// The installation's keys, where they are configured.
+fn installation_keys(config: &Config) -> anyhow::Result<Option<InstallationKeys>> {
+    let Some(token) = &config.privacy.key else { return Ok(None) };
+    let place = || format!("{}: the key under [privacy]", config.file);
+    let all = token.to_send().into_iter().map(|text| InstallationKey::parse(text.expose_secret()));
+    let mut all = all.collect::<Result<Vec<_>, _>>().with_context(place)?.into_iter();
+    let first = all.next().with_context(|| format!("{} can't be had", place()))?;
+    Ok(Some(InstallationKeys { first, former: all.collect() }))
+}
+
+/// The key of an installation whose server is private: made once, in the data directory.
+fn own_key(data_dir: &Path) -> anyhow::Result<InstallationKey> {
+    let file = data_dir.join("installation-key");
+    match fs::read_to_string(&file) {
+        Ok(text) => InstallationKey::parse(&text).with_context(|| file.display().to_string()),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let key = InstallationKey::generate()?;
+            write_private(&file, &key.text()).with_context(|| format!("{} can't be written", file.display()))?;
+            info!(file = %file.display(), "the key of this installation is made: back it up, apart from the log");
+            Ok(key)
+        }
+        Err(e) => Err(e).with_context(|| format!("{} can't be read", file.display())),
+    }
+}
+
+/// Writes a file that its owner alone may read, and no half of it.
+fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    let part = file.with_extension("part");
+    let mut open = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&part)?;
+    open.write_all(format!("{text}\n").as_bytes())?;
+    open.sync_all()?;
+    fs::rename(part, file)
+}
+
 /// How a server that someone else runs is reached; `None`: it is our own.
-pub fn shared_server(config: &Config) -> Option<Connection> {
-    let NatsPlace::Server { url, monitoring_urls, tls, .. } = &config.nats.place else { return None };
-    Some(Connection {
+///
+/// # Errors
+/// When the installation's key is none.
+pub fn shared_server(config: &Config) -> anyhow::Result<Option<Connection>> {
+    let NatsPlace::Server { url, monitoring_urls, tls, .. } = &config.nats.place else { return Ok(None) };
+    Ok(Some(Connection {
+        keys: installation_keys(config)?,
         url: url.clone(),
         credentials: config.nats.place.credentials(),
         tls: Tls { ca_file: tls.ca_file.clone(), identity: tls.identity.clone() },
@@ -209,7 +264,7 @@ pub fn shared_server(config: &Config) -> Option<Connection> {
             all => SyncKnowledge::Monitoring(all.to_vec()),
         },
         limits: Limits::default(),
-    })
+    }))
 }
 
 fn durability(config: &Config) -> Durability {

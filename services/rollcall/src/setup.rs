@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use rollcall_privacy::InstallationKey;
 
 /// The services that have an account on the log's server, and what each may append.
 const ACCOUNTS: [(&str, &[&str]); 5] = [
@@ -64,6 +65,21 @@ const LEASES: [&str; 6] = [
     "$JS.API.STREAM.PURGE.KV_ROLLCALL_LEASES",
 ];
 
+/// What seals what is personal: to keep the keys of people, and to have them.
+const KEYS: [&str; 5] = [
+    "$KV.ROLLCALL_KEYS.>",
+    "$JS.API.STREAM.INFO.KV_ROLLCALL_KEYS",
+    "$JS.API.STREAM.CREATE.KV_ROLLCALL_KEYS",
+    "$JS.API.STREAM.MSG.GET.KV_ROLLCALL_KEYS",
+    "$JS.API.DIRECT.GET.KV_ROLLCALL_KEYS.>",
+];
+
+/// What the one who erases people needs besides: to overwrite a key.
+const ERASES: &str = "$JS.API.STREAM.MSG.DELETE.KV_ROLLCALL_KEYS";
+
+/// What wraps the keys of people.
+const INSTALLATION_KEY: &str = "installation-key";
+
 /// What signs the log's checkpoints.
 const SIGNING_KEY: &str = "signing-key";
 
@@ -120,6 +136,11 @@ pub fn run(args: &SetupArgs) -> anyhow::Result<ExitCode> {
         write(&signing_key, &rollcall_proof::generate_key(LOG_NAME)?.0)?;
     }
     made.push(signing_key);
+    let installation_key = secrets.join(INSTALLATION_KEY);
+    if !installation_key.exists() {
+        write(&installation_key, &format!("{}\n", InstallationKey::generate()?.text()))?;
+    }
+    made.push(installation_key);
     // Always anew: a later version may allow more or less.
     let server = args.dir.join("nats.conf");
     let cluster = match args.servers.as_slice() {
@@ -169,8 +190,12 @@ fn quoted<'a>(subjects: impl Iterator<Item = &'a str>) -> String {
 fn account(name: &str, password: &str, subjects: &[&str]) -> String {
     let own: Vec<String> = subjects.iter().map(|s| format!("rollcall.{s}.>")).collect();
     let mut allowed: Vec<&str> = own.iter().map(String::as_str).chain(READS).collect();
+    if name != "backup" {
+        allowed.extend(KEYS);
+    }
     match name {
         "gateway" => allowed.push("$JS.API.STREAM.CREATE.ROLLCALL"),
+        "projector" => allowed.push(ERASES),
         "provisioner" | "sla-monitor" => allowed.extend(LEASES),
         "backup" => allowed.extend(BACKUP),
         _ => {}
@@ -205,9 +230,11 @@ fn first_configuration(secrets: &Path) -> String {
         "# Made by rollcall setup once; yours from now on. docs/operations.md and docs/apps.md say what can be set.\n\
          [[sources]]\nname = \"default\"\ntoken_file = {:?}\n\n\
          [[api_tokens]]\nname = \"operator\"\nrole = \"operator\"\ntoken_file = {:?}\n\n\
-         [[signing_keys]]\nkey_file = {:?}\n",
+         [[signing_keys]]\nkey_file = {:?}\n\n\
+         [privacy]\nkey_file = {:?}\n",
         secrets.join("source-token"),
         secrets.join("api-token"),
-        secrets.join(SIGNING_KEY)
+        secrets.join(SIGNING_KEY),
+        secrets.join(INSTALLATION_KEY)
     )
 }

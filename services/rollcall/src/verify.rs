@@ -395,7 +395,7 @@ fn shown_as_stored(value: &Value, event: &Recorded) -> Result<(), String> {
 
 fn from_log(config: &Path, mut auditor: Auditor) -> anyhow::Result<Result<Found, String>> {
     let config = rollcall_config::load(config, &|name| std::env::var(name).ok())?;
-    let shared = process::shared_server(&config).with_context(|| {
+    let shared = process::shared_server(&config)?.with_context(|| {
         format!("{}: [nats] url is missing: a private server can't be read from outside; verify an export", config.file)
     })?;
     // It is read, and nothing is written.

@@ -91,6 +91,7 @@ impl Monitor {
     pub fn open(config: &Config, log: EventLog, clock: Clock) -> Result<Self, MonitorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
+        let log = log.knowing(Arc::clone(&store) as _);
         let holder = holder_name(&folder).map_err(|e| MonitorError::Name { reason: e.to_string() })?;
         let duty = Duty::new(NAME, holder);
         let named = |s: &SourceConfig| s.name.clone();

@@ -80,6 +80,7 @@ impl World {
             payload: Vec::new(),
             subject: String::new(),
             stored: Vec::new(),
+            seal: rollcall_domain::Seal::None,
         };
         self.ledger.evolve(&mut self.state, &recorded).unwrap();
         self.log.push(recorded);

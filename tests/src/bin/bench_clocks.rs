@@ -60,6 +60,7 @@ impl Log {
             payload: Vec::new(),
             subject: String::new(),
             stored: Vec::new(),
+            seal: rollcall_domain::Seal::None,
         }
     }
 }

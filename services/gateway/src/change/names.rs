@@ -1,12 +1,12 @@
 //! Unique values: claimed and released on the log, in one unit with the change that needs it.
 
 use rollcall_config::{ExternalIds, SourceConfig};
-use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, name_of_creation, unique_values};
+use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, unique_values};
 use rollcall_domain::identity::{Identity, IdentityKind, NameChanged};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, directory};
-use rollcall_event_log::{Expect, Subject, Unit};
+use rollcall_event_log::{Expect, NameHash, Subject, Unit};
 use rollcall_scim::{ResourceType, ScimError, ScimType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -41,51 +41,74 @@ pub struct Holder<'a> {
     pub meta: &'a (dyn Fn() -> EventMeta + Sync),
 }
 
-fn key(space: &NameSpace, name: &str) -> String {
-    format!("name/{space}/{name}")
+/// Where a claim is in our state: by the hash that its subject has, which says nobody's name.
+fn key(subject: &str) -> Option<String> {
+    Subject::name_in(subject).map(|name| format!("name/{name}"))
 }
 
-/// What an event says of the owner of a name; `None`: it is about no name. A creation is its own claim, unless it was appended
-/// under the id of the identity, as it was before.
-fn said_of(event: &Recorded) -> Option<(NameSpace, String, Option<Uuid>)> {
+/// What an event says of the owner of the name that its subject is about; `None`: it is about no name. A creation is its own claim,
+/// unless it was appended under the id of the identity, as version 1 did.
+fn said_of(event: &Recorded) -> Option<Option<Uuid>> {
+    Subject::name_in(&event.subject)?;
     match &event.event {
-        Event::NameClaimed(name) => Some((name.space.clone(), name.name.clone(), Some(name.owner))),
-        Event::NameReleased(name) => Some((name.space.clone(), name.name.clone(), None)),
-        Event::Identity(changed) => {
-            let (space, name) = name_of_creation(changed)?;
-            let is_claim = event.subject == Subject::name(&space, &name).as_str();
-            is_claim.then_some((space, name, Some(changed.id.0)))
-        }
+        Event::NameClaimed(name) => Some(Some(name.owner)),
+        Event::NameReleased(_) => Some(None),
+        Event::Identity(changed) => Some(Some(changed.id.0)),
         _ => None,
     }
 }
 
 /// Keeps the claims in our state.
 pub fn evolve(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
-    if let Some((space, name, owner)) = said_of(event) {
-        store(state, key(&space, &name), &Claim { owner, sequence: event.sequence });
+    if let (Some(key), Some(owner)) = (key(&event.subject), said_of(event)) {
+        store(state, key, &Claim { owner, sequence: event.sequence });
     }
     Ok(())
 }
 
 /// Who has a name, by the last event about it.
 pub fn owner(last: Option<&Recorded>) -> Option<Uuid> {
-    said_of(last?)?.2
+    said_of(last?)?
+}
+
+/// A claim of a name that was hashed otherwise: the next event expects nothing of the subject that the name has now.
+fn owned_before(claim: Claim) -> Claim {
+    Claim { sequence: Sequence(0), ..claim }
+}
+
+fn known_claim(state: &impl Read, subject: &Subject, former: &Subject) -> Result<Claim, KvError> {
+    let known = |subject: &Subject| match key(subject.as_str()) {
+        Some(key) => load::<Claim>(state, &key),
+        None => Ok(None),
+    };
+    Ok(match known(subject)? {
+        Some(claim) => claim,
+        None => known(former)?.map(owned_before).unwrap_or_default(),
+    })
 }
 
 async fn claim(state: &GatewayState, from: Source, space: &NameSpace, name: &str) -> Result<Claim, Refusal> {
+    let subject = Subject::name(state.log.names(), space, name);
+    // As names were hashed before the installation had a key for them: what was claimed so is still owned.
+    let former = Subject::name(&NameHash::Plain, space, name);
     if from == Source::State {
-        return Ok(load(&state.store.view(), &key(space, name))?.unwrap_or_default());
+        return Ok(known_claim(&state.store.view(), &subject, &former)?);
     }
-    let last = state.log.last(&Subject::name(space, name)).await?;
-    let sequence = last.as_ref().map_or(Sequence(0), |e| e.sequence);
-    Ok(Claim { owner: owner(last.as_ref()), sequence })
+    let on_log = |last: Option<Recorded>| last.map(|e| Claim { owner: owner(Some(&e)), sequence: e.sequence });
+    if let Some(claim) = on_log(state.log.last(&subject).await?) {
+        return Ok(claim);
+    }
+    if former == subject {
+        return Ok(Claim::default());
+    }
+    Ok(on_log(state.log.last(&former).await?).map(owned_before).unwrap_or_default())
 }
 
 /// Who has a user name that was claimed when names were folded otherwise: under another key, and it is still theirs. Both are
 /// looked at in the same state, in which a name that was just released is nobody's in either.
-fn owner_by_another_key(state: &impl Read, value: &UniqueValue) -> Result<Option<Uuid>, KvError> {
-    let claim: Claim = load(state, &key(&value.space, &value.key))?.unwrap_or_default();
+fn owner_by_another_key(state: &impl Read, names: &NameHash, value: &UniqueValue) -> Result<Option<Uuid>, KvError> {
+    let subject = |hash| Subject::name(hash, &value.space, &value.key);
+    let claim = known_claim(state, &subject(names), &subject(&NameHash::Plain))?;
     let known = directory::id_by_name(state, IdentityKind::User, &value.value)?;
     Ok(known.map(|id| id.0).filter(|_| claim.owner.is_none()))
 }
@@ -185,7 +208,8 @@ pub async fn hold(
             found = claim(state, Source::Log, &value.space, &value.key).await?;
         }
         if found.owner.is_none() && value.space == NameSpace::default() {
-            found.owner = owner_by_another_key(&state.store.view(), value)?.filter(|owner| *owner != holder.id);
+            found.owner = owner_by_another_key(&state.store.view(), state.log.names(), value)?
+                .filter(|owner| *owner != holder.id);
         }
         if found.owner.is_none() && value.attribute == "externalId" {
             // From when two could have the same one.
