@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::connection::{Connection, STREAM};
 use crate::dial::{dial, patience};
 use crate::error::LogError;
+use crate::key_bucket;
 
 /// How much is sent at once, in bytes.
 const CHUNK: usize = 128 << 10;
@@ -33,10 +34,28 @@ struct Header {
     state: Value,
 }
 
+/// What is saved by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The log.
+    Log,
+    /// The keys of people, wrapped.
+    Keys,
+}
+
+impl Part {
+    const fn stream(self) -> &'static str {
+        match self {
+            Self::Log => STREAM,
+            Self::Keys => key_bucket::STREAM,
+        }
+    }
+}
+
 /// How much was saved or restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Volume {
-    /// Events.
+    /// Events, or pages of keys.
     pub events: u64,
     /// Bytes of the snapshot.
     pub bytes: u64,
@@ -121,20 +140,28 @@ fn events(state: &Value) -> u64 {
     state["messages"].as_u64().unwrap_or_default()
 }
 
-/// Writes the log to a file, while it is used; what is appended meanwhile may not be in it.
+/// Whether a server has keys to save.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn has_keys(connection: &Connection) -> Result<bool, LogError> {
+    Ok(key_bucket::KeyBucket::is_there(&dial(connection).await?).await)
+}
+
+/// Writes the log, or the keys, to a file, while they are used; what is appended meanwhile may not be in it.
 ///
 /// # Errors
 /// When the server does not give it, or it can't be written.
-pub async fn backup(connection: &Connection, to: &mut (impl Write + Send)) -> Result<Volume, LogError> {
-    let client = dial(connection).await?;
+pub async fn backup(connection: &Connection, part: Part, to: &mut (impl Write + Send)) -> Result<Volume, LogError> {
+    let (client, stream) = (dial(connection).await?, part.stream());
     let inbox = client.new_inbox();
     let mut chunks = client.subscribe(inbox.clone()).await.map_err(failed)?;
     let request = json!({ "deliver_subject": inbox, "no_consumers": true, "chunk_size": CHUNK });
     let answer = ask_leader(
         connection,
         &client,
-        &format!("$JS.API.STREAM.INFO.{STREAM}"),
-        &format!("$JS.API.STREAM.SNAPSHOT.{STREAM}"),
+        &format!("$JS.API.STREAM.INFO.{stream}"),
+        &format!("$JS.API.STREAM.SNAPSHOT.{stream}"),
         &request,
     )
     .await?;
@@ -162,15 +189,20 @@ pub async fn backup(connection: &Connection, to: &mut (impl Write + Send)) -> Re
     }
 }
 
-/// Puts a log that was backed up on a server that has none.
+/// Puts a log that was backed up, or its keys, on a server that has none.
 ///
 /// # Errors
 /// When the file is no backup, or the server does not take it: one that has a log refuses.
-pub async fn restore(connection: &Connection, from: &mut (impl BufRead + Send)) -> Result<Volume, LogError> {
+pub async fn restore(
+    connection: &Connection,
+    part: Part,
+    from: &mut (impl BufRead + Send),
+) -> Result<Volume, LogError> {
+    let stream = part.stream();
     let mut line = Vec::new();
     std::io::Read::take(&mut *from, MAX_HEADER).read_until(b'\n', &mut line).map_err(failed)?;
     let header: Header = serde_json::from_slice(&line).map_err(|e| failed(format!("it is no backup: {e}")))?;
-    if header.rollcall_backup != 1 || header.config["name"] != STREAM {
+    if header.rollcall_backup != 1 || header.config["name"] != stream {
         return Err(failed("it is no backup that this version knows"));
     }
     let client = dial(connection).await?;
@@ -178,7 +210,7 @@ pub async fn restore(connection: &Connection, from: &mut (impl BufRead + Send)) 
     config["num_replicas"] = connection.replicas.into();
     let request = json!({ "config": config, "state": header.state });
     let answer =
-        ask_leader(connection, &client, "$JS.API.INFO", &format!("$JS.API.STREAM.RESTORE.{STREAM}"), &request).await?;
+        ask_leader(connection, &client, "$JS.API.INFO", &format!("$JS.API.STREAM.RESTORE.{stream}"), &request).await?;
     let place =
         answer["deliver_subject"].as_str().ok_or_else(|| failed("the server does not say where to"))?.to_owned();
     let (mut bytes, mut chunk) = (0, vec![0; CHUNK]);

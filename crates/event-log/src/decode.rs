@@ -40,9 +40,10 @@ pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored:
     decode_with(sequence, recorded_at, subject, stored, &|_, _| None)
 }
 
-/// The key that a stored event is sealed with.
-pub fn sealed_with(stored: &[u8]) -> Option<KeyRef> {
-    KeyRef::from_number(v1::Envelope::decode(stored).ok()?.key)
+/// Where the key is that a stored event is sealed with, and the id of the event.
+pub fn sealed_with(stored: &[u8]) -> Option<(KeyRef, Uuid)> {
+    let envelope = v1::Envelope::decode(stored).ok()?;
+    Some((KeyRef::from_number(envelope.key)?, wire::from_id(&envelope.id, &envelope.event_id)?))
 }
 
 /// Opens what is sealed of an event, where its key is known.

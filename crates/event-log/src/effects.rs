@@ -2,23 +2,18 @@
 //! simulation stands in for both.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rollcall_domain::{Recorded, Sequence};
 
-use crate::error::LogError;
+use crate::answer::Answer;
 use crate::log::EventLog;
 use crate::subject::{NameHash, Subject};
 use crate::unit::{Appended, Unit};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// An answer of the log that is waited for.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, LogError>> + Send + 'a>>;
 
 /// A log to append to.
 pub trait Log: fmt::Debug + Send + Sync {

@@ -10,11 +10,11 @@ use async_nats::jetstream::{self, Context};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::effects::Answer;
+use crate::answer::Answer;
 use crate::error::LogError;
 use crate::key_ring::{Kept, Pages};
 
-const STREAM: &str = "KV_ROLLCALL_KEYS";
+pub(crate) const STREAM: &str = "KV_ROLLCALL_KEYS";
 const PREFIX: &str = "$KV.ROLLCALL_KEYS.";
 const WRONG_LAST_SEQUENCE: u64 = 10_071;
 

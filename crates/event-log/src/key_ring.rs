@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rollcall_domain::{IdentityId, KeyRef, Sequence};
 use rollcall_privacy::{DataKey, InstallationKeys, NameKey, Page};
 
-use crate::effects::Answer;
+use crate::answer::Answer;
 use crate::error::LogError;
 use crate::subject::NameHash;
 

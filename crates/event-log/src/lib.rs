@@ -1,6 +1,7 @@
 //! The event log on NATS JetStream: the only truth. Appends with expected sequences, tail and replay without a gap,
 //! and a refusal to run where an acknowledged event could be lost.
 
+mod answer;
 mod app_wire;
 mod append;
 mod backup;
@@ -30,11 +31,12 @@ mod tail;
 mod unit;
 mod wire;
 
-pub use backup::{Volume, backup, restore};
+pub use answer::Answer;
+pub use backup::{Part, Volume, backup, has_keys, restore};
 pub use connection::{Connection, Limits, Tls};
-pub use decode::{decode, decode_with, sealed_with};
+pub use decode::{decode, decode_with};
 pub use duty::Duty;
-pub use effects::{Answer, Clock, Log};
+pub use effects::{Clock, Log};
 pub use encode::{encode, encode_sealed};
 pub use error::LogError;
 pub use holder::holder_name;

@@ -1,12 +1,13 @@
 //! Appending, and reading the last event of an aggregate.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream};
 use async_nats::jetstream::{self, Context};
 use backon::Retryable as _;
 use rollcall_domain::{Recorded, Sequence};
+use rollcall_privacy::EventKey;
 use rollcall_telemetry::metrics::{label, metrics};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
@@ -77,7 +78,7 @@ impl EventLog {
 
     /// The same log, with someone who knows which key each person has.
     #[must_use]
-    pub fn knowing(mut self, known: Arc<dyn KeyOf>) -> Self {
+    pub fn knowing(mut self, known: Weak<dyn KeyOf>) -> Self {
         self.sealing = self.sealing.knowing(known);
         self
     }
@@ -86,6 +87,14 @@ impl EventLog {
     #[must_use]
     pub const fn keys(&self) -> Option<&Arc<KeyRing>> {
         self.sealing.ring()
+    }
+
+    /// The key of a stored event, which opens nothing else; `None`: nothing of it is sealed, or its key is not there.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn event_key(&self, stored: &[u8]) -> Result<Option<EventKey>, LogError> {
+        self.sealing.event_key(stored).await
     }
 
     /// How names are hashed in subjects.

@@ -1,13 +1,14 @@
 //! What is personal is sealed on its way to the log, and opened on its way back.
 
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use jiff::Timestamp;
 use rollcall_domain::{Event, KeyRef, NewEvent, Recorded, Sequence};
+use rollcall_privacy::EventKey;
 use rollcall_proto::EventType;
 
-use crate::decode::decode_with;
+use crate::decode::{decode_with, sealed_with};
 use crate::encode::{encode, encode_sealed, is_personal};
 use crate::error::LogError;
 use crate::key_ring::{KeyOf, KeyRing};
@@ -19,7 +20,8 @@ static PLAIN: NameHash = NameHash::Plain;
 #[derive(Debug, Clone, Default)]
 pub struct Sealing {
     ring: Option<Arc<KeyRing>>,
-    known: Option<Arc<dyn KeyOf>>,
+    /// Whoever closes their state must not be kept from it.
+    known: Option<Weak<dyn KeyOf>>,
 }
 
 impl Sealing {
@@ -29,7 +31,7 @@ impl Sealing {
     }
 
     /// The same, asking someone who knows which key each person has.
-    pub fn knowing(mut self, known: Arc<dyn KeyOf>) -> Self {
+    pub fn knowing(mut self, known: Weak<dyn KeyOf>) -> Self {
         self.known = Some(known);
         self
     }
@@ -55,7 +57,7 @@ impl Sealing {
         };
         let key = match event.event.person() {
             Some(person) => {
-                let known = self.known.as_ref().and_then(|known| known.key_of(person));
+                let known = self.known.as_ref().and_then(|known| known.upgrade()?.key_of(person));
                 ring.key_of(person, known).await?
             }
             // What somebody wanted of someone who is not there: a key that seals nothing else.
@@ -63,6 +65,15 @@ impl Sealing {
             None => return Ok(Some((kind, plain))),
         };
         Ok(encode_sealed(event, subject, (key.0, &key.1))?.map(|sealed| (kind, sealed)))
+    }
+
+    /// The key of a stored event, which opens nothing else; `None`: nothing of it is sealed, or its key is not there.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn event_key(&self, stored: &[u8]) -> Result<Option<EventKey>, LogError> {
+        let (Some(ring), Some((at, event))) = (&self.ring, sealed_with(stored)) else { return Ok(None) };
+        Ok(ring.key(at).await?.map(|key| key.of_event(event)))
     }
 
     /// A stored event, opened where its key is there.

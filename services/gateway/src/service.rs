@@ -1,6 +1,6 @@
 //! The service: a projection of the directory, and the paths under `/scim/v2`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
@@ -55,8 +55,9 @@ impl Gateway {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
         let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
+        let known: Weak<Store> = Arc::downgrade(&store);
         let state = GatewayState {
-            log: log.knowing(Arc::clone(&store) as _),
+            log: log.knowing(known),
             store,
             sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
             catalogue: config.scim.catalogue,

@@ -1,7 +1,7 @@
 //! The service: directory, ledger and timeline in one projection.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use governor::{Quota, RateLimiter};
@@ -47,7 +47,8 @@ impl Projector {
     pub fn open(config: &Config, log: EventLog, closing: CancellationToken) -> Result<Self, ProjectorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, HISTORY)?;
-        let log = log.knowing(Arc::clone(&store) as _);
+        let known: Weak<Store> = Arc::downgrade(&store);
+        let log = log.knowing(known);
         let secrets = seal::secrets(config)?;
         let keys = Arc::new(seal::keys(&secrets)?);
         let sealer = Sealer::new(log.clone(), Arc::clone(&store), Arc::clone(&keys), config.audit.clone())?;

@@ -1,7 +1,7 @@
 //! The service: a projection of the ledger, and one worker per app.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -76,7 +76,8 @@ impl Provisioner {
     pub fn open(config: &Config, log: EventLog) -> Result<Self, ProvisionerError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
-        let log = log.knowing(Arc::clone(&store) as _);
+        let known: Weak<Store> = Arc::downgrade(&store);
+        let log = log.knowing(known);
         let name = holder_name(&folder).map_err(|e| ProvisionerError::Name { reason: e.to_string() })?;
         let apps = config.apps.iter().map(|app| (app.spec.id.clone(), app.clone())).collect();
         let http = Http::new()?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -224,7 +224,7 @@ fn installation_keys(config: &Config) -> anyhow::Result<Option<InstallationKeys>
 
 /// The key of an installation whose server is private: made once, in the data directory.
 fn own_key(data_dir: &Path) -> anyhow::Result<InstallationKey> {
-    let file = data_dir.join("installation-key");
+    let file = own_key_file(data_dir);
     match fs::read_to_string(&file) {
         Ok(text) => InstallationKey::parse(&text).with_context(|| file.display().to_string()),
         Err(e) if e.kind() == ErrorKind::NotFound => {
@@ -234,6 +234,35 @@ fn own_key(data_dir: &Path) -> anyhow::Result<InstallationKey> {
             Ok(key)
         }
         Err(e) => Err(e).with_context(|| format!("{} can't be read", file.display())),
+    }
+}
+
+fn own_key_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("installation-key")
+}
+
+/// The key that an installation has made itself, as its file has it; `None`: it is configured.
+///
+/// # Errors
+/// When it can't be read.
+pub fn own_key_text(config: &Config) -> anyhow::Result<Option<String>> {
+    let is_own = matches!(config.nats.place, NatsPlace::Private) && config.privacy.key.is_none();
+    is_own.then(|| own_key(&config.server.data_dir).map(|key| key.text())).transpose()
+}
+
+/// Keeps a key that was backed up, where it would be made.
+///
+/// # Errors
+/// When it is none, there is another one, or it can't be written.
+pub fn keep_own_key(config: &Config, text: &str) -> anyhow::Result<()> {
+    let (key, file) = (InstallationKey::parse(text)?, own_key_file(&config.server.data_dir));
+    if config.privacy.key.is_some() {
+        return Ok(());
+    }
+    match fs::read_to_string(&file) {
+        Ok(there) if InstallationKey::parse(&there).is_ok_and(|there| there == key) => Ok(()),
+        Ok(_) => bail!("{} is another key than that of the backup: move it away", file.display()),
+        Err(_) => write_private(&file, &key.text()).with_context(|| format!("{} can't be written", file.display())),
     }
 }
 

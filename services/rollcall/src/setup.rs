@@ -34,7 +34,12 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
 ];
 
 /// What saving the log needs, and putting it back where there is none.
-const BACKUP: [&str; 4] = [
+const BACKUP: [&str; 9] = [
+    "$JS.API.STREAM.INFO.KV_ROLLCALL_KEYS",
+    "$JS.API.STREAM.SNAPSHOT.KV_ROLLCALL_KEYS",
+    "$JS.SNAPSHOT.ACK.KV_ROLLCALL_KEYS.>",
+    "$JS.API.STREAM.RESTORE.KV_ROLLCALL_KEYS",
+    "$JS.SNAPSHOT.RESTORE.KV_ROLLCALL_KEYS.>",
     "$JS.API.STREAM.SNAPSHOT.ROLLCALL",
     "$JS.SNAPSHOT.ACK.ROLLCALL.>",
     "$JS.API.STREAM.RESTORE.ROLLCALL",

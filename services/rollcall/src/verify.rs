@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
 use rollcall_domain::{Event, Recorded, Sequence};
-use rollcall_event_log::{Connection, Durability, EventLog, SyncKnowledge, decode};
+use rollcall_event_log::{Connection, Durability, EventLog, SyncKnowledge, decode_with};
+use rollcall_privacy::EventKey;
 use rollcall_proof::{Auditor, Hash, Keys, Signed, check_inclusion};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -351,7 +352,11 @@ fn recorded(value: &Value) -> Result<(Recorded, Record), String> {
         .ok_or_else(|| bad("recorded_at"))?;
     let record = value.get("record").and_then(|r| Record::deserialize(r).ok()).ok_or_else(|| bad("record"))?;
     let stored = STANDARD.decode(&record.stored).map_err(|_| bad("stored message"))?;
-    Ok((decode(Sequence(sequence), at, &record.subject, &stored), record))
+    let key = match &record.key {
+        Some(text) => Some(EventKey::parse(text).ok_or_else(|| bad("key"))?),
+        None => None,
+    };
+    Ok((decode_with(Sequence(sequence), at, &record.subject, &stored, &|_, _| key.clone()), record))
 }
 
 /// The proof of an event, when it has one.

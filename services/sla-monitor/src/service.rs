@@ -1,6 +1,6 @@
 //! The service: a projection of the ledger, its clocks and its sinks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
@@ -91,7 +91,8 @@ impl Monitor {
     pub fn open(config: &Config, log: EventLog, clock: Clock) -> Result<Self, MonitorError> {
         let folder = config.server.data_dir.join(NAME);
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
-        let log = log.knowing(Arc::clone(&store) as _);
+        let known: Weak<Store> = Arc::downgrade(&store);
+        let log = log.knowing(known);
         let holder = holder_name(&folder).map_err(|e| MonitorError::Name { reason: e.to_string() })?;
         let duty = Duty::new(NAME, holder);
         let named = |s: &SourceConfig| s.name.clone();

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use rollcall_domain::Recorded;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
+use rollcall_privacy::EventKey;
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -50,6 +51,9 @@ pub struct Record {
     pub subject: String,
     /// The message, Base64.
     pub stored: String,
+    /// The key of this event, Base64, where what is personal of it is sealed: it opens nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// That the checkpoint holds it (RFC 9162 §2.1.3, Base64); none: all events are here, or it is newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Vec<String>>,
@@ -58,8 +62,8 @@ pub struct Record {
 impl Record {
     /// Of an event on the log.
     #[must_use]
-    pub fn of(subject: String, stored: &[u8], proof: Option<Vec<String>>) -> Self {
-        Self { subject, stored: STANDARD.encode(stored), proof }
+    pub fn of(subject: String, stored: &[u8], key: Option<&EventKey>, proof: Option<Vec<String>>) -> Self {
+        Self { subject, stored: STANDARD.encode(stored), key: key.map(EventKey::text), proof }
     }
 }
 

@@ -15,6 +15,7 @@ use rollcall_domain::Recorded;
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::kv::KvError;
 use rollcall_event_log::{Stored, Tail};
+use rollcall_privacy::EventKey;
 use rollcall_projection::View;
 use rollcall_proof::Tree;
 use serde::{Deserialize, Serialize};
@@ -201,12 +202,19 @@ impl Export {
             Some((events, (tail, last)))
         });
         let written = events.map(|events| {
-            let view = self.api.store.view();
-            tokio::task::spawn_blocking(move || passed_on(&view, events))
+            let (view, log) = (self.api.store.view(), self.api.log.clone());
+            async move {
+                let mut keys = Vec::with_capacity(events.len());
+                for event in &events {
+                    keys.push(log.event_key(&event.bytes).await?);
+                }
+                let writing = tokio::task::spawn_blocking(move || passed_on(&view, events, &keys));
+                writing.await.map_err(|_| ApiError::Stopped)?
+            }
         });
         let mut pieces = pin!(written.buffered(WRITERS));
         while let Some(piece) = pieces.next().await {
-            if sender.send(Ok(piece.map_err(|_| ApiError::Stopped)??)).await.is_err() {
+            if sender.send(Ok(piece?)).await.is_err() {
                 return Ok(());
             }
         }
@@ -243,7 +251,8 @@ impl Export {
                 Some(size) => Some(proofs::shown(&Tree(&view).inclusion(event.sequence, size)?)),
                 None => None,
             };
-            let record = Record::of(event.subject, &event.stored, proof);
+            let key = self.api.log.event_key(&event.stored).await?;
+            let record = Record::of(event.subject, &event.stored, key.as_ref(), proof);
             out.extend_from_slice(&line::of_entry(entry, &record).map_err(unwritable)?);
         }
         Ok(out.into())
@@ -259,15 +268,15 @@ impl Export {
 }
 
 /// The lines of events that follow one another.
-fn passed_on(view: &View, events: Vec<Stored>) -> Result<Bytes, ApiError> {
+fn passed_on(view: &View, events: Vec<Stored>, keys: &[Option<EventKey>]) -> Result<Bytes, ApiError> {
     let before = events.first().map(|event| Sequence(event.sequence.0.saturating_sub(1))).unwrap_or_default();
     let found = entries::stored(view, before, events.len())?;
     let mut out = Vec::with_capacity(found.iter().map(|(_, entry)| 2 * entry.len()).sum());
     let mut found = found.iter();
-    for event in events {
+    for (event, key) in events.into_iter().zip(keys) {
         let entry = found.next().filter(|(at, _)| *at == event.sequence).map(|(_, entry)| entry.as_slice());
         let missing = || ApiError::Unwritable(format!("event {} has no entry", event.sequence));
-        let record = Record::of(event.subject.clone(), &event.bytes, None);
+        let record = Record::of(event.subject.clone(), &event.bytes, key.as_ref(), None);
         out.extend_from_slice(&line::of_kept(entry.ok_or_else(missing)?, &record).map_err(unwritable)?);
     }
     Ok(out.into())
