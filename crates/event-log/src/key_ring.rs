@@ -124,7 +124,7 @@ impl KeyRing {
         Ok(Self {
             keys,
             pages,
-            names: NameHash::Keyed(names),
+            names: NameHash::Keyed(Box::new(names)),
             read: Mutex::new(Recent::new(PAGES)),
             given: Mutex::new(Recent::new(GIVEN)),
             own: tokio::sync::Mutex::default(),

@@ -26,7 +26,7 @@ pub enum NameHash {
     #[default]
     Plain,
     /// With the installation's own key.
-    Keyed(NameKey),
+    Keyed(Box<NameKey>),
 }
 
 impl NameHash {
