@@ -8,7 +8,7 @@ use crate::catalogue::EventType;
 
 /// The message, its fields that are personal, and those that are not, by their numbers.
 const FIELDS: &[(&str, &[u32], &[u32])] = &[
-    ("IdentityChanged", &[5, 6], &[1, 2, 3, 4, 7, 8, 9]),
+    ("IdentityChanged", &[5, 6], &[1, 2, 3, 4, 7, 8, 9, 10]),
     ("ChangeRefused", &[4, 5], &[1, 2, 3]),
     ("NameChanged", &[1], &[2, 3]),
     // Groups, other resources and apps are nobody's in particular.
@@ -47,6 +47,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("ApprovalChanged", &[3], &[1, 2, 4, 5]),
     ("ConfigurationRead", &[], &[1, 2, 3, 4]),
     ("EffectFailed", &[4], &[1, 2, 3]),
+    ("IdentityErased", &[], &[1, 2, 3, 4, 5, 6]),
     ("Access", &[3], &[1, 2, 4]),
 ];
 
@@ -55,6 +56,13 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
 pub fn fields(kind: EventType) -> Option<(&'static [u32], &'static [u32])> {
     let message = kind.message().rsplit('.').next()?;
     FIELDS.iter().find(|(name, ..)| *name == message).map(|(_, personal, open)| (*personal, *open))
+}
+
+/// The names of the fields of a payload that are personal, as its JSON has them.
+#[must_use]
+pub fn names(kind: EventType) -> Vec<String> {
+    let (personal, _) = fields(kind).unwrap_or_default();
+    crate::render::field_names(kind, personal)
 }
 
 /// Whether anything of a payload of this type is personal.

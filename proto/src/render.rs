@@ -59,3 +59,10 @@ pub fn payload_json(type_name: &str, payload: &[u8]) -> Result<Value, RenderErro
     }
     Ok(value)
 }
+
+/// The names of fields, by their numbers.
+pub(crate) fn field_names(kind: EventType, numbers: &[u32]) -> Vec<String> {
+    let Ok(pool) = pool() else { return Vec::new() };
+    let Some(message) = pool.get_message_by_name(kind.message()) else { return Vec::new() };
+    numbers.iter().filter_map(|number| Some(message.get_field(*number)?.name().to_owned())).collect()
+}

@@ -1,6 +1,6 @@
 //! The directory: identities, groups and apps as the log has them. Every service keeps it.
 //!
-//! Keys: `identity/<id>`, `user-name/<kind>/<key>`, `external-id/<value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
+//! Keys: `identity/<id>`, `user-name/<kind>/<hash of the key>`, `external-id/<hash of the value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
 //! `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
@@ -10,9 +10,12 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::app::{App, AppSpec, Connection};
 use crate::event::{Event, Recorded};
+use crate::identity::erasure::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged, MemberId};
 use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
@@ -80,8 +83,13 @@ pub fn id_by_name(state: &(impl Read + ?Sized), kind: IdentityKind, name: &str) 
     load(state, &name_of(kind, name))
 }
 
+/// Names are hashed: a key, and its history, would say them when the person is erased.
 fn name_of(kind: IdentityKind, name: &str) -> String {
-    format!("user-name/{}/{}", kind.name(), name_key(name))
+    format!("user-name/{}/{}", kind.name(), hash(&name_key(name)))
+}
+
+fn hash(text: &str) -> Simple {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple()
 }
 
 /// How many resources of a type there are, deleted ones not counted.
@@ -107,7 +115,7 @@ fn recount(state: &mut (impl Write + ?Sized), resource_type: &str, change: impl 
 /// # Errors
 /// When the state can't be read.
 pub fn ids_by_external_id(state: &(impl Read + ?Sized), value: &str) -> Result<Vec<IdentityId>, KvError> {
-    let ids = suffixes(state, &format!("external-id/{}/", escape(value)))?;
+    let ids = suffixes(state, &format!("external-id/{}/", hash(value)))?;
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
@@ -320,6 +328,7 @@ pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<(),
         Event::Identity(changed) => identity_changed(state, changed, event),
         Event::Group(changed) => group_changed(state, changed, event),
         Event::Resource(changed) => resource_changed(state, changed, event),
+        Event::IdentityErased(erased) => identity_erased(state, erased.id, event),
         Event::AppConfigured(spec) => {
             put_app(state, (**spec).clone(), Connection::Configured, event);
             Ok(())
@@ -359,7 +368,7 @@ fn identity_changed(
                 state.delete(&external_id_key(value, &changed.id));
             }
         }
-        if let Some((kind, resource)) = new {
+        if let Some((kind, resource)) = new.filter(|_| !event.seal.is_closed()) {
             store(state, name_of(kind, user_name(resource)), &changed.id);
             if let Some(value) = external_id(resource) {
                 store(state, external_id_key(value, &changed.id), &());
@@ -393,13 +402,43 @@ fn identity_changed(
         created_at: before.map_or(event.recorded_at, |b| b.created_at),
         changed_at: event.recorded_at,
         version: event.sequence,
+        content: if event.seal.is_closed() { Content::Sealed } else { Content::Open },
     };
     store(state, identity_key(changed.id), &identity);
     Ok(())
 }
 
+/// Nothing is known any more of who it was; that it was there is.
+fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Recorded) -> Result<(), KvError> {
+    let Some(before) = identity(state, id)?.filter(|i| i.content != Content::Erased) else { return Ok(()) };
+    let key = name_of(before.kind, before.user_name());
+    if load::<IdentityId>(state, &key)? == Some(id) {
+        state.delete(&key);
+    }
+    if let Some(value) = external_id(&before.resource) {
+        state.delete(&external_id_key(value, &id));
+    }
+    if !before.deleted {
+        leave_groups(state, &id.into())?;
+        state.delete(&format!("{}{id}", live_prefix(before.kind)));
+        recount(state, before.kind.name(), |n| n.saturating_sub(1))?;
+    }
+    let erased = Identity {
+        resource: Map::new(),
+        deleted: true,
+        content: Content::Erased,
+        key: None,
+        changed_at: event.recorded_at,
+        version: event.sequence,
+        ..before
+    };
+    state.forget(&identity_key(id));
+    store(state, identity_key(id), &erased);
+    Ok(())
+}
+
 fn external_id_key(value: &str, id: &IdentityId) -> String {
-    format!("external-id/{}/{id}", escape(value))
+    format!("external-id/{}/{id}", hash(value))
 }
 
 fn leave_groups(state: &mut (impl Write + ?Sized), member: &MemberId) -> Result<(), KvError> {

@@ -20,6 +20,7 @@ use crate::governance::disclosure::Access;
 use crate::governance::hold::{Hold, HoldDecided};
 use crate::governance::session::SessionChanged;
 use crate::identity::authority::ChangeRefused;
+use crate::identity::erasure::Erased;
 use crate::identity::group::GroupChanged;
 use crate::identity::resource::ResourceChanged;
 use crate::identity::{EffectFailed, IdentityChanged, NameChanged};
@@ -96,6 +97,8 @@ pub enum Event {
     ConfigurationRead(ConfigurationRead),
     /// What was said to take effect now can't.
     EffectFailed(EffectFailed),
+    /// What is personal about someone is gone.
+    IdentityErased(Erased),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
     Unknown,
 }
@@ -127,6 +130,7 @@ impl Event {
                 ApprovalStep::Approved | ApprovalStep::Denied => None,
             },
             Self::EffectFailed(e) => Some(e.id),
+            Self::IdentityErased(e) => Some(e.id),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
             Self::SyncRequested(SyncRequested::App(_))

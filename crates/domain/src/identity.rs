@@ -1,6 +1,7 @@
 //! Identities: what a source may do with them, decided from the last event of each.
 
 pub mod authority;
+pub mod erasure;
 pub mod group;
 pub mod lifecycle;
 pub mod name;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::identity::erasure::Content;
 use crate::identity::lifecycle::{Active, Effect, IdentityChange, Lifecycle, Urgency, classify, next};
 use crate::identity::name::NameSpace;
 use crate::ids::{IdentityId, Sequence, SourceName};
@@ -117,6 +119,9 @@ pub struct Identity {
     /// Where the key is that seals what is personal about it.
     #[serde(default)]
     pub key: Option<KeyRef>,
+    /// Whether what is personal about it is here.
+    #[serde(default)]
+    pub content: Content,
 }
 
 impl Identity {

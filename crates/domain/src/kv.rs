@@ -94,6 +94,9 @@ pub trait Write: Read {
         self.put(key.to_owned(), value);
         Ok(())
     }
+
+    /// Forgets what a key has held until now, where its history is kept; what it holds stays.
+    fn forget(&mut self, _key: &str) {}
 }
 
 /// What a value can be: mostly what its bytes say, whatever the key; what is stored without what its key says takes that

@@ -17,6 +17,7 @@ mod causation;
 mod clock;
 mod counts;
 mod drifts;
+mod erasure;
 mod guarded;
 mod links;
 mod listing;
@@ -44,6 +45,7 @@ use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
 use crate::directory::{self, Membership};
 use crate::event::{Event, Recorded};
+use crate::identity::erasure::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged};
 use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, urgency};
@@ -55,6 +57,7 @@ pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
+pub use erasure::{Obstacle, obstacles, owed_ever};
 pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
@@ -227,6 +230,7 @@ impl Ledger {
             }
             Event::Approval(changed) => approvals::changed(state, changed, event),
             Event::EffectFailed(failed) => schedule::failed(state, failed)?,
+            Event::IdentityErased(erased) => erasure::erased(state, erased.id)?,
             Event::AlertResolved(resolved) => state.delete(&read::alert_key(&resolved.key, &resolved.sink)),
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
@@ -279,6 +283,8 @@ impl Ledger {
             let rule = rules.of(identity.kind);
             // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
             let decided = app.connection == Connection::Configured && !matches!(rule, Rule::Unreadable);
+            // So does one of whom nothing can be read.
+            let decided = decided && identity.content == Content::Open;
             let spared = !decided && change.kind != ChangeKind::Leaver;
             if spared || only.is_some_and(|only| *only != app.spec.id) {
                 continue;

@@ -23,6 +23,9 @@ use crate::unit::{Appended, Expect, Unit};
 /// The server allows 50 atomic batches per stream in flight; more are refused.
 const BATCHES_IN_FLIGHT: usize = 32;
 
+/// Of which subject the last event is expected to be known, where it is not the event's own (NATS ADR-26; nats-server 2.11).
+const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+
 const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 const BATCH_HAS_DUPLICATE: u64 = 10201;
 
@@ -168,7 +171,7 @@ pub async fn prepare(unit: &Unit, keys: &Sealing) -> Result<Vec<Message>, LogErr
     }
     let mut seen = BTreeSet::new();
     let mut messages = Vec::with_capacity(unit.len());
-    for (event, expect) in &unit.events {
+    for (place, (event, expect)) in unit.events.iter().enumerate() {
         let subject = subject_of(keys.names(), &event.event, &event.meta);
         let Some((kind, payload)) = keys.write(event, &subject).await? else {
             return Err(LogError::Refused("an unknown event can't be appended".into()));
@@ -182,6 +185,12 @@ pub async fn prepare(unit: &Unit, keys: &Sealing) -> Result<Vec<Message>, LogErr
         let expect = if seen.insert(subject.clone()) { *expect } else { Expect::Any };
         if let Expect::Last(sequence) = expect {
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.0.to_string());
+        }
+        let mut expect = expect;
+        if let Some((other, last)) = unit.guard(place) {
+            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.0.to_string());
+            headers.insert(EXPECTED_SUBJECT, other.as_str());
+            expect = Expect::Last(*last);
         }
         let event_id = event.meta.event_id;
         messages.push(Message { subject, headers, payload: payload.into(), type_name: kind.name(), event_id, expect });

@@ -19,6 +19,7 @@ use rollcall_domain::governance::disclosure::{Access, Outcome};
 use rollcall_domain::governance::hold::{Decision, Hold, HoldDecided};
 use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
 use rollcall_domain::identity::authority::{ChangeRefused, Denied};
+use rollcall_domain::identity::erasure::{Erased, Owed};
 use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::name::NameSpace;
@@ -28,8 +29,8 @@ use rollcall_domain::ids::Sequence;
 use rollcall_domain::{Event, EventMeta, KeyRef, Recorded, Seal, TraceContext};
 use rollcall_privacy::{EventKey, SealedPart};
 use rollcall_proto::{EventType, v1};
-use rollcall_scim::changed_paths;
-use serde_json::Map;
+use rollcall_scim::{LIFECYCLE, changed_paths};
+use serde_json::{Map, json};
 use tracing::error;
 use uuid::Uuid;
 
@@ -196,7 +197,11 @@ fn access(outcome: Outcome, payload: &[u8]) -> Option<Access> {
 
 fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
     let m = v1::IdentityChanged::decode(payload).ok()?;
-    let (before, resource) = (wire::from_lifecycle(m.before), wire::object(&m.resource_json)?);
+    let (before, mut resource) = (wire::from_lifecycle(m.before), wire::object(&m.resource_json)?);
+    if m.emergency && resource.is_empty() {
+        // All that is readable of a resource that is sealed.
+        resource.insert(LIFECYCLE.id.into(), json!({ "emergency": true }));
+    }
     let changed = match before {
         // A creation sets what its resource says.
         None if m.changed.is_empty() => changed_paths(&Map::new(), &resource),
@@ -308,8 +313,29 @@ fn reconciled(kind: EventType, payload: &[u8]) -> Option<Event> {
     Some(Event::Reconciliation(Reconciliation { app: m.app_id.parse().ok()?, event }))
 }
 
+fn identity_erased(payload: &[u8]) -> Option<Erased> {
+    let m = v1::IdentityErased::decode(payload).ok()?;
+    let owed = |owed: v1::OwedOnce| {
+        Some(Owed {
+            opened_by: Sequence(owed.opened_by),
+            change: wire::from_change(owed.change)?,
+            target: wire::from_present(owed.present),
+            apps: owed.apps.iter().filter_map(|app| app.parse().ok()).collect(),
+        })
+    };
+    Some(Erased {
+        id: m.identity_id.parse().ok()?,
+        reason: m.reason,
+        legal_basis: m.legal_basis,
+        approved_by: wire::optional(m.approved_by),
+        keys: m.keys.into_iter().filter_map(KeyRef::from_number).collect(),
+        owed: m.owed.into_iter().filter_map(owed).collect(),
+    })
+}
+
 fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
     Some(match kind {
+        EventType::IdentityErased => Event::IdentityErased(identity_erased(payload)?),
         EventType::IdentityJoined => identity_changed(IdentityChange::Joined, payload)?,
         EventType::IdentityMoved => identity_changed(IdentityChange::Moved, payload)?,
         EventType::IdentityLeft => identity_changed(IdentityChange::Left, payload)?,

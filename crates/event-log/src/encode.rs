@@ -11,10 +11,12 @@ use rollcall_domain::governance::disclosure::Outcome;
 use rollcall_domain::governance::hold::Decision;
 use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
 use rollcall_domain::identity::authority::Denied;
+use rollcall_domain::identity::erasure::Owed;
 use rollcall_domain::identity::group::{GroupChange, MemberId};
-use rollcall_domain::identity::lifecycle::IdentityChange;
+use rollcall_domain::identity::lifecycle::{IdentityChange, Urgency};
 use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::ResourceChange;
+use rollcall_domain::identity::urgency;
 use rollcall_domain::{AppId, Event, KeyRef, NewEvent};
 use rollcall_privacy::{DataKey, PrivacyError, SealedPart};
 use rollcall_proto::{EventType, SCHEMA_VERSION, personal, v1};
@@ -100,6 +102,7 @@ fn type_of(event: &Event) -> Option<EventType> {
         },
         Event::ConfigurationRead(_) => EventType::ConfigurationRead,
         Event::EffectFailed(_) => EventType::IdentityEffectFailed,
+        Event::IdentityErased(_) => EventType::IdentityErased,
         Event::Access(access) => match access.outcome {
             Outcome::Read => EventType::AccessRead,
             Outcome::Denied => EventType::AccessDenied,
@@ -161,6 +164,15 @@ fn envelope(kind: EventType, event: &NewEvent) -> v1::Envelope {
     }
 }
 
+fn to_owed(owed: &Owed) -> v1::OwedOnce {
+    v1::OwedOnce {
+        opened_by: owed.opened_by.0,
+        change: wire::to_change(owed.change),
+        present: wire::to_present(owed.target),
+        apps: owed.apps.iter().map(ToString::to_string).collect(),
+    }
+}
+
 fn encode_payload(event: &Event) -> Vec<u8> {
     let ids = |all: &[MemberId]| all.iter().map(|id| id.as_str().to_owned()).collect();
     match event {
@@ -174,6 +186,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             changed: if e.before.is_none() { Vec::new() } else { wire::to_changed(&e.changed) },
             effective_at: e.effective_at.map(wire::to_proto_time),
             kind: wire::to_kind(e.kind),
+            emergency: urgency(&e.resource) == Urgency::Emergency,
             provenance: e.provenance.iter().map(|(path, source)| (path.clone(), source.to_string())).collect(),
         }
         .encode_to_vec(),
@@ -345,6 +358,15 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             digest: e.digest.clone(),
             settings_json: wire::to_json(&e.settings),
             changed: wire::to_changed(&e.changed),
+        }
+        .encode_to_vec(),
+        Event::IdentityErased(e) => v1::IdentityErased {
+            identity_id: e.id.to_string(),
+            reason: e.reason.clone(),
+            legal_basis: e.legal_basis.clone(),
+            approved_by: e.approved_by.clone().unwrap_or_default(),
+            keys: e.keys.iter().map(|key| key.number()).collect(),
+            owed: e.owed.iter().map(to_owed).collect(),
         }
         .encode_to_vec(),
         Event::EffectFailed(e) => v1::EffectFailed {

@@ -99,7 +99,11 @@ impl Sealing {
                     }
                 }
             });
-            let (Some(ring), Some(at)) = (&self.ring, missing.into_inner()) else { return Ok(recorded) };
+            let Some(ring) = &self.ring else { return Ok(recorded) };
+            if let Event::IdentityErased(erased) = &recorded.event {
+                erased.keys.iter().for_each(|key| ring.forget(key.page));
+            }
+            let Some(at) = missing.into_inner() else { return Ok(recorded) };
             // A page that is not there will not be there the next time: what it has sealed stays closed.
             if ring.key(at).await?.is_none() {
                 return Ok(recorded);

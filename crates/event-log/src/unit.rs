@@ -1,6 +1,10 @@
 //! Events that are appended together or not at all.
 
+use std::collections::BTreeMap;
+
 use rollcall_domain::{NewEvent, Sequence};
+
+use crate::subject::Subject;
 
 /// What the appender believes to be the last event of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,18 +19,32 @@ pub enum Expect {
 #[derive(Debug, Clone, Default)]
 pub struct Unit {
     pub(crate) events: Vec<(NewEvent, Expect)>,
+    /// What an event expects of another subject than its own.
+    pub(crate) guards: BTreeMap<usize, (Subject, Sequence)>,
 }
 
 impl Unit {
     /// A unit of one event.
     #[must_use]
     pub fn one(event: NewEvent, expect: Expect) -> Self {
-        Self { events: vec![(event, expect)] }
+        Self { events: vec![(event, expect)], guards: BTreeMap::new() }
     }
 
     /// Adds an event. Only the first of each subject can expect anything.
     pub fn push(&mut self, event: NewEvent, expect: Expect) {
         self.events.push((event, expect));
+    }
+
+    /// Adds an event that is appended only while the last event of another subject is still this one; 0: there is none.
+    pub fn push_while(&mut self, event: NewEvent, subject: Subject, last: Sequence) {
+        self.guards.insert(self.events.len(), (subject, last));
+        self.events.push((event, Expect::Any));
+    }
+
+    /// What an event expects of another subject than its own, by its place in the unit.
+    #[must_use]
+    pub fn guard(&self, place: usize) -> Option<&(Subject, Sequence)> {
+        self.guards.get(&place)
     }
 
     /// Its events, each with what it expects of its subject.

@@ -1,5 +1,6 @@
 //! The durable state of one projection.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::error::ProjectionError;
-use crate::history::{History, PastView, blocks};
+use crate::history::{History, PastView, blocks, version_key};
 use crate::lock::FolderLock;
 use crate::overlay::Changes;
 use crate::packed::{FORMAT, pack};
@@ -198,13 +199,20 @@ impl Store {
     }
 
     pub(crate) fn make(&self, changed: Changed, at: Sequence) -> Result<(), ProjectionError> {
-        let Changed { changes, versions, last } = changed;
+        let Changed { changes, versions, forgotten, last } = changed;
         let mut ending = vec![(CURSOR.to_vec(), Some(at.0.to_be_bytes().to_vec()))];
         ending.extend(last.map(|last| (LAST.to_vec(), Some(last.as_bytes().to_vec()))));
         // Where versions are sorts before every key.
-        let versions = blocks(versions).map(|(place, block)| (place, Some(pack(&block))));
+        let mut history: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        for key in &forgotten {
+            let all = self.tree.range(version_key(key, Sequence(0))..=version_key(key, Sequence(u64::MAX)));
+            for version in all {
+                history.insert(version.map_err(|e| failed(self.name, &e))?.0.to_vec(), None);
+            }
+        }
+        history.extend(blocks(versions).map(|(place, block)| (place, Some(pack(&block)))));
         let changes = changes.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_deref().map(pack)));
-        let changes: Vec<Change> = versions.chain(changes).collect();
+        let changes: Vec<Change> = history.into_iter().chain(changes).collect();
         let changing = self.tree.change();
         redo::make(&self.tree.raw, changes, ending).map_err(|e| failed(self.name, &e))?;
         drop(changing);

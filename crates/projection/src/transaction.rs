@@ -1,5 +1,6 @@
 //! Changes that are not committed yet, seen by those who make them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rollcall_domain::kv::{KvError, Pair, Read, Write};
@@ -19,6 +20,7 @@ pub struct Transaction {
     changes: Changes,
     history: History,
     versions: Versions,
+    forgotten: BTreeSet<String>,
     at: Sequence,
     last: Option<Uuid>,
 }
@@ -28,6 +30,8 @@ pub struct Transaction {
 pub(crate) struct Changed {
     pub(crate) changes: Arc<Changes>,
     pub(crate) versions: Versions,
+    /// The keys whose earlier versions are dropped.
+    pub(crate) forgotten: BTreeSet<String>,
     /// The last event that changed anything.
     pub(crate) last: Option<Uuid>,
 }
@@ -35,7 +39,8 @@ pub(crate) struct Changed {
 impl Transaction {
     pub(crate) fn new(base: View, under: Arc<Changes>, history: History) -> Self {
         let (changes, versions) = (Changes::new(), Versions::new());
-        Self { base, under, changes, history, versions, at: Sequence(0), last: None }
+        let forgotten = BTreeSet::new();
+        Self { base, under, changes, history, versions, forgotten, at: Sequence(0), last: None }
     }
 
     /// What follows is changed at this position.
@@ -62,7 +67,7 @@ impl Transaction {
     }
 
     pub(crate) fn into_changed(self) -> Changed {
-        Changed { changes: Arc::new(self.changes), versions: self.versions, last: self.last }
+        Changed { changes: Arc::new(self.changes), versions: self.versions, forgotten: self.forgotten, last: self.last }
     }
 
     fn under(&self) -> Overlay<'_, View> {
@@ -91,6 +96,13 @@ impl Write for Transaction {
 
     fn delete(&mut self, key: &str) {
         self.change(key.to_owned(), None);
+    }
+
+    fn forget(&mut self, key: &str) {
+        if self.history.keeps(key) {
+            self.versions.retain(|(changed, _), _| changed != key);
+            self.forgotten.insert(key.to_owned());
+        }
     }
 
     fn append(&mut self, key: &str, more: &[u8]) -> Result<(), KvError> {

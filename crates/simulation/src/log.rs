@@ -89,10 +89,13 @@ impl SimLog {
         if let Some((_, sequence)) = known {
             return Ok(*sequence);
         }
-        for (event, expect) in unit.events() {
-            let subject = subject_of(&NameHash::Plain, &event.event, &event.meta);
+        for (place, (event, expect)) in unit.events().iter().enumerate() {
+            let (subject, expect) = match unit.guard(place) {
+                Some((subject, last)) => (subject.clone(), Expect::Last(*last)),
+                None => (subject_of(&NameHash::Plain, &event.event, &event.meta), *expect),
+            };
             let last = stream.last.get(subject.as_str()).copied().unwrap_or(Sequence(0));
-            if let Expect::Last(expected) = *expect
+            if let Expect::Last(expected) = expect
                 && expected != last
             {
                 return Err(LogError::Conflict { subject: subject.to_string(), expected });

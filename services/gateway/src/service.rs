@@ -40,7 +40,7 @@ struct DirectoryProjection;
 impl Projection for DirectoryProjection {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         directory::evolve(state, event)?;
-        scope::evolve(state, event);
+        scope::evolve(state, event)?;
         names::evolve(state, event)
     }
 }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod decisions;
 pub mod disclosure;
 pub mod drift;
+pub mod erasure;
 pub mod holds;
 pub mod identities;
 pub mod latency;

@@ -5,6 +5,7 @@
 mod api;
 mod as_of;
 mod console;
+mod eraser;
 mod error;
 mod export;
 mod proof;

@@ -18,6 +18,7 @@ use crate::api::streams::Streams;
 use crate::api::{openapi, router};
 use crate::as_of::HISTORY;
 use crate::console::{self, Provider, Sessions};
+use crate::eraser::Eraser;
 use crate::error::ProjectorError;
 use crate::proof::seal::{self, Sealer};
 use crate::state::answers::{Answers, NAME, STAMP};
@@ -101,10 +102,12 @@ impl Projector {
     /// # Errors
     /// When the storage fails.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
+        let erasing = tokio::spawn(Eraser::new(self.log.clone(), Arc::clone(&self.store)).run(stop.clone()));
         let runner = Runner::new(self.log, self.store);
         let sealing = tokio::spawn(self.sealer.run(stop.clone()));
         let ended = runner.run(Answers::new(self.catalogue), stop).await;
         sealing.abort();
+        erasing.abort();
         Ok(ended?)
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod answers;
 pub mod api_tokens;
+pub mod keys;
 pub mod search;
 pub mod sessions;

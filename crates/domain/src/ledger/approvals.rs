@@ -48,6 +48,15 @@ pub fn changed(state: &mut impl Write, changed: &ApprovalChanged, event: &Record
     store(state, key, &waiting);
 }
 
+/// Drops what waits about someone.
+pub fn forget(state: &mut impl Write, about: IdentityId) -> Result<(), KvError> {
+    let all: Vec<(String, WaitingApproval)> = load_all(state, PREFIX, None, usize::MAX)?;
+    for (key, _) in all.iter().filter(|(_, waiting)| waiting.about == Some(about)) {
+        state.delete(key);
+    }
+    Ok(())
+}
+
 /// One that is not decided.
 ///
 /// # Errors

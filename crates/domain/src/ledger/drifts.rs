@@ -135,6 +135,12 @@ fn found_with(
     })
 }
 
+/// Drops an item.
+pub fn forget(state: &mut impl Write, id: &DriftId) {
+    state.delete(&key(id));
+    state.forget(&key(id));
+}
+
 /// Keeps an item.
 pub fn keep(state: &mut impl Write, item: &DriftItem) {
     store(state, key(&item.id), item);

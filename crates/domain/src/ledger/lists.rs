@@ -120,4 +120,8 @@ impl<W: Write> Write for Kept<'_, W> {
     fn append(&mut self, key: &str, more: &[u8]) -> Result<(), KvError> {
         if self.holds(key) { self.state.append(key, more) } else { Ok(()) }
     }
+
+    fn forget(&mut self, key: &str) {
+        self.state.forget(key);
+    }
 }

@@ -49,6 +49,16 @@ pub fn keep(state: &mut impl Write, changed: &IdentityChanged, version: Sequence
     Ok(())
 }
 
+/// Drops what was said to take effect, and what could not.
+pub fn forget(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
+    if let Some(place) = load::<String>(state, &place_key(id))? {
+        state.delete(&place);
+        state.delete(&place_key(id));
+    }
+    state.delete(&stuck_key(id));
+    Ok(())
+}
+
 /// Takes out of the list what can't take effect.
 pub fn failed(state: &mut impl Write, failed: &EffectFailed) -> Result<(), KvError> {
     let Some(place) = load::<String>(state, &place_key(failed.id))? else { return Ok(()) };

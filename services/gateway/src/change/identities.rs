@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use rollcall_config::Recreate;
 use rollcall_domain::identity::authority::Denied;
+use rollcall_domain::identity::erasure::Content;
 use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
@@ -122,6 +123,9 @@ async fn last_change(
     of: IdentityKind,
     id: IdentityId,
 ) -> Result<Statement, Refusal> {
+    if directory::identity(&state.store.view(), id)?.is_some_and(|found| found.content == Content::Erased) {
+        return Err(Refusal::not_found(kind.name, &id.to_string()));
+    }
     let known = |view: &View| directory::identity(view, id).map(|found| found.map(|identity| identity.version));
     let mut found = newest(&state.log, id, known(&state.store.view())?).await?;
     if found.is_none() {

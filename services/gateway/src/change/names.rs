@@ -1,6 +1,7 @@
 //! Unique values: claimed and released on the log, in one unit with the change that needs it.
 
 use rollcall_config::{ExternalIds, SourceConfig};
+use rollcall_domain::identity::erasure::Content;
 use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, unique_values};
 use rollcall_domain::identity::{Identity, IdentityKind, NameChanged};
 use rollcall_domain::ids::IdentityId;
@@ -214,6 +215,13 @@ pub async fn hold(
         if found.owner.is_none() && value.attribute == "externalId" {
             // From when two could have the same one.
             found.owner = others_with_external_id(&state.store.view(), holder, &value.value)?.first().map(|id| id.0);
+        }
+        // The names of who was erased are free.
+        if let Some(owner) = found.owner
+            && directory::identity(&state.store.view(), IdentityId(owner))?
+                .is_some_and(|i| i.content == Content::Erased)
+        {
+            found.owner = None;
         }
         match found.owner {
             Some(owner) if owner != holder.id => {

@@ -2,7 +2,7 @@
 
 use rollcall_config::{Sight, SourceConfig};
 use rollcall_domain::identity::authority::{ChangeRefused, Denied};
-use rollcall_domain::kv::{KvError, Read, Write, load, store};
+use rollcall_domain::kv::{KvError, Read, Write, load, store, suffixes};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, SourceName, directory};
 use rollcall_event_log::{Expect, Unit};
 use rollcall_scim::{ResourceType, ScimError};
@@ -94,16 +94,26 @@ fn event(meta: EventMeta, refused: ChangeRefused) -> NewEvent {
 }
 
 fn key(source: &SourceName, id: Uuid) -> String {
-    format!("refused/{source}/{id}")
+    format!("refused/{id}/{source}")
 }
 
 /// Keeps what was last refused to each source, so that one which repeats itself does not fill the log.
-pub fn evolve(state: &mut impl Write, recorded: &Recorded) {
+///
+/// # Errors
+/// When the state can't be read.
+pub fn evolve(state: &mut impl Write, recorded: &Recorded) -> Result<(), KvError> {
+    if let Event::IdentityErased(erased) = &recorded.event {
+        let prefix = format!("refused/{}/", erased.id);
+        for source in suffixes(state, &prefix)? {
+            state.delete(&format!("{prefix}{source}"));
+        }
+    }
     if let (Event::ChangeRefused(refused), Some(source)) = (&recorded.event, &recorded.meta.source)
         && let Some(id) = refused.target
     {
         store(state, key(source, id), &refused.denied);
     }
+    Ok(())
 }
 
 /// The event for parts of a change that were not the source's to make; `None` when there are none, or when the same

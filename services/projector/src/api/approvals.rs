@@ -8,6 +8,7 @@ use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{Role, TwoPeople};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
+use rollcall_domain::identity::erasure::{Content, Erased};
 use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
@@ -21,6 +22,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::context::{Api, Shared, unknown};
+use crate::api::erasure;
 use crate::api::person::Person;
 use crate::api::query::Path;
 use crate::api::schema;
@@ -103,6 +105,7 @@ const fn about(wanted: &Event) -> Option<IdentityId> {
     match wanted {
         Event::ObligationWaived(waived) => Some(waived.id.subject.identity()),
         Event::DriftAccepted(accepted) => Some(accepted.id.identity),
+        Event::IdentityErased(erased) => Some(erased.id),
         _ => None,
     }
 }
@@ -181,6 +184,10 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
             accepted.expires_at > now && open.iter().any(|item| item.id == accepted.id)
         }
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
+        Event::IdentityErased(erased) => {
+            let open = directory::identity(state, erased.id)?.is_some_and(|i| i.content == Content::Open);
+            open && ledger::obstacles(state, erased.id)?.is_empty()
+        }
         _ => false,
     })
 }
@@ -195,6 +202,9 @@ async fn approve(
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Decided>), ApiError> {
     let (waiting, wanted) = open(&api, &person, &id).await?;
+    if matches!(wanted, Event::IdentityErased(_)) {
+        person.needs(Role::Admin)?;
+    }
     let view = api.store.view();
     let (asker, approver) = (api_tokens::root(&view, &waiting.asked_by)?, api_tokens::root(&view, &person.name)?);
     if name_key(&asker) == name_key(&approver) {
@@ -219,7 +229,13 @@ async fn approve(
     waiting.reason.clone_into(&mut meta.reason);
     let step = Event::Approval(ApprovalChanged { id, step: ApprovalStep::Approved });
     let mut unit = Unit::one(NewEvent { meta: approved, event: step }, Expect::Last(waiting.asked_in));
-    unit.push(NewEvent { meta, event: wanted }, Expect::Any);
+    match wanted {
+        Event::IdentityErased(erased) => {
+            let approved_by = Some(person.name.clone());
+            erasure::push(&api, &mut unit, meta, Erased { approved_by, ..erased }).await?;
+        }
+        event => unit.push(NewEvent { meta, event }, Expect::Any),
+    }
     done(&api, &unit).await
 }
 

@@ -5,6 +5,7 @@ use axum::{Extension, Json};
 use rollcall_config::Role;
 use rollcall_domain::directory;
 use rollcall_domain::identity::Identity;
+use rollcall_domain::identity::erasure::Content;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::Read;
@@ -66,7 +67,14 @@ pub async fn identity(
 ) -> Answer<One<IdentityView>> {
     let query = api.query::<params::AsOfOnly>(pairs)?;
     let snapshot = api.snapshot(&query).await?;
-    let found = known_identity(&snapshot.state, &id)?;
+    let found = match known_identity(&snapshot.state, &id) {
+        // Of who was erased nothing is known of before, either.
+        Err(missing) => known_identity(&api.store.view(), &id)
+            .ok()
+            .filter(|identity| identity.content == Content::Erased)
+            .ok_or(missing)?,
+        found => found?,
+    };
     let item = IdentityView::of(&snapshot.state, &found, snapshot.as_of.instant, person.sees())?;
     Ok(Json(One { item, as_of: snapshot.as_of }))
 }

@@ -16,7 +16,7 @@ use crate::api::context::{Api, Shared};
 use crate::api::disclosure::Asked;
 use crate::api::person::Credential;
 use crate::api::{
-    api_tokens, approvals, apps, decisions, drift, holds, identities, latency, leavers, obligations, plan,
+    api_tokens, approvals, apps, decisions, drift, erasure, holds, identities, latency, leavers, obligations, plan,
     plan_configuration, proofs, sessions, timeline,
 };
 use crate::error::ApiError;
@@ -39,6 +39,7 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(stream::router())
         .merge(proofs::router())
         .merge(decisions::router())
+        .merge(erasure::router())
         .merge(sessions::router())
         .merge(api_tokens::router())
         .merge(approvals::router())

@@ -8,7 +8,7 @@ use rollcall_proof::Tree;
 use rollcall_scim::Catalogue;
 
 use crate::proof::checkpoints;
-use crate::state::{api_tokens, search, sessions};
+use crate::state::{api_tokens, keys, search, sessions};
 use crate::timeline::{selection, time_index};
 
 /// The name in metrics and folders.
@@ -37,6 +37,7 @@ impl Projection for Answers {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
         self.0.evolve(state, event)?;
         Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
+        keys::add(state, event)?;
         checkpoints::add(state, event);
         sessions::add(state, event)?;
         api_tokens::add(state, event)?;

@@ -33,6 +33,9 @@ fn words(identity: &Identity) -> BTreeSet<String> {
 
 /// Keeps the words of whoever an event is about.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
+    if let Event::IdentityErased(erased) = &event.event {
+        return forget(state, erased.id);
+    }
     let Event::Identity(changed) = &event.event else { return Ok(()) };
     let is_name = |path: &str| NAMES.iter().any(|name| path.starts_with(name));
     if !changed.changed.iter().any(|c| is_name(&c.path)) {
@@ -51,6 +54,15 @@ pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
         store(state, format!("search/{word}/{}", identity.id), &identity.id);
     }
     store(state, place, &new);
+    Ok(())
+}
+
+/// Drops the words of someone.
+fn forget(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
+    let place = format!("search-of/{id}");
+    let words: BTreeSet<String> = load(state, &place)?.unwrap_or_default();
+    words.iter().for_each(|word| state.delete(&format!("search/{word}/{id}")));
+    state.delete(&place);
     Ok(())
 }
 

@@ -2,6 +2,8 @@
 //! follow one another, in JSON as an export sends them; `entry-id/<millisecond>`, of the events whose ids begin with it
 //! (RFC 9562 §5.7).
 
+use std::collections::BTreeSet;
+
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::kv::{KvError, Read, Write, end_of};
 use rollcall_projection::{frame, frames};
@@ -30,6 +32,34 @@ pub fn add(state: &mut impl Write, entry: &Entry) -> Result<(), KvError> {
     state.append(&key, &frame(at, Some(&json)))?;
     let (place, rest) = id_place(entry.event_id);
     state.append(&place, &[rest.as_slice(), &at.0.to_be_bytes()].concat())
+}
+
+/// Changes entries, which are given by their positions, the oldest first.
+pub fn rewrite(state: &mut impl Write, positions: &[Sequence], change: impl Fn(Entry) -> Entry) -> Result<(), KvError> {
+    let mut positions = positions.iter().peekable();
+    while let Some(first) = positions.peek() {
+        let number = first.0 / BLOCK;
+        let mut wanted = BTreeSet::new();
+        while let Some(at) = positions.next_if(|at| at.0 / BLOCK == number) {
+            wanted.insert(*at);
+        }
+        let key = key(number);
+        let damaged = |e: serde_json::Error| KvError::Damaged { key: key.clone(), reason: e.to_string() };
+        let block = state.get(&key)?.unwrap_or_default();
+        let mut changed = Vec::with_capacity(block.len());
+        for (at, json) in frames(&block) {
+            let entry = json.filter(|_| wanted.contains(&at)).map(serde_json::from_slice::<Entry>).transpose();
+            match entry.map_err(damaged)? {
+                Some(entry) => {
+                    let json = serde_json::to_vec(&change(entry)).map_err(damaged)?;
+                    changed.extend(frame(at, Some(&json)));
+                }
+                None => changed.extend(frame(at, json)),
+            }
+        }
+        state.put(key, changed);
+    }
+    Ok(())
 }
 
 fn id_place(id: Uuid) -> (String, [u8; REST]) {

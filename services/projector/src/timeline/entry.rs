@@ -11,6 +11,7 @@ use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, Recorded, ledger};
+use rollcall_proto::{EventType, personal};
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -72,7 +73,23 @@ pub struct Entry {
     pub details: Value,
 }
 
+/// What stands where a person was.
+pub const ERASED: &str = "erased";
+
 impl Entry {
+    /// The same without what is personal, as it would be made of the event without its key.
+    #[must_use]
+    pub fn erased(mut self) -> Self {
+        self.summary = format!("{}: {ERASED}", self.type_name);
+        self.reason.clear();
+        self.changes.clear();
+        let names = EventType::from_name(&self.type_name).map(personal::names).unwrap_or_default();
+        if let Some(details) = self.details.as_object_mut() {
+            details.retain(|name, _| !names.contains(name));
+        }
+        self
+    }
+
     /// The entry of an event, and every identity whose timeline it belongs to.
     pub fn of(event: &Recorded, state: &impl Read) -> Result<(Self, Vec<IdentityId>), KvError> {
         let (identities, app, changes) = about(&event.event);
@@ -192,6 +209,7 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         },
         Event::ConfigurationRead(e) => (Vec::new(), None, e.changed.clone()),
         Event::EffectFailed(e) => (vec![e.id], None, Vec::new()),
+        Event::IdentityErased(e) => (vec![e.id], None, Vec::new()),
         Event::Access(e) => (e.identity.into_iter().collect(), None, Vec::new()),
         Event::Checkpoint(_) | Event::Unknown => (Vec::new(), None, Vec::new()),
     }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rollcall_domain::Recorded;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read, Write};
+use rollcall_domain::{Event, Recorded};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -85,8 +85,17 @@ fn plain(text: &str) -> String {
     text.replace('%', "%25").replace('/', "%2F")
 }
 
+/// Takes what is personal out of every entry about someone.
+fn erase(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
+    let positions = word_index::after(state, &format!("entry-of/{id}"), Sequence(0), usize::MAX)?;
+    entries::rewrite(state, &positions, Entry::erased)
+}
+
 /// Adds an event.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
+    if let Event::IdentityErased(erased) = &event.event {
+        erase(state, erased.id)?;
+    }
     let (entry, identities) = Entry::of(event, state)?;
     // Someone may be named twice, such as a member that is taken out and put in again.
     let mut lists: BTreeSet<String> = identities.iter().map(|identity| format!("entry-of/{identity}")).collect();

@@ -13,6 +13,7 @@ use rollcall_domain::governance::approval::ApprovalStep;
 use rollcall_domain::governance::disclosure::Outcome;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::governance::session::{SessionHolder, SessionStep};
+use rollcall_domain::identity::erasure::Content;
 use rollcall_domain::identity::group::GroupChange;
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::name::NameSpace;
@@ -24,7 +25,14 @@ use rollcall_domain::{Event, Recorded, directory};
 use serde_json::Value;
 
 fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
-    Ok(directory::identity(state, id)?.map_or_else(|| id.to_string(), |i| i.user_name().to_owned()))
+    Ok(directory::identity(state, id)?.map_or_else(
+        || id.to_string(),
+        |i| match i.content {
+            Content::Open => i.user_name().to_owned(),
+            Content::Sealed => format!("someone sealed ({id})"),
+            Content::Erased => format!("someone erased ({id})"),
+        },
+    ))
 }
 
 fn at(state: &impl Read, id: &AppId) -> Result<String, KvError> {
@@ -37,6 +45,9 @@ fn space(space: &NameSpace) -> String {
 
 /// What an event says, for people; `state` is the directory with the event in it.
 pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
+    if event.seal.is_closed() {
+        return Ok(format!("{}: sealed, and its key is not here", event.type_name));
+    }
     Ok(match &event.event {
         Event::Identity(e) => {
             let name = user_name(&e.resource);
@@ -260,6 +271,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::ConfigurationRead(e) => {
             format!("{} has started with a configuration of which {} settings are new", e.service, e.changed.len())
         }
+        Event::IdentityErased(e) => format!("someone was erased: {}", e.legal_basis),
         Event::EffectFailed(e) => {
             let (at, reason) = (e.effective_at, &e.reason);
             format!("what was said of {} for {at} can't take effect: {reason}", who(state, e.id)?)

@@ -28,6 +28,9 @@ pub struct IdentitySummary {
     pub lifecycle: Lifecycle,
     /// Whether the source removed the resource.
     pub deleted: bool,
+    /// `open`, `sealed`: what is personal can't be read, or `erased`: it is gone.
+    #[schema(value_type = String)]
+    pub content: &'static str,
     #[schema(value_type = Option<String>)]
     pub source: Option<SourceName>,
     #[schema(schema_with = schema::time)]
@@ -49,6 +52,7 @@ impl IdentitySummary {
             display_name: detail.show(name).flatten(),
             lifecycle: identity.lifecycle,
             deleted: identity.deleted,
+            content: identity.content.name(),
             source: identity.source.clone(),
             created_at: identity.created_at,
             changed_at: identity.changed_at,

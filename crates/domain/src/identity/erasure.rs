@@ -1,0 +1,62 @@
+//! Erasing a person: what is personal is gone from then on, and that they were there, what was owed for them and when it was done stays.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::desired::Target;
+use crate::identity::lifecycle::ChangeKind;
+use crate::ids::{AppId, IdentityId, Sequence};
+use crate::key_ref::KeyRef;
+
+/// A person is erased: the keys that sealed what is personal about them are destroyed, and every service drops what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    /// Whom.
+    pub id: IdentityId,
+    /// Why; it names nobody, since it stays.
+    pub reason: String,
+    /// What allows it, such as `GDPR Art. 17(1)(a)`.
+    pub legal_basis: String,
+    /// The second person; none: it took one.
+    pub approved_by: Option<String>,
+    /// The keys that are destroyed.
+    pub keys: Vec<KeyRef>,
+    /// What was ever owed for them, which can't be derived any more of what is sealed.
+    pub owed: Vec<Owed>,
+}
+
+/// What one event has opened for a person who is erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// The event.
+    pub opened_by: Sequence,
+    /// What it meant for them.
+    pub change: ChangeKind,
+    /// What had to be reached.
+    pub target: Target,
+    /// Where.
+    pub apps: Vec<AppId>,
+}
+
+/// Whether what is personal about an identity is here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Content {
+    /// It is.
+    #[default]
+    Open,
+    /// It is sealed with a key that is not here: nothing is concluded of what can't be read.
+    Sealed,
+    /// It was erased.
+    Erased,
+}
+
+impl Content {
+    /// The word in answers.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Sealed => "sealed",
+            Self::Erased => "erased",
+        }
+    }
+}
