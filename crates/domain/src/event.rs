@@ -1,5 +1,7 @@
 //! What the log holds, in the domain's words.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -213,4 +215,6 @@ pub struct Recorded {
     pub stored: Vec<u8>,
     /// Whether it says everything that it holds.
     pub seal: Seal,
+    /// That whom it is about was erased later, where that is why it is closed.
+    pub erased: Option<Arc<Erased>>,
 }

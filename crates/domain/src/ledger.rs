@@ -25,6 +25,7 @@ mod lists;
 mod obligations;
 mod preview;
 mod read;
+mod recorded;
 mod schedule;
 mod values;
 mod ways;
@@ -40,6 +41,7 @@ use crate::access::case::Case;
 use crate::access::desired::{Desired, Presence};
 use crate::access::obligation::{Change, Obligation};
 use crate::access::owed;
+use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
@@ -90,6 +92,8 @@ pub struct Ledger {
     lists: &'static [List],
     remembered: Remembered,
     apps: Option<BTreeMap<AppId, (App, Rules)>>,
+    /// Whether what was owed for somebody who was erased has yet to be opened, when that is known.
+    recorded: Option<bool>,
 }
 
 /// An assignment rule, as it applies to each kind of identity.
@@ -135,7 +139,7 @@ impl Ledger {
     /// One whose rules may name attributes of these schemas, with every list, that remembers every obligation.
     #[must_use]
     pub const fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, lists: List::ALL, remembered: Remembered::All, apps: None }
+        Self { catalogue, lists: List::ALL, remembered: Remembered::All, apps: None, recorded: None }
     }
 
     /// The same with these lists alone; the others are empty.
@@ -162,6 +166,11 @@ impl Ledger {
         };
         if let Event::AppConfigured(spec) = &event.event {
             ways::configured(state, directory::app(state, &spec.id)?.as_ref(), spec)?;
+        }
+        if let Some(erased) = &event.erased
+            && recorded::remember(state, erased)?
+        {
+            self.recorded = Some(true);
         }
         directory::evolve(state, event)?;
         schedule::heard(state, event);
@@ -245,7 +254,43 @@ impl Ledger {
             | Event::ConfigurationRead(_)
             | Event::Unknown => {}
         }
+        self.owe_recorded(state, None, None, event)?;
         Ok(facts)
+    }
+
+    /// Opens what this event has opened for somebody, or anybody, who was erased since: nothing can be derived of what is sealed.
+    fn owe_recorded(
+        &mut self,
+        state: &mut Kept<'_, impl Write>,
+        of: Option<IdentityId>,
+        change: Option<Change>,
+        event: &Recorded,
+    ) -> Result<u64, KvError> {
+        let any = match self.recorded {
+            Some(any) => any,
+            None => recorded::is_any(state)?,
+        };
+        self.recorded = Some(any);
+        if !any {
+            return Ok(0);
+        }
+        let mut opened = 0;
+        for (id, owed) in recorded::take(state, event.sequence, of)? {
+            let change = change.unwrap_or_else(|| Change::at_once(event.sequence, owed.change, event.recorded_at));
+            for app in owed.apps {
+                let Some(spec) = directory::app(state, &app)?.map(|app| app.spec) else { continue };
+                let before = account(state, id, &app)?;
+                let subject = Subject::Account { app, identity: id };
+                let obligation = Obligation::new(change, subject, &spec.sla, owed.target);
+                obligations::open(state, obligation, before, recorded::desired(owed.target), event)?;
+                opened += 1;
+            }
+        }
+        if opened > 0 {
+            causation::keep(state, event);
+            self.recorded = None;
+        }
+        Ok(opened)
     }
 
     fn apps(&mut self, state: &impl Read) -> Result<&BTreeMap<AppId, (App, Rules)>, KvError> {
@@ -270,6 +315,9 @@ impl Ledger {
     ) -> Result<u64, KvError> {
         if self.apps(state)?.is_empty() {
             return Ok(0);
+        }
+        if self.recorded != Some(false) && recorded::is_of(state, id)? {
+            return self.owe_recorded(state, Some(id), Some(change), event);
         }
         let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
         let (subject, groups) = subject_of(state, &identity)?;

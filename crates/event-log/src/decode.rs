@@ -101,6 +101,7 @@ pub fn decode_with(
             subject: subject.to_owned(),
             stored: stored.to_vec(),
             seal: Seal::None,
+            erased: None,
         };
     };
     let event_id = wire::from_id(&envelope.id, &envelope.event_id).unwrap_or_default();
@@ -136,6 +137,7 @@ pub fn decode_with(
         subject: subject.to_owned(),
         stored: stored.to_vec(),
         seal,
+        erased: None,
     }
 }
 

@@ -60,6 +60,12 @@ impl Subject {
         Self(format!("rollcall.identity.{id}"))
     }
 
+    /// That someone was erased.
+    #[must_use]
+    pub fn erased(id: IdentityId) -> Self {
+        Self(format!("rollcall.erased.{id}"))
+    }
+
     /// The events of one group.
     #[must_use]
     pub fn group(id: GroupId) -> Self {
@@ -185,7 +191,7 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::ApiToken(token) => Subject(format!("rollcall.api-token.{}", token.id)),
         Event::Approval(approval) => Subject(format!("rollcall.approval.{}", approval.id)),
         Event::ConfigurationRead(read) => Subject::configuration(&read.service),
-        Event::IdentityErased(erased) => Subject(format!("rollcall.erased.{}", erased.id)),
+        Event::IdentityErased(erased) => Subject::erased(erased.id),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),

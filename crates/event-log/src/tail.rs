@@ -1,7 +1,8 @@
 //! Following the log: every event once, in order, without a gap, whatever happens to the connection.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,10 +14,14 @@ use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use rollcall_domain::{Recorded, Sequence};
+use rollcall_domain::identity::erasure::Erased;
+use rollcall_domain::{Event, IdentityId, Recorded, Sequence};
 use tracing::{debug, warn};
 
+use crate::append::last_event;
+use crate::error::LogError;
 use crate::sealing::Sealing;
+use crate::subject::Subject;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -32,6 +37,8 @@ pub struct Tail {
     sealing: Sealing,
     /// What was received and is not opened yet.
     pending: VecDeque<(Sequence, Timestamp, String, Bytes)>,
+    /// Of whose events some are closed: whether they were erased later.
+    erasures: HashMap<IdentityId, Option<Arc<Erased>>>,
     /// What is opened and was not given yet.
     opened: Vec<Recorded>,
 }
@@ -60,8 +67,17 @@ impl std::fmt::Debug for Tail {
 }
 
 impl Tail {
-    pub(crate) const fn new(client: Client, stream: Stream, sealing: Sealing, after: Sequence) -> Self {
-        Self { client, stream, after, messages: None, sealing, pending: VecDeque::new(), opened: Vec::new() }
+    pub(crate) fn new(client: Client, stream: Stream, sealing: Sealing, after: Sequence) -> Self {
+        Self {
+            client,
+            stream,
+            after,
+            messages: None,
+            sealing,
+            pending: VecDeque::new(),
+            erasures: HashMap::new(),
+            opened: Vec::new(),
+        }
     }
 
     /// The next events: at least one, at most `limit`. Waits for as long as there is none, and for a server that is
@@ -73,7 +89,16 @@ impl Tail {
             self.pending = self.next_as(limit, stored).await.into();
         }
         while let Some((sequence, at, subject, bytes)) = self.pending.front() {
-            match self.sealing.read(*sequence, *at, subject, bytes).await {
+            let read = async {
+                let mut event = self.sealing.read(*sequence, *at, subject, bytes).await?;
+                if event.seal.is_closed()
+                    && let Some(person) = event.event.person()
+                {
+                    event.erased = erasure(&self.stream, &self.sealing, &mut self.erasures, person).await?;
+                }
+                Ok::<_, LogError>(event)
+            };
+            match read.await {
                 Ok(event) => {
                     self.opened.push(event);
                     self.pending.pop_front();
@@ -167,6 +192,26 @@ impl Tail {
         self.after = sequence;
         Ok(Some(read(sequence, at, message)))
     }
+}
+
+/// That somebody was erased later, which is why their events don't open. It is asked once for each: who is erased while the log is
+/// followed was so before their key was destroyed.
+async fn erasure(
+    stream: &Stream,
+    sealing: &Sealing,
+    known: &mut HashMap<IdentityId, Option<Arc<Erased>>>,
+    person: IdentityId,
+) -> Result<Option<Arc<Erased>>, LogError> {
+    if let Some(found) = known.get(&person) {
+        return Ok(found.clone());
+    }
+    let last = last_event(stream, &Subject::erased(person), sealing).await?;
+    let found = last.and_then(|recorded| match recorded.event {
+        Event::IdentityErased(erased) => Some(Arc::new(erased)),
+        _ => None,
+    });
+    known.insert(person, found.clone());
+    Ok(found)
 }
 
 fn connects(client: &Client) -> u64 {

@@ -62,6 +62,7 @@ fn events(count: u64) -> Vec<Recorded> {
         subject: String::new(),
         stored: Vec::new(),
         seal: rollcall_domain::Seal::None,
+        erased: None,
     };
     (1..=count).map(event).collect()
 }

@@ -35,6 +35,7 @@ fn recorded(sequence: u64, event: Event, stored: Vec<u8>) -> Recorded {
         subject: format!("rollcall.test.{}", sequence % 3),
         stored,
         seal: rollcall_domain::Seal::None,
+        erased: None,
     }
 }
 

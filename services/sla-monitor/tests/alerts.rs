@@ -81,6 +81,7 @@ impl World {
             subject: String::new(),
             stored: Vec::new(),
             seal: rollcall_domain::Seal::None,
+            erased: None,
         };
         self.ledger.evolve(&mut self.state, &recorded).unwrap();
         self.log.push(recorded);

@@ -61,6 +61,7 @@ impl Log {
             subject: String::new(),
             stored: Vec::new(),
             seal: rollcall_domain::Seal::None,
+            erased: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::accounts::{reopen, settled};
 use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, capabilities, drift, of_account};
-use super::{apps, causation};
+use super::{apps, causation, recorded};
 use jiff::Timestamp;
 use rollcall_scim::Changed;
 
@@ -168,6 +168,10 @@ pub fn own_ways_learned(state: &mut impl Write, app: &AppId, ways: &OwnWays) -> 
 fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) -> Result<(), KvError> {
     let DriftId { app, identity, kind } = &item.id;
     let Some(spec) = directory::app(state, app)?.map(|app| app.spec) else { return Ok(()) };
+    // What came of it is in the record of their erasure.
+    if recorded::is_of(state, *identity)? {
+        return Ok(());
+    }
     let before = account(state, *identity, app)?;
     let target = before.as_ref().map_or(Target::Absent, |account| account.desired.target());
     if spec.drift.of(*kind, target) != Policy::Repair {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::read::{account_key, accounts_of, alert_key, firing_alerts, link_key, obligations_of};
-use super::{approvals, drifts, schedule};
+use super::{approvals, drifts, recorded, schedule};
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::Obligation;
 use crate::alert::Alert;
@@ -96,6 +96,7 @@ pub fn erased(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
     for alert in firing_alerts(state)?.into_iter().filter(|alert| alert.about.identity() == Some(id)) {
         store(state, alert_key(&alert.key, &alert.sink), &Alert { summary: String::new(), ..alert });
     }
+    recorded::forget(state, id);
     approvals::forget(state, id)?;
     schedule::forget(state, id)
 }
