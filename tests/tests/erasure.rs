@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
-use rollcall_tests::rollcall::SOURCE_TOKEN;
+use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
 use rollcall_tests::stage::{APP, Stage, USER};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
 use serde_json::{Value, json};
@@ -228,5 +228,40 @@ async fn nobody_is_erased_who_has_access_or_of_whom_an_app_keeps_an_account() ->
     stage.verified(&id).await?;
     stage.all_ended().await?;
     refused("keeps an account of theirs").await?;
+    // The same from the terminal; then somebody removes the account, and it is read.
+    let by_command = async || -> anyhow::Result<String> {
+        let mut erase = command();
+        erase.args(["erase", &id, "--reason", "they asked for it", "--legal-basis", "GDPR Art. 17(1)(b)"]);
+        let output = erase
+            .env("ROLLCALL_SERVER", stage.rollcall.address())
+            .env("ROLLCALL_API_TOKEN", "ada-secret")
+            .output()
+            .await?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    };
+    let said = by_command().await?;
+    ensure!(said.contains("keeps an account of theirs"), "{said}");
+    stage.app.by_hand(APP, |users| users.clear());
+    let (status, answer) = ask(&stage, "/v1/sync", "ola-secret", &json!({ "identity": id })).await?;
+    ensure!(status == 202, "{status} {answer}");
+    let said = until("it is seen that it is gone", || async {
+        Ok(Some(by_command().await?).filter(|said| said.contains("another admin approves")))
+    })
+    .await?;
+    ensure!(said.contains("/v1/approvals/"), "{said}");
+    stage.rollcall.stop().await?;
+    // The installation's key is replaced, and everything is as it was.
+    let file = stage.rollcall.data_dir().join("installation-key");
+    let new = command().args(["keys", "new"]).output().await?.stdout;
+    let both = String::from_utf8_lossy(&new).into_owned() + &std::fs::read_to_string(&file)?;
+    std::fs::write(&file, &both)?;
+    let mut rotate = command();
+    rotate.args(["keys", "rotate", "--config"]).arg(stage.rollcall.config_file());
+    let output = rotate.arg("--data-dir").arg(stage.rollcall.data_dir()).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    std::fs::write(&file, &new)?;
+    stage.rollcall.start().await?;
+    let anna = stage.rollcall.api(&format!("/v1/identities/{id}")).await?;
+    ensure!(anna["user_name"] == "anna", "{anna}");
     stage.rollcall.stop().await
 }

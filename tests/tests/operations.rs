@@ -286,7 +286,7 @@ async fn a_changed_configuration_stops_the_process_for_its_restart_and_a_mistake
 fn every_page_names_tests_that_there_are() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut tests = String::new();
-    for folder in ["tests/tests", "services/sla-monitor/tests"] {
+    for folder in ["tests/tests", "services/sla-monitor/tests", "crates/event-log/tests"] {
         for file in std::fs::read_dir(root.join(folder))? {
             let path = file?.path();
             if path.extension().is_some_and(|e| e == "rs") {

@@ -15,7 +15,7 @@ use uuid::fmt::Simple;
 
 use crate::app::{App, AppSpec, Connection};
 use crate::event::{Event, Recorded};
-use crate::identity::erasure::Content;
+use crate::identity::content::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged, MemberId};
 use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};

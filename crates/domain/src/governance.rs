@@ -5,6 +5,7 @@ pub mod approval;
 pub mod checkpoint;
 pub mod configuration;
 pub mod disclosure;
+pub mod erasure;
 pub mod exception;
 pub mod hold;
 pub mod session;

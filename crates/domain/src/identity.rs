@@ -1,7 +1,7 @@
 //! Identities: what a source may do with them, decided from the last event of each.
 
 pub mod authority;
-pub mod erasure;
+pub mod content;
 pub mod group;
 pub mod lifecycle;
 pub mod name;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::identity::erasure::Content;
+use crate::identity::content::Content;
 use crate::identity::lifecycle::{Active, Effect, IdentityChange, Lifecycle, Urgency, classify, next};
 use crate::identity::name::NameSpace;
 use crate::ids::{IdentityId, Sequence, SourceName};

@@ -47,7 +47,7 @@ use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
 use crate::directory::{self, Membership};
 use crate::event::{Event, Recorded};
-use crate::identity::erasure::Content;
+use crate::identity::content::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged};
 use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, urgency};

@@ -8,10 +8,10 @@ use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, Reconcili
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::disclosure::Outcome;
+use rollcall_domain::governance::erasure::Owed;
 use rollcall_domain::governance::hold::Decision;
 use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
 use rollcall_domain::identity::authority::Denied;
-use rollcall_domain::identity::erasure::Owed;
 use rollcall_domain::identity::group::{GroupChange, MemberId};
 use rollcall_domain::identity::lifecycle::{IdentityChange, Urgency};
 use rollcall_domain::identity::name::NameSpace;

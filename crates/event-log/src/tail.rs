@@ -14,7 +14,7 @@ use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use rollcall_domain::identity::erasure::Erased;
+use rollcall_domain::governance::erasure::Erased;
 use rollcall_domain::{Event, IdentityId, Recorded, Sequence};
 use tracing::{debug, warn};
 

@@ -12,8 +12,8 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    apps, assemble, backup, configuration_watch, demo, import, key, operator, process, ready, reference, setup,
-    timeline, token, verify,
+    apps, assemble, backup, configuration_watch, demo, erase, import, key, keys, operator, process, ready, reference,
+    setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -63,6 +63,11 @@ enum Command {
     Reference(reference::Reference),
     /// Add people and agents from a file, as if their source had sent them; a file that is read again adds nobody twice
     Import(import::ImportArgs),
+    /// Destroy what is personal about somebody who has left, for ever; another admin approves it
+    Erase(erase::EraseArgs),
+    /// Make an installation key, or wrap everything anew with it
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Bring accounts in line, and read them back, now
     Sync(operator::TargetArgs),
     /// Save the log in a file; while it is used, unless its server is private
@@ -131,6 +136,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Sync(args) => operator::sync(&args),
+        Command::Erase(args) => erase::run(&args),
+        Command::Keys(keys) => keys::run(&keys),
         Command::Token(args) => token::token(&args),
         Command::Apps(what) => apps::apps(&what),
         Command::Demo(args) => demo::run(args),

@@ -201,7 +201,7 @@ async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connec
     let server = PrivateServer::start(&config.server.data_dir.join("nats")).await?;
     let keys = match installation_keys(config)? {
         Some(keys) => keys,
-        None => own_key(&config.server.data_dir)?.into(),
+        None => own_keys(&config.server.data_dir)?,
     };
     let connection = Connection {
         replicas: config.nats.replicas,
@@ -216,24 +216,31 @@ async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connec
 fn installation_keys(config: &Config) -> anyhow::Result<Option<InstallationKeys>> {
     let Some(token) = &config.privacy.key else { return Ok(None) };
     let place = || format!("{}: the key under [privacy]", config.file);
-    let all = token.to_send().into_iter().map(|text| InstallationKey::parse(text.expose_secret()));
-    let mut all = all.collect::<Result<Vec<_>, _>>().with_context(place)?.into_iter();
-    let first = all.next().with_context(|| format!("{} can't be had", place()))?;
-    Ok(Some(InstallationKeys { first, former: all.collect() }))
+    let text: Vec<String> = token.to_send().iter().map(|line| line.expose_secret().to_owned()).collect();
+    let keys = keys_in(&text.join("\n")).with_context(place)?;
+    Ok(Some(keys.with_context(|| format!("{} can't be had", place()))?))
 }
 
-/// The key of an installation whose server is private: made once, in the data directory.
-fn own_key(data_dir: &Path) -> anyhow::Result<InstallationKey> {
+/// Keys as a file has them, one a line.
+fn keys_in(text: &str) -> anyhow::Result<Option<InstallationKeys>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut all = lines.map(InstallationKey::parse).collect::<Result<Vec<_>, _>>()?.into_iter();
+    Ok(all.next().map(|first| InstallationKeys { first, former: all.collect() }))
+}
+
+/// The keys of an installation whose server is private: one is made, once, in the data directory.
+fn own_keys(data_dir: &Path) -> anyhow::Result<InstallationKeys> {
     let file = own_key_file(data_dir);
+    let place = || file.display().to_string();
     match fs::read_to_string(&file) {
-        Ok(text) => InstallationKey::parse(&text).with_context(|| file.display().to_string()),
+        Ok(text) => keys_in(&text).with_context(place)?.with_context(|| format!("{} is empty", place())),
         Err(e) if e.kind() == ErrorKind::NotFound => {
             let key = InstallationKey::generate()?;
-            write_private(&file, &key.text()).with_context(|| format!("{} can't be written", file.display()))?;
-            info!(file = %file.display(), "the key of this installation is made: back it up, apart from the log");
-            Ok(key)
+            write_private(&file, &key.text()).with_context(|| format!("{} can't be written", place()))?;
+            info!(file = place(), "the key of this installation is made: back it up, apart from the log");
+            Ok(key.into())
         }
-        Err(e) => Err(e).with_context(|| format!("{} can't be read", file.display())),
+        Err(e) => Err(e).with_context(|| format!("{} can't be read", place())),
     }
 }
 
@@ -247,7 +254,7 @@ fn own_key_file(data_dir: &Path) -> PathBuf {
 /// When it can't be read.
 pub fn own_key_text(config: &Config) -> anyhow::Result<Option<String>> {
     let is_own = matches!(config.nats.place, NatsPlace::Private) && config.privacy.key.is_none();
-    is_own.then(|| own_key(&config.server.data_dir).map(|key| key.text())).transpose()
+    is_own.then(|| own_keys(&config.server.data_dir).map(|keys| keys.first.text())).transpose()
 }
 
 /// Keeps a key that was backed up, where it would be made.
@@ -260,7 +267,7 @@ pub fn keep_own_key(config: &Config, text: &str) -> anyhow::Result<()> {
         return Ok(());
     }
     match fs::read_to_string(&file) {
-        Ok(there) if InstallationKey::parse(&there).is_ok_and(|there| there == key) => Ok(()),
+        Ok(there) if keys_in(&there).is_ok_and(|keys| keys.is_some_and(|keys| keys.first == key)) => Ok(()),
         Ok(_) => bail!("{} is another key than that of the backup: move it away", file.display()),
         Err(_) => write_private(&file, &key.text()).with_context(|| format!("{} can't be written", file.display())),
     }

@@ -5,12 +5,16 @@ use super::lists::Kept;
 use crate::access::desired::{Desired, Presence, Target};
 use crate::app::mapping::Attributes;
 use crate::directory;
-use crate::identity::erasure::{Content, Erased, Owed};
+use crate::governance::erasure::{Erased, Owed};
+use crate::identity::content::Content;
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 
 const AT: &str = "recorded-at/";
+
+/// What is kept of [`Owed`]: the key says the event.
+type Stored = (ChangeKind, Target, Vec<AppId>);
 
 fn person_key(id: IdentityId) -> String {
     format!("recorded/{id}")
@@ -59,7 +63,7 @@ pub fn take(
         Some(id) => format!("{}{id}/", prefix(at)),
         None => prefix(at),
     };
-    let found: Vec<(String, (ChangeKind, Target, Vec<AppId>))> = load_all(state, &prefix, None, usize::MAX)?;
+    let found: Vec<(String, Stored)> = load_all(state, &prefix, None, usize::MAX)?;
     let mut all = Vec::new();
     for (key, (change, target, apps)) in found {
         state.delete(&key);

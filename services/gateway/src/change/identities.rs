@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use rollcall_config::Recreate;
 use rollcall_domain::identity::authority::Denied;
-use rollcall_domain::identity::erasure::Content;
+use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};

@@ -1,7 +1,7 @@
 //! Unique values: claimed and released on the log, in one unit with the change that needs it.
 
 use rollcall_config::{ExternalIds, SourceConfig};
-use rollcall_domain::identity::erasure::Content;
+use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::name::{NameSpace, UniqueValue, invisible, unique_values};
 use rollcall_domain::identity::{Identity, IdentityKind, NameChanged};
 use rollcall_domain::ids::IdentityId;

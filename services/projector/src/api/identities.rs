@@ -5,7 +5,7 @@ use axum::{Extension, Json};
 use rollcall_config::Role;
 use rollcall_domain::directory;
 use rollcall_domain::identity::Identity;
-use rollcall_domain::identity::erasure::Content;
+use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::Read;

@@ -13,7 +13,7 @@ use rollcall_domain::governance::approval::ApprovalStep;
 use rollcall_domain::governance::disclosure::Outcome;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::governance::session::{SessionHolder, SessionStep};
-use rollcall_domain::identity::erasure::Content;
+use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::group::GroupChange;
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::name::NameSpace;

@@ -1,7 +1,5 @@
 //! Erasing a person: what is personal is gone from then on, and that they were there, what was owed for them and when it was done stays.
 
-use serde::{Deserialize, Serialize};
-
 use crate::access::desired::Target;
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, IdentityId, Sequence};
@@ -35,28 +33,4 @@ pub struct Owed {
     pub target: Target,
     /// Where.
     pub apps: Vec<AppId>,
-}
-
-/// Whether what is personal about an identity is here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Content {
-    /// It is.
-    #[default]
-    Open,
-    /// It is sealed with a key that is not here: nothing is concluded of what can't be read.
-    Sealed,
-    /// It was erased.
-    Erased,
-}
-
-impl Content {
-    /// The word in answers.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Sealed => "sealed",
-            Self::Erased => "erased",
-        }
-    }
 }
