@@ -2,7 +2,7 @@
 //!
 //! Keys: `identity/<id>`, `user-name/<kind>/<hash of the key>`, `external-id/<hash of the value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
-//! `live/<kind>/<id>`: the identities of a kind that are not deleted.
+//! `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
 pub mod app_changes;
 
@@ -21,7 +21,7 @@ use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
 use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
-use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
+use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes};
 
 /// The key prefix of all identities.
 pub const IDENTITIES: &str = "identity/";
@@ -86,6 +86,13 @@ pub fn id_by_name(state: &(impl Read + ?Sized), kind: IdentityKind, name: &str) 
 /// Names are hashed: a key, and its history, would say them when the person is erased.
 fn name_of(kind: IdentityKind, name: &str) -> String {
     format!("user-name/{}/{}", kind.name(), hash(&name_key(name)))
+}
+
+const FORMER: &str = "former-name/";
+
+/// That an identity had another name before: where it was is in the key.
+fn former_key(id: IdentityId, name: &str) -> String {
+    format!("{FORMER}{id}/{name}")
 }
 
 fn hash(text: &str) -> Simple {
@@ -367,6 +374,9 @@ fn identity_changed(
             if let Some(value) = external_id(resource) {
                 state.delete(&external_id_key(value, &changed.id));
             }
+            if new.map(|(kind, resource)| name_of(kind, user_name(resource))).is_none_or(|new| new != key) {
+                store(state, former_key(changed.id, &key), &());
+            }
         }
         if let Some((kind, resource)) = new.filter(|_| !event.seal.is_closed()) {
             store(state, name_of(kind, user_name(resource)), &changed.id);
@@ -417,6 +427,12 @@ fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Re
     }
     if let Some(value) = external_id(&before.resource) {
         state.delete(&external_id_key(value, &id));
+    }
+    let former = format!("{FORMER}{id}/");
+    let names = suffixes(state, &former)?;
+    for name in names.iter().map(String::as_str).chain([key.as_str()]) {
+        state.forget_value(name, &encode(&id));
+        state.delete(&format!("{former}{name}"));
     }
     if !before.deleted {
         leave_groups(state, &id.into())?;

@@ -97,6 +97,9 @@ pub trait Write: Read {
 
     /// Forgets what a key has held until now, where its history is kept; what it holds stays.
     fn forget(&mut self, _key: &str) {}
+
+    /// Forgets that a key has ever held this value, where its history is kept; what it holds stays.
+    fn forget_value(&mut self, _key: &str, _value: &[u8]) {}
 }
 
 /// What a value can be: mostly what its bytes say, whatever the key; what is stored without what its key says takes that
@@ -176,10 +179,14 @@ pub fn suffixes(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<String
 /// Sets a typed value, as MessagePack in which fields are told by their places: a type that changes, even by a field,
 /// makes what was stored unreadable or another, and its projection must be built again.
 pub fn store<T: Serialize>(state: &mut (impl Write + ?Sized), key: String, value: &T) {
+    state.put(key, encode(value));
+}
+
+/// A value as it is stored.
+#[must_use]
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // Our own types always serialize.
-    if let Ok(bytes) = rmp_serde::to_vec(value) {
-        state.put(key, bytes);
-    }
+    rmp_serde::to_vec(value).unwrap_or_default()
 }
 
 /// State in memory, for tests.

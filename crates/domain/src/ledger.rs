@@ -168,7 +168,7 @@ impl Ledger {
             ways::configured(state, directory::app(state, &spec.id)?.as_ref(), spec)?;
         }
         if let Some(erased) = &event.erased
-            && recorded::remember(state, erased)?
+            && recorded::remember(state, erased, event.sequence)?
         {
             self.recorded = Some(true);
         }
@@ -280,9 +280,14 @@ impl Ledger {
             for app in owed.apps {
                 let Some(spec) = directory::app(state, &app)?.map(|app| app.spec) else { continue };
                 let before = account(state, id, &app)?;
+                let desired = recorded::desired(owed.target);
+                // What drift has opened is no removal by a source.
+                if of.is_some() {
+                    guarded::count(state, &spec, before.as_ref(), &desired, event)?;
+                }
                 let subject = Subject::Account { app, identity: id };
                 let obligation = Obligation::new(change, subject, &spec.sla, owed.target);
-                obligations::open(state, obligation, before, recorded::desired(owed.target), event)?;
+                obligations::open(state, obligation, before, desired, event)?;
                 opened += 1;
             }
         }

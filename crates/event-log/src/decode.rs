@@ -1,5 +1,7 @@
 //! Stored bytes to domain events. What does not decode is carried as unknown, never lost and never fatal.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use prost::Message as _;
 use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
@@ -28,7 +30,7 @@ use rollcall_domain::identity::{EffectFailed, IdentityChanged, NameChanged};
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::{Event, EventMeta, KeyRef, Recorded, Seal, TraceContext};
 use rollcall_privacy::{EventKey, SealedPart};
-use rollcall_proto::{EventType, v1};
+use rollcall_proto::{EventType, personal, v1};
 use rollcall_scim::{LIFECYCLE, changed_paths};
 use serde_json::{Map, json};
 use tracing::error;
@@ -39,6 +41,25 @@ use crate::{app_wire, wire};
 /// A stored event; one that does not decode is `Event::Unknown` with its bytes. What is sealed stays closed.
 pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored: &[u8]) -> Recorded {
     decode_with(sequence, recorded_at, subject, stored, &|_, _| None)
+}
+
+/// An event as it is read when the key of whom it is about is destroyed, for those who have no key to destroy.
+#[must_use]
+pub fn closed(recorded: &Recorded, erased: &Arc<Erased>) -> Recorded {
+    let (Some(kind), Ok(mut envelope)) =
+        (EventType::from_name(&recorded.type_name), v1::Envelope::decode(recorded.stored.as_slice()))
+    else {
+        return recorded.clone();
+    };
+    if !personal::is_personal(kind) {
+        return recorded.clone();
+    }
+    envelope.payload = personal::split(kind, &envelope.payload).0;
+    envelope.reason.clear();
+    envelope.key = KeyRef { page: 0, slot: 0 }.number();
+    let closed = decode(recorded.sequence, recorded.recorded_at, &recorded.subject, &envelope.encode_to_vec());
+    // What is proved stays what it was.
+    Recorded { stored: recorded.stored.clone(), erased: Some(Arc::clone(erased)), ..closed }
 }
 
 /// Where the key is that a stored event is sealed with, and the id of the event.

@@ -34,7 +34,7 @@ mod wire;
 pub use answer::Answer;
 pub use backup::{Part, Volume, backup, has_keys, restore};
 pub use connection::{Connection, Limits, Tls};
-pub use decode::{decode, decode_with};
+pub use decode::{closed, decode, decode_with};
 pub use duty::Duty;
 pub use effects::{Clock, Log};
 pub use encode::{encode, encode_sealed};

@@ -15,10 +15,11 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::error::ProjectionError;
+use crate::frames::{frame, frames};
 use crate::history::{History, PastView, blocks, version_key};
 use crate::lock::FolderLock;
 use crate::overlay::Changes;
-use crate::packed::{FORMAT, pack};
+use crate::packed::{FORMAT, pack, unpack};
 use crate::redo::{self, Change};
 use crate::transaction::{Changed, Transaction};
 use crate::tree::Tree;
@@ -199,7 +200,7 @@ impl Store {
     }
 
     pub(crate) fn make(&self, changed: Changed, at: Sequence) -> Result<(), ProjectionError> {
-        let Changed { changes, versions, forgotten, last } = changed;
+        let Changed { changes, versions, forgotten, forgotten_values, last } = changed;
         let mut ending = vec![(CURSOR.to_vec(), Some(at.0.to_be_bytes().to_vec()))];
         ending.extend(last.map(|last| (LAST.to_vec(), Some(last.as_bytes().to_vec()))));
         // Where versions are sorts before every key.
@@ -208,6 +209,18 @@ impl Store {
             let all = self.tree.range(version_key(key, Sequence(0))..=version_key(key, Sequence(u64::MAX)));
             for version in all {
                 history.insert(version.map_err(|e| failed(self.name, &e))?.0.to_vec(), None);
+            }
+        }
+        for (key, value) in &forgotten_values {
+            let all = self.tree.range(version_key(key, Sequence(0))..=version_key(key, Sequence(u64::MAX)));
+            for block in all {
+                let (place, stored) = block.map_err(|e| failed(self.name, &e))?;
+                let block = unpack(&stored).map_err(|e| self.failed(&e.to_string()))?;
+                let kept = frames(&block).filter(|(_, held)| *held != Some(value.as_slice()));
+                let kept: Vec<u8> = kept.flat_map(|(at, held)| frame(at, held)).collect();
+                if kept.len() < block.len() {
+                    history.insert(place.to_vec(), Some(kept).filter(|kept| !kept.is_empty()).map(|kept| pack(&kept)));
+                }
             }
         }
         history.extend(blocks(versions).map(|(place, block)| (place, Some(pack(&block)))));

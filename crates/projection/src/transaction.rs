@@ -21,6 +21,7 @@ pub struct Transaction {
     history: History,
     versions: Versions,
     forgotten: BTreeSet<String>,
+    forgotten_values: BTreeSet<(String, Vec<u8>)>,
     at: Sequence,
     last: Option<Uuid>,
 }
@@ -32,6 +33,8 @@ pub(crate) struct Changed {
     pub(crate) versions: Versions,
     /// The keys whose earlier versions are dropped.
     pub(crate) forgotten: BTreeSet<String>,
+    /// The values that keys have never held.
+    pub(crate) forgotten_values: BTreeSet<(String, Vec<u8>)>,
     /// The last event that changed anything.
     pub(crate) last: Option<Uuid>,
 }
@@ -39,8 +42,8 @@ pub(crate) struct Changed {
 impl Transaction {
     pub(crate) fn new(base: View, under: Arc<Changes>, history: History) -> Self {
         let (changes, versions) = (Changes::new(), Versions::new());
-        let forgotten = BTreeSet::new();
-        Self { base, under, changes, history, versions, forgotten, at: Sequence(0), last: None }
+        let (forgotten, forgotten_values) = (BTreeSet::new(), BTreeSet::new());
+        Self { base, under, changes, history, versions, forgotten, forgotten_values, at: Sequence(0), last: None }
     }
 
     /// What follows is changed at this position.
@@ -67,7 +70,13 @@ impl Transaction {
     }
 
     pub(crate) fn into_changed(self) -> Changed {
-        Changed { changes: Arc::new(self.changes), versions: self.versions, forgotten: self.forgotten, last: self.last }
+        Changed {
+            changes: Arc::new(self.changes),
+            versions: self.versions,
+            forgotten: self.forgotten,
+            forgotten_values: self.forgotten_values,
+            last: self.last,
+        }
     }
 
     fn under(&self) -> Overlay<'_, View> {
@@ -102,6 +111,13 @@ impl Write for Transaction {
         if self.history.keeps(key) {
             self.versions.retain(|(changed, _), _| changed != key);
             self.forgotten.insert(key.to_owned());
+        }
+    }
+
+    fn forget_value(&mut self, key: &str, value: &[u8]) {
+        if self.history.keeps(key) {
+            self.versions.retain(|(changed, _), held| changed != key || held.as_deref() != Some(value));
+            self.forgotten_values.insert((key.to_owned(), value.to_vec()));
         }
     }
 

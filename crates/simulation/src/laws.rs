@@ -17,7 +17,9 @@ use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::standard::gives_access;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::orphan_id;
+use rollcall_domain::governance::erasure::Erased;
 use rollcall_domain::governance::hold::Cause;
+use rollcall_domain::identity::content::Content;
 use rollcall_domain::kv::{KvError, Memory, suffixes};
 use rollcall_domain::ledger::{self, Fact, Ledger};
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory};
@@ -137,6 +139,32 @@ impl Laws {
             book.apps.get(app.as_str()).is_some_and(|app| !app.ids().iter().any(linked))
         };
         Ok(vanished.map(|q| q.app).filter(is_empty).collect())
+    }
+
+    /// Whoever can be erased now, with what the record of it says.
+    pub fn erasable(&self) -> Result<Vec<Erased>, KvError> {
+        let book = self.book();
+        let mut out = Vec::new();
+        for id in suffixes(&book.state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
+            let open = directory::identity(&book.state, id)?.is_some_and(|i| i.content == Content::Open);
+            if open && ledger::obstacles(&book.state, id)?.is_empty() {
+                let (reason, legal_basis) = ("they asked for it".to_owned(), "a law".to_owned());
+                let owed = ledger::owed_ever(&book.state, id)?;
+                out.push(Erased { id, reason, legal_basis, approved_by: None, keys: Vec::new(), owed });
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whoever was erased.
+    pub fn erased(&self) -> Result<Vec<IdentityId>, KvError> {
+        let book = self.book();
+        let ids = suffixes(&book.state, directory::IDENTITIES)?;
+        let ids = ids.iter().filter_map(|id| id.parse().ok());
+        let is = |id: &IdentityId| {
+            directory::identity(&book.state, *id).is_ok_and(|i| i.is_some_and(|i| i.content == Content::Erased))
+        };
+        Ok(ids.filter(is).collect())
     }
 
     /// The causes whose removals wait for a person, each with the last change of those that wait.

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::{Recorded, Sequence};
+use rollcall_domain::{Event, Recorded, Sequence};
 use rollcall_event_log::{
-    Answer, Appended, Clock, Expect, Log, LogError, NameHash, Subject, Unit, decode, encode, subject_of,
+    Answer, Appended, Clock, Expect, Log, LogError, NameHash, Subject, Unit, closed, decode, encode, subject_of,
 };
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -109,6 +109,11 @@ impl SimLog {
             // As it is stored and read again, not as it was meant.
             let recorded = decode(last, now, subject.as_str(), &payload);
             self.laws.saw(&recorded);
+            if let Event::IdentityErased(erased) = &recorded.event {
+                let (id, erased) = (erased.id, Arc::new(erased.clone()));
+                let theirs = stream.events.iter_mut().filter(|event| event.event.person() == Some(id));
+                theirs.for_each(|event| *event = closed(event, &erased));
+            }
             stream.last.insert(subject.to_string(), last);
             stream.ids.insert(event.meta.event_id, (now, last));
             stream.events.push(recorded);

@@ -79,6 +79,9 @@ impl People {
         said: Option<Said>,
         to: impl Fn(&IdentityChanged, Timestamp) -> Option<IdentityChanged>,
     ) {
+        if matches!(self.log.last(&Subject::erased(id)).await, Ok(Some(_))) {
+            return;
+        }
         loop {
             let known = self.known(id);
             let Ok(Some(Newest { recorded, last })) = newest(&*self.log, id, known).await else { return };
@@ -169,6 +172,10 @@ impl People {
             }
             return;
         };
+        if matches!(self.log.last(&Subject::erased(id)).await, Ok(Some(_))) {
+            self.here.remove(name);
+            return;
+        }
         let said = |active, from| Some(Said { active, from });
         match self.chance.within(0..14) {
             0..3 => {

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
-use rollcall_domain::kv::Read as _;
+use rollcall_domain::kv::{Pair, Read as _};
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, directory};
-use rollcall_event_log::{Clock, Expect, Log as _, Unit, by_service};
+use rollcall_event_log::{Clock, Expect, Log as _, Subject, Unit, by_service};
 use rollcall_projection::{History, ProjectionError, Store, apply};
 use rollcall_projector::Answers;
 use rollcall_provisioner::Accounts;
@@ -240,6 +240,15 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
         }
+        let erasable = laws.erasable().unwrap_or_default();
+        if let Some(erased) = chance.pick(&erasable).cloned().filter(|_| chance.percent(25)) {
+            let subject = Subject::identity(erased.id);
+            let last = log.last(&subject).await.ok().flatten().map_or(Sequence(0), |e| e.sequence);
+            let mut unit = Unit::default();
+            let meta = by_service("operator", "", None);
+            unit.push_while(NewEvent { meta, event: Event::IdentityErased(erased) }, subject, last);
+            let _ = log.append(&unit).await;
+        }
         for (cause, through) in laws.held().unwrap_or_default() {
             let expires_at =
                 laws.now() + SignedDuration::from_secs(i64::try_from(chance.within(20..200)).unwrap_or(60));
@@ -368,12 +377,17 @@ impl World {
         let folder = tempfile::tempdir()?;
         let plain = Store::open("plain", &folder.path().join("s"), 1, 4 << 20, History::NONE)?;
         let mut replay = Replay::of(service);
+        let erased: Vec<String> = self.laws.erased()?.iter().map(ToString::to_string).collect();
         for look in looks {
             let count = usize::try_from(look.saturating_sub(plain.cursor().0))?;
             replay.apply(&plain, &self.around.log.read(plain.cursor(), count))?;
             for prefix in history.prefixes() {
-                let past = store.view_at(Sequence(look)).scan(prefix, None, usize::MAX)?;
-                if past != plain.view().scan(prefix, None, usize::MAX)? {
+                // Of who was erased nothing is known of before.
+                let known = |pairs: Vec<Pair>| -> Vec<Pair> {
+                    pairs.into_iter().filter(|(key, _)| !erased.iter().any(|id| key.contains(id))).collect()
+                };
+                let past = known(store.view_at(Sequence(look)).scan(prefix, None, usize::MAX)?);
+                if past != known(plain.view().scan(prefix, None, usize::MAX)?) {
                     self.laws
                         .broken(format!("{service:?}: {prefix} as of {look} differs from a plain replay to there"));
                 }

@@ -1,6 +1,6 @@
 //! Accounts: what is desired, what was last observed, and what follows from the two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -55,8 +55,8 @@ pub struct Account {
     pub may_exist: Option<MayExist>,
     /// Whether it was ever shown as one that can be used: until then an app that invites people waits for somebody to accept.
     pub accepted: bool,
-    /// The app's ids of other accounts that were known as this one before, and could be used.
-    pub used_before: BTreeSet<String>,
+    /// The app's ids of other accounts that were known as this one before, and whether they could be used.
+    pub former_ids: BTreeMap<String, bool>,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.
     pub owes: Vec<Obligation>,
 }
@@ -97,7 +97,7 @@ impl Account {
     /// Whether the app's account of this id was ever known as theirs and could be used: nobody is invited to it any more.
     #[must_use]
     pub fn was_used(&self, remote_id: &str) -> bool {
-        (self.accepted && self.remote_id.as_deref() == Some(remote_id)) || self.used_before.contains(remote_id)
+        (self.accepted && self.remote_id.as_deref() == Some(remote_id)) || self.former_ids.get(remote_id) == Some(&true)
     }
 
     /// Whether nobody waits for it that someone can't sign in any more, or can: nothing is owed for it, such as where a person

@@ -52,10 +52,10 @@ fn known_as(account: &mut Account, remote_id: Option<&String>) {
     if account.remote_id.as_ref() == Some(remote_id) {
         return;
     }
-    if let Some(other) = account.remote_id.replace(remote_id.clone()).filter(|_| account.accepted) {
-        account.used_before.insert(other);
+    if let Some(other) = account.remote_id.replace(remote_id.clone()) {
+        account.former_ids.insert(other, account.accepted);
     }
-    account.accepted = account.used_before.remove(remote_id);
+    account.accepted = account.former_ids.remove(remote_id).unwrap_or_default();
 }
 
 /// A creation is about to be sent: until the app was looked through an account may exist.
@@ -88,7 +88,7 @@ pub fn verified(
     } else if verified.remote_id.is_none() {
         // Another account would be another invitation.
         account.accepted = false;
-        account.used_before.clear();
+        account.former_ids.values_mut().for_each(|used| *used = false);
     }
     links::keep(state, &account)?;
     ways::verified(state, &account, verified)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::links::linked;
 use super::read::{account_key, accounts_of, alert_key, firing_alerts, link_key, obligations_of};
 use super::{approvals, drifts, recorded, schedule};
 use crate::access::desired::{Desired, Target};
@@ -79,13 +80,15 @@ pub fn erased(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
         return Ok(());
     }
     for mut account in accounts_of(state, id)? {
-        if let Some(remote_id) = account.remote_id.take() {
-            state.delete(&link_key(&account.app, &remote_id));
+        for remote_id in account.remote_id.take().into_iter().chain(std::mem::take(&mut account.former_ids).into_keys())
+        {
+            if linked(state, &account.app, &remote_id)? == Some(id) {
+                state.delete(&link_key(&account.app, &remote_id));
+            }
         }
         account.desired = Desired::Absent;
         account.observed = None;
         account.former_names.clear();
-        account.used_before.clear();
         account.may_exist = None;
         account.rejection = None;
         for kind in DriftKind::ALL {

@@ -124,4 +124,8 @@ impl<W: Write> Write for Kept<'_, W> {
     fn forget(&mut self, key: &str) {
         self.state.forget(key);
     }
+
+    fn forget_value(&mut self, key: &str, value: &[u8]) {
+        self.state.forget_value(key, value);
+    }
 }

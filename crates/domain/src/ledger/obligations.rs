@@ -1,6 +1,6 @@
 //! Obligations as they open, ring and end, and the departures that they belong to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lists::Kept;
 use super::read::{
@@ -57,7 +57,7 @@ pub fn open(
             parked_at: None,
             confirmed: Vec::new(),
             former_names: BTreeSet::new(),
-            used_before: BTreeSet::new(),
+            former_ids: BTreeMap::new(),
             may_exist: None,
             accepted: false,
             owes: Vec::new(),

@@ -24,14 +24,15 @@ fn prefix(at: Sequence) -> String {
     format!("{AT}{:020}/", at.0)
 }
 
-/// Keeps what a record says; whether it is new.
-pub fn remember(state: &mut impl Write, erased: &Erased) -> Result<bool, KvError> {
+/// Keeps what a record says of an event that is read closed, and of those after it: what was before was read when it was open, and
+/// was owed by the rules. Whether it is new.
+pub fn remember(state: &mut impl Write, erased: &Erased, at: Sequence) -> Result<bool, KvError> {
     let is_erased = directory::identity(state, erased.id)?.is_some_and(|i| i.content == Content::Erased);
     if is_erased || is_of(state, erased.id)? {
         return Ok(false);
     }
     store(state, person_key(erased.id), &());
-    for (place, owed) in erased.owed.iter().enumerate() {
+    for (place, owed) in erased.owed.iter().enumerate().filter(|(_, owed)| owed.opened_by >= at) {
         let key = format!("{}{}/{place:06}", prefix(owed.opened_by), erased.id);
         store(state, key, &(owed.change, owed.target, owed.apps.clone()));
     }

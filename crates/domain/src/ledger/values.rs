@@ -1,6 +1,6 @@
 //! Accounts and obligations as they are stored: without the app and the identity, which their keys say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -35,7 +35,7 @@ struct StoredAccount {
     former_names: BTreeSet<String>,
     may_exist: Option<MayExist>,
     accepted: bool,
-    used_before: BTreeSet<String>,
+    former_ids: BTreeMap<String, bool>,
     owes: Vec<Obligation<Sequence>>,
 }
 
@@ -59,7 +59,7 @@ impl Typed for Account {
             former_names: stored.former_names,
             may_exist: stored.may_exist,
             accepted: stored.accepted,
-            used_before: stored.used_before,
+            former_ids: stored.former_ids,
             owes: stored.owes.into_iter().map(|open| of(open, &app, identity)).collect(),
             app,
             identity,

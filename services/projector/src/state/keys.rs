@@ -41,7 +41,7 @@ pub fn of(state: &impl Read, id: IdentityId) -> Result<Vec<KeyRef>, KvError> {
     let mut all: Vec<KeyRef> = directory::identity(state, id)?.and_then(|identity| identity.key).into_iter().collect();
     all.extend(besides(state, id)?);
     for account in ledger::accounts_of(state, id)? {
-        if let Some(remote_id) = &account.remote_id {
+        for remote_id in account.remote_id.iter().chain(account.former_ids.keys()) {
             all.extend(besides(state, orphan_id(&account.app, remote_id))?);
         }
     }

@@ -88,7 +88,8 @@ impl Wanted {
             known: Known::of(state, spec, account, can, now)?,
             used: (can.invites == Support::Yes).then(|| {
                 let linked = account.remote_id.iter().filter(|_| account.accepted);
-                linked.chain(&account.used_before).cloned().collect()
+                let former = account.former_ids.iter().filter(|(_, used)| **used).map(|(id, _)| id);
+                linked.chain(former).cloned().collect()
             }),
             seen_at: None,
             reach,
