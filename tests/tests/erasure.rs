@@ -136,6 +136,13 @@ async fn nothing_personal_is_left_of_who_was_erased_and_all_else_is_as_it_was() 
     stage.verified(&other).await?;
     let (before, owed_before) = (said(&stage, &id).await?, owed(&stage).await?);
     ensure!(marked(before.as_bytes()).len() >= 8, "the markers are not shown before: {:?}", marked(before.as_bytes()));
+    let mut export = command();
+    export.args(["export", "--identity", &id]).env("ROLLCALL_SERVER", stage.rollcall.address());
+    let output = export.env("ROLLCALL_API_TOKEN", "ada-secret").output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let bundle = output.stdout;
+    let all: Value = serde_json::from_slice(&bundle)?;
+    ensure!(marked(&bundle).len() == MARKERS.len() && all["known_now"]["id"] == id.as_str(), "{:?}", marked(&bundle));
     let path = format!("/v1/identities/{id}/erase");
     let body = json!({ "reason": "they asked for it", "legal_basis": "GDPR Art. 17(1)(b)" });
     let (status, asked) = ask(&stage, &path, "ada-secret", &body).await?;

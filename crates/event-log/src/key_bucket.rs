@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE};
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::stream::{Config, DirectGetErrorKind, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{
+    Config, DirectGetErrorKind, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream,
+};
 use async_nats::jetstream::{self, Context};
 use serde::Deserialize;
 use serde_json::json;
@@ -143,7 +145,14 @@ impl Pages for KeyBucket {
         Box::pin(async move {
             match self.stream.direct_get_last_for_subject(format!("{PREFIX}{place}")).await {
                 Ok(message) => Ok(Some((message.payload.to_vec(), message.sequence))),
-                Err(e) if e.kind() == DirectGetErrorKind::NotFound => Ok(None),
+                // A replica may be a moment behind, and that a key is not there is concluded once and for all: its leader knows.
+                Err(e) if e.kind() == DirectGetErrorKind::NotFound => {
+                    match self.stream.get_last_raw_message_by_subject(&format!("{PREFIX}{place}")).await {
+                        Ok(message) => Ok(Some((message.payload.to_vec(), message.sequence))),
+                        Err(e) if e.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                        Err(e) => Err(failed(&format!("reading '{place}': {e}"))),
+                    }
+                }
                 Err(e) => Err(failed(&format!("reading '{place}': {e}"))),
             }
         })

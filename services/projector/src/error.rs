@@ -73,6 +73,9 @@ pub enum Problem {
     /// What the path names is not there.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] ProblemBody),
+    /// More requests than the token, or the address, may make in a while.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(#[to_schema] ProblemBody),
     /// The log can't be reached, or the state is behind.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] ProblemBody),

@@ -12,8 +12,8 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    apps, assemble, backup, configuration_watch, demo, erase, import, key, keys, operator, process, ready, reference,
-    setup, timeline, token, verify,
+    apps, assemble, backup, configuration_watch, demo, erase, export, import, key, keys, operator, process, ready,
+    reference, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -65,6 +65,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Destroy what is personal about somebody who has left, for ever; another admin approves it
     Erase(erase::EraseArgs),
+    /// Write all that is held about one person
+    Export(export::ExportArgs),
     /// Make an installation key, or wrap everything anew with it
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -137,6 +139,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => backup::restore(&args),
         Command::Sync(args) => operator::sync(&args),
         Command::Erase(args) => erase::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Keys(keys) => keys::run(&keys),
         Command::Token(args) => token::token(&args),
         Command::Apps(what) => apps::apps(&what),

@@ -9,6 +9,7 @@ mod configuration_watch;
 mod connections;
 mod demo;
 mod erase;
+mod export;
 mod health;
 mod import;
 mod key;

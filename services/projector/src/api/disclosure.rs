@@ -89,6 +89,19 @@ pub struct Asked<'a> {
     pub status: StatusCode,
 }
 
+/// What says whom somebody looks for by something else than an id.
+const NAMES: [&str; 3] = ["user_name", "name", "text"];
+
+/// A query as it is recorded for ever: whom somebody has looked for by name may be erased one day.
+fn without_names(query: &str) -> String {
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let shown = pairs.map(|(key, value)| match NAMES.contains(&&*key) {
+        true => (key, "(hidden)".into()),
+        false => (key, value),
+    });
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(shown).finish()
+}
+
 impl Record {
     /// A record on the log.
     pub fn new(log: EventLog, reads: Reads, server: &ServerConfig) -> Self {
@@ -155,7 +168,7 @@ impl Record {
         let asked_for =
             |query: &'a str| url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "identity");
         let identity = identity.map(str::to_owned).or_else(|| Some(asked_for(query?)?.1.into_owned()));
-        let whole = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let whole = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{}", without_names(query)));
         let access = Access {
             outcome,
             role: person.role.name().to_owned(),
