@@ -274,6 +274,10 @@ async fn live(mut people: People, chance: Chance) {
     }
 }
 
+/// What is learned of apps from what they show of people is learned from fewer, where the log is read again after an erasure; and
+/// who had an account before somebody who was erased is known again.
+const LEARNED: [&str; 4] = ["link/", "keeps/", "ways/", "conformance/"];
+
 impl World {
     fn folder(&self, service: Service) -> PathBuf {
         self.folder.join(match service {
@@ -381,7 +385,7 @@ impl World {
         for look in looks {
             let count = usize::try_from(look.saturating_sub(plain.cursor().0))?;
             replay.apply(&plain, &self.around.log.read(plain.cursor(), count))?;
-            for prefix in history.prefixes() {
+            for prefix in history.prefixes().iter().filter(|p| erased.is_empty() || !LEARNED.contains(*p)) {
                 // Of who was erased nothing is known of before.
                 let known = |pairs: Vec<Pair>| -> Vec<Pair> {
                     pairs.into_iter().filter(|(key, _)| !erased.iter().any(|id| key.contains(id))).collect()
@@ -394,7 +398,11 @@ impl World {
             }
         }
         // Not what a store keeps for itself: those keys begin with a zero.
-        let all = |store: &Store| store.view().scan("", Some("\u{1}"), usize::MAX);
+        let all = |store: &Store| -> anyhow::Result<Vec<Pair>> {
+            let mut pairs = store.view().scan("", Some("\u{1}"), usize::MAX)?;
+            pairs.retain(|(key, _)| erased.is_empty() || !LEARNED.iter().any(|prefix| key.starts_with(prefix)));
+            Ok(pairs)
+        };
         let (theirs, ours) = (all(store)?, all(&plain)?);
         // Both are in the order of their keys.
         if let Some(((key, _), _)) = ours.iter().zip(&theirs).find(|(our, their)| our != their) {

@@ -329,8 +329,12 @@ impl<'a> Pass<'a> {
         let Link { config, client, memberships } = self.link;
         let mut remote = read_by_id(client, remote_id).await?;
         if let Some(remote) = &mut remote {
-            remote.groups =
-                memberships.of(client, &self.can, &config.spec.managed_groups(), Member::from(&*remote)).await?;
+            let managed = config.spec.managed_groups();
+            remote.groups = memberships.of(client, &self.can, &managed, Member::from(&*remote)).await?;
+            // Since it was read the app may have become another one: nothing is concluded.
+            if memberships.lacks_any(&managed) && read_by_id(client, remote_id).await?.is_none() {
+                return Ok(());
+            }
         }
         let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
         if Self::is_worked_on(&account, remote.as_ref()) {

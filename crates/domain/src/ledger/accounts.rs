@@ -83,7 +83,9 @@ pub fn verified(
     known_as(&mut account, verified.remote_id.as_ref());
     account.may_exist = None;
     if verified.target == Target::Present {
-        links::shown(state, verified)?;
+        if !event.seal.is_closed() {
+            links::shown(state, verified)?;
+        }
         account.accepted |= verified.differences.iter().all(|change| change.path != "active");
     } else if verified.remote_id.is_none() {
         // Another account would be another invitation.
@@ -91,7 +93,10 @@ pub fn verified(
         account.former_ids.values_mut().for_each(|used| *used = false);
     }
     links::keep(state, &account)?;
-    ways::verified(state, &account, verified)?;
+    // Of what can't be read nothing is learned.
+    if !event.seal.is_closed() {
+        ways::verified(state, &account, verified)?;
+    }
     let profile = drifts::profile(state, verified, account.rejection.as_ref(), event)?;
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
     account.verified_at = Some(event.recorded_at);

@@ -154,6 +154,12 @@ impl Memberships {
         Ok(found)
     }
 
+    /// Whether one of these groups was not found when it was looked for last: that an account is not in it is only believed of an
+    /// app that still has the account.
+    pub fn lacks_any(&self, managed: &BTreeSet<String>) -> bool {
+        managed.iter().any(|name| self.known(name).is_none())
+    }
+
     /// Every managed group with its members, by the name that the app gives them; those that it does not show are not among them.
     ///
     /// # Errors

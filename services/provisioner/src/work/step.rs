@@ -16,7 +16,7 @@ use crate::app_client::client::Failure;
 use crate::app_client::memberships::Member;
 use crate::error::ProvisionerError;
 use crate::search::locate::locate;
-use crate::search::look::Search;
+use crate::search::look::{Search, read_by_id};
 use crate::search::ownership::Ownership;
 use crate::work::carry_out::{Sent, check_mapping, refuse_foreign};
 use crate::work::connector::{Connector, Link};
@@ -132,6 +132,12 @@ impl Connector {
             let mut groups_unread = None;
             if let Some(found) = &mut located {
                 match memberships.of(client, &can, &managed, Member::from(&found.remote)).await {
+                    // Since the account was read the app may have become another one, in which there are no such groups.
+                    Ok(_)
+                        if memberships.lacks_any(&managed) && read_by_id(client, &found.remote.id).await?.is_none() =>
+                    {
+                        return Ok(Attempt::Wait(CONTESTED_PAUSE));
+                    }
                     Ok(groups) => found.remote.groups = groups,
                     // It goes with the account where the account is deleted.
                     Err(failure) if account.desired.target() == Target::Absent => groups_unread = Some(failure),
