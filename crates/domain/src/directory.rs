@@ -360,6 +360,10 @@ fn identity_changed(
     event: &Recorded,
 ) -> Result<(), KvError> {
     let before = identity(state, changed.id)?;
+    // Nobody comes back from it: a gateway may not have known yet.
+    if before.as_ref().is_some_and(|b| b.content == Content::Erased) {
+        return Ok(());
+    }
     let old = before.as_ref().filter(|b| !b.deleted).map(|b| (b.kind, &b.resource));
     let new = Some((changed.kind, &changed.resource)).filter(|_| !changed.deleted);
     let called = |(kind, resource): (IdentityKind, _)| (kind, user_name(resource), external_id(resource));
@@ -408,7 +412,8 @@ fn identity_changed(
         resource: changed.resource.clone(),
         source: event.meta.source.clone().or_else(|| before.as_ref().and_then(|b| b.source.clone())),
         created_by: before.as_ref().map_or_else(|| event.meta.source.clone(), |b| b.created_by.clone()),
-        key: before.as_ref().and_then(|b| b.key).or(event.seal.key()),
+        // Of who was added before anything was sealed not everything is.
+        key: before.as_ref().map_or(event.seal.key(), |b| b.key),
         created_at: before.map_or(event.recorded_at, |b| b.created_at),
         changed_at: event.recorded_at,
         version: event.sequence,

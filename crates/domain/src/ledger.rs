@@ -176,8 +176,9 @@ impl Ledger {
         schedule::heard(state, event);
         let mut facts = Vec::new();
         match &event.event {
+            Event::Identity(changed) if is_erased(state, changed.id)? => {}
             Event::Identity(changed) => {
-                schedule::keep(state, changed, event.sequence)?;
+                schedule::keep(state, changed, event)?;
                 if let Some(kind) = changed.change.kind() {
                     let change = change_of(changed, kind, event);
                     let opened = self.owe(state, changed.id, change, None, event)?;
@@ -358,12 +359,24 @@ impl Ledger {
     }
 }
 
+fn is_erased(state: &impl Read, id: IdentityId) -> Result<bool, KvError> {
+    Ok(directory::identity(state, id)?.is_some_and(|identity| identity.content == Content::Erased))
+}
+
+/// Who notes that something takes effect which was said before.
+const NOTES: &str = "sla-monitor";
+
 /// When a change counts, and from when its time does.
 fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> Change {
     let received = event.recorded_at;
     let effective = changed.effective_at.unwrap_or(received);
     // Said before, and only noted now: the clock has run since it took effect.
-    let noted = changed.changed.is_empty() && !changed.deleted && changed.effective_at.is_some();
+    let says_nothing = match event.seal.is_closed() {
+        // What it says is not readable; who says it is.
+        true => event.meta.actor == NOTES,
+        false => changed.changed.is_empty(),
+    };
+    let noted = says_nothing && !changed.deleted && changed.effective_at.is_some();
     let at = if noted { effective } else { effective.max(received) };
     // A departure that is said late is late.
     let leaves = kind == ChangeKind::Leaver;

@@ -145,7 +145,7 @@ fn events(state: &Value) -> u64 {
 /// # Errors
 /// When the server does not answer.
 pub async fn has_keys(connection: &Connection) -> Result<bool, LogError> {
-    Ok(key_bucket::KeyBucket::is_there(&dial(connection).await?).await)
+    key_bucket::KeyBucket::is_there(&dial(connection).await?).await
 }
 
 /// Writes the log, or the keys, to a file, while they are used; what is appended meanwhile may not be in it.

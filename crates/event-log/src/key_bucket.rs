@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use async_nats::header::{HeaderMap, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE};
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{
     Config, DirectGetErrorKind, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream,
 };
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,7 +22,7 @@ const PREFIX: &str = "$KV.ROLLCALL_KEYS.";
 const WRONG_LAST_SEQUENCE: u64 = 10_071;
 
 /// How long the server may take to say whether there is a bucket: an account that may not ask gets no answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The bucket on a server.
 #[derive(Debug)]
@@ -59,10 +60,22 @@ struct State {
 }
 
 impl KeyBucket {
-    /// Whether a server has one; what does not answer has none.
-    pub async fn is_there(client: &async_nats::Client) -> bool {
+    /// Whether a server has one. A server that does not say is not taken for one that has none: names would be hashed in two ways.
+    pub async fn is_there(client: &async_nats::Client) -> Result<bool, LogError> {
         let context = jetstream::new(client.clone());
-        matches!(tokio::time::timeout(PATIENCE, context.get_stream(STREAM)).await, Ok(Ok(_)))
+        let unknown = |why: String| {
+            failed(&format!(
+                "it can't be found out whether the log is sealed ({why}): the account needs $JS.API.STREAM.INFO.{STREAM}"
+            ))
+        };
+        match tokio::time::timeout(PATIENCE, context.get_stream(STREAM)).await {
+            Ok(Ok(_)) => Ok(true),
+            Ok(Err(e)) => match e.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(false),
+                _ => Err(unknown(e.to_string())),
+            },
+            Err(_) => Err(unknown("no answer".into())),
+        }
     }
 
     /// Opens it, and makes it when there is none.
@@ -101,7 +114,7 @@ impl KeyBucket {
 
     /// Deletes a revision, and has its bytes overwritten on every server that keeps it (JetStream API: STREAM.MSG.DELETE, which
     /// overwrites unless it is told not to).
-    async fn overwrite(&self, revision: u64) -> Result<(), LogError> {
+    async fn overwrite_revision(&self, revision: u64) -> Result<(), LogError> {
         match self.stream.delete_message(revision).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(failed(&format!("revision {revision} could not be overwritten"))),
@@ -117,7 +130,7 @@ impl KeyBucket {
             if oldest >= newest {
                 return Ok(());
             }
-            self.overwrite(oldest).await?;
+            self.overwrite_revision(oldest).await?;
         }
     }
 
@@ -170,6 +183,10 @@ impl Pages for KeyBucket {
             }
             Ok(replaced)
         })
+    }
+
+    fn overwrite<'a>(&'a self, place: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.overwrite_replaced(&format!("{PREFIX}{place}")).await })
     }
 
     fn places(&self) -> Answer<'_, Vec<String>> {

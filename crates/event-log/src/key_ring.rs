@@ -38,6 +38,9 @@ pub trait Pages: fmt::Debug + Send + Sync {
     /// Overwrites what was replaced by whoever was killed before they could.
     fn sweep(&self) -> Answer<'_, ()>;
 
+    /// Overwrites what was replaced at a place, by whoever could not finish.
+    fn overwrite<'a>(&'a self, place: &'a str) -> Answer<'a, ()>;
+
     /// Every place where something is.
     fn places(&self) -> Answer<'_, Vec<String>>;
 }
@@ -227,6 +230,7 @@ impl KeyRing {
             let place = place_of(number);
             while let Some((page, revision)) = self.page(number).await? {
                 if slots.iter().all(|slot| page.key(*slot).is_none()) {
+                    self.pages.overwrite(&place).await?;
                     break;
                 }
                 let wrapped = self.keys.wrap(&place, &page.without(&slots).bytes())?;

@@ -62,8 +62,13 @@ impl EventLog {
                 let head = stream.get_info().await.map_err(|e| LogError::Stream(e.to_string()))?.state.last_sequence;
                 Sealing::with(Arc::new(KeyRing::open(keys.clone(), Arc::new(bucket), Sequence(head)).await?))
             }
-            None if KeyBucket::is_there(&client).await => return Err(LogError::NoKey { url: connection.url.clone() }),
-            None => Sealing::default(),
+            None => {
+                let look = || KeyBucket::is_there(&client);
+                if look.retry(patience(connection)).sleep(tokio::time::sleep).await? {
+                    return Err(LogError::NoKey { url: connection.url.clone() });
+                }
+                Sealing::default()
+            }
         };
         let limits = connection.limits;
         let appender = Appender::new(client.clone(), stream.clone(), limits.append_retries);

@@ -194,11 +194,10 @@ impl Import {
             // Claimed when names were folded or hashed otherwise: under another key, and still theirs.
             let former = former_name_key(&name.value);
             let mut found = owned(self.log.names(), &name.key).await?;
-            let before = match (&found, former == name.key) {
-                (None, true) => owned(&NameHash::Plain, &name.key).await?,
-                (_, false) => owned(&NameHash::Plain, &former).await?,
-                _ => None,
-            };
+            let mut before = if found.is_none() { owned(&NameHash::Plain, &name.key).await? } else { None };
+            if names::owner(before.as_ref()).is_none() && former != name.key {
+                before = owned(&NameHash::Plain, &former).await?;
+            }
             match names::owner(before.as_ref()) {
                 Some(owner) if owner == id.0 && found.is_none() => found = before,
                 Some(_) => return Err(taken()),

@@ -33,7 +33,8 @@ fn place_key(id: IdentityId) -> String {
 }
 
 /// Keeps the list of what has yet to take effect.
-pub fn keep(state: &mut impl Write, changed: &IdentityChanged, version: Sequence) -> Result<(), KvError> {
+pub fn keep(state: &mut impl Write, changed: &IdentityChanged, event: &Recorded) -> Result<(), KvError> {
+    let version = event.sequence;
     if let Some(place) = load::<String>(state, &place_key(changed.id))? {
         state.delete(&place);
         state.delete(&place_key(changed.id));
@@ -41,7 +42,9 @@ pub fn keep(state: &mut impl Write, changed: &IdentityChanged, version: Sequence
     // What could not take effect is said anew.
     state.delete(&stuck_key(changed.id));
     let ahead = !changed.deleted && is_scheduled(changed.after, &changed.resource);
-    if let Some(at) = effective_at(&changed.resource).filter(|_| ahead) {
+    // When it takes effect is readable, also where the resource is not: it can't be brought into effect then, and somebody is told.
+    let said = if event.seal.is_closed() { changed.effective_at } else { effective_at(&changed.resource) };
+    if let Some(at) = said.filter(|_| ahead) {
         let place = format!("{SCHEDULED}{:020}/{}", micros(at), changed.id);
         store(state, place.clone(), &Scheduled { identity: changed.id, at, version });
         store(state, place_key(changed.id), &place);

@@ -132,6 +132,13 @@ async fn last_change(
         // Another gateway may have added them a moment ago.
         found = newest(&state.log, id, known(&state.fresh().await?)?).await?;
     }
+    if found.as_ref().is_some_and(|newest| newest.recorded.seal.is_closed()) {
+        let detail = format!(
+            "what is known of {} '{id}' is sealed, and its key is not here: nothing is decided on it",
+            kind.name
+        );
+        return Err(ScimError::status(503, detail).into());
+    }
     match found.map(|Newest { recorded, last }| (recorded.event, recorded.sequence, last)) {
         Some((Event::Identity(changed), version, last)) if !changed.deleted && changed.kind == of => {
             Ok(Statement { changed, version, last })

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use rollcall_config::Role;
+use rollcall_config::{Role, TwoPeople};
 use rollcall_domain::governance::erasure::Erased;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
@@ -57,6 +57,15 @@ struct Said {
     approval: Option<String>,
 }
 
+/// Whether it waits for a second admin: where there is one.
+fn needs_two(api: &Api) -> bool {
+    match api.approvals.two_people {
+        TwoPeople::Always => true,
+        TwoPeople::Never => false,
+        TwoPeople::WhenPossible => api.tokens.iter().filter(|token| token.role == Role::Admin).count() > 1,
+    }
+}
+
 fn text(name: &str, text: &str) -> Result<String, ApiError> {
     let text = text.trim();
     match text.chars().count() {
@@ -78,6 +87,11 @@ pub fn erasable(state: &impl Read, id: IdentityId) -> Result<Identity, ApiError>
             return Err(ApiError::Conflict(format!("identity {id} can't be read here: its key is missing")));
         }
         Content::Open => {}
+    }
+    if identity.key.is_none() {
+        return Err(ApiError::Conflict(format!(
+            "identity {id} was added before anything was sealed: what the log says of them stays readable, and can't be erased"
+        )));
     }
     let obstacles: Vec<String> = ledger::obstacles(state, id)?.iter().map(ToString::to_string).collect();
     if !obstacles.is_empty() {
@@ -110,7 +124,7 @@ async fn erase(
     }
     erasable(&api.fresh().await?, id)?;
     let wanted = Erased { id, reason, legal_basis, approved_by: None, keys: Vec::new(), owed: Vec::new() };
-    if approvals::needs_two(&api) {
+    if needs_two(&api) {
         let reason = wanted.reason.clone();
         let (sequence, approval) = approvals::ask(&api, &person, Event::IdentityErased(wanted), &reason).await?;
         return Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: Some(approval) })));

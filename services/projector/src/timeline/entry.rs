@@ -81,9 +81,13 @@ impl Entry {
     #[must_use]
     pub fn erased(mut self) -> Self {
         self.summary = format!("{}: {ERASED}", self.type_name);
+        let names = EventType::from_name(&self.type_name).map(personal::names).unwrap_or_default();
+        // Nothing of it was sealed: it is about a group, and they are one of its members.
+        if names.is_empty() {
+            return self;
+        }
         self.reason.clear();
         self.changes.clear();
-        let names = EventType::from_name(&self.type_name).map(personal::names).unwrap_or_default();
         if let Some(details) = self.details.as_object_mut() {
             details.retain(|name, _| !names.contains(name));
         }

@@ -304,6 +304,9 @@ pub fn in_words(wanted: &Event) -> String {
         Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Reject { expires_at }, .. }) => {
             format!("to leave the removals by {} up to event {through} undone until {expires_at}", cause.in_words())
         }
+        Event::IdentityErased(erased) => {
+            format!("to erase identity {} for ever ({}): {}", erased.id, erased.legal_basis, erased.reason)
+        }
         _ => "something that this version does not know".to_owned(),
     }
 }
