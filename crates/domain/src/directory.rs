@@ -370,14 +370,7 @@ fn identity_changed(
     // What stays as it is, as it mostly does, is not written again.
     if old.map(called) != new.map(called) {
         if let Some((kind, resource)) = old {
-            let key = name_of(kind, user_name(resource));
-            // A name that was released may already have a new owner.
-            if load::<IdentityId>(state, &key)? == Some(changed.id) {
-                state.delete(&key);
-            }
-            if let Some(value) = external_id(resource) {
-                state.delete(&external_id_key(value, &changed.id));
-            }
+            let key = unname(state, changed.id, kind, resource)?;
             if new.map(|(kind, resource)| name_of(kind, user_name(resource))).is_none_or(|new| new != key) {
                 store(state, former_key(changed.id, &key), &());
             }
@@ -423,16 +416,28 @@ fn identity_changed(
     Ok(())
 }
 
-/// Nothing is known any more of who it was; that it was there is.
-fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Recorded) -> Result<(), KvError> {
-    let Some(before) = identity(state, id)?.filter(|i| i.content != Content::Erased) else { return Ok(()) };
-    let key = name_of(before.kind, before.user_name());
+/// Nobody is found any more by the names of a resource; gives the key of its user name.
+fn unname(
+    state: &mut (impl Write + ?Sized),
+    id: IdentityId,
+    kind: IdentityKind,
+    resource: &Map<String, Value>,
+) -> Result<String, KvError> {
+    let key = name_of(kind, user_name(resource));
+    // A name that was released may already have a new owner.
     if load::<IdentityId>(state, &key)? == Some(id) {
         state.delete(&key);
     }
-    if let Some(value) = external_id(&before.resource) {
+    if let Some(value) = external_id(resource) {
         state.delete(&external_id_key(value, &id));
     }
+    Ok(key)
+}
+
+/// Nothing is known any more of who it was; that it was there is.
+fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Recorded) -> Result<(), KvError> {
+    let Some(before) = identity(state, id)?.filter(|i| i.content != Content::Erased) else { return Ok(()) };
+    let key = unname(state, id, before.kind, &before.resource)?;
     let former = format!("{FORMER}{id}/");
     let names = suffixes(state, &former)?;
     for name in names.iter().map(String::as_str).chain([key.as_str()]) {

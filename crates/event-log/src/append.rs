@@ -11,10 +11,10 @@ use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use bytes::Bytes;
 use jiff::Timestamp;
 use rollcall_domain::{Recorded, Sequence};
-use serde::Deserialize;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::ack::{Ack, AckError};
 use crate::error::LogError;
 use crate::sealing::Sealing;
 use crate::subject::{Subject, subject_of};
@@ -26,7 +26,6 @@ const BATCHES_IN_FLIGHT: usize = 32;
 /// Of which subject the last event is expected to be known, where it is not the event's own (NATS ADR-26; nats-server 2.11).
 const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
 
-const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
 const BATCH_HAS_DUPLICATE: u64 = 10201;
 
 /// Appends to the stream.
@@ -48,21 +47,6 @@ pub struct Message {
     pub type_name: &'static str,
     event_id: Uuid,
     expect: Expect,
-}
-
-#[derive(Deserialize)]
-struct Ack {
-    #[serde(default)]
-    seq: u64,
-    error: Option<AckError>,
-}
-
-#[derive(Deserialize)]
-struct AckError {
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default)]
-    description: String,
 }
 
 /// The last event of a subject; `None` when there is none.
@@ -135,7 +119,7 @@ impl Appender {
         error: &AckError,
         attempt: u32,
     ) -> Result<Appended, LogError> {
-        let conflict = WRONG_LAST_SEQUENCE.contains(&error.err_code);
+        let conflict = error.is_wrong_last_sequence();
         // An earlier attempt may have been appended without our hearing of it.
         if error.err_code == BATCH_HAS_DUPLICATE || (conflict && attempt > 1) {
             let found = last_event(&self.stream, &last.subject, &Sealing::default())
@@ -182,15 +166,17 @@ pub async fn prepare(unit: &Unit, keys: &Sealing) -> Result<Vec<Message>, LogErr
         let mut headers = HeaderMap::new();
         // They are stored with each event: what it says itself, and what its subject says, is not said again.
         headers.insert(NATS_MESSAGE_ID, event.meta.event_id.simple().to_string());
-        let expect = if seen.insert(subject.clone()) { *expect } else { Expect::Any };
+        let is_first = seen.insert(subject.clone());
+        let expect = match unit.guard(place) {
+            Some((other, last)) => {
+                headers.insert(EXPECTED_SUBJECT, other.as_str());
+                Expect::Last(*last)
+            }
+            None if is_first => *expect,
+            None => Expect::Any,
+        };
         if let Expect::Last(sequence) = expect {
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, sequence.0.to_string());
-        }
-        let mut expect = expect;
-        if let Some((other, last)) = unit.guard(place) {
-            headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.0.to_string());
-            headers.insert(EXPECTED_SUBJECT, other.as_str());
-            expect = Expect::Last(*last);
         }
         let event_id = event.meta.event_id;
         messages.push(Message { subject, headers, payload: payload.into(), type_name: kind.name(), event_id, expect });

@@ -125,7 +125,7 @@ pub fn encode_sealed(
     event: &NewEvent,
     subject: &Subject,
     (at, key): (KeyRef, &DataKey),
-) -> Result<Option<Vec<u8>>, PrivacyError> {
+) -> Result<Option<(EventType, Vec<u8>)>, PrivacyError> {
     let Some(kind) = type_of(&event.event) else { return Ok(None) };
     let mut envelope = envelope(kind, event);
     let (readable, payload) = personal::split(kind, &envelope.payload);
@@ -134,7 +134,7 @@ pub fn encode_sealed(
     envelope.sealed = key.of_event(about.event).seal(&about, &personal.encode_to_vec())?;
     envelope.payload = readable;
     envelope.key = at.number();
-    Ok(Some(envelope.encode_to_vec()))
+    Ok(Some((kind, envelope.encode_to_vec())))
 }
 
 /// Whether something of an event is personal, and has to be sealed.

@@ -13,13 +13,13 @@ use async_nats::jetstream::{self, Context, ErrorCode};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::ack::Ack;
 use crate::answer::Answer;
 use crate::error::LogError;
 use crate::key_ring::{Kept, Pages};
 
 pub(crate) const STREAM: &str = "KV_ROLLCALL_KEYS";
 const PREFIX: &str = "$KV.ROLLCALL_KEYS.";
-const WRONG_LAST_SEQUENCE: u64 = 10_071;
 
 /// How long the server may take to say whether there is a bucket: an account that may not ask gets no answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,19 +33,6 @@ pub struct KeyBucket {
 
 fn failed(e: &impl ToString) -> LogError {
     LogError::Keys(e.to_string())
-}
-
-#[derive(Deserialize)]
-struct Ack {
-    error: Option<AckError>,
-}
-
-#[derive(Deserialize)]
-struct AckError {
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default)]
-    description: String,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +94,7 @@ impl KeyBucket {
         let ack: Ack = serde_json::from_slice(&answer.payload).map_err(|e| failed(&e))?;
         match ack.error {
             None => Ok(true),
-            Some(error) if error.err_code == WRONG_LAST_SEQUENCE => Ok(false),
+            Some(error) if error.is_wrong_last_sequence() => Ok(false),
             Some(error) => Err(failed(&error.description)),
         }
     }

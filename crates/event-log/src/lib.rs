@@ -1,6 +1,7 @@
 //! The event log on NATS JetStream: the only truth. Appends with expected sequences, tail and replay without a gap,
 //! and a refusal to run where an acknowledged event could be lost.
 
+mod ack;
 mod answer;
 mod app_wire;
 mod append;
@@ -37,10 +38,10 @@ pub use connection::{Connection, Limits, Tls};
 pub use decode::{closed, decode, decode_with};
 pub use duty::Duty;
 pub use effects::{Clock, Log};
-pub use encode::{encode, encode_sealed};
+pub use encode::encode;
 pub use error::LogError;
 pub use holder::holder_name;
-pub use key_ring::{Kept, KeyOf, KeyRing, Pages};
+pub use key_ring::{KeyOf, KeyRing};
 pub use lease::Lease;
 pub use leases::{Held, Leases, Look, Remembered, TERM as LEASE_TERM, TURN as LEASE_TURN};
 pub use log::EventLog;
@@ -48,7 +49,6 @@ pub use meta::{by_request, by_service};
 pub use newest::{Newest, newest};
 pub use private_server::PrivateServer;
 pub use safety::{Durability, SyncKnowledge};
-pub use sealing::Sealing;
 pub use shared_ticks::SharedTicks;
 pub use subject::{NameHash, Subject, subject_of};
 pub use tail::{Stored, Tail};

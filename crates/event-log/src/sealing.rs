@@ -51,9 +51,8 @@ impl Sealing {
     /// # Errors
     /// When its key can't be had.
     pub async fn write(&self, event: &NewEvent, subject: &Subject) -> Result<Option<(EventType, Vec<u8>)>, LogError> {
-        let Some((kind, plain)) = encode(event) else { return Ok(None) };
         let Some(ring) = self.ring.as_ref().filter(|_| is_personal(&event.event)) else {
-            return Ok(Some((kind, plain)));
+            return Ok(encode(event));
         };
         let key = match event.event.person() {
             Some(person) => {
@@ -62,9 +61,9 @@ impl Sealing {
             }
             // What somebody wanted of someone who is not there: a key that seals nothing else.
             None if matches!(event.event, Event::ChangeRefused(_)) => ring.new_key().await?,
-            None => return Ok(Some((kind, plain))),
+            None => return Ok(encode(event)),
         };
-        Ok(encode_sealed(event, subject, (key.0, &key.1))?.map(|sealed| (kind, sealed)))
+        Ok(encode_sealed(event, subject, (key.0, &key.1))?)
     }
 
     /// The key of a stored event, which opens nothing else; `None`: nothing of it is sealed, or its key is not there.

@@ -74,13 +74,13 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(approvals)).routes(routes!(approve)).routes(routes!(deny))
 }
 
-/// Whether what is dangerous waits for a second person.
-pub fn needs_two(api: &Api) -> bool {
+/// Whether what is dangerous, and takes at least this role, waits for a second person.
+pub fn needs_two(api: &Api, least: Role) -> bool {
     match api.approvals.two_people {
         TwoPeople::Always => true,
         TwoPeople::Never => false,
         // One of the configuration's made all others: those are no second person.
-        TwoPeople::WhenPossible => api.tokens.iter().filter(|token| token.role >= Role::Operator).count() > 1,
+        TwoPeople::WhenPossible => api.tokens.iter().filter(|token| token.role >= least).count() > 1,
     }
 }
 

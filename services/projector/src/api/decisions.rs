@@ -125,7 +125,7 @@ async fn later(api: &Api, expires_at: Timestamp) -> Result<(Timestamp, Weight), 
     if ahead <= alone {
         return Ok((expires_at, Weight::Usual));
     }
-    let (limit, key) = if approvals::needs_two(api) {
+    let (limit, key) = if approvals::needs_two(api, Role::Operator) {
         (together, "audit.max_approved_exception")
     } else {
         (alone, "audit.max_exception")
@@ -155,7 +155,7 @@ async fn decide(api: &Api, person: &Person, event: Event, weight: Weight) -> Ans
         | Event::HoldDecided(HoldDecided { reason, .. }) => reason.clone(),
         _ => String::new(),
     };
-    if weight == Weight::Usual || !approvals::needs_two(api) {
+    if weight == Weight::Usual || !approvals::needs_two(api, Role::Operator) {
         return say(api, person, event).await;
     }
     let (sequence, id) = approvals::ask(api, person, event, &reason).await?;

@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use rollcall_config::{Role, TwoPeople};
+use rollcall_config::Role;
 use rollcall_domain::governance::erasure::Erased;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
@@ -55,15 +55,6 @@ struct Said {
     /// Set: it is not done yet, and waits for a second admin, who approves it by this id.
     #[serde(skip_serializing_if = "Option::is_none")]
     approval: Option<String>,
-}
-
-/// Whether it waits for a second admin: where there is one.
-fn needs_two(api: &Api) -> bool {
-    match api.approvals.two_people {
-        TwoPeople::Always => true,
-        TwoPeople::Never => false,
-        TwoPeople::WhenPossible => api.tokens.iter().filter(|token| token.role == Role::Admin).count() > 1,
-    }
 }
 
 fn text(name: &str, text: &str) -> Result<String, ApiError> {
@@ -124,7 +115,7 @@ async fn erase(
     }
     erasable(&api.fresh().await?, id)?;
     let wanted = Erased { id, reason, legal_basis, approved_by: None, keys: Vec::new(), owed: Vec::new() };
-    if needs_two(&api) {
+    if approvals::needs_two(&api, Role::Admin) {
         let reason = wanted.reason.clone();
         let (sequence, approval) = approvals::ask(&api, &person, Event::IdentityErased(wanted), &reason).await?;
         return Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: Some(approval) })));
