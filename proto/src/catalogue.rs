@@ -97,6 +97,7 @@ event_types! {
     ApprovalDenied = "approval.denied" in "ApprovalChanged";
     ConfigurationRead = "configuration.read" in "ConfigurationRead";
     IdentityEffectFailed = "identity.effect_failed" in "EffectFailed";
+    IdentityErasureOrdered = "identity.erasure_ordered" in "ErasureOrdered";
     IdentityErased = "identity.erased" in "IdentityErased";
     AccessRead = "access.read" in "Access";
     AccessDenied = "access.denied" in "Access";

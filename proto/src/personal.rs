@@ -47,7 +47,8 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("ApprovalChanged", &[3], &[1, 2, 4, 5]),
     ("ConfigurationRead", &[], &[1, 2, 3, 4]),
     ("EffectFailed", &[4], &[1, 2, 3]),
-    ("IdentityErased", &[], &[1, 2, 3, 4, 5, 6]),
+    ("ErasureOrdered", &[], &[1, 2, 3, 4]),
+    ("IdentityErased", &[], &[1, 2, 3, 4, 5, 6, 7]),
     ("Access", &[3], &[1, 2, 4]),
 ];
 

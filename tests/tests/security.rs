@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 34] = [
+const OPENED_BY: [(&str, &str, &str); 35] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -52,13 +52,14 @@ const OPENED_BY: [(&str, &str, &str); 34] = [
     ("GET", "/v1/drift", "viewer"),
     ("POST", "/v1/drift/{id}/accept", "operator"),
     ("GET", "/v1/events/{sequence}/proof", "auditor"),
-    ("POST", "/v1/identities/{id}/erase", "admin"),
+    ("GET", "/v1/erasures", "operator"),
     ("GET", "/v1/export", "auditor"),
     ("GET", "/v1/holds", "viewer"),
     ("POST", "/v1/holds/{source}/reject", "operator"),
     ("POST", "/v1/holds/{source}/release", "operator"),
     ("GET", "/v1/identities", "viewer"),
     ("GET", "/v1/identities/{id}", "viewer"),
+    ("POST", "/v1/identities/{id}/erase", "admin"),
     ("GET", "/v1/identities/{id}/timeline", "auditor"),
     ("GET", "/v1/latency", "viewer"),
     ("GET", "/v1/leavers", "viewer"),

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{ApiToken, ApprovalConfig, AuditConfig, OidcConfig, PrivacyConfig, Reads, Role, TwoPeople};
+use crate::model::{
+    ApiToken, ApprovalConfig, AuditConfig, OidcConfig, PrivacyConfig, Reads, Retention, Role, TwoPeople,
+};
 use crate::secret::Token;
 use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
+
+/// Who keeps people for less than this has perhaps mistaken the unit.
+const SHORTEST_USUAL: Duration = Duration::from_secs(30 * 86_400);
 
 pub(crate) fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
     let name = s.required("name", some_text);
@@ -75,8 +80,20 @@ pub(crate) fn audit(mut s: Section<'_>, signing_keys: Vec<Token>) -> AuditConfig
 
 pub(crate) fn privacy(mut s: Section<'_>) -> PrivacyConfig {
     let key = s.secret(KEY);
+    let after = s.long_span("erase_left_after");
+    let legal_basis = s.parsed("legal_basis", some_text).unwrap_or_else(|| "GDPR Art. 5(1)(e)".to_owned());
+    if after.is_some_and(|after| after < SHORTEST_USUAL) {
+        s.warn("erase_left_after is less than 30 days: `m` is a minute, and `mo` a month");
+    }
+    let retention = after.map(|erase_left_after| Retention { erase_left_after, legal_basis });
+    let register = s.parsed("erasure_register", |text| Ok(text.into()));
+    let recipient = |text: &str| match text.starts_with("age1") {
+        true => Ok(text.to_owned()),
+        false => Err(format!("'{text}' is no recipient key, such as age1…")),
+    };
+    let backup_recipients = s.list("backup_recipients", recipient).unwrap_or_default();
     s.finish();
-    PrivacyConfig { key }
+    PrivacyConfig { key, retention, register, backup_recipients }
 }
 
 pub(crate) fn approvals(mut s: Section<'_>) -> ApprovalConfig {

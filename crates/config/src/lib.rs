@@ -18,8 +18,8 @@ mod sources;
 pub use load::{load, parse};
 pub use model::{
     AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DurabilityChoice,
-    ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Recreate, Role,
-    ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
+    ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Recreate, Retention,
+    Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

@@ -366,6 +366,30 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "\"/run/secrets/installation-key\"",
     ),
     (
+        "privacy.backup_recipients",
+        "The public keys that `rollcall backup` encrypts to, as `rollcall keys backup` or `age-keygen` makes them: whoever has one of the \
+         private keys can read the backup. Without any, a backup is not encrypted.",
+        "[\"age1…\"]",
+    ),
+    (
+        "privacy.erasure_register",
+        "A file in which the projector keeps every erasure, before the keys are destroyed; it names nobody. Keep a copy apart from the \
+         backups: `rollcall restore --erasures FILE` erases again by it.",
+        "\"/var/lib/rollcall/erasures.ndjson\"",
+    ),
+    (
+        "privacy.erase_left_after",
+        "How long after they left people are erased, once they are verified gone everywhere: a year counts 365 days and a month 30. \
+         Accounts that apps keep, inactive, are deleted first; `GET /v1/erasures` and `rollcall erase --list` say who is due. Without \
+         it, nobody is erased unless somebody says so.",
+        "\"2y\"",
+    ),
+    (
+        "privacy.legal_basis",
+        "What allows that, as it stays on the log; without it `GDPR Art. 5(1)(e)`.",
+        "\"GDPR Art. 5(1)(e)\"",
+    ),
+    (
         "signing_keys.key_env",
         "The environment variable that holds a key that signs checkpoints; the first one's name is that of the log.",
         "\"LOG_KEY\"",

@@ -123,6 +123,29 @@ pub struct PrivacyConfig {
     /// The installation's keys, the one that wraps first; none: one is made in the data directory for a private server, and on a
     /// shared one nothing is sealed.
     pub key: Option<Token>,
+    /// When those who left are erased; none: when somebody says so.
+    pub retention: Option<Retention>,
+    /// The file in which every erasure is kept, apart from the log.
+    pub register: Option<PathBuf>,
+    /// The public keys that backups are encrypted to.
+    pub backup_recipients: Vec<String>,
+}
+
+/// For how long those who left are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// After they left.
+    pub erase_left_after: Duration,
+    /// What allows it: it stays on the log.
+    pub legal_basis: String,
+}
+
+impl Retention {
+    /// How long after they left.
+    #[must_use]
+    pub fn after(&self) -> jiff::SignedDuration {
+        jiff::SignedDuration::try_from(self.erase_left_after).unwrap_or(jiff::SignedDuration::MAX)
+    }
 }
 
 /// What is dangerous is asked for by one person and approved by another.

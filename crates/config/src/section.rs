@@ -278,6 +278,12 @@ impl<'a> Section<'a> {
         self.parsed(key, duration)
     }
 
+    /// A time span of years, months and days that nothing takes the place of.
+    pub fn long_span(&mut self, key: &'static str) -> Option<Duration> {
+        self.note(key, || ("time span", None, None));
+        self.parsed(key, long_duration)
+    }
+
     /// Whether nothing is said here.
     pub const fn is_absent(&self) -> bool {
         self.table.is_none()
@@ -494,6 +500,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' must be a time span above zero, such as 500ms, 15m, 4h or 7d");
     let span: Span = text.parse().map_err(|_| wrong())?;
     let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(signed).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
+}
+
+/// A time span in which a year has 365 days and a month 30.
+fn long_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' must be a time span above zero, such as 2y, 18mo or 90d");
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    let days = i64::from(span.get_years()) * 365 + i64::from(span.get_months()) * 30;
+    let rest = span.years(0).months(0).to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    let signed = rest.checked_add(SignedDuration::from_hours(24 * days)).ok_or_else(wrong)?;
     Duration::try_from(signed).ok().filter(|d| !d.is_zero()).ok_or_else(wrong)
 }
 

@@ -17,6 +17,7 @@ use crate::app::{App, AppSpec, Connection};
 use crate::event::{Event, Recorded};
 use crate::identity::content::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged, MemberId};
+use crate::identity::lifecycle::Lifecycle;
 use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
@@ -452,6 +453,7 @@ fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Re
     let erased = Identity {
         resource: Map::new(),
         deleted: true,
+        lifecycle: if before.lifecycle.has_access() { Lifecycle::Left } else { before.lifecycle },
         content: Content::Erased,
         key: None,
         changed_at: event.recorded_at,

@@ -97,6 +97,16 @@ impl DriftDetected {
             user_name: remote.map(|r| r.text("userName").to_owned()).unwrap_or_default(),
         }
     }
+
+    /// The app's ids of the accounts that an identity has besides its own; none for another kind of drift.
+    pub fn duplicates(&self) -> impl Iterator<Item = &str> {
+        duplicates(&self.id, &self.differences)
+    }
+}
+
+fn duplicates<'a>(id: &DriftId, differences: &'a [Changed]) -> impl Iterator<Item = &'a str> {
+    let differences = if id.kind == DriftKind::Duplicate { differences } else { &[] };
+    differences.iter().filter_map(|change| change.after.as_ref()?.as_str())
 }
 
 /// One account besides the one that an identity has.
@@ -139,8 +149,7 @@ impl DriftItem {
 
     /// The app's ids of the accounts that an identity has besides its own; none for another kind of drift.
     pub fn duplicates(&self) -> impl Iterator<Item = &str> {
-        let differences = if self.id.kind == DriftKind::Duplicate { self.differences.as_slice() } else { &[] };
-        differences.iter().filter_map(|change| change.after.as_ref()?.as_str())
+        duplicates(&self.id, &self.differences)
     }
 
     /// How long it has been open, in hours; none while it is accepted.

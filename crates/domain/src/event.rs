@@ -19,7 +19,7 @@ use crate::governance::approval::{ApprovalChanged, ApprovalStep};
 use crate::governance::checkpoint::Checkpoint;
 use crate::governance::configuration::ConfigurationRead;
 use crate::governance::disclosure::Access;
-use crate::governance::erasure::Erased;
+use crate::governance::erasure::{Erased, ErasureOrdered};
 use crate::governance::hold::{Hold, HoldDecided};
 use crate::governance::session::SessionChanged;
 use crate::identity::authority::ChangeRefused;
@@ -99,6 +99,8 @@ pub enum Event {
     ConfigurationRead(ConfigurationRead),
     /// What was said to take effect now can't.
     EffectFailed(EffectFailed),
+    /// Someone is to be erased, as soon as no app keeps an account of theirs.
+    ErasureOrdered(ErasureOrdered),
     /// What is personal about someone is gone.
     IdentityErased(Erased),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
@@ -132,6 +134,7 @@ impl Event {
                 ApprovalStep::Approved | ApprovalStep::Denied => None,
             },
             Self::EffectFailed(e) => Some(e.id),
+            Self::ErasureOrdered(e) => Some(e.id),
             Self::IdentityErased(e) => Some(e.id),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),

@@ -6,6 +6,7 @@
 //! `clock/<micros>/<identity>/<opened_by>`: how many ring then, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<cause>/<app>`, `hold/<cause>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
+//! `erasing/<identity>`: who is to be erased, `others/<identity>/…`: second accounts,
 //! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app, `link/<app>/<remote id>`: whose it is, `keeps/<app>`: whether it shows whose an account is,
 //! `ways/<app>`: what it was seen to make of attributes, `synced/<app>`: when a person last said that what is missing is gone, and `story/<event>`: what those that
 //! opened obligations belong to.
@@ -23,6 +24,7 @@ mod links;
 mod listing;
 mod lists;
 mod obligations;
+mod others;
 mod preview;
 mod read;
 mod recorded;
@@ -59,11 +61,12 @@ pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
-pub use erasure::{Obstacle, obstacles, owed_ever};
+pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
 pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};
+pub use others::others_of;
 pub use preview::{Preview, preview};
 pub use read::{
     HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
@@ -179,6 +182,7 @@ impl Ledger {
             Event::Identity(changed) if is_erased(state, changed.id)? => {}
             Event::Identity(changed) => {
                 schedule::keep(state, changed, event)?;
+                erasure::changed(state, changed);
                 if let Some(kind) = changed.change.kind() {
                     let change = change_of(changed, kind, event);
                     let opened = self.owe(state, changed.id, change, None, event)?;
@@ -240,7 +244,8 @@ impl Ledger {
             }
             Event::Approval(changed) => approvals::changed(state, changed, event),
             Event::EffectFailed(failed) => schedule::failed(state, failed)?,
-            Event::IdentityErased(erased) => erasure::erased(state, erased.id)?,
+            Event::ErasureOrdered(order) => erasure::order(state, order, event)?,
+            Event::IdentityErased(erased) => erasure::erased(state, erased, event)?,
             Event::AlertResolved(resolved) => state.delete(&read::alert_key(&resolved.key, &resolved.sink)),
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
@@ -345,6 +350,7 @@ impl Ledger {
             }
             let before = accounts.remove(&app.spec.id);
             let desired = desired_in(&identity, &subject, &groups, app, rule);
+            let desired = desired.or_still_deleted(before.as_ref().map(|account| &account.desired));
             let owed = owed::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;

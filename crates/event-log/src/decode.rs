@@ -18,7 +18,7 @@ use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::checkpoint::Checkpoint;
 use rollcall_domain::governance::configuration::ConfigurationRead;
 use rollcall_domain::governance::disclosure::{Access, Outcome};
-use rollcall_domain::governance::erasure::{Erased, Owed};
+use rollcall_domain::governance::erasure::{Erased, ErasureOrdered, Other, Owed};
 use rollcall_domain::governance::hold::{Decision, Hold, HoldDecided};
 use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
 use rollcall_domain::identity::authority::{ChangeRefused, Denied};
@@ -133,7 +133,7 @@ pub fn decode_with(
             Opened::No => Seal::Closed(at),
         },
     };
-    let event = EventType::from_name(&envelope.r#type).and_then(|kind| decode_payload(kind, &envelope.payload));
+    let event = EventType::from_name(&envelope.r#type).and_then(|kind| decode_kind(kind, &envelope.payload));
     Recorded {
         sequence,
         recorded_at,
@@ -188,7 +188,7 @@ fn approval(kind: EventType, payload: &[u8]) -> Option<Event> {
             // What is asked for is never itself that something is asked for: it would have no end.
             let is_plain = wanted != EventType::ApprovalRequested;
             ApprovalStep::Requested {
-                wanted: Box::new(is_plain.then(|| decode_payload(wanted, &m.wanted))??),
+                wanted: Box::new(is_plain.then(|| decode_kind(wanted, &m.wanted))??),
                 about: m.identity_id.parse().ok(),
                 expires_at: m.expires_at.and_then(wire::from_proto_time)?,
             }
@@ -336,11 +336,26 @@ fn reconciled(kind: EventType, payload: &[u8]) -> Option<Event> {
     Some(Event::Reconciliation(Reconciliation { app: m.app_id.parse().ok()?, event }))
 }
 
+fn erasure_ordered(payload: &[u8]) -> Option<ErasureOrdered> {
+    let m = v1::ErasureOrdered::decode(payload).ok()?;
+    Some(ErasureOrdered {
+        id: m.identity_id.parse().ok()?,
+        reason: m.reason,
+        legal_basis: m.legal_basis,
+        approved_by: wire::optional(m.approved_by),
+    })
+}
+
+fn other(other: &v1::OtherAccount) -> Option<Other> {
+    Some(Other { app: other.app_id.parse().ok()?, nobody: other.identity_id.parse().ok()? })
+}
+
 fn identity_erased(payload: &[u8]) -> Option<Erased> {
     let m = v1::IdentityErased::decode(payload).ok()?;
     let owed = |owed: v1::OwedOnce| {
         Some(Owed {
             opened_by: Sequence(owed.opened_by),
+            nobody: owed.identity_id.parse().ok(),
             change: wire::from_change(owed.change)?,
             target: wire::from_present(owed.present),
             apps: owed.apps.iter().filter_map(|app| app.parse().ok()).collect(),
@@ -353,11 +368,19 @@ fn identity_erased(payload: &[u8]) -> Option<Erased> {
         approved_by: wire::optional(m.approved_by),
         keys: m.keys.into_iter().filter_map(KeyRef::from_number).collect(),
         owed: m.owed.into_iter().filter_map(owed).collect(),
+        others: m.others.iter().filter_map(other).collect(),
     })
 }
 
-fn decode_payload(kind: EventType, payload: &[u8]) -> Option<Event> {
+/// What the payload of an event of a type says; `None` for what this version does not know, or what is damaged.
+#[must_use]
+pub fn decode_payload(type_name: &str, payload: &[u8]) -> Option<Event> {
+    decode_kind(EventType::from_name(type_name)?, payload)
+}
+
+fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
     Some(match kind {
+        EventType::IdentityErasureOrdered => Event::ErasureOrdered(erasure_ordered(payload)?),
         EventType::IdentityErased => Event::IdentityErased(identity_erased(payload)?),
         EventType::IdentityJoined => identity_changed(IdentityChange::Joined, payload)?,
         EventType::IdentityMoved => identity_changed(IdentityChange::Moved, payload)?,

@@ -8,7 +8,7 @@ use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, Reconcili
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::disclosure::Outcome;
-use rollcall_domain::governance::erasure::Owed;
+use rollcall_domain::governance::erasure::{Other, Owed};
 use rollcall_domain::governance::hold::Decision;
 use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
 use rollcall_domain::identity::authority::Denied;
@@ -102,6 +102,7 @@ fn type_of(event: &Event) -> Option<EventType> {
         },
         Event::ConfigurationRead(_) => EventType::ConfigurationRead,
         Event::EffectFailed(_) => EventType::IdentityEffectFailed,
+        Event::ErasureOrdered(_) => EventType::IdentityErasureOrdered,
         Event::IdentityErased(_) => EventType::IdentityErased,
         Event::Access(access) => match access.outcome {
             Outcome::Read => EventType::AccessRead,
@@ -170,7 +171,12 @@ fn to_owed(owed: &Owed) -> v1::OwedOnce {
         change: wire::to_change(owed.change),
         present: wire::to_present(owed.target),
         apps: owed.apps.iter().map(ToString::to_string).collect(),
+        identity_id: owed.nobody.map(|id| id.to_string()).unwrap_or_default(),
     }
+}
+
+fn to_other(other: &Other) -> v1::OtherAccount {
+    v1::OtherAccount { app_id: other.app.to_string(), identity_id: other.nobody.to_string() }
 }
 
 fn encode_payload(event: &Event) -> Vec<u8> {
@@ -360,6 +366,13 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             changed: wire::to_changed(&e.changed),
         }
         .encode_to_vec(),
+        Event::ErasureOrdered(e) => v1::ErasureOrdered {
+            identity_id: e.id.to_string(),
+            reason: e.reason.clone(),
+            legal_basis: e.legal_basis.clone(),
+            approved_by: e.approved_by.clone().unwrap_or_default(),
+        }
+        .encode_to_vec(),
         Event::IdentityErased(e) => v1::IdentityErased {
             identity_id: e.id.to_string(),
             reason: e.reason.clone(),
@@ -367,6 +380,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             approved_by: e.approved_by.clone().unwrap_or_default(),
             keys: e.keys.iter().map(|key| key.number()).collect(),
             owed: e.owed.iter().map(to_owed).collect(),
+            others: e.others.iter().map(to_other).collect(),
         }
         .encode_to_vec(),
         Event::EffectFailed(e) => v1::EffectFailed {

@@ -66,6 +66,12 @@ impl Subject {
         Self(format!("rollcall.erased.{id}"))
     }
 
+    /// That anybody was.
+    #[must_use]
+    pub fn every_erasure() -> Self {
+        Self("rollcall.erased.>".to_owned())
+    }
+
     /// The events of one group.
     #[must_use]
     pub fn group(id: GroupId) -> Self {
@@ -191,6 +197,7 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::ApiToken(token) => Subject(format!("rollcall.api-token.{}", token.id)),
         Event::Approval(approval) => Subject(format!("rollcall.approval.{}", approval.id)),
         Event::ConfigurationRead(read) => Subject::configuration(&read.service),
+        Event::ErasureOrdered(order) => Subject(format!("rollcall.erasure.{}", order.id)),
         Event::IdentityErased(erased) => Subject::erased(erased.id),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),

@@ -1,8 +1,7 @@
 //! Following the log: every event once, in order, without a gap, whatever happens to the connection.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,14 +13,12 @@ use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
-use rollcall_domain::governance::erasure::Erased;
-use rollcall_domain::{Event, IdentityId, Recorded, Sequence};
+use rollcall_domain::{Recorded, Sequence};
 use tracing::{debug, warn};
 
-use crate::append::last_event;
+use crate::erasures::Erasures;
 use crate::error::LogError;
 use crate::sealing::Sealing;
-use crate::subject::Subject;
 
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -38,7 +35,7 @@ pub struct Tail {
     /// What was received and is not opened yet.
     pending: VecDeque<(Sequence, Timestamp, String, Bytes)>,
     /// Of whose events some are closed: whether they were erased later.
-    erasures: HashMap<IdentityId, Option<Arc<Erased>>>,
+    erasures: Erasures,
     /// What is opened and was not given yet.
     opened: Vec<Recorded>,
 }
@@ -75,7 +72,7 @@ impl Tail {
             messages: None,
             sealing,
             pending: VecDeque::new(),
-            erasures: HashMap::new(),
+            erasures: Erasures::default(),
             opened: Vec::new(),
         }
     }
@@ -94,7 +91,7 @@ impl Tail {
                 if event.seal.is_closed()
                     && let Some(person) = event.event.person()
                 {
-                    event.erased = erasure(&self.stream, &self.sealing, &mut self.erasures, person).await?;
+                    event.erased = self.erasures.of(&self.stream, &self.sealing, person).await?;
                 }
                 Ok::<_, LogError>(event)
             };
@@ -192,26 +189,6 @@ impl Tail {
         self.after = sequence;
         Ok(Some(read(sequence, at, message)))
     }
-}
-
-/// That somebody was erased later, which is why their events don't open. It is asked once for each: who is erased while the log is
-/// followed was so before their key was destroyed.
-async fn erasure(
-    stream: &Stream,
-    sealing: &Sealing,
-    known: &mut HashMap<IdentityId, Option<Arc<Erased>>>,
-    person: IdentityId,
-) -> Result<Option<Arc<Erased>>, LogError> {
-    if let Some(found) = known.get(&person) {
-        return Ok(found.clone());
-    }
-    let last = last_event(stream, &Subject::erased(person), sealing).await?;
-    let found = last.and_then(|recorded| match recorded.event {
-        Event::IdentityErased(erased) => Some(Arc::new(erased)),
-        _ => None,
-    });
-    known.insert(person, found.clone());
-    Ok(found)
 }
 
 fn connects(client: &Client) -> u64 {

@@ -17,7 +17,7 @@ use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::standard::gives_access;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::orphan_id;
-use rollcall_domain::governance::erasure::Erased;
+use rollcall_domain::governance::erasure::ErasureOrdered;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::kv::{KvError, Memory, suffixes};
@@ -141,16 +141,20 @@ impl Laws {
         Ok(vanished.map(|q| q.app).filter(is_empty).collect())
     }
 
-    /// Whoever can be erased now, with what the record of it says.
-    pub fn erasable(&self) -> Result<Vec<Erased>, KvError> {
+    /// Whoever can be erased, with what follows: the erasure, or the order for it where apps keep accounts of theirs.
+    pub fn erasable(&self) -> Result<Vec<Event>, KvError> {
         let book = self.book();
         let mut out = Vec::new();
         for id in suffixes(&book.state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
             let open = directory::identity(&book.state, id)?.is_some_and(|i| i.content == Content::Open);
-            if open && ledger::obstacles(&book.state, id)?.is_empty() {
-                let (reason, legal_basis) = ("they asked for it".to_owned(), "a law".to_owned());
-                let owed = ledger::owed_ever(&book.state, id)?;
-                out.push(Erased { id, reason, legal_basis, approved_by: None, keys: Vec::new(), owed });
+            let (reason, legal_basis) = ("they asked for it".to_owned(), "a law".to_owned());
+            let order = ErasureOrdered { id, reason, legal_basis, approved_by: None };
+            let obstacles = ledger::obstacles(&book.state, id)?;
+            let is_kept = obstacles.iter().all(|obstacle| matches!(obstacle, ledger::Obstacle::Kept(_)));
+            if open && obstacles.is_empty() {
+                out.push(Event::IdentityErased(ledger::record(&book.state, order)?));
+            } else if open && is_kept && ledger::ordered(&book.state, id)?.is_none() {
+                out.push(Event::ErasureOrdered(order));
             }
         }
         Ok(out)
@@ -359,8 +363,10 @@ impl Book {
             named && !gives_access(&BTreeSet::new(), path)
         };
         Ok(match &account.desired {
-            Desired::Absent if live.is_empty() => None,
-            Desired::Absent => Some(format!("{whose} has live accounts in {}: {live:?}", verified.app)),
+            Desired::Absent | Desired::Deleted if live.is_empty() => None,
+            Desired::Absent | Desired::Deleted => {
+                Some(format!("{whose} has live accounts in {}: {live:?}", verified.app))
+            }
             Desired::Present(presence) => {
                 let shows = live.iter().any(|(_, user, groups)| {
                     let same = presence.attributes.iter().filter(|(path, _)| kept(path)).all(|(path, value)| {

@@ -110,8 +110,9 @@ impl SimLog {
             let recorded = decode(last, now, subject.as_str(), &payload);
             self.laws.saw(&recorded);
             if let Event::IdentityErased(erased) = &recorded.event {
-                let (id, erased) = (erased.id, Arc::new(erased.clone()));
-                let theirs = stream.events.iter_mut().filter(|event| event.event.person() == Some(id));
+                let erased = Arc::new(erased.clone());
+                let theirs = |event: &Recorded| erased.everybody().any(|id| event.event.person() == Some(id));
+                let theirs = stream.events.iter_mut().filter(|event| theirs(event));
                 theirs.for_each(|event| *event = closed(event, &erased));
             }
             stream.last.insert(subject.to_string(), last);

@@ -241,12 +241,14 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
         }
         let erasable = laws.erasable().unwrap_or_default();
-        if let Some(erased) = chance.pick(&erasable).cloned().filter(|_| chance.percent(25)) {
-            let subject = Subject::identity(erased.id);
+        if let Some((event, id)) = chance.pick(&erasable).and_then(|event| Some((event.clone(), event.person()?)))
+            && chance.percent(25)
+        {
+            let subject = Subject::identity(id);
             let last = log.last(&subject).await.ok().flatten().map_or(Sequence(0), |e| e.sequence);
             let mut unit = Unit::default();
             let meta = by_service("operator", "", None);
-            unit.push_while(NewEvent { meta, event: Event::IdentityErased(erased) }, subject, last);
+            unit.push_while(NewEvent { meta, event }, subject, last);
             let _ = log.append(&unit).await;
         }
         for (cause, through) in laws.held().unwrap_or_default() {

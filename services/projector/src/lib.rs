@@ -5,7 +5,7 @@
 mod api;
 mod as_of;
 mod console;
-mod eraser;
+mod erasure;
 mod error;
 mod export;
 mod proof;
@@ -15,6 +15,7 @@ mod timeline;
 
 pub use api::openapi::document as openapi;
 pub use as_of::HISTORY;
+pub use erasure::register;
 pub use error::ProjectorError;
 pub use export::line;
 pub use service::Projector;

@@ -18,7 +18,8 @@ use crate::api::streams::Streams;
 use crate::api::{openapi, router};
 use crate::as_of::HISTORY;
 use crate::console::{self, Provider, Sessions};
-use crate::eraser::Eraser;
+use crate::erasure::destruction::Eraser;
+use crate::erasure::progress::Progress;
 use crate::error::ProjectorError;
 use crate::proof::seal::{self, Sealer};
 use crate::state::answers::{Answers, NAME, STAMP};
@@ -34,6 +35,8 @@ pub struct Projector {
     api: Arc<Api>,
     catalogue: Catalogue,
     sealer: Sealer,
+    progress: Progress,
+    eraser: Eraser,
 }
 
 fn is_https(config: &Config) -> bool {
@@ -57,6 +60,13 @@ impl Projector {
             (Some(oidc), Some(public)) => Some(Provider::new(oidc.clone(), public).map_err(ProjectorError::Client)?),
             _ => None,
         };
+        let eraser = Eraser::new(log.clone(), Arc::clone(&store), config.privacy.register.clone());
+        let progress = Progress::new(
+            log.clone(),
+            Arc::clone(&store),
+            config.privacy.retention.clone(),
+            config.server.read_patience,
+        );
         let api = Arc::new(Api {
             log: log.clone(),
             store: Arc::clone(&store),
@@ -69,6 +79,7 @@ impl Projector {
             max_exception: config.audit.max_exception,
             max_approved_exception: config.audit.max_approved_exception,
             approvals: config.approvals,
+            retention: config.privacy.retention.clone(),
             previews: Semaphore::new(1),
             looks: RateLimiter::direct(Quota::per_second(LOOKS)),
             rate: RateLimiter::keyed(Quota::per_second(config.server.max_api_requests_per_second)),
@@ -78,7 +89,7 @@ impl Projector {
             closing,
             streams: Streams::new(config.server.max_streams, config.server.max_streams_per_person),
         });
-        Ok(Self { log, store, api, catalogue: config.scim.catalogue, sealer })
+        Ok(Self { log, store, api, catalogue: config.scim.catalogue, sealer, progress, eraser })
     }
 
     /// Its state, for readiness.
@@ -102,12 +113,14 @@ impl Projector {
     /// # Errors
     /// When the storage fails.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ProjectorError> {
-        let erasing = tokio::spawn(Eraser::new(self.log.clone(), Arc::clone(&self.store)).run(stop.clone()));
+        let erasing = tokio::spawn(self.eraser.run(stop.clone()));
+        let progress = tokio::spawn(self.progress.run(stop.clone()));
         let runner = Runner::new(self.log, self.store);
         let sealing = tokio::spawn(self.sealer.run(stop.clone()));
         let ended = runner.run(Answers::new(self.catalogue), stop).await;
         sealing.abort();
         erasing.abort();
+        progress.abort();
         Ok(ended?)
     }
 }

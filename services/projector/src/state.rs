@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod api_tokens;
+pub mod departed;
 pub mod keys;
 pub mod search;
 pub mod sessions;

@@ -74,8 +74,11 @@ enum Command {
     Sync(operator::TargetArgs),
     /// Save the log in a file; while it is used, unless its server is private
     Backup(backup::BackupArgs),
-    /// Put a log that was saved on a server that has none
-    Restore(backup::BackupArgs),
+    /// Put a log that was saved on a server that has none, and erase again who was erased since
+    Restore(backup::RestoreArgs),
+    /// Erase again who is in a register of erasures, where `restore` was not allowed to: with the account of the projector, before any
+    /// service starts
+    EraseAgain(backup::EraseAgainArgs),
     /// Say whether the process at an address is ready; exits with 1 when it is not
     Ready(ready::ReadyArgs),
     /// Make what a deployment needs before its first start: secrets, the log server's accounts, a first configuration
@@ -137,6 +140,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
+        Command::EraseAgain(args) => backup::erase_again(&args),
         Command::Sync(args) => operator::sync(&args),
         Command::Erase(args) => erase::run(&args),
         Command::Export(args) => export::run(&args),

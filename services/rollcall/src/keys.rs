@@ -8,12 +8,14 @@ use clap::{Args, Subcommand};
 use rollcall_event_log::EventLog;
 use rollcall_privacy::InstallationKey;
 
-use crate::process;
+use crate::{backup, process};
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Print a new installation key: put it first in the file that [privacy] key_file names, before the one that is there
     New,
+    /// Print a new key pair for backups, to keep apart from them: the public key is for --recipient or [privacy] backup_recipients
+    Backup,
     /// Wrap the keys of people anew with the first of the installation's keys; the log is not touched. Afterwards the others can go
     Rotate(RotateArgs),
 }
@@ -36,6 +38,10 @@ pub fn run(keys: &Keys) -> anyhow::Result<ExitCode> {
     let args = match keys {
         Keys::New => {
             println!("{}", InstallationKey::generate()?.text());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Keys::Backup => {
+            println!("{}", backup::encryption::new_pair());
             return Ok(ExitCode::SUCCESS);
         }
         Keys::Rotate(args) => args,

@@ -213,7 +213,10 @@ async fn connection(config: &Config, everything: bool) -> anyhow::Result<(Connec
 }
 
 /// The installation's keys, where they are configured.
-fn installation_keys(config: &Config) -> anyhow::Result<Option<InstallationKeys>> {
+///
+/// # Errors
+/// When it is none, or can't be had.
+pub fn installation_keys(config: &Config) -> anyhow::Result<Option<InstallationKeys>> {
     let Some(token) = &config.privacy.key else { return Ok(None) };
     let place = || format!("{}: the key under [privacy]", config.file);
     let text: Vec<String> = token.to_send().iter().map(|line| line.expose_secret().to_owned()).collect();
@@ -222,7 +225,10 @@ fn installation_keys(config: &Config) -> anyhow::Result<Option<InstallationKeys>
 }
 
 /// Keys as a file has them, one a line.
-fn keys_in(text: &str) -> anyhow::Result<Option<InstallationKeys>> {
+///
+/// # Errors
+/// When one is none.
+pub fn keys_in(text: &str) -> anyhow::Result<Option<InstallationKeys>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut all = lines.map(InstallationKey::parse).collect::<Result<Vec<_>, _>>()?.into_iter();
     Ok(all.next().map(|first| InstallationKeys { first, former: all.collect() }))

@@ -25,6 +25,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "session",
             "api-token",
             "approval",
+            "erasure",
             "erased",
             "configuration",
         ],

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::app::mapping::Attributes;
@@ -13,6 +15,8 @@ pub enum Desired {
     Present(Presence),
     /// Gone, and in no managed group.
     Absent,
+    /// Deleted, whatever the app's configuration leaves of those who left: an account that is kept, inactive, is too much.
+    Deleted,
 }
 
 /// How a live account must be.
@@ -59,19 +63,46 @@ impl Target {
     }
 }
 
-/// As it is stored: a presence, or none.
+/// As it is stored: a presence, or none, or `true` where it must be deleted.
 impl Serialize for Desired {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Present(presence) => serializer.serialize_some(presence),
             Self::Absent => serializer.serialize_none(),
+            Self::Deleted => serializer.serialize_bool(true),
         }
+    }
+}
+
+struct Stored;
+
+impl<'de> Visitor<'de> for Stored {
+    type Value = Desired;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("what an account must be")
+    }
+
+    fn visit_unit<E>(self) -> Result<Desired, E> {
+        Ok(Desired::Absent)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Desired, E> {
+        Ok(Desired::Deleted)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Desired, A::Error> {
+        Presence::deserialize(SeqAccessDeserializer::new(seq)).map(Desired::Present)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Desired, A::Error> {
+        Presence::deserialize(MapAccessDeserializer::new(map)).map(Desired::Present)
     }
 }
 
 impl<'de> Deserialize<'de> for Desired {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Absent, Self::Present))
+        deserializer.deserialize_any(Stored)
     }
 }
 
@@ -81,8 +112,15 @@ impl Desired {
     pub const fn target(&self) -> Target {
         match self {
             Self::Present(_) => Target::Present,
-            Self::Absent => Target::Absent,
+            Self::Absent | Self::Deleted => Target::Absent,
         }
+    }
+
+    /// What follows from the rules, for an account that must be this now: one that must be deleted still must be, until there must
+    /// be one again.
+    #[must_use]
+    pub fn or_still_deleted(self, now: Option<&Self>) -> Self {
+        if self == Self::Absent && now == Some(&Self::Deleted) { Self::Deleted } else { self }
     }
 
     /// The user name that the account must have; `None`: there must be none, or the mapping gives no name.
@@ -90,7 +128,7 @@ impl Desired {
     pub fn user_name(&self) -> Option<&str> {
         match self {
             Self::Present(presence) => presence.attributes.get("userName")?.as_str().filter(|name| !name.is_empty()),
-            Self::Absent => None,
+            Self::Absent | Self::Deleted => None,
         }
     }
 }

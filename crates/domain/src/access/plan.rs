@@ -71,15 +71,16 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, standard: &Standard) -
             // What the app refuses of a profile keeps nobody in a group, and out of none.
             steps.extend(profile);
         }
-        (Desired::Absent, None) => {}
-        (Desired::Absent, Some(remote)) => {
+        (Desired::Absent | Desired::Deleted, None) => {}
+        (Desired::Absent | Desired::Deleted, Some(remote)) => {
             let invited = waits(standard, remote);
-            if remote.is_active() && standard.deprovision == Deprovision::Deactivate {
+            let is_deleted = *desired == Desired::Deleted || standard.deprovision == Deprovision::Delete;
+            if remote.is_active() && !is_deleted {
                 steps.push(Step::Deactivate);
             }
             steps.extend(leave(&nobody));
             // An invitation is withdrawn with the account alone.
-            if standard.deprovision == Deprovision::Delete || invited {
+            if is_deleted || invited {
                 steps.push(Step::Delete);
             }
         }

@@ -4,7 +4,9 @@ use super::accounts::{reopen, settled};
 use super::lists::Kept;
 use super::obligations::{end_those, open};
 use super::read::{account, account_key, capabilities, drift, of_account};
-use super::{apps, causation, recorded};
+use super::{apps, causation, others, recorded};
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rollcall_scim::Changed;
 
@@ -22,6 +24,7 @@ use crate::drift::kind::DriftKind;
 use crate::drift::policy::Policy;
 use crate::drift::{DriftAccepted, DriftDetected, DriftId, DriftItem, Refused, may_be_orphan_id, orphan_id};
 use crate::event::Recorded;
+use crate::governance::erasure::Other;
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, IdentityId, Sequence};
@@ -57,6 +60,10 @@ pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: 
     let before = item(state, &found.id)?;
     let accepted = before.as_ref().and_then(|item| item.accepted.clone());
     let accepted = accepted.filter(|exception| exception.holds_at(event.recorded_at));
+    for remote_id in found.duplicates() {
+        let nobody = orphan_id(&found.id.app, remote_id);
+        others::keep(state, found.id.identity, &Other { app: found.id.app.clone(), nobody });
+    }
     let item = DriftItem {
         id: found.id.clone(),
         version: found.version,
@@ -135,6 +142,11 @@ fn found_with(
     })
 }
 
+/// Drops whose second account one was.
+pub fn forget_duplicate(state: &mut impl Write, other: &Other) {
+    state.delete(&duplicate_key(&other.app, other.nobody));
+}
+
 /// Drops an item.
 pub fn forget(state: &mut impl Write, id: &DriftId) {
     state.delete(&key(id));
@@ -178,6 +190,8 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
         return Ok(());
     }
     match kind {
+        // Where it is can't be read.
+        DriftKind::Orphan if item.remote_id.is_empty() => Ok(()),
         DriftKind::Orphan => remove(state, &spec, *identity, &item.remote_id, event),
         DriftKind::Duplicate => {
             for remote_id in item.duplicates() {
@@ -264,7 +278,12 @@ pub fn cleared(state: &mut Kept<'_, impl Write>, id: &DriftId, event: &Recorded)
     match id.kind {
         DriftKind::Orphan => release(state, &id.app, id.identity, event),
         DriftKind::Duplicate => {
-            item.duplicates().try_for_each(|remote_id| release(state, &id.app, orphan_id(&id.app, remote_id), event))
+            let mut all: BTreeSet<_> = item.duplicates().map(|remote_id| orphan_id(&id.app, remote_id)).collect();
+            // Which those were is in the record of their erasure, where it can't be read.
+            if recorded::is_of(state, id.identity)? {
+                all.extend(others::seconds(state, id.identity, &id.app)?);
+            }
+            all.into_iter().try_for_each(|nobody| release(state, &id.app, nobody, event))
         }
         DriftKind::Zombie | DriftKind::Attribute | DriftKind::Membership | DriftKind::Missing | DriftKind::Residue => {
             Ok(())

@@ -2,6 +2,7 @@
 //! can be asked about them. Keys: `recorded/<person>`, and `recorded-at/<event>/<person>/<place in the record>` until that event is read.
 
 use super::lists::Kept;
+use super::others;
 use crate::access::desired::{Desired, Presence, Target};
 use crate::app::mapping::Attributes;
 use crate::directory;
@@ -31,9 +32,11 @@ pub fn remember(state: &mut impl Write, erased: &Erased, at: Sequence) -> Result
     if is_erased || is_of(state, erased.id)? {
         return Ok(false);
     }
-    store(state, person_key(erased.id), &());
+    erased.everybody().for_each(|id| store(state, person_key(id), &()));
+    erased.others.iter().for_each(|other| others::keep(state, erased.id, other));
     for (place, owed) in erased.owed.iter().enumerate().filter(|(_, owed)| owed.opened_by >= at) {
-        let key = format!("{}{}/{place:06}", prefix(owed.opened_by), erased.id);
+        let whose = owed.nobody.unwrap_or(erased.id);
+        let key = format!("{}{whose}/{place:06}", prefix(owed.opened_by));
         store(state, key, &(owed.change, owed.target, owed.apps.clone()));
     }
     Ok(true)
@@ -70,7 +73,7 @@ pub fn take(
         state.delete(&key);
         let id = key.get(AT.len()..).and_then(|rest| rest.split('/').nth(1)?.parse().ok());
         let Some(id) = id else { continue };
-        all.push((id, Owed { opened_by: at, change, target, apps }));
+        all.push((id, Owed { opened_by: at, nobody: None, change, target, apps }));
     }
     Ok(all)
 }

@@ -8,8 +8,7 @@ use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{Role, TwoPeople};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
-use rollcall_domain::governance::erasure::Erased;
-use rollcall_domain::identity::content::Content;
+use rollcall_domain::governance::erasure::ErasureOrdered;
 use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
@@ -23,10 +22,10 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::context::{Api, Shared, unknown};
-use crate::api::erasure;
 use crate::api::person::Person;
 use crate::api::query::Path;
 use crate::api::schema;
+use crate::erasure::decision;
 use crate::error::{ApiError, Problem};
 use crate::state::api_tokens;
 use crate::timeline::summary::in_words;
@@ -106,7 +105,7 @@ const fn about(wanted: &Event) -> Option<IdentityId> {
     match wanted {
         Event::ObligationWaived(waived) => Some(waived.id.subject.identity()),
         Event::DriftAccepted(accepted) => Some(accepted.id.identity),
-        Event::IdentityErased(erased) => Some(erased.id),
+        Event::ErasureOrdered(order) => Some(order.id),
         _ => None,
     }
 }
@@ -185,9 +184,8 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
             accepted.expires_at > now && open.iter().any(|item| item.id == accepted.id)
         }
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
-        Event::IdentityErased(erased) => {
-            let open = directory::identity(state, erased.id)?.is_some_and(|i| i.content == Content::Open);
-            open && ledger::obstacles(state, erased.id)?.is_empty()
+        Event::ErasureOrdered(order) => {
+            ledger::ordered(state, order.id)?.is_none() && decision::erasable(state, order.id).is_ok()
         }
         _ => false,
     })
@@ -203,7 +201,7 @@ async fn approve(
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Decided>), ApiError> {
     let (waiting, wanted) = open(&api, &person, &id).await?;
-    if matches!(wanted, Event::IdentityErased(_)) {
+    if matches!(wanted, Event::ErasureOrdered(_)) {
         person.needs(Role::Admin)?;
     }
     let view = api.store.view();
@@ -231,9 +229,9 @@ async fn approve(
     let step = Event::Approval(ApprovalChanged { id, step: ApprovalStep::Approved });
     let mut unit = Unit::one(NewEvent { meta: approved, event: step }, Expect::Last(waiting.asked_in));
     match wanted {
-        Event::IdentityErased(erased) => {
-            let approved_by = Some(person.name.clone());
-            erasure::push(&api, &mut unit, meta, Erased { approved_by, ..erased }).await?;
+        Event::ErasureOrdered(order) => {
+            let order = ErasureOrdered { approved_by: Some(person.name.clone()), ..order };
+            decision::push(&api.log, &api.fresh().await?, &mut unit, meta, order).await?;
         }
         event => unit.push(NewEvent { meta, event }, Expect::Any),
     }

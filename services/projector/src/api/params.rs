@@ -20,6 +20,20 @@ pub struct Paging {
     cursor: Option<String>,
 }
 
+/// Who is due to be erased.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Erasures {
+    /// Until when; without it, 30 days from now.
+    #[param(format = DateTime)]
+    until: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// The state as of an instant.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

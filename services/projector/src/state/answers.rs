@@ -8,14 +8,14 @@ use rollcall_proof::Tree;
 use rollcall_scim::Catalogue;
 
 use crate::proof::checkpoints;
-use crate::state::{api_tokens, keys, search, sessions};
+use crate::state::{api_tokens, departed, keys, search, sessions};
 use crate::timeline::{selection, time_index};
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-pub(crate) const STAMP: u32 = 19;
+pub(crate) const STAMP: u32 = 20;
 
 /// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
 #[derive(Debug)]
@@ -35,9 +35,10 @@ impl Default for Answers {
 
 impl Projection for Answers {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
-        self.0.evolve(state, event)?;
+        let facts = self.0.evolve(state, event)?;
         Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
         keys::add(state, event)?;
+        departed::add(state, event, &facts)?;
         checkpoints::add(state, event);
         sessions::add(state, event)?;
         api_tokens::add(state, event)?;

@@ -1,10 +1,9 @@
 //! Which keys have sealed what is personal about someone, besides the one that their identity has. Keys: `keys-of/<person>/<number>`; and
 //! `destroyed/<person>`: those of who was erased.
 
-use rollcall_domain::drift::orphan_id;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read, Write, load_all, store, suffixes};
-use rollcall_domain::{Event, KeyRef, Recorded, directory, ledger};
+use rollcall_domain::{Event, KeyRef, Recorded, directory};
 
 const DESTROYED: &str = "destroyed/";
 
@@ -15,8 +14,10 @@ fn prefix(person: IdentityId) -> String {
 /// Keeps the keys of whoever an event is about.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
     if let Event::IdentityErased(erased) = &event.event {
-        for number in suffixes(state, &prefix(erased.id))? {
-            state.delete(&format!("{}{number}", prefix(erased.id)));
+        for id in erased.everybody() {
+            for number in suffixes(state, &prefix(id))? {
+                state.delete(&format!("{}{number}", prefix(id)));
+            }
         }
         store(state, format!("{DESTROYED}{}", erased.id), &erased.keys);
         return Ok(());
@@ -33,17 +34,15 @@ fn besides(state: &impl Read, person: IdentityId) -> Result<Vec<KeyRef>, KvError
     Ok(numbers.iter().filter_map(|number| KeyRef::from_number(number.parse().ok()?)).collect())
 }
 
-/// Every key that has sealed anything about someone, or about an account while it was not known to be theirs.
+/// Every key that has sealed anything about someone: as a person, or as an account that stood for itself.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn of(state: &impl Read, id: IdentityId) -> Result<Vec<KeyRef>, KvError> {
-    let mut all: Vec<KeyRef> = directory::identity(state, id)?.and_then(|identity| identity.key).into_iter().collect();
-    all.extend(besides(state, id)?);
-    for account in ledger::accounts_of(state, id)? {
-        for remote_id in account.remote_id.iter().chain(account.former_ids.keys()) {
-            all.extend(besides(state, orphan_id(&account.app, remote_id))?);
-        }
+pub fn of(state: &impl Read, everybody: impl Iterator<Item = IdentityId>) -> Result<Vec<KeyRef>, KvError> {
+    let mut all = Vec::new();
+    for id in everybody {
+        all.extend(directory::identity(state, id)?.and_then(|identity| identity.key));
+        all.extend(besides(state, id)?);
     }
     all.sort_unstable();
     all.dedup();
@@ -54,6 +53,7 @@ pub fn of(state: &impl Read, id: IdentityId) -> Result<Vec<KeyRef>, KvError> {
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn destroyed(state: &impl Read) -> Result<Vec<(String, Vec<KeyRef>)>, KvError> {
-    load_all(state, DESTROYED, None, usize::MAX)
+pub fn destroyed(state: &impl Read) -> Result<Vec<(IdentityId, Vec<KeyRef>)>, KvError> {
+    let all: Vec<(String, Vec<KeyRef>)> = load_all(state, DESTROYED, None, usize::MAX)?;
+    Ok(all.into_iter().filter_map(|(key, keys)| Some((key.strip_prefix(DESTROYED)?.parse().ok()?, keys))).collect())
 }

@@ -213,6 +213,7 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         },
         Event::ConfigurationRead(e) => (Vec::new(), None, e.changed.clone()),
         Event::EffectFailed(e) => (vec![e.id], None, Vec::new()),
+        Event::ErasureOrdered(e) => (vec![e.id], None, Vec::new()),
         Event::IdentityErased(e) => (vec![e.id], None, Vec::new()),
         Event::Access(e) => (e.identity.into_iter().collect(), None, Vec::new()),
         Event::Checkpoint(_) | Event::Unknown => (Vec::new(), None, Vec::new()),

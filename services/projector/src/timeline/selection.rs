@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use rollcall_domain::drift::may_be_orphan_id;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read, Write};
@@ -94,11 +95,13 @@ fn erase(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
 /// Adds an event.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
     if let Event::IdentityErased(erased) = &event.event {
-        erase(state, erased.id)?;
+        erased.everybody().try_for_each(|id| erase(state, id))?;
     }
     let (entry, identities) = Entry::of(event, state)?;
     // Someone may be named twice, such as a member that is taken out and put in again.
     let mut lists: BTreeSet<String> = identities.iter().map(|identity| format!("entry-of/{identity}")).collect();
+    // An account that stands for itself may turn out to be somebody's.
+    lists.extend(event.event.person().filter(|id| may_be_orphan_id(*id)).map(|person| format!("entry-of/{person}")));
     lists.extend(entry.app.iter().map(|app| format!("entry-at/{app}")));
     if !entry.correlation_id.is_empty() {
         lists.insert(format!("entry-in/{}", plain(&entry.correlation_id)));

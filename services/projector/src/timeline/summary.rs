@@ -271,6 +271,9 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::ConfigurationRead(e) => {
             format!("{} has started with a configuration of which {} settings are new", e.service, e.changed.len())
         }
+        Event::ErasureOrdered(e) => {
+            format!("{} is to be erased, once no app keeps an account of theirs: {}", who(state, e.id)?, e.legal_basis)
+        }
         Event::IdentityErased(e) => format!("someone was erased: {}", e.legal_basis),
         Event::EffectFailed(e) => {
             let (at, reason) = (e.effective_at, &e.reason);
@@ -304,8 +307,8 @@ pub fn in_words(wanted: &Event) -> String {
         Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Reject { expires_at }, .. }) => {
             format!("to leave the removals by {} up to event {through} undone until {expires_at}", cause.in_words())
         }
-        Event::IdentityErased(erased) => {
-            format!("to erase identity {} for ever ({}): {}", erased.id, erased.legal_basis, erased.reason)
+        Event::ErasureOrdered(order) => {
+            format!("to erase identity {} for ever ({}): {}", order.id, order.legal_basis, order.reason)
         }
         _ => "something that this version does not know".to_owned(),
     }

@@ -2,15 +2,18 @@
 //! before it could.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::kv::KvError;
-use rollcall_event_log::{EventLog, KeyRing};
+use rollcall_domain::{Event, IdentityId};
+use rollcall_event_log::{EventLog, KeyRing, Subject};
 use rollcall_projection::Store;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::erasure::register;
 use crate::state::keys;
 
 /// How long it takes until a failure is tried again.
@@ -21,11 +24,13 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub struct Eraser {
     log: EventLog,
     store: Arc<Store>,
+    register: Option<PathBuf>,
 }
 
 impl Eraser {
-    pub const fn new(log: EventLog, store: Arc<Store>) -> Self {
-        Self { log, store }
+    /// With the file of the register, if one is kept.
+    pub const fn new(log: EventLog, store: Arc<Store>, register: Option<PathBuf>) -> Self {
+        Self { log, store, register }
     }
 
     /// Destroys what has to be destroyed, until `stop`.
@@ -52,11 +57,42 @@ impl Eraser {
         }
     }
 
+    /// Adds to the register whoever is not in it; whether that could be done.
+    async fn register(&self, id: IdentityId, registered: &mut Option<BTreeSet<IdentityId>>) -> bool {
+        let Some(file) = &self.register else { return true };
+        let added = async {
+            let known = match registered {
+                Some(known) => known,
+                None => registered.insert(register::registered(file)?),
+            };
+            if known.contains(&id) {
+                return Ok(());
+            }
+            let event = self.log.last(&Subject::erased(id)).await.map_err(std::io::Error::other)?;
+            if let Some((event, Event::IdentityErased(erased))) = event.as_ref().map(|event| (event, &event.event)) {
+                register::add(file, event, erased)?;
+                known.insert(id);
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        added
+            .await
+            .inspect_err(|e| {
+                let file = file.display();
+                warn!(error = %e, %file, "an erasure can't be written to the register: its keys are not destroyed yet");
+            })
+            .is_ok()
+    }
+
     /// Whether all are destroyed.
-    async fn destroy(&self, ring: &KeyRing, done: &mut BTreeSet<String>) -> Result<bool, KvError> {
-        let mut all = true;
+    async fn destroy(&self, ring: &KeyRing, done: &mut BTreeSet<IdentityId>) -> Result<bool, KvError> {
+        let (mut all, mut registered) = (true, None);
         for (person, keys) in keys::destroyed(&self.store.view())? {
             if done.contains(&person) {
+                continue;
+            }
+            if !self.register(person, &mut registered).await {
+                all = false;
                 continue;
             }
             match ring.destroy(&keys).await {
