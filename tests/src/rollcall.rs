@@ -179,6 +179,13 @@ impl Rollcall {
         )
     }
 
+    /// The same from its next start on with another end of its configuration.
+    #[must_use]
+    pub fn configured_by(mut self, extra: &str) -> Self {
+        extra.clone_into(&mut self.extra);
+        self
+    }
+
     /// The same on servers that someone else starts and stops; `settings` are those under `[nats]`.
     ///
     /// # Errors

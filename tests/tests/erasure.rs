@@ -195,12 +195,15 @@ async fn nothing_personal_is_left_of_who_was_erased_and_all_else_is_as_it_was() 
     // What was signed before the erasure is what was signed, in an export made before and in one made after.
     let key =
         stage.rollcall.api("/v1/checkpoints/latest").await?["public_keys"][0].as_str().context("no key")?.to_owned();
-    for export in [exported, export_of_all(&stage).await?] {
+    for (name, export) in [("before", exported), ("after", export_of_all(&stage).await?)] {
         let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), export)?;
+        std::fs::write(file.path(), &export)?;
         let mut verify = command();
         let output = verify.arg("verify").arg(file.path()).args(["--key", &key, "--allow-unproved"]).output().await?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        let said = String::from_utf8_lossy(&output.stdout);
+        let line = said.split("event ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default().to_owned();
+        let shown = export.lines().find(|l| l.contains(&format!("\"sequence\":{line},"))).unwrap_or_default();
+        ensure!(output.status.success(), "{name}: {said} {shown}");
     }
     // Ben is as he was, and her name is free.
     let ben = stage.rollcall.api(&format!("/v1/identities/{other}")).await?;

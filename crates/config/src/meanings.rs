@@ -146,6 +146,18 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "",
     ),
     (
+        "scim.indexed",
+        "The attributes by which people and agents are found and sorted without a look at everybody, besides `userName`, `externalId`, \
+         `emails`, `displayName`, `active` and `meta.lastModified`; without it `name.familyName` and `title`. A new one is built while there \
+         is nothing else to do.",
+        "[\"title\", \"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber\"]",
+    ),
+    (
+        "scim.max_scan_time",
+        "How long everybody may be looked at for one answer, where no index helps; then it is `400 tooMany`, and says what to index.",
+        "",
+    ),
+    (
         "scim.max_members_shown",
         "The most members that the answer to a change of a group shows; a change of a larger group is answered 204.",
         "",
@@ -712,7 +724,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "apps.capabilities.members_per_request",
-        "The most group members that one request to the app names; it is recorded, and changes no request so far.",
+        "The most group members that one request to the app names: those who must stay in a group are sent in so many at once.",
         "100",
     ),
     (

@@ -211,6 +211,10 @@ pub struct ScimConfig {
     pub max_members_per_request: usize,
     /// The most members that an answer to a change of a group shows; a larger group is answered 204.
     pub max_members_shown: usize,
+    /// The attributes of people and agents that are indexed besides those that always are.
+    pub indexed: Vec<String>,
+    /// How long everybody may be looked at for one answer.
+    pub max_scan_time: Duration,
 }
 
 /// The log.

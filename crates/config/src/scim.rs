@@ -1,9 +1,11 @@
 //! `[scim]`.
 
-use rollcall_scim::Catalogue;
+use std::time::Duration;
+
+use rollcall_scim::{Catalogue, IndexedAttribute};
 
 use crate::model::ScimConfig;
-use crate::section::{Section, size, truth};
+use crate::section::{Section, size, some_text, truth};
 
 pub(crate) fn scim(mut s: Section<'_>) -> ScimConfig {
     let catalogue: Catalogue = s.parsed("schemas", schemas).unwrap_or_default();
@@ -18,8 +20,16 @@ pub(crate) fn scim(mut s: Section<'_>) -> ScimConfig {
         max_resource_bytes: size(s.integer("max_resource_bytes", 1024..=256 << 10, 128 << 10)),
         max_members_per_request: size(s.integer("max_members_per_request", 1..=100_000, 10_000)),
         max_heavy_reads: size(s.integer("max_heavy_reads", 1..=1024, 8)),
+        indexed: s.list("indexed", some_text).unwrap_or_else(|| vec!["name.familyName".into(), "title".into()]),
+        max_scan_time: s.duration("max_scan_time", Duration::from_secs(5)),
         max_members_shown: size(s.integer("max_members_shown", 1..=1_000_000, 10_000)),
     };
+    for path in &config.indexed {
+        let fits = config.catalogue.types().iter().any(|kind| IndexedAttribute::parse(path, kind).is_ok());
+        if !fits {
+            s.mistake(format!("indexed: no resource has an attribute '{path}' that can be put in order"));
+        }
+    }
     s.finish();
     config
 }

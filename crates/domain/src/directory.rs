@@ -225,6 +225,14 @@ fn kind_of(state: &(impl Read + ?Sized), member: &MemberId) -> Result<MemberKind
     }
 }
 
+/// The ids of the groups that have a member, not counting groups in them.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn groups_with(state: &(impl Read + ?Sized), member: &MemberId) -> Result<Vec<String>, KvError> {
+    suffixes(state, &format!("member-of/{}/", escape(member.as_str())))
+}
+
 /// The identities in a group, those in groups in it included.
 ///
 /// # Errors

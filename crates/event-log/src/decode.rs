@@ -188,7 +188,12 @@ fn approval(kind: EventType, payload: &[u8]) -> Option<Event> {
             // What is asked for is never itself that something is asked for: it would have no end.
             let is_plain = wanted != EventType::ApprovalRequested;
             ApprovalStep::Requested {
-                wanted: Box::new(is_plain.then(|| decode_kind(wanted, &m.wanted))??),
+                wanted: Box::new(match is_plain.then(|| decode_kind(wanted, &m.wanted))? {
+                    Some(wanted) => wanted,
+                    // It is sealed, and its key is not here: that somebody asked is readable.
+                    None if m.wanted.is_empty() => Event::Unknown,
+                    None => return None,
+                }),
                 about: m.identity_id.parse().ok(),
                 expires_at: m.expires_at.and_then(wire::from_proto_time)?,
             }

@@ -19,7 +19,7 @@ pub use frames::{Frames, frame, frames};
 pub use history::{History, PastView};
 pub use lock::FolderLock;
 pub use pipeline::{Pipeline, apply};
-pub use runner::{BATCH, Projection, Runner};
+pub use runner::{BATCH, Idle, Projection, Runner};
 pub use store::Store;
 pub use transaction::Transaction;
 pub use view::View;

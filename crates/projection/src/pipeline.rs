@@ -9,7 +9,7 @@ use rollcall_domain::{Recorded, Sequence};
 use crate::error::ProjectionError;
 use crate::overlay::Changes;
 use crate::redo::MANY;
-use crate::runner::Projection;
+use crate::runner::{Idle, Projection};
 use crate::store::Store;
 use crate::transaction::Transaction;
 
@@ -70,6 +70,23 @@ impl Pipeline {
     pub fn settle(&mut self) -> Result<(), ProjectionError> {
         let Some(Committing { commit, .. }) = self.committing.take() else { return Ok(()) };
         commit.join().unwrap_or_else(|_| Err(self.store.unexpected("committing")))
+    }
+
+    /// Lets a projection go on with what can wait.
+    ///
+    /// # Errors
+    /// When the state can't be read or written.
+    pub(crate) fn idle(&mut self, projection: &mut impl Projection) -> Result<Idle, ProjectionError> {
+        self.settle()?;
+        let at = self.store.cursor();
+        let mut state = self.begin();
+        state.at(at);
+        let idle = projection.idle(&mut state);
+        let idle = idle.map_err(|source| ProjectionError::State { name: self.store.name(), source })?;
+        if state.changes() > 0 {
+            self.store.commit(state, at)?;
+        }
+        Ok(idle)
     }
 
     fn begin(&self) -> Transaction {

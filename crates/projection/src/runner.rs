@@ -33,6 +33,33 @@ pub trait Projection: Send + 'static {
     /// # Errors
     /// When the state can't be read.
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError>;
+
+    /// Goes on with what can wait, while there are no events: what it changes belongs to the state as it is. Whoever waits for an
+    /// event waits until this returns.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    fn idle(&mut self, _state: &mut Transaction) -> Result<Idle, KvError> {
+        Ok(Idle::Done)
+    }
+}
+
+/// Whether there is more to do while there are no events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Idle {
+    /// Not until there has been another event.
+    Done,
+    /// There may be.
+    More,
+}
+
+/// What a turn is for.
+enum Turn {
+    Events(Vec<Recorded>),
+    /// Nothing came: what was applied is committed.
+    Settle,
+    /// And that is done.
+    Idle,
 }
 
 /// Applies the log to a projection, for ever.
@@ -66,25 +93,30 @@ impl Runner {
         reading.spawn(read_ahead(self.log.tail(self.store.cursor()), ahead));
         let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
         let mut pipeline = Pipeline::new(Arc::clone(&self.store));
+        let mut rest = Idle::More;
         while !stop.is_cancelled() {
-            let events = match batches.try_recv() {
-                Ok(events) => events,
+            let turn = match batches.try_recv() {
+                Ok(events) => Turn::Events(events),
                 // All that there is was read: now it is committed as well.
-                Err(TryRecvError::Empty) if !pipeline.is_settled() => Vec::new(),
+                Err(TryRecvError::Empty) if !pipeline.is_settled() => Turn::Settle,
+                Err(TryRecvError::Empty) if rest == Idle::More && self.store.cursor() >= head => Turn::Idle,
                 Err(_) => tokio::select! {
                     () = stop.cancelled() => break,
-                    events = batches.recv() => events.ok_or_else(|| self.store.unexpected("reading"))?,
+                    events = batches.recv() => Turn::Events(events.ok_or_else(|| self.store.unexpected("reading"))?),
                 },
             };
             // sled blocks, and one event may touch every identity.
             let worked = tokio::task::spawn_blocking(move || {
-                let outcome =
-                    if events.is_empty() { pipeline.settle() } else { pipeline.apply(&mut projection, &events) };
+                let outcome = match turn {
+                    Turn::Events(events) => pipeline.apply(&mut projection, &events).map(|()| Idle::More),
+                    Turn::Settle => pipeline.settle().map(|()| Idle::More),
+                    Turn::Idle => pipeline.idle(&mut projection),
+                };
                 (projection, pipeline, outcome)
             });
             let outcome;
             (projection, pipeline, outcome) = worked.await.map_err(|_| self.store.unexpected("applying"))?;
-            outcome?;
+            rest = outcome?;
         }
         let settled = tokio::task::spawn_blocking(move || pipeline.settle());
         settled.await.map_err(|_| self.store.unexpected("committing"))??;

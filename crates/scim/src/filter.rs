@@ -7,6 +7,7 @@ use scim_v2::filter as ast;
 use serde_json::{Number, Value};
 
 use crate::error::{ScimError, ScimType};
+use crate::index::{Comparing, Range, range};
 use crate::path::{Target, resolve};
 use crate::reading::{Quirk, Reading, Strictness};
 use crate::schema::{Attribute, Case, Kind, ResourceType};
@@ -101,9 +102,20 @@ impl Filter {
         &self.text
     }
 
+    /// The stretches of indexes that hold every resource which can match, in each of the ways that the filter offers; none: each
+    /// resource has to be looked at.
+    #[must_use]
+    pub fn ranges(&self, is_indexed: IsIndexed<'_>) -> Vec<Vec<Range>> {
+        let mut ways = self.root.ranges(is_indexed);
+        if !matches!(self.root, Node::Compare(..)) {
+            ways.iter_mut().flatten().for_each(|range| range.is_exact = false);
+        }
+        ways
+    }
+
     /// The values that matching resources must have, `attribute eq "value"`, so that an index can find them.
     #[must_use]
-    pub fn equalities(&self) -> Vec<(&'static str, &str)> {
+    pub fn equalities(&self) -> Vec<(String, &str)> {
         self.root.equalities()
     }
 }
@@ -251,13 +263,33 @@ fn comparison(
     Ok(Comparison { op: op.clone(), operand, case: leaf.case })
 }
 
+/// Whether there is an index of a path.
+type IsIndexed<'a> = &'a dyn Fn(&str) -> bool;
+
+/// The most ways that a filter is looked through for.
+const MOST_WAYS: usize = 16;
+
 impl Node {
-    fn equalities(&self) -> Vec<(&'static str, &str)> {
+    fn ranges(&self, is_indexed: IsIndexed<'_>) -> Vec<Vec<Range>> {
         match self {
-            Self::Compare(
-                Target { extension: None, attribute, sub: None },
-                Comparison { op: ast::CompareOp::Eq, operand: Operand::Text(value), .. },
-            ) => vec![(attribute.name, value)],
+            Self::Compare(target, comparison) => comparison.ways(target, is_indexed),
+            Self::Within(target, filter) => filter.ranges(target, is_indexed),
+            Self::And(items) => items.iter().flat_map(|item| item.ranges(is_indexed)).take(MOST_WAYS).collect(),
+            // Each side needs a way, and the first of each will do.
+            Self::Or(items) => {
+                let first = |item: &Self| item.ranges(is_indexed).into_iter().next();
+                let all: Option<Vec<Vec<Range>>> = items.iter().map(first).collect();
+                all.map(|all| all.into_iter().flatten().collect()).into_iter().collect()
+            }
+            Self::Not(_) | Self::Present(_) => Vec::new(),
+        }
+    }
+
+    fn equalities(&self) -> Vec<(String, &str)> {
+        match self {
+            Self::Compare(target, Comparison { op: ast::CompareOp::Eq, operand: Operand::Text(value), .. }) => {
+                vec![(target.name(), value)]
+            }
             Self::And(items) => items.iter().flat_map(Self::equalities).collect(),
             _ => Vec::new(),
         }
@@ -276,6 +308,14 @@ impl Node {
 }
 
 impl ValueFilter {
+    fn ranges(&self, over: &Target, is_indexed: IsIndexed<'_>) -> Vec<Vec<Range>> {
+        match self {
+            Self::Compare(sub, comparison) => comparison.0.ways(&Target { sub: Some(sub), ..*over }, is_indexed),
+            Self::All(items) => items.iter().flat_map(|item| item.ranges(over, is_indexed)).take(MOST_WAYS).collect(),
+            Self::Any(_) | Self::Not(_) | Self::Present(_) => Vec::new(),
+        }
+    }
+
     pub fn matches(&self, value: &Value) -> bool {
         match self {
             Self::All(items) => items.iter().all(|n| n.matches(value)),
@@ -336,6 +376,29 @@ fn compare_numbers(a: &Number, b: &Number) -> Option<Ordering> {
 }
 
 impl Comparison {
+    fn ways(&self, target: &Target, is_indexed: IsIndexed<'_>) -> Vec<Vec<Range>> {
+        let range = self.range(target).filter(|range| is_indexed(&range.path));
+        range.map(|range| vec![range]).into_iter().collect()
+    }
+
+    fn range(&self, target: &Target) -> Option<Range> {
+        use ast::CompareOp::{Eq, Ge, Gt, Le, Lt, Sw};
+        let comparing = match self.op {
+            Eq => Comparing::Equal,
+            Sw => Comparing::Begins,
+            Gt | Ge => Comparing::AtLeast,
+            Lt | Le => Comparing::AtMost,
+            _ => return None,
+        };
+        let value = match &self.operand {
+            Operand::Boolean(flag) => Value::Bool(*flag),
+            Operand::Text(text) => Value::from(text.as_str()),
+            Operand::Time(at) => Value::from(at.to_string()),
+            Operand::Null | Operand::Number(_) => return None,
+        };
+        range(target, comparing, &value)
+    }
+
     fn matches(&self, values: &[&Value]) -> bool {
         use ast::CompareOp::{Eq, Ne};
         match (&self.op, &self.operand) {

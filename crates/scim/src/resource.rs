@@ -201,10 +201,24 @@ pub(crate) fn normalize_value(
         return Ok(None);
     }
     if !attribute.is_multi() {
-        return normalize_single(attribute, value, path, reading);
+        return match value.as_array().map(Vec::as_slice) {
+            Some([one]) => {
+                reading.accept(Quirk::PlainValue, ScimType::InvalidValue, || {
+                    format!("'{path}' has one value: it must be no array")
+                })?;
+                normalize_single(attribute, one, path, reading)
+            }
+            _ => normalize_single(attribute, value, path, reading),
+        };
     }
-    let Some(items) = value.as_array() else {
-        return Err(invalid(format!("'{path}' has many values: it must be an array")));
+    let items = match value {
+        Value::Array(items) => items.as_slice(),
+        one => {
+            reading.accept(Quirk::PlainValue, ScimType::InvalidValue, || {
+                format!("'{path}' has many values: it must be an array")
+            })?;
+            std::slice::from_ref(one)
+        }
     };
     // A group may have very many members: those that are there twice are found by their text.
     let mut seen = HashSet::with_capacity(items.len());
@@ -256,6 +270,13 @@ pub(crate) fn normalize_single(
             Ok(if text.is_empty() { None } else { Some(value.clone()) })
         }
         (Kind::Complex, Value::Object(fields)) => normalize_complex(attribute, fields, path, reading),
+        (Kind::Complex, Value::String(text)) if attribute.sub("value").is_some_and(|sub| sub.kind == Kind::String) => {
+            reading.accept(Quirk::PlainValue, ScimType::InvalidValue, || {
+                format!("'{path}' must be an object with a 'value', not a string")
+            })?;
+            let fields = Map::from_iter([("value".to_owned(), Value::from(text.as_str()))]);
+            if text.is_empty() { Ok(None) } else { normalize_complex(attribute, &fields, path, reading) }
+        }
         (Kind::Complex, _) => Err(wrong("an object")),
         (Kind::DateTime | Kind::String | Kind::Reference | Kind::Binary, _) => Err(wrong("a string")),
     }

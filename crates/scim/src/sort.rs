@@ -66,6 +66,18 @@ impl Sort {
         Ok(Some(Self { target, direction }))
     }
 
+    /// The path of the attribute that it is by, in canonical case.
+    #[must_use]
+    pub fn path(&self) -> String {
+        self.target.name()
+    }
+
+    /// Whether the last comes first.
+    #[must_use]
+    pub fn is_descending(&self) -> bool {
+        self.direction == Direction::Descending
+    }
+
     /// What `resource` is sorted by.
     #[must_use]
     pub fn key(&self, resource: &Value) -> SortKey {

@@ -36,6 +36,34 @@ fn a_resource_is_made_canonical() {
 }
 
 #[test]
+fn one_value_where_many_are_meant_and_a_string_where_an_object_is_are_read_and_noted() {
+    let canonical = json!({
+        "schemas": [USER, ENTERPRISE],
+        "userName": "anna",
+        "emails": [{ "value": "a@b" }],
+        ENTERPRISE: { "manager": { "value": "m" } },
+    });
+    for (emails, manager) in [
+        (json!({ "value": "a@b" }), json!("m")),
+        (json!("a@b"), json!({ "value": "m" })),
+        (json!(["a@b"]), json!([{ "value": "m" }])),
+        (json!([{ "value": "a@b" }]), json!(["m"])),
+    ] {
+        let sent = json!({
+            "schemas": [USER, ENTERPRISE], "userName": "anna", "emails": emails, ENTERPRISE: { "manager": manager },
+        });
+        let mut reading = Reading::default();
+        assert_eq!(Value::Object(normalize(&sent, &USER_TYPE, &mut reading).unwrap()), canonical, "{sent}");
+        assert_eq!(reading.quirks(), ["plain-value"], "{sent}");
+        let refused = normalize(&sent, &USER_TYPE, &mut Reading::new(Strictness::Strict)).unwrap_err();
+        assert!(refused.detail.contains("emails") || refused.detail.contains("manager"), "{}", refused.detail);
+    }
+    // More than one is a mistake.
+    let two = json!({ "schemas": [USER], "userName": ["anna", "eva"] });
+    assert!(normalize(&two, &USER_TYPE, &mut Reading::default()).unwrap_err().detail.contains("userName"));
+}
+
+#[test]
 fn what_the_schema_does_not_allow_is_refused_and_named() {
     let base = |change: Value| {
         let mut user = json!({ "schemas": [USER], "userName": "anna" });
@@ -56,6 +84,7 @@ fn what_the_schema_does_not_allow_is_refused_and_named() {
         (base(json!({ "name": "Anna" })), "invalidValue", "name"),
         (base(json!({ "name": { "given": "Anna" } })), "invalidValue", "given"),
         (base(json!({ "emails": "a@b" })), "invalidValue", "emails"),
+        (base(json!({ "emails": 5 })), "invalidValue", "emails"),
         (base(json!({ "emails": [{ "value": 5 }] })), "invalidValue", "emails[0].value"),
         (base(json!({ "title": "a", "TITLE": "b" })), "invalidValue", "title"),
         (base(json!({ ENTERPRISE: "Sales" })), "invalidValue", ENTERPRISE),

@@ -6,6 +6,7 @@ mod change;
 mod error;
 mod http;
 mod import;
+mod index;
 mod proxy;
 mod read;
 mod register;

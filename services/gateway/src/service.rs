@@ -7,9 +7,9 @@ use axum::{Router, middleware};
 use rollcall_config::Config;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::kv::KvError;
-use rollcall_domain::{Recorded, directory};
+use rollcall_domain::{Event, Recorded, directory};
 use rollcall_event_log::EventLog;
-use rollcall_projection::{History, Projection, Runner, Store, Transaction};
+use rollcall_projection::{History, Idle, Projection, Runner, Store, Transaction};
 use rollcall_tokens::Attempts;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,8 @@ use crate::auth::source::KnownSource;
 use crate::change::{names, scope};
 use crate::error::GatewayError;
 use crate::http::{discovery, path_form, routes};
+use crate::index::indexer::Indexer;
+use crate::index::names::Indexes;
 use crate::read::query::Bounds;
 use crate::register::register_apps;
 use crate::state::{GatewayState, NAME};
@@ -35,13 +37,25 @@ pub struct Gateway {
     apps: Vec<AppSpec>,
 }
 
-struct DirectoryProjection;
+struct DirectoryProjection(Indexer);
 
 impl Projection for DirectoryProjection {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
+        let whose = match &event.event {
+            Event::Identity(changed) => Some(changed.id),
+            Event::IdentityErased(erased) => Some(erased.id),
+            _ => None,
+        };
+        let known = |state: &Transaction| whose.map_or(Ok(None), |id| directory::identity(state, id));
+        let before = known(state)?;
         directory::evolve(state, event)?;
+        self.0.changed(state, before.as_ref(), known(state)?.as_ref())?;
         scope::evolve(state, event)?;
         names::evolve(state, event)
+    }
+
+    fn idle(&mut self, state: &mut Transaction) -> Result<Idle, KvError> {
+        self.0.idle(state)
     }
 }
 
@@ -72,6 +86,8 @@ impl Gateway {
                 max_filter_bytes: config.scim.max_filter_bytes,
                 max_members: config.scim.max_members_shown,
             },
+            indexes: Indexes::new(config.scim.catalogue, &config.scim.indexed),
+            max_scan: config.scim.max_scan_time,
             heavy: Semaphore::new(config.scim.max_heavy_reads),
             max_bulk_operations: config.scim.max_bulk_operations,
             max_members: config.scim.max_members_per_request,
@@ -134,7 +150,7 @@ impl Gateway {
     pub async fn run(self, stop: CancellationToken) -> Result<(), GatewayError> {
         let runner = Runner::new(self.state.log.clone(), Arc::clone(&self.state.store));
         let projected = async {
-            let ended = runner.run(DirectoryProjection, stop.clone()).await;
+            let ended = runner.run(DirectoryProjection(Indexer::new(self.state.indexes.clone())), stop.clone()).await;
             stop.cancel();
             ended
         };

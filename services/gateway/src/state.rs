@@ -14,6 +14,7 @@ use crate::auth::caller::Origin;
 use crate::auth::refusals::Refusals;
 use crate::auth::source::KnownSource;
 use crate::error::Refusal;
+use crate::index::names::Indexes;
 use crate::read::query::Bounds;
 use crate::read::search::Amount;
 
@@ -35,6 +36,9 @@ pub struct GatewayState {
     /// Tokens that are no source's.
     pub guesses: Attempts,
     pub bounds: Bounds,
+    pub indexes: Indexes,
+    /// How long everybody may be looked at for one answer.
+    pub max_scan: Duration,
     /// How many answers about many resources are made at once: each can be as large as a page.
     pub heavy: Semaphore,
     pub max_bulk_operations: usize,

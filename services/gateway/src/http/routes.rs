@@ -18,7 +18,7 @@ use crate::change::{bulk, scope};
 use crate::error::{Refusal, scim_response};
 use crate::http::request::{Path, Query, read_json};
 use crate::read::request::Search;
-use crate::read::search::{self, Amount};
+use crate::read::search::{self, Amount, Source};
 use crate::state::GatewayState;
 
 type Shared = State<Arc<GatewayState>>;
@@ -205,10 +205,19 @@ async fn find(state: &GatewayState, caller: Caller, kinds: &[&'static ResourceTy
         return Err(refusal);
     }
     let view = state.fresh().await?;
-    let few = queries.iter().all(|q| search::amount(q) == Amount::Few);
-    let amount = if few { Amount::Few } else { Amount::Many };
+    let mut amount = Amount::Few;
+    for query in &queries {
+        if search::amount(&view, &state.indexes, query)? == Amount::Many {
+            amount = Amount::Many;
+        }
+    }
     let _place = state.place(amount).await;
-    let body = answered(amount, move || search::answer(&view, &queries, &page, &caller.base)).await?;
+    let (indexes, max_scan) = (state.indexes.clone(), state.max_scan);
+    let body = answered(amount, move || {
+        let source = Source { view: &view, indexes: &indexes, base: &caller.base, max_scan };
+        search::answer(&source, &queries, &page)
+    })
+    .await?;
     Ok(scim_response(StatusCode::OK, body))
 }
 

@@ -49,6 +49,17 @@ impl Query {
     }
 }
 
+impl Page {
+    /// How many resources come before it, where that is known of it; and where it starts, counted from 1, when that was asked for.
+    pub const fn skipped(&self) -> (usize, Option<usize>) {
+        match &self.start {
+            Start::Index(index) => (*index - 1, Some(*index)),
+            Start::Cursor(Some(Cursor::Skip(count))) => (*count, None),
+            Start::Cursor(_) => (0, None),
+        }
+    }
+}
+
 /// The part of the result that is answered.
 #[derive(Debug, Clone)]
 pub struct Page {

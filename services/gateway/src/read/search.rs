@@ -1,19 +1,31 @@
 //! Searching: the resources that match, in the order that was asked for, and the page of them that is answered.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
 use rollcall_domain::identity::IdentityKind;
+use rollcall_domain::identity::group::MemberId;
 use rollcall_domain::kv::{KvError, Read as _};
 use rollcall_domain::{Sequence, directory};
 use rollcall_projection::View;
-use rollcall_scim::{Filter, Selection, list_response};
+use rollcall_scim::{Filter, ScimError, ScimType, Selection, list_response};
 use serde_json::{Map, Value};
 
 use crate::change::operation::Family;
 use crate::error::Refusal;
+use crate::index::names::Indexes;
+use crate::index::reader::{self, Direction};
 use crate::read::cursor::Cursor;
 use crate::read::query::{Page, Query, Start};
 use crate::read::render;
 
 const CHUNK: usize = 500;
+
+/// So many are read at once, without a thread for them.
+const FEW: usize = 100;
+
+/// So many that an index finds are put in order at once.
+const SORTED_AT_ONCE: usize = 20_000;
 
 /// One resource, with its id.
 type Found = (String, Map<String, Value>);
@@ -28,8 +40,13 @@ pub enum Amount {
 }
 
 /// How much a search reads.
-pub fn amount(query: &Query) -> Amount {
-    if index(query).is_some() { amount_of_one(query) } else { Amount::Many }
+pub fn amount(view: &View, indexes: &Indexes, query: &Query) -> Result<Amount, Refusal> {
+    if index(query).is_some() {
+        return Ok(amount_of_one(query));
+    }
+    let Some(filter) = &query.filter else { return Ok(Amount::Many) };
+    let way = reader::way(view, indexes, query.kind, filter)?;
+    Ok(if way.is_some_and(|way| way.places <= FEW) { amount_of_one(query) } else { Amount::Many })
 }
 
 /// How much the reading of one resource reads.
@@ -38,18 +55,35 @@ pub fn amount_of_one(query: &Query) -> Amount {
     if Family::of(query.kind) == Family::Group { Amount::Many } else { Amount::Few }
 }
 
+/// What a search reads from.
+#[derive(Debug)]
+pub struct Source<'a> {
+    pub view: &'a View,
+    pub indexes: &'a Indexes,
+    /// What the addresses of resources begin with.
+    pub base: &'a str,
+    /// How long everybody may be looked at.
+    pub max_scan: Duration,
+}
+
 /// The answer to a search over some resource types.
-pub fn answer(view: &View, queries: &[Query], page: &Page, base: &str) -> Result<Value, Refusal> {
-    let mut collector = Collector::new(page);
-    if queries.iter().any(|q| q.sort.is_some()) {
-        return sorted(view, queries, page, base);
+pub fn answer(source: &Source<'_>, queries: &[Query], page: &Page) -> Result<Value, Refusal> {
+    let budget = Budget { until: Instant::now() + source.max_scan, allowed: source.max_scan };
+    if let [query] = queries
+        && let Some(answer) = by_index(source, query, page)?
+    {
+        return Ok(answer);
     }
+    if queries.iter().any(|q| q.sort.is_some()) {
+        return sorted(source, queries, page, &budget);
+    }
+    let mut collector = Collector::new(page);
     for query in queries {
         // Nothing to compare: the rest is counted without a look at it.
         if query.filter.is_none() && query.only_of.is_none() && queries.len() == 1 {
-            return plain(view, query, page, base);
+            return plain(source, query, page);
         }
-        for found in matching(view, query, base)? {
+        for found in matching(source, query, &budget)? {
             let (id, resource) = found?;
             collector.offer(&id, query, resource);
         }
@@ -57,8 +91,85 @@ pub fn answer(view: &View, queries: &[Query], page: &Page, base: &str) -> Result
     Ok(collector.finish())
 }
 
+/// How long an answer may take that looks at everybody.
+struct Budget {
+    until: Instant,
+    allowed: Duration,
+}
+
+impl Budget {
+    /// Whether there is time left to look at more.
+    fn check(&self, query: &Query) -> Result<(), Refusal> {
+        if Instant::now() < self.until {
+            return Ok(());
+        }
+        let what = query.filter.as_ref().map_or("the order", |_| "the filter");
+        let detail = format!(
+            "{what} needs a look at every {}, which has taken {:?}: ask for something that is indexed, or name the attribute \
+             in [scim] indexed of the server's configuration",
+            query.kind.name, self.allowed
+        );
+        Err(ScimError::bad_request(ScimType::TooMany, detail).into())
+    }
+}
+
+/// The page of an answer of which an index knows how many there are, and which of them it shows.
+fn by_index(source: &Source<'_>, query: &Query, page: &Page) -> Result<Option<Value>, Refusal> {
+    if query.only_of.is_some() {
+        return Ok(None);
+    }
+    let (skip, start) = page.skipped();
+    let view = source.view;
+    match (&query.filter, &query.sort) {
+        (None, Some(sort)) => {
+            let Some((list, counts)) = reader::sorted(view, source.indexes, query.kind, sort)? else { return Ok(None) };
+            let total: usize = counts.values().sum();
+            let ids: Box<dyn Iterator<Item = Result<String, KvError>>> = if sort.is_descending() {
+                // The first that is shown is that many from the end; what is read is before the place.
+                let place = list.skip(view, &counts, total.saturating_sub(skip).saturating_add(1))?;
+                let before = place.map(|place| format!("{}{place}", list.entries));
+                Box::new(reader::ids(view, &list.entries, before, None, Direction::Down))
+            } else {
+                let after = list.skip(view, &counts, skip)?.map(|place| format!("{}{place}", list.entries));
+                Box::new(reader::ids(view, &list.entries, after, None, Direction::Up))
+            };
+            let ids = ids.take(if skip < total { page.count } else { 0 });
+            shown(source, query, page, (total, skip, start), ids).map(Some)
+        }
+        (Some(filter), None) if index(query).is_none() => {
+            let Some(way) = reader::way(view, source.indexes, query.kind, filter)?.filter(|way| way.is_exact) else {
+                return Ok(None);
+            };
+            let ids = way.ids(view, skip)?.take(page.count);
+            shown(source, query, page, (way.places, skip, start), ids).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Those of a page, which are known.
+fn shown(
+    source: &Source<'_>,
+    query: &Query,
+    page: &Page,
+    (total, skip, start): (usize, usize, Option<usize>),
+    ids: impl Iterator<Item = Result<String, KvError>>,
+) -> Result<Value, Refusal> {
+    let mut resources = Vec::new();
+    let mut passed = skip;
+    for id in ids {
+        passed += 1;
+        if let Some(resource) = one(source.view, query, &id?, source.base)? {
+            resources.push(Value::Object(query.selection.apply(resource)));
+        }
+    }
+    let next = (passed < total && passed > skip).then_some(Cursor::Skip(passed));
+    Ok(response(page, total, start, resources, next))
+}
+
 /// Every resource of a type, in the order of their ids.
-fn plain(view: &View, query: &Query, page: &Page, base: &str) -> Result<Value, Refusal> {
+fn plain(source: &Source<'_>, query: &Query, page: &Page) -> Result<Value, Refusal> {
+    let Source { view, base, .. } = *source;
     let total = usize::try_from(directory::count(view, query.kind.name)?).unwrap_or(usize::MAX);
     let prefix = prefix(query);
     let (mut after, mut skip, start) = match &page.start {
@@ -67,6 +178,13 @@ fn plain(view: &View, query: &Query, page: &Page, base: &str) -> Result<Value, R
         Start::Cursor(Some(Cursor::Skip(count))) => (None, *count, None),
         Start::Cursor(None) => (None, 0, None),
     };
+    if skip >= CHUNK
+        && let Some((list, counts)) = reader::by_id(view, source.indexes, query.kind)?
+        && let Some(place) = list.skip(view, &counts, skip.min(total))?
+    {
+        after = Some(format!("{prefix}{place}"));
+        skip = skip.saturating_sub(total);
+    }
     let mut resources = Vec::new();
     let mut members = 0;
     let mut last = None;
@@ -98,11 +216,12 @@ fn plain(view: &View, query: &Query, page: &Page, base: &str) -> Result<Value, R
 }
 
 /// Everything that matches, put in order.
-fn sorted(view: &View, queries: &[Query], page: &Page, base: &str) -> Result<Value, Refusal> {
+fn sorted(source: &Source<'_>, queries: &[Query], page: &Page, budget: &Budget) -> Result<Value, Refusal> {
+    let Source { view, base, .. } = *source;
     let mut all = Vec::new();
     for (index, query) in queries.iter().enumerate() {
         let Some(sort) = &query.sort else { continue };
-        for found in matching(view, query, base)? {
+        for found in matching(source, query, budget)? {
             let (id, resource) = found?;
             all.push((sort.key(&Value::Object(resource)), index, id));
         }
@@ -110,11 +229,7 @@ fn sorted(view: &View, queries: &[Query], page: &Page, base: &str) -> Result<Val
     let Some(sort) = queries.iter().find_map(|q| q.sort.as_ref()) else { return Ok(Value::Null) };
     // Stable: equal ones stay in the order of their ids.
     all.sort_by(|(a, _, _), (b, _, _)| sort.compare(a, b));
-    let (skip, start) = match &page.start {
-        Start::Index(index) => (index - 1, Some(*index)),
-        Start::Cursor(Some(Cursor::Skip(count))) => (*count, None),
-        Start::Cursor(_) => (0, None),
-    };
+    let (skip, start) = page.skipped();
     let total = all.len();
     let mut resources = Vec::new();
     let (mut members, mut shown) = (0, 0);
@@ -155,11 +270,7 @@ struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     fn new(page: &'a Page) -> Self {
-        let (skip, start) = match &page.start {
-            Start::Index(index) => (index - 1, Some(*index)),
-            Start::Cursor(Some(Cursor::Skip(count))) => (*count, None),
-            Start::Cursor(_) => (0, None),
-        };
+        let (skip, start) = page.skipped();
         Self { page, skip, start, total: 0, members: 0, resources: Vec::new() }
     }
 
@@ -243,11 +354,14 @@ fn rendered(
 
 /// The resources that match, in the order of their ids: a few by an index where the filter allows it, else all.
 fn matching<'a>(
-    view: &'a View,
+    source: &'a Source<'a>,
     query: &'a Query,
-    base: &'a str,
+    budget: &'a Budget,
 ) -> Result<impl Iterator<Item = Result<Found, Refusal>> + 'a, Refusal> {
-    let ids: Box<dyn Iterator<Item = Result<String, Refusal>> + 'a> = match few(view, query)? {
+    let Source { view, base, .. } = *source;
+    let known = candidates(source, query)?;
+    let is_known = known.is_some();
+    let ids: Box<dyn Iterator<Item = Result<String, Refusal>> + 'a> = match known {
         Some(ids) => Box::new(ids.into_iter().map(Ok)),
         None => Box::new(all(view, prefix(query))),
     };
@@ -256,7 +370,15 @@ fn matching<'a>(
         Some(filter) => examined(query, filter),
         None => query.selection.clone(),
     };
+    let mut looked = 0_usize;
     Ok(ids.filter_map(move |id| {
+        looked += 1;
+        if !is_known
+            && looked.is_multiple_of(CHECKED_EVERY)
+            && let Err(refusal) = budget.check(query)
+        {
+            return Some(Err(refusal));
+        }
         let found = id.and_then(|id| Ok(rendered(view, query, &id, base, &selection)?.map(|r| (id, r))));
         match found {
             Ok(Some((id, resource))) => {
@@ -273,12 +395,29 @@ fn matching<'a>(
     }))
 }
 
+/// The ids of all that can match, where an index knows and they are not very many.
+fn candidates(source: &Source<'_>, query: &Query) -> Result<Option<Vec<String>>, Refusal> {
+    if let Some(ids) = few(source.view, query)? {
+        return Ok(Some(ids));
+    }
+    let Some(filter) = &query.filter else { return Ok(None) };
+    let way = reader::way(source.view, source.indexes, query.kind, filter)?;
+    let Some(way) = way.filter(|way| way.places <= SORTED_AT_ONCE) else { return Ok(None) };
+    // In the order of their ids, each once.
+    let ids: BTreeSet<String> = way.ids(source.view, 0)?.collect::<Result<_, _>>()?;
+    Ok(Some(ids.into_iter().collect()))
+}
+
+/// How often it is looked whether there is time left.
+const CHECKED_EVERY: usize = 256;
+
 /// What finds the only resources that can match.
 enum Index<'a> {
     Id(&'a str),
     Name(IdentityKind, &'a str),
     ExternalId(&'a str),
     GroupName(&'a str),
+    Member(&'a str),
 }
 
 /// Whether an index finds the only resources that can match.
@@ -288,12 +427,13 @@ pub fn is_indexed(query: &Query) -> bool {
 
 fn index(query: &Query) -> Option<Index<'_>> {
     let family = Family::of(query.kind);
-    query.filter.as_ref()?.equalities().into_iter().find_map(|(attribute, value)| match (family, attribute) {
+    query.filter.as_ref()?.equalities().into_iter().find_map(|(attribute, value)| match (family, attribute.as_str()) {
         (_, "id") => Some(Index::Id(value)),
         (Family::Identity(of @ IdentityKind::User), "userName")
         | (Family::Identity(of @ IdentityKind::Agent), "name") => Some(Index::Name(of, value)),
         (Family::Identity(_), "externalId") => Some(Index::ExternalId(value)),
         (Family::Group, "displayName") => Some(Index::GroupName(value)),
+        (Family::Group, "members.value") => Some(Index::Member(value)),
         _ => None,
     })
 }
@@ -310,6 +450,7 @@ fn few(view: &View, query: &Query) -> Result<Option<Vec<String>>, Refusal> {
         Index::GroupName(name) => {
             directory::groups_by_name(view, name)?.into_iter().map(|g| g.id.to_string()).collect()
         }
+        Index::Member(member) => directory::groups_with(view, &MemberId::from(member))?,
     }))
 }
 

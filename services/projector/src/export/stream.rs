@@ -35,7 +35,7 @@ use crate::export::line::{self, End, Head, Record, VERSION};
 use crate::export::{csv, ocsf};
 use crate::proof::checkpoints::{self, CheckpointView};
 use crate::timeline::entries;
-use crate::timeline::entry::Entry;
+use crate::timeline::entry::{self, Entry};
 use crate::timeline::selection::{self, Choice, Order, Page};
 
 /// How many entries are read at once.
@@ -251,7 +251,7 @@ impl Export {
                 Some(size) => Some(proofs::shown(&Tree(&view).inclusion(event.sequence, size)?)),
                 None => None,
             };
-            let key = self.api.log.event_key(&event.stored).await?;
+            let key = self.api.log.event_key(&event.stored).await?.filter(|_| !entry.is_erased());
             let record = Record::of(event.subject, &event.stored, key.as_ref(), proof);
             out.extend_from_slice(&line::of_entry(entry, &record).map_err(unwritable)?);
         }
@@ -276,8 +276,11 @@ fn passed_on(view: &View, events: Vec<Stored>, keys: &[Option<EventKey>]) -> Res
     for (event, key) in events.into_iter().zip(keys) {
         let entry = found.next().filter(|(at, _)| *at == event.sequence).map(|(_, entry)| entry.as_slice());
         let missing = || ApiError::Unwritable(format!("event {} has no entry", event.sequence));
-        let record = Record::of(event.subject.clone(), &event.bytes, key.as_ref(), None);
-        out.extend_from_slice(&line::of_kept(entry.ok_or_else(missing)?, &record).map_err(unwritable)?);
+        let entry = entry.ok_or_else(missing)?;
+        // A key that has yet to be destroyed would show what the entry says no more.
+        let erased = key.is_some() && entry::is_erased(entry).map_err(unwritable)?;
+        let record = Record::of(event.subject.clone(), &event.bytes, key.as_ref().filter(|_| !erased), None);
+        out.extend_from_slice(&line::of_kept(entry, &record).map_err(unwritable)?);
     }
     Ok(out.into())
 }

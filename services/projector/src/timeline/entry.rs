@@ -1,5 +1,7 @@
 //! One entry of the audit timeline: an event, for people and auditors.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use rollcall_domain::access::outcome::{Applied, Rejected, Verified};
 use rollcall_domain::drift::DriftId;
@@ -76,6 +78,22 @@ pub struct Entry {
 /// What stands where a person was.
 pub const ERASED: &str = "erased";
 
+/// The same of an entry as it is stored.
+///
+/// # Errors
+/// When it is damaged.
+pub fn is_erased(stored: &[u8]) -> Result<bool, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Shown<'a> {
+        #[serde(borrow, rename = "type")]
+        type_name: Cow<'a, str>,
+        #[serde(borrow)]
+        summary: Cow<'a, str>,
+    }
+    let Shown { type_name, summary } = serde_json::from_slice(stored)?;
+    Ok(summary.strip_prefix(&*type_name).is_some_and(|rest| rest.strip_prefix(": ") == Some(ERASED)))
+}
+
 impl Entry {
     /// The same without what is personal, as it would be made of the event without its key.
     #[must_use]
@@ -88,10 +106,19 @@ impl Entry {
         }
         self.reason.clear();
         self.changes.clear();
+        // What was asked for says where.
+        if self.type_name == EventType::ApprovalRequested.name() {
+            self.app = None;
+        }
         if let Some(details) = self.details.as_object_mut() {
             details.retain(|name, _| !names.contains(name));
         }
         self
+    }
+
+    /// Whether what is personal was taken out.
+    pub fn is_erased(&self) -> bool {
+        self.summary.strip_prefix(&self.type_name).is_some_and(|rest| rest.strip_prefix(": ") == Some(ERASED))
     }
 
     /// The entry of an event, and every identity whose timeline it belongs to.

@@ -280,7 +280,8 @@ impl Memberships {
         let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
         let mut rest = now.resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         others(&mut rest);
-        if can.patch != Support::No {
+        let at_once = can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1));
+        if can.patch != Support::No && rest.len() <= at_once {
             let replace = [Operation::replace("members", rest.clone().into())];
             if patch::send(client, can, Endpoint::Groups, &now.id, &replace).await?.status.is_success() {
                 return Ok(());
@@ -328,8 +329,12 @@ impl Memberships {
             return Ok(());
         }
         // Who is there already is not there twice.
-        let back = [Operation::add("members", rest.to_vec().into())];
-        patch::send(client, can, Endpoint::Groups, &group.id, &back).await?.done()
+        let at_once = can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1));
+        for some in rest.chunks(at_once) {
+            let back = [Operation::add("members", some.to_vec().into())];
+            patch::send(client, can, Endpoint::Groups, &group.id, &back).await?.done()?;
+        }
+        Ok(())
     }
 
     async fn change(

@@ -61,6 +61,7 @@ pub async fn update(
     changes: &[Changed],
     desired: &Desired,
     remote: &Remote,
+    essential: &BTreeSet<String>,
 ) -> Result<(), Failure> {
     if can.patch != Support::No {
         let operations: Vec<Operation> = changes.iter().map(|change| operation(change, can)).collect();
@@ -70,8 +71,7 @@ pub async fn update(
         }
     }
     let Desired::Present(presence) = desired else { return Ok(()) };
-    let none = BTreeSet::new();
-    let managed = presence.attributes.iter().filter(|(path, _)| is_managed(&none, &can.keeps, path));
+    let managed = presence.attributes.iter().filter(|(path, _)| is_managed(essential, &can.keeps, path));
     let managed: Attributes = managed.map(|(path, value)| (path.clone(), value.clone())).collect();
     replace(client, can, remote, &managed).await
 }

@@ -80,7 +80,8 @@ impl Connector {
         can: &Capabilities,
         before: Sent,
     ) -> Result<Sent, WorkError> {
-        let Some(Link { client, memberships, .. }) = &self.link else { return Ok(Sent::Nothing) };
+        let Some(Link { client, memberships, config }) = &self.link else { return Ok(Sent::Nothing) };
+        let essential = &config.spec.essential;
         let origin = match located.map(|l| l.ownership) {
             Some(Ownership::Ours | Ownership::Contested) | None => Origin::Ours,
             Some(_) => Origin::Adopted,
@@ -116,7 +117,8 @@ impl Connector {
                     group = Some(name.clone());
                 }
                 (Step::Update(changes), Some(found)) => {
-                    if let Err(failure) = update(client, can, changes, &account.desired, &found.remote).await {
+                    if let Err(failure) = update(client, can, changes, &account.desired, &found.remote, essential).await
+                    {
                         // Another account may be in the way, perhaps another one of theirs: look again, everywhere, once.
                         if before == Sent::Conflict || failure.rejection.cause != RejectionCause::Conflict {
                             return Err(failure.into());
