@@ -225,7 +225,19 @@ pub async fn once(peer: &Peer, bytes: &[u8]) -> anyhow::Result<String> {
 /// # Errors
 /// When it does not run.
 pub fn resident(pid: u32) -> anyhow::Result<f64> {
+    memory(pid, "VmRSS:")
+}
+
+/// The most memory of a process so far, in megabytes.
+///
+/// # Errors
+/// When it can't be read.
+pub fn peak(pid: u32) -> anyhow::Result<f64> {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, line: &str) -> anyhow::Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+    let found = status.lines().find_map(|l| l.strip_prefix(line)).with_context(|| format!("no {line}"))?;
+    Ok(found.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }

@@ -121,7 +121,7 @@ impl Filter {
 }
 
 /// A filter with quotes around every bare word that is compared with, and that is neither a number nor a literal.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let is_operator = |word: &str| {
         ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"].iter().any(|op| op.eq_ignore_ascii_case(word))
     };

@@ -8,10 +8,10 @@ use scim_v2::filter::{AttrPath, PatchPath};
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
-use crate::filter::{ValueFilter, one_line, value_filter};
+use crate::filter::{ValueFilter, one_line, value_filter, quoted};
 use crate::message::PATCH_OP;
 use crate::path::{Target, core_attribute, resolve, whole_extension};
-use crate::reading::{Quirk, Reading};
+use crate::reading::{Quirk, Reading, Strictness};
 use crate::resource::{finish, is_schemas, normalize_single, normalize_value};
 use crate::schema::{Attribute, Kind, Mutability, ResourceType, Schema};
 
@@ -306,8 +306,12 @@ enum Extension {
 
 fn read_place(path: &str, kind: &ResourceType, reading: &mut Reading) -> Result<Found, ScimError> {
     let invalid = |why: String| ScimError::bad_request(ScimType::InvalidPath, why);
-    let parsed: PatchPath =
-        path.parse().map_err(|e| invalid(format!("path '{path}' is not valid: {}", one_line(&e))))?;
+    let wrong = |e: &dyn ToString| invalid(format!("path '{path}' is not valid: {}", one_line(&e.to_string())));
+    let parsed: PatchPath = match (path.parse(), reading.strictness()) {
+        // As in filters, a value may be without its quotes.
+        (Err(e), Strictness::Tolerant) => quoted(path).parse().map_err(|_| wrong(&e))?,
+        (parsed, _) => parsed.map_err(|e| wrong(&e))?,
+    };
     let unknown = |why: String, attr: &AttrPath| {
         let ours = |urn: &str| urn.eq_ignore_ascii_case(kind.core.id) || kind.extension(urn).is_some();
         let is_ours = attr.uri.as_ref().is_none_or(|urn| ours(&urn.to_string()));

@@ -35,7 +35,7 @@ pub enum Quirk {
     CanonicalCase,
     /// An attribute, a sub-attribute or an extension that no schema here has: it is left out, and named.
     UnknownAttribute,
-    /// A PATCH without `schemas`.
+    /// A body without `schemas`.
     NoSchemas,
     /// A path with a slash at its end, or in another case: `/users/`.
     PathForm,
@@ -78,6 +78,12 @@ impl Reading {
     #[must_use]
     pub const fn new(strictness: Strictness) -> Self {
         Self { strictness, quirks: BTreeSet::new(), left_out: BTreeSet::new() }
+    }
+
+    /// Whether deviations are accepted.
+    #[must_use]
+    pub const fn strictness(&self) -> Strictness {
+        self.strictness
     }
 
     /// The same with a deviation that was accepted before.

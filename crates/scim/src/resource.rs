@@ -154,9 +154,12 @@ fn unchanged(
 fn check_schemas(body: &Map<String, Value>, kind: &ResourceType, reading: &mut Reading) -> Result<(), ScimError> {
     let syntax = |detail: String| ScimError::bad_request(ScimType::InvalidSyntax, detail);
     let declared = body.iter().find(|(name, _)| is_schemas(name)).map(|(_, value)| value);
-    let Some(declared) = declared.and_then(Value::as_array) else {
-        return Err(syntax(format!("'schemas' must be an array that holds '{}'", kind.core.id)));
+    let missing = || format!("'schemas' must be an array that holds '{}'", kind.core.id);
+    let Some(declared) = declared.filter(|declared| !declared.is_null()) else {
+        // The address says what it is.
+        return reading.accept(Quirk::NoSchemas, ScimType::InvalidSyntax, missing);
     };
+    let declared = declared.as_array().ok_or_else(|| syntax(missing()))?;
     let mut core = false;
     for urn in declared {
         let urn = urn.as_str().ok_or_else(|| syntax("each of 'schemas' must be a string".into()))?;
