@@ -4,6 +4,7 @@
 //! the log is; those of one commit as frames of one value, under the sequence of the first.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use rollcall_domain::Sequence;
 use rollcall_domain::kv::{KeyPage, KvError, Pair, Read, end_of};
@@ -95,16 +96,32 @@ impl PastView {
     }
 
     fn value(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
-        let mut versions = self.tree.range(version_key(key, Sequence(0))..=version_key(key, self.at));
-        let last = versions.next_back().transpose().map_err(failed)?;
+        let (from, to) = (version_key(key, Sequence(0)), version_key(key, Sequence(self.at.0.saturating_add(1))));
+        let last = self.last_before(&to)?.filter(|(place, _)| *place >= from);
         let block = last.map(|(_, stored)| unpack(&stored)).transpose()?;
         Ok(block.and_then(|block| version_at(&block, self.at)))
     }
 
+    /// The last that is stored before a place.
+    fn last_before(&self, end: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, KvError> {
+        let mut found = None;
+        let visit = |pair| {
+            found = Some(pair);
+            ControlFlow::Break(())
+        };
+        self.tree.down(&[], end, visit).map_err(failed)?;
+        Ok(found)
+    }
+
     /// The first key at or after a place, whatever it held at that time.
     fn key_from(&self, start: &[u8]) -> Result<Option<String>, KvError> {
-        let Some(found) = self.tree.range(start..).next() else { return Ok(None) };
-        let (stored, _) = found.map_err(failed)?;
+        let mut found = None;
+        let visit = |pair| {
+            found = Some(pair);
+            ControlFlow::Break(())
+        };
+        self.tree.up(&[], start, visit).map_err(failed)?;
+        let Some((stored, _)) = found else { return Ok(None) };
         Ok(Some(&stored[..]).filter(|stored| stored.starts_with(PREFIX)).and_then(key_of).map(str::to_owned))
     }
 
@@ -135,13 +152,12 @@ impl PastView {
     }
 
     fn key_before(&self, end: &[u8]) -> Result<Option<String>, KvError> {
-        let Some(found) = self.tree.range(..end).next_back() else { return Ok(None) };
-        let (stored, _) = found.map_err(failed)?;
+        let Some((stored, _)) = self.last_before(end)? else { return Ok(None) };
         Ok(Some(&stored[..]).filter(|stored| stored.starts_with(PREFIX)).and_then(key_of).map(str::to_owned))
     }
 }
 
-fn failed(e: sled::Error) -> KvError {
+fn failed(e: std::io::Error) -> KvError {
     KvError::Storage(e.to_string())
 }
 

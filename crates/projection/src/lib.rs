@@ -1,8 +1,11 @@
 //! Projections on sled: state and position committed as one, and the runner that every service uses.
 
+mod bloom;
+mod build;
 mod error;
 mod frames;
 mod history;
+mod layers;
 mod lock;
 mod overlay;
 mod packed;
@@ -10,6 +13,7 @@ mod pipeline;
 mod redo;
 mod runner;
 mod store;
+mod table;
 mod transaction;
 mod tree;
 mod view;

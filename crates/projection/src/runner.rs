@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_domain::Recorded;
+use rollcall_domain::{Recorded, Sequence};
 use rollcall_domain::kv::KvError;
 use rollcall_event_log::{EventLog, SharedTicks, Tail};
 use rollcall_telemetry::metrics::{label, metrics};
@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, info};
 
 use crate::error::ProjectionError;
 use crate::pipeline::Pipeline;
@@ -20,6 +20,9 @@ use crate::transaction::Transaction;
 
 /// The most events in one commit: the more there are, the fewer changes each makes that others make too.
 pub const BATCH: usize = 4096;
+
+/// From so many events on a state that is empty is built as one.
+const BUILT_FROM: u64 = 10_000;
 
 /// How many commits' worth of events is read ahead, beside those that are being applied.
 const AHEAD: usize = 1;
@@ -88,12 +91,20 @@ impl Runner {
             return Err(ProjectionError::OtherLog { name, at: self.store.cursor().0, head: head.0 });
         }
         self.same_log().await?;
+        let mut pipeline = Pipeline::new(Arc::clone(&self.store));
+        let mut rest = Idle::More;
+        // Much is built as one; a little is kept as it comes.
+        let mut building = self.is_built_as_one(head);
+        if building {
+            info!(projection = name, events = head.0, "the state is built from nothing");
+            self.store.build()?;
+            // What is kept beside, such as indexes, is kept from the start.
+            while pipeline.idle(&mut projection)? == Idle::More {}
+        }
         let (ahead, mut batches) = mpsc::channel(AHEAD);
         let mut reading = JoinSet::new();
         reading.spawn(read_ahead(self.log.tail(self.store.cursor()), ahead));
         let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
-        let mut pipeline = Pipeline::new(Arc::clone(&self.store));
-        let mut rest = Idle::More;
         while !stop.is_cancelled() {
             let turn = match batches.try_recv() {
                 Ok(events) => Turn::Events(events),
@@ -117,6 +128,15 @@ impl Runner {
             let outcome;
             (projection, pipeline, outcome) = worked.await.map_err(|_| self.store.unexpected("applying"))?;
             rest = outcome?;
+            if building && self.store.cursor() >= head {
+                let store = Arc::clone(&self.store);
+                let kept = tokio::task::spawn_blocking(move || {
+                    pipeline.settle().and_then(|()| store.built()).map(|()| pipeline)
+                });
+                pipeline = kept.await.map_err(|_| self.store.unexpected("keeping"))??;
+                building = false;
+                info!(projection = name, events = self.store.cursor().0, "the state is built");
+            }
         }
         let settled = tokio::task::spawn_blocking(move || pipeline.settle());
         settled.await.map_err(|_| self.store.unexpected("committing"))??;
@@ -126,6 +146,12 @@ impl Runner {
 }
 
 impl Runner {
+    /// Whether a state with little in it is built from nothing rather than brought up to date: event by event that would take longer.
+    fn is_built_as_one(&self, head: Sequence) -> bool {
+        let at = self.store.cursor();
+        head.0 >= BUILT_FROM && at.0 <= head.0 / 8 && at.0 <= BUILT_FROM
+    }
+
     /// A log that was restored from a backup may have grown past where the store is, with other events.
     async fn same_log(&self) -> Result<(), ProjectionError> {
         let (name, at) = (self.store.name(), self.store.cursor());

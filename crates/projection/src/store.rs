@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BlockingRetryable as _, ConstantBuilder};
@@ -14,9 +16,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::info;
 use uuid::Uuid;
 
+use crate::build::{Building, IN_MEMORY, whole};
 use crate::error::ProjectionError;
 use crate::frames::{frame, frames};
 use crate::history::{History, PastView, blocks, version_key};
+use crate::layers::{Layers, REMOVED};
 use crate::lock::FolderLock;
 use crate::overlay::Changes;
 use crate::packed::{FORMAT, pack, unpack};
@@ -31,6 +35,12 @@ const CURSOR: &[u8] = b"\0cursor";
 const STAMP: &[u8] = b"\0stamp";
 
 const LAST: &[u8] = b"\0last";
+
+/// The name of the file that the state was built as.
+const BUILT: &[u8] = b"\0built";
+
+/// The folder of that file, beside that of sled.
+const BUILT_IN: &str = "built";
 
 /// How much of what was committed may have to be derived again after a crash, in milliseconds: looking wakes the disk, so not
 /// more often than restarts make worth it.
@@ -48,6 +58,9 @@ pub struct Store {
     tree: Tree,
     history: History,
     cursor: watch::Sender<Sequence>,
+    /// Where the file is that the state was built as.
+    built: PathBuf,
+    building: Mutex<Option<(Building, Option<Uuid>)>>,
     /// Whether the state, which followed the log, does so no longer.
     stopped: CancellationToken,
     // Dropped last: the folder is ours until the database is closed.
@@ -104,14 +117,28 @@ impl Store {
             drop(db);
             remove(&path)?;
             let db = open().map_err(failed)?;
-            db.insert(STAMP, wanted).map_err(failed)?;
+            db.insert(STAMP, wanted.as_slice()).map_err(failed)?;
             let tree = (*db).clone();
             (db, tree)
         };
-        let tree = Tree::new(tree);
+        let built = folder.join(BUILT_IN);
+        let below = tree.get(BUILT).map_err(failed)?.map(|name| String::from_utf8_lossy(&name).into_owned());
+        Building::tidy(&built, below.as_deref().unwrap_or_default());
+        let layers = match below.map(|name| whole(&built, &name)) {
+            None => Layers::default(),
+            Some(Ok(layers)) => layers,
+            Some(Err(e)) => {
+                info!(projection = name, error = %e, "the state is damaged and is built again from the log");
+                tree.clear().map_err(failed)?;
+                tree.insert(STAMP, wanted).map_err(failed)?;
+                Layers::default()
+            }
+        };
         let at = tree.get(CURSOR).map_err(failed)?.map_or(Sequence(0), |bytes| read_sequence(&bytes));
+        let tree = Tree::new(tree, layers);
         let (cursor, stopped) = (watch::Sender::new(at), CancellationToken::new());
-        Ok(Arc::new(Self { name, tree, history, cursor, stopped, _db: db, _lock: lock }))
+        let building = Mutex::default();
+        Ok(Arc::new(Self { name, tree, history, cursor, built, building, stopped, _db: db, _lock: lock }))
     }
 
     /// The last event that the state holds.
@@ -125,8 +152,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub fn last_event(&self) -> Result<Option<Uuid>, ProjectionError> {
-        let found = self.tree.get(LAST);
-        let found = found.map_err(|e| failed(self.name, &e))?;
+        let found = self.tree.raw.get(LAST).map_err(|e| failed(self.name, &e))?;
         Ok(found.and_then(|bytes| Uuid::from_slice(&bytes).ok()))
     }
 
@@ -188,7 +214,7 @@ impl Store {
     /// The same on top of changes that are being committed. Their commit does not keep it from reading: what it changes
     /// is hidden by them.
     pub(crate) fn begin_over(&self, under: Arc<Changes>) -> Transaction {
-        Transaction::new(View { tree: Tree::new(self.tree.raw.clone()) }, under, self.history)
+        Transaction::new(View { tree: self.tree.beside() }, under, self.history)
     }
 
     /// Makes changes durable together with the position they belong to, all or nothing.
@@ -201,35 +227,100 @@ impl Store {
 
     pub(crate) fn make(&self, changed: Changed, at: Sequence) -> Result<(), ProjectionError> {
         let Changed { changes, versions, forgotten, forgotten_values, last } = changed;
-        let mut ending = vec![(CURSOR.to_vec(), Some(at.0.to_be_bytes().to_vec()))];
-        ending.extend(last.map(|last| (LAST.to_vec(), Some(last.as_bytes().to_vec()))));
         // Where versions are sorts before every key.
         let mut history: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
         for key in &forgotten {
-            let all = self.tree.range(version_key(key, Sequence(0))..=version_key(key, Sequence(u64::MAX)));
-            for version in all {
-                history.insert(version.map_err(|e| failed(self.name, &e))?.0.to_vec(), None);
-            }
+            history.extend(self.versions_of(key)?.into_iter().map(|(place, _)| (place, None)));
         }
         for (key, value) in &forgotten_values {
-            let all = self.tree.range(version_key(key, Sequence(0))..=version_key(key, Sequence(u64::MAX)));
-            for block in all {
-                let (place, stored) = block.map_err(|e| failed(self.name, &e))?;
+            for (place, stored) in self.versions_of(key)? {
                 let block = unpack(&stored).map_err(|e| self.failed(&e.to_string()))?;
                 let kept = frames(&block).filter(|(_, held)| *held != Some(value.as_slice()));
                 let kept: Vec<u8> = kept.flat_map(|(at, held)| frame(at, held)).collect();
                 if kept.len() < block.len() {
-                    history.insert(place.to_vec(), Some(kept).filter(|kept| !kept.is_empty()).map(|kept| pack(&kept)));
+                    history.insert(place, Some(kept).filter(|kept| !kept.is_empty()).map(|kept| pack(&kept)));
                 }
             }
         }
         history.extend(blocks(versions).map(|(place, block)| (place, Some(pack(&block)))));
         let changes = changes.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_deref().map(pack)));
-        let changes: Vec<Change> = history.into_iter().chain(changes).collect();
+        let mut changes: Vec<Change> = history.into_iter().chain(changes).collect();
+        if let Some((building, newest)) = self.building().as_mut() {
+            building.make(&self.tree, changes).map_err(|e| self.failed(&e.to_string()))?;
+            *newest = last.or(*newest);
+            self.cursor.send_replace(at);
+            return Ok(());
+        }
+        // What is below is hidden.
+        for (key, value) in changes.iter_mut().filter(|(_, value)| value.is_none()) {
+            if self.tree.layers().has(key).map_err(|e| self.failed(&e.to_string()))? {
+                *value = Some(REMOVED.to_vec());
+            }
+        }
         let changing = self.tree.change();
-        redo::make(&self.tree.raw, changes, ending).map_err(|e| failed(self.name, &e))?;
+        redo::make(&self.tree.raw, changes, ending(at, last)).map_err(|e| failed(self.name, &e))?;
         drop(changing);
         self.cursor.send_replace(at);
+        Ok(())
+    }
+
+    /// What is stored of the versions of a key.
+    fn versions_of(&self, key: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ProjectionError> {
+        let (from, to) = (version_key(key, Sequence(0)), version_key(key, Sequence(u64::MAX)));
+        let mut all = Vec::new();
+        let visited = self.tree.up(&[], &from, |pair| {
+            if pair.0 > to {
+                return ControlFlow::Break(());
+            }
+            all.push(pair);
+            ControlFlow::Continue(())
+        });
+        visited.map_err(|e| self.failed(&e.to_string()))?;
+        Ok(all)
+    }
+
+    fn building(&self) -> MutexGuard<'_, Option<(Building, Option<Uuid>)>> {
+        self.building.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Empties the state. From now on, until [`built`](Self::built), commits are gathered and not kept: whoever is killed begins again.
+    ///
+    /// # Errors
+    /// When the folder can't be used.
+    pub fn build(&self) -> Result<(), ProjectionError> {
+        let storage = |e| failed(self.name, &e);
+        let stamp = self.tree.raw.get(STAMP).map_err(storage)?;
+        let changing = self.tree.change();
+        self.tree.raw.clear().map_err(storage)?;
+        if let Some(stamp) = stamp {
+            self.tree.raw.insert(STAMP, stamp).map_err(storage)?;
+        }
+        self.flush()?;
+        *self.tree.layers_mut() = Layers::default();
+        drop(changing);
+        let building = Building::begin(&self.built, IN_MEMORY).map_err(|e| self.failed(&e.to_string()))?;
+        *self.building() = Some((building, None));
+        self.cursor.send_replace(Sequence(0));
+        Ok(())
+    }
+
+    /// Keeps what was built, as a whole. Nothing to do where nothing is being built.
+    ///
+    /// # Errors
+    /// When it can't be kept: the state is empty then when it is opened again.
+    pub fn built(&self) -> Result<(), ProjectionError> {
+        let Some((building, last)) = self.building().take() else { return Ok(()) };
+        let name = "state";
+        let storage = |e: io::Error| self.failed(&e.to_string());
+        let layers = building.finish(&self.tree, name).map_err(storage)?;
+        let changing = self.tree.change();
+        let mut ending = ending(self.cursor(), last);
+        ending.push((BUILT.to_vec(), Some(name.as_bytes().to_vec())));
+        redo::make(&self.tree.raw, Vec::new(), ending).map_err(|e| failed(self.name, &e))?;
+        self.flush()?;
+        *self.tree.layers_mut() = layers;
+        drop(changing);
+        Building::tidy(&self.built, name);
         Ok(())
     }
 
@@ -249,6 +340,13 @@ impl Store {
     pub(crate) fn unexpected(&self, what: &str) -> ProjectionError {
         self.failed(&format!("{what} events failed unexpectedly"))
     }
+}
+
+/// What a commit ends with: where the state is.
+fn ending(at: Sequence, last: Option<Uuid>) -> Vec<Change> {
+    let mut ending = vec![(CURSOR.to_vec(), Some(at.0.to_be_bytes().to_vec()))];
+    ending.extend(last.map(|last| (LAST.to_vec(), Some(last.as_bytes().to_vec()))));
+    ending
 }
 
 fn is_still_closing(error: &sled::Error) -> bool {

@@ -8,7 +8,7 @@ use scim_v2::filter::{AttrPath, PatchPath};
 use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
-use crate::filter::{ValueFilter, one_line, value_filter, quoted};
+use crate::filter::{ValueFilter, one_line, quoted, value_filter};
 use crate::message::PATCH_OP;
 use crate::path::{Target, core_attribute, resolve, whole_extension};
 use crate::reading::{Quirk, Reading, Strictness};
