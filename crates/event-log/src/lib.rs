@@ -30,6 +30,7 @@ mod sealing;
 mod shared_ticks;
 mod subject;
 mod tail;
+mod together;
 mod unit;
 mod wire;
 
@@ -53,4 +54,5 @@ pub use safety::{Durability, SyncKnowledge};
 pub use shared_ticks::SharedTicks;
 pub use subject::{NameHash, Subject, subject_of};
 pub use tail::{Stored, Tail};
+pub use together::Batch;
 pub use unit::{Appended, Expect, Unit};

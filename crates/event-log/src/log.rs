@@ -25,6 +25,7 @@ use crate::safety::{Durability, unsafe_settings, unsafe_sync};
 use crate::sealing::Sealing;
 use crate::subject::{NameHash, Subject};
 use crate::tail::Tail;
+use crate::together::{Batch, Together};
 use crate::unit::{Appended, Unit};
 
 /// A connection to the log; clones share it.
@@ -37,6 +38,7 @@ pub struct EventLog {
     sealing: Sealing,
     units: mpsc::Sender<Pending>,
     heads: mpsc::Sender<HeadAnswer>,
+    together: Together,
 }
 
 impl EventLog {
@@ -78,7 +80,8 @@ impl EventLog {
         tokio::spawn(head::run(stream.clone(), asking));
         let replicas = connection.replicas;
         let appends = Arc::new(Semaphore::new(limits.appends_in_flight));
-        Ok(Self { client, replicas, stream, appends, sealing, units, heads })
+        let together = Together::default();
+        Ok(Self { client, replicas, stream, appends, sealing, units, heads, together })
     }
 
     /// The same log, with someone who knows which key each person has.
@@ -165,6 +168,13 @@ impl EventLog {
     #[must_use]
     pub fn tail(&self, after: Sequence) -> Tail {
         Tail::new(self.client.clone(), self.stream.clone(), self.sealing.clone(), after)
+    }
+
+    /// The events of the log from its start, at most so many at a time, read once for all who ask for them here at about the same time:
+    /// whoever is slowest is waited for.
+    #[must_use]
+    pub fn read_together(&self, limit: usize) -> mpsc::Receiver<Batch> {
+        self.together.read(|| self.tail(Sequence(0)), limit)
     }
 
     /// Appends a unit, all of it or nothing. One event is one message; more are an atomic batch.

@@ -49,8 +49,11 @@ impl Building {
         for (key, value) in changes {
             let value = match value {
                 Some(value) => value,
-                None if layers.is_flat() => {
-                    layers.memory.remove(&key);
+                // Much is removed that was never there.
+                None if !layers.is_below(&key)? => {
+                    if let Some(before) = layers.memory.remove(&key) {
+                        self.bytes = self.bytes.saturating_sub(key.len() + before.len() + PER_KEY);
+                    }
                     continue;
                 }
                 None => REMOVED.to_vec(),

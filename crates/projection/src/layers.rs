@@ -51,12 +51,7 @@ impl Layers {
         if let Some(value) = self.memory.get(key).or_else(|| self.frozen.as_ref()?.get(key)) {
             return Ok(Some(value.clone()));
         }
-        for layer in self.tables.iter().rev().filter(|layer| layer.may_have(key)) {
-            if let Some(value) = layer.table.get(key)? {
-                return Ok(Some(value));
-            }
-        }
-        Ok(None)
+        self.in_tables(key)
     }
 
     /// Whether a key is there.
@@ -64,9 +59,21 @@ impl Layers {
         Ok(self.get(key)?.is_some_and(|value| value != REMOVED))
     }
 
-    /// Whether there is nothing below memory.
-    pub(crate) fn is_flat(&self) -> bool {
-        self.frozen.is_none() && self.tables.is_empty()
+    /// Whether a key is there below what is in memory.
+    pub(crate) fn is_below(&self, key: &[u8]) -> io::Result<bool> {
+        if let Some(value) = self.frozen.as_ref().and_then(|frozen| frozen.get(key)) {
+            return Ok(value != REMOVED);
+        }
+        self.in_tables(key).map(|value| value.is_some_and(|value| value != REMOVED))
+    }
+
+    fn in_tables(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        for layer in self.tables.iter().rev().filter(|layer| layer.may_have(key)) {
+            if let Some(value) = layer.table.get(key)? {
+                return Ok(Some(value));
+            }
+        }
+        Ok(None)
     }
 
     /// The layers that may have anything which begins so.

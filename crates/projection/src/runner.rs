@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_domain::{Recorded, Sequence};
 use rollcall_domain::kv::KvError;
-use rollcall_event_log::{EventLog, SharedTicks, Tail};
+use rollcall_domain::{Recorded, Sequence};
+use rollcall_event_log::{Batch, EventLog, SharedTicks, Tail};
 use rollcall_telemetry::metrics::{label, metrics};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -58,7 +58,7 @@ pub enum Idle {
 
 /// What a turn is for.
 enum Turn {
-    Events(Vec<Recorded>),
+    Events(Batch),
     /// Nothing came: what was applied is committed.
     Settle,
     /// And that is done.
@@ -97,13 +97,15 @@ impl Runner {
         let mut building = self.is_built_as_one(head);
         if building {
             info!(projection = name, events = head.0, "the state is built from nothing");
-            self.store.build()?;
+            self.store.build(head)?;
             // What is kept beside, such as indexes, is kept from the start.
             while pipeline.idle(&mut projection)? == Idle::More {}
         }
-        let (ahead, mut batches) = mpsc::channel(AHEAD);
         let mut reading = JoinSet::new();
-        reading.spawn(read_ahead(self.log.tail(self.store.cursor()), ahead));
+        let mut batches = match building {
+            true => self.log.read_together(BATCH),
+            false => self.read(&mut reading),
+        };
         let measure = tokio::spawn(measure_lag(self.log.clone(), Arc::clone(&self.store), stop.clone()));
         while !stop.is_cancelled() {
             let turn = match batches.try_recv() {
@@ -128,13 +130,15 @@ impl Runner {
             let outcome;
             (projection, pipeline, outcome) = worked.await.map_err(|_| self.store.unexpected("applying"))?;
             rest = outcome?;
-            if building && self.store.cursor() >= head {
+            if building && self.store.gathered() >= Some(head) {
                 let store = Arc::clone(&self.store);
                 let kept = tokio::task::spawn_blocking(move || {
                     pipeline.settle().and_then(|()| store.built()).map(|()| pipeline)
                 });
                 pipeline = kept.await.map_err(|_| self.store.unexpected("keeping"))??;
                 building = false;
+                // From here on nobody waits for another.
+                batches = self.read(&mut reading);
                 info!(projection = name, events = self.store.cursor().0, "the state is built");
             }
         }
@@ -146,6 +150,13 @@ impl Runner {
 }
 
 impl Runner {
+    /// What follows on what the state holds.
+    fn read(&self, reading: &mut JoinSet<()>) -> mpsc::Receiver<Batch> {
+        let (ahead, batches) = mpsc::channel(AHEAD);
+        reading.spawn(read_ahead(self.log.tail(self.store.cursor()), ahead));
+        batches
+    }
+
     /// Whether a state with little in it is built from nothing rather than brought up to date: event by event that would take longer.
     fn is_built_as_one(&self, head: Sequence) -> bool {
         let at = self.store.cursor();
@@ -165,8 +176,8 @@ impl Runner {
 }
 
 /// Reads while what was read before is applied, until nobody wants more.
-async fn read_ahead(mut tail: Tail, ahead: mpsc::Sender<Vec<Recorded>>) {
-    while ahead.send(tail.next(BATCH).await).await.is_ok() {}
+async fn read_ahead(mut tail: Tail, ahead: mpsc::Sender<Batch>) {
+    while ahead.send(Arc::new(tail.next(BATCH).await)).await.is_ok() {}
 }
 
 async fn measure_lag(log: EventLog, store: Arc<Store>, stop: CancellationToken) {

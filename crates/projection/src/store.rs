@@ -60,7 +60,7 @@ pub struct Store {
     cursor: watch::Sender<Sequence>,
     /// Where the file is that the state was built as.
     built: PathBuf,
-    building: Mutex<Option<(Building, Option<Uuid>)>>,
+    building: Mutex<Option<Gathered>>,
     /// Whether the state, which followed the log, does so no longer.
     stopped: CancellationToken,
     // Dropped last: the folder is ours until the database is closed.
@@ -245,10 +245,12 @@ impl Store {
         history.extend(blocks(versions).map(|(place, block)| (place, Some(pack(&block)))));
         let changes = changes.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_deref().map(pack)));
         let mut changes: Vec<Change> = history.into_iter().chain(changes).collect();
-        if let Some((building, newest)) = self.building().as_mut() {
-            building.make(&self.tree, changes).map_err(|e| self.failed(&e.to_string()))?;
-            *newest = last.or(*newest);
-            self.cursor.send_replace(at);
+        if let Some(gathered) = self.building().as_mut() {
+            gathered.building.make(&self.tree, changes).map_err(|e| self.failed(&e.to_string()))?;
+            gathered.last = last.or(gathered.last);
+            gathered.at = at;
+            // The last is there when it is kept.
+            self.cursor.send_replace(at.min(gathered.known_until));
             return Ok(());
         }
         // What is below is hidden.
@@ -279,15 +281,21 @@ impl Store {
         Ok(all)
     }
 
-    fn building(&self) -> MutexGuard<'_, Option<(Building, Option<Uuid>)>> {
+    /// Up to where events are gathered in a state that is being built.
+    pub(crate) fn gathered(&self) -> Option<Sequence> {
+        self.building().as_ref().map(|gathered| gathered.at)
+    }
+
+    fn building(&self) -> MutexGuard<'_, Option<Gathered>> {
         self.building.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Empties the state. From now on, until [`built`](Self::built), commits are gathered and not kept: whoever is killed begins again.
+    /// That an event from `until` on is in it is said when it is kept.
     ///
     /// # Errors
     /// When the folder can't be used.
-    pub fn build(&self) -> Result<(), ProjectionError> {
+    pub fn build(&self, until: Sequence) -> Result<(), ProjectionError> {
         let storage = |e| failed(self.name, &e);
         let stamp = self.tree.raw.get(STAMP).map_err(storage)?;
         let changing = self.tree.change();
@@ -299,7 +307,8 @@ impl Store {
         *self.tree.layers_mut() = Layers::default();
         drop(changing);
         let building = Building::begin(&self.built, IN_MEMORY).map_err(|e| self.failed(&e.to_string()))?;
-        *self.building() = Some((building, None));
+        let known_until = Sequence(until.0.saturating_sub(1));
+        *self.building() = Some(Gathered { building, last: None, at: Sequence(0), known_until });
         self.cursor.send_replace(Sequence(0));
         Ok(())
     }
@@ -309,17 +318,18 @@ impl Store {
     /// # Errors
     /// When it can't be kept: the state is empty then when it is opened again.
     pub fn built(&self) -> Result<(), ProjectionError> {
-        let Some((building, last)) = self.building().take() else { return Ok(()) };
+        let Some(Gathered { building, last, at, .. }) = self.building().take() else { return Ok(()) };
         let name = "state";
         let storage = |e: io::Error| self.failed(&e.to_string());
         let layers = building.finish(&self.tree, name).map_err(storage)?;
         let changing = self.tree.change();
-        let mut ending = ending(self.cursor(), last);
+        let mut ending = ending(at, last);
         ending.push((BUILT.to_vec(), Some(name.as_bytes().to_vec())));
         redo::make(&self.tree.raw, Vec::new(), ending).map_err(|e| failed(self.name, &e))?;
         self.flush()?;
         *self.tree.layers_mut() = layers;
         drop(changing);
+        self.cursor.send_replace(at);
         Building::tidy(&self.built, name);
         Ok(())
     }
@@ -340,6 +350,17 @@ impl Store {
     pub(crate) fn unexpected(&self, what: &str) -> ProjectionError {
         self.failed(&format!("{what} events failed unexpectedly"))
     }
+}
+
+/// What is gathered while a state is built.
+#[derive(Debug)]
+struct Gathered {
+    building: Building,
+    /// The last event in it, and its position.
+    last: Option<Uuid>,
+    at: Sequence,
+    /// No later position is said to be in the state.
+    known_until: Sequence,
 }
 
 /// What a commit ends with: where the state is.

@@ -72,7 +72,10 @@ proptest! {
 
     /// A batch of few events is committed at once, one of many beside the next.
     #[test]
-    fn the_state_is_that_of_a_replay_however_the_events_come(batches in prop::collection::vec((1_usize..14, any::<bool>()), 1..12)) {
+    fn the_state_is_that_of_a_replay_however_the_events_come(
+        batches in prop::collection::vec((1_usize..14, any::<bool>()), 1..12),
+        built in 0_usize..12,
+    ) {
         let events = events(batches.iter().map(|(count, _)| *count as u64).sum());
         let mut replay = Memory::default();
         for event in &events {
@@ -82,7 +85,17 @@ proptest! {
         let store = Store::open("test", dir.path(), 1, 8 << 20, History::NONE).unwrap();
         let mut pipeline = Pipeline::new(Arc::clone(&store));
         let mut rest = events.as_slice();
-        for (count, settle) in batches {
+        // The first of them, or all, or none, are built as one.
+        if built > 0 {
+            store.build(Sequence(u64::MAX)).unwrap();
+        }
+        let count = batches.len();
+        for (number, (count_of, settle)) in batches.into_iter().enumerate() {
+            let count = count_of;
+            if number == built {
+                pipeline.settle().unwrap();
+                store.built().unwrap();
+            }
             let (batch, others) = rest.split_at(count);
             pipeline.apply(&mut Mix, batch).unwrap();
             rest = others;
@@ -92,8 +105,15 @@ proptest! {
             }
         }
         drop(pipeline);
+        if built >= count {
+            store.built().unwrap();
+        }
         prop_assert_eq!(store.cursor(), events.last().unwrap().sequence);
         prop_assert_eq!(store.view().scan("key/", None, usize::MAX).unwrap(), replay.scan("key/", None, usize::MAX).unwrap());
         prop_assert_eq!(store.last_event().unwrap(), events.last().map(|event| event.meta.event_id));
+        drop(store);
+        let again = Store::open("test", dir.path(), 1, 8 << 20, History::NONE).unwrap();
+        prop_assert_eq!(again.cursor(), events.last().unwrap().sequence);
+        prop_assert_eq!(again.view().scan("key/", None, usize::MAX).unwrap(), replay.scan("key/", None, usize::MAX).unwrap());
     }
 }

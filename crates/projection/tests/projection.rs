@@ -108,6 +108,42 @@ fn state_that_was_closed_is_opened_again_at_once() {
 }
 
 #[test]
+fn whoever_is_killed_while_a_state_is_built_begins_again_and_a_damaged_one_is_built_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Store::open("test", dir.path(), 1, CACHE, History::NONE).unwrap();
+    let commit = |store: &Store, n: u64| {
+        let mut changes = store.begin();
+        changes.put(format!("key/{n}"), vec![1; 100]);
+        store.commit(changes, Sequence(n)).unwrap();
+    };
+    let store = open();
+    commit(&store, 1);
+    store.build(Sequence(u64::MAX)).unwrap();
+    assert_eq!((store.cursor(), store.view().get("key/1").unwrap()), (Sequence(0), None));
+    commit(&store, 1);
+    commit(&store, 2);
+    // It is known, and not kept.
+    assert_eq!((store.cursor(), store.view().get("key/2").unwrap()), (Sequence(2), Some(vec![1; 100])));
+    drop(store);
+    let store = open();
+    assert_eq!((store.cursor(), store.view().scan("", None, 9).unwrap()), (Sequence(0), Vec::new()));
+    store.build(Sequence(u64::MAX)).unwrap();
+    commit(&store, 1);
+    commit(&store, 2);
+    store.built().unwrap();
+    commit(&store, 3);
+    drop(store);
+    assert_eq!(open().view().scan("key/", None, 9).unwrap().len(), 3);
+    let file = dir.path().join("built/state");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = bytes.len() - 50;
+    bytes[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let store = open();
+    assert_eq!((store.cursor(), store.view().scan("", None, 9).unwrap()), (Sequence(0), Vec::new()));
+}
+
+#[test]
 fn another_stamp_starts_from_nothing() {
     let dir = tempfile::tempdir().unwrap();
     {
@@ -303,13 +339,17 @@ proptest::proptest! {
         events in proptest::collection::vec(
             (proptest::collection::vec((0u8..12, proptest::option::of(proptest::prelude::any::<u8>())), 0..4), proptest::prelude::any::<bool>()),
             1..40,
-        )
+        ),
+        built in 0_usize..40,
     ) {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open("test", dir.path(), 1, CACHE, History::of(&["a/", "b/"])).unwrap();
         // Some of these are prefixes of others, and one is of a kind whose history is not kept.
         let key = |n: u8| ["a/1", "a/1/x", "a/10", "a/2", "b/1", "b/1/", "b/\u{10fffe}", "a/", "c/1", "b/2", "a/1/y", "b/11"][n as usize].to_owned();
         let mut replays = vec![rollcall_domain::kv::Memory::default()];
+        if built > 0 {
+            store.build(Sequence(u64::MAX)).unwrap();
+        }
         let mut changes = store.begin();
         for (index, (touches, commit)) in events.iter().enumerate() {
             let sequence = Sequence(index as u64 + 1);
@@ -331,9 +371,13 @@ proptest::proptest! {
             replays.push(state);
             if *commit {
                 store.commit(std::mem::replace(&mut changes, store.begin()), sequence).unwrap();
+                if index >= built {
+                    store.built().unwrap();
+                }
             }
         }
         store.commit(changes, Sequence(events.len() as u64)).unwrap();
+        store.built().unwrap();
         for (at, replay) in replays.iter().enumerate() {
             let past = store.view_at(Sequence(at as u64));
             for prefix in ["a/", "a/1", "a/1/", "b/"] {

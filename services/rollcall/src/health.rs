@@ -58,6 +58,8 @@ pub struct Watched {
     pub name: &'static str,
     pub store: Arc<Store>,
     pub condition: Option<Condition>,
+    /// Where it was when the process started, and when that was.
+    pub began: (Sequence, Instant),
 }
 
 /// Something that has to be true.
@@ -68,13 +70,22 @@ pub struct Condition {
 }
 
 impl Watched {
+    /// How long it takes until it has read everything, at the pace so far; `None`: there is none yet.
+    fn seconds_left(&self, head: Sequence) -> Option<u64> {
+        let (from, since) = self.began;
+        let (at, lasted) = (self.store.cursor(), since.elapsed().as_secs());
+        let done = at.0.checked_sub(from.0).filter(|done| *done > 0)?;
+        Some((head.0.saturating_sub(at.0)).saturating_mul(lasted).div_ceil(done))
+    }
+
     /// Why it is not ready; `None` when it is.
     fn obstacle(&self, health: &Health) -> Option<String> {
         let at = self.store.cursor();
         if !health.log.is_connected() {
             Some("the event log can't be reached".into())
         } else if at < health.head {
-            Some(format!("catching up: at event {at} of {}", health.head))
+            let left = self.seconds_left(health.head).map(|s| format!(", about {s} s left")).unwrap_or_default();
+            Some(format!("catching up: at event {at} of {}{left}", health.head))
         } else {
             self.condition.as_ref().filter(|c| !*c.holds.borrow()).map(|c| c.otherwise.into())
         }
@@ -112,7 +123,10 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
         all &= obstacle.is_none();
         services.insert(
             service.name.into(),
-            json!({ "ready": obstacle.is_none(), "reason": obstacle, "at": service.store.cursor() }),
+            json!({
+                "ready": obstacle.is_none(), "reason": obstacle, "at": service.store.cursor(), "of": health.head,
+                "seconds_left": service.seconds_left(health.head).filter(|_| obstacle.is_some()),
+            }),
         );
     }
     let obstacle = health.fronts.obstacle().await;

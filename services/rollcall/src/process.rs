@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rollcall_config::{Config, DurabilityChoice, NatsPlace, ServerConfig};
@@ -65,7 +65,8 @@ pub async fn run(
     let mut probes = Vec::new();
     let mut watched = Vec::new();
     for part in parts {
-        watched.push(Watched { name: part.name, store: part.store, condition: part.condition });
+        let began = (part.store.cursor(), Instant::now());
+        watched.push(Watched { name: part.name, store: part.store, condition: part.condition, began });
         for front in part.fronts {
             probes.extend(front.probe);
             routers.push(front.router);

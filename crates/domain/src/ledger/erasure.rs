@@ -22,7 +22,7 @@ use crate::event::Recorded;
 use crate::governance::erasure::{Erased, ErasureOrdered, Other, Owed};
 use crate::identity::IdentityChanged;
 use crate::identity::content::Content;
-use crate::identity::lifecycle::{ChangeKind, Lifecycle};
+use crate::identity::lifecycle::{ChangeKind, IdentityChange, Lifecycle};
 use crate::ids::{AppId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 
@@ -89,7 +89,7 @@ pub fn order(state: &mut Kept<'_, impl Write>, order: &ErasureOrdered, event: &R
 
 /// Whoever is back is not erased.
 pub fn changed(state: &mut impl Write, changed: &IdentityChanged) {
-    if changed.after != Lifecycle::Left && !changed.deleted {
+    if changed.change == IdentityChange::Rehired {
         state.delete(&erasing_key(changed.id));
     }
 }

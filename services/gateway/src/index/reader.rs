@@ -22,15 +22,21 @@ pub struct Way {
     pub is_exact: bool,
 }
 
-/// A stretch of an index, and how it is counted.
+/// A stretch of an index.
 #[derive(Debug)]
 struct Stretch {
     list: Counted,
-    counts: Counts,
-    /// The first place, and the first after the last.
+    /// Where it begins, and where it has ended.
     from: String,
-    to: Option<String>,
+    to: String,
+    /// How many places it has.
+    length: usize,
+    /// How the whole list is counted, where the stretch is so long that it was not counted by itself.
+    counts: Option<Counts>,
 }
+
+/// A stretch that is shorter is counted by itself.
+const SHORT: usize = 500;
 
 fn is_complete(view: &View, index: &Index) -> Result<bool, KvError> {
     Ok(load::<String>(view, &index.built_key())?.as_deref() == Some(COMPLETE))
@@ -80,7 +86,9 @@ fn way_of(view: &View, indexes: &Indexes, kind: &ResourceType, ranges: &[Range])
     let mut way = Way { stretches: Vec::new(), places: 0, is_exact };
     for range in ranges {
         let Some(index) = indexes.find(kind, &range.path) else { return Ok(None) };
-        let Some((list, counts)) = whole(view, index)? else { return Ok(None) };
+        if !is_complete(view, index)? {
+            return Ok(None);
+        }
         let from = match &range.from {
             Bound::Included(text) => format!("={text}{SEPARATOR}"),
             Bound::Excluded(text) => format!("={text}{SEPARATOR}\u{10ffff}"),
@@ -92,24 +100,42 @@ fn way_of(view: &View, indexes: &Indexes, kind: &ResourceType, ranges: &[Range])
             // Those without a value come after all others.
             Bound::Unbounded => "=\u{10ffff}".to_owned(),
         };
-        let stretch = Stretch { list, counts, from, to: Some(to) };
-        way.places += stretch.len(view)?;
+        let stretch = Stretch::of(view, index.counted(), from, to)?;
+        way.places += stretch.length;
         way.stretches.push(stretch);
     }
     Ok(Some(way))
 }
 
 impl Stretch {
-    fn skipped(&self, view: &View) -> Result<usize, KvError> {
-        self.list.before(view, &self.counts, &self.from)
+    fn of(view: &View, list: Counted, from: String, to: String) -> Result<Self, KvError> {
+        let (first, last) = (format!("{}{from}", list.entries), format!("{}{to}", list.entries));
+        let some = view.scan(&list.entries, Some(&first), SHORT)?;
+        let length = some.iter().take_while(|(key, _)| *key < last).count();
+        if length < SHORT {
+            return Ok(Self { list, from, to, length, counts: None });
+        }
+        let counts = list.counts(view)?;
+        let length = list.before(view, &counts, &to)?.saturating_sub(list.before(view, &counts, &from)?);
+        Ok(Self { list, from, to, length, counts: Some(counts) })
     }
 
-    fn len(&self, view: &View) -> Result<usize, KvError> {
-        let end = match &self.to {
-            Some(to) => self.list.before(view, &self.counts, to)?,
-            None => self.counts.values().sum(),
+    /// The ids in it, after so many places.
+    fn ids<'a>(
+        &'a self,
+        view: &'a View,
+        skip: usize,
+    ) -> Result<impl Iterator<Item = Result<String, KvError>> + 'a, KvError> {
+        let key = |place: &String| format!("{}{place}", self.list.entries);
+        let (begin, skip) = match &self.counts {
+            Some(counts) if skip > 0 => {
+                let before = self.list.before(view, counts, &self.from)?;
+                (self.list.skip(view, counts, before + skip)?.unwrap_or_else(|| self.to.clone()), 0)
+            }
+            _ => (self.from.clone(), skip),
         };
-        Ok(end.saturating_sub(self.skipped(view)?))
+        let all = ids(view, &self.list.entries, Some(key(&begin)), Some(key(&self.to)), Direction::Up);
+        Ok(all.skip(skip))
     }
 }
 
@@ -168,18 +194,11 @@ impl Way {
     ) -> Result<impl Iterator<Item = Result<String, KvError>> + 'a, KvError> {
         let (mut left, mut all) = (skip, Vec::new());
         for stretch in &self.stretches {
-            let length = stretch.len(view)?;
-            if left >= length {
-                left -= length;
+            if left >= stretch.length {
+                left -= stretch.length;
                 continue;
             }
-            let place = match std::mem::take(&mut left) {
-                0 => Some(stretch.from.clone()),
-                some => stretch.list.skip(view, &stretch.counts, stretch.skipped(view)? + some)?,
-            };
-            let key = |place: &String| format!("{}{place}", stretch.list.entries);
-            let to = stretch.to.as_ref().map(key);
-            all.push(ids(view, &stretch.list.entries, place.as_ref().map(key), to, Direction::Up));
+            all.push(stretch.ids(view, std::mem::take(&mut left))?);
         }
         Ok(all.into_iter().flatten())
     }
