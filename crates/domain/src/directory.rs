@@ -335,28 +335,34 @@ pub fn groups_attribute(groups: &[(Group, Membership)]) -> Value {
     Value::Array(groups.iter().map(one).collect())
 }
 
+/// What whoever an event is about was before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Somebody who was erased: nothing is said of them any more.
+    Erased,
+    /// Somebody else, or nobody.
+    Other,
+}
+
 /// Brings the directory up to date with one event.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<(), KvError> {
+pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<Before, KvError> {
     match &event.event {
-        Event::Identity(changed) => identity_changed(state, changed, event),
-        Event::Group(changed) => group_changed(state, changed, event),
-        Event::Resource(changed) => resource_changed(state, changed, event),
-        Event::IdentityErased(erased) => identity_erased(state, erased.id, event),
-        Event::AppConfigured(spec) => {
-            put_app(state, (**spec).clone(), Connection::Configured, event);
-            Ok(())
-        }
+        Event::Identity(changed) => return identity_changed(state, changed, event),
+        Event::Group(changed) => group_changed(state, changed, event)?,
+        Event::Resource(changed) => resource_changed(state, changed, event)?,
+        Event::IdentityErased(erased) => identity_erased(state, erased.id, event)?,
+        Event::AppConfigured(spec) => put_app(state, (**spec).clone(), Connection::Configured, event),
         Event::AppRemoved(id) => {
             if let Some(app) = app(state, id)? {
                 put_app(state, app.spec, Connection::Removed, event);
             }
-            Ok(())
         }
-        _ => Ok(()),
+        _ => {}
     }
+    Ok(Before::Other)
 }
 
 fn put_app(state: &mut (impl Write + ?Sized), spec: AppSpec, connection: Connection, event: &Recorded) {
@@ -367,11 +373,11 @@ fn identity_changed(
     state: &mut (impl Write + ?Sized),
     changed: &IdentityChanged,
     event: &Recorded,
-) -> Result<(), KvError> {
+) -> Result<Before, KvError> {
     let before = identity(state, changed.id)?;
     // Nobody comes back from it: a gateway may not have known yet.
     if before.as_ref().is_some_and(|b| b.content == Content::Erased) {
-        return Ok(());
+        return Ok(Before::Erased);
     }
     let old = before.as_ref().filter(|b| !b.deleted).map(|b| (b.kind, &b.resource));
     let new = Some((changed.kind, &changed.resource)).filter(|_| !changed.deleted);
@@ -422,7 +428,7 @@ fn identity_changed(
         content: if event.seal.is_closed() { Content::Sealed } else { Content::Open },
     };
     store(state, identity_key(changed.id), &identity);
-    Ok(())
+    Ok(Before::Other)
 }
 
 /// Nobody is found any more by the names of a resource; gives the key of its user name.

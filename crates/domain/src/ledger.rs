@@ -47,11 +47,11 @@ use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
-use crate::directory::{self, Membership};
+use crate::directory::{self, Before, Membership};
 use crate::event::{Event, Recorded};
 use crate::identity::content::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged};
-use crate::identity::lifecycle::{ChangeKind, Urgency};
+use crate::identity::lifecycle::{ChangeKind, IdentityChange, Urgency};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, urgency};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
@@ -175,11 +175,11 @@ impl Ledger {
         {
             self.recorded = Some(true);
         }
-        directory::evolve(state, event)?;
+        let before = directory::evolve(state, event)?;
         schedule::heard(state, event);
         let mut facts = Vec::new();
         match &event.event {
-            Event::Identity(changed) if is_erased(state, changed.id)? => {}
+            Event::Identity(_) if before == Before::Erased => {}
             Event::Identity(changed) => {
                 schedule::keep(state, changed, event)?;
                 erasure::changed(state, changed);
@@ -190,8 +190,10 @@ impl Ledger {
                         ChangeKind::Leaver => {
                             obligations::open_leaver(state, changed.id, change, opened, event, &mut facts);
                         }
-                        ChangeKind::Joiner => obligations::came_back(state, changed.id, event.sequence)?,
-                        ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue => {}
+                        ChangeKind::Joiner if changed.change == IdentityChange::Rehired => {
+                            obligations::came_back(state, changed.id, event.sequence)?;
+                        }
+                        ChangeKind::Joiner | ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue => {}
                     }
                 }
             }
@@ -363,10 +365,6 @@ impl Ledger {
         }
         Ok(opened)
     }
-}
-
-fn is_erased(state: &impl Read, id: IdentityId) -> Result<bool, KvError> {
-    Ok(directory::identity(state, id)?.is_some_and(|identity| identity.content == Content::Erased))
 }
 
 /// Who notes that something takes effect which was said before.

@@ -16,47 +16,36 @@ fn hashes(key: &[u8]) -> (u32, u32) {
     (crc32fast::hash(key), second.finalize() | 1)
 }
 
+/// The words and bits of a key in a filter of so many words.
+fn places(key: &[u8], words: usize) -> impl Iterator<Item = (usize, u64)> {
+    let (first, second) = hashes(key);
+    (0..PROBES).map(move |probe| {
+        let hash = first.wrapping_add(probe.wrapping_mul(second));
+        let bit = usize::try_from((u64::from(hash) * (words as u64 * 64)) >> 32).unwrap_or_default();
+        (bit / 64, 1 << (bit % 64))
+    })
+}
+
 /// The beginnings of a key that whoever scans may ask for.
 fn beginnings(key: &[u8]) -> impl Iterator<Item = &[u8]> {
     key.iter().enumerate().filter(|(_, byte)| **byte == b'/').filter_map(|(at, _)| key.get(..=at))
 }
 
 impl Bloom {
-    /// Over some keys, which are in order.
-    pub(crate) fn of<'a>(keys: impl Iterator<Item = &'a Vec<u8>> + Clone) -> Self {
-        let mut last: &[u8] = &[];
-        // What the key before begins with as well is there already.
-        let new = |key: &'a Vec<u8>, last: &[u8]| {
-            let shared = key.iter().zip(last).take_while(|(a, b)| a == b).count();
-            beginnings(key).filter(move |beginning| beginning.len() > shared).collect::<Vec<_>>()
-        };
-        let mut count = 0;
-        for key in keys.clone() {
-            count += 1 + new(key, last).len();
-            last = key;
-        }
-        let mut bloom = Self(vec![0; (count * BITS_PER_KEY).div_ceil(64).max(1)]);
-        last = &[];
-        for key in keys {
-            bloom.add(key);
-            new(key, last).into_iter().for_each(|beginning| bloom.add(beginning));
-            last = key;
-        }
-        bloom
+    /// An empty one for about so many keys and beginnings.
+    pub(crate) fn for_about(count: usize) -> Self {
+        Self(vec![0; (count * BITS_PER_KEY).div_ceil(64).max(1)])
     }
 
-    fn places(&self, key: &[u8]) -> impl Iterator<Item = (usize, u64)> {
-        let ((first, second), words) = (hashes(key), self.0.len());
-        (0..PROBES).map(move |probe| {
-            let hash = first.wrapping_add(probe.wrapping_mul(second));
-            let bit = usize::try_from(u64::from(hash) * (words as u64 * 64) >> 32).unwrap_or_default();
-            (bit / 64, 1 << (bit % 64))
-        })
+    /// Adds a key, and its beginnings.
+    pub(crate) fn insert(&mut self, key: &[u8]) {
+        self.add(key);
+        beginnings(key).for_each(|beginning| self.add(beginning));
     }
 
     fn add(&mut self, key: &[u8]) {
-        let places: Vec<_> = self.places(key).collect();
-        for (word, bit) in places {
+        let words = self.0.len();
+        for (word, bit) in places(key, words) {
             if let Some(word) = self.0.get_mut(word) {
                 *word |= bit;
             }
@@ -65,7 +54,7 @@ impl Bloom {
 
     /// Whether a key may be there, or something that begins with it when it ends with a slash.
     pub(crate) fn may_have(&self, key: &[u8]) -> bool {
-        self.places(key).all(|(word, bit)| self.0.get(word).is_some_and(|word| word & bit != 0))
+        places(key, self.0.len()).all(|(word, bit)| self.0.get(word).is_some_and(|word| word & bit != 0))
     }
 }
 
@@ -76,7 +65,8 @@ mod tests {
     #[test]
     fn what_is_there_is_never_denied_and_little_else_is_admitted() {
         let keys: Vec<Vec<u8>> = (0..10_000).map(|n| format!("account/{:05}/crm/{n}", n / 3).into_bytes()).collect();
-        let bloom = Bloom::of(keys.iter());
+        let mut bloom = Bloom::for_about(3 * keys.len());
+        keys.iter().for_each(|key| bloom.insert(key));
         for key in &keys {
             assert!(bloom.may_have(key) && beginnings(key).all(|beginning| bloom.may_have(beginning)));
         }

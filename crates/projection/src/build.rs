@@ -19,6 +19,9 @@ pub(crate) const IN_MEMORY: usize = 24 << 20;
 /// What a key costs in memory besides its bytes and those of its value.
 const PER_KEY: usize = 64;
 
+/// For about so many bytes in memory there is a key, or a beginning of one.
+const PER_BEGINNING: usize = 48;
+
 /// What is being built.
 #[derive(Debug)]
 pub(crate) struct Building {
@@ -40,18 +43,23 @@ impl Building {
         Ok(Self { folder: folder.to_owned(), most, bytes: 0, files: 0, writing: None })
     }
 
+    fn empty_memory(&self) -> (Memory, Bloom) {
+        (Memory::new(), Bloom::for_about((self.most / PER_BEGINNING).clamp(1024, IN_MEMORY / PER_BEGINNING)))
+    }
+
     /// Makes changes, in any order.
     ///
     /// # Errors
     /// When a file can't be written.
     pub(crate) fn make(&mut self, tree: &Tree, changes: Vec<Change>) -> io::Result<()> {
         let mut layers = tree.layers_mut();
+        let (mut memory, mut may_have) = layers.memory.take().unwrap_or_else(|| self.empty_memory());
         for (key, value) in changes {
             let value = match value {
                 Some(value) => value,
                 // Much is removed that was never there.
                 None if !layers.is_below(&key)? => {
-                    if let Some(before) = layers.memory.remove(&key) {
+                    if let Some(before) = memory.remove(&key) {
                         self.bytes = self.bytes.saturating_sub(key.len() + before.len() + PER_KEY);
                     }
                     continue;
@@ -59,11 +67,13 @@ impl Building {
                 None => REMOVED.to_vec(),
             };
             let (new, length) = (key.len() + value.len() + PER_KEY, value.len());
-            match layers.memory.insert(key, value) {
+            may_have.insert(&key);
+            match memory.insert(key, value) {
                 Some(before) => self.bytes = (self.bytes + length).saturating_sub(before.len()),
                 None => self.bytes += new,
             }
         }
+        layers.memory = Some((memory, may_have));
         drop(layers);
         if self.bytes >= self.most { self.freeze(tree) } else { Ok(()) }
     }
@@ -72,13 +82,15 @@ impl Building {
     fn freeze(&mut self, tree: &Tree) -> io::Result<()> {
         self.settle(tree)?;
         let mut layers = tree.layers_mut();
-        let frozen = Arc::new(std::mem::take(&mut layers.memory));
-        layers.frozen = Some(Arc::clone(&frozen));
+        let (memory, may_have) = layers.memory.replace(self.empty_memory()).unwrap_or_else(|| self.empty_memory());
+        let (frozen, may_have) = (Arc::new(memory), Arc::new(may_have));
+        layers.frozen = Some((Arc::clone(&frozen), Arc::clone(&may_have)));
         drop(layers);
         self.bytes = 0;
         self.files += 1;
         let path = self.folder.join(format!("part-{}", self.files));
-        self.writing = Some(thread::Builder::new().name("build".to_owned()).spawn(move || write(&path, &frozen))?);
+        self.writing =
+            Some(thread::Builder::new().name("build".to_owned()).spawn(move || write(&path, &frozen, may_have))?);
         Ok(())
     }
 
@@ -121,11 +133,11 @@ impl Building {
     }
 }
 
-fn write(path: &Path, memory: &Memory) -> io::Result<Layer> {
+fn write(path: &Path, memory: &Memory, may_have: Arc<Bloom>) -> io::Result<Layer> {
     let mut writer = Writer::create(path)?;
     memory.iter().try_for_each(|(key, value)| writer.add(key, value))?;
     writer.finish()?;
-    Ok(Layer { table: Arc::new(Table::open(path)?), may_have: Some(Arc::new(Bloom::of(memory.keys()))) })
+    Ok(Layer { table: Arc::new(Table::open(path)?), may_have: Some(may_have) })
 }
 
 /// The layers of a state that was built.

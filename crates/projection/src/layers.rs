@@ -18,10 +18,10 @@ pub(crate) type Memory = BTreeMap<Vec<u8>, Vec<u8>>;
 /// The layers, from the top.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
-    /// What is changed while a state is built.
-    pub(crate) memory: Memory,
+    /// What is changed while a state is built, and what it may have; none: it is not being built.
+    pub(crate) memory: Option<(Memory, Bloom)>,
     /// What was in memory, and becomes a file.
-    pub(crate) frozen: Option<Arc<Memory>>,
+    pub(crate) frozen: Option<(Arc<Memory>, Arc<Bloom>)>,
     /// Files, the oldest first.
     pub(crate) tables: Vec<Layer>,
 }
@@ -48,10 +48,16 @@ impl Layers {
     /// # Errors
     /// When a file can't be read, or is damaged.
     pub(crate) fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        if let Some(value) = self.memory.get(key).or_else(|| self.frozen.as_ref()?.get(key)) {
+        if let Some((memory, bloom)) = &self.memory
+            && bloom.may_have(key)
+            && let Some(value) = memory.get(key)
+        {
             return Ok(Some(value.clone()));
         }
-        self.in_tables(key)
+        match self.in_frozen(key) {
+            Some(value) => Ok(Some(value.clone())),
+            None => self.in_tables(key),
+        }
     }
 
     /// Whether a key is there.
@@ -61,10 +67,23 @@ impl Layers {
 
     /// Whether a key is there below what is in memory.
     pub(crate) fn is_below(&self, key: &[u8]) -> io::Result<bool> {
-        if let Some(value) = self.frozen.as_ref().and_then(|frozen| frozen.get(key)) {
+        if let Some(value) = self.in_frozen(key) {
             return Ok(value != REMOVED);
         }
         self.in_tables(key).map(|value| value.is_some_and(|value| value != REMOVED))
+    }
+
+    fn in_frozen(&self, key: &[u8]) -> Option<&Vec<u8>> {
+        let (frozen, bloom) = self.frozen.as_ref()?;
+        if bloom.may_have(key) { frozen.get(key) } else { None }
+    }
+
+    /// What is in memory, and may have anything which begins so.
+    fn memories<'a>(&'a self, prefix: &'a [u8]) -> impl Iterator<Item = &'a Memory> {
+        let known = prefix.ends_with(b"/");
+        let memory = self.memory.iter().map(|(memory, bloom)| (memory, bloom));
+        let frozen = self.frozen.iter().map(|(frozen, bloom)| (&**frozen, &**bloom));
+        memory.chain(frozen).filter(move |(_, bloom)| !known || bloom.may_have(prefix)).map(|(memory, _)| memory)
     }
 
     fn in_tables(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
@@ -88,8 +107,7 @@ impl Layers {
             let range = memory.range::<[u8], _>((Bound::Included(from), Bound::Unbounded));
             Box::new(range.map(|(key, value)| Ok((key.clone(), value.clone()))))
         }
-        let memory =
-            std::iter::once(walk(&self.memory, from)).chain(self.frozen.iter().map(|frozen| walk(frozen, from)));
+        let memory = self.memories(prefix).map(|memory| walk(memory, from));
         memory.chain(self.tables_with(prefix).map(|layer| Box::new(layer.table.up(from)) as Walk<'a>)).collect()
     }
 
@@ -99,8 +117,7 @@ impl Layers {
             let range = memory.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(before)));
             Box::new(range.rev().map(|(key, value)| Ok((key.clone(), value.clone()))))
         }
-        let memory =
-            std::iter::once(walk(&self.memory, before)).chain(self.frozen.iter().map(|frozen| walk(frozen, before)));
+        let memory = self.memories(prefix).map(|memory| walk(memory, before));
         memory.chain(self.tables_with(prefix).map(|layer| Box::new(layer.table.down(before)) as Walk<'a>)).collect()
     }
 }

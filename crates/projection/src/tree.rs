@@ -49,24 +49,25 @@ impl Tree {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let above = {
+        let layers = self.layers();
+        // While a state is built nothing is above it.
+        if layers.memory.is_none() {
             let _reading = self.read();
-            self.raw.get(key).map_err(of_sled)?
-        };
-        match above {
-            Some(value) => Ok(Some(value.to_vec()).filter(|value| value != REMOVED)),
-            None => Ok(self.layers().get(key)?.filter(|value| value != REMOVED)),
+            if let Some(value) = self.raw.get(key).map_err(of_sled)? {
+                return Ok(Some(value.to_vec()).filter(|value| value != REMOVED));
+            }
         }
+        Ok(layers.get(key)?.filter(|value| value != REMOVED))
     }
 
     /// Visits the pairs from a key on, until `visit` has enough; what does not begin with `prefix` may be left out. A commit may come
     /// between any two.
     pub(crate) fn up(&self, prefix: &[u8], from: &[u8], visit: impl FnMut(Pair) -> ControlFlow<()>) -> io::Result<()> {
         let layers = self.layers();
-        let mut above = self.raw.range(from..);
+        let mut above = layers.memory.is_none().then(|| self.raw.range(from..));
         let above = std::iter::from_fn(|| {
             let _reading = self.read();
-            above.next()
+            above.as_mut()?.next()
         });
         visited(above, layers.up(prefix, from), Direction::Up, visit)
     }
@@ -79,10 +80,10 @@ impl Tree {
         visit: impl FnMut(Pair) -> ControlFlow<()>,
     ) -> io::Result<()> {
         let layers = self.layers();
-        let mut above = self.raw.range(..before);
+        let mut above = layers.memory.is_none().then(|| self.raw.range(..before));
         let above = std::iter::from_fn(|| {
             let _reading = self.read();
-            above.next_back()
+            above.as_mut()?.next_back()
         });
         visited(above, layers.down(prefix, before), Direction::Down, visit)
     }

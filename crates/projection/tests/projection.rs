@@ -126,7 +126,7 @@ fn whoever_is_killed_while_a_state_is_built_begins_again_and_a_damaged_one_is_bu
     assert_eq!((store.cursor(), store.view().get("key/2").unwrap()), (Sequence(2), Some(vec![1; 100])));
     drop(store);
     let store = open();
-    assert_eq!((store.cursor(), store.view().scan("", None, 9).unwrap()), (Sequence(0), Vec::new()));
+    assert_eq!((store.cursor(), store.view().scan("key/", None, 9).unwrap()), (Sequence(0), Vec::new()));
     store.build(Sequence(u64::MAX)).unwrap();
     commit(&store, 1);
     commit(&store, 2);
@@ -140,7 +140,7 @@ fn whoever_is_killed_while_a_state_is_built_begins_again_and_a_damaged_one_is_bu
     bytes[at] ^= 1;
     std::fs::write(&file, bytes).unwrap();
     let store = open();
-    assert_eq!((store.cursor(), store.view().scan("", None, 9).unwrap()), (Sequence(0), Vec::new()));
+    assert_eq!((store.cursor(), store.view().scan("key/", None, 9).unwrap()), (Sequence(0), Vec::new()));
 }
 
 #[test]

@@ -74,7 +74,12 @@ impl NameSpace {
 /// same again for what it gave.
 #[must_use]
 pub fn name_key(name: &str) -> String {
-    name.trim().nfkc().default_case_fold().nfkc().default_case_fold().nfkc().collect()
+    let name = name.trim();
+    // Of ASCII alone nothing else is left of all this.
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    name.nfkc().default_case_fold().nfkc().default_case_fold().nfkc().collect()
 }
 
 /// The name that a creation claims by itself: it is appended under that name, so that nobody else can have it. `None` for any

@@ -43,14 +43,22 @@ impl Counted {
 
     /// Notes that a key is there now.
     pub fn added(&self, state: &mut impl Write, counts: &mut Counts, place: &str) -> Result<(), KvError> {
-        let begin = up_to(counts, place).next_back().map(|(begin, _)| begin.clone()).unwrap_or_default();
-        let count = counts.entry(begin.clone()).or_default();
-        *count += 1;
-        let count = *count;
-        if count < 2 * STRETCH {
-            self.keep(state, &begin, count);
-            return Ok(());
-        }
+        let stretch = counts.range_mut::<str, _>((Bound::Unbounded, Bound::Included(place))).next_back();
+        let (begin, count) = match stretch {
+            Some((begin, count)) => {
+                *count += 1;
+                if *count < 2 * STRETCH {
+                    self.keep(state, begin, *count);
+                    return Ok(());
+                }
+                (begin.clone(), *count)
+            }
+            None => {
+                counts.insert(String::new(), 1);
+                self.keep(state, "", 1);
+                return Ok(());
+            }
+        };
         // The first of the stretch may stand where it begins.
         let first = usize::from(!begin.is_empty() && state.get(&self.key(&begin))?.is_some());
         let after = if begin.is_empty() { None } else { Some(self.key(&begin)) };

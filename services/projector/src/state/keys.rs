@@ -22,6 +22,10 @@ pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
         store(state, format!("{DESTROYED}{}", erased.id), &erased.keys);
         return Ok(());
     }
+    // The key of a creation is that of the identity.
+    if matches!(&event.event, Event::Identity(changed) if changed.before.is_none()) {
+        return Ok(());
+    }
     let (Some(key), Some(person)) = (event.seal.key(), event.event.person()) else { return Ok(()) };
     if directory::identity(state, person)?.and_then(|identity| identity.key) != Some(key) {
         store(state, format!("{}{}", prefix(person), key.number()), &());
