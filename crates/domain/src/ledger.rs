@@ -339,6 +339,8 @@ impl Ledger {
             None => accounts_of(state, id)?,
         };
         let mut accounts: BTreeMap<AppId, Account> = accounts.into_iter().map(|a| (a.app.clone(), a)).collect();
+        let must_go = accounts.values().any(|account| account.desired == Desired::Deleted);
+        let is_to_be_erased = must_go && erasure::ordered(state, id)?.is_some();
         let mut opened = 0;
         for (app, rules) in self.apps(state)?.values() {
             let rule = rules.of(identity.kind);
@@ -352,7 +354,8 @@ impl Ledger {
             }
             let before = accounts.remove(&app.spec.id);
             let desired = desired_in(&identity, &subject, &groups, app, rule);
-            let desired = desired.or_still_deleted(before.as_ref().map(|account| &account.desired));
+            let now = before.as_ref().map(|account| &account.desired).filter(|_| is_to_be_erased);
+            let desired = desired.or_still_deleted(now);
             let owed = owed::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;

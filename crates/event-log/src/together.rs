@@ -57,7 +57,10 @@ impl Together {
 /// Reads batches that are full where there are so many, until nobody wants more.
 async fn read_ahead(mut tail: Tail, limit: usize, ahead: mpsc::Sender<Batch>) {
     loop {
-        let mut batch = tail.next(limit).await;
+        let mut batch = tokio::select! {
+            () = ahead.closed() => return,
+            batch = tail.next(limit) => batch,
+        };
         while batch.len() < limit
             && let Ok(more) = timeout(MORE, tail.next(limit - batch.len())).await
         {

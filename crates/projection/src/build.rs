@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use crate::bloom::Bloom;
 use crate::layers::{Direction, Layer, Layers, Memory, Merged, REMOVED};
 use crate::redo::Change;
-use crate::table::{Table, Writer};
+use crate::table::{KEPT, KEPT_OF_PART, Table, Writer};
 use crate::tree::Tree;
 
 /// How many bytes are sorted in memory; while they are written the next are gathered.
@@ -137,7 +137,7 @@ fn write(path: &Path, memory: &Memory, may_have: Arc<Bloom>) -> io::Result<Layer
     let mut writer = Writer::create(path)?;
     memory.iter().try_for_each(|(key, value)| writer.add(key, value))?;
     writer.finish()?;
-    Ok(Layer { table: Arc::new(Table::open(path)?), may_have: Some(may_have) })
+    Ok(Layer { table: Arc::new(Table::open(path, KEPT_OF_PART)?), may_have: Some(may_have) })
 }
 
 /// The layers of a state that was built.
@@ -145,7 +145,7 @@ fn write(path: &Path, memory: &Memory, may_have: Arc<Bloom>) -> io::Result<Layer
 /// # Errors
 /// When its file can't be read, or is damaged.
 pub(crate) fn whole(folder: &Path, name: &str) -> io::Result<Layers> {
-    let table = Arc::new(Table::open(&folder.join(name))?);
+    let table = Arc::new(Table::open(&folder.join(name), KEPT)?);
     Ok(Layers { tables: vec![Layer { table, may_have: None }], ..Layers::default() })
 }
 

@@ -4,7 +4,7 @@ use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
 use rollcall_domain::kv::KvError;
 
 /// How every value is stored; whatever was stored otherwise is built again.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Compressing a shorter one saves less than it costs.
 const LONG: usize = 1024;

@@ -123,17 +123,17 @@ impl Store {
         };
         let built = folder.join(BUILT_IN);
         let below = tree.get(BUILT).map_err(failed)?.map(|name| String::from_utf8_lossy(&name).into_owned());
-        Building::tidy(&built, below.as_deref().unwrap_or_default());
-        let layers = match below.map(|name| whole(&built, &name)) {
+        let layers = match below.as_deref().map(|name| whole(&built, name)) {
             None => Layers::default(),
             Some(Ok(layers)) => layers,
             Some(Err(e)) => {
                 info!(projection = name, error = %e, "the state is damaged and is built again from the log");
-                tree.clear().map_err(failed)?;
-                tree.insert(STAMP, wanted).map_err(failed)?;
+                emptied(&tree).map_err(failed)?;
                 Layers::default()
             }
         };
+        let is_built = !layers.tables.is_empty();
+        Building::tidy(&built, below.as_deref().filter(|_| is_built).unwrap_or_default());
         let at = tree.get(CURSOR).map_err(failed)?.map_or(Sequence(0), |bytes| read_sequence(&bytes));
         let tree = Tree::new(tree, layers);
         let (cursor, stopped) = (watch::Sender::new(at), CancellationToken::new());
@@ -296,16 +296,11 @@ impl Store {
     /// # Errors
     /// When the folder can't be used.
     pub fn build(&self, until: Sequence) -> Result<(), ProjectionError> {
-        let storage = |e| failed(self.name, &e);
-        let stamp = self.tree.raw.get(STAMP).map_err(storage)?;
-        let changing = self.tree.change();
-        self.tree.raw.clear().map_err(storage)?;
-        if let Some(stamp) = stamp {
-            self.tree.raw.insert(STAMP, stamp).map_err(storage)?;
-        }
-        self.flush()?;
-        *self.tree.layers_mut() = Layers::default();
-        drop(changing);
+        // Nobody reads meanwhile.
+        let mut layers = self.tree.layers_mut();
+        emptied(&self.tree.raw).map_err(|e| failed(self.name, &e))?;
+        *layers = Layers::default();
+        drop(layers);
         let building = Building::begin(&self.built, IN_MEMORY).map_err(|e| self.failed(&e.to_string()))?;
         let known_until = Sequence(until.0.saturating_sub(1));
         *self.building() = Some(Gathered { building, last: None, at: Sequence(0), known_until });
@@ -322,13 +317,13 @@ impl Store {
         let name = "state";
         let storage = |e: io::Error| self.failed(&e.to_string());
         let layers = building.finish(&self.tree, name).map_err(storage)?;
-        let changing = self.tree.change();
         let mut ending = ending(at, last);
         ending.push((BUILT.to_vec(), Some(name.as_bytes().to_vec())));
+        let mut below = self.tree.layers_mut();
         redo::make(&self.tree.raw, Vec::new(), ending).map_err(|e| failed(self.name, &e))?;
         self.flush()?;
-        *self.tree.layers_mut() = layers;
-        drop(changing);
+        *below = layers;
+        drop(below);
         self.cursor.send_replace(at);
         Building::tidy(&self.built, name);
         Ok(())
@@ -350,6 +345,19 @@ impl Store {
     pub(crate) fn unexpected(&self, what: &str) -> ProjectionError {
         self.failed(&format!("{what} events failed unexpectedly"))
     }
+}
+
+/// Empties a tree but for what it was written by. It has no position before it loses anything else: whoever is killed begins again.
+fn emptied(tree: &sled::Tree) -> sled::Result<()> {
+    let stamp = tree.get(STAMP)?;
+    tree.remove(CURSOR)?;
+    tree.flush()?;
+    tree.clear()?;
+    if let Some(stamp) = stamp {
+        tree.insert(STAMP, stamp)?;
+    }
+    tree.flush()?;
+    Ok(())
 }
 
 /// What is gathered while a state is built.

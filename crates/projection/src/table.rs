@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lz4_flex::block::{compress, decompress};
@@ -17,8 +17,9 @@ const BLOCK: usize = 8 * 1024;
 /// The most bytes of a block that are read: what says more is damaged.
 const LONGEST_BLOCK: usize = 64 << 20;
 
-/// How many blocks are kept as they were read last.
-const KEPT: usize = 1024;
+/// How many blocks are kept as they were read last: of a whole state, and of a part of one that is being built.
+pub(crate) const KEPT: usize = 1024;
+pub(crate) const KEPT_OF_PART: usize = 32;
 
 const MAGIC: &[u8; 8] = b"RCTABLE1";
 
@@ -46,7 +47,13 @@ pub(crate) struct Table {
     blocks: Vec<Block>,
     /// The first keys of the blocks, one after the other.
     keys: Vec<u8>,
+    path: PathBuf,
     kept: Vec<Mutex<Option<(usize, Arc<Vec<u8>>)>>>,
+}
+
+/// The file that says of another one that it is damaged.
+fn mark(path: &Path) -> PathBuf {
+    path.with_extension("damaged")
 }
 
 fn damaged(what: &str) -> io::Error {
@@ -85,7 +92,10 @@ impl Table {
     ///
     /// # Errors
     /// When it can't be read, or is damaged.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, kept: usize) -> io::Result<Self> {
+        if mark(path).exists() {
+            return Err(damaged("a block, when it was read"));
+        }
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         let mut tail = [0; TAIL];
@@ -110,8 +120,8 @@ impl Table {
         }
         keys.shrink_to_fit();
         blocks.shrink_to_fit();
-        let kept = (0..KEPT.min(blocks.len())).map(|_| Mutex::default()).collect();
-        Ok(Self { file, blocks, keys, kept })
+        let kept = (0..kept.min(blocks.len())).map(|_| Mutex::default()).collect();
+        Ok(Self { file, blocks, keys, path: path.to_owned(), kept })
     }
 
     fn first_key(&self, number: usize) -> &[u8] {
@@ -143,7 +153,9 @@ impl Table {
         let mut stored = vec![0; size(block.stored)];
         self.file.read_exact_at(&mut stored, block.offset)?;
         if crc32fast::hash(&stored) != block.checksum {
-            return Err(damaged("a block"));
+            // Whoever opens it next builds it anew.
+            let _ = File::create(mark(&self.path));
+            return Err(damaged("a block: it is built anew at the next start"));
         }
         let bytes = decompress(&stored, size(block.length)).map_err(|e| damaged(&e.to_string()))?;
         let bytes = Arc::new(bytes);
@@ -359,7 +371,7 @@ mod tests {
         let mut writer = Writer::create(path).unwrap();
         pairs.iter().for_each(|(key, value)| writer.add(key, value).unwrap());
         writer.finish().unwrap();
-        Arc::new(Table::open(path).unwrap())
+        Arc::new(Table::open(path, 16).unwrap())
     }
 
     #[test]
@@ -395,10 +407,18 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             std::fs::write(&path, &bytes).unwrap();
-            let read = Table::open(&path).and_then(|table| Arc::new(table).up(b"").collect::<io::Result<Vec<_>>>());
+            let read = Table::open(&path, 16).and_then(|table| Arc::new(table).up(b"").collect::<io::Result<Vec<_>>>());
             assert!(read.is_err() || read.unwrap() == all, "byte {at}");
+            let _ = std::fs::remove_file(mark(&path));
         }
+        let mut bytes = whole.clone();
+        bytes[10] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        let table = Arc::new(Table::open(&path, 16).unwrap());
+        assert!(table.up(b"").any(|pair| pair.is_err()));
+        assert!(Table::open(&path, 16).is_err(), "what was found damaged is not opened again");
+        std::fs::remove_file(mark(&path)).unwrap();
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        assert!(Table::open(&path).is_err());
+        assert!(Table::open(&path, 16).is_err());
     }
 }

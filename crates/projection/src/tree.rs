@@ -12,6 +12,7 @@ use crate::table::Pair;
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     pub(crate) raw: sled::Tree,
+    /// Always taken before `changing`.
     layers: Arc<RwLock<Layers>>,
     changing: Arc<RwLock<()>>,
 }
@@ -66,8 +67,9 @@ impl Tree {
         let layers = self.layers();
         let mut above = layers.memory.is_none().then(|| self.raw.range(from..));
         let above = std::iter::from_fn(|| {
+            let above = above.as_mut()?;
             let _reading = self.read();
-            above.as_mut()?.next()
+            above.next()
         });
         visited(above, layers.up(prefix, from), Direction::Up, visit)
     }
@@ -82,8 +84,9 @@ impl Tree {
         let layers = self.layers();
         let mut above = layers.memory.is_none().then(|| self.raw.range(..before));
         let above = std::iter::from_fn(|| {
+            let above = above.as_mut()?;
             let _reading = self.read();
-            above.as_mut()?.next_back()
+            above.next_back()
         });
         visited(above, layers.down(prefix, before), Direction::Down, visit)
     }

@@ -48,6 +48,16 @@ impl IndexedAttribute {
                 return Err(format!("'{path}' is complex: name a sub-attribute"));
             }
         }
+        // What is not stored with a resource, but shown, is in no index.
+        let is_shown_only = match target.attribute.name {
+            "id" | "groups" => true,
+            "meta" => target.sub.is_none_or(|sub| sub.name != "lastModified"),
+            _ => false,
+        };
+        let leaf = target.sub.unwrap_or(target.attribute);
+        if is_shown_only || !matches!(leaf.kind, Kind::String | Kind::Reference | Kind::DateTime | Kind::Boolean) {
+            return Err(format!("'{}' can't be put in order", target.name()));
+        }
         Ok(Self { target })
     }
 
@@ -76,34 +86,37 @@ impl IndexedAttribute {
             Some(sub) => value.get(sub.name),
             None => Some(value),
         });
-        leaves.filter_map(|value| text(value, leaf.kind, leaf.case)).map(|text| text.0).collect()
+        leaves.filter_map(|value| text(value, leaf.kind, leaf.case)).collect()
     }
 }
 
-/// A value as an index sorts it, and whether that is all of it.
-fn text(value: &Value, kind: Kind, case: Case) -> Option<(String, bool)> {
+/// What stands for a control character: no text has it that has none.
+const CONTROL: char = '\u{2}';
+
+/// A value as an index sorts it.
+fn text(value: &Value, kind: Kind, case: Case) -> Option<String> {
     match value {
-        Value::Bool(flag) => Some((flag.to_string(), true)),
+        Value::Bool(flag) => Some(flag.to_string()),
         Value::String(text) if kind == Kind::DateTime => Some(time(text.parse().ok()?)),
-        Value::String(text) => Some(match case {
-            Case::Exact => shortened(text),
-            Case::Insensitive => shortened(&text.to_lowercase()),
-        }),
+        Value::String(text) => Some(kept(&folded(text, case))),
         _ => None,
     }
 }
 
-fn time(at: Timestamp) -> (String, bool) {
+fn time(at: Timestamp) -> String {
     // Of times before 1970 there are none that matter, and they may stand together.
-    (format!("{:020}", at.as_microsecond().max(0)), false)
+    format!("{:020}", at.as_microsecond().max(0))
 }
 
-fn shortened(text: &str) -> (String, bool) {
-    // What separates values from ids is in no value.
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
-    let short: String = text.chars().take(LONGEST).map(shown).collect();
-    let whole = short == text;
-    (short, whole)
+fn folded(text: &str, case: Case) -> String {
+    match case {
+        Case::Exact => text.to_owned(),
+        Case::Insensitive => text.to_lowercase(),
+    }
+}
+
+fn kept(text: &str) -> String {
+    text.chars().take(LONGEST).map(|c| if c < ' ' { CONTROL } else { c }).collect()
 }
 
 /// How a value is compared with.
@@ -115,19 +128,131 @@ pub(crate) enum Comparing {
     AtMost,
 }
 
+/// After everything that begins so.
+fn after(text: &str) -> Bound<String> {
+    Bound::Excluded(format!("{text}\u{10ffff}"))
+}
+
 /// The stretch of an attribute's index that a comparison leaves.
 pub(crate) fn range(target: &Target, comparing: Comparing, value: &Value) -> Option<Range> {
     let leaf = target.sub.unwrap_or(target.attribute);
-    let (text, is_whole) = text(value, leaf.kind, leaf.case)?;
-    let one = Bound::Included(text.clone());
     let is_multi = target.attribute.is_multi() || leaf.is_multi();
-    let (from, to, is_exact) = match comparing {
-        Comparing::Equal => (one.clone(), one, is_whole && !is_multi),
-        // Nothing that is longer than what is kept has another beginning.
-        Comparing::Begins if !is_whole => (one.clone(), one, false),
-        Comparing::Begins => (one, Bound::Excluded(format!("{text}\u{10ffff}")), !is_multi),
-        Comparing::AtLeast => (one, Bound::Unbounded, false),
-        Comparing::AtMost => (Bound::Unbounded, one, false),
+    let path = target.name();
+    let bounds = |text: String, is_whole: bool| match comparing {
+        Comparing::Equal if is_whole => (Bound::Included(text.clone()), Bound::Included(text), true),
+        Comparing::Equal | Comparing::Begins => {
+            let to = after(&text);
+            (Bound::Included(text), to, is_whole)
+        }
+        Comparing::AtLeast => (Bound::Included(text), Bound::Unbounded, false),
+        // What is longer than what is kept of it begins with that.
+        Comparing::AtMost => (Bound::Unbounded, after(&text), false),
     };
-    Some(Range { path: target.name(), from, to, is_exact })
+    let (from, to, is_exact) = match value {
+        Value::String(text) if leaf.kind != Kind::DateTime => {
+            let text = folded(text, leaf.case);
+            // Only the beginning of a text is compared that is longer than what is kept, or has what stands otherwise there.
+            let whole: String = text.chars().take_while(|c| *c >= ' ').take(LONGEST - 1).collect();
+            let is_whole = whole == text;
+            bounds(whole, is_whole)
+        }
+        // Times are kept to the microsecond.
+        value => {
+            let text = text(value, leaf.kind, leaf.case)?;
+            let is_whole = leaf.kind == Kind::Boolean;
+            if leaf.kind == Kind::DateTime && comparing == Comparing::Equal {
+                (Bound::Included(text.clone()), Bound::Included(text), false)
+            } else {
+                bounds(text, is_whole)
+            }
+        }
+    };
+    Some(Range { path, from, to, is_exact: is_exact && !is_multi })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::filter::Filter;
+    use crate::schemas::USER_TYPE;
+
+    fn holds(range: &Range, text: &str) -> bool {
+        let from = match &range.from {
+            Bound::Included(from) => from.as_str() <= text,
+            Bound::Excluded(from) => from.as_str() < text,
+            Bound::Unbounded => true,
+        };
+        let to = match &range.to {
+            Bound::Included(to) => text <= to.as_str(),
+            Bound::Excluded(to) => text < to.as_str(),
+            Bound::Unbounded => true,
+        };
+        from && to
+    }
+
+    /// Whoever matches is in the stretch, and where it is exact nobody else is.
+    #[test]
+    fn a_stretch_hides_nobody_who_matches() {
+        let long = "x".repeat(LONGEST);
+        let values = [
+            "",
+            "a",
+            "A",
+            "ab",
+            "a b",
+            "a\tb",
+            "a\tbc",
+            "a\u{1f}a",
+            "a\u{1}",
+            "O\u{92}Brien",
+            "on",
+            "straße",
+            "STRASSE",
+            "z",
+            "~",
+            "\u{10fffe}",
+            &long,
+            &format!("{long}y"),
+            &format!("{long}\t"),
+            &long[1..],
+            "\u{7f}",
+            "é",
+            "E\u{301}",
+        ];
+        let attribute = IndexedAttribute::parse("title", &USER_TYPE).unwrap();
+        for operator in ["eq", "sw", "gt", "ge", "lt", "le"] {
+            for operand in values {
+                let filter = Filter::parse(&format!("title {operator} {}", json!(operand)), &USER_TYPE).unwrap();
+                let ways = filter.ranges(&|path| path == "title");
+                let [way] = ways.as_slice() else { panic!("{operator} {operand:?}: {ways:?}") };
+                let [range] = way.as_slice() else { panic!("{way:?}") };
+                for value in values {
+                    let resource = json!({ "title": value });
+                    let inside = attribute.texts(&resource).iter().any(|text| holds(range, text));
+                    let matches = filter.matches(&resource);
+                    assert!(inside || !matches, "{value:?} {operator} {operand:?} is hidden by {range:?}");
+                    assert!(
+                        !range.is_exact || inside == matches,
+                        "{value:?} {operator} {operand:?} is not what {range:?} says"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_stored_or_has_no_order_is_not_indexed() {
+        for path in
+            ["id", "groups", "groups.display", "meta.created", "meta.version", "name", "photos[type eq \"x\"]", "shoe"]
+        {
+            assert!(IndexedAttribute::parse(path, &USER_TYPE).is_err(), "{path}");
+        }
+        for path in ["meta.lastModified", "emails", "emails.type", "active", "name.familyName"] {
+            assert!(IndexedAttribute::parse(path, &USER_TYPE).is_ok(), "{path}");
+        }
+    }
 }

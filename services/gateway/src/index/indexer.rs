@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use rollcall_domain::identity::Identity;
-use rollcall_domain::identity::content::Content;
 use rollcall_domain::kv::{KvError, Read, Write, load, load_all, store};
 use rollcall_domain::{IdentityId, directory};
 use rollcall_projection::Idle;
 use serde_json::{Value, json};
 
 use crate::index::counted::Counts;
-use crate::index::names::{COMPLETE, Index, Indexes, built_prefix, counts_of, entries_of};
+use crate::index::names::{COMPLETE, DROPPED, Index, Indexes, built_prefix, counts_of, entries_of};
 
 /// How many people are added to a new index at a time, and how many entries of one that is dropped are removed: others wait for so long.
 const AT_A_TIME: usize = 1000;
@@ -30,8 +29,9 @@ fn shown(identity: &Identity) -> Value {
     resource
 }
 
+/// Whoever can't be read is there as well, with no value of anything.
 fn is_shown(identity: &Identity) -> bool {
-    !identity.deleted && identity.content == Content::Open
+    !identity.deleted
 }
 
 impl Indexer {
@@ -146,10 +146,16 @@ impl Indexer {
     /// Removes something of an index that is not wanted any more; whether there was any.
     fn drop_some(&mut self, state: &mut impl Write) -> Result<bool, KvError> {
         let all: Vec<(String, String)> = load_all(state, built_prefix(), None, usize::MAX)?;
-        for (key, _) in all {
+        for (key, built) in all {
             let Some(name) = key.strip_prefix(built_prefix()) else { continue };
-            if self.indexes.iter().any(|index| index.name() == name) {
+            // One that is half dropped is dropped to the end, also where it is wanted again.
+            if built != DROPPED && self.indexes.iter().any(|index| index.name() == name) {
                 continue;
+            }
+            if built != DROPPED {
+                self.known.remove(name);
+                store(state, key.clone(), &DROPPED.to_owned());
+                return Ok(true);
             }
             for prefix in [entries_of(name), counts_of(name)] {
                 let some = state.scan(&prefix, None, AT_A_TIME)?;

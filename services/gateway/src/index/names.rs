@@ -18,6 +18,9 @@ pub const SEPARATOR: char = '\u{1}';
 /// That an index holds all.
 pub const COMPLETE: &str = "~";
 
+/// That an index is being dropped: before any id.
+pub const DROPPED: &str = "!";
+
 /// The place of those who have no value: after all who have one.
 pub const MISSING: &str = "~";
 

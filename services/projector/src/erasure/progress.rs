@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use rollcall_config::Retention;
 use rollcall_domain::governance::erasure::ErasureOrdered;
 use rollcall_domain::ids::{IdentityId, Sequence};
-use rollcall_domain::{Event, ledger};
+use rollcall_domain::kv::KvError;
+use rollcall_domain::{Event, EventMeta, ledger};
 use rollcall_event_log::{EventLog, LogError, Unit, by_service};
 use rollcall_projection::{Store, View};
 use tokio::time::MissedTickBehavior;
@@ -77,7 +78,8 @@ impl Progress {
 
     /// Erases those of whom no app keeps an account any more.
     async fn carry_out(&self) -> Result<(), ApiError> {
-        let view = self.store.view();
+        // What was ordered once may have been taken back since: nothing is concluded from a state that is behind.
+        let view = self.fresh().await?;
         for (id, order) in ledger::all_ordered(&view)? {
             if !ledger::obstacles(&view, id)?.is_empty() {
                 continue;
@@ -86,7 +88,10 @@ impl Progress {
             let Event::ErasureOrdered(wanted) = recorded.event else { continue };
             let actor = &recorded.meta.actor;
             let meta = by_service(actor, &recorded.meta.correlation_id, Some(recorded.meta.event_id));
-            self.erase(wanted, meta).await?;
+            self.erase(wanted, meta, |view, id| {
+                Ok(ledger::ordered(view, id)?.is_some_and(|now| now.sequence == order.sequence))
+            })
+            .await?;
         }
         Ok(())
     }
@@ -94,9 +99,9 @@ impl Progress {
     /// Erases, or orders the erasure of, those who have left long enough ago, after a place; where to go on after.
     async fn keep_to(&self, retention: &Retention, place: Option<String>) -> Result<Option<String>, ApiError> {
         let since = due_since(retention, Timestamp::now());
-        let (due, next) = departed::before(&self.store.view(), since, place.as_deref(), ROUND)?;
+        let view = self.fresh().await?;
+        let (due, next) = departed::before(&view, since, place.as_deref(), ROUND)?;
         for Departed { identity: id, .. } in due {
-            let view = self.store.view();
             if ledger::ordered(&view, id)?.is_some() || !self.may_be_erased(&view, id)? {
                 continue;
             }
@@ -106,7 +111,9 @@ impl Progress {
                 legal_basis: retention.legal_basis.clone(),
                 approved_by: None,
             };
-            self.erase(order, by_service(NAME, &Uuid::now_v7().to_string(), None)).await?;
+            let meta = by_service(NAME, &Uuid::now_v7().to_string(), None);
+            self.erase(order, meta, |view, id| Ok(departed::left_at(view, id)?.is_some_and(|left_at| left_at < since)))
+                .await?;
         }
         Ok(next)
     }
@@ -120,8 +127,17 @@ impl Progress {
         }
     }
 
-    async fn erase(&self, order: ErasureOrdered, meta: rollcall_domain::EventMeta) -> Result<(), ApiError> {
+    /// Erases someone, where that is `still` so in all that the log has.
+    async fn erase(
+        &self,
+        order: ErasureOrdered,
+        meta: EventMeta,
+        still: impl Fn(&View, IdentityId) -> Result<bool, KvError>,
+    ) -> Result<(), ApiError> {
         let view = self.fresh().await?;
+        if !still(&view, order.id)? {
+            return Ok(());
+        }
         let mut unit = Unit::default();
         let appended = match decision::push(&self.log, &view, &mut unit, meta, order).await {
             Ok(()) => self.log.append(&unit).await,

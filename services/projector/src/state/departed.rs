@@ -49,6 +49,19 @@ pub fn add(state: &mut impl Write, event: &Recorded, facts: &[Fact]) -> Result<(
     Ok(())
 }
 
+/// When someone left, who is verified gone everywhere and has not come back.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn left_at(state: &impl Read, id: IdentityId) -> Result<Option<Timestamp>, KvError> {
+    let place: Option<String> = load(state, &place_key(id))?;
+    Ok(place.and_then(|place| time_of(place.strip_prefix(DEPARTED)?.split_once('/')?.0)))
+}
+
+fn time_of(text: &str) -> Option<Timestamp> {
+    text.parse().ok().and_then(|at| Timestamp::from_microsecond(at).ok())
+}
+
 /// Those who left before a time, the longest ago first, after a place and at most `limit`; and the place to go on after, when there may
 /// be more.
 ///
@@ -68,7 +81,7 @@ pub fn before(
     for (key, _) in found {
         let Some(place) = key.strip_prefix(DEPARTED) else { continue };
         let Some((at, id)) = place.split_once('/') else { continue };
-        let left_at = at.parse().ok().and_then(|at| Timestamp::from_microsecond(at).ok());
+        let left_at = time_of(at);
         let (Some(left_at), Ok(identity)) = (left_at, id.parse()) else { continue };
         if left_at >= until {
             return Ok((all, None));

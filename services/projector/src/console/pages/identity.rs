@@ -7,6 +7,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::identity::Identity;
+use rollcall_domain::identity::content::Content;
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
@@ -125,6 +126,16 @@ fn facts(view: &View, person: &Person, found: &Identity) -> Result<Vec<(&'static
         let known = [("displayName", "Name"), ("title", "Title"), ("userType", "Type")];
         let text = |path: &str| found.resource.get(path).and_then(Value::as_str).map(str::to_owned);
         facts.extend(known.iter().filter_map(|(path, name)| text(path).map(|value| (*name, value))));
+    }
+    match found.content {
+        Content::Open => {
+            let order = ledger::ordered(view, found.id)?;
+            facts.extend(
+                order.map(|order| ("To be erased", format!("since {}, once no app keeps an account", at(order.at)))),
+            );
+        }
+        Content::Sealed => facts.push(("Personal data", "sealed: its key is not here".to_owned())),
+        Content::Erased => facts.push(("Personal data", "erased".to_owned())),
     }
     facts.extend(found.source.iter().map(|source| ("Source", source.to_string())));
     facts.push(("Joined", at(found.created_at)));

@@ -14,6 +14,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::directory;
+use rollcall_domain::identity::content::Content;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_projection::View;
 use serde::Deserialize;
@@ -111,7 +112,12 @@ fn name_of(view: &View, person: &Person, id: IdentityId) -> Result<String, ApiEr
     if person.sees() == Detail::Impersonal {
         return Ok(id.to_string());
     }
-    Ok(directory::identity(view, id)?.map_or_else(|| id.to_string(), |i| i.user_name().to_owned()))
+    let Some(found) = directory::identity(view, id)? else { return Ok(id.to_string()) };
+    Ok(match found.content {
+        Content::Open => found.user_name().to_owned(),
+        Content::Sealed => format!("sealed ({id})"),
+        Content::Erased => format!("erased ({id})"),
+    })
 }
 
 #[derive(Deserialize)]
