@@ -519,7 +519,11 @@ impl Tenant {
             self.script.loses_creations -= 1;
             return (StatusCode::INTERNAL_SERVER_ERROR, None);
         }
-        (StatusCode::CREATED, Some(Value::Object(answered)))
+        match (kind, &self.script.shape) {
+            ("Users", shape) if shape.silent_creation => (StatusCode::CREATED, None),
+            (_, shape) if shape.creation_is_ok => (StatusCode::OK, Some(Value::Object(answered))),
+            _ => (StatusCode::CREATED, Some(Value::Object(answered))),
+        }
     }
 
     fn replace(&mut self, kind: &str, id: &str, body: &Value) -> Answer {

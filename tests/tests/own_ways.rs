@@ -277,6 +277,26 @@ async fn groups_that_show_no_members_are_asked_by_filter() -> anyhow::Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn groups_that_show_an_empty_list_of_members_are_asked_by_filter_as_well() -> anyhow::Result<()> {
+    let shape = Shape { hides_members: true, empty_members: true, ..Shape::default() };
+    let stage = grouped(shaped(shape), GROUPS).await?;
+    ensure!(stage.app_view().await?["capabilities"]["members_shown"] == "no", "{}", stage.app_view().await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_is_answered_with_201_and_nothing_else_or_with_200_is_one() -> anyhow::Result<()> {
+    for shape in
+        [Shape { silent_creation: true, ..Shape::default() }, Shape { creation_is_ok: true, ..Shape::default() }]
+    {
+        let stage = grouped(shaped(shape), GROUPS).await?;
+        let rejected = stage.events("account.rejected").await?;
+        ensure!(rejected.is_empty() && stage.app.users(APP).len() == 2, "{rejected:?} {:?}", stage.app.users(APP));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_is_put_into_a_hidden_group_by_hand_is_found() -> anyhow::Result<()> {
     let stage = grouped(shaped(Shape { hides_members: true, ..Shape::default() }), GROUPS).await?;
     let users = stage.app.users(APP);

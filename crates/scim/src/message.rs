@@ -38,10 +38,39 @@ impl ListResponse {
         Some(Self { total_results, resources, next_cursor })
     }
 
+    /// The same of a page that was asked for by cursor: how many there are in all may be left out (RFC 9865 §2.1), and is what is shown
+    /// then, or more.
+    #[must_use]
+    pub fn read_by_cursor(body: &Value) -> Option<Self> {
+        if body.get("totalResults").is_some() {
+            return Self::read(body);
+        }
+        let mut whole = body.clone();
+        let shown = body.get("Resources")?.as_array()?.len();
+        whole.as_object_mut()?.insert("totalResults".into(), shown.into());
+        Self::read(&whole)
+    }
+
     /// Whether it shows everything that there is.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         u64::try_from(self.resources.len()).is_ok_and(|shown| shown >= self.total_results)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_by_cursor_need_no_total() {
+        let page =
+            json!({ "schemas": [LIST_RESPONSE], "itemsPerPage": 1, "nextCursor": "n", "Resources": [{ "id": "a" }] });
+        assert_eq!(ListResponse::read(&page), None, "elsewhere a page that does not say how many there are is none");
+        let read = ListResponse::read_by_cursor(&page).map(|page| (page.total_results, page.next_cursor));
+        assert_eq!(read, Some((1, Some("n".to_owned()))));
+        assert_eq!(ListResponse::read_by_cursor(&json!({ "schemas": [LIST_RESPONSE] })), None);
+        assert_eq!(ListResponse::read_by_cursor(&json!({ "Resources": [] })), None);
     }
 }
 

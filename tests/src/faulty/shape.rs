@@ -48,6 +48,12 @@ pub struct Shape {
     pub patch_one: bool,
     /// Groups show no members; who is in one is asked by `id eq "…" and members eq "…"`.
     pub hides_members: bool,
+    /// Groups show an empty list in the place of their members, where they hide them.
+    pub empty_members: bool,
+    /// Answers a creation of a user with 201 and nothing else.
+    pub silent_creation: bool,
+    /// Answers a creation with 200.
+    pub creation_is_ok: bool,
     /// Members are removed by a list of values, and not by a path.
     pub removal_by_value: bool,
     /// Makes a group without the members that it was sent with, and keeps those of a PUT as they were.
@@ -184,8 +190,8 @@ impl Shape {
     fn shape(&self, value: &mut Value) {
         match value {
             Value::Object(fields) => {
-                if self.hides_members {
-                    fields.remove("members");
+                if self.hides_members && fields.remove("members").is_some() && self.empty_members {
+                    fields.insert("members".into(), json!([]));
                 }
                 let number = |v: &Value| v.as_str().and_then(|id| id.parse::<u64>().ok()).map(Value::from);
                 if self.numeric_ids {

@@ -162,7 +162,24 @@ impl Answer {
         if self.status.is_success() { Ok(()) } else { Err(self.failure()) }
     }
 
+    /// The page of resources in it, which was asked for by cursor.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn list_by_cursor(&self) -> Result<ListResponse, Failure> {
+        let page = self.body.as_ref().and_then(ListResponse::read_by_cursor);
+        page.ok_or_else(|| self.not_scim("the answer to a search is not a ListResponse"))
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.body.is_none() && self.text.trim().is_empty()
+    }
+
     /// The page of resources in it.
+    ///
+    /// # Errors
+    /// When it is none.
     pub fn list(&self) -> Result<ListResponse, Failure> {
         let page = self.body.as_ref().and_then(ListResponse::read);
         page.ok_or_else(|| self.not_scim("the answer to a search is not a ListResponse"))

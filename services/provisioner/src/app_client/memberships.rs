@@ -392,7 +392,7 @@ async fn has(
         return Ok(true);
     }
     let hidden = client.experience.hides_members(can);
-    let may_be_hidden = hidden || (can.members_shown == Support::Unknown && !group.resource.contains_key("members"));
+    let may_be_hidden = hidden || (can.members_shown == Support::Unknown && group.members().next().is_none());
     if !may_be_hidden || (can.filter == Support::No && !hidden) {
         return Ok(false);
     }

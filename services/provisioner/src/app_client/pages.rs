@@ -93,7 +93,10 @@ impl Pages {
         if answer.status != StatusCode::OK {
             return Err(answer.failure());
         }
-        let page = answer.list()?;
+        let page = match start {
+            PageStart::Cursor(_) => answer.list_by_cursor()?,
+            PageStart::Index(_) => answer.list()?,
+        };
         let total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
         self.read = self.read.saturating_add(page.resources.len());
         self.start = match (&start, page.next_cursor) {

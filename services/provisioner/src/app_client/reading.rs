@@ -26,7 +26,8 @@ pub fn read(body: &[u8]) -> (Option<Value>, BTreeSet<AppQuirk>) {
 
 fn mend(value: &mut Value, quirks: &mut BTreeSet<AppQuirk>) {
     let Some(object) = value.as_object_mut() else { return };
-    if !object.contains_key("totalResults") {
+    // A page by cursor need not say how many there are.
+    if !object.contains_key("totalResults") && !object.get("Resources").is_some_and(Value::is_array) {
         mend_resource(value, quirks);
         return;
     }

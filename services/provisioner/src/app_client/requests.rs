@@ -19,12 +19,19 @@ use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
 use crate::app_client::resource::to_remote;
 
-/// Creates an account, and gives its id; a conflict is for the caller to look into.
-pub async fn create(
-    client: &ScimClient,
-    attributes: &Attributes,
-    can: &Capabilities,
-) -> Result<Result<String, Failure>, Failure> {
+/// What an app has answered to a creation that it did not refuse otherwise.
+#[derive(Debug)]
+pub enum Created {
+    /// It is made, with this id.
+    As(String),
+    /// It is made, and the app does not say as what: it has to be looked for.
+    Somewhere,
+    /// Something is there already; that is for the caller to look into.
+    Conflict(Failure),
+}
+
+/// Creates an account.
+pub async fn create(client: &ScimClient, attributes: &Attributes, can: &Capabilities) -> Result<Created, Failure> {
     let mut resource = to_resource(attributes);
     let mut schemas = vec![Value::from(USER.id)];
     schemas.extend(resource.get("schemas").and_then(Value::as_array).into_iter().flatten().cloned());
@@ -35,12 +42,13 @@ pub async fn create(
     let lacking = || can.required.iter().filter(of_a_user).filter(lacks).cloned().collect::<Vec<_>>();
     let answer = client.create(Endpoint::Users, &Value::Object(resource.clone())).await?;
     match answer.status {
+        StatusCode::CREATED if answer.is_empty() => Ok(Created::Somewhere),
         StatusCode::CREATED | StatusCode::OK => {
             let created = answer.body.as_ref().and_then(to_remote);
             let created = created.ok_or_else(|| answer.not_scim("the answer to a creation is not a User"))?;
-            Ok(Ok(created.id))
+            Ok(Created::As(created.id))
         }
-        StatusCode::CONFLICT => Ok(Err(answer.failure())),
+        StatusCode::CONFLICT => Ok(Created::Conflict(answer.failure())),
         _ => {
             let mut failure = answer.failure();
             let lacking = lacking();

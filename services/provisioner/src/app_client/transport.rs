@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Method, StatusCode};
 use rollcall_config::{AppConfig, PrivateAddresses, Token};
 use rollcall_domain::access::rejection::RejectionCause;
@@ -78,6 +79,18 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn exchange<'a>(&'a self, method: Method, address: Url, body: Option<&'a Value>) -> Exchange<'a>;
 }
 
+/// The most redirects in a row.
+const REDIRECTS: usize = 3;
+
+/// A redirect is followed within the app that was configured: another one would take the token to where nobody configured it.
+fn within_the_app(attempt: Attempt<'_>) -> Action {
+    let origin = attempt.previous().first().map(Url::origin);
+    match origin == Some(attempt.url().origin()) && attempt.previous().len() <= REDIRECTS {
+        true => attempt.follow(),
+        false => attempt.stop(),
+    }
+}
+
 /// The connections to all apps: what they have in common is made once, however many there are.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -95,8 +108,7 @@ impl Http {
             reqwest::Client::builder()
                 .dns_resolver(Arc::new(Resolver { private }))
                 .connect_timeout(CONNECT_TIMEOUT)
-                // A redirect would take the token to where nobody configured it.
-                .redirect(reqwest::redirect::Policy::none())
+                .redirect(Policy::custom(within_the_app))
                 .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
                 .build()
                 .map_err(|e| ProvisionerError::Client { app: "any".into(), reason: e.to_string() })

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::app_client::client::Failure;
 use crate::app_client::memberships::Member;
-use crate::app_client::requests::{create, deactivate, delete, update};
+use crate::app_client::requests::{Created, create, deactivate, delete, update};
 use crate::search::locate::Located;
 use crate::search::ownership::Ownership;
 use crate::search::wanted::Wanted;
@@ -94,10 +94,12 @@ impl Connector {
             let mut operation = step.operation();
             match (step, located) {
                 (Step::Create(attributes), _) => match self.create(account, attributes, wanted, can).await? {
-                    Ok(id) => wanted.remote_id = Some(id),
+                    Created::As(id) => wanted.remote_id = Some(id),
+                    // It is found by what was sent.
+                    Created::Somewhere => return Ok(Sent::Conflict),
                     // Someone was faster, perhaps ourselves before a restart: look again, once.
-                    Err(conflict) if before == Sent::Conflict => return Err(conflict.into()),
-                    Err(_) => return Ok(Sent::Conflict),
+                    Created::Conflict(conflict) if before == Sent::Conflict => return Err(conflict.into()),
+                    Created::Conflict(_) => return Ok(Sent::Conflict),
                 },
                 (Step::Enter(name) | Step::Leave(name), _) => {
                     let Some(id) = wanted.remote_id.as_deref() else { continue };
@@ -177,7 +179,7 @@ impl Connector {
         attributes: &Attributes,
         wanted: &mut Wanted,
         can: &Capabilities,
-    ) -> Result<Result<String, Failure>, WorkError> {
+    ) -> Result<Created, WorkError> {
         let Some(Link { client, .. }) = &self.link else { return Err(self.not_connected().into()) };
         let before = wanted.may_exist.clone();
         let all: BTreeSet<String> = before.union(&findable(attributes)).cloned().collect();
@@ -192,15 +194,20 @@ impl Connector {
             say(&all).await?;
         }
         let outcome = create(client, attributes, can).await;
+        let is_unanswered = match &outcome {
+            Ok(Created::Somewhere) => true,
+            Ok(_) => false,
+            Err(failure) => failure.is_unanswered(),
+        };
         match &outcome {
-            Ok(Ok(_)) => {}
-            Err(failure) if failure.is_unanswered() => {
+            _ if is_unanswered => {
                 if is_news && !ahead {
                     say(&all).await?;
                 }
                 wanted.may_exist = all;
             }
-            Ok(Err(_)) | Err(_) => {
+            Ok(Created::As(_) | Created::Somewhere) => {}
+            Ok(Created::Conflict(_)) | Err(_) => {
                 if ahead {
                     say(&before).await?;
                 }
