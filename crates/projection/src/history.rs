@@ -11,6 +11,7 @@ use rollcall_domain::kv::{KeyPage, KvError, Pair, Read, end_of};
 
 use crate::frames::{frame, frames};
 use crate::packed::unpack;
+use crate::table::Pair as Stored;
 use crate::tree::Tree;
 
 const PREFIX: &[u8] = b"\0h";
@@ -103,7 +104,7 @@ impl PastView {
     }
 
     /// The last that is stored before a place.
-    fn last_before(&self, end: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, KvError> {
+    fn last_before(&self, end: &[u8]) -> Result<Option<Stored>, KvError> {
         let mut found = None;
         let visit = |pair| {
             found = Some(pair);

@@ -25,6 +25,7 @@ use crate::lock::FolderLock;
 use crate::overlay::Changes;
 use crate::packed::{FORMAT, pack, unpack};
 use crate::redo::{self, Change};
+use crate::table::Pair as Stored;
 use crate::transaction::{Changed, Transaction};
 use crate::tree::Tree;
 use crate::view::View;
@@ -267,7 +268,7 @@ impl Store {
     }
 
     /// What is stored of the versions of a key.
-    fn versions_of(&self, key: &str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ProjectionError> {
+    fn versions_of(&self, key: &str) -> Result<Vec<Stored>, ProjectionError> {
         let (from, to) = (version_key(key, Sequence(0)), version_key(key, Sequence(u64::MAX)));
         let mut all = Vec::new();
         let visited = self.tree.up(&[], &from, |pair| {

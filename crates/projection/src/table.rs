@@ -40,6 +40,9 @@ struct Block {
     checksum: u32,
 }
 
+/// A block that was read, and its number.
+type Kept = Option<(usize, Arc<Vec<u8>>)>;
+
 /// A file of this kind, to be read.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -48,7 +51,7 @@ pub(crate) struct Table {
     /// The first keys of the blocks, one after the other.
     keys: Vec<u8>,
     path: PathBuf,
-    kept: Vec<Mutex<Option<(usize, Arc<Vec<u8>>)>>>,
+    kept: Vec<Mutex<Kept>>,
 }
 
 /// The file that says of another one that it is damaged.

@@ -58,6 +58,18 @@ impl ListResponse {
     }
 }
 
+/// A page of resources as a server answers it; `start_index` counts from 1.
+#[must_use]
+pub fn list_response(total: usize, start_index: usize, resources: Vec<Value>) -> Value {
+    json!({
+        "schemas": [LIST_RESPONSE],
+        "totalResults": total,
+        "startIndex": start_index,
+        "itemsPerPage": resources.len(),
+        "Resources": resources,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,16 +84,4 @@ mod tests {
         assert_eq!(ListResponse::read_by_cursor(&json!({ "schemas": [LIST_RESPONSE] })), None);
         assert_eq!(ListResponse::read_by_cursor(&json!({ "Resources": [] })), None);
     }
-}
-
-/// A page of resources as a server answers it; `start_index` counts from 1.
-#[must_use]
-pub fn list_response(total: usize, start_index: usize, resources: Vec<Value>) -> Value {
-    json!({
-        "schemas": [LIST_RESPONSE],
-        "totalResults": total,
-        "startIndex": start_index,
-        "itemsPerPage": resources.len(),
-        "Resources": resources,
-    })
 }

@@ -126,7 +126,7 @@ impl Indexer {
                 places.extend(index.places(id, &resource));
             }
         }
-        let built = ids.last().filter(|_| next.len() == AT_A_TIME).unwrap_or(COMPLETE).to_owned();
+        let built = ids.clone().next_back().filter(|_| next.len() == AT_A_TIME).unwrap_or(COMPLETE).to_owned();
         for (index, mut places) in together.iter().zip(places) {
             places.sort_unstable();
             let list = index.counted();
