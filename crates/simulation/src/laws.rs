@@ -160,17 +160,6 @@ impl Laws {
         Ok(out)
     }
 
-    /// Whoever was erased.
-    pub fn erased(&self) -> Result<Vec<IdentityId>, KvError> {
-        let book = self.book();
-        let ids = suffixes(&book.state, directory::IDENTITIES)?;
-        let ids = ids.iter().filter_map(|id| id.parse().ok());
-        let is = |id: &IdentityId| {
-            directory::identity(&book.state, *id).is_ok_and(|i| i.is_some_and(|i| i.content == Content::Erased))
-        };
-        Ok(ids.filter(is).collect())
-    }
-
     /// The causes whose removals wait for a person, each with the last change of those that wait.
     pub fn held(&self) -> Result<Vec<(Cause, Sequence)>, KvError> {
         let book = self.book();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::{Event, Recorded, Sequence};
+use rollcall_domain::{Event, IdentityId, Recorded, Sequence};
 use rollcall_event_log::{
     Answer, Appended, Clock, Expect, Log, LogError, NameHash, Subject, Unit, closed, decode, encode, subject_of,
 };
@@ -64,6 +64,15 @@ impl SimLog {
     pub fn read(&self, after: Sequence, limit: usize) -> Vec<Recorded> {
         let start = usize::try_from(after.0).unwrap_or(usize::MAX);
         self.stream().events.iter().skip(start).take(limit).cloned().collect()
+    }
+
+    /// Whoever was erased, and the accounts of theirs that stood for themselves.
+    pub fn erased(&self) -> Vec<IdentityId> {
+        let everybody = |event: &Recorded| match &event.event {
+            Event::IdentityErased(erased) => erased.everybody().collect(),
+            _ => Vec::new(),
+        };
+        self.stream().events.iter().flat_map(everybody).collect()
     }
 
     async fn send(&self, unit: &Unit) -> Result<Appended, LogError> {
