@@ -399,6 +399,15 @@ impl Tenant {
     }
 
     fn list(&mut self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
+        let no_hit = self.script.shape.no_hit.and_then(|status| StatusCode::from_u16(status).ok());
+        match (self.found(kind, query), no_hit.filter(|_| query.contains_key("filter"))) {
+            ((StatusCode::OK, Some(list)), Some(no_hit)) if list["totalResults"] == 0 => (no_hit, None),
+            ((StatusCode::NOT_IMPLEMENTED, _), Some(no_hit)) => (no_hit, None),
+            (found, _) => found,
+        }
+    }
+
+    fn found(&mut self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
         if self.script.shape.no_count && query.contains_key("count") {
             return (StatusCode::INTERNAL_SERVER_ERROR, None);
         }

@@ -234,3 +234,21 @@ fn a_mapping_takes_from_attributes_constants_and_templates() {
         differences(&attributes, &remote, &Deprovision::Deactivate.into()).into_iter().map(|c| c.path).collect();
     assert_eq!(paths, ["displayName"]);
 }
+
+#[test]
+fn an_account_that_was_sent_is_found_by_its_name_and_by_each_address_whatever_form_they_have() {
+    use rollcall_domain::access::account::findable;
+    let table = [
+        (json!({ "userName": "anna" }), vec!["anna"]),
+        // As it is mapped, and as it is shown.
+        (json!({ "userName": "anna", "emails": "a@example.com" }), vec!["a@example.com", "anna"]),
+        (json!({ "emails": [{ "value": "a@example.com" }, "b@example.com"] }), vec!["a@example.com", "b@example.com"]),
+        (json!({ "emails": { "value": "a@example.com" } }), vec!["a@example.com"]),
+        (json!({ "emails[type eq \"work\"].value": "a@example.com", "emails": null }), vec!["a@example.com"]),
+        (json!({ "userName": "", "title": "Dev" }), vec![]),
+    ];
+    for (resource, wanted) in table {
+        let found = findable(resource.as_object().expect("an object"));
+        assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), wanted, "{resource}");
+    }
+}

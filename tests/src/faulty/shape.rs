@@ -40,8 +40,14 @@ pub struct Shape {
     /// Leaves `schemas` out of a list.
     pub no_list_schema: bool,
     pub byte_order_mark: bool,
+    /// Answers a filter that finds nothing with this status.
+    pub no_hit: Option<u16>,
     /// Takes operations that are named `Replace` alone.
     pub patch_capitalized: bool,
+    /// Takes operations that are named `replace` alone.
+    pub patch_small: bool,
+    /// Takes no operation without a path.
+    pub patch_with_paths: bool,
     /// Takes no operation with a path that is no filter.
     pub patch_without_paths: bool,
     /// Takes one operation a request.
@@ -72,6 +78,14 @@ impl Shape {
         for path in &self.own_values {
             match path.split_once('.') {
                 Some((outer, inner)) => user.entry(outer).or_insert_with(|| json!({}))[inner] = "its own".into(),
+                // No two users have the same name.
+                None if path == "userName" => {
+                    let name = user.get(path).and_then(Value::as_str).unwrap_or_default();
+                    if !name.starts_with("own-") {
+                        let own = name.chars().filter(|c| c.is_alphanumeric()).rev().collect::<String>();
+                        user.insert(path.clone(), format!("own-{own}").into());
+                    }
+                }
                 None => drop(user.insert(path.clone(), "its own".into())),
             }
         }
@@ -113,6 +127,12 @@ impl Shape {
         let starts_small = |o: &Value| o["op"].as_str().is_some_and(|op| op.starts_with(char::is_lowercase));
         if self.patch_capitalized && operations.iter().any(starts_small) {
             return Some("op is unknown".into());
+        }
+        if self.patch_small && !operations.iter().all(starts_small) {
+            return Some("op is unknown".into());
+        }
+        if self.patch_with_paths && operations.iter().any(|o| !o["path"].is_string()) {
+            return Some("a path, please".into());
         }
         let has_path = |o: &Value| o["path"].as_str().is_some_and(|path| !path.contains('['));
         if self.patch_without_paths && operations.iter().any(has_path) {

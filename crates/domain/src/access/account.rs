@@ -75,8 +75,13 @@ pub struct MayExist {
 #[must_use]
 pub fn findable(resource: &Map<String, Value>) -> BTreeSet<String> {
     let name = resource.get("userName").and_then(Value::as_str);
-    let emails = resource.get("emails").and_then(Value::as_array).into_iter().flatten();
-    let emails = emails.filter_map(|email| email.get("value").unwrap_or(email).as_str());
+    // What is mapped is one address, as a text.
+    let emails = match resource.get("emails") {
+        Some(Value::Array(all)) => all.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    let emails = emails.iter().filter_map(|email| email.get("value").unwrap_or(email).as_str());
     let mapped =
         resource.iter().filter(|(path, _)| path.starts_with("emails[")).filter_map(|(_, value)| value.as_str());
     name.into_iter().chain(emails).chain(mapped).filter(|text| !text.is_empty()).map(str::to_owned).collect()

@@ -10,8 +10,10 @@ use crate::app::capability::{Capabilities, Support};
 use crate::app::deprovision::Deprovision;
 use crate::app::own_way::{OwnWays, Way, is_own_way};
 
+const USER_NAME: &str = "userName";
+
 /// What gives access in every app; what else differs is the profile, unless the app's configuration says otherwise.
-const ACCESS: [&str; 3] = ["userName", "active", "externalId"];
+const ACCESS: [&str; 3] = [USER_NAME, "active", "externalId"];
 
 /// By what an account in an app is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Standard {
     pub ways: OwnWays,
     /// The attributes that the configuration calls essential.
     pub essential: BTreeSet<String>,
+    /// What the app makes of user names: what its configuration says, since nothing that gives access is ever learned.
+    pub user_name: Option<Way>,
     /// Whether the account waits for somebody to accept an invitation.
     pub invitation: Invitation,
 }
@@ -53,6 +57,7 @@ impl Standard {
             deprovision: spec.effective_deprovision(),
             ways: can.keeps.clone(),
             essential: spec.essential.clone(),
+            user_name: spec.capabilities.keeps.get(USER_NAME).map(|keeps| keeps.way),
             invitation: Invitation::None,
         }
     }
@@ -77,9 +82,14 @@ impl Standard {
         gives_access(&self.essential, path)
     }
 
-    /// Whether a difference is nothing but the app's own way; never for what gives access.
+    /// Whether a difference is nothing but the app's own way; of what gives access only for the user name, where the configuration
+    /// says so.
     #[must_use]
     pub fn is_own_way(&self, change: &Changed) -> bool {
+        if change.path == USER_NAME && !self.essential.contains(USER_NAME) {
+            let explains = |way: Way| way.explains(change.before.as_ref(), change.after.as_ref());
+            return change.after.is_some() && self.user_name.is_some_and(explains);
+        }
         !self.gives_access(&change.path) && is_own_way(&self.ways, change)
     }
 
@@ -93,7 +103,7 @@ impl Standard {
 impl From<Deprovision> for Standard {
     /// That of an app that keeps what it is sent.
     fn from(deprovision: Deprovision) -> Self {
-        Self { deprovision, ways: OwnWays::new(), essential: BTreeSet::new(), invitation: Invitation::None }
+        Self { deprovision, ways: OwnWays::new(), essential: BTreeSet::new(), user_name: None, invitation: Invitation::None }
     }
 }
 
@@ -101,6 +111,14 @@ impl From<Deprovision> for Standard {
 #[must_use]
 pub fn is_managed(essential: &BTreeSet<String>, ways: &OwnWays, path: &str) -> bool {
     gives_access(essential, path) || ways.get(path).is_none_or(|keeps| keeps.way != Way::NotInSchema)
+}
+
+/// Whether the configuration may say that an app keeps an attribute in this way: of what gives access only that it makes user names of
+/// its own, or of ours.
+#[must_use]
+pub fn may_be_configured(path: &str, way: Way) -> bool {
+    let of_names = !matches!(way, Way::NotInSchema | Way::NotKept);
+    !gives_access(&BTreeSet::new(), path) || path == USER_NAME && of_names
 }
 
 /// Whether an attribute gives access, where these are essential.

@@ -109,6 +109,17 @@ impl Endpoint {
     }
 }
 
+/// What an app answers to a filter.
+#[derive(Debug)]
+pub enum Filtered {
+    /// What it finds.
+    List(Answer),
+    /// 404: some say so where there is none, and others where they know no such filter.
+    NotFound,
+    /// It does not know the filter.
+    Unknown,
+}
+
 /// Where a page starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageStart {
@@ -234,17 +245,18 @@ impl ScimClient {
     }
 
     /// `GET /{Users or Groups}?filter=attribute eq "value"`; `None`: it does not know the filter or the attribute.
-    pub async fn search(&self, kind: Endpoint, attribute: &str, value: &str) -> Result<Option<Answer>, Failure> {
+    pub async fn search(&self, kind: Endpoint, attribute: &str, value: &str) -> Result<Filtered, Failure> {
         self.filter(kind, &format!("{attribute} eq {}", Value::from(value))).await
     }
 
-    /// `GET /{Users or Groups}?filter=…`; `None`: it does not know the filter.
-    pub async fn filter(&self, kind: Endpoint, filter: &str) -> Result<Option<Answer>, Failure> {
+    /// `GET /{Users or Groups}?filter=…`.
+    pub async fn filter(&self, kind: Endpoint, filter: &str) -> Result<Filtered, Failure> {
         let address = self.address(&[kind.path()], &[("filter", filter)]);
         let answer = self.send("search", Method::GET, address, None).await?;
         match answer.status.as_u16() {
-            200 => Ok(Some(answer)),
-            400 | 403 | 404 | 405 | 501 => Ok(None),
+            200 => Ok(Filtered::List(answer)),
+            404 => Ok(Filtered::NotFound),
+            400 | 403 | 405 | 501 => Ok(Filtered::Unknown),
             _ => Err(answer.failure()),
         }
     }

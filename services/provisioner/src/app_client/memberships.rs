@@ -12,7 +12,7 @@ use rollcall_domain::app::quirk::AppQuirk;
 use rollcall_scim::GROUP;
 use serde_json::{Map, Value, json};
 
-use crate::app_client::client::{Answer, Endpoint, Failure, ScimClient};
+use crate::app_client::client::{Answer, Endpoint, Failure, Filtered, ScimClient};
 use crate::app_client::pages::Pages;
 use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
@@ -115,7 +115,7 @@ impl Memberships {
 
     async fn look_up(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<Option<String>, Failure> {
         if can.filter != Support::No
-            && let Some(answer) = client.search(Endpoint::Groups, "displayName", name).await?
+            && let Filtered::List(answer) = client.search(Endpoint::Groups, "displayName", name).await?
         {
             let page = answer.list()?;
             let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
@@ -418,7 +418,7 @@ const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 /// What the app answers when it is asked by filter; none: nothing that can be believed.
 async fn is_member(client: &ScimClient, group: &str, account: &str) -> Result<Option<bool>, Failure> {
     let filter = format!("id eq {} and members eq {}", Value::from(group), Value::from(account));
-    let Some(answer) = client.filter(Endpoint::Groups, &filter).await? else { return Ok(None) };
+    let Filtered::List(answer) = client.filter(Endpoint::Groups, &filter).await? else { return Ok(None) };
     let page = answer.list()?;
     let is_it = |found: &Value| found.get("id").and_then(Value::as_str) == Some(group);
     let told = page.is_complete() && page.resources.iter().all(is_it);

@@ -26,6 +26,8 @@ const SAMPLES: usize = 8;
 pub struct Looked {
     /// The attributes whose filter found nothing.
     pub filtered: BTreeSet<&'static str>,
+    /// Those of them that were answered with 404: nothing was found, if the app knows the filter at all.
+    pub not_found: BTreeSet<&'static str>,
     /// The ids of all accounts, where the app was read whole.
     pub scanned: Option<BTreeSet<String>>,
 }
@@ -53,14 +55,17 @@ pub async fn control(
 ) -> Result<Control, WorkError> {
     // It was seen a moment ago, and may have been removed for us. Where nobody else must be there that is all there is.
     let seen = wanted.target == Target::Absent && wanted.seen_at.is_some_and(|at| at.elapsed() < HOLDS_FOR);
-    if seen && must_be_there(state, wanted)?.is_empty() {
+    if seen && looked.not_found.is_empty() && must_be_there(state, wanted)?.is_empty() {
         return Ok(Control::NotNeeded);
     }
     let is_new = wanted.target == Target::Present && wanted.known == Known::Never && wanted.remote_id.is_none();
     if is_new && looked.scanned.is_none() && app.controls.recent(&looked.filtered) {
         return Ok(Control::NotNeeded);
     }
-    let Some(sample) = sample(app, state, wanted).await? else { return Ok(Control::Holds) };
+    let Some(sample) = sample(app, state, wanted).await? else {
+        let unproved = looked.not_found.clone();
+        return Ok(if unproved.is_empty() { Control::Holds } else { Control::Misses(unproved) });
+    };
     if looked.scanned.as_ref().is_some_and(|all| !all.contains(&sample.id)) {
         let detail = format!("account {} is there, and not on the pages: who has an account can't be told", sample.id);
         return Err(Failure::new(RejectionCause::NotScim, detail).into());
@@ -105,7 +110,7 @@ async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BT
             "" => false,
             value => match search(app.client, attribute, value).await? {
                 Answered::Complete(found) => found.iter().any(|remote| remote.id == sample.id),
-                Answered::Untrusted => false,
+                Answered::NotFound | Answered::Untrusted => false,
             },
         };
         if !finds {

@@ -45,7 +45,9 @@ pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) ->
             Control::NotNeeded => break,
             Control::Holds => {}
             // The user name is enough for an app that keeps no externalId, unless the account was never seen under its name.
-            Control::Misses(attributes) if attributes.contains("userName") || wanted.is_unseen() => {
+            Control::Misses(attributes)
+                if attributes.contains("userName") || wanted.is_unseen() || wanted.may_have_another_name() =>
+            {
                 every_way.reach = Reach::Whole;
                 let (found, looked) = look(app, &every_way).await?;
                 if let Some(located) = choose(directory, wanted, found)? {
@@ -81,9 +83,12 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     if filters {
         match search(client, "externalId", &external_id).await? {
             Answered::Complete(matches) => found.extend(matches),
+            Answered::NotFound => drop(looked.not_found.insert("externalId")),
             // Apps without externalId are common: the user name decides then. But of one who must be gone, and whose account
             // was never seen, or may have been made once more, the name alone proves nothing: the app may have given it another.
-            Answered::Untrusted => untrusted |= wanted.user_names.is_empty() || wanted.is_unseen(),
+            Answered::Untrusted => {
+                untrusted |= wanted.user_names.is_empty() || wanted.is_unseen() || wanted.may_have_another_name();
+            }
         }
         if !untrusted {
             looked.filtered.insert("externalId");
@@ -95,6 +100,7 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     for name in wanted.user_names.iter().filter(|_| filters) {
         match search(client, "userName", name).await? {
             Answered::Complete(matches) => found.extend(matches),
+            Answered::NotFound => drop(looked.not_found.insert("userName")),
             Answered::Untrusted => untrusted = true,
         }
         looked.filtered.insert("userName");
@@ -102,7 +108,7 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     if untrusted {
         let (matches, all) = scan(app, wanted).await?;
         found.extend(matches);
-        looked = Looked { filtered: BTreeSet::new(), scanned: Some(all) };
+        looked = Looked { scanned: Some(all), ..Looked::default() };
     }
     Ok((found, looked))
 }

@@ -7,7 +7,7 @@ use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Capabilities;
 
-use crate::app_client::client::{Endpoint, Failure, ScimClient};
+use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient};
 use crate::app_client::pages::Pages;
 use crate::app_client::resource::to_remote;
 use crate::search::controls::Controls;
@@ -28,6 +28,8 @@ pub struct Search<'a> {
 pub enum Answered {
     /// The accounts that match; there are no others.
     Complete(Vec<Remote>),
+    /// 404: there is none, or the app knows no such filter.
+    NotFound,
     /// The app does not filter, or not truthfully.
     Untrusted,
 }
@@ -53,7 +55,11 @@ pub async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>,
 /// # Errors
 /// When the app does not answer, or not with a list of Users.
 pub async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Answered, Failure> {
-    let Some(answer) = client.search(Endpoint::Users, attribute, value).await? else { return Ok(Answered::Untrusted) };
+    let answer = match client.search(Endpoint::Users, attribute, value).await? {
+        Filtered::List(answer) => answer,
+        Filtered::NotFound => return Ok(Answered::NotFound),
+        Filtered::Unknown => return Ok(Answered::Untrusted),
+    };
     let page = answer.list()?;
     let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
     let Some(resources) = resources else {

@@ -130,6 +130,11 @@ impl Wanted {
         self.target == Target::Absent && may_be_unseen
     }
 
+    /// Whether an account may have been made in an app that makes user names of its own, under a name that nobody has seen.
+    pub fn may_have_another_name(&self) -> bool {
+        !self.may_exist.is_empty() && self.spec.capabilities.keeps.contains_key("userName")
+    }
+
     /// Whether an account shows what was sent in a creation whose outcome is not known.
     pub fn may_have_made(&self, remote: &Remote) -> bool {
         let shown = findable(&remote.resource);
