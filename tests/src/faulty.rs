@@ -454,13 +454,23 @@ impl Tenant {
         let found: Vec<&Map<String, Value>> = all.values().filter(matches).collect();
         let number = |name: &str, default: usize| query.get(name).and_then(|n| n.parse().ok()).unwrap_or(default);
         let most = self.script.shape.page_size.unwrap_or(usize::MAX);
-        let (start, count) = (number("startIndex", 1).max(1), number("count", 100).min(most));
+        let by_cursor = self.script.shape.cursor;
+        if by_cursor && query.contains_key("startIndex") {
+            return (StatusCode::BAD_REQUEST, None);
+        }
+        let start = if by_cursor { number("cursor", 1) } else { number("startIndex", 1) }.max(1);
+        let count = number("count", 100).min(most);
         let page: Vec<&Map<String, Value>> = if self.script.inconsistent_pages && start > 1 {
             found.iter().take(count).copied().collect()
         } else {
             found.iter().skip(start - 1).take(count).copied().collect()
         };
-        let body = json!({ "schemas": [LIST], "totalResults": found.len(), "startIndex": start, "Resources": page });
+        if by_cursor {
+            let next = (start - 1 + page.len() < found.len()).then(|| (start + page.len()).to_string());
+            return (StatusCode::OK, Some(json!({ "schemas": [LIST], "nextCursor": next, "Resources": page })));
+        }
+        let total = if self.script.shape.total_of_page { page.len() } else { found.len() };
+        let body = json!({ "schemas": [LIST], "totalResults": total, "startIndex": start, "Resources": page });
         (StatusCode::OK, Some(body))
     }
 

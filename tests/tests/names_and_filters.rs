@@ -36,8 +36,7 @@ async fn nothing_is_odd(stage: &Stage) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_makes_user_names_of_its_own_is_followed_by_its_ids() -> anyhow::Result<()> {
-    let stage =
-        Stage::set(Script { shape: own_names(), ..Script::default() }, "deactivate", "", OWN_NAMES).await?;
+    let stage = Stage::set(Script { shape: own_names(), ..Script::default() }, "deactivate", "", OWN_NAMES).await?;
     let anna = stage.join("anna").await?;
     stage.verified(&anna).await?;
     ensure!(only_user(&stage)?["userName"] == "own-anna", "{:?}", stage.app.users(APP));
@@ -54,7 +53,8 @@ async fn an_app_that_makes_user_names_of_its_own_is_followed_by_its_ids() -> any
 
 /// The account that was made without an answer has a name that nobody has sent, and no externalId to be found by.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_with_a_name_of_its_own_whose_creation_had_no_answer_is_found_by_what_was_sent() -> anyhow::Result<()> {
+async fn an_account_with_a_name_of_its_own_whose_creation_had_no_answer_is_found_by_what_was_sent() -> anyhow::Result<()>
+{
     for leaves in [false, true] {
         let script = Script { shape: own_names(), no_external_id: true, loses_creations: 1, ..Script::default() };
         let keys = "adopt = \"own_name\"\n";
@@ -65,10 +65,8 @@ async fn an_account_with_a_name_of_its_own_whose_creation_had_no_answer_is_found
         let made = stage.rollcall.scim(Method::POST, "/Users", &user).await?;
         let anna = made["id"].as_str().unwrap_or_default().to_owned();
         if leaves {
-            rollcall_tests::until("it was made", || async {
-                Ok((stage.app.users(APP).len() == 1).then_some(()))
-            })
-            .await?;
+            rollcall_tests::until("it was made", || async { Ok((stage.app.users(APP).len() == 1).then_some(())) })
+                .await?;
             stage.leave(&anna).await?;
         }
         stage.verified(&anna).await?;
@@ -114,6 +112,28 @@ async fn a_filter_that_is_never_found_is_no_proof_that_nobody_is_there() -> anyh
     stage.verified(&anna).await?;
     ensure!(stage.app.users(APP).is_empty(), "gone, and it is there: {:?}", stage.app.users(APP));
     stage.all_ended().await
+}
+
+/// The account whose creation had no answer is on the second page, of which the app does not speak.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_takes_what_is_on_a_page_for_the_total_is_read_to_its_end() -> anyhow::Result<()> {
+    let shape = Shape { total_of_page: true, page_size: Some(10), ..Shape::default() };
+    let script = Script { shape, no_filter: true, no_external_id: true, loses_creations: 1, ..Script::default() };
+    let stage = Stage::set(script, "delete", "", "").await?;
+    stage.app.fill(APP, (0..12).map(|n| json!({ "userName": format!("other-{n}"), "active": true })));
+    let anna = stage.join("anna").await?;
+    rollcall_tests::until("it was made", || async { Ok((stage.app.users(APP).len() == 13).then_some(())) }).await?;
+    stage.leave(&anna).await?;
+    stage.verified(&anna).await?;
+    let is_hers = |user: &Value| user["userName"] == "anna";
+    ensure!(!stage.app.users(APP).iter().any(is_hers), "gone, and it is there: {:?}", stage.app.users(APP));
+    stage.all_ended().await?;
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    rollcall_tests::until("all of it was compared", || async {
+        let drift = stage.app_view().await?["drift_items"].clone();
+        Ok((drift == 12).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
-use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, effective, template_paths};
+use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, effective, is_sent, template_paths};
 use rollcall_domain::app::own_way::{Keeps, OwnWays, Way};
 use rollcall_domain::app::service_level::ServiceLevel;
 use rollcall_domain::app::standard::may_be_configured;
@@ -95,7 +95,7 @@ pub(crate) fn app(
     if base_url.scheme() == "http" && !is_loopback(&base_url) {
         s.warn(format!("app '{id}' is reached without TLS: its token and people's data can be read on the way"));
     }
-    for path in capabilities.required.iter().filter(|path| !is_sent(path, &attributes)) {
+    for path in capabilities.required.iter().filter(|path| !is_sent(&attributes, path)) {
         s.warn(format!(
             "app '{id}' makes no account without '{path}', which is not among the attributes that its accounts show: add it to \
              [apps.attributes]"
@@ -251,13 +251,6 @@ fn essential_path(path: &str, attributes: &Mapping) -> Result<String, String> {
     }
 }
 
-/// Whether an attribute that an app needs, or something in it, is sent to it.
-fn is_sent(path: &str, attributes: &Mapping) -> bool {
-    let inside = |target: &str| target.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let around = |target: &str| path.strip_prefix(target).is_some_and(|rest| rest.starts_with('.'));
-    ["userName", "externalId", "active"].contains(&path) || effective(attributes).iter().any(|rule| inside(&rule.target) || around(&rule.target))
-}
-
 fn policies(mut s: Section<'_>) -> Policies {
     let mut of = |kind: DriftKind| {
         let read = |text: &str| match (text, kind) {
@@ -296,17 +289,15 @@ fn guard(mut s: Section<'_>) -> Guard {
 
 /// How the app keeps attributes: `title = "not kept"`.
 fn keeps(s: Section<'_>) -> OwnWays {
-    let read = |Entry { key, text, section }: Entry<'_>| {
-        match text.as_deref().unwrap_or_default().parse::<Way>() {
-            Ok(way) if !may_be_configured(&key, way) => {
-                section.mistake(format!("'{key}' gives access: '{way}' can't be said of it"));
-                None
-            }
-            Ok(way) => Some((key, Keeps::from(way))),
-            Err(e) => {
-                section.mistake(e.to_string());
-                None
-            }
+    let read = |Entry { key, text, section }: Entry<'_>| match text.as_deref().unwrap_or_default().parse::<Way>() {
+        Ok(way) if !may_be_configured(&key, way) => {
+            section.mistake(format!("'{key}' gives access: '{way}' can't be said of it"));
+            None
+        }
+        Ok(way) => Some((key, Keeps::from(way))),
+        Err(e) => {
+            section.mistake(e.to_string());
+            None
         }
     };
     s.entries().into_iter().filter_map(read).collect()

@@ -736,7 +736,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "apps.capabilities.keeps.*",
         "What the app makes of the attribute in the key: `as sent`, `not in its schema`, `not kept`, `trimmed`, \
          `cut at N`, `other case`, `other format` or `own value`; what it shows in that way is no drift. Without it what the \
-         app was seen to do.",
+         app was seen to do. Of what gives access only `userName` can be named: the app makes user names of its own, or of ours.",
         "\"not kept\"",
     ),
     (

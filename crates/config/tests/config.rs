@@ -69,6 +69,45 @@ fn a_whole_configuration_is_read() {
     assert!(config.warnings.is_empty());
 }
 
+const APP: &str = "[[apps]]\nid = \"wiki\"\nbase_url = \"https://wiki.example.com/scim\"\ntoken = \"a-long-token-of-the-wiki-0\"\nowner = \"ann\"\nassign = 'active eq true'\n";
+
+#[test]
+fn an_app_that_needs_what_is_not_sent_to_it_is_warned_of() {
+    let table = [
+        ("[\"userName\", \"emails\", \"name\", \"name.givenName\", \"externalId\"]", "", None),
+        ("[\"emails\", \"entitlements\"]", "", Some("'entitlements'")),
+        ("[\"emails\"]", "[apps.attributes]\ntitle = \"title\"\n", Some("'emails'")),
+        ("[\"emails\"]", "[apps.attributes]\n'emails[type eq \"work\"].value' = \"userName\"\n", None),
+        (
+            "[\"name.formatted\"]",
+            "[apps.attributes]\n\"name.givenName\" = \"name.givenName\"\n",
+            Some("'name.formatted'"),
+        ),
+    ];
+    for (required, mapping, warned) in table {
+        let config = read(&format!("{APP}{mapping}[apps.capabilities]\nrequired = {required}\n")).unwrap();
+        let of_it: Vec<&String> = config.warnings.iter().filter(|w| w.contains("no account without")).collect();
+        assert_eq!(of_it.len(), usize::from(warned.is_some()), "{required} {mapping}: {:?}", config.warnings);
+        assert!(of_it.iter().all(|w| w.contains(warned.unwrap_or_default())), "{of_it:?}");
+    }
+}
+
+#[test]
+fn of_what_gives_access_only_the_user_name_may_be_the_apps_own() {
+    for way in ["own value", "cut at 21", "other case", "as sent"] {
+        read(&format!("{APP}[apps.capabilities.keeps]\nuserName = \"{way}\"\n")).unwrap();
+    }
+    for (path, way) in [
+        ("userName", "not kept"),
+        ("userName", "not in its schema"),
+        ("active", "own value"),
+        ("externalId", "not kept"),
+    ] {
+        let mistakes = mistakes(&format!("{APP}[apps.capabilities.keeps]\n{path} = \"{way}\"\n"));
+        assert!(mistakes.iter().any(|(_, what)| what.contains("gives access")), "{path} {way}: {mistakes:?}");
+    }
+}
+
 #[test]
 fn secrets_are_never_shown() {
     assert!(!format!("{:?}", read(WHOLE).unwrap()).contains("secret of"));

@@ -54,7 +54,8 @@ impl ListResponse {
     /// Whether it shows everything that there is.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        u64::try_from(self.resources.len()).is_ok_and(|shown| shown >= self.total_results)
+        let all = u64::try_from(self.resources.len()).is_ok_and(|shown| shown >= self.total_results);
+        all && self.next_cursor.as_ref().is_none_or(String::is_empty)
     }
 }
 
@@ -81,6 +82,7 @@ mod tests {
         assert_eq!(ListResponse::read(&page), None, "elsewhere a page that does not say how many there are is none");
         let read = ListResponse::read_by_cursor(&page).map(|page| (page.total_results, page.next_cursor));
         assert_eq!(read, Some((1, Some("n".to_owned()))));
+        assert!(ListResponse::read_by_cursor(&page).is_some_and(|page| !page.is_complete()), "there is more");
         assert_eq!(ListResponse::read_by_cursor(&json!({ "schemas": [LIST_RESPONSE] })), None);
         assert_eq!(ListResponse::read_by_cursor(&json!({ "Resources": [] })), None);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rollcall_config::AppConfig;
 use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::mapping::is_sent;
 use rollcall_event_log::Lease;
 
 use crate::app_client::client::ScimClient;
@@ -45,5 +46,10 @@ fn contradictions(app: &AppConfig, can: &Capabilities) -> Result<(), String> {
     {
         return Err("the app's Users have no 'active': set deprovision = \"delete\", or capabilities.deactivate".into());
     }
-    Ok(())
+    // What the configuration says of it is seen without asking.
+    let said = &app.spec.capabilities.required;
+    match can.required.iter().find(|path| !said.contains(path) && !is_sent(&app.spec.attributes, path)) {
+        Some(path) => Err(format!("the app makes no account without '{path}', and [apps.attributes] does not have it")),
+        None => Ok(()),
+    }
 }

@@ -30,6 +30,12 @@ pub struct Shape {
     pub own_values: BTreeSet<String>,
     /// Shows so many resources at most.
     pub page_size: Option<usize>,
+    /// Takes what is on a page for the total.
+    pub total_of_page: bool,
+    /// Pages by cursor alone, and says no total.
+    pub cursor: bool,
+    /// The most changes of members in a request; refuses to replace or to remove all of them.
+    pub members_at_most: Option<usize>,
     /// Has these attributes in its schema of Users; none: no schema.
     pub schema: BTreeSet<String>,
     pub numeric_ids: bool,
@@ -71,7 +77,16 @@ pub struct Shape {
 impl Shape {
     /// A user as it is kept.
     pub fn keep(&self, user: &mut Map<String, Value>) {
-        self.drops.iter().for_each(|name| drop(user.remove(name)));
+        for path in &self.drops {
+            match path.split_once('.') {
+                Some((outer, inner)) => {
+                    if let Some(fields) = user.get_mut(outer).and_then(Value::as_object_mut) {
+                        fields.remove(inner);
+                    }
+                }
+                None => drop(user.remove(path)),
+            }
+        }
         if self.invites && user.get("accepted") != Some(&true.into()) {
             user.insert("active".into(), false.into());
         }
@@ -144,6 +159,19 @@ impl Shape {
         let by_path = |o: &Value| o["path"].as_str().is_some_and(|path| path.starts_with("members["));
         if self.removal_by_value && operations.iter().any(by_path) {
             return Some("a path with a filter is unknown".into());
+        }
+        if let Some(most) = self.members_at_most {
+            let of_members = |o: &&Value| o["path"].as_str().is_some_and(|path| path.starts_with("members"));
+            let all = |o: &Value| {
+                o["op"].as_str().is_some_and(|op| op.eq_ignore_ascii_case("replace")) || o["value"].is_null()
+            };
+            let count = |o: &Value| o["value"].as_array().map_or(1, Vec::len);
+            let mut changes = operations.iter().filter(of_members);
+            if changes.clone().any(|o| o["path"] == "members" && all(o))
+                || changes.by_ref().map(count).sum::<usize>() > most
+            {
+                return Some("not all members, and not so many".into());
+            }
         }
         let said = patch.to_string();
         self.refuses.iter().find(|name| said.contains(&format!("\"{name}\""))).map(|name| format!("{name} is refused"))

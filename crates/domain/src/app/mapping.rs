@@ -73,6 +73,16 @@ pub fn effective(mapping: &Mapping) -> Cow<'_, [Rule]> {
     if mapping.is_empty() { defaults().into() } else { mapping.into() }
 }
 
+/// Whether an attribute, or something in it, is sent to an app with this mapping.
+#[must_use]
+pub fn is_sent(mapping: &Mapping, path: &str) -> bool {
+    let begins = |whole: &str, part: &str| {
+        whole.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    ["userName", "externalId", "active"].contains(&path)
+        || effective(mapping).iter().any(|rule| begins(&rule.target, path) || begins(path, &rule.target))
+}
+
 /// Whether accounts have the user names of their identities, which no two have at once.
 #[must_use]
 pub fn names_by_user_name(mapping: &Mapping) -> bool {

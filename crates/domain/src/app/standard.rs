@@ -103,7 +103,13 @@ impl Standard {
 impl From<Deprovision> for Standard {
     /// That of an app that keeps what it is sent.
     fn from(deprovision: Deprovision) -> Self {
-        Self { deprovision, ways: OwnWays::new(), essential: BTreeSet::new(), user_name: None, invitation: Invitation::None }
+        Self {
+            deprovision,
+            ways: OwnWays::new(),
+            essential: BTreeSet::new(),
+            user_name: None,
+            invitation: Invitation::None,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use rollcall_config::AppConfig;
 use rollcall_domain::AppId;
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::quirk::AppQuirk;
 use rollcall_event_log::Lease;
 use rollcall_scim::ListResponse;
@@ -180,6 +181,14 @@ impl Answer {
     pub fn list_by_cursor(&self) -> Result<ListResponse, Failure> {
         let page = self.body.as_ref().and_then(ListResponse::read_by_cursor);
         page.ok_or_else(|| self.not_scim("the answer to a search is not a ListResponse"))
+    }
+
+    /// What an app that can do this has found.
+    ///
+    /// # Errors
+    /// When it is no list.
+    pub fn found(&self, can: &Capabilities) -> Result<ListResponse, Failure> {
+        if can.cursor == Support::Yes { self.list_by_cursor() } else { self.list() }
     }
 
     /// Whether it says nothing.

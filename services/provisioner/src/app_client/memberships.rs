@@ -117,7 +117,7 @@ impl Memberships {
         if can.filter != Support::No
             && let Filtered::List(answer) = client.search(Endpoint::Groups, "displayName", name).await?
         {
-            let page = answer.list()?;
+            let page = answer.found(can)?;
             let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
             if page.is_complete() && found.len() == page.resources.len() {
                 return Ok(found.into_iter().next().map(|group| group.id));
@@ -396,10 +396,10 @@ async fn has(
     if !may_be_hidden || (can.filter == Support::No && !hidden) {
         return Ok(false);
     }
-    match is_member(client, &group.id, account.id).await? {
+    match is_member(client, can, &group.id, account.id).await? {
         Some(is_in) if hidden => Ok(is_in),
         // An app that does not understand the filter answers the same for anyone.
-        Some(true) if is_member(client, &group.id, NOBODY).await? == Some(false) => {
+        Some(true) if is_member(client, can, &group.id, NOBODY).await? == Some(false) => {
             client.experience.members_are_hidden();
             Ok(true)
         }
@@ -416,10 +416,15 @@ async fn has(
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 /// What the app answers when it is asked by filter; none: nothing that can be believed.
-async fn is_member(client: &ScimClient, group: &str, account: &str) -> Result<Option<bool>, Failure> {
+async fn is_member(
+    client: &ScimClient,
+    can: &Capabilities,
+    group: &str,
+    account: &str,
+) -> Result<Option<bool>, Failure> {
     let filter = format!("id eq {} and members eq {}", Value::from(group), Value::from(account));
     let Filtered::List(answer) = client.filter(Endpoint::Groups, &filter).await? else { return Ok(None) };
-    let page = answer.list()?;
+    let page = answer.found(can)?;
     let is_it = |found: &Value| found.get("id").and_then(Value::as_str) == Some(group);
     let told = page.is_complete() && page.resources.iter().all(is_it);
     Ok(told.then_some(!page.resources.is_empty()))

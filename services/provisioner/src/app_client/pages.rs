@@ -24,6 +24,9 @@ pub struct Pages {
     size: usize,
     read: usize,
     can: Capabilities,
+    /// What was shown, where the first page is all there is by the app's own word: some take what is on a page for the total, so
+    /// one page more is asked for.
+    shown: Option<BTreeSet<String>>,
 }
 
 /// One page, and how many resources the app says there are.
@@ -51,7 +54,7 @@ impl Pages {
     pub fn new(kind: Endpoint, can: &Capabilities) -> Self {
         let size = can.page_size.map_or(PAGE, |n| usize::try_from(n).unwrap_or(PAGE)).min(LARGEST_PAGE);
         let start = if can.cursor == Support::Yes { PageStart::Cursor(String::new()) } else { PageStart::Index(1) };
-        Self { kind, start: Some(start), size, read: 0, can: can.clone() }
+        Self { kind, start: Some(start), size, read: 0, can: can.clone(), shown: None }
     }
 
     /// Passes over as many resources, where pages are counted.
@@ -91,17 +94,33 @@ impl Pages {
         let Some(start) = self.start.take() else { return Ok(None) };
         let answer = self.ask(client, &start).await?;
         if answer.status != StatusCode::OK {
-            return Err(answer.failure());
+            // Beyond the last one some answer with an error.
+            return if self.shown.is_some() && answer.status.is_client_error() {
+                Ok(None)
+            } else {
+                Err(answer.failure())
+            };
         }
-        let page = match start {
+        let mut page = match start {
             PageStart::Cursor(_) => answer.list_by_cursor()?,
             PageStart::Index(_) => answer.list()?,
         };
         let total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
+        let id = |resource: &Value| resource.get("id").map(Value::to_string).unwrap_or_default();
+        if let Some(shown) = &mut self.shown {
+            // Nothing, or what was shown before: that was all.
+            page.resources.retain(|resource| shown.insert(id(resource)));
+            if page.resources.is_empty() {
+                return Ok(None);
+            }
+        } else if start == PageStart::Index(1) && !page.resources.is_empty() && page.resources.len() >= total {
+            self.shown = Some(page.resources.iter().map(id).collect());
+        }
         self.read = self.read.saturating_add(page.resources.len());
         self.start = match (&start, page.next_cursor) {
             (PageStart::Cursor(_), Some(next)) if !next.is_empty() => Some(PageStart::Cursor(next)),
             (PageStart::Cursor(_), _) => None,
+            (PageStart::Index(_), _) if self.shown.is_some() => Some(PageStart::Index(self.read + 1)),
             (PageStart::Index(_), _) if self.read >= total => None,
             (PageStart::Index(_), _) if page.resources.is_empty() => {
                 return Err(answer
@@ -109,6 +128,7 @@ impl Pages {
             }
             (PageStart::Index(_), _) => Some(PageStart::Index(self.read + 1)),
         };
+        let total = total.max(self.read);
         Ok(Some(OnePage { resources: page.resources, total, answer }))
     }
 }

@@ -108,7 +108,7 @@ async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BT
     for attribute in looked.filtered.iter().copied() {
         let finds = match sample.text(attribute) {
             "" => false,
-            value => match search(app.client, attribute, value).await? {
+            value => match search(app, attribute, value).await? {
                 Answered::Complete(found) => found.iter().any(|remote| remote.id == sample.id),
                 Answered::NotFound | Answered::Untrusted => false,
             },

@@ -81,7 +81,7 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     let filters = app.can.filter != Support::No;
     let mut untrusted = !filters || wanted.reach == Reach::Whole;
     if filters {
-        match search(client, "externalId", &external_id).await? {
+        match search(app, "externalId", &external_id).await? {
             Answered::Complete(matches) => found.extend(matches),
             Answered::NotFound => drop(looked.not_found.insert("externalId")),
             // Apps without externalId are common: the user name decides then. But of one who must be gone, and whose account
@@ -98,7 +98,7 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
         return Ok((found, looked));
     }
     for name in wanted.user_names.iter().filter(|_| filters) {
-        match search(client, "userName", name).await? {
+        match search(app, "userName", name).await? {
             Answered::Complete(matches) => found.extend(matches),
             Answered::NotFound => drop(looked.not_found.insert("userName")),
             Answered::Untrusted => untrusted = true,

@@ -54,13 +54,13 @@ pub async fn read_by_id(client: &ScimClient, id: &str) -> Result<Option<Remote>,
 ///
 /// # Errors
 /// When the app does not answer, or not with a list of Users.
-pub async fn search(client: &ScimClient, attribute: &str, value: &str) -> Result<Answered, Failure> {
-    let answer = match client.search(Endpoint::Users, attribute, value).await? {
+pub async fn search(app: &Search<'_>, attribute: &str, value: &str) -> Result<Answered, Failure> {
+    let answer = match app.client.search(Endpoint::Users, attribute, value).await? {
         Filtered::List(answer) => answer,
         Filtered::NotFound => return Ok(Answered::NotFound),
         Filtered::Unknown => return Ok(Answered::Untrusted),
     };
-    let page = answer.list()?;
+    let page = answer.found(app.can)?;
     let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
     let Some(resources) = resources else {
         return Err(answer.not_scim("a search found something that is not a User"));
