@@ -9,7 +9,8 @@ use rollcall_domain::Sequence;
 use rollcall_event_log::decode;
 use rollcall_proof::{Key, Keys};
 use rollcall_scim::{
-    BulkRequest, Filter, GROUP_TYPE, PatchRequest, Reading, Selection, Sort, USER_TYPE, normalize, parse_json,
+    BulkRequest, Filter, GROUP_TYPE, PatchRequest, Reading, Selection, Sort, Strictness, USER_TYPE, normalize,
+    parse_json,
 };
 use serde_json::{Map, Value};
 
@@ -26,7 +27,7 @@ fn filters_paths_and_orders() {
             if let Ok(filter) = Filter::parse(&text, kind) {
                 let _ = (filter.matches(&anna), filter.equalities());
             }
-            if let Ok(selection) = Selection::parse(Some(&text), None, kind) {
+            if let Ok(selection) = Selection::parse(Some(&text), None, kind, Strictness::Strict) {
                 drop(selection.apply(anna.as_object().cloned().unwrap_or_default()));
             }
             if let Ok(Some(sort)) = Sort::parse(Some(&text), None, kind) {

@@ -184,11 +184,14 @@ fn compile(filter: &ast::Filter, kind: &ResourceType) -> Result<Node, ScimError>
                 );
             }
             let leaf = target.sub.unwrap_or(target.attribute);
-            Node::Compare(target, comparison(leaf, op, value, &mut Reading::new(Strictness::Strict))?)
+            Node::Compare(target, comparison(leaf, op, value, &mut Reading::new(Strictness::Tolerant))?)
         }
         ast::Filter::ValuePath(inner) => {
             let target = resolve(&inner.attr, kind).map_err(invalid)?;
-            Node::Within(target, value_filter(&inner.filter, target.attribute, &mut Reading::new(Strictness::Strict))?)
+            Node::Within(
+                target,
+                value_filter(&inner.filter, target.attribute, &mut Reading::new(Strictness::Tolerant))?,
+            )
         }
     })
 }

@@ -184,6 +184,18 @@ impl Reader<'_> {
         if is_schemas(name) {
             return Ok(());
         }
+        // The core schema named as extensions are: what is in it stands for itself.
+        if name.eq_ignore_ascii_case(self.kind.core.id) {
+            self.reading.accept(Quirk::PathAsKey, ScimType::InvalidPath, || {
+                format!("'{name}' is the schema of the resource itself: give its attributes without it")
+            })?;
+            let fields = value.as_object().ok_or_else(|| invalid_value(format!("'{name}' must be an object")))?;
+            return fields.iter().try_for_each(|(name, value)| self.attribute(op, name, value));
+        }
+        self.attribute(op, name, value)
+    }
+
+    fn attribute(&mut self, op: Op, name: &str, value: &Value) -> Result<(), ScimError> {
         let plain = core_attribute(self.kind, name);
         // Read-only attributes that come along with others are ignored, as in PUT.
         if plain.is_some_and(|a| a.mutability == Mutability::ReadOnly) {
@@ -200,11 +212,18 @@ impl Reader<'_> {
     fn removal(&mut self, place: Place, value: Option<&Value>) -> Result<(), ScimError> {
         refuse_read_only(&place)?;
         let value = match (&place, value) {
-            (Place::Attribute(target), Some(Value::Array(gone))) if target.sub.is_none() && !gone.is_empty() => {
+            (Place::Attribute(target), Some(named))
+                if target.sub.is_none() && target.attribute.is_multi() && !named.is_null() =>
+            {
                 self.reading.accept(Quirk::RemovalByValue, ScimType::InvalidValue, || {
                     format!("remove takes no 'value': name what to remove as {}[value eq \"…\"]", target.attribute.name)
                 })?;
-                Some(Value::Array(gone.clone()))
+                // One that is named is not all of them, and an empty list is none.
+                let gone = match named {
+                    Value::Array(gone) => gone.clone(),
+                    one => vec![one.clone()],
+                };
+                Some(Value::Array(gone))
             }
             _ => None,
         };

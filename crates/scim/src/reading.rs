@@ -27,6 +27,8 @@ pub enum Quirk {
     RemovalByValue,
     /// One value where many are meant, or a plain string where an object is meant (`"manager": "26118915"`).
     PlainValue,
+    /// A number where a text is meant (`"employeeNumber": 701984`).
+    NumberAsText,
     /// A value filter that matches nothing, with what it asks for made (Microsoft Entra's `emails[type eq "work"].value`).
     ValueMade,
     /// A group member whom nobody knows here.
@@ -51,6 +53,7 @@ impl Quirk {
             Self::PathAsKey => "path-as-key",
             Self::RemovalByValue => "removal-by-value",
             Self::PlainValue => "plain-value",
+            Self::NumberAsText => "number-as-text",
             Self::ValueMade => "value-made",
             Self::UnknownMember => "unknown-member",
             Self::CanonicalCase => "canonical-case",

@@ -269,6 +269,12 @@ pub(crate) fn normalize_single(
             Err(_) => Err(wrong("an RFC 3339 time")),
         },
         (Kind::String, Value::String(text)) => canonical(attribute, text, path, reading),
+        (Kind::String, Value::Number(number)) => {
+            reading.accept(Quirk::NumberAsText, ScimType::InvalidValue, || {
+                format!("'{path}' must be a string, not {number}")
+            })?;
+            canonical(attribute, &number.to_string(), path, reading)
+        }
         (Kind::Reference | Kind::Binary, Value::String(text)) => {
             Ok(if text.is_empty() { None } else { Some(value.clone()) })
         }

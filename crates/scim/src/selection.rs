@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{ScimError, ScimType};
 use crate::path::{Target, resolve, whole_extension};
+use crate::reading::Strictness;
 use crate::schema::{Attribute, ResourceType, Returned};
 use crate::schemas::COMMON;
 
@@ -42,20 +43,27 @@ impl Selection {
         Self { asked: Asked::Default, always, on_request }
     }
 
-    /// Reads the two query parameters.
+    /// Reads the two query parameters; one that is blank is none. Names that no schema here has are passed over when read
+    /// tolerantly: there is nothing to show.
     ///
     /// # Errors
-    /// `invalidValue` when both are given or one names an attribute that is not there.
-    pub fn parse(only: Option<&str>, without: Option<&str>, kind: &ResourceType) -> Result<Self, ScimError> {
-        let asked = match (only, without) {
+    /// `invalidValue` when both are given, when one can't be read, or read strictly names an attribute that is not there.
+    pub fn parse(
+        only: Option<&str>,
+        without: Option<&str>,
+        kind: &ResourceType,
+        strictness: Strictness,
+    ) -> Result<Self, ScimError> {
+        let said = |text: &&str| !text.trim().is_empty();
+        let asked = match (only.filter(said), without.filter(said)) {
             (Some(_), Some(_)) => {
                 return Err(ScimError::bad_request(
                     ScimType::InvalidValue,
                     "'attributes' and 'excludedAttributes' can't be used together",
                 ));
             }
-            (Some(list), None) => Asked::Only(paths(list, kind)?),
-            (None, Some(list)) => Asked::Without(paths(list, kind)?),
+            (Some(list), None) => Asked::Only(paths(list, kind, strictness)?),
+            (None, Some(list)) => Asked::Without(paths(list, kind, strictness)?),
             (None, None) => Asked::Default,
         };
         Ok(Self { asked, ..Self::whole(kind) })
@@ -114,7 +122,7 @@ impl Selection {
     }
 }
 
-fn paths(list: &str, kind: &ResourceType) -> Result<Vec<Target>, ScimError> {
+fn paths(list: &str, kind: &ResourceType, strictness: Strictness) -> Result<Vec<Target>, ScimError> {
     let invalid = |why: String| ScimError::bad_request(ScimType::InvalidValue, why);
     let mut out = Vec::new();
     for path in list.split(',').map(str::trim).filter(|p| !p.is_empty()) {
@@ -129,7 +137,11 @@ fn paths(list: &str, kind: &ResourceType) -> Result<Vec<Target>, ScimError> {
                 let target = |attribute| Target { extension: Some(schema), attribute, sub: None };
                 out.extend(schema.attributes.iter().map(target));
             }
-            None => out.push(resolve(&attr, kind).map_err(invalid)?),
+            None => match (resolve(&attr, kind), strictness) {
+                (Ok(target), _) => out.push(target),
+                (Err(_), Strictness::Tolerant) => {}
+                (Err(why), Strictness::Strict) => return Err(invalid(why)),
+            },
         }
     }
     Ok(out)

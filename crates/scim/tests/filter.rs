@@ -34,6 +34,7 @@ fn each_filter_matches_or_does_not() {
         (r#"externalId eq "hr-1""#, false),
         (r#"userName sw "anna" and userName ew ".com" and userName co "@""#, true),
         (r#"active eq true"#, true),
+        (r#"active eq "True""#, true),
         (r#"active ne true"#, false),
         (r#"not (active eq false)"#, true),
         (r#"title pr"#, false),

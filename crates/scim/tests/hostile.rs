@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use rollcall_scim::{
-    BulkRequest, Filter, GROUP_TYPE, PatchRequest, Reading, ScimError, Selection, Sort, USER_TYPE, changed_paths,
-    normalize, parse_json,
+    BulkRequest, Filter, GROUP_TYPE, PatchRequest, Reading, ScimError, Selection, Sort, Strictness, USER_TYPE,
+    changed_paths, normalize, parse_json,
 };
 use serde_json::{Map, Value, json};
 
@@ -118,8 +118,8 @@ proptest! {
     fn any_text_is_a_list_of_attributes_or_an_order_or_refused(text in words(), resource in value()) {
         let fields = resource.as_object().cloned().unwrap_or_default();
         for parsed in [
-            Selection::parse(Some(&text), None, &USER_TYPE),
-            Selection::parse(None, Some(&text), &USER_TYPE),
+            Selection::parse(Some(&text), None, &USER_TYPE, Strictness::Strict),
+            Selection::parse(None, Some(&text), &USER_TYPE, Strictness::Tolerant),
         ] {
             match parsed {
                 Ok(selection) => drop(selection.apply(fields.clone())),

@@ -185,4 +185,39 @@ fn members_come_and_go_as_providers_send_them() {
     assert_eq!(members(json!({ "op": "Remove", "path": "members", "value": [{ "value": "1" }] })), ["2"]);
     assert_eq!(members(json!({ "op": "replace", "path": "members", "value": [{ "value": "9" }] })), ["9"]);
     assert!(members(json!({ "op": "remove", "path": "members" })).is_empty());
+    assert!(members(json!({ "op": "remove", "path": "members", "value": null })).is_empty());
+    // One that is named in another form is not all of them.
+    assert_eq!(members(json!({ "op": "remove", "path": "members", "value": { "value": "1" } })), ["2"]);
+    assert_eq!(members(json!({ "op": "remove", "path": "members", "value": "1" })), ["2"]);
+    assert_eq!(members(json!({ "op": "remove", "path": "members", "value": ["1"] })), ["2"]);
+    assert_eq!(members(json!({ "op": "remove", "path": "members", "value": [] })), ["1", "2"]);
+}
+
+#[test]
+fn the_schema_of_the_resource_may_be_named_as_extensions_are() {
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    let operation = json!({ "op": "replace", "value": { core: { "active": false, "name": { "givenName": "Ann" } } } });
+    let after = apply(operation.clone()).unwrap();
+    assert_eq!((&after["active"], &after["name"]["givenName"]), (&json!(false), &json!("Ann")));
+    assert!(apply_strictly(operation).unwrap_err().contains("path-as-key"));
+    assert!(apply(json!({ "op": "replace", "value": { core: false } })).unwrap_err().contains("must be an object"));
+    // Nothing that it names is there: that is a mistake, and not a change.
+    assert!(apply(json!({ "op": "replace", "value": { core: { "activ": false } } })).unwrap_err().contains("activ"));
+}
+
+#[test]
+fn a_value_that_becomes_the_primary_one_takes_that_from_the_one_that_was() {
+    let primary = |after: &Value| {
+        let all = after["emails"].as_array().cloned().unwrap_or_default();
+        all.iter().filter(|e| e["primary"] == true).map(|e| e["value"].clone()).collect::<Vec<_>>()
+    };
+    for operation in [
+        json!({ "op": "replace", "path": "emails[type eq \"home\"].primary", "value": true }),
+        json!({ "op": "add", "path": "emails[type eq \"home\"]", "value": { "primary": true } }),
+        json!({ "op": "add", "path": "emails", "value": [{ "value": "a@home", "type": "other", "primary": true }] }),
+    ] {
+        assert_eq!(primary(&apply_strictly(operation.clone()).unwrap()), [json!("a@home")], "{operation}");
+    }
+    let both = json!({ "op": "replace", "path": "emails[value co \"a@\"].primary", "value": true });
+    assert!(apply(both).is_err());
 }

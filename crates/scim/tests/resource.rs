@@ -119,7 +119,7 @@ fn a_selection_shows_what_was_asked_for_and_always_the_id() {
         ENTERPRISE: { "department": "Sales" },
     });
     let show = |only: Option<&str>, without: Option<&str>| {
-        let selection = Selection::parse(only, without, &USER_TYPE).unwrap();
+        let selection = Selection::parse(only, without, &USER_TYPE, Strictness::Strict).unwrap();
         Value::Object(selection.apply(user.as_object().unwrap().clone()))
     };
     assert_eq!(
@@ -136,6 +136,12 @@ fn a_selection_shows_what_was_asked_for_and_always_the_id() {
     let without = show(None, Some("name.familyName,emails,id"));
     assert_eq!(without["name"], json!({ "givenName": "Anna" }));
     assert_eq!((without.get("emails"), &without["id"]), (None, &json!("1")));
-    assert!(Selection::parse(Some("shoeSize"), None, &USER_TYPE).is_err());
-    assert!(Selection::parse(Some("title"), Some("title"), &USER_TYPE).is_err());
+    // Blank is as if it were not there.
+    assert_eq!(show(Some(" "), Some("")), user);
+    let parse = |only, without, strictness| Selection::parse(only, without, &USER_TYPE, strictness);
+    assert!(parse(Some("shoeSize"), None, Strictness::Strict).is_err());
+    assert!(parse(Some("title"), Some("title"), Strictness::Tolerant).is_err());
+    let known = parse(Some("shoeSize,title"), None, Strictness::Tolerant).unwrap();
+    let shown = Value::Object(known.apply(user.as_object().unwrap().clone()));
+    assert_eq!(shown, json!({ "schemas": [USER], "id": "1", "title": "Dev" }));
 }

@@ -108,12 +108,17 @@ impl Operation {
         if self.op == Op::Remove && target.sub.is_none() {
             items.retain(|i| !filter.matches(i));
         } else {
-            for object in items.iter_mut().filter(|i| filter.matches(i)).filter_map(Value::as_object_mut) {
+            let chosen: Vec<bool> = items.iter().map(|item| filter.matches(item)).collect();
+            for object in items.iter_mut().zip(&chosen).filter(|(_, c)| **c).filter_map(|(i, _)| i.as_object_mut()) {
                 match (target.sub, &self.value) {
                     (Some(sub), value) => set(object, sub.name, value.as_ref()),
                     (None, Some(Value::Object(fields))) => object.extend(fields.clone()),
                     (None, _) => object.clear(),
                 }
+            }
+            if self.makes_primary(target) {
+                let others = items.iter_mut().zip(&chosen).filter(|(_, chosen)| !**chosen);
+                others.for_each(|(item, _)| no_primary(item));
             }
             items.retain(|v| v.as_object().is_none_or(|o| !o.is_empty()));
         }
@@ -123,6 +128,18 @@ impl Operation {
             container.extend(clean.map(|c| (attribute.name.to_owned(), c)));
         }
         Ok(())
+    }
+}
+
+impl Operation {
+    /// Whether it marks values as the primary one.
+    fn makes_primary(&self, target: &Target) -> bool {
+        let marks = |value: &Value| *value == Value::Bool(true);
+        match (target.sub, &self.value) {
+            (Some(sub), Some(value)) => sub.name == "primary" && marks(value),
+            (None, Some(Value::Object(fields))) => fields.get("primary").is_some_and(marks),
+            _ => false,
+        }
     }
 }
 
@@ -154,8 +171,12 @@ fn same_value(a: &Value, b: &Value) -> bool {
 /// RFC 7644 §3.5.2: a new primary value takes the mark from the one that had it.
 fn give_way_to_primary(items: &mut [Value], new: &Value) {
     if new.get("primary") == Some(&Value::Bool(true)) {
-        items.iter_mut().filter_map(Value::as_object_mut).for_each(|o| {
-            o.remove("primary");
-        });
+        items.iter_mut().for_each(no_primary);
+    }
+}
+
+fn no_primary(item: &mut Value) {
+    if let Some(fields) = item.as_object_mut() {
+        fields.remove("primary");
     }
 }

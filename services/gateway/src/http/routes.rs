@@ -74,7 +74,7 @@ async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let selection = query.selection(kind)?;
+    let selection = query.selection(kind, caller.source.strictness)?;
     let body = read_json(&headers, body, state.max_body_bytes).await?;
     perform(&state, &caller, kind, Operation::Create(body), &headers, &selection).await
 }
@@ -88,7 +88,7 @@ async fn replace(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let selection = query.selection(kind)?;
+    let selection = query.selection(kind, caller.source.strictness)?;
     let body = read_json(&headers, body, state.max_body_bytes).await?;
     perform(&state, &caller, kind, Operation::Replace(id, body), &headers, &selection).await
 }
@@ -102,7 +102,7 @@ async fn patch(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let selection = query.selection(kind)?;
+    let selection = query.selection(kind, caller.source.strictness)?;
     let body = read_json(&headers, body, state.max_body_bytes).await?;
     perform(&state, &caller, kind, Operation::Patch(id, body), &headers, &selection).await
 }

@@ -30,11 +30,12 @@ impl Search {
     /// A query in a list: the members of many groups are shown to who asks for them by name.
     pub fn listed(&self, mut query: Query) -> Query {
         let is_group = Family::of(query.kind) == Family::Group;
-        let asked = self.attributes.is_some() || self.excluded_attributes.is_some();
+        let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+        let asked = said(&self.attributes) || said(&self.excluded_attributes);
         if is_group
             && !asked
             && !search::is_indexed(&query)
-            && let Ok(selection) = Selection::parse(None, Some("members"), query.kind)
+            && let Ok(selection) = Selection::parse(None, Some("members"), query.kind, Strictness::Strict)
         {
             query.selection = selection;
         }
@@ -82,9 +83,9 @@ impl Search {
     /// Which attributes an answer shows.
     ///
     /// # Errors
-    /// `invalidValue` for an attribute that is not there.
-    pub fn selection(&self, kind: &ResourceType) -> Result<Selection, ScimError> {
-        Selection::parse(self.attributes.as_deref(), self.excluded_attributes.as_deref(), kind)
+    /// `invalidValue`, read strictly, for an attribute that is not there.
+    pub fn selection(&self, kind: &ResourceType, strictness: Strictness) -> Result<Selection, ScimError> {
+        Selection::parse(self.attributes.as_deref(), self.excluded_attributes.as_deref(), kind, strictness)
     }
 
     /// Checks what is asked of one resource type.
@@ -102,7 +103,7 @@ impl Search {
             kind,
             filter: filter.map(|text| Filter::parse_as(text, kind, strictness)).transpose()?,
             sort: Sort::parse(self.sort_by.as_deref(), self.sort_order.as_deref(), kind)?,
-            selection: self.selection(kind)?,
+            selection: self.selection(kind, strictness)?,
             only_of: None,
         })
     }
@@ -113,7 +114,7 @@ impl Search {
     /// With the parameter that is wrong.
     pub fn page(&self, scope: &str, bounds: Bounds) -> Result<Page, Refusal> {
         let number = |name: &str, text: &Option<String>, default: i64, wrong: ScimType| {
-            let Some(text) = text else { return Ok(default) };
+            let Some(text) = text.as_ref().filter(|text| !text.trim().is_empty()) else { return Ok(default) };
             let detail = || format!("'{name}' must be a whole number, not '{text}'");
             text.trim().parse::<i64>().map_err(|_| ScimError::bad_request(wrong, detail()))
         };
