@@ -80,6 +80,8 @@ pub struct Script {
     pub empty_tenant: bool,
     /// It is no SCIM service: every answer is a web page.
     pub web_page: bool,
+    /// Answers every request with this redirect first, to where it is answered.
+    pub redirects: Option<u16>,
     /// How it keeps attributes, writes its answers, and takes a PATCH.
     pub shape: Shape,
 }
@@ -275,6 +277,19 @@ async fn serve(
     request: Request,
 ) -> Response {
     let method = request.method().clone();
+    let moved = |status: u16| {
+        let uri = request.uri();
+        let (path, asked) = (uri.path(), uri.query().map(|query| format!("{query}&")).unwrap_or_default());
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
+        (status, [(header::LOCATION, format!("{path}?{asked}moved=1"))]).into_response()
+    };
+    let redirects = {
+        let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.entry(tenant.clone()).or_default().script.redirects
+    };
+    if let (Some(status), false) = (redirects, query.contains_key("moved")) {
+        return moved(status);
+    }
     let body = axum::body::to_bytes(request.into_body(), 16 << 20).await.unwrap_or_default();
     let (accident, slow, kind) = {
         let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
@@ -455,6 +470,11 @@ impl Tenant {
         let number = |name: &str, default: usize| query.get(name).and_then(|n| n.parse().ok()).unwrap_or(default);
         let most = self.script.shape.page_size.unwrap_or(usize::MAX);
         let by_cursor = self.script.shape.cursor;
+        let further = self.script.shape.further_pages.and_then(|status| StatusCode::from_u16(status).ok());
+        let is_further = number("startIndex", 1) > if self.script.shape.total_of_page { 1 } else { found.len().max(1) };
+        if let (Some(status), true) = (further, is_further) {
+            return (status, None);
+        }
         if by_cursor && query.contains_key("startIndex") {
             return (StatusCode::BAD_REQUEST, None);
         }
@@ -540,6 +560,7 @@ impl Tenant {
         }
         match (kind, &self.script.shape) {
             ("Users", shape) if shape.silent_creation => (StatusCode::CREATED, None),
+            ("Users", shape) if shape.answers_id_alone => (StatusCode::CREATED, Some(json!({ "id": answered["id"] }))),
             (_, shape) if shape.creation_is_ok => (StatusCode::OK, Some(Value::Object(answered))),
             _ => (StatusCode::CREATED, Some(Value::Object(answered))),
         }

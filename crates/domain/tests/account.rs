@@ -68,7 +68,8 @@ fn each_managed_attribute_that_differs_is_named_and_only_what_gives_access_is_ow
         (json!({ "title": "Dev" }), "title", Profile),
         (json!({ "title": null }), "title", Profile),
         (json!({ "userName": "other" }), "userName", Access),
-        (json!({ "externalId": "other" }), "externalId", Access),
+        // Whose it is we know by our own link.
+        (json!({ "externalId": "other" }), "externalId", Profile),
         (json!({ "active": false }), "active", Access),
         (json!({ "name": { "givenName": "Ann" } }), "name.givenName", Profile),
         (json!({ "name": { "givenName": "Anna", "familyName": "cleared at the source" } }), "name.familyName", Profile),

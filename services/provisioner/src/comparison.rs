@@ -243,6 +243,10 @@ impl<'a> Pass<'a> {
             }
             return Ok(());
         };
+        // Pages may show one twice, where somebody comes while they are read.
+        if self.seen.get(&account.identity) == Some(&remote.id) {
+            return Ok(());
+        }
         // Another account than the one that is known: which of them counts shows when all are seen.
         let is_other = account.remote_id.as_ref().is_some_and(|known| *known != remote.id);
         if is_other || self.seen.contains_key(&account.identity) {
@@ -406,6 +410,8 @@ impl<'a> Pass<'a> {
                 self.unseen(identity).await?;
             }
         }
+        self.orphans.sort_by(|a, b| a.id.cmp(&b.id));
+        self.orphans.dedup_by(|a, b| a.id == b.id);
         for remote in std::mem::take(&mut self.orphans) {
             self.orphan(&remote).await?;
         }

@@ -32,6 +32,16 @@ pub struct Shape {
     pub page_size: Option<usize>,
     /// Takes what is on a page for the total.
     pub total_of_page: bool,
+    /// Answers a list from another place than the first with this status; from beyond the last where it knows its total.
+    pub further_pages: Option<u16>,
+    /// Makes no user with these.
+    pub refuses_to_make: BTreeSet<String>,
+    /// Answers a creation with the id alone.
+    pub answers_id_alone: bool,
+    /// Calls the groups that it makes by another name.
+    pub renames_groups: bool,
+    /// Says who is in a group by their address alone.
+    pub members_by_address: bool,
     /// Pages by cursor alone, and says no total.
     pub cursor: bool,
     /// The most changes of members in a request; refuses to replace or to remove all of them.
@@ -125,10 +135,9 @@ impl Shape {
     pub fn lacks(&self, user: &Map<String, Value>) -> Option<String> {
         let user = Value::Object(user.clone());
         let pointer = |path: &str| format!("/{}", path.replace('.', "/"));
-        self.required
-            .iter()
-            .find(|path| user.pointer(&pointer(path)).is_none())
-            .map(|path| format!("{path} is missing"))
+        let there = |path: &&String| user.pointer(&pointer(path)).is_some();
+        let missing = self.required.iter().find(|path| !there(path)).map(|path| format!("{path} is missing"));
+        missing.or_else(|| self.refuses_to_make.iter().find(there).map(|path| format!("{path} is refused")))
     }
 
     /// Whether it can be asked by a filter.
@@ -197,6 +206,11 @@ impl Shape {
 
     /// A group as it is made or replaced: what it had of members, where it takes none in this way.
     pub fn keep_group(&self, new: &mut Map<String, Value>, old: Option<&Map<String, Value>>) {
+        if let (true, Some(Value::String(name))) = (self.renames_groups, new.get_mut("displayName"))
+            && !name.starts_with("PRIMARY/")
+        {
+            name.insert_str(0, "PRIMARY/");
+        }
         if self.members_by_patch_alone {
             new.remove("members");
             new.extend(old.and_then(|old| old.get("members")).map(|members| ("members".to_owned(), members.clone())));
@@ -240,6 +254,12 @@ impl Shape {
             Value::Object(fields) => {
                 if self.hides_members && fields.remove("members").is_some() && self.empty_members {
                     fields.insert("members".into(), json!([]));
+                }
+                if self.members_by_address {
+                    for member in fields.get_mut("members").and_then(Value::as_array_mut).into_iter().flatten() {
+                        let id = member["value"].as_str().unwrap_or_default();
+                        *member = json!({ "$ref": format!("https://app.example.com/scim/Users/{id}") });
+                    }
                 }
                 let number = |v: &Value| v.as_str().and_then(|id| id.parse::<u64>().ok()).map(Value::from);
                 if self.numeric_ids {

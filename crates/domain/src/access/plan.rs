@@ -111,7 +111,8 @@ pub fn judge(
             Step::Create(_) => kind = Some(DriftKind::Missing),
             Step::Update(differences) => {
                 // Many apps keep none: whose account it is we know by our own link.
-                let not_kept = |c: &Changed| c.path == "externalId" && c.after.is_none();
+                let is_empty = |shown: &Option<Value>| shown.as_ref().is_none_or(|value| value.as_str() == Some(""));
+                let not_kept = |c: &Changed| c.path == "externalId" && is_empty(&c.after);
                 let differences = differences.into_iter().filter(|c| !not_kept(c));
                 let (gives_access, rest): (Vec<_>, _) = differences.partition(|c| standard.gives_access(&c.path));
                 if !gives_access.is_empty() {

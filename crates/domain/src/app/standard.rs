@@ -12,8 +12,9 @@ use crate::app::own_way::{OwnWays, Way, is_own_way};
 
 const USER_NAME: &str = "userName";
 
-/// What gives access in every app; what else differs is the profile, unless the app's configuration says otherwise.
-const ACCESS: [&str; 3] = [USER_NAME, "active", "externalId"];
+/// What gives access in every app; what else differs is the profile, unless the app's configuration says otherwise. Whose an account is
+/// we know by our own link: an `externalId` that the app shows otherwise gives nobody anything.
+const ACCESS: [&str; 2] = [USER_NAME, "active"];
 
 /// By what an account in an app is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -150,7 +150,8 @@ impl Answer {
         let cause = match self.status.as_u16() {
             409 => RejectionCause::Conflict,
             429 => RejectionCause::Throttled,
-            503 if self.retry_after.is_some() => RejectionCause::Throttled,
+            // Some answer 403 to who asks too often.
+            403 | 503 if self.retry_after.is_some() => RejectionCause::Throttled,
             408 => RejectionCause::Timeout,
             500..=599 => RejectionCause::AppError,
             _ => RejectionCause::Refused,
@@ -261,13 +262,22 @@ impl ScimClient {
     /// `GET /{Users or Groups}?filter=…`.
     pub async fn filter(&self, kind: Endpoint, filter: &str) -> Result<Filtered, Failure> {
         let address = self.address(&[kind.path()], &[("filter", filter)]);
-        let answer = self.send("search", Method::GET, address, None).await?;
+        let ask = || self.send("search", Method::GET, address.clone(), None);
+        let answer = ask().await?;
         match answer.status.as_u16() {
             200 => Ok(Filtered::List(answer)),
-            404 => Ok(Filtered::NotFound),
-            400 | 403 | 405 | 501 => Ok(Filtered::Unknown),
+            204 | 404 => Ok(Filtered::NotFound),
+            403 if answer.retry_after.is_some() => Err(answer.failure()),
+            400 | 403 | 405 | 422 | 501 => Ok(Filtered::Unknown),
+            // It may be sick, or fail for the filter: only that goes on, and nothing else fails.
+            500 if self.has_a_list(kind).await? && ask().await?.status == answer.status => Ok(Filtered::Unknown),
             _ => Err(answer.failure()),
         }
+    }
+
+    async fn has_a_list(&self, kind: Endpoint) -> Result<bool, Failure> {
+        let one = self.page(kind, &PageStart::Index(1), 1).await?;
+        Ok(one.status == StatusCode::OK && one.list().is_ok())
     }
 
     /// The address of a resource.

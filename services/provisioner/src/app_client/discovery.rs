@@ -98,7 +98,9 @@ fn read(config: Option<&Value>, types: Option<&Value>, schemas: Option<&Value>) 
     let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
     let types = items(types);
     let endpoint = |wanted: &str| {
-        types.iter().any(|t| t.get("endpoint").and_then(Value::as_str).is_some_and(|e| e.ends_with(wanted)))
+        let is_it =
+            |e: &str| e.trim_end_matches('/').rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(wanted));
+        types.iter().any(|t| t.get("endpoint").and_then(Value::as_str).is_some_and(is_it))
     };
     let schemas = items(schemas);
     let user = schemas.iter().find(|s| s.get("id").and_then(Value::as_str) == Some(USER.id));
@@ -130,7 +132,7 @@ fn read(config: Option<&Value>, types: Option<&Value>, schemas: Option<&Value>) 
     Capabilities {
         patch: supported("patch"),
         filter: supported("filter"),
-        groups: if types.is_empty() { Support::Unknown } else { endpoint("/Groups").into() },
+        groups: if types.is_empty() { Support::Unknown } else { endpoint("Groups").into() },
         deactivate: if attributes.is_empty() { Support::Unknown } else { active.into() },
         cursor: match config.and_then(|c| c.get("pagination")?.get("cursor")?.as_bool()) {
             Some(yes) => yes.into(),

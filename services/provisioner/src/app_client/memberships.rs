@@ -12,7 +12,7 @@ use rollcall_domain::app::quirk::AppQuirk;
 use rollcall_scim::GROUP;
 use serde_json::{Map, Value, json};
 
-use crate::app_client::client::{Answer, Endpoint, Failure, Filtered, ScimClient};
+use crate::app_client::client::{Answer, Endpoint, Failure, Filtered, ScimClient, shorten};
 use crate::app_client::pages::Pages;
 use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
@@ -21,6 +21,8 @@ use crate::app_client::patch_form::Operation;
 #[derive(Debug, Default)]
 pub struct Memberships {
     ids: Mutex<BTreeMap<String, String>>,
+    /// What the app calls groups that it was asked to make under another name.
+    called: Mutex<BTreeMap<String, String>>,
     /// A group must not be made twice, nor replaced as a whole by two at once.
     alone: tokio::sync::Mutex<()>,
 }
@@ -30,11 +32,13 @@ pub struct Memberships {
 pub struct Member<'a> {
     pub id: &'a str,
     pub user_name: &'a str,
+    /// As the app shows it, where it was read.
+    pub remote: Option<&'a Remote>,
 }
 
 impl<'a> From<&'a Remote> for Member<'a> {
     fn from(remote: &'a Remote) -> Self {
-        Self { id: &remote.id, user_name: remote.text("userName") }
+        Self { id: &remote.id, user_name: remote.text("userName"), remote: Some(remote) }
     }
 }
 
@@ -48,23 +52,44 @@ impl Member<'_> {
     }
 }
 
+impl Member<'_> {
+    /// Whether the account itself says that it is in a group (RFC 7643 §4.1.2).
+    fn says_in(&self, group: &str) -> bool {
+        let groups = self.remote.and_then(|remote| remote.resource.get("groups")?.as_array());
+        groups.into_iter().flatten().any(|of| named(of) == Some(group))
+    }
+}
+
+/// The id that a reference names: its `value`, else what its `$ref` ends with.
+fn named(reference: &Value) -> Option<&str> {
+    let by_address = || reference.get("$ref")?.as_str()?.trim_end_matches('/').rsplit('/').next();
+    reference.get("value").and_then(Value::as_str).or_else(by_address)
+}
+
+/// From so many members on an app may show only some of them.
+const MANY: usize = 1000;
+
 /// A group as an app answered it.
 struct RemoteGroup {
     id: String,
     resource: Map<String, Value>,
 }
 
+fn same_name(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
+}
+
 impl RemoteGroup {
     fn read(value: &Value, name: &str) -> Option<Self> {
         let resource = value.as_object()?.clone();
-        let same = resource.get("displayName")?.as_str()?.eq_ignore_ascii_case(name);
+        let same = same_name(resource.get("displayName")?.as_str()?, name);
         let id = resource.get("id")?.as_str()?.to_owned();
         same.then_some(Self { id, resource })
     }
 
     fn members(&self) -> impl Iterator<Item = &str> {
         let members = self.resource.get("members").and_then(Value::as_array);
-        members.into_iter().flatten().filter_map(|m| m.get("value")?.as_str())
+        members.into_iter().flatten().filter_map(named)
     }
 }
 
@@ -79,6 +104,10 @@ impl Memberships {
             Some(id) => drop(ids.insert(name.to_owned(), id.to_owned())),
             None => drop(ids.remove(name)),
         }
+    }
+
+    fn called(&self, name: &str) -> Option<String> {
+        self.called.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// The group with this name, with its members; `None`: the app has none.
@@ -224,6 +253,9 @@ impl Memberships {
     ) -> Result<RemoteGroup, Failure> {
         let members = [as_member(client, can, account)];
         let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": members });
+        if let Some(shown) = self.called(name) {
+            return Err(called_otherwise(name, &shown));
+        }
         let answer = client.create(Endpoint::Groups, &new).await?;
         if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK) {
             return Err(answer.failure());
@@ -231,6 +263,13 @@ impl Memberships {
         match answer.body.as_ref().and_then(|body| RemoteGroup::read(body, name)) {
             Some(made) => Ok(made),
             None => {
+                let shown = answer.body.as_ref().and_then(|body| body.get("displayName")?.as_str());
+                // It would be made again and again.
+                if let Some(shown) = shown.filter(|shown| !same_name(shown, name)) {
+                    let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
+                    called.insert(name.to_owned(), shown.to_owned());
+                    return Err(called_otherwise(name, shown));
+                }
                 let made = self.find(client, can, name).await?;
                 made.ok_or_else(|| answer.not_scim("the app says that it has made a group, and has none of that name"))
             }
@@ -253,7 +292,7 @@ impl Memberships {
         // As the app itself names it.
         let shown = group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned();
         let others = |members: &mut Vec<Value>| {
-            members.retain(|m| m.get("value").and_then(Value::as_str).is_none_or(|value| value != shown));
+            members.retain(|member| named(member).is_none_or(|value| value != shown));
         };
         if client.experience.removes_by_value(can) {
             let remove = Operation::remove_values("members", json!([{ "value": shown }]));
@@ -314,8 +353,7 @@ impl Memberships {
             if shown.contains(account) {
                 continue;
             }
-            let is_there =
-                |member: &Value| member.get("value").and_then(Value::as_str).is_some_and(|v| shown.contains(v));
+            let is_there = |member: &Value| named(member).is_some_and(|value| shown.contains(value));
             if rest.iter().all(is_there) {
                 // Of a group in which nobody else was it is not known.
                 if !rest.is_empty() {
@@ -369,6 +407,14 @@ impl Memberships {
     }
 }
 
+fn called_otherwise(name: &str, shown: &str) -> Failure {
+    let shown = shorten(shown);
+    let detail = format!(
+        "the app has made the group '{name}' and calls it '{shown}': write to = \"{shown}\" in [[apps.groups]], so that it is found again"
+    );
+    Failure::new(RejectionCause::Unmappable, detail)
+}
+
 /// An account as a group is told of it.
 fn as_member(client: &ScimClient, can: &Capabilities, account: Member<'_>) -> Value {
     let mut member = json!({ "value": account.id });
@@ -389,6 +435,10 @@ async fn has(
         if shown != account.id {
             client.experience.saw(BTreeSet::from([AppQuirk::MembersByName]));
         }
+        return Ok(true);
+    }
+    let count = group.members().count();
+    if (count == 0 || count >= MANY) && account.says_in(&group.id) {
         return Ok(true);
     }
     let hidden = client.experience.hides_members(can);

@@ -92,14 +92,21 @@ impl Pages {
     /// When the app does not answer with a page, or its pages contradict each other.
     pub async fn next(&mut self, client: &ScimClient) -> Result<Option<OnePage>, Failure> {
         let Some(start) = self.start.take() else { return Ok(None) };
-        let answer = self.ask(client, &start).await?;
-        if answer.status != StatusCode::OK {
-            // Beyond the last one some answer with an error.
-            return if self.shown.is_some() && answer.status.is_client_error() {
-                Ok(None)
-            } else {
-                Err(answer.failure())
+        let mut answer = self.ask(client, &start).await?;
+        // Beyond the last page some answer with an error, or with no list.
+        if self.shown.is_some() {
+            let fails = |answer: &Answer| {
+                answer.status.is_server_error() || answer.status.is_success() && answer.list().is_err()
             };
+            if fails(&answer) {
+                answer = self.ask(client, &start).await?;
+            }
+            if fails(&answer) || matches!(answer.status.as_u16(), 400 | 404 | 416 | 422) {
+                return Ok(None);
+            }
+        }
+        if answer.status != StatusCode::OK {
+            return Err(answer.failure());
         }
         let mut page = match start {
             PageStart::Cursor(_) => answer.list_by_cursor()?,

@@ -54,8 +54,16 @@ fn mend(value: &mut Value, quirks: &mut BTreeSet<AppQuirk>) {
 fn mend_resource(resource: &mut Value, quirks: &mut BTreeSet<AppQuirk>) {
     let Some(object) = resource.as_object_mut() else { return };
     mend_id(object.get_mut("id"), quirks);
-    let said = object.get("active").and_then(Value::as_str).map(|text| text.trim().to_ascii_lowercase());
-    if let Some(active) = said.and_then(|text| text.parse::<bool>().ok()) {
+    let said = match object.get("active") {
+        Some(Value::String(text)) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        },
+        Some(Value::Number(number)) => number.as_u64().filter(|n| *n <= 1).map(|n| n == 1),
+        _ => None,
+    };
+    if let Some(active) = said {
         quirks.insert(AppQuirk::TextActive);
         object.insert("active".into(), active.into());
     }
@@ -92,6 +100,15 @@ mod tests {
             AppQuirk::TextActive,
         ];
         assert_eq!(quirks, BTreeSet::from(all));
+        for (said, active) in [(json!(0), false), (json!(1), true), (json!("0"), false), (json!(" TRUE "), true)] {
+            let (mended, quirks) = read(json!({ "id": "a", "active": said }).to_string().as_bytes());
+            assert_eq!(mended, Some(json!({ "id": "a", "active": active })), "{said}");
+            assert_eq!(quirks, BTreeSet::from([AppQuirk::TextActive]), "{said}");
+        }
+        for unclear in [json!("disabled"), json!(2), json!([])] {
+            let body = json!({ "id": "a", "active": unclear });
+            assert_eq!(read(body.to_string().as_bytes()).0, Some(body));
+        }
         let plain = json!({ "id": "a", "active": true, "members": [{ "value": "b" }] });
         assert_eq!(read(plain.to_string().as_bytes()), (Some(plain), BTreeSet::new()));
         // Without a list and without saying so it is none.

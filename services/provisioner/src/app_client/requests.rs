@@ -17,7 +17,6 @@ use crate::app_client::client::{Endpoint, Failure, ScimClient};
 use crate::app_client::memberships::patch_is_missing;
 use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
-use crate::app_client::resource::to_remote;
 
 /// What an app has answered to a creation that it did not refuse otherwise.
 #[derive(Debug)]
@@ -44,9 +43,9 @@ pub async fn create(client: &ScimClient, attributes: &Attributes, can: &Capabili
     match answer.status {
         StatusCode::CREATED if answer.is_empty() => Ok(Created::Somewhere),
         StatusCode::CREATED | StatusCode::OK => {
-            let created = answer.body.as_ref().and_then(to_remote);
-            let created = created.ok_or_else(|| answer.not_scim("the answer to a creation is not a User"))?;
-            Ok(Created::As(created.id))
+            let id = answer.body.as_ref().and_then(|body| body.get("id")?.as_str());
+            let id = id.ok_or_else(|| answer.not_scim("the answer to a creation is not a User"))?;
+            Ok(Created::As(id.to_owned()))
         }
         StatusCode::CONFLICT => Ok(Created::Conflict(answer.failure())),
         _ => {

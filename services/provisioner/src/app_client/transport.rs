@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use rollcall_config::{AppConfig, PrivateAddresses, Token};
 use rollcall_domain::access::rejection::RejectionCause;
@@ -82,13 +82,14 @@ pub trait Transport: fmt::Debug + Send + Sync {
 /// The most redirects in a row.
 const REDIRECTS: usize = 3;
 
-/// A redirect is followed within the app that was configured: another one would take the token to where nobody configured it.
-fn within_the_app(attempt: Attempt<'_>) -> Action {
-    let origin = attempt.previous().first().map(Url::origin);
-    match origin == Some(attempt.url().origin()) && attempt.previous().len() <= REDIRECTS {
-        true => attempt.follow(),
-        false => attempt.stop(),
+/// Where a redirect leads, within the app that was configured: another one would take the token to where nobody configured it. What was
+/// asked is asked there again as it is; a library would make a question of a creation that is moved (RFC 9110 §15.4.2).
+fn moved(from: &Url, response: &reqwest::Response) -> Option<Url> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 307 | 308) {
+        return None;
     }
+    let to = from.join(response.headers().get(LOCATION)?.to_str().ok()?).ok()?;
+    (to.origin() == from.origin()).then_some(to)
 }
 
 /// The connections to all apps: what they have in common is made once, however many there are.
@@ -108,7 +109,7 @@ impl Http {
             reqwest::Client::builder()
                 .dns_resolver(Arc::new(Resolver { private }))
                 .connect_timeout(CONNECT_TIMEOUT)
-                .redirect(Policy::custom(within_the_app))
+                .redirect(Policy::none())
                 .user_agent(concat!("rollcall/", env!("CARGO_PKG_VERSION")))
                 .build()
                 .map_err(|e| ProvisionerError::Client { app: "any".into(), reason: e.to_string() })
@@ -151,21 +152,36 @@ impl OverHttp {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, SCIM_JSON);
         rollcall_telemetry::inject_headers(&mut headers);
-        let mut request = self.client.request(method, address).timeout(self.timeout).headers(headers);
-        if let Some(token) = self.tokens().first() {
-            request = request.bearer_auth(token.expose_secret());
-        }
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, SCIM_JSON).body(body.to_string());
-        }
         // The error's text may hold the address, never the token: that is in a header.
         let unreachable = |e: reqwest::Error| {
             let cause = if e.is_timeout() { RejectionCause::Timeout } else { RejectionCause::Unreachable };
             Failure::new(cause, shorten(&causes(&e)))
         };
-        let mut response = request.send().await.map_err(unreachable)?;
+        let (mut address, mut redirects) = (address, 0);
+        let mut response = loop {
+            let request = self.client.request(method.clone(), address.clone());
+            let mut request = request.timeout(self.timeout).headers(headers.clone());
+            if let Some(token) = self.tokens().first() {
+                request = request.bearer_auth(token.expose_secret());
+            }
+            if let Some(body) = body {
+                request = request.header(CONTENT_TYPE, SCIM_JSON).body(body.to_string());
+            }
+            let response = request.send().await.map_err(unreachable)?;
+            match moved(&address, &response) {
+                Some(to) if redirects < REDIRECTS => {
+                    address = to;
+                    redirects += 1;
+                }
+                _ => break response,
+            }
+        };
         let status = response.status();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| retry_after(v.to_str().ok()?));
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header(RETRY_AFTER.as_str()).and_then(retry_after).or_else(|| {
+            let is_spent = matches!(status.as_u16(), 403 | 429) && header("x-ratelimit-remaining") == Some("0");
+            is_spent.then(|| header("x-ratelimit-reset").and_then(until).unwrap_or(LIMIT_PAUSE))
+        });
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             body.extend_from_slice(&chunk);
@@ -190,6 +206,18 @@ fn retry_after(text: &str) -> Option<Duration> {
     }
     let at = httpdate::parse_http_date(text.trim()).ok()?;
     Some(at.duration_since(std::time::SystemTime::now()).unwrap_or_default())
+}
+
+/// How long an app is left alone that says that its limit is reached, and not until when.
+const LIMIT_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long it is until a limit is lifted: as seconds, or as a time in seconds since 1970, as GitHub says it; at most an hour.
+fn until(reset: &str) -> Option<Duration> {
+    const A_TIME: u64 = 1_000_000_000;
+    let said: u64 = reset.trim().parse().ok()?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    let seconds = if said < A_TIME { said } else { said.saturating_sub(now) };
+    Some(Duration::from_secs(seconds.min(3600)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient};
 use crate::app_client::pages::Pages;
 use crate::app_client::resource::to_remote;
 use crate::search::controls::Controls;
-use crate::search::wanted::{Wanted, same};
+use crate::search::wanted::{Made, Wanted, same};
 
 /// How an app can be looked through.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ pub(crate) async fn scan(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remot
                 return Err(page.answer.not_scim("the pages of the app overlap: who has an account can't be told"));
             }
             if wanted.is_named(&remote)
-                || wanted.may_have_made(&remote)
+                || wanted.may_have_made(&remote) != Made::No
                 || same(remote.text("externalId"), &external_id)
             {
                 found.push(remote);

@@ -8,7 +8,7 @@ use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
 
-use crate::search::wanted::Wanted;
+use crate::search::wanted::{Made, Wanted};
 
 /// What an account is to an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,9 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
         return Ok(Ownership::Ours);
     }
     let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
+    let made = wanted.may_have_made(remote);
     // We may have made it ourselves, before anyone could write into it.
-    if wanted.may_have_made(remote) && claimed_by.as_ref().is_none_or(|owner| owner.id == identity) {
+    if made == Made::Yes && claimed_by.as_ref().is_none_or(|owner| owner.id == identity) {
         return Ok(Ownership::Ours);
     }
     let other = match external_id.parse::<IdentityId>() {
@@ -87,7 +88,7 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
         return match wanted.target {
             Target::Present => left_behind(state, wanted, remote, other.id),
             // We may have made it, and nobody who must have one is who it says, or has its name.
-            Target::Absent if wanted.may_have_made(remote) => {
+            Target::Absent if made == Made::Yes => {
                 let app = &wanted.spec.id;
                 let mut is_wanted = must_have(state, other.id, app)?.is_some();
                 if let Some(owner) = claimed_by {
@@ -100,6 +101,11 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
     }
     Ok(match claimed_by {
         Some(owner) if owner.id != identity => Ownership::Foreign,
+        // All that it has of them is an address. Nobody gets it by that, and nobody is gone while it may be theirs.
+        _ if made == Made::Perhaps && !wanted.is_named(remote) => match wanted.target {
+            Target::Present => Ownership::Foreign,
+            Target::Absent => Ownership::Unlinked,
+        },
         _ => by_name(wanted),
     })
 }

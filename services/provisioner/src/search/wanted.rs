@@ -37,6 +37,8 @@ pub struct Wanted {
     pub user_names: BTreeSet<String>,
     /// What was sent in creations whose outcome is not known.
     pub may_exist: BTreeSet<String>,
+    /// Since when such an account may be there.
+    pub may_exist_since: Option<Timestamp>,
     /// What was seen of the account before.
     pub known: Known,
     /// The app's ids of theirs that were live once, where the app invites people; none: it invites nobody.
@@ -85,6 +87,7 @@ impl Wanted {
             user_name: desired,
             user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
             may_exist,
+            may_exist_since: account.may_exist.as_ref().map(|may| may.since),
             known: Known::of(state, spec, account, can, now)?,
             used: (can.invites == Support::Yes).then(|| {
                 let linked = account.remote_id.iter().filter(|_| account.accepted);
@@ -135,11 +138,40 @@ impl Wanted {
         !self.may_exist.is_empty() && self.spec.capabilities.keeps.contains_key("userName")
     }
 
-    /// Whether an account shows what was sent in a creation whose outcome is not known.
-    pub fn may_have_made(&self, remote: &Remote) -> bool {
+    /// Whether an account is what a creation has made whose outcome is not known.
+    pub fn may_have_made(&self, remote: &Remote) -> Made {
         let shown = findable(&remote.resource);
-        self.may_exist.iter().any(|sent| shown.iter().any(|shown| same(sent, shown)))
+        let shows = |sent: &String| shown.iter().any(|shown| same(sent, shown));
+        if !self.may_exist.iter().any(shows) {
+            return Made::No;
+        }
+        // An address is not only theirs: a second account for an administrator has it, too, and was there before.
+        let is_name = |sent: &&String| self.user_names.iter().any(|name| same(name, sent));
+        let by_name = self.may_exist.iter().filter(is_name).any(shows) || self.may_have_another_name();
+        if by_name && !self.was_there_before(remote) { Made::Yes } else { Made::Perhaps }
     }
+
+    /// Whether an account says that it was made long before a creation was sent.
+    fn was_there_before(&self, remote: &Remote) -> bool {
+        let created =
+            remote.resource.get("meta").and_then(|meta| meta.get("created")?.as_str()?.parse::<Timestamp>().ok());
+        let since = self.may_exist_since.and_then(|since| since.checked_sub(CLOCKS_DIFFER).ok());
+        created.zip(since).is_some_and(|(created, since)| created < since)
+    }
+}
+
+/// By how much the clock of an app may differ from ours.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
+
+/// Whether an account is what a creation has made whose outcome is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It has the name that was sent.
+    Yes,
+    /// It has an address that was sent: a person has to say.
+    Perhaps,
+    /// Nothing that was sent is there.
+    No,
 }
 
 /// How far an account is looked for.

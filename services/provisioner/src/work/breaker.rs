@@ -64,9 +64,9 @@ impl Breaker {
     }
 }
 
-/// A credential that is refused is refused for every account.
+/// A credential that is refused is refused for every account; 403 may be about one of them, such as a last owner.
 fn is_door(rejection: &Rejection) -> bool {
-    matches!(rejection.status, Some(401 | 403))
+    rejection.status == Some(401)
 }
 
 #[cfg(test)]
@@ -97,6 +97,8 @@ mod tests {
             (RejectionCause::AppError, Some(500), 1, None),
             (RejectionCause::AppError, Some(500), 2, Some(5)),
             (RejectionCause::Refused, Some(401), 1, Some(5)),
+            (RejectionCause::Refused, Some(403), 1, None),
+            (RejectionCause::Refused, Some(403), 2, Some(5)),
             (RejectionCause::Refused, Some(400), 2, None),
             (RejectionCause::NotScim, Some(200), 2, Some(5)),
             (RejectionCause::Throttled, Some(429), 2, None),

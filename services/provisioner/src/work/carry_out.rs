@@ -12,6 +12,7 @@ use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::mapping::Attributes;
+use rollcall_domain::app::standard::gives_access;
 use rollcall_domain::{Event, ledger};
 use serde_json::Value;
 
@@ -103,11 +104,10 @@ impl Connector {
                 },
                 (Step::Enter(name) | Step::Leave(name), _) => {
                     let Some(id) = wanted.remote_id.as_deref() else { continue };
-                    let user_name = match located {
-                        Some(found) => found.remote.text("userName"),
-                        None => account.desired.user_name().unwrap_or_default(),
+                    let member = match located {
+                        Some(found) => Member { id, ..Member::from(&found.remote) },
+                        None => Member { id, user_name: account.desired.user_name().unwrap_or_default(), remote: None },
                     };
-                    let member = Member { id, user_name };
                     match step {
                         Step::Enter(_) => memberships.enter(client, can, name, member).await?,
                         _ => match memberships.leave(client, can, name, member).await {
@@ -180,7 +180,7 @@ impl Connector {
         wanted: &mut Wanted,
         can: &Capabilities,
     ) -> Result<Created, WorkError> {
-        let Some(Link { client, .. }) = &self.link else { return Err(self.not_connected().into()) };
+        let Some(Link { client, config, .. }) = &self.link else { return Err(self.not_connected().into()) };
         let before = wanted.may_exist.clone();
         let all: BTreeSet<String> = before.union(&findable(attributes)).cloned().collect();
         let say = async |sent: &BTreeSet<String>| {
@@ -193,7 +193,18 @@ impl Connector {
         if ahead {
             say(&all).await?;
         }
-        let outcome = create(client, attributes, can).await;
+        let mut outcome = create(client, attributes, can).await;
+        // An app may refuse somebody for their title: that keeps nobody out.
+        let of_a_value = |failure: &Failure| matches!(failure.rejection.status, Some(400 | 422));
+        if outcome.as_ref().is_err_and(of_a_value)
+            && let Some(least) = least(attributes, &config.spec.essential, can)
+        {
+            match create(client, &least, can).await {
+                // What is wrong is something else: it says so itself.
+                Err(failure) if !failure.is_unanswered() => {}
+                made => outcome = made,
+            }
+        }
         let is_unanswered = match &outcome {
             Ok(Created::Somewhere) => true,
             Ok(_) => false,
@@ -205,6 +216,7 @@ impl Connector {
                     say(&all).await?;
                 }
                 wanted.may_exist = all;
+                wanted.may_exist_since.get_or_insert((self.clock)());
             }
             Ok(Created::As(_) | Created::Somewhere) => {}
             Ok(Created::Conflict(_)) | Err(_) => {
@@ -215,4 +227,18 @@ impl Connector {
         }
         Ok(outcome?)
     }
+}
+
+/// What an account can't be made without: what gives access, and what the app requires. None: that is all of it.
+fn least(attributes: &Attributes, essential: &BTreeSet<String>, can: &Capabilities) -> Option<Attributes> {
+    let is_required = |path: &str| {
+        let part_of = |whole: &str, part: &str| {
+            part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        can.required.iter().any(|required| part_of(required, path) || part_of(path, required))
+    };
+    let kept = |path: &str| gives_access(essential, path) || path == "externalId" || is_required(path);
+    let least: Attributes =
+        attributes.iter().filter(|(path, _)| kept(path)).map(|(path, value)| (path.clone(), value.clone())).collect();
+    (least.len() < attributes.len()).then_some(least)
 }

@@ -1,0 +1,205 @@
+//! Apps that are odd in ways that give nobody access and take none: no false word of them, and no alarm.
+
+use anyhow::ensure;
+use reqwest::Method;
+use rollcall_tests::stage::{APP, GROUP, Stage, USER};
+use rollcall_tests::{Script, Shape, until};
+use serde_json::{Value, json};
+
+const GROUPS: &str = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n";
+
+fn shaped(shape: Shape) -> Script {
+    Script { shape, ..Script::default() }
+}
+
+async fn nothing_is_odd(stage: &Stage) -> anyhow::Result<()> {
+    stage.all_ended().await?;
+    ensure!(stage.app_view().await?["drift_items"] == 0, "{:?}", stage.rollcall.items("/v1/drift").await?);
+    ensure!(stage.events("obligation.overdue").await?.is_empty(), "overdue");
+    Ok(())
+}
+
+/// Somebody joins, is put into a group where the app has some, changes, and leaves.
+async fn through_all(stage: &Stage, name: &str, with_group: Option<usize>) -> anyhow::Result<()> {
+    let id = stage.join(name).await?;
+    stage.verified(&id).await?;
+    if let Some(members) = with_group {
+        let group = json!({ "schemas": [GROUP], "displayName": "Engineering", "members": [{ "value": id }] });
+        stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+        until("they are in the group", || async { Ok((stage.app.members(APP, "eng").len() == members).then_some(())) })
+            .await?;
+        stage.verified(&id).await?;
+    }
+    nothing_is_odd(stage).await?;
+    stage.leave(&id).await?;
+    stage.verified(&id).await?;
+    nothing_is_odd(stage).await
+}
+
+async fn compare(stage: &Stage) -> anyhow::Result<()> {
+    let before = stage.app_view().await?["reconciliation"]["completed_at"].clone();
+    stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    until("the app was compared", || async {
+        let now = stage.app_view().await?["reconciliation"]["completed_at"].clone();
+        Ok((now != before).then_some(()))
+    })
+    .await
+}
+
+/// Whatever it answers beyond its last page.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_fails_beyond_its_last_page_has_shown_all_of_it() -> anyhow::Result<()> {
+    for status in [400, 404, 500, 204] {
+        let shape = Shape { further_pages: Some(status), ..Shape::default() };
+        let stage = Stage::set(Script { shape, no_filter: true, ..Script::default() }, "delete", "", "").await?;
+        through_all(&stage, "anna", None).await?;
+        compare(&stage).await?;
+        ensure!(stage.app.users(APP).is_empty(), "{status}: {:?}", stage.app.users(APP));
+    }
+    Ok(())
+}
+
+/// An app of which a part can't be read has not been read.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_gone_by_a_page_that_could_not_be_read() -> anyhow::Result<()> {
+    let shape = |further_pages| Shape { total_of_page: true, page_size: Some(10), further_pages, ..Shape::default() };
+    let script = |further| Script { shape: shape(further), no_filter: true, no_external_id: true, ..Script::default() };
+    let stage = Stage::set(Script { loses_creations: 1, ..script(None) }, "delete", "", "").await?;
+    stage.app.fill(APP, (0..12).map(|n| json!({ "userName": format!("other-{n}"), "active": true })));
+    let anna = stage.join("anna").await?;
+    until("it was made", || async { Ok((stage.app.users(APP).len() == 13).then_some(())) }).await?;
+    stage.app.tell(APP, &script(Some(429))).await?;
+    stage.leave(&anna).await?;
+    until("the second page was asked for", || async {
+        let asked = stage.app.requests(APP).len();
+        Ok((asked > 12).then_some(()))
+    })
+    .await?;
+    ensure!(stage.rollcall.items("/v1/leavers?status=completed").await?.is_empty(), "gone, and it is there");
+    stage.app.tell(APP, &script(None)).await?;
+    stage.verified(&anna).await?;
+    let is_hers = |user: &Value| user["userName"] == "anna";
+    ensure!(!stage.app.users(APP).iter().any(is_hers), "gone, and it is there: {:?}", stage.app.users(APP));
+    stage.all_ended().await
+}
+
+/// A second account for administrators has the same address. It was never ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_two_accounts_share_makes_neither_ours() -> anyhow::Result<()> {
+    let script = Script { no_external_id: true, loses_creations: 1, ..Script::default() };
+    let stage = Stage::simple(script).await?;
+    let admin = json!({ "userName": "anna-admin", "active": true, "emails": [{ "value": "anna@example.com" }] });
+    stage.app.fill(APP, std::iter::once(admin.clone()));
+    let user = json!({ "schemas": [USER], "userName": "anna", "emails": [{ "value": "anna@example.com" }] });
+    let made = stage.rollcall.scim(Method::POST, "/Users", &user).await?;
+    let anna = made["id"].as_str().unwrap_or_default().to_owned();
+    stage.verified(&anna).await?;
+    stage.leave(&anna).await?;
+    stage.verified(&anna).await?;
+    let users = stage.app.users(APP);
+    let of = |name: &str| users.iter().find(|user| user["userName"] == name).cloned().unwrap_or_default();
+    ensure!(of("anna-admin")["active"] == true, "taken from an administrator: {users:?}");
+    ensure!(of("anna")["active"] == false, "{users:?}");
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_is_refused_for_a_title_is_made_without_it() -> anyhow::Result<()> {
+    let shape = Shape {
+        refuses_to_make: ["title".to_owned()].into(),
+        refuses: ["title".to_owned()].into(),
+        ..Shape::default()
+    };
+    let stage = Stage::simple(shaped(shape)).await?;
+    let anna = stage.join("anna").await?;
+    stage.verified(&anna).await?;
+    stage.all_ended().await?;
+    let users = stage.app.users(APP);
+    ensure!(users.len() == 1 && users[0].get("title").is_none(), "{users:?}");
+    // Its lack is drift, and is mended when the app takes it.
+    ensure!(stage.app_view().await?["drift_items"] == 1, "{:?}", stage.rollcall.items("/v1/drift").await?);
+    stage.app.tell(APP, &Script::default()).await?;
+    compare(&stage).await?;
+    until("the title is mended", || async { Ok((stage.app.users(APP)[0]["title"] == "Dev").then_some(())) }).await?;
+    until("no drift is left", || async { Ok((stage.app_view().await?["drift_items"] == 0).then_some(())) }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_external_id_of_the_apps_own_keeps_nobody_out_and_nobody_in() -> anyhow::Result<()> {
+    let shape = Shape { own_values: ["externalId".to_owned()].into(), ..Shape::default() };
+    let stage = Stage::simple(shaped(shape)).await?;
+    for name in ["anna", "boris", "carla"] {
+        let id = stage.join(name).await?;
+        stage.verified(&id).await?;
+        stage.all_ended().await?;
+        stage.leave(&id).await?;
+        stage.verified(&id).await?;
+    }
+    ensure!(stage.app.users(APP).iter().all(|user| user["active"] == false), "{:?}", stage.app.users(APP));
+    nothing_is_odd(&stage).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_fails_for_filters_is_read_without() -> anyhow::Result<()> {
+    for status in [500, 422] {
+        let shape = Shape { no_hit: Some(status), ..Shape::default() };
+        let script = Script { shape, no_filter: true, ..Script::default() };
+        let stage = Stage::set(script, "delete", "", GROUPS).await?;
+        through_all(&stage, "anna", Some(1)).await?;
+        ensure!(stage.app.users(APP).is_empty(), "{status}: {:?}", stage.app.users(APP));
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_that_show_somebody_twice_make_no_second_account() -> anyhow::Result<()> {
+    let shape = Shape { page_size: Some(2), ..Shape::default() };
+    let stage = Stage::simple(shaped(shape.clone())).await?;
+    for name in ["anna", "boris", "carla"] {
+        let id = stage.join(name).await?;
+        stage.verified(&id).await?;
+    }
+    stage.app.tell(APP, &Script { inconsistent_pages: true, shape, ..Script::default() }).await?;
+    compare(&stage).await?;
+    let drift = stage.rollcall.items("/v1/drift").await?;
+    ensure!(drift.is_empty(), "{drift:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_called_otherwise_is_made_once_and_named() -> anyhow::Result<()> {
+    let stage = Stage::set(shaped(Shape { renames_groups: true, ..Shape::default() }), "delete", "", GROUPS).await?;
+    let anna = stage.join("anna").await?;
+    stage.verified(&anna).await?;
+    let group = json!({ "schemas": [GROUP], "displayName": "Engineering", "members": [{ "value": anna }] });
+    stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    until("what to do is said", || async {
+        let said = stage.events("account.rejected").await?;
+        let says = |event: &Value| event["summary"].as_str().is_some_and(|s| s.contains("to = \"PRIMARY/eng\""));
+        Ok((said.len() >= 2 && said.iter().all(says)).then_some(()))
+    })
+    .await?;
+    let made = stage.app.requests(APP).iter().filter(|request| *request == "POST Groups").count();
+    ensure!(made == 1, "made {made} times");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redirects_within_the_app_are_followed_as_what_they_are() -> anyhow::Result<()> {
+    for status in [301, 302, 307, 308] {
+        let script = Script { redirects: Some(status), ..Script::default() };
+        let stage = Stage::set(script, "delete", "", GROUPS).await?;
+        through_all(&stage, "anna", Some(1)).await?;
+        ensure!(stage.app.creations(APP) == 1 && stage.app.users(APP).is_empty(), "{status}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_say_little_are_enough() -> anyhow::Result<()> {
+    let shape = Shape { answers_id_alone: true, members_by_address: true, ..Shape::default() };
+    let stage = Stage::set(shaped(shape), "deactivate", "", GROUPS).await?;
+    through_all(&stage, "anna", Some(1)).await?;
+    ensure!(stage.app.members(APP, "eng").is_empty(), "{:?}", stage.app.members(APP, "eng"));
+    Ok(())
+}
