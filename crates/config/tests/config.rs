@@ -101,7 +101,6 @@ fn of_what_gives_access_only_the_user_name_may_be_the_apps_own() {
         ("userName", "not kept"),
         ("userName", "not in its schema"),
         ("active", "own value"),
-        ("externalId", "not kept"),
     ] {
         let mistakes = mistakes(&format!("{APP}[apps.capabilities.keeps]\n{path} = \"{way}\"\n"));
         assert!(mistakes.iter().any(|(_, what)| what.contains("gives access")), "{path} {way}: {mistakes:?}");
