@@ -375,7 +375,13 @@ impl Tenant {
         let answer = match (method.as_str(), id) {
             ("GET", None) => self.list(&kind, query),
             ("GET", Some(id)) => match self.shown().of(&kind).get(&id) {
-                Some(found) => (StatusCode::OK, Some(Value::Object(found.clone()))),
+                Some(found) => {
+                    let mut found = found.clone();
+                    if self.script.shape.shows_groups && kind == "Users" {
+                        found.insert("groups".into(), self.groups_of(&id));
+                    }
+                    (StatusCode::OK, Some(Value::Object(found)))
+                }
                 None => (StatusCode::NOT_FOUND, None),
             },
             ("POST", None) => self.create(&kind, body),
@@ -420,6 +426,14 @@ impl Tenant {
             ((StatusCode::NOT_IMPLEMENTED, _), Some(no_hit)) => (no_hit, None),
             (found, _) => found,
         }
+    }
+
+    fn groups_of(&self, id: &str) -> Value {
+        let has = |group: &&Map<String, Value>| {
+            let members = group.get("members").and_then(Value::as_array);
+            members.is_some_and(|all| all.iter().any(|member| member["value"] == id))
+        };
+        self.now.groups.values().filter(has).map(|group| json!({ "value": group["id"], "type": "direct" })).collect()
     }
 
     fn found(&mut self, kind: &str, query: &BTreeMap<String, String>) -> Answer {
@@ -479,7 +493,7 @@ impl Tenant {
             return (StatusCode::BAD_REQUEST, None);
         }
         let start = if by_cursor { number("cursor", 1) } else { number("startIndex", 1) }.max(1);
-        let count = number("count", 100).min(most);
+        let count = if self.script.shape.ignores_count { most.min(100) } else { number("count", 100).min(most) };
         let page: Vec<&Map<String, Value>> = if self.script.inconsistent_pages && start > 1 {
             found.iter().take(count).copied().collect()
         } else {

@@ -97,11 +97,7 @@ fn of_what_gives_access_only_the_user_name_may_be_the_apps_own() {
     for way in ["own value", "cut at 21", "other case", "as sent"] {
         read(&format!("{APP}[apps.capabilities.keeps]\nuserName = \"{way}\"\n")).unwrap();
     }
-    for (path, way) in [
-        ("userName", "not kept"),
-        ("userName", "not in its schema"),
-        ("active", "own value"),
-    ] {
+    for (path, way) in [("userName", "not kept"), ("userName", "not in its schema"), ("active", "own value")] {
         let mistakes = mistakes(&format!("{APP}[apps.capabilities.keeps]\n{path} = \"{way}\"\n"));
         assert!(mistakes.iter().any(|(_, what)| what.contains("gives access")), "{path} {way}: {mistakes:?}");
     }

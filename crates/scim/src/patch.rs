@@ -126,6 +126,11 @@ impl Reader<'_> {
         let op = self.op(field(object, "op"))?;
         let value = field(object, "value");
         match field(object, "path") {
+            // The core schema as a path stands for the resource itself.
+            Some(Value::String(path)) if path.trim().eq_ignore_ascii_case(self.kind.core.id) && op != Op::Remove => {
+                let value = value.ok_or_else(|| invalid_value(format!("'value' is missing for '{path}'")))?;
+                self.pathless(op, path.trim(), value)
+            }
             Some(Value::String(path)) if !path.trim().is_empty() => {
                 let Some(place) = self.place(path.trim())? else { return Ok(()) };
                 if op == Op::Remove {
@@ -325,6 +330,18 @@ enum Extension {
 
 fn read_place(path: &str, kind: &ResourceType, reading: &mut Reading) -> Result<Found, ScimError> {
     let invalid = |why: String| ScimError::bad_request(ScimType::InvalidPath, why);
+    let known = std::iter::once(kind.core.id).chain(kind.extensions.iter().map(|extension| extension.schema.id));
+    // A schema with a dot behind it, as some send it, and not with a colon.
+    let dotted = known.into_iter().find_map(|urn| {
+        let (schema, rest) = path.split_at_checked(urn.len())?;
+        schema.eq_ignore_ascii_case(urn).then(|| rest.strip_prefix('.')).flatten().map(|rest| format!("{urn}:{rest}"))
+    });
+    if dotted.is_some() {
+        reading.accept(Quirk::PathForm, ScimType::InvalidPath, || {
+            format!("'{path}' must have a colon behind the schema")
+        })?;
+    }
+    let path = dotted.as_deref().unwrap_or(path);
     let wrong = |e: &dyn ToString| invalid(format!("path '{path}' is not valid: {}", one_line(&e.to_string())));
     let parsed: PatchPath = match (path.parse(), reading.strictness()) {
         // As in filters, a value may be without its quotes.
@@ -333,7 +350,8 @@ fn read_place(path: &str, kind: &ResourceType, reading: &mut Reading) -> Result<
     };
     let unknown = |why: String, attr: &AttrPath| {
         let ours = |urn: &str| urn.eq_ignore_ascii_case(kind.core.id) || kind.extension(urn).is_some();
-        let is_ours = attr.uri.as_ref().is_none_or(|urn| ours(&urn.to_string()));
+        let whole = |urn: String| ours(&urn) || ours(&format!("{urn}:{}", attr.name));
+        let is_ours = attr.uri.as_ref().is_none_or(|urn| whole(urn.to_string()));
         Found::Unknown { why, extension: if is_ours { Extension::Ours } else { Extension::Theirs } }
     };
     match parsed {

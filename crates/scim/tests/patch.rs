@@ -200,6 +200,17 @@ fn the_schema_of_the_resource_may_be_named_as_extensions_are() {
     let after = apply(operation.clone()).unwrap();
     assert_eq!((&after["active"], &after["name"]["givenName"]), (&json!(false), &json!("Ann")));
     assert!(apply_strictly(operation).unwrap_err().contains("path-as-key"));
+    for operation in [
+        json!({ "op": "replace", "path": core, "value": { "active": false } }),
+        json!({ "op": "replace", "path": format!("{core}.active"), "value": false }),
+        json!({ "op": "replace", "path": format!("{core}:active"), "value": false }),
+        json!({ "op": "replace", "value": { format!("{core}.active"): false } }),
+    ] {
+        assert_eq!(apply(operation.clone()).unwrap()["active"], false, "{operation}");
+    }
+    let department = json!({ "op": "add", "path": format!("{ENTERPRISE}.department"), "value": "Sales" });
+    assert_eq!(apply(department).unwrap()[ENTERPRISE]["department"], "Sales");
+    assert!(apply(json!({ "op": "remove", "path": core })).is_err(), "nothing was done, and nothing is said");
     assert!(apply(json!({ "op": "replace", "value": { core: false } })).unwrap_err().contains("must be an object"));
     // Nothing that it names is there: that is a mistake, and not a change.
     assert!(apply(json!({ "op": "replace", "value": { core: { "activ": false } } })).unwrap_err().contains("activ"));

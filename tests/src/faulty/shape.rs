@@ -34,6 +34,10 @@ pub struct Shape {
     pub total_of_page: bool,
     /// Answers a list from another place than the first with this status; from beyond the last where it knows its total.
     pub further_pages: Option<u16>,
+    /// Users show the groups that they are in.
+    pub shows_groups: bool,
+    /// Gives as many as it likes, whatever `count` says.
+    pub ignores_count: bool,
     /// Makes no user with these.
     pub refuses_to_make: BTreeSet<String>,
     /// Answers a creation with the id alone.
@@ -107,6 +111,9 @@ impl Shape {
                 None if path == "userName" => {
                     let name = user.get(path).and_then(Value::as_str).unwrap_or_default();
                     if !name.starts_with("own-") {
+                        let created = jiff::Timestamp::now().to_string();
+                        user.insert("meta".into(), json!({ "resourceType": "User", "created": created }));
+                        let name = user.get(path).and_then(Value::as_str).unwrap_or_default();
                         let own = name.chars().filter(|c| c.is_alphanumeric()).rev().collect::<String>();
                         user.insert(path.clone(), format!("own-{own}").into());
                     }

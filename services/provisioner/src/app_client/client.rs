@@ -192,6 +192,16 @@ impl Answer {
         if can.cursor == Support::Yes { self.list_by_cursor() } else { self.list() }
     }
 
+    /// Whether it says how many there are in all.
+    pub fn has_total(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.get("totalResults").is_some())
+    }
+
+    /// Whether the app is asked too often, or took too long: it says nothing of what was asked.
+    pub fn says_later(&self) -> bool {
+        self.retry_after.is_some() || matches!(self.status.as_u16(), 408 | 425 | 429 | 502 | 503 | 504)
+    }
+
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
         self.body.is_none() && self.text.trim().is_empty()
@@ -276,8 +286,9 @@ impl ScimClient {
     }
 
     async fn has_a_list(&self, kind: Endpoint) -> Result<bool, Failure> {
-        let one = self.page(kind, &PageStart::Index(1), 1).await?;
-        Ok(one.status == StatusCode::OK && one.list().is_ok())
+        // As it is asked by anyone, whatever it pages by.
+        let some = self.plain_page(kind, 1).await?;
+        Ok(some.status == StatusCode::OK && some.list().or_else(|_| some.list_by_cursor()).is_ok())
     }
 
     /// The address of a resource.
@@ -324,9 +335,9 @@ impl ScimClient {
         self.send("replace", Method::PUT, self.address(&[kind.path(), id], &[]), Some(resource)).await
     }
 
-    /// `DELETE /Users/{id}`.
-    pub async fn delete(&self, id: &str) -> Result<Answer, Failure> {
-        self.send("delete", Method::DELETE, self.address(&[Endpoint::Users.path(), id], &[]), None).await
+    /// `DELETE /{Users or Groups}/{id}`.
+    pub async fn delete(&self, kind: Endpoint, id: &str) -> Result<Answer, Failure> {
+        self.send("delete", Method::DELETE, self.address(&[kind.path(), id], &[]), None).await
     }
 
     async fn send(

@@ -32,7 +32,7 @@ pub async fn discover(client: &ScimClient, mapping: &Mapping) -> Result<Capabili
 pub async fn probe(client: &ScimClient) -> Result<(), Failure> {
     let answer = client.page(Endpoint::Users, &PageStart::Index(1), 1).await?;
     match answer.status {
-        StatusCode::OK => answer.list().map(drop),
+        StatusCode::OK => answer.list().or_else(|wrong| answer.list_by_cursor().map_err(|_| wrong)).map(drop),
         StatusCode::NOT_FOUND => Err(Failure::new(
             RejectionCause::NotScim,
             "there is nothing at base_url + /Users: base_url must be where the SCIM service begins",
@@ -46,7 +46,9 @@ async fn document(client: &ScimClient, name: &str) -> Result<Option<Value>, Fail
     let answer = client.discover(name).await?;
     match answer.status.as_u16() {
         200 => answer.body.clone().map(Some).ok_or_else(|| answer.not_scim(&format!("{name} is not JSON"))),
+        // Who is told to wait does not know what there is.
         401 => Err(answer.failure()),
+        _ if answer.says_later() => Err(answer.failure()),
         400..=499 | 501 => Ok(None),
         _ => Err(answer.failure()),
     }

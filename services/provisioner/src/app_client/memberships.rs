@@ -21,8 +21,6 @@ use crate::app_client::patch_form::Operation;
 #[derive(Debug, Default)]
 pub struct Memberships {
     ids: Mutex<BTreeMap<String, String>>,
-    /// What the app calls groups that it was asked to make under another name.
-    called: Mutex<BTreeMap<String, String>>,
     /// A group must not be made twice, nor replaced as a whole by two at once.
     alone: tokio::sync::Mutex<()>,
 }
@@ -56,7 +54,8 @@ impl Member<'_> {
     /// Whether the account itself says that it is in a group (RFC 7643 §4.1.2).
     fn says_in(&self, group: &str) -> bool {
         let groups = self.remote.and_then(|remote| remote.resource.get("groups")?.as_array());
-        groups.into_iter().flatten().any(|of| named(of) == Some(group))
+        let is_direct = |of: &&Value| of.get("type").and_then(Value::as_str) != Some("indirect");
+        groups.into_iter().flatten().filter(is_direct).any(|of| named(of) == Some(group))
     }
 }
 
@@ -104,10 +103,6 @@ impl Memberships {
             Some(id) => drop(ids.insert(name.to_owned(), id.to_owned())),
             None => drop(ids.remove(name)),
         }
-    }
-
-    fn called(&self, name: &str) -> Option<String> {
-        self.called.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// The group with this name, with its members; `None`: the app has none.
@@ -253,9 +248,6 @@ impl Memberships {
     ) -> Result<RemoteGroup, Failure> {
         let members = [as_member(client, can, account)];
         let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": members });
-        if let Some(shown) = self.called(name) {
-            return Err(called_otherwise(name, &shown));
-        }
         let answer = client.create(Endpoint::Groups, &new).await?;
         if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK) {
             return Err(answer.failure());
@@ -264,10 +256,12 @@ impl Memberships {
             Some(made) => Ok(made),
             None => {
                 let shown = answer.body.as_ref().and_then(|body| body.get("displayName")?.as_str());
-                // It would be made again and again.
+                // Nobody would find it again: it goes, and a person says what to call it.
                 if let Some(shown) = shown.filter(|shown| !same_name(shown, name)) {
-                    let mut called = self.called.lock().unwrap_or_else(PoisonError::into_inner);
-                    called.insert(name.to_owned(), shown.to_owned());
+                    let made = answer.body.as_ref().and_then(|body| body.get("id")?.as_str());
+                    if let Some(made) = made {
+                        client.delete(Endpoint::Groups, made).await?;
+                    }
                     return Err(called_otherwise(name, shown));
                 }
                 let made = self.find(client, can, name).await?;
@@ -307,6 +301,8 @@ impl Memberships {
             return asked;
         }
         let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
+        // What the account says of itself was read before.
+        let account = Member { remote: None, ..account };
         if !has(client, can, &now, account).await? {
             return Ok(());
         }
@@ -319,6 +315,10 @@ impl Memberships {
         let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
         let mut rest = now.resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         others(&mut rest);
+        // Of a group that may show only some of its members the list is not known.
+        if rest.len() >= MANY {
+            return asked;
+        }
         let at_once = can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1));
         if can.patch != Support::No && rest.len() <= at_once {
             let replace = [Operation::replace("members", rest.clone().into())];
@@ -410,7 +410,7 @@ impl Memberships {
 fn called_otherwise(name: &str, shown: &str) -> Failure {
     let shown = shorten(shown);
     let detail = format!(
-        "the app has made the group '{name}' and calls it '{shown}': write to = \"{shown}\" in [[apps.groups]], so that it is found again"
+        "the app calls a group that is made as '{name}' '{shown}': write to = \"{shown}\" in [[apps.groups]], so that it is found again"
     );
     Failure::new(RejectionCause::Unmappable, detail)
 }

@@ -27,6 +27,16 @@ pub struct Pages {
     /// What was shown, where the first page is all there is by the app's own word: some take what is on a page for the total, so
     /// one page more is asked for.
     shown: Option<BTreeSet<String>>,
+    /// A further page has shown more than there is by the app's own word.
+    total_is_wrong: bool,
+}
+
+/// What an app means by its total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Total {
+    OfAll,
+    OfPage,
+    Unknown,
 }
 
 /// One page, and how many resources the app says there are.
@@ -54,7 +64,7 @@ impl Pages {
     pub fn new(kind: Endpoint, can: &Capabilities) -> Self {
         let size = can.page_size.map_or(PAGE, |n| usize::try_from(n).unwrap_or(PAGE)).min(LARGEST_PAGE);
         let start = if can.cursor == Support::Yes { PageStart::Cursor(String::new()) } else { PageStart::Index(1) };
-        Self { kind, start: Some(start), size, read: 0, can: can.clone(), shown: None }
+        Self { kind, start: Some(start), size, read: 0, can: can.clone(), shown: None, total_is_wrong: false }
     }
 
     /// Passes over as many resources, where pages are counted.
@@ -86,22 +96,59 @@ impl Pages {
         Ok(plain)
     }
 
+    /// Whether the total that the first page has said is that of all, where it was as many as the page had: one is asked for alone.
+    async fn whose_total(&self, client: &ScimClient) -> Result<Total, Failure> {
+        let Some(shown) = self.shown.as_ref().filter(|shown| !self.total_is_wrong && shown.len() > 1) else {
+            return Ok(Total::Unknown);
+        };
+        if client.experience.has(&self.can, AppQuirk::NoCount) {
+            return Ok(Total::Unknown);
+        }
+        let answer = client.page(self.kind, &PageStart::Index(1), 1).await?;
+        let Some(page) = answer.list().ok().filter(|page| answer.status == StatusCode::OK && page.resources.len() == 1)
+        else {
+            return Ok(Total::Unknown);
+        };
+        let all = usize::try_from(page.total_results).unwrap_or(usize::MAX);
+        Ok(match all {
+            1 => Total::OfPage,
+            all if all == shown.len() => Total::OfAll,
+            _ => Total::Unknown,
+        })
+    }
+
+    /// Whether an answer to the page beyond the last one, by the app's own word, says that there is none: some answer with an error
+    /// there, or with no list.
+    fn may_be_the_end(&self, answer: &Answer) -> bool {
+        let Some(shown) = self.shown.as_ref().filter(|_| !self.total_is_wrong && !answer.says_later()) else {
+            return false;
+        };
+        match answer.status.as_u16() {
+            400 | 404 | 416 | 422 => true,
+            // One that has filled a page, and fails for the next, may have more.
+            500 => shown.len() < self.size,
+            200..=299 => answer.list().is_err(),
+            _ => false,
+        }
+    }
+
     /// The next page; `None` after the last one.
     ///
     /// # Errors
     /// When the app does not answer with a page, or its pages contradict each other.
     pub async fn next(&mut self, client: &ScimClient) -> Result<Option<OnePage>, Failure> {
         let Some(start) = self.start.take() else { return Ok(None) };
+        match self.whose_total(client).await? {
+            Total::OfAll => return Ok(None),
+            Total::OfPage => self.total_is_wrong = true,
+            Total::Unknown => {}
+        }
         let mut answer = self.ask(client, &start).await?;
-        // Beyond the last page some answer with an error, or with no list.
-        if self.shown.is_some() {
-            let fails = |answer: &Answer| {
-                answer.status.is_server_error() || answer.status.is_success() && answer.list().is_err()
-            };
-            if fails(&answer) {
+        if self.may_be_the_end(&answer) {
+            if answer.status.is_server_error() {
                 answer = self.ask(client, &start).await?;
             }
-            if fails(&answer) || matches!(answer.status.as_u16(), 400 | 404 | 416 | 422) {
+            if self.may_be_the_end(&answer) {
                 return Ok(None);
             }
         }
@@ -120,12 +167,17 @@ impl Pages {
             if page.resources.is_empty() {
                 return Ok(None);
             }
+            self.total_is_wrong = true;
         } else if start == PageStart::Index(1) && !page.resources.is_empty() && page.resources.len() >= total {
             self.shown = Some(page.resources.iter().map(id).collect());
         }
         self.read = self.read.saturating_add(page.resources.len());
         self.start = match (&start, page.next_cursor) {
             (PageStart::Cursor(_), Some(next)) if !next.is_empty() => Some(PageStart::Cursor(next)),
+            (PageStart::Cursor(_), _) if answer.has_total() && self.read < total => {
+                return Err(answer
+                    .not_scim(&format!("the app says that it has {total} resources and shows {} of them", self.read)));
+            }
             (PageStart::Cursor(_), _) => None,
             (PageStart::Index(_), _) if self.shown.is_some() => Some(PageStart::Index(self.read + 1)),
             (PageStart::Index(_), _) if self.read >= total => None,

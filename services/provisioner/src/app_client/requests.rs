@@ -23,6 +23,8 @@ use crate::app_client::patch_form::Operation;
 pub enum Created {
     /// It is made, with this id.
     As(String),
+    /// The same, with nothing than what it can't be made without.
+    Bare(String),
     /// It is made, and the app does not say as what: it has to be looked for.
     Somewhere,
     /// Something is there already; that is for the caller to look into.
@@ -73,6 +75,15 @@ pub async fn update(
     if can.patch != Support::No {
         let operations: Vec<Operation> = changes.iter().map(|change| operation(change, can)).collect();
         let answer = patch::send(client, can, Endpoint::Users, &remote.id, &operations).await?;
+        // What it refuses of one attribute keeps none of the others.
+        if matches!(answer.status.as_u16(), 400 | 422) && operations.len() > 1 {
+            let mut outcome = Ok(());
+            for operation in operations {
+                let answer = patch::send(client, can, Endpoint::Users, &remote.id, &[operation]).await?;
+                outcome = outcome.and(answer.done());
+            }
+            return outcome;
+        }
         if !patch_is_missing(&answer) {
             return answer.done();
         }
@@ -100,7 +111,7 @@ pub async fn deactivate(client: &ScimClient, can: &Capabilities, remote: &Remote
 
 /// Removes an account; one that is not there any more is.
 pub async fn delete(client: &ScimClient, remote: &Remote) -> Result<(), Failure> {
-    let answer = client.delete(&remote.id).await?;
+    let answer = client.delete(Endpoint::Users, &remote.id).await?;
     if answer.status == StatusCode::NOT_FOUND { Ok(()) } else { answer.done() }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -158,9 +158,11 @@ impl OverHttp {
             Failure::new(cause, shorten(&causes(&e)))
         };
         let (mut address, mut redirects) = (address, 0);
+        // Redirects included.
+        let ends = Instant::now() + self.timeout;
         let mut response = loop {
             let request = self.client.request(method.clone(), address.clone());
-            let mut request = request.timeout(self.timeout).headers(headers.clone());
+            let mut request = request.timeout(ends.saturating_duration_since(Instant::now())).headers(headers.clone());
             if let Some(token) = self.tokens().first() {
                 request = request.bearer_auth(token.expose_secret());
             }

@@ -147,16 +147,19 @@ impl Wanted {
         }
         // An address is not only theirs: a second account for an administrator has it, too, and was there before.
         let is_name = |sent: &&String| self.user_names.iter().any(|name| same(name, sent));
-        let by_name = self.may_exist.iter().filter(is_name).any(shows) || self.may_have_another_name();
-        if by_name && !self.was_there_before(remote) { Made::Yes } else { Made::Perhaps }
+        let by_name = self.may_exist.iter().filter(is_name).any(shows);
+        match self.made_since(remote) {
+            Some(true) if by_name || self.may_have_another_name() => Made::Yes,
+            None if by_name => Made::Yes,
+            _ => Made::Perhaps,
+        }
     }
 
-    /// Whether an account says that it was made long before a creation was sent.
-    fn was_there_before(&self, remote: &Remote) -> bool {
-        let created =
-            remote.resource.get("meta").and_then(|meta| meta.get("created")?.as_str()?.parse::<Timestamp>().ok());
-        let since = self.may_exist_since.and_then(|since| since.checked_sub(CLOCKS_DIFFER).ok());
-        created.zip(since).is_some_and(|(created, since)| created < since)
+    /// Whether an account was made since a creation was sent, by its own word; none: it does not say.
+    fn made_since(&self, remote: &Remote) -> Option<bool> {
+        let created = remote.resource.get("meta")?.get("created")?.as_str()?.parse::<Timestamp>().ok()?;
+        let since = self.may_exist_since?.checked_sub(CLOCKS_DIFFER).ok()?;
+        Some(created >= since)
     }
 }
 

@@ -90,12 +90,17 @@ impl Connector {
         if let (Origin::Adopted, Some(found)) = (origin, located.filter(|_| !steps.is_empty())) {
             self.say_adopted(account, &found.remote.id).await?;
         }
+        let mut bare = false;
         for step in steps {
             let mut group = None;
             let mut operation = step.operation();
             match (step, located) {
                 (Step::Create(attributes), _) => match self.create(account, attributes, wanted, can).await? {
                     Created::As(id) => wanted.remote_id = Some(id),
+                    Created::Bare(id) => {
+                        wanted.remote_id = Some(id);
+                        bare = true;
+                    }
                     // It is found by what was sent.
                     Created::Somewhere => return Ok(Sent::Conflict),
                     // Someone was faster, perhaps ourselves before a restart: look again, once.
@@ -155,7 +160,8 @@ impl Connector {
             };
             self.append(account, Event::AccountApplied(applied)).await?;
         }
-        Ok(Sent::Everything)
+        // The rest of it is a change of what is there now.
+        Ok(if bare { Sent::Conflict } else { Sent::Everything })
     }
 
     /// Says whose an account becomes before anything is sent to it: the answer may be lost, and it must be found again whatever it
@@ -202,6 +208,7 @@ impl Connector {
             match create(client, &least, can).await {
                 // What is wrong is something else: it says so itself.
                 Err(failure) if !failure.is_unanswered() => {}
+                Ok(Created::As(id)) => outcome = Ok(Created::Bare(id)),
                 made => outcome = made,
             }
         }
@@ -218,7 +225,7 @@ impl Connector {
                 wanted.may_exist = all;
                 wanted.may_exist_since.get_or_insert((self.clock)());
             }
-            Ok(Created::As(_) | Created::Somewhere) => {}
+            Ok(Created::As(_) | Created::Bare(_) | Created::Somewhere) => {}
             Ok(Created::Conflict(_)) | Err(_) => {
                 if ahead {
                     say(&before).await?;
@@ -229,16 +236,30 @@ impl Connector {
     }
 }
 
-/// What an account can't be made without: what gives access, and what the app requires. None: that is all of it.
+/// What only describes somebody (RFC 7643 §4.1.1); what is not among these may give rights.
+const DESCRIBES: [&str; 11] = [
+    "displayName",
+    "nickName",
+    "title",
+    "name",
+    "profileUrl",
+    "preferredLanguage",
+    "locale",
+    "timezone",
+    "phoneNumbers",
+    "addresses",
+    "photos",
+];
+
+/// What an account can't be made without: all but what only describes somebody, and is not required. None: that is all of it.
 fn least(attributes: &Attributes, essential: &BTreeSet<String>, can: &Capabilities) -> Option<Attributes> {
-    let is_required = |path: &str| {
-        let part_of = |whole: &str, part: &str| {
-            part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        can.required.iter().any(|required| part_of(required, path) || part_of(path, required))
+    let part_of = |whole: &str, part: &str| {
+        part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
-    let kept = |path: &str| gives_access(essential, path) || path == "externalId" || is_required(path);
-    let least: Attributes =
-        attributes.iter().filter(|(path, _)| kept(path)).map(|(path, value)| (path.clone(), value.clone())).collect();
+    let is_required =
+        |path: &str| can.required.iter().any(|required| part_of(required, path) || part_of(path, required));
+    let describes = |path: &str| DESCRIBES.iter().any(|whole| part_of(whole, path)) && !gives_access(essential, path);
+    let kept = |(path, _): &(&String, &Value)| !describes(path) || is_required(path);
+    let least: Attributes = attributes.iter().filter(kept).map(|(path, value)| (path.clone(), value.clone())).collect();
     (least.len() < attributes.len()).then_some(least)
 }
