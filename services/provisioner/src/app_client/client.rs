@@ -119,6 +119,8 @@ pub enum Filtered {
     NotFound,
     /// It does not know the filter.
     Unknown,
+    /// It fails for the filter, and not for others: it may know it all the same.
+    Failed,
 }
 
 /// Where a page starts.
@@ -278,9 +280,10 @@ impl ScimClient {
             200 => Ok(Filtered::List(answer)),
             204 | 404 => Ok(Filtered::NotFound),
             403 if answer.retry_after.is_some() => Err(answer.failure()),
-            400 | 403 | 405 | 422 | 501 => Ok(Filtered::Unknown),
+            400 | 403 | 405 | 501 => Ok(Filtered::Unknown),
+            422 => Ok(Filtered::Failed),
             // It may be sick, or fail for the filter: only that goes on, and nothing else fails.
-            500 if self.has_a_list(kind).await? && ask().await?.status == answer.status => Ok(Filtered::Unknown),
+            500 if self.has_a_list(kind).await? && ask().await?.status == answer.status => Ok(Filtered::Failed),
             _ => Err(answer.failure()),
         }
     }

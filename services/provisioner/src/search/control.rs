@@ -110,7 +110,7 @@ async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BT
             "" => false,
             value => match search(app, attribute, value).await? {
                 Answered::Complete(found) => found.iter().any(|remote| remote.id == sample.id),
-                Answered::NotFound | Answered::Untrusted => false,
+                Answered::NotFound | Answered::Untrusted | Answered::Failed => false,
             },
         };
         if !finds {

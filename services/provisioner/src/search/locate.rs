@@ -84,6 +84,7 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
         match search(app, "externalId", &external_id).await? {
             Answered::Complete(matches) => found.extend(matches),
             Answered::NotFound => drop(looked.not_found.insert("externalId")),
+            Answered::Failed => untrusted = true,
             // Apps without externalId are common: the user name decides then. But of one who must be gone, and whose account
             // was never seen, or may have been made once more, the name alone proves nothing: the app may have given it another.
             Answered::Untrusted => {
@@ -101,7 +102,7 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
         match search(app, "userName", name).await? {
             Answered::Complete(matches) => found.extend(matches),
             Answered::NotFound => drop(looked.not_found.insert("userName")),
-            Answered::Untrusted => untrusted = true,
+            Answered::Untrusted | Answered::Failed => untrusted = true,
         }
         looked.filtered.insert("userName");
     }

@@ -32,6 +32,8 @@ pub enum Answered {
     NotFound,
     /// The app does not filter, or not truthfully.
     Untrusted,
+    /// The app fails for this filter: nothing is known by it, and another one is not enough.
+    Failed,
 }
 
 /// The account with this id; `None`: the app says that there is none. Any other answer says nothing.
@@ -59,6 +61,7 @@ pub async fn search(app: &Search<'_>, attribute: &str, value: &str) -> Result<An
         Filtered::List(answer) => answer,
         Filtered::NotFound => return Ok(Answered::NotFound),
         Filtered::Unknown => return Ok(Answered::Untrusted),
+        Filtered::Failed => return Ok(Answered::Failed),
     };
     let page = answer.found(app.can)?;
     let resources: Option<Vec<Remote>> = page.resources.iter().map(to_remote).collect();
