@@ -11,6 +11,7 @@ from playwright.sync_api import expect, sync_playwright
 
 url, token, name, folder = sys.argv[1:]
 folder = pathlib.Path(folder)
+AXE = pathlib.Path(os.environ["ROLLCALL_AXE"]).read_text() if os.environ.get("ROLLCALL_AXE") else ""
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
 FLAGS = [
@@ -23,6 +24,16 @@ def fits(page, what):
     """Nothing is wider than the screen."""
     wide, seen = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     assert wide <= seen, f"{what} is {wide} wide on a screen of {seen}"
+
+
+def accessible(page, what):
+    """Nothing that WCAG 2.2 AA forbids, as far as a program can see it."""
+    if not AXE:
+        return
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })")
+    said = [f"{v['id']}: {v['nodes'][0]['html'][:160]} {v['nodes'][0].get('failureSummary', '')[:200]}" for v in found["violations"]]
+    assert not said, f"{what}: {said}"
 
 
 def press_to(page, text):
@@ -83,16 +94,62 @@ with sync_playwright() as playwright:
     page.screenshot(path=folder / "identity.png", full_page=True)
 
     # Every page, on a phone and in the dark; each says how to get the same as data.
-    for scheme, size, label in [("dark", DESK, "dark"), ("light", PHONE, "phone"), ("dark", PHONE, "phone-dark")]:
+    places = [
+        "/", "/console/leavers", "/console/identities", "/console/apps", "/console/apps/lying", "/console/drift",
+        "/console/obligations?status=overdue", "/console/holds", "/console/events", "/console/events/3",
+        "/console/design",
+    ]
+    for scheme, size, label in [("light", DESK, "light"), ("dark", DESK, "dark"), ("light", PHONE, "phone")]:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size(size)
-        for place in ["/", "/console/identities", "/console/apps", "/console/drift", "/console/obligations?status=overdue"]:
+        for place in places:
             page.goto(url + place)
             fits(page, f"{place} ({label})")
             expect(page.locator("footer code")).to_contain_text("GET /v1/")
-            page.screenshot(path=folder / f"{place.strip('/').split('/')[-1].split('?')[0] or 'leavers'}-{label}.png")
+            accessible(page, f"{place} ({label})")
+            name_of_shot = place.removeprefix("/console").strip("/").split("?")[0].replace("/", "-") or "overview"
+            page.screenshot(path=folder / f"{name_of_shot}-{label}.png", full_page=True)
     page.set_viewport_size(DESK)
     page.emulate_media(color_scheme="light")
+
+    # Whoever is woken acts without a mouse: from the overview to an obligation that is waived, with a reason.
+    other = browser.new_context(viewport=DESK)
+    walk = other.new_page()
+    walk.on("pageerror", lambda error: problems.append(str(error)))
+    walk.goto(url + "/")
+    walk.get_by_label("API token").fill("ola-secret")
+    walk.keyboard.press("Enter")
+    expect(walk.get_by_role("row").filter(has_text="bob@example.com")).to_contain_text("overdue", timeout=20000)
+    walk.keyboard.press("?")
+    expect(walk.get_by_role("dialog")).to_be_visible()
+    walk.keyboard.press("Escape")
+    press_to(walk, "bob@example.com")
+    walk.keyboard.press("Enter")
+    expect(walk.get_by_text("Not gone")).to_be_visible()
+    accessible(walk, "a leaver's page")
+    walk.screenshot(path=folder / "leaver.png", full_page=True)
+    press_to(walk, "Waive")
+    walk.keyboard.press("Enter")
+    expect(walk.get_by_label("Why")).to_be_focused()
+    accessible(walk, "the confirmation")
+    walk.keyboard.type("the vendor is mending it")
+    walk.screenshot(path=folder / "waive.png", full_page=True)
+    press_to(walk, "Waive")
+    walk.keyboard.press("Enter")
+    expect(walk.get_by_role("status")).to_contain_text("It is on the log.")
+    expect(walk.get_by_text("waived by ola").first).to_be_visible(timeout=20000)
+    walk.goto(url + "/console/approvals")
+    accessible(walk, "approvals")
+    # What is wrong is said, and what was typed is still there.
+    walk.goto(url + "/console/obligations?status=nonsense")
+    expect(walk.get_by_role("alert")).to_contain_text("nonsense")
+    problems.clear()  # the refusal itself
+    # What a list shows, as a file.
+    with walk.expect_download() as download:
+        walk.goto(url + "/console/leavers")
+        walk.get_by_role("link", name="CSV").click()
+    assert "bob@example.com" in pathlib.Path(download.value.path()).read_text()
+    other.close()
 
     # Search by name.
     page.get_by_label("Find someone").fill(name[:3].upper())

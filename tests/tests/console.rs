@@ -28,26 +28,22 @@ async fn a_browser_finds_the_overdue_leaver_and_sees_them_go() -> anyhow::Result
         keys: "",
         tables: "",
     };
-    let rollcall = Rollcall::new(&[app], "")?;
+    let operator = "[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\ntoken = \"ola-secret\"\n";
+    let rollcall = Rollcall::new(&[app], operator)?;
     rollcall.start().await?;
-    let user = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada@example.com" });
-    let made = rollcall.scim(Method::POST, "/Users", &user).await?;
-    let id = made["id"].as_str().context("no id")?;
-    until("the account is verified", || async {
-        let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
-        Ok(identity["accounts"][0]["verified"].as_bool().filter(|v| *v).map(drop))
-    })
-    .await?;
-    rollcall
-        .scim(
-            Method::PATCH,
-            &format!("/Users/{id}"),
-            &json!({
-                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-                "Operations": [{ "op": "replace", "path": "active", "value": false }],
-            }),
-        )
+    for name in ["ada@example.com", "bob@example.com"] {
+        let user = json!({ "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name });
+        let made = rollcall.scim(Method::POST, "/Users", &user).await?;
+        let id = made["id"].as_str().context("no id")?;
+        until("the account is verified", || async {
+            let identity = rollcall.api(&format!("/v1/identities/{id}")).await?;
+            Ok(identity["accounts"][0]["verified"].as_bool().filter(|v| *v).map(drop))
+        })
         .await?;
+        let operations = json!([{ "op": "replace", "path": "active", "value": false }]);
+        let patch = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations });
+        rollcall.scim(Method::PATCH, &format!("/Users/{id}"), &patch).await?;
+    }
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shots = here.join("../target/console");
     std::fs::create_dir_all(&shots)?;

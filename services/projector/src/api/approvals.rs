@@ -41,19 +41,19 @@ pub enum Weight {
 
 /// Something that waits for a second person.
 #[derive(Debug, Serialize, ToSchema)]
-struct ApprovalView {
-    id: String,
+pub struct ApprovalView {
+    pub id: String,
     /// What is wanted, in words.
-    what: String,
-    asked_by: String,
-    reason: String,
+    pub what: String,
+    pub asked_by: String,
+    pub reason: String,
     #[schema(schema_with = schema::time)]
-    asked_at: Timestamp,
+    pub asked_at: Timestamp,
     /// Whom it is about.
     #[schema(value_type = Option<Uuid>)]
-    identity: Option<IdentityId>,
+    pub identity: Option<IdentityId>,
     #[schema(schema_with = schema::time)]
-    expires_at: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,9 +63,9 @@ struct Approvals {
 
 /// Where the decision is on the log.
 #[derive(Debug, Serialize, ToSchema)]
-struct Decided {
+pub struct Decided {
     #[schema(value_type = u64)]
-    sequence: Sequence,
+    pub sequence: Sequence,
 }
 
 /// The paths.
@@ -113,11 +113,19 @@ const fn about(wanted: &Event) -> Option<IdentityId> {
 /// What waits for a second person.
 #[utoipa::path(get, path = "/v1/approvals", tag = "state", responses((status = 200, body = Approvals), Problem))]
 async fn approvals(State(api): Shared, Extension(person): Extension<Person>) -> Result<Json<Approvals>, ApiError> {
+    Ok(Json(Approvals { items: waiting(&api, &person).await? }))
+}
+
+/// What waits for a second person.
+///
+/// # Errors
+/// For who may not see it, and when it can't be read.
+pub async fn waiting(api: &Api, person: &Person) -> Result<Vec<ApprovalView>, ApiError> {
     person.needs(Role::Operator)?;
     let view = api.fresh().await?;
     let mut items = Vec::new();
     for waiting in ledger::approvals(&view, Timestamp::now())? {
-        let Some(wanted) = wanted(&api, &waiting).await? else { continue };
+        let Some(wanted) = wanted(api, &waiting).await? else { continue };
         items.push(ApprovalView {
             id: waiting.id,
             what: in_words(&wanted),
@@ -128,7 +136,7 @@ async fn approvals(State(api): Shared, Extension(person): Extension<Person>) -> 
             expires_at: waiting.expires_at,
         });
     }
-    Ok(Json(Approvals { items }))
+    Ok(items)
 }
 
 /// What was asked for, as the log has it.
@@ -195,7 +203,7 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
 #[utoipa::path(post, path = "/v1/approvals/{id}/approve", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
     (status = 202, body = Decided), (status = 409, description = "It can't be done any more.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
 ))]
-async fn approve(
+pub async fn approve(
     State(api): Shared,
     Extension(person): Extension<Person>,
     Path(id): Path<String>,
@@ -242,7 +250,7 @@ async fn approve(
 #[utoipa::path(post, path = "/v1/approvals/{id}/deny", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
     (status = 202, body = Decided), Problem
 ))]
-async fn deny(
+pub async fn deny(
     State(api): Shared,
     Extension(person): Extension<Person>,
     Path(id): Path<String>,

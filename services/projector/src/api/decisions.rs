@@ -54,12 +54,12 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
 
 /// Where what was asked for is on the log.
 #[derive(serde::Serialize, ToSchema)]
-struct Said {
+pub struct Said {
     #[schema(value_type = u64)]
-    sequence: Sequence,
+    pub sequence: Sequence,
     /// Set: it is not done yet, and waits for a second person, who approves it by this id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    approval: Option<String>,
+    pub approval: Option<String>,
 }
 
 /// Why something is left as it is, and until when.
@@ -179,7 +179,7 @@ async fn say(api: &Api, person: &Person, event: Event) -> Answer {
 #[utoipa::path(post, path = "/v1/obligations/{id}/waive", tag = "decisions", params(("id" = String, Path, description = "Which.")) , request_body = ExceptionBody, responses(
     (status = 202, body = Said), (status = 409, description = "It has ended.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
 ))]
-async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+pub async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let (ExceptionBody { reason, expires_at }, weight) = exception(&api, &body).await?;
     let parsed: ObligationId = id.parse().map_err(|_| unknown("obligation", &id))?;
@@ -195,7 +195,7 @@ async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<String
 #[utoipa::path(post, path = "/v1/drift/{id}/accept", tag = "decisions", params(("id" = String, Path, description = "Which.")) , request_body = ExceptionBody, responses(
     (status = 202, body = Said), Problem
 ))]
-async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let (ExceptionBody { reason, expires_at }, weight) = exception(&api, &body).await?;
     let parsed: rollcall_domain::drift::DriftId = id.parse().map_err(|_| unknown("drift item", &id))?;
@@ -230,7 +230,7 @@ async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<(Cau
 #[utoipa::path(post, path = "/v1/holds/{source}/release", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = ReleaseBody, responses(
     (status = 202, body = Said), Problem
 ))]
-async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
+pub async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let ReleaseBody { reason: said, through } = read(&body)?;
     let reason = reason(&said)?;
@@ -243,7 +243,7 @@ async fn release(State(api): Shared, Extension(person): Who, Path(source): Path<
 #[utoipa::path(post, path = "/v1/holds/{source}/reject", tag = "decisions", params(("source" = String, Path, description = "Which.")) , request_body = RejectBody, responses(
     (status = 202, body = Said), Problem
 ))]
-async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
+pub async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<String>, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let RejectBody { reason: said, expires_at, through } = read(&body)?;
     let reason = reason(&said)?;
@@ -257,7 +257,7 @@ async fn reject(State(api): Shared, Extension(person): Who, Path(source): Path<S
 #[utoipa::path(post, path = "/v1/apps/{id}/reconcile", tag = "decisions", params(("id" = String, Path, description = "Which.")) , responses(
     (status = 202, body = Said), Problem
 ))]
-async fn reconcile(State(api): Shared, Extension(person): Who, Path(id): Path<String>) -> Answer {
+pub async fn reconcile(State(api): Shared, Extension(person): Who, Path(id): Path<String>) -> Answer {
     person.needs(Role::Operator)?;
     let app: AppId = id.parse().map_err(|_| unknown("app", &id))?;
     let view = api.fresh().await?;
@@ -270,7 +270,7 @@ async fn reconcile(State(api): Shared, Extension(person): Who, Path(id): Path<St
 #[utoipa::path(post, path = "/v1/sync", tag = "decisions", request_body = SyncBody, responses(
     (status = 202, body = Said), Problem
 ))]
-async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> Answer {
+pub async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
     let view = api.fresh().await?;
     let wanted = match read::<SyncBody>(&body)? {

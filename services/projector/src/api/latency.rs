@@ -135,6 +135,33 @@ pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result
     Ok(groups.into_iter().map(|(name, group)| group.shown(name)).collect())
 }
 
+/// Half and nine of ten within, in seconds, of what was verified in a window; of the first `most` of them at most, which become fewer
+/// by as many as were read. None: nothing was.
+pub fn between(
+    state: &impl Read,
+    from: Timestamp,
+    to: Timestamp,
+    most: &mut usize,
+) -> Result<Option<(f64, f64)>, KvError> {
+    let mut group = Group::default();
+    let mut after: Option<String> = None;
+    while *most > 0 {
+        let (chunk, last) = ledger::verified_between(state, from, to, after.as_deref(), CHUNK.min(*most))?;
+        *most = most.saturating_sub(chunk.len());
+        for obligation in &chunk {
+            if let Some(at) = obligation.verified_at() {
+                group.add(obligation, at);
+            }
+        }
+        if last.is_none() {
+            break;
+        }
+        after = last;
+    }
+    let quantiles = Quantiles::of(&mut group.verified);
+    Ok(quantiles.p50.zip(quantiles.p90))
+}
+
 /// How long changes took, exactly.
 #[utoipa::path(get, path = "/v1/latency", tag = "state", params(params::Latency), responses(
     (status = 200, body = List<LatencyView>), Problem

@@ -1,5 +1,6 @@
 //! The console: pages made here, without a build step and without anything from elsewhere.
 
+mod asked;
 mod format;
 mod lanes;
 mod live;
@@ -8,6 +9,7 @@ mod pages;
 mod provider;
 mod sessions;
 mod sign_in;
+mod ui;
 
 use std::sync::Arc;
 
@@ -43,18 +45,27 @@ const ASSETS: [(&str, &str, &str); 3] = [
     ("/console/assets/icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
 ];
 
-/// The largest form: a token, and nothing else.
-const MAX_FORM: usize = 8 << 10;
+/// The largest form: a reason, and what it is about.
+const MAX_FORM: usize = 64 << 10;
 
 /// The pages, at `/` and under `/console`.
 pub fn router(api: Arc<Api>) -> Router {
     let inside = Router::new()
-        .route("/", get(pages::leavers))
+        .route("/", get(pages::overview))
+        .route("/console/leavers", get(pages::leavers))
         .route("/console/identities", get(pages::identities))
         .route("/console/identities/{id}", get(pages::identity))
         .route("/console/apps", get(pages::apps))
+        .route("/console/apps/{id}", get(pages::app))
         .route("/console/drift", get(pages::drift))
         .route("/console/obligations", get(pages::obligations))
+        .route("/console/holds", get(pages::holds))
+        .route("/console/holds/{cause}", get(pages::hold))
+        .route("/console/approvals", get(pages::approvals))
+        .route("/console/events", get(pages::events))
+        .route("/console/events/{sequence}", get(pages::event))
+        .route("/console/design", get(pages::design))
+        .route("/console/act", get(pages::confirm).post(pages::act))
         .route("/console/live", get(live::live))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), sign_in::signed_in));
     let door = Router::new()

@@ -127,9 +127,14 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
         Err(e) => return e.into_response(),
     };
     let Some(person) = found else {
-        let page = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok());
-        return if page.is_some_and(|accept| accept.contains("text/event-stream")) {
+        let wants = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok());
+        return if wants.is_some_and(|accept| accept.contains("text/event-stream")) {
             StatusCode::UNAUTHORIZED.into_response()
+        } else if request.method() == Method::POST {
+            // Nothing that was typed is lost: the browser has it on the page before.
+            let problem = "Your session has ended, and nothing was done. Sign in in another tab, go back here, and send it again: \
+                           what you have typed is still there.";
+            page(&api, StatusCode::UNAUTHORIZED, Some(problem.to_owned()))
         } else {
             Redirect::to("/console/sign-in").into_response()
         };

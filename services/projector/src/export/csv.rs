@@ -32,7 +32,7 @@ pub fn head() -> String {
 }
 
 /// A cell that a spreadsheet takes for text, whatever a source or an app wrote into it (OWASP, CSV Injection).
-fn safe(text: String) -> String {
+pub(crate) fn safe(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 

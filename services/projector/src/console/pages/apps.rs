@@ -1,81 +1,122 @@
 //! The health of each app.
 
-use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::app::App;
 use rollcall_domain::directory;
-use rollcall_domain::ids::AppId;
 
-use super::{Frame, Listed, Who, answer, rows};
+use super::list::{List, options, shown};
+use super::{Who, rows};
 use crate::api::context::Shared;
 use crate::api::latency::{self, GroupBy};
 use crate::api::views::AppView;
-use crate::console::format::at_or_none;
+use crate::console::asked::Asked;
+use crate::console::ui::{Badge, Cell, Column, Empty, Field, Head, Row, Table, Tone, span_of};
 use crate::error::ApiError;
 
-struct AppRow {
-    id: AppId,
-    name: String,
-    owner: String,
-    connected: bool,
-    health: &'static str,
-    findings: Vec<String>,
-    score: String,
-    latency: String,
-    open: u64,
-    overdue: u64,
-    drift: usize,
-    debt: String,
-    compared: String,
-}
+const HEALTHS: [&str; 3] = ["working", "quarantined", "overdue"];
 
-#[derive(Template)]
-#[template(path = "apps.html")]
-struct AppsPage {
-    frame: Frame,
-    rows: Vec<AppRow>,
-    next: Option<String>,
-}
+const COLUMNS: [Column; 10] = [
+    Column::text("app", "App"),
+    Column::text("owner", "Owner"),
+    Column::text("health", "Health"),
+    Column::number("conformance", "Does what it says"),
+    Column::text("latency", "To verified, p50 / p99"),
+    Column::number("open", "Open"),
+    Column::number("overdue", "Overdue"),
+    Column::number("drift", "Drift items"),
+    Column::number("debt", "Drift debt"),
+    Column::text("compared", "Compared"),
+];
 
-/// The health of each app.
-pub async fn apps(State(api): Shared, Extension(person): Who, Query(listed): Query<Listed>) -> Response {
-    let page = async {
+/// Every app.
+pub async fn apps(State(api): Shared, Extension(person): Who, RawQuery(query): RawQuery) -> Response {
+    let asked = Asked::read(query.as_deref());
+    let list = async {
         let view = api.fresh().await?;
-        let (found, next) = rows(&view, directory::APPS, listed.cursor.as_deref(), |_| true)?;
+        let health = asked.one_of("health", &HEALTHS)?;
+        let text = asked.get("q").to_lowercase();
+        let named = |app: &App| {
+            let spec = &app.spec;
+            text.is_empty()
+                || [spec.id.as_str(), &spec.name, &spec.owner].iter().any(|of| of.to_lowercase().contains(&text))
+        };
+        let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
+        let (found, next) = rows::<App>(&view, directory::APPS, cursor, named)?;
         let now = Timestamp::now();
         let from = now.checked_sub(SignedDuration::from_hours(7 * 24)).ok();
         let choice = latency::Choice { from, ..latency::Choice::default() };
         let state = view.clone();
         let measured = tokio::task::spawn_blocking(move || latency::by_group(&state, &choice, GroupBy::App));
         let measured = measured.await.map_err(|_| ApiError::Stopped)??;
-        let row = |app| {
+        let mut lines = Vec::new();
+        for app in &found {
             let shown = AppView::of(&view, app, now, person.sees())?;
-            let took = measured.iter().find(|group| group.group == shown.id.as_str()).map(|g| &g.verified_seconds);
-            let seconds = |s: Option<f64>| s.map_or_else(|| "–".to_owned(), |s| format!("{s:.1} s"));
-            Ok(AppRow {
-                latency: took.map_or_else(|| "–".to_owned(), |q| format!("{} / {}", seconds(q.p50), seconds(q.p99))),
-                score: shown
-                    .conformance
-                    .score
-                    .map_or_else(|| "–".to_owned(), |score| format!("{:.0} %", score * 100.0)),
-                compared: at_or_none(shown.reconciliation.completed_at),
-                debt: format!("{:.1} h", shown.drift_debt_hours),
-                id: shown.id,
-                name: shown.name,
-                owner: shown.owner,
-                connected: shown.connected,
-                health: shown.health.state,
-                findings: shown.conformance.findings,
-                open: shown.obligations_open,
-                overdue: shown.obligations_overdue,
-                drift: shown.drift_items,
-            })
-        };
-        let rows = found.iter().map(row).collect::<Result<_, ApiError>>()?;
-        let frame = Frame::new(&api, &person, "/console/apps", "/v1/apps and /v1/latency?group_by=app");
-        Ok(AppsPage { frame, rows, next })
+            let wanted = match health {
+                Some("overdue") => shown.obligations_overdue > 0,
+                Some(health) => shown.health.state == health,
+                None => true,
+            };
+            if wanted {
+                let took = measured.iter().find(|group| group.group == shown.id.as_str()).map(|g| &g.verified_seconds);
+                lines.push(row(&shown, took, now));
+            }
+        }
+        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
+        Ok(List {
+            here: "/console/apps",
+            call: "/v1/apps and /v1/latency?group_by=app".into(),
+            head: Head::new("Apps", "Health, conformance, latency over the last 7 days, and drift."),
+            stats: Vec::new(),
+            fields: vec![
+                field("q", "Name", "app or owner"),
+                Field { options: options("all", &HEALTHS), ..field("health", "Health", "") },
+            ],
+            table: Table::new(format!("{} shown", lines.len()), &COLUMNS).with(lines),
+            empty: Empty::new(
+                Tone::Plain,
+                "No app is configured.",
+                "Write one under [[apps]], and ask rollcall check about it.",
+            ),
+            next,
+            bulk: vec![("reconcile", "compare now"), ("sync-app", "look at every account again, now")],
+            searched: String::new(),
+        })
     };
-    answer(&api, &person, page.await)
+    let list = list.await;
+    shown(&api, &person, &asked, list)
+}
+
+/// What an app is like, in a word or two.
+pub fn health(app: &AppView) -> Vec<Badge> {
+    let mut badges = vec![Badge::word(app.health.state)];
+    badges.extend(app.conformance.findings.iter().map(|finding| Badge::new(finding.clone(), Tone::Bad)));
+    if !app.connected {
+        badges.push(Badge::new("not configured any more", Tone::Warn));
+    }
+    badges
+}
+
+/// The share of what it confirmed that was seen.
+pub fn score(app: &AppView) -> String {
+    app.conformance.score.map_or_else(|| "–".to_owned(), |score| format!("{:.0} %", score * 100.0))
+}
+
+fn row(app: &AppView, took: Option<&latency::Quantiles>, now: Timestamp) -> Row {
+    let seconds = |s: Option<f64>| s.map_or_else(|| "–".to_owned(), span_of);
+    let cells = vec![
+        Cell::link(app.name.clone(), format!("/console/apps/{}", app.id)),
+        Cell::text(app.owner.clone()),
+        Cell::Badges(health(app)),
+        Cell::number(score(app)),
+        Cell::text(took.map_or_else(|| "–".to_owned(), |q| format!("{} / {}", seconds(q.p50), seconds(q.p99)))),
+        Cell::link(app.obligations_open.to_string(), format!("/console/obligations?status=open&app={}", app.id)),
+        Cell::link(app.obligations_overdue.to_string(), format!("/console/obligations?status=overdue&app={}", app.id)),
+        Cell::link(app.drift_items.to_string(), format!("/console/drift?app={}", app.id)),
+        Cell::number(format!("{:.1} h", app.drift_debt_hours)),
+        Cell::when(app.reconciliation.completed_at, now),
+    ];
+    Row { id: Some(app.id.to_string()), cells }
 }

@@ -1,63 +1,91 @@
-//! Search by name.
+//! Everybody, and search by name.
 
-use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::directory;
 use rollcall_domain::identity::Identity;
-use rollcall_domain::ids::IdentityId;
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Frame, ROWS, Who, answer, rows};
+use super::list::{List, options, shown};
+use super::{ROWS, Who, rows};
 use crate::api::context::Shared;
-use crate::console::format::{at, word};
+use crate::console::asked::Asked;
+use crate::console::format::word;
+use crate::console::ui::{Cell, Column, Empty, Field, Head, Row, Table, Tone};
 use crate::state::search;
 
-#[derive(Deserialize)]
-pub struct Search {
-    #[serde(default)]
-    q: String,
-}
+const LIFECYCLES: [&str; 4] = ["staged", "active", "leaving", "left"];
 
-struct IdentityRow {
-    id: IdentityId,
-    user_name: String,
-    display_name: String,
-    lifecycle: String,
-    source: String,
-    changed: String,
-}
+const COLUMNS: [Column; 6] = [
+    Column::text("user_name", "User name"),
+    Column::text("name", "Name"),
+    Column::text("lifecycle", "Lifecycle"),
+    Column::text("source", "Source"),
+    Column::text("joined", "Joined"),
+    Column::text("changed", "Changed"),
+];
 
-#[derive(Template)]
-#[template(path = "identities.html")]
-struct IdentitiesPage {
-    frame: Frame,
-    rows: Vec<IdentityRow>,
-}
-
-/// Who has a name.
-pub async fn identities(State(api): Shared, Extension(person): Who, Query(asked): Query<Search>) -> Response {
-    let page = async {
+/// Who has a name, or everybody.
+pub async fn identities(State(api): Shared, Extension(person): Who, RawQuery(query): RawQuery) -> Response {
+    let asked = Asked::read(query.as_deref());
+    let list = async {
         person.needs(Role::Auditor)?;
         let view = api.fresh().await?;
-        let found = match asked.q.trim().is_empty() {
-            true => rows::<Identity>(&view, directory::IDENTITIES, None, |_| true)?.0,
-            false => search::find(&view, &asked.q, ROWS)?,
+        let lifecycle = asked.one_of("lifecycle", &LIFECYCLES)?;
+        let (text, source) = (asked.get("q"), asked.get("source"));
+        let wanted = |identity: &Identity| {
+            lifecycle.is_none_or(|wanted| word(&identity.lifecycle) == wanted)
+                && (source.is_empty() || identity.source.as_ref().is_some_and(|of| of.as_str() == source))
         };
-        let row = |i: &Identity| IdentityRow {
-            id: i.id,
-            user_name: i.user_name().to_owned(),
-            display_name: i.resource.get("displayName").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            lifecycle: word(&i.lifecycle),
-            source: i.source.as_ref().map(ToString::to_string).unwrap_or_default(),
-            changed: at(i.changed_at),
+        let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
+        let (found, next) = match text.is_empty() {
+            true => rows::<Identity>(&view, directory::IDENTITIES, cursor, wanted)?,
+            false => (search::find(&view, text, ROWS)?.into_iter().filter(wanted).collect(), None),
         };
-        let mut frame = Frame::new(&api, &person, "/console/identities", "/v1/identities?name=…");
-        frame.searched = asked.q;
-        Ok(IdentitiesPage { frame, rows: found.iter().map(row).collect() })
+        let now = Timestamp::now();
+        let row = |i: &Identity| Row {
+            id: Some(i.id.to_string()),
+            cells: vec![
+                Cell::link(i.user_name(), format!("/console/identities/{}", i.id)),
+                Cell::text(i.resource.get("displayName").and_then(Value::as_str).unwrap_or_default()),
+                Cell::word(word(&i.lifecycle)),
+                Cell::text(i.source.as_ref().map(ToString::to_string).unwrap_or_default()),
+                Cell::when(Some(i.created_at), now),
+                Cell::when(Some(i.changed_at), now),
+            ],
+        };
+        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
+        Ok(List {
+            here: "/console/identities",
+            call: "/v1/identities?name=…".into(),
+            head: Head::new("Identities", "Everybody whom a source has ever said: people and machines."),
+            stats: Vec::new(),
+            fields: vec![
+                field("q", "Name", "part of a name"),
+                field("source", "Source", "name of a source"),
+                Field { options: options("all", &LIFECYCLES), ..field("lifecycle", "Lifecycle", "") },
+            ],
+            table: Table::new(format!("{} shown", found.len()), &COLUMNS).with(found.iter().map(row)),
+            empty: match text.is_empty() {
+                true => Empty::new(
+                    Tone::Plain,
+                    "Nobody yet.",
+                    "Connect a source under [[sources]], and let it push its people to /scim/v2.",
+                ),
+                false => Empty::new(
+                    Tone::Plain,
+                    format!("Nobody has a name like “{text}”."),
+                    "Part of a user name, a name or an address is enough.",
+                ),
+            },
+            next,
+            bulk: vec![("sync", "look at every account again, now")],
+            searched: text.to_owned(),
+        })
     };
-    answer(&api, &person, page.await)
+    let list = list.await;
+    shown(&api, &person, &asked, list)
 }

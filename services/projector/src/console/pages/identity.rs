@@ -1,42 +1,76 @@
-//! One identity: lanes and timeline.
+//! One identity: what is left, what each app shows, lanes and timeline.
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use rollcall_config::Role;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
-use rollcall_domain::ids::Sequence;
+use rollcall_domain::identity::lifecycle::Lifecycle;
+use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
-use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Frame, ObligationRow, ROWS, Who, answer, name_of, obligation_row};
+use super::frame::{Frame, answer};
+use super::{ROWS, Who, app_link, name_of, obligations, place};
 use crate::api::context::Shared;
 use crate::api::identities::known_identity;
 use crate::api::person::Person;
-use crate::api::views::Detail;
-use crate::console::format::{at, word};
+use crate::api::views::{Detail, FailureView};
+use crate::console::asked::Asked;
+use crate::console::format::{at, span, word};
 use crate::console::lanes::{self, Lane};
+use crate::console::ui::{Action, Badge, Cell, Column, Head, Meter, Notice, Row, Table, Tone, Weight, When};
 use crate::error::ApiError;
 use crate::timeline::entry::Entry;
 use crate::timeline::selection::{self, Choice, Order};
 
 struct EntryRow {
     sequence: Sequence,
-    recorded_at: String,
-    shown_at: String,
+    when: When,
+    tone: Tone,
     kind: String,
     summary: String,
     caused_by: Option<Sequence>,
     facts: Vec<(String, String)>,
+    /// Since when the same has happened again and again, and how often.
+    repeated: Option<(When, usize)>,
+}
+
+/// What happened, the newest first; what happened again and again is one step.
+fn steps(entries: &[Entry], now: Timestamp) -> Vec<EntryRow> {
+    let mut rows: Vec<EntryRow> = Vec::new();
+    for entry in entries {
+        match rows.last_mut().filter(|last| last.summary == entry.summary && last.kind == entry.type_name) {
+            Some(last) => {
+                let times = last.repeated.as_ref().map_or(1, |(_, times)| *times) + 1;
+                last.repeated = Some((When::new(entry.recorded_at, now), times));
+            }
+            None => rows.push(EntryRow::of(entry, now)),
+        }
+    }
+    rows
+}
+
+/// How an event looks in a timeline.
+fn tone(kind: &str) -> Tone {
+    match kind {
+        "account.rejected" | "obligation.overdue" | "drift.detected" | "alert.fired" => Tone::Bad,
+        "account.verified" | "leaver.completed" | "drift.cleared" => Tone::Good,
+        kind if kind.starts_with("identity.") => Tone::Info,
+        kind if kind.starts_with("obligation.") || kind.starts_with("hold.") => Tone::Warn,
+        _ => Tone::Plain,
+    }
 }
 
 impl EntryRow {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &Entry, now: Timestamp) -> Self {
         let value = |v: &Option<Value>| v.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
         let mut facts = vec![("by".to_owned(), entry.actor.clone())];
         facts.extend((!entry.reason.is_empty()).then(|| ("because".to_owned(), entry.reason.clone())));
@@ -50,12 +84,13 @@ impl EntryRow {
         }
         Self {
             sequence: entry.sequence,
-            recorded_at: entry.recorded_at.to_string(),
-            shown_at: at(entry.recorded_at),
+            when: When::new(entry.recorded_at, now),
+            tone: tone(&entry.type_name),
             kind: entry.type_name.clone(),
             summary: entry.summary.clone(),
             caused_by: entry.caused_by,
             facts,
+            repeated: None,
         }
     }
 }
@@ -64,30 +99,48 @@ impl EntryRow {
 #[template(path = "identity.html")]
 struct IdentityPage {
     frame: Frame,
-    name: String,
-    lifecycle: String,
+    head: Head,
+    /// What is to be said of somebody who left.
+    left: Option<Notice>,
     facts: Vec<(&'static str, String)>,
+    /// What is owed for them now, with what keeps it.
+    remains: Table,
+    accounts: Table,
     lanes: Vec<Lane>,
     height: usize,
     axis: (String, String),
-    obligations: Vec<ObligationRow>,
+    obligations: Table,
     /// None: they may not be seen.
     entries: Option<Vec<EntryRow>>,
     next: Option<Sequence>,
 }
 
-#[derive(Deserialize)]
-pub struct Before {
-    before: Option<u64>,
-}
+const REMAINS: [Column; 6] = [
+    Column::text("app", "App"),
+    Column::text("owes", "Owes"),
+    Column::text("due", "Due"),
+    Column::text("keeps", "What keeps it"),
+    Column::text("owner", "App owner"),
+    Column::text("act", "What one can do"),
+];
 
-/// One identity: their lanes and their timeline.
+const ACCOUNTS: [Column; 6] = [
+    Column::text("app", "App"),
+    Column::text("desired", "Desired"),
+    Column::text("verified", "Verified"),
+    Column::text("seen", "Last read"),
+    Column::text("id", "Its id there"),
+    Column::text("state", "State"),
+];
+
+/// One identity.
 pub async fn identity(
     State(api): Shared,
     Extension(person): Who,
     Path(id): Path<String>,
-    Query(before): Query<Before>,
+    RawQuery(query): RawQuery,
 ) -> Response {
+    let asked = Asked::read(query.as_deref());
     let page = async {
         let view = api.fresh().await?;
         let found = known_identity(&view, &id)?;
@@ -95,29 +148,164 @@ pub async fn identity(
         owed.sort_by_key(|o| std::cmp::Reverse(o.id.opened_by));
         owed.truncate(ROWS);
         let now = Timestamp::now();
+        let accounts = ledger::accounts_of(&view, found.id)?;
         let axis = lanes::axis(&owed, now);
         let lanes = axis.map(|axis| lanes::lanes(&owed, axis, now)).unwrap_or_default();
         let (mut entries, mut next) = (None, None);
         if person.role >= Role::Auditor {
+            let before = asked.parsed::<u64>("before", "event")?.map(Sequence);
             let choice = Choice { identity: Some(found.id), ..Choice::default() };
-            let page = selection::page(&view, &choice, Order::Newest, before.before.map(Sequence), ROWS)?;
-            entries = Some(page.entries.iter().map(EntryRow::of).collect());
+            let page = selection::page::<Entry>(&view, &choice, Order::Newest, before, ROWS)?;
+            entries = Some(steps(&page.entries, now));
             next = page.next;
         }
+        let open: Vec<&Obligation> = owed.iter().filter(|o| o.end.is_none()).collect();
+        let mut head = Head::new(name_of(&view, &person, found.id)?, "");
+        head.badges = vec![Badge::word(word(&found.lifecycle))];
+        head.crumb = Some(("Identities", "/console/identities"));
+        if person.role >= Role::Operator {
+            let sync = format!("/console/act?do=sync&id={}&back=/console/identities/{}", found.id, found.id);
+            head.actions = vec![Action::new("Look at every account again", sync, Weight::Primary)];
+        }
+        let table = obligations::table(&view, &person, &owed, "What each app owed, the newest first".into())?;
         Ok(IdentityPage {
-            frame: Frame::new(&api, &person, "", format!("/v1/identities/{id} and /v1/identities/{id}/timeline")),
-            name: name_of(&view, &person, found.id)?,
-            lifecycle: word(&found.lifecycle),
+            frame: Frame::new(&api, &person, "", format!("/v1/identities/{id} and /v1/identities/{id}/timeline"))
+                .noting(&asked),
+            head,
+            left: left(&found, &open, now),
             facts: facts(&view, &person, &found)?,
+            remains: remains(&view, &person, &found, &open, &accounts, now)?,
+            accounts: accounts_table(&view, &person, &accounts, now)?,
             height: lanes.len() * lanes::STEP,
             lanes,
             axis: axis.map(|(from, to)| (at(from), at(to))).unwrap_or_default(),
-            obligations: owed.iter().map(|o| obligation_row(o, String::new())).collect(),
+            obligations: super::overview::unchosen(
+                table.only(&["app", "change", "desired", "since", "applied", "verified", "deadline", "status"]),
+            ),
             entries,
             next,
         })
     };
     answer(&api, &person, page.await)
+}
+
+/// Whether somebody who left is gone, in a sentence.
+fn left(found: &Identity, open: &[&Obligation], now: Timestamp) -> Option<Notice> {
+    if found.lifecycle != Lifecycle::Left {
+        return None;
+    }
+    let overdue = open.iter().filter(|o| o.status() == ObligationStatus::Overdue).map(|o| o.deadline).min();
+    let (text, tone) = match (open.len(), overdue) {
+        (0, _) => ("Gone: every app that ever had an account of theirs was read back.".to_owned(), Tone::Good),
+        (all, Some(deadline)) => {
+            (format!("Not gone: {all} still owed, overdue for {}.", span(now.duration_since(deadline))), Tone::Bad)
+        }
+        (all, None) => (format!("Not gone yet: {all} still owed, in time."), Tone::Warn),
+    };
+    Some(Notice { text, tone, sequence: None })
+}
+
+fn remains(
+    view: &View,
+    person: &Person,
+    found: &Identity,
+    open: &[&Obligation],
+    accounts: &[Account],
+    now: Timestamp,
+) -> Result<Table, ApiError> {
+    let mut rows = Vec::new();
+    for owed in open {
+        let app = owed.id.subject.app();
+        let account = accounts.iter().find(|account| Some(&account.app) == app);
+        let owner = app.map(|app| directory::app(view, app)).transpose()?.flatten().map(|app| app.spec.owner);
+        let mut keeps = Vec::new();
+        if let Some(quarantine) = app.map(|app| ledger::quarantine(view, app)).transpose()?.flatten() {
+            keeps.push(Badge::new(format!("the app is left alone: {}", quarantine.rejection.cause.name()), Tone::Bad));
+        }
+        if let Some(failure) = account.and_then(|account| account.rejection.as_ref()) {
+            let shown = FailureView::of(failure, person.sees());
+            let status = shown.status.map(|status| format!(" ({status})")).unwrap_or_default();
+            let said = shown.detail.map(|detail| format!(": {detail}")).unwrap_or_default();
+            keeps.push(Badge {
+                title: format!("{}{status}{said}", shown.cause),
+                ..Badge::new(format!("{}{status}{said}", shown.cause), Tone::Warn)
+            });
+        }
+        if let Some(waived) = &owed.waived {
+            keeps.push(Badge::new(format!("waived by {} until {}", waived.by, at(waived.expires_at)), Tone::Warn));
+        }
+        if keeps.is_empty() {
+            let text = if owed.applied_at.is_some() {
+                "the app says that it is done: it is being read back"
+            } else {
+                "it is being worked on"
+            };
+            keeps.push(Badge::new(text, Tone::Info));
+        }
+        let act = match person.role >= Role::Operator {
+            true => Cell::link("Waive", act_on("waive", &owed.id.to_string(), found.id)),
+            false => Cell::text("an operator can waive it, and have it looked at again"),
+        };
+        rows.push(Row::from(vec![
+            place(view, owed)?,
+            Cell::word(word(&owed.status())),
+            Cell::Meter(When::new(owed.deadline, now), Meter::of_time(owed.opened_at, owed.deadline, now)),
+            Cell::Badges(keeps),
+            Cell::text(owner.unwrap_or_default()),
+            act,
+        ]));
+    }
+    Ok(Table::new("What is owed for them now", &REMAINS).with(rows))
+}
+
+fn act_on(what: &str, id: &str, identity: IdentityId) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("do", what)
+        .append_pair("id", id)
+        .append_pair("back", &format!("/console/identities/{identity}"))
+        .finish();
+    format!("/console/act?{query}")
+}
+
+fn accounts_table(view: &View, person: &Person, accounts: &[Account], now: Timestamp) -> Result<Table, ApiError> {
+    let mut rows = Vec::new();
+    for account in accounts {
+        let mut state = Vec::new();
+        let active = account.observed.as_ref().map(|seen| seen.get("active") != Some(&Value::Bool(false)));
+        let must_be_gone = account.desired.target() == Target::Absent;
+        state.push(match active {
+            Some(true) if must_be_gone => Badge::new("live when it was read", Tone::Bad),
+            Some(true) => Badge::new("live when it was read", Tone::Good),
+            Some(false) => Badge::new("inactive when it was read", Tone::Plain),
+            None => Badge::new("not there when it was read", Tone::Plain),
+        });
+        if account.is_pending() {
+            state.push(Badge::new("to be changed or read", Tone::Info));
+        }
+        if account.parked_at.is_some() {
+            state.push(Badge::new("parked: the app refuses it", Tone::Warn));
+        }
+        if account.may_exist.is_some() {
+            state.push(Badge::new("one more may exist", Tone::Warn));
+        }
+        let drift = ledger::drift_of(view, &account.app, account.identity)?;
+        state.extend(drift.iter().map(|item| Badge::word(word(&item.id.kind))));
+        let verified = account.verified_version == Some(account.desired_version);
+        let desired = match account.desired.target() {
+            Target::Present => "present",
+            Target::Absent => "absent",
+        };
+        let id = account.remote_id.clone().filter(|_| person.sees() == Detail::Full).unwrap_or_default();
+        rows.push(vec![
+            app_link(view, &account.app)?,
+            Cell::text(desired),
+            Cell::Badges(vec![if verified { Badge::word("verified") } else { Badge::new("not verified", Tone::Warn) }]),
+            Cell::when(account.verified_at, now),
+            Cell::text(id),
+            Cell::Badges(state),
+        ]);
+    }
+    Ok(Table::new("What each app must show, and showed", &ACCOUNTS).with(rows))
 }
 
 fn facts(view: &View, person: &Person, found: &Identity) -> Result<Vec<(&'static str, String)>, ApiError> {
@@ -126,6 +314,8 @@ fn facts(view: &View, person: &Person, found: &Identity) -> Result<Vec<(&'static
         let known = [("displayName", "Name"), ("title", "Title"), ("userType", "Type")];
         let text = |path: &str| found.resource.get(path).and_then(Value::as_str).map(str::to_owned);
         facts.extend(known.iter().filter_map(|(path, name)| text(path).map(|value| (*name, value))));
+    } else {
+        facts.push(("Left out", "names and free text: they are for auditors".to_owned()));
     }
     match found.content {
         Content::Open => {

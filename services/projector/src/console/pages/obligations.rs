@@ -1,16 +1,21 @@
 //! What is owed.
 
-use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use jiff::Timestamp;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::ledger;
+use rollcall_projection::View;
 
-use super::{EXTENT, Frame, Listed, ObligationRow, Who, answer, name_of, obligation_row};
+use super::list::{List, shown};
+use super::{EXTENT, Who, place, whose};
 use crate::api::context::Shared;
 use crate::api::paging::page_after;
+use crate::api::person::Person;
+use crate::console::asked::Asked;
 use crate::console::format::word;
+use crate::console::ui::{Cell, Column, Empty, Field, Head, Meter, Row, Table, Tone, When};
 use crate::error::ApiError;
 
 const STATUSES: [ObligationStatus; 6] = [
@@ -22,37 +27,94 @@ const STATUSES: [ObligationStatus; 6] = [
     ObligationStatus::Superseded,
 ];
 
-#[derive(Template)]
-#[template(path = "obligations.html")]
-struct ObligationsPage {
-    frame: Frame,
-    words: Vec<String>,
-    status: String,
-    app: String,
-    rows: Vec<ObligationRow>,
-    next: Option<String>,
+const COLUMNS: [Column; 9] = [
+    Column::text("whose", "Whose"),
+    Column::text("app", "App"),
+    Column::text("change", "Change"),
+    Column::text("desired", "Desired"),
+    Column::text("since", "Since"),
+    Column::text("applied", "Applied"),
+    Column::text("verified", "Verified"),
+    Column::text("deadline", "Deadline"),
+    Column::text("status", "Status"),
+];
+
+/// Some of them as a table.
+pub fn table(view: &View, person: &Person, owed: &[Obligation], caption: String) -> Result<Table, ApiError> {
+    let now = Timestamp::now();
+    let rows = owed.iter().map(|o| row(view, person, o, now)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Table::new(caption, &COLUMNS).with(rows))
+}
+
+fn row(view: &View, person: &Person, o: &Obligation, now: Timestamp) -> Result<Row, ApiError> {
+    let due = match o.end {
+        None => Cell::Meter(When::new(o.deadline, now), Meter::of_time(o.opened_at, o.deadline, now)),
+        Some(_) => Cell::when(Some(o.deadline), now),
+    };
+    let cells = vec![
+        whose(view, person, o.id.subject.identity())?,
+        place(view, o)?,
+        Cell::text(word(&o.change)),
+        Cell::text(word(&o.target)),
+        Cell::when(Some(o.opened_at), now),
+        Cell::when(o.applied_at, now),
+        Cell::when(o.verified_at(), now),
+        due,
+        Cell::word(word(&o.status())),
+    ];
+    Ok(Row { id: Some(o.id.to_string()).filter(|_| o.end.is_none()), cells })
 }
 
 /// What is owed in a state, everywhere or in one app.
-pub async fn obligations(State(api): Shared, Extension(person): Who, Query(listed): Query<Listed>) -> Response {
-    let page = async {
+pub async fn obligations(State(api): Shared, Extension(person): Who, RawQuery(query): RawQuery) -> Response {
+    let asked = Asked::read(query.as_deref());
+    let list = async {
         let view = api.fresh().await?;
         let words: Vec<String> = STATUSES.iter().map(word).collect();
-        let wanted = STATUSES.iter().copied().find(|s| word(s) == listed.status).unwrap_or(ObligationStatus::Open);
-        let app = listed.app.clone();
-        let chosen = |o: &Obligation| o.status() == wanted && (app.is_empty() || o.id.subject.place() == app);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let chosen = asked.one_of("status", &words)?;
+        let wanted =
+            STATUSES.iter().copied().find(|s| Some(word(s).as_str()) == chosen).unwrap_or(ObligationStatus::Open);
+        let (app, change) = (asked.get("app"), asked.get("change"));
+        let choose = |o: &Obligation| {
+            o.status() == wanted
+                && (app.is_empty() || o.id.subject.place() == app)
+                && (change.is_empty() || word(&o.change) == change)
+        };
         let read =
             |after: Option<&str>, look| ledger::obligations_after(&view, ledger::Among::with(wanted), after, look);
-        let (found, next) = page_after(read, listed.cursor.as_deref(), EXTENT, chosen)?;
-        let row = |o: &Obligation| Ok(obligation_row(o, name_of(&view, &person, o.id.subject.identity())?));
-        let rows = found.iter().map(row).collect::<Result<_, ApiError>>()?;
+        let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
+        let (found, next) = page_after(read, cursor, EXTENT, choose)?;
         let status = word(&wanted);
-        let call = match app.is_empty() {
-            true => format!("/v1/obligations?status={status}"),
-            false => format!("/v1/obligations?status={status}&app={app}"),
-        };
-        let frame = Frame::new(&api, &person, "/console/obligations", call);
-        Ok(ObligationsPage { frame, words, status, app, rows, next })
+        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
+        let statuses = words.iter().map(|word| ((*word).to_owned(), (*word).to_owned())).collect();
+        Ok(List {
+            here: "/console/obligations",
+            call: match app.is_empty() {
+                true => format!("/v1/obligations?status={status}"),
+                false => format!("/v1/obligations?status={status}&app={app}"),
+            },
+            head: Head::new(
+                "Obligations",
+                "“This account must reach this state by this deadline, because of that change.” It ends when the app was read back.",
+            ),
+            stats: Vec::new(),
+            fields: vec![
+                Field { options: statuses, value: status.clone(), ..field("status", "Status", "") },
+                field("app", "App", "id of an app"),
+                field("change", "Change", "joiner, mover, leaver, …"),
+            ],
+            table: table(&view, &person, &found, format!("{} {status}", found.len()))?,
+            empty: Empty::new(
+                Tone::Plain,
+                format!("Nothing is {status}."),
+                "An obligation opens when what somebody must have changes.",
+            ),
+            next,
+            bulk: vec![("waive", "leave unmet for a while")],
+            searched: String::new(),
+        })
     };
-    answer(&api, &person, page.await)
+    let list = list.await;
+    shown(&api, &person, &asked, list)
 }
