@@ -25,7 +25,8 @@ async fn a_browser_finds_the_overdue_leaver_and_sees_them_go() -> anyhow::Result
         assign: "active eq true",
         deprovision: "delete",
         leaver_sla: "1s",
-        keys: "",
+        // It is seen within seconds that the app gives in.
+        keys: "retry_max = \"2s\"\n",
         tables: "",
     };
     let operator = "[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\ntoken = \"ola-secret\"\n";

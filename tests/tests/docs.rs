@@ -55,7 +55,8 @@ fn every_link_between_pages_leads_somewhere() -> anyhow::Result<()> {
             let target = if path.is_empty() { page.clone() } else { page.with_file_name("").join(path) };
             let leads = match std::fs::read_to_string(&target) {
                 Ok(there) => anchor.is_empty() || anchors(&there).iter().any(|known| known == anchor),
-                Err(_) => target.is_dir() && anchor.is_empty(),
+                // A folder, or a picture.
+                Err(_) => target.exists() && anchor.is_empty(),
             };
             if !leads {
                 broken.push(format!("{}: {link}", page.display()));

@@ -1,12 +1,23 @@
-//! `rollcall apps`: what is known of apps before one is connected.
+//! `rollcall apps`: the health of each app, and what is known of apps before one is connected.
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+
+use crate::lists::{self, ListArgs};
 
 /// What to show.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AppsArgs {
+    #[command(subcommand)]
+    what: Option<Apps>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
 #[derive(Debug, Subcommand)]
-pub enum Apps {
+enum Apps {
     /// List the presets, with what each one's documentation says and where that is; or show the settings of one
     Presets {
         /// The preset whose settings are shown
@@ -14,8 +25,8 @@ pub enum Apps {
     },
 }
 
-pub fn apps(what: &Apps) -> anyhow::Result<ExitCode> {
-    let Apps::Presets { name } = what;
+pub fn apps(args: &AppsArgs) -> anyhow::Result<ExitCode> {
+    let Some(Apps::Presets { name }) = &args.what else { return lists::apps(&args.list) };
     let all = rollcall_config::presets();
     let Some(name) = name else {
         for (name, preset) in &all {

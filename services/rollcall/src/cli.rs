@@ -12,8 +12,8 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    apps, assemble, backup, configuration_watch, demo, erase, export, import, key, keys, operator, process, ready,
-    reference, setup, timeline, token, verify,
+    apps, assemble, backup, configuration_watch, demo, erase, export, import, key, keys, lists, operator, process,
+    ready, reference, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -85,9 +85,26 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Make, show or revoke API tokens
     Token(token::TokenArgs),
-    /// Show what is known of apps
-    #[command(subcommand)]
-    Apps(apps::Apps),
+    /// Whether anything needs a person: exits with 0 when nothing does, with 1 when something does, with 2 when it can't be told
+    Status(lists::StatusArgs),
+    /// Who left, and is not verified gone
+    Leavers(lists::LeaversArgs),
+    /// Everybody, or those with a name
+    Identities(lists::IdentitiesArgs),
+    /// The health of each app; or what is known of apps before one is connected
+    Apps(apps::AppsArgs),
+    /// Where apps differ from what is desired; or leave items as they are for a while
+    Drift(lists::DriftArgs),
+    /// What is owed; or leave obligations unmet for a while
+    Obligations(lists::ObligationsArgs),
+    /// Removals that wait for a decision; or decide about them
+    Holds(lists::HoldsArgs),
+    /// What the monitor has said, the newest first
+    Alerts(lists::AlertsArgs),
+    /// Everything that happened, the newest first
+    Events(lists::EventsArgs),
+    /// What waits for a second person; or approve or deny it
+    Approvals(lists::ApprovalsArgs),
     /// Play an identity provider against real apps, and show what Rollcall knows
     Demo(demo::DemoArgs),
 }
@@ -146,7 +163,16 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(&args),
         Command::Keys(keys) => keys::run(&keys),
         Command::Token(args) => token::token(&args),
-        Command::Apps(what) => apps::apps(&what),
+        Command::Status(args) => lists::status(&args),
+        Command::Leavers(args) => lists::leavers(&args),
+        Command::Identities(args) => lists::identities(&args),
+        Command::Apps(args) => apps::apps(&args),
+        Command::Drift(args) => lists::drift(&args),
+        Command::Obligations(args) => lists::obligations(&args),
+        Command::Holds(args) => lists::holds(&args),
+        Command::Alerts(args) => lists::alerts(&args),
+        Command::Events(args) => lists::events(&args),
+        Command::Approvals(args) => lists::approvals(&args),
         Command::Demo(args) => demo::run(args),
     }
 }

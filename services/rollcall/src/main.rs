@@ -14,6 +14,7 @@ mod health;
 mod import;
 mod key;
 mod keys;
+mod lists;
 mod name_order;
 mod operator;
 mod process;

@@ -89,8 +89,8 @@ impl Act {
         match self {
             Self::Waive => (
                 "Leave obligations unmet for a while",
-                "They are not overdue and wake nobody until the time is over; they stay owed, are tried all the while, and end as soon \
-                 as the app was read back. Your name and your reason are on the log for ever.",
+                "They are not overdue, wake nobody, and are not worked on until the time is over: the account of a leaver stays as it is for so \
+                 long. They stay owed. Your name and your reason are on the log for ever.",
                 ("Waive", "danger"),
             ),
             Self::Accept => (
