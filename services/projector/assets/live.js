@@ -5,10 +5,11 @@
   let waiting = false, again = false, lost = null;
   const parts = ["main", "footer", ".side nav"];
   const typing = (element) => element && /^(INPUT|SELECT|TEXTAREA)$/.test(element.tagName) && element.type !== "checkbox";
-  const key = (row) => row.querySelector("a[href]")?.getAttribute("href") || row.textContent;
+  const key = (row) => row.querySelector("input[name=id]")?.value || row.querySelector("a[href]")?.getAttribute("href") || row.textContent;
+  const said = (row) => { const copy = row.cloneNode(true); copy.querySelectorAll("time, .meter").forEach((part) => part.remove()); return copy.textContent; };
 
   const replace = (old, next) => {
-    const rows = new Map([...old.querySelectorAll("tbody tr")].map((row) => [key(row), row.textContent]));
+    const rows = new Map([...old.querySelectorAll("tbody tr")].map((row) => [key(row), said(row)]));
     const held = old.contains(document.activeElement) ? document.activeElement : null;
     const open = [...old.querySelectorAll("details[open]")].map((d) => d.id || d.closest("[id]")?.id);
     const chosen = new Set([...old.querySelectorAll("input[name=id]:checked")].map((box) => box.value));
@@ -17,7 +18,7 @@
     open.forEach((id) => { const d = id && document.getElementById(id); (d?.matches("details") ? d : d?.querySelector("details"))?.setAttribute("open", ""); });
     old.querySelectorAll("input[name=id]").forEach((box) => { box.checked = chosen.has(box.value); });
     if (place) (document.getElementById(place) || old.querySelector(`a[href="${CSS.escape(place)}"]`))?.focus({ preventScroll: true });
-    if (rows.size) old.querySelectorAll("tbody tr").forEach((row) => { if (rows.get(key(row)) !== row.textContent) row.classList.add("fresh"); });
+    if (rows.size) old.querySelectorAll("tbody tr").forEach((row) => { if (rows.get(key(row)) !== said(row)) row.classList.add("fresh"); });
     local(old);
   };
 
@@ -38,6 +39,8 @@
         }
       } else if (answer.type === "opaqueredirect" || answer.status === 401) {
         location.reload();
+      } else {
+        stale();
       }
     } catch { stale(); } finally {
       waiting = false;
@@ -55,6 +58,10 @@
     if (bar && !bar.hidden) { bar.hidden = true; refresh(); }
   });
   source.addEventListener("error", () => { lost ??= setTimeout(stale, QUIET); });
+
+  // What is relative to now moves on a quiet day, too; and what was held back while somebody typed comes after it.
+  setInterval(() => { if (!document.hidden) refresh(); }, 60000);
+  document.addEventListener("focusout", (event) => { if (typing(event.target)) setTimeout(refresh, 500); });
 
   // Times also in the reader's own zone.
   const local = (within) => within.querySelectorAll("time[datetime]").forEach((time) => {

@@ -17,6 +17,9 @@ use crate::operator::{Api, ServerArgs, run};
 /// How often a list is asked for again with `--watch`.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// How often more of the timeline is asked for where little matches: each time 20,000 events are looked at.
+const MOST_PAGES: u32 = 50;
+
 /// How a list is shown.
 #[derive(Debug, Args)]
 pub struct ListArgs {
@@ -485,7 +488,7 @@ pub fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
 /// Every item of a list, up to a limit.
 async fn all(api: &Api, path: &str, query: &[(&str, &str)], limit: u64) -> anyhow::Result<Vec<Value>> {
     let mut items = Vec::new();
-    let mut cursor = None::<String>;
+    let (mut cursor, mut pages) = (None::<String>, 0);
     loop {
         let left = limit.saturating_sub(items.len() as u64).min(100).to_string();
         let mut query = query.to_vec();
@@ -498,7 +501,8 @@ async fn all(api: &Api, path: &str, query: &[(&str, &str)], limit: u64) -> anyho
             api.ask(Method::GET, path, &query, None).await?.with_context(|| format!("this Rollcall has no {path}"))?;
         items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
         cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() || items.len() as u64 >= limit {
+        pages += 1;
+        if cursor.is_none() || items.len() as u64 >= limit || path == "/v1/timeline" && pages >= MOST_PAGES {
             return Ok(items);
         }
     }
@@ -524,7 +528,9 @@ fn list(
             }
             println!("{}", table(&items, columns, now));
             let shown = items.len() as u64;
-            println!("{shown} shown{}", if shown >= args.limit { ": there may be more, see --limit" } else { "" });
+            // A search shows as many as a page has, and no more.
+            let may_be_more = shown >= args.limit || path == "/v1/identities" && shown > 0 && shown.is_multiple_of(100);
+            println!("{shown} shown{}", if may_be_more { ": there may be more" } else { "" });
         }
         if !args.watch {
             return Ok(ExitCode::SUCCESS);

@@ -90,7 +90,7 @@ pub struct Asked<'a> {
 }
 
 /// What says whom somebody looks for by something else than an id.
-const NAMES: [&str; 3] = ["user_name", "name", "text"];
+const NAMES: [&str; 5] = ["user_name", "name", "text", "q", "reason"];
 
 /// A query as it is recorded for ever: whom somebody has looked for by name may be erased one day.
 fn without_names(query: &str) -> String {
@@ -108,6 +108,11 @@ impl Record {
         let [refusals, unknown] = [(); 2].map(|()| RateLimiter::direct(Quota::per_minute(REFUSALS)));
         let sign_ins = Attempts::new(server.max_sign_ins_per_minute);
         Self { log, reads, refusals, unknown, sign_ins, guesses: Attempts::new(server.max_refusals_per_minute) }
+    }
+
+    /// Whether every answer that shows people becomes an event.
+    pub fn notes_reads(&self) -> bool {
+        self.reads == Reads::Recorded
     }
 
     /// Whether one more attempt to sign in may have failed from an address.

@@ -78,7 +78,8 @@ impl Asked {
 
 /// An address of our own, from what a form says: nowhere else is anyone sent.
 pub fn local(back: &str) -> &str {
-    let is_local = back.starts_with('/') && !back.starts_with("//") && !back.contains(['\\', '\r', '\n']);
+    let is_local =
+        back.starts_with('/') && !back.starts_with("//") && !back.contains('\\') && !back.chars().any(char::is_control);
     if is_local { back } else { "/" }
 }
 
@@ -104,6 +105,7 @@ mod tests {
             ("//evil", "/"),
             ("https://evil", "/"),
             ("/\\evil", "/"),
+            ("/\t/evil", "/"),
             ("", "/"),
         ] {
             assert_eq!(local(back), to);

@@ -19,6 +19,9 @@ use crate::error::ApiError;
 /// A page is not made anew more often than this.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
+/// The same where each page is an event itself, which would make it anew again.
+const WHERE_IT_IS_RECORDED: Duration = Duration::from_secs(30);
+
 /// One message each time that there is something new.
 pub async fn live(
     State(api): Shared,
@@ -28,10 +31,11 @@ pub async fn live(
     let permit = api.stream(StreamKind::Page, &person)?;
     let mut seen = api.store.watch();
     seen.mark_unchanged();
+    let pause = if api.record.notes_reads() { WHERE_IT_IS_RECORDED } else { AT_MOST_EVERY };
     let closing = api.closing.clone().cancelled_owned();
-    let messages = unfold((seen, permit, api, headers), |(mut seen, permit, api, headers)| async move {
+    let messages = unfold((seen, permit, api, headers), move |(mut seen, permit, api, headers)| async move {
         seen.changed().await.ok()?;
-        tokio::time::sleep(AT_MOST_EVERY).await;
+        tokio::time::sleep(pause).await;
         // Whoever is signed out is told nothing any more.
         sign_in::person(&api, &headers).await.ok().flatten()?;
         let at = *seen.borrow_and_update();

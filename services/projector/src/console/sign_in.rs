@@ -139,6 +139,10 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
             Redirect::to("/console/sign-in").into_response()
         };
     };
+    if api.rate.check_key(&person.name).is_err() {
+        return ApiError::TooMany { detail: "more pages were asked for than may be in a second", seconds: 1 }
+            .into_response();
+    }
     request.extensions_mut().insert(person.clone());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = next.run(request).await;

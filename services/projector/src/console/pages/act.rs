@@ -13,7 +13,7 @@ use rollcall_config::Role;
 use rollcall_domain::access::obligation::ObligationId;
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::governance::hold::Cause;
-use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 use serde_json::{Value, json};
@@ -27,7 +27,6 @@ use crate::api::decisions;
 use crate::api::person::Person;
 use crate::api::plan;
 use crate::api::query::Path;
-use crate::api::views::HoldView;
 use crate::console::asked::{Asked, local};
 use crate::console::ui::{Cell, Column, Head, Table};
 use crate::error::ApiError;
@@ -43,7 +42,7 @@ const TIMES: [(&str, &str); 7] = [
     ("168", "a week"),
     ("720", "30 days"),
     ("2160", "90 days"),
-    ("4320", "180 days: a second person must approve it"),
+    ("4320", "180 days"),
 ];
 
 /// What can be done.
@@ -89,8 +88,7 @@ impl Act {
         match self {
             Self::Waive => (
                 "Leave obligations unmet for a while",
-                "They are not overdue, wake nobody, and are not worked on until the time is over: the account of a leaver stays as it is for so \
-                 long. They stay owed. Your name and your reason are on the log for ever.",
+                "They are not overdue, wake nobody, and the account of a leaver is left as it is until the time is over. They stay owed. Your name and your reason are on the log for ever.",
                 ("Waive", "danger"),
             ),
             Self::Accept => (
@@ -100,7 +98,7 @@ impl Act {
             ),
             Self::Release => (
                 "Let removals go on",
-                "Exactly what is listed here is removed in its apps, now. What comes later by the same cause is decided about apart.",
+                "All of the removals that are counted here go on in their apps, now. What comes later by the same cause is decided about apart.",
                 ("Release the removals", "danger"),
             ),
             Self::Reject => (
@@ -205,7 +203,7 @@ async fn page(api: &Api, person: &Person, asked: &Asked, problem: Option<String>
         frame,
         head: Head::new(title, format!("{} chosen", ids.len())),
         problem,
-        table: what(&view, api, person, act, &ids).await?,
+        table: what(&view, api, person, act, &ids, asked.parsed::<u64>("through", "event")?).await?,
         action: act.name(),
         back: local(asked.get("back")).to_owned(),
         through: Some(asked.get("through").to_owned()).filter(|text| !text.is_empty()),
@@ -233,7 +231,14 @@ const PLAN: [Column; 4] = [
 ];
 
 /// What an act is about, one by one.
-async fn what(view: &View, api: &Api, person: &Person, act: Act, ids: &[String]) -> Result<Table, ApiError> {
+async fn what(
+    view: &View,
+    api: &Api,
+    person: &Person,
+    act: Act,
+    ids: &[String],
+    through: Option<u64>,
+) -> Result<Table, ApiError> {
     match act {
         Act::Waive => {
             let mut owed = Vec::new();
@@ -255,16 +260,23 @@ async fn what(view: &View, api: &Api, person: &Person, act: Act, ids: &[String])
             Ok(unchosen(drift::table(view, person, &items, "As it is now".into())?))
         }
         Act::Release | Act::Reject => {
-            let id = ids.first().map(String::as_str).unwrap_or_default();
+            let [id] = ids else {
+                return Err(ApiError::BadRequest("decide about one hold after the other".into()));
+            };
             let cause: Cause = id.parse().map_err(|_| unknown("hold by", id))?;
             let hold = ledger::hold(view, &cause)?.ok_or_else(|| unknown("hold by", id))?;
+            // What came after what was shown is decided about apart.
+            let through = through.map_or(Sequence(u64::MAX), Sequence);
             let waiting = ledger::held(view, &hold)?;
+            let waiting: Vec<_> = waiting.iter().filter(|account| account.desired_version <= through).collect();
             let mut rows = Vec::new();
             for account in waiting.iter().take(MOST) {
                 rows.push(vec![whose(view, person, account.identity)?, app_link(view, &account.app)?]);
             }
-            let shown = HoldView::of(view, &hold)?;
-            let caption = format!("{} of {} removals, up to event {}", rows.len(), shown.removals, shown.through);
+            let last = waiting.iter().map(|account| account.desired_version).max().unwrap_or_default();
+            let all = waiting.len();
+            let caption =
+                format!("It is about all {all} removals up to event {last}; the first {} are listed", rows.len());
             Ok(Table::new(caption, &WAITS).with(rows))
         }
         Act::Reconcile | Act::SyncApp => {
@@ -284,6 +296,7 @@ async fn what(view: &View, api: &Api, person: &Person, act: Act, ids: &[String])
                 for account in ledger::accounts_of(view, of)? {
                     let planned = plan::of_account(view, &account)?;
                     let steps: Vec<&str> = planned.steps.iter().map(|step| step.operation).collect();
+                    let waits = planned.waits.as_ref().map(|waits| format!(" (waits: {waits})")).unwrap_or_default();
                     let would = if steps.is_empty() {
                         "nothing but a reading, from what is known".to_owned()
                     } else {
@@ -292,7 +305,7 @@ async fn what(view: &View, api: &Api, person: &Person, act: Act, ids: &[String])
                     rows.push(vec![
                         whose(view, person, of)?,
                         app_link(view, &account.app)?,
-                        Cell::text(would),
+                        Cell::text(would + &waits),
                         Cell::text(planned.why),
                     ]);
                 }
@@ -333,14 +346,33 @@ pub async fn act(
         if ids.is_empty() || ids.len() > MOST {
             return Err(ApiError::BadRequest(format!("{} were chosen: from 1 to {MOST}", ids.len())));
         }
+        // Whether all of it can be done is seen before any of it is.
+        page(&api, &person, &asked, None).await?;
         let mut last = None;
-        for id in ids {
-            last = Some(one(&api, &person, act, id, &asked).await?);
+        for (done, id) in ids.iter().enumerate() {
+            match one(&api, &person, act, id, &asked).await {
+                // One that waits for a second person is said, whatever came after it.
+                Ok(said) => last = Some(last.filter(|(name, _): &(&str, String)| *name == "waits").unwrap_or(said)),
+                Err(error) => return Ok(Outcome::Stopped { done, error }),
+            }
         }
-        last.ok_or_else(|| ApiError::BadRequest("nothing was chosen".into()))
+        last.map(|(name, number)| Outcome::Done(name, number))
+            .ok_or_else(|| ApiError::BadRequest("nothing was chosen".into()))
     };
     match outcome.await {
-        Ok((name, number)) => {
+        Ok(Outcome::Stopped { done, error }) => {
+            let why = error.to_string();
+            let status = error.into_response().status();
+            let ids = asked.all("id");
+            let why = match done {
+                0 => why,
+                done => format!("{done} are done, and this is about the rest, of which the first failed: {why}"),
+            };
+            let mut rest = asked.without(&["id"]);
+            rest.extend(ids.iter().skip(done).map(|id| ("id".to_owned(), (*id).to_owned())));
+            refused(&api, &person, &Asked(rest), why, status).await
+        }
+        Ok(Outcome::Done(name, number)) => {
             let back = local(asked.get("back"));
             let (path, query) = back.split_once('?').unwrap_or((back, ""));
             let back = Asked(Asked::read(Some(query)).without(&["done", "waits"]));
@@ -349,16 +381,31 @@ pub async fn act(
         Err(error) => {
             let why = error.to_string();
             let status = error.into_response().status();
-            match page(&api, &person, &asked, Some(why.clone())).await {
-                Ok(page) => {
-                    let mut response = answer(&api, &person, Ok(page));
-                    *response.status_mut() = status;
-                    response
-                }
-                // What it was about is gone.
-                Err(_) => problem(&api, &person, ApiError::Conflict(why)),
-            }
+            refused(&api, &person, &asked, why, status).await
         }
+    }
+}
+
+/// What became of an act.
+enum Outcome {
+    Done(&'static str, String),
+    /// So many were done before one could not be.
+    Stopped {
+        done: usize,
+        error: ApiError,
+    },
+}
+
+/// The page again, with what is wrong and with what was typed.
+async fn refused(api: &Api, person: &Person, asked: &Asked, why: String, status: StatusCode) -> Response {
+    match page(api, person, asked, Some(why.clone())).await {
+        Ok(page) => {
+            let mut response = answer(api, person, Ok(page));
+            *response.status_mut() = status;
+            response
+        }
+        // What it was about is gone.
+        Err(_) => problem(api, person, ApiError::Conflict(why)),
     }
 }
 

@@ -130,7 +130,7 @@ pub async fn app(
             let read = move || selection::page::<Entry>(&state, &wanted, Order::Newest, None, SOME);
             let page = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::Stopped)??;
             let table = events::table(&view, &person, &page.entries, "What it refused last, in its own words".into())?;
-            sections.push(Section::table("What it said last", table, "It has refused nothing."));
+            sections.push(Section::table("What it said last", table, "It has refused nothing lately."));
         }
         let mut notes = Vec::new();
         if let Some(reason) = &shown.health.reason {

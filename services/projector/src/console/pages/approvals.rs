@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use jiff::Timestamp;
 
-use super::list::{List, shown};
+use super::list::{FilterSays, List, shown};
 use super::{Who, whose};
 use crate::api::approvals::{ApprovalView, waiting};
 use crate::api::context::Shared;
@@ -49,6 +49,7 @@ pub async fn approvals(State(api): Shared, Extension(person): Who, RawQuery(quer
             fields: Vec::new(),
             table: Table::new(format!("{} wait", rows.len()), &COLUMNS).with(rows),
             empty: Empty::new(Tone::Good, "Nothing waits for a second person.", "[approvals] says what does."),
+            filter: FilterSays::Nothing,
             next: None,
             bulk: vec![("approve", "approve"), ("deny", "deny, or take back")],
             searched: String::new(),

@@ -5,9 +5,9 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::app::App;
-use rollcall_domain::directory;
+use rollcall_domain::{directory, ledger};
 
-use super::list::{List, options, shown};
+use super::list::{FilterSays, List, options, shown};
 use super::{Who, rows};
 use crate::api::context::Shared;
 use crate::api::latency::{self, GroupBy};
@@ -40,8 +40,15 @@ pub async fn apps(State(api): Shared, Extension(person): Who, RawQuery(query): R
         let text = asked.get("q").to_lowercase();
         let named = |app: &App| {
             let spec = &app.spec;
-            text.is_empty()
-                || [spec.id.as_str(), &spec.name, &spec.owner].iter().any(|of| of.to_lowercase().contains(&text))
+            let is_named = text.is_empty()
+                || [spec.id.as_str(), &spec.name, &spec.owner].iter().any(|of| of.to_lowercase().contains(&text));
+            // What can't be read is shown: its page says why.
+            let is_so = |health: &str| match health {
+                "overdue" => ledger::count_of(&view, &spec.id).map_or(true, |count| count.overdue > 0),
+                "quarantined" => ledger::quarantine(&view, &spec.id).map_or(true, |quarantine| quarantine.is_some()),
+                _ => ledger::quarantine(&view, &spec.id).map_or(true, |quarantine| quarantine.is_none()),
+            };
+            is_named && health.is_none_or(is_so)
         };
         let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
         let (found, next) = rows::<App>(&view, directory::APPS, cursor, named)?;
@@ -54,15 +61,8 @@ pub async fn apps(State(api): Shared, Extension(person): Who, RawQuery(query): R
         let mut lines = Vec::new();
         for app in &found {
             let shown = AppView::of(&view, app, now, person.sees())?;
-            let wanted = match health {
-                Some("overdue") => shown.obligations_overdue > 0,
-                Some(health) => shown.health.state == health,
-                None => true,
-            };
-            if wanted {
-                let took = measured.iter().find(|group| group.group == shown.id.as_str()).map(|g| &g.verified_seconds);
-                lines.push(row(&shown, took, now));
-            }
+            let took = measured.iter().find(|group| group.group == shown.id.as_str()).map(|g| &g.verified_seconds);
+            lines.push(row(&shown, took, now));
         }
         let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
         Ok(List {
@@ -80,6 +80,7 @@ pub async fn apps(State(api): Shared, Extension(person): Who, RawQuery(query): R
                 "No app is configured.",
                 "Write one under [[apps]], and ask rollcall check about it.",
             ),
+            filter: FilterSays::Nothing,
             next,
             bulk: vec![("reconcile", "compare now"), ("sync-app", "look at every account again, now")],
             searched: String::new(),

@@ -6,7 +6,7 @@ use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Who;
-use super::list::{List, options, shown};
+use super::list::{FilterSays, List, options, shown};
 use crate::api::context::Shared;
 use crate::console::asked::Asked;
 use crate::console::ui::{
@@ -63,6 +63,7 @@ pub async fn design(State(api): Shared, Extension(person): Who, RawQuery(query):
         ],
         table: Table::new("A table", &columns).with(TONES.into_iter().enumerate().map(row)),
         empty: Empty::new(Tone::Good, "Nothing to show.", "What to do about it."),
+        filter: FilterSays::Nothing,
         next: None,
         bulk: vec![("sync", "do something")],
         searched: String::new(),

@@ -6,10 +6,11 @@ use axum::response::Response;
 use jiff::Timestamp;
 use rollcall_domain::drift::DriftItem;
 use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::Read;
 use rollcall_projection::View;
 
-use super::list::{List, options, shown};
+use super::list::{FilterSays, List, options, shown};
 use super::{Who, app_link, rows, whose};
 use crate::api::context::Shared;
 use crate::api::person::Person;
@@ -60,7 +61,12 @@ pub async fn drift(State(api): Shared, Extension(person): Who, RawQuery(query): 
             (app.is_empty() || item.id.app.as_str() == app) && kind.is_none_or(|kind| word(&item.id.kind) == kind)
         };
         let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
-        let (found, next) = rows(&view, "drift/", cursor, wanted)?;
+        // The items of one app stand together.
+        let prefix = match app.parse::<AppId>() {
+            Ok(app) => format!("drift/{app}/"),
+            Err(_) => "drift/".to_owned(),
+        };
+        let (found, next) = rows(&view, &prefix, cursor, wanted)?;
         let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
         Ok(List {
             here: "/console/drift",
@@ -80,6 +86,7 @@ pub async fn drift(State(api): Shared, Extension(person): Who, RawQuery(query): 
                 "Every account that was read is as desired.",
                 "Apps are compared as a whole every reconcile_every.",
             ),
+            filter: FilterSays::Nothing,
             next,
             bulk: vec![("accept", "leave as it is for a while")],
             searched: String::new(),

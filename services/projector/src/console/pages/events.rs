@@ -8,7 +8,7 @@ use rollcall_config::Role;
 use rollcall_domain::ids::{AppId, Sequence};
 use rollcall_projection::View;
 
-use super::list::{List, shown};
+use super::list::{FilterSays, List, shown};
 use super::{ROWS, Who};
 use crate::api::context::Shared;
 use crate::api::person::Person;
@@ -97,6 +97,7 @@ pub async fn events(State(api): Shared, Extension(person): Who, RawQuery(query):
                 "Nothing that matches.",
                 "After 20,000 events were looked at the search goes on with More.",
             ),
+            filter: FilterSays::Nothing,
             next: page.next.map(|next| next.to_string()),
             bulk: Vec::new(),
             searched: String::new(),

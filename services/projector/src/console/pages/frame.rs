@@ -96,6 +96,11 @@ impl Frame {
         self
     }
 
+    /// Whether they may look for people by name.
+    pub fn finds_people(&self) -> bool {
+        self.sees >= Role::Auditor
+    }
+
     /// The menu.
     pub fn pages(&self) -> Vec<MenuItem> {
         let item = |place, name, count, counts| MenuItem { place, name, count, counts };

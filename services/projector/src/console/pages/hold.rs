@@ -41,7 +41,10 @@ pub async fn hold(State(api): Shared, Extension(person): Who, Path(cause): Path<
                 whose(&view, &person, account.identity)?,
                 app_link(&view, &account.app)?,
                 Cell::when(since, now),
-                Cell::link(event.to_string(), format!("/console/events/{event}")),
+                match person.role >= Role::Auditor {
+                    true => Cell::link(event.to_string(), format!("/console/events/{event}")),
+                    false => Cell::number(event),
+                },
             ]);
         }
         let mut head = Head::new(

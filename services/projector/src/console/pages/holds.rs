@@ -8,7 +8,7 @@ use rollcall_domain::ledger;
 use rollcall_projection::View;
 
 use super::Who;
-use super::list::{List, shown};
+use super::list::{FilterSays, List, shown};
 use crate::api::context::Shared;
 use crate::api::views::HoldView;
 use crate::console::asked::Asked;
@@ -61,6 +61,7 @@ pub async fn holds(State(api): Shared, Extension(person): Who, RawQuery(query): 
                 "Nothing waits for a decision.",
                 "[apps.guard] says how many removals go by themselves.",
             ),
+            filter: FilterSays::Nothing,
             next: None,
             bulk: Vec::new(),
             searched: String::new(),

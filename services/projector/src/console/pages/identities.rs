@@ -9,7 +9,7 @@ use rollcall_domain::directory;
 use rollcall_domain::identity::Identity;
 use serde_json::Value;
 
-use super::list::{List, options, shown};
+use super::list::{FilterSays, List, options, shown};
 use super::{ROWS, Who, rows};
 use crate::api::context::Shared;
 use crate::console::asked::Asked;
@@ -28,6 +28,9 @@ const COLUMNS: [Column; 6] = [
     Column::text("changed", "Changed"),
 ];
 
+/// The most that are found by a name before the other filters.
+const FOUND: usize = 1000;
+
 /// Who has a name, or everybody.
 pub async fn identities(State(api): Shared, Extension(person): Who, RawQuery(query): RawQuery) -> Response {
     let asked = Asked::read(query.as_deref());
@@ -43,7 +46,10 @@ pub async fn identities(State(api): Shared, Extension(person): Who, RawQuery(que
         let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
         let (found, next) = match text.is_empty() {
             true => rows::<Identity>(&view, directory::IDENTITIES, cursor, wanted)?,
-            false => (search::find(&view, text, ROWS)?.into_iter().filter(wanted).collect(), None),
+            false => {
+                let some = search::find(&view, text, FOUND)?;
+                (some.into_iter().filter(wanted).take(ROWS).collect(), None)
+            }
         };
         let now = Timestamp::now();
         let row = |i: &Identity| Row {
@@ -81,6 +87,7 @@ pub async fn identities(State(api): Shared, Extension(person): Who, RawQuery(que
                     "Part of a user name, a name or an address is enough.",
                 ),
             },
+            filter: FilterSays::Nothing,
             next,
             bulk: vec![("sync", "look at every account again, now")],
             searched: text.to_owned(),

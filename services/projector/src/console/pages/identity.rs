@@ -7,11 +7,12 @@ use axum::response::Response;
 use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::access::account::Account;
+use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
-use rollcall_domain::identity::lifecycle::Lifecycle;
+use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
@@ -146,6 +147,8 @@ pub async fn identity(
         let found = known_identity(&view, &id)?;
         let mut owed = ledger::obligations_of(&view, found.id)?;
         owed.sort_by_key(|o| std::cmp::Reverse(o.id.opened_by));
+        let (open, count) = (owed.iter().filter(|o| o.end.is_none()).cloned().collect::<Vec<_>>(), owed.len());
+        let left = left(&view, &found, &owed, Timestamp::now())?;
         owed.truncate(ROWS);
         let now = Timestamp::now();
         let accounts = ledger::accounts_of(&view, found.id)?;
@@ -159,20 +162,23 @@ pub async fn identity(
             entries = Some(steps(&page.entries, now));
             next = page.next;
         }
-        let open: Vec<&Obligation> = owed.iter().filter(|o| o.end.is_none()).collect();
+        let open: Vec<&Obligation> = open.iter().collect();
         let mut head = Head::new(name_of(&view, &person, found.id)?, "");
         head.badges = vec![Badge::word(word(&found.lifecycle))];
-        head.crumb = Some(("Identities", "/console/identities"));
+        if person.role >= Role::Auditor {
+            head.crumb = Some(("Identities", "/console/identities"));
+        }
         if person.role >= Role::Operator {
             let sync = format!("/console/act?do=sync&id={}&back=/console/identities/{}", found.id, found.id);
             head.actions = vec![Action::new("Look at every account again", sync, Weight::Primary)];
         }
-        let table = obligations::table(&view, &person, &owed, "What each app owed, the newest first".into())?;
+        let caption = format!("What each app owed, the newest first: {} of {count}", owed.len());
+        let table = obligations::table(&view, &person, &owed, caption)?;
         Ok(IdentityPage {
             frame: Frame::new(&api, &person, "", format!("/v1/identities/{id} and /v1/identities/{id}/timeline"))
                 .noting(&asked),
             head,
-            left: left(&found, &open, now),
+            left,
             facts: facts(&view, &person, &found)?,
             remains: remains(&view, &person, &found, &open, &accounts, now)?,
             accounts: accounts_table(&view, &person, &accounts, now)?,
@@ -189,20 +195,45 @@ pub async fn identity(
     answer(&api, &person, page.await)
 }
 
-/// Whether somebody who left is gone, in a sentence.
-fn left(found: &Identity, open: &[&Obligation], now: Timestamp) -> Option<Notice> {
+/// Whether somebody who left is gone, in a sentence: what the departure says, and not what is missing from a list.
+fn left(view: &View, found: &Identity, owed: &[Obligation], now: Timestamp) -> Result<Option<Notice>, ApiError> {
     if found.lifecycle != Lifecycle::Left {
-        return None;
+        return Ok(None);
     }
+    let opened_by = owed.iter().find(|o| o.change == ChangeKind::Leaver).map(|o| o.id.opened_by);
+    let case = opened_by.map(|by| ledger::leaver(view, found.id, by)).transpose()?.flatten();
+    let access = |o: &&Obligation| o.end.is_none() && o.change != ChangeKind::Residue;
+    let open: Vec<&Obligation> = owed.iter().filter(access).collect();
+    let waived = open.iter().filter(|o| o.status() == ObligationStatus::Waived).count();
     let overdue = open.iter().filter(|o| o.status() == ObligationStatus::Overdue).map(|o| o.deadline).min();
-    let (text, tone) = match (open.len(), overdue) {
-        (0, _) => ("Gone: every app that ever had an account of theirs was read back.".to_owned(), Tone::Good),
-        (all, Some(deadline)) => {
-            (format!("Not gone: {all} still owed, overdue for {}.", span(now.duration_since(deadline))), Tone::Bad)
+    let residue = owed.iter().any(|o| o.end.is_none() && o.change == ChangeKind::Residue);
+    let (text, tone) = match (&case, overdue) {
+        (_, Some(deadline)) => (
+            format!("Not gone: {} still owed, overdue for {}.", open.len(), span(now.duration_since(deadline))),
+            Tone::Bad,
+        ),
+        _ if waived > 0 => {
+            (format!("Not gone: {} still owed, {waived} of them left as they are for a while.", open.len()), Tone::Warn)
         }
-        (all, None) => (format!("Not gone yet: {all} still owed, in time."), Tone::Warn),
+        _ if !open.is_empty() => (format!("Not gone yet: {} still owed, in time.", open.len()), Tone::Warn),
+        (Some(case), None) if case.status() == CaseStatus::Completed => {
+            let rest = if residue { " Something is left of them that nobody can sign in with." } else { "" };
+            (format!("Gone: every app that had an account of theirs was read back.{rest}"), Tone::Good)
+        }
+        (Some(_), None) => {
+            ("The departure was overtaken by a later change: see what each app shows.".to_owned(), Tone::Warn)
+        }
+        (None, None) => ("Left, and no app has owed anything for it.".to_owned(), Tone::Plain),
     };
-    Some(Notice { text, tone, sequence: None })
+    Ok(Some(Notice { text, tone, sequence: None }))
+}
+
+/// Until when something is due; what is left as it is for a while has no clock.
+fn due(owed: &Obligation, now: Timestamp) -> Cell {
+    match owed.status() {
+        ObligationStatus::Waived => Cell::when(Some(owed.deadline), now),
+        _ => Cell::Meter(When::new(owed.deadline, now), Meter::of_time(owed.opened_at, owed.deadline, now)),
+    }
 }
 
 fn remains(
@@ -249,7 +280,7 @@ fn remains(
         rows.push(Row::from(vec![
             place(view, owed)?,
             Cell::word(word(&owed.status())),
-            Cell::Meter(When::new(owed.deadline, now), Meter::of_time(owed.opened_at, owed.deadline, now)),
+            due(owed, now),
             Cell::Badges(keeps),
             Cell::text(owner.unwrap_or_default()),
             act,
@@ -277,6 +308,7 @@ fn accounts_table(view: &View, person: &Person, accounts: &[Account], now: Times
             Some(true) if must_be_gone => Badge::new("live when it was read", Tone::Bad),
             Some(true) => Badge::new("live when it was read", Tone::Good),
             Some(false) => Badge::new("inactive when it was read", Tone::Plain),
+            None if account.verified_at.is_none() => Badge::new("not read yet", Tone::Plain),
             None => Badge::new("not there when it was read", Tone::Plain),
         });
         if account.is_pending() {

@@ -11,7 +11,7 @@ use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 
-use super::list::{List, options, shown};
+use super::list::{FilterSays, List, options, shown};
 use super::{ROWS, Who, app_link, name_of, whose};
 use crate::api::context::Shared;
 use crate::api::person::Person;
@@ -31,6 +31,9 @@ const COLUMNS: [Column; 7] = [
     Column::text("source", "Said by"),
     Column::text("owner", "App owner"),
 ];
+
+/// The most that are looked at for one page.
+const LOOKED_AT: usize = 2000;
 
 /// Leavers that are open, the most overdue first.
 pub fn open(view: &View) -> Result<Vec<Case>, ApiError> {
@@ -58,16 +61,16 @@ pub async fn leavers(State(api): Shared, Extension(person): Who, RawQuery(query)
         let (mut found, mut next) = (Vec::new(), None);
         let from = asked.parsed::<usize>("cursor", "place in this list")?.unwrap_or(0);
         for (place, leaver) in all.iter().enumerate().skip(from) {
+            if found.len() == ROWS || place >= from.saturating_add(LOOKED_AT) {
+                next = Some(place.to_string());
+                break;
+            }
             let is_at = |owed: &Obligation| owed.end.is_none() && owed.id.subject.place() == app;
             if status.is_some_and(|status| word(&leaver.status()) != status)
                 || !app.is_empty() && !ledger::obligations_of_leaver(&view, leaver)?.iter().any(is_at)
                 || !text.is_empty() && !name_of(&view, &person, leaver.identity)?.to_lowercase().contains(&text)
             {
                 continue;
-            }
-            if found.len() == ROWS {
-                next = Some(place.to_string());
-                break;
             }
             found.push(leaver.clone());
         }
@@ -104,6 +107,7 @@ pub async fn leavers(State(api): Shared, Extension(person): Who, RawQuery(query)
                 "Nobody who left still owes anything.",
                 "Whoever leaves stands here until every app was read back.",
             ),
+            filter: FilterSays::Nothing,
             next,
             bulk: vec![("sync", "look at every account again, now")],
             searched: String::new(),
@@ -135,6 +139,7 @@ fn row(view: &View, person: &Person, leaver: &Case, now: Timestamp) -> Result<Ro
         });
     }
     let due = match first {
+        Some(o) if o.status() == ObligationStatus::Waived => Cell::when(Some(o.deadline), now),
         Some(o) => Cell::Meter(When::new(o.deadline, now), Meter::of_time(o.opened_at, o.deadline, now)),
         None => Cell::When(None),
     };

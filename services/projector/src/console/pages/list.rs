@@ -10,7 +10,7 @@ use super::frame::{Frame, answer, problem};
 use crate::api::context::Api;
 use crate::api::person::Person;
 use crate::console::asked::Asked;
-use crate::console::ui::{Cell, Column, Empty, Field, Head, Stat, Table};
+use crate::console::ui::{Cell, Column, Empty, Field, Head, Stat, Table, Tone};
 use crate::error::ApiError;
 use crate::export::csv::safe;
 
@@ -24,11 +24,22 @@ pub struct List {
     pub fields: Vec<Field>,
     pub table: Table,
     pub empty: Empty,
+    /// What a filter that finds nothing says of the whole.
+    pub filter: FilterSays,
     /// Where the next page starts.
     pub next: Option<String>,
     /// What can be done with chosen rows: the action, and its words.
     pub bulk: Vec<(&'static str, &'static str)>,
     pub searched: String,
+}
+
+/// What a filter that finds nothing says of the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterSays {
+    /// Nothing: somebody may have mistyped it.
+    Nothing,
+    /// The words for an empty list name what was asked for.
+    All,
 }
 
 #[derive(Template)]
@@ -81,17 +92,26 @@ pub fn shown(api: &Api, person: &Person, asked: &Asked, list: Result<List, ApiEr
     let mut frame = Frame::new(api, person, list.here, list.call).noting(asked);
     frame.searched = list.searched;
     let as_file = |format| asked.with(list.here, "format", Some(format));
+    let filtered = list.fields.iter().any(|field| !asked.get(field.name).is_empty());
+    // What was looked through in part, or by a filter, says nothing of the rest.
+    if list.next.is_some() {
+        list.empty =
+            Empty::new(Tone::Plain, "Nothing among what was looked through so far.", "There is more: go on with More.");
+    } else if filtered && list.filter == FilterSays::Nothing {
+        list.empty = Empty::new(Tone::Plain, "Nothing matches.", "Clear the filter to see everything.");
+    }
+    let asked = &Asked(asked.without(&["done", "waits"]));
     let page = ListPage {
         frame,
         head: list.head,
         stats: list.stats,
-        filtered: list.fields.iter().any(|field| !asked.get(field.name).is_empty()),
+        filtered,
         fields: list.fields,
         table: list.table,
         empty: list.empty,
         next: list.next.map(|next| asked.with(list.here, "cursor", Some(&next))),
         bulk: list.bulk,
-        here: asked.with(list.here, "done", None),
+        here: asked.with(list.here, "format", None),
         csv: as_file("csv"),
         ndjson: as_file("ndjson"),
         columns,

@@ -8,7 +8,7 @@ use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::ledger;
 use rollcall_projection::View;
 
-use super::list::{List, shown};
+use super::list::{FilterSays, List, shown};
 use super::{EXTENT, Who, place, whose};
 use crate::api::context::Shared;
 use crate::api::paging::page_after;
@@ -48,8 +48,10 @@ pub fn table(view: &View, person: &Person, owed: &[Obligation], caption: String)
 
 fn row(view: &View, person: &Person, o: &Obligation, now: Timestamp) -> Result<Row, ApiError> {
     let due = match o.end {
-        None => Cell::Meter(When::new(o.deadline, now), Meter::of_time(o.opened_at, o.deadline, now)),
-        Some(_) => Cell::when(Some(o.deadline), now),
+        None if o.status() != ObligationStatus::Waived => {
+            Cell::Meter(When::new(o.deadline, now), Meter::of_time(o.opened_at, o.deadline, now))
+        }
+        _ => Cell::when(Some(o.deadline), now),
     };
     let cells = vec![
         whose(view, person, o.id.subject.identity())?,
@@ -110,6 +112,7 @@ pub async fn obligations(State(api): Shared, Extension(person): Who, RawQuery(qu
                 format!("Nothing is {status}."),
                 "An obligation opens when what somebody must have changes.",
             ),
+            filter: FilterSays::All,
             next,
             bulk: vec![("waive", "leave unmet for a while")],
             searched: String::new(),

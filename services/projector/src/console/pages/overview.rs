@@ -5,20 +5,22 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
+use rollcall_config::Role;
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::app::App;
+use rollcall_domain::drift::DriftItem;
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 
 use super::frame::{Frame, answer};
-use super::{Who, apps, holds, leavers, rows};
+use super::{Who, holds, leavers, rows};
 use crate::api::context::Shared;
 use crate::api::latency;
+use crate::api::paging::{Extent, LOOK, page_after, under};
 use crate::api::person::Person;
-use crate::api::views::AppView;
 use crate::console::asked::Asked;
 use crate::console::format::at;
-use crate::console::ui::{Cell, Chart, Column, Empty, Head, Row, Stat, Stretch, Table, Tone};
+use crate::console::ui::{Badge, Cell, Chart, Column, Empty, Head, Row, Stat, Stretch, Table, Tone};
 use crate::error::ApiError;
 use crate::proof::checkpoints;
 
@@ -28,8 +30,11 @@ const FIRST: usize = 20;
 /// Of how many days the chart is.
 const DAYS: i64 = 14;
 
-/// The most obligations that the chart is made of: a picture, and no report.
-const SAMPLE: usize = 20_000;
+/// The most obligations of each day that the chart is made of: a picture, and no report.
+const EACH_DAY: usize = 1500;
+
+/// The most drift items that are counted here.
+const DRIFT: Extent = Extent { limit: LOOK, look: LOOK };
 
 const SICK: [Column; 4] = [
     Column::text("app", "App"),
@@ -63,20 +68,24 @@ pub async fn overview(State(api): Shared, Extension(person): Who, RawQuery(query
         let overdue = all.iter().filter(|leaver| leaver.status() == CaseStatus::Overdue).count();
         let first: Vec<_> = all.iter().take(FIRST).cloned().collect();
         let holds = holds::table(&view, "What waits, by cause")?;
-        let (known, _) = rows::<App>(&view, directory::APPS, None, |_| true)?;
-        let (mut sick, mut items, mut debt, mut owed) = (Vec::new(), 0, 0.0, 0);
-        for app in &known {
-            let shown = AppView::of(&view, app, now, person.sees())?;
-            items += shown.drift_items;
-            debt += shown.drift_debt_hours;
-            owed += shown.obligations_overdue;
-            if shown.health.state != "working"
-                || shown.obligations_overdue > 0
-                || !shown.conformance.findings.is_empty()
-            {
-                sick.push(sick_row(&shown));
+        let counts = ledger::counts(&view)?;
+        let owed: u64 = counts.values().map(|count| count.overdue).sum();
+        let (mut sick, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let (known, next) = rows::<App>(&view, directory::APPS, cursor.as_deref(), |_| true)?;
+            for app in &known {
+                sick.extend(sick_row(&view, app)?);
             }
+            let Some(next) = next else { break };
+            cursor = Some(next);
         }
+        let (drift, more_drift) = page_after(under::<DriftItem>(&view, "drift/"), None, DRIFT, |_| true)?;
+        let debt: f64 = drift.iter().map(|item| item.debt_hours(now)).sum();
+        let at_least = if more_drift.is_some() { "at least " } else { "" };
+        let approvals = match person.role >= Role::Operator {
+            true => ledger::approvals(&view, now)?.len(),
+            false => 0,
+        };
         let state = view.clone();
         let chart = tokio::task::spawn_blocking(move || chart(&state, now));
         let chart = chart.await.map_err(|_| ApiError::Stopped)??;
@@ -86,18 +95,26 @@ pub async fn overview(State(api): Shared, Extension(person): Who, RawQuery(query
             Stat::count(all.len(), "leavers open", "/console/leavers", Tone::Plain),
             Stat::count(overdue_all, "obligations overdue", "/console/obligations?status=overdue", Tone::Bad),
             Stat::count(holds.rows.len(), "holds that wait for a decision", "/console/holds", Tone::Warn),
-            Stat::count(items, "drift items", "/console/drift", Tone::Plain),
             Stat {
-                value: format!("{debt:.1} h"),
+                value: format!("{at_least}{}", drift.len()),
+                label: "drift items".into(),
+                href: "/console/drift".into(),
+                tone: Tone::Plain,
+            },
+            Stat {
+                value: format!("{at_least}{debt:.1} h"),
                 label: "drift debt".into(),
                 href: "/console/drift".into(),
                 tone: Tone::Plain,
             },
             Stat::count(sick.len(), "apps that need someone", "/console/apps", Tone::Warn),
         ];
-        let is_calm = overdue == 0 && overdue_all == 0 && holds.rows.is_empty();
-        let lede =
-            if is_calm { "Nothing is overdue, and nothing waits for a decision." } else { "Something needs a person." };
+        let is_calm = overdue == 0 && overdue_all == 0 && holds.rows.is_empty() && sick.is_empty() && approvals == 0;
+        let lede = if is_calm {
+            "Nothing is overdue, every app is worked with, and nothing waits for a decision."
+        } else {
+            "Something needs a person."
+        };
         let caption =
             format!("Who left and is not verified gone, the most overdue first; {} of {}", first.len(), all.len());
         Ok(OverviewPage {
@@ -126,29 +143,42 @@ pub fn unchosen(mut table: Table) -> Table {
     table
 }
 
-fn sick_row(app: &AppView) -> Row {
+/// An app that needs someone.
+fn sick_row(view: &View, app: &App) -> Result<Option<Row>, ApiError> {
+    let id = &app.spec.id;
+    let (overdue, findings) = (ledger::count_of(view, id)?.overdue, ledger::conformance(view, id)?.findings());
+    let mut health = Vec::new();
+    if let Some(quarantine) = ledger::quarantine(view, id)? {
+        health.push(Badge::new(format!("left alone: {}", quarantine.rejection.cause.name()), Tone::Bad));
+    }
+    health.extend(findings.into_iter().map(|finding| Badge::new(finding, Tone::Bad)));
+    if health.is_empty() && overdue == 0 {
+        return Ok(None);
+    }
     let cells = vec![
-        Cell::link(app.name.clone(), format!("/console/apps/{}", app.id)),
-        Cell::Badges(apps::health(app)),
-        Cell::link(app.obligations_overdue.to_string(), format!("/console/obligations?status=overdue&app={}", app.id)),
-        Cell::text(app.owner.clone()),
+        Cell::link(app.spec.name.clone(), format!("/console/apps/{id}")),
+        Cell::Badges(health),
+        Cell::link(overdue.to_string(), format!("/console/obligations?status=overdue&app={id}")),
+        Cell::text(app.spec.owner.clone()),
     ];
-    Row { id: None, cells }
+    Ok(Some(Row { id: None, cells }))
 }
 
 fn chart(view: &View, now: Timestamp) -> Result<Option<Chart>, ApiError> {
     let day = SignedDuration::from_hours(24);
     let mut stretches = Vec::new();
-    let (mut left, mut any) = (SAMPLE, false);
+    let mut any = false;
     for back in (0..DAYS).rev() {
         let hours = |days: i64| SignedDuration::from_hours(24 * days);
         let to = now.checked_sub(hours(back)).unwrap_or(now);
         let from = to.checked_sub(day).unwrap_or(to);
-        let quantiles = latency::between(view, from, to, &mut left)?;
+        let quantiles = latency::between(view, from, to, EACH_DAY)?;
         any |= quantiles.is_some();
         stretches.push(Stretch { name: to.strftime("%d %b").to_string(), within: quantiles });
     }
-    let label = format!("How long changes took until they were verified, in each of the last {DAYS} days");
+    let label = format!(
+        "How long changes took until they were verified, in each of the last {DAYS} days, of the first {EACH_DAY} of each"
+    );
     Ok(any.then(|| Chart::of(label, &stretches)))
 }
 
