@@ -339,8 +339,10 @@ pub async fn act(
 ) -> Response {
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&sent).finish();
     let asked = Asked::read(Some(&query));
+    if let Err(error) = person.needs(Role::Operator) {
+        return problem(&api, &person, error);
+    }
     let outcome = async {
-        person.needs(Role::Operator)?;
         let act = Act::read(asked.get("do"))?;
         let ids = asked.all("id");
         if ids.is_empty() || ids.len() > MOST {
