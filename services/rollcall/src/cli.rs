@@ -12,8 +12,8 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    apps, assemble, backup, configuration_watch, demo, erase, export, import, key, keys, lists, operator, process,
-    ready, reference, setup, timeline, token, verify,
+    apps, assemble, backup, configuration_watch, demo, erase, export, import, init, key, keys, lists, operator,
+    process, ready, reference, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -81,6 +81,8 @@ enum Command {
     EraseAgain(backup::EraseAgainArgs),
     /// Say whether the process at an address is ready; exits with 1 when it is not
     Ready(ready::ReadyArgs),
+    /// Write a first configuration, from a few answers, with secrets in files; nothing that is there is written over
+    Init(init::InitArgs),
     /// Make what a deployment needs before its first start: secrets, the log server's accounts, a first configuration
     Setup(setup::SetupArgs),
     /// Make, show or revoke API tokens
@@ -143,6 +145,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             check(&config, reach, if strict { Level::Strict } else { Level::Usual })
         }
         Command::Ready(args) => ready::run(&args),
+        Command::Init(args) => init::run(&args),
         Command::Setup(args) => setup::run(&args),
         Command::Plan(args) => operator::plan(&args),
         Command::Timeline(args) => timeline::timeline(&args),

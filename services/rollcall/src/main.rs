@@ -12,6 +12,7 @@ mod erase;
 mod export;
 mod health;
 mod import;
+mod init;
 mod key;
 mod keys;
 mod lists;

@@ -178,7 +178,7 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// A secret that is kept, or a new one.
-fn secret(path: &Path, made: &mut Vec<PathBuf>) -> anyhow::Result<String> {
+pub fn secret(path: &Path, made: &mut Vec<PathBuf>) -> anyhow::Result<String> {
     made.push(path.to_owned());
     if let Ok(text) = fs::read_to_string(path)
         && !text.trim().is_empty()

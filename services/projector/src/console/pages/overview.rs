@@ -9,6 +9,7 @@ use rollcall_config::Role;
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::app::App;
 use rollcall_domain::drift::DriftItem;
+use rollcall_domain::identity::Identity;
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 
@@ -33,6 +34,9 @@ const DAYS: i64 = 14;
 /// The most obligations of each day that the chart is made of: a picture, and no report.
 const EACH_DAY: usize = 1500;
 
+/// Whether there is anything of a list.
+const ONE: Extent = Extent { limit: 1, look: LOOK };
+
 /// The most drift items that are counted here.
 const DRIFT: Extent = Extent { limit: LOOK, look: LOOK };
 
@@ -48,6 +52,8 @@ const SICK: [Column; 4] = [
 struct OverviewPage {
     frame: Frame,
     head: Head,
+    /// What is still to be done before anything can be seen here.
+    hints: Vec<&'static str>,
     stats: Vec<Stat>,
     leavers: Table,
     no_leavers: Empty,
@@ -68,6 +74,16 @@ pub async fn overview(State(api): Shared, Extension(person): Who, RawQuery(query
         let overdue = all.iter().filter(|leaver| leaver.status() == CaseStatus::Overdue).count();
         let first: Vec<_> = all.iter().take(FIRST).cloned().collect();
         let holds = holds::table(&view, "What waits, by cause")?;
+        let mut hints = Vec::new();
+        if page_after(under::<Identity>(&view, directory::IDENTITIES), None, ONE, |_| true)?.0.is_empty() {
+            hints.push(
+                "Nobody has been pushed yet. Let an identity provider or HR system push to /scim/v2 with the token of its \
+                 [[sources]]; this page changes as soon as the first person has arrived.",
+            );
+        }
+        if page_after(under::<App>(&view, directory::APPS), None, ONE, |_| true)?.0.is_empty() {
+            hints.push("No app is connected yet. Write one under [[apps]], and ask `rollcall check` about it.");
+        }
         let counts = ledger::counts(&view)?;
         let owed: u64 = counts.values().map(|count| count.overdue).sum();
         let (mut sick, mut cursor) = (Vec::new(), None::<String>);
@@ -120,6 +136,7 @@ pub async fn overview(State(api): Shared, Extension(person): Who, RawQuery(query
         Ok(OverviewPage {
             frame: Frame::new(&api, &person, "/", "/v1/leavers?status=open, /v1/apps and /v1/holds").noting(&asked),
             head: Head::new("Overview", lede),
+            hints,
             stats,
             more: all.len() > first.len(),
             leavers: unchosen(leavers::table(&view, &person, &first, caption)?),
