@@ -94,11 +94,20 @@ const SERVICES: [&str; 4] = ["gateway", "projector", "provisioner", "sla-monitor
 /// How long a process may take to become ready; a benchmark has much to read.
 const READY: Duration = Duration::from_secs(300);
 
+/// How many ports each of the tests has that run at once, and of how many that are at most.
+const PORTS: u16 = 1375;
+const AT_ONCE: u16 = 16;
+
 /// A loopback port that was free a moment ago, from below those that the system gives to whoever asks for any: a server that
-/// starts meanwhile is not given it.
+/// starts meanwhile is not given it. Tests that run at once have ports of their own, and no test is given one twice.
 pub fn free_port() -> u16 {
-    let any = || 10_000 + (uuid::Uuid::new_v4().as_u128() % 22_000) as u16;
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    static GIVEN: std::sync::Mutex<std::collections::BTreeSet<u16>> =
+        std::sync::Mutex::new(std::collections::BTreeSet::new());
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT").ok().and_then(|slot| slot.parse::<u16>().ok());
+    let slot = slot.unwrap_or_else(|| (std::process::id() % u32::from(AT_ONCE)) as u16) % AT_ONCE;
+    let any = || 10_000 + slot * PORTS + (uuid::Uuid::new_v4().as_u128() % u128::from(PORTS)) as u16;
+    let mut given = GIVEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let is_free = |port: &u16| given.insert(*port) && std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(any).take(1000).find(is_free).unwrap_or_default()
 }
 
