@@ -73,14 +73,23 @@ pub fn effective(mapping: &Mapping) -> Cow<'_, [Rule]> {
     if mapping.is_empty() { defaults().into() } else { mapping.into() }
 }
 
+/// Whether a path is an attribute, or something in it.
+#[must_use]
+pub fn is_within(path: &str, attribute: &str) -> bool {
+    path.strip_prefix(attribute).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Whether one of two paths is in the other.
+#[must_use]
+pub fn overlap(a: &str, b: &str) -> bool {
+    is_within(a, b) || is_within(b, a)
+}
+
 /// Whether an attribute, or something in it, is sent to an app with this mapping.
 #[must_use]
 pub fn is_sent(mapping: &Mapping, path: &str) -> bool {
-    let begins = |whole: &str, part: &str| {
-        whole.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
     ["userName", "externalId", "active"].contains(&path)
-        || effective(mapping).iter().any(|rule| begins(&rule.target, path) || begins(path, &rule.target))
+        || effective(mapping).iter().any(|rule| overlap(&rule.target, path))
 }
 
 /// Whether accounts have the user names of their identities, which no two have at once.

@@ -26,12 +26,16 @@ pub struct Search {
     excluded_attributes: Option<String>,
 }
 
+/// What a parameter says; one that is blank says nothing.
+fn said(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.trim().is_empty())
+}
+
 impl Search {
     /// A query in a list: the members of many groups are shown to who asks for them by name.
     pub fn listed(&self, mut query: Query) -> Query {
         let is_group = Family::of(query.kind) == Family::Group;
-        let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
-        let asked = said(&self.attributes) || said(&self.excluded_attributes);
+        let asked = said(&self.attributes).or(said(&self.excluded_attributes)).is_some();
         if is_group
             && !asked
             && !search::is_indexed(&query)
@@ -93,7 +97,7 @@ impl Search {
     /// # Errors
     /// With the parameter that is wrong.
     pub fn query(&self, kind: &'static ResourceType, bounds: Bounds, strictness: Strictness) -> Result<Query, Refusal> {
-        let filter = self.filter.as_deref().filter(|text| !text.trim().is_empty());
+        let filter = said(&self.filter);
         if let Some(text) = filter.filter(|text| text.len() > bounds.max_filter_bytes) {
             let detail =
                 format!("the filter is {} bytes long: at most {} are read", text.len(), bounds.max_filter_bytes);
@@ -114,7 +118,7 @@ impl Search {
     /// With the parameter that is wrong.
     pub fn page(&self, scope: &str, bounds: Bounds) -> Result<Page, Refusal> {
         let number = |name: &str, text: &Option<String>, default: i64, wrong: ScimType| {
-            let Some(text) = text.as_ref().filter(|text| !text.trim().is_empty()) else { return Ok(default) };
+            let Some(text) = said(text) else { return Ok(default) };
             let detail = || format!("'{name}' must be a whole number, not '{text}'");
             text.trim().parse::<i64>().map_err(|_| ScimError::bad_request(wrong, detail()))
         };

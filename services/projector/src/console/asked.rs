@@ -2,6 +2,7 @@
 
 use url::form_urlencoded;
 
+use crate::console::ui::Field;
 use crate::error::ApiError;
 
 /// The most pairs of an address that are read.
@@ -26,6 +27,16 @@ impl Asked {
     /// The first value of a name; empty: there is none.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+    }
+
+    /// Where a list goes on; none: from its beginning.
+    pub fn cursor(&self) -> Option<&str> {
+        Some(self.get("cursor")).filter(|cursor| !cursor.is_empty())
+    }
+
+    /// A field of a filter, with what it is asked for now.
+    pub fn field(&self, name: &'static str, label: &'static str, hint: &'static str) -> Field {
+        Field { name, label, value: self.get(name).to_owned(), hint, options: Vec::new() }
     }
 
     /// All of them.

@@ -231,6 +231,12 @@ impl Table {
         self.rows.iter().any(|row| row.id.is_some())
     }
 
+    /// The same without rows that can be chosen.
+    pub fn unchosen(mut self) -> Self {
+        self.rows.iter_mut().for_each(|row| row.id = None);
+        self
+    }
+
     /// A row by column.
     pub fn pairs<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = (&'a Column, &'a Cell)> {
         self.columns.iter().zip(&row.cells)

@@ -25,7 +25,7 @@ pub struct Pages {
     read: usize,
     can: Capabilities,
     /// What was shown, where the first page is all there is by the app's own word: some take what is on a page for the total, so
-    /// one page more is asked for.
+    /// it is looked for more.
     shown: Option<BTreeSet<String>>,
     /// A further page has shown more than there is by the app's own word.
     total_is_wrong: bool,

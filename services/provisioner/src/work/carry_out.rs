@@ -11,7 +11,7 @@ use rollcall_domain::access::plan::Step;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Capabilities;
-use rollcall_domain::app::mapping::Attributes;
+use rollcall_domain::app::mapping::{Attributes, is_within, overlap};
 use rollcall_domain::app::standard::gives_access;
 use rollcall_domain::{Event, ledger};
 use serde_json::Value;
@@ -253,12 +253,8 @@ const DESCRIBES: [&str; 11] = [
 
 /// What an account can't be made without: all but what only describes somebody, and is not required. None: that is all of it.
 fn least(attributes: &Attributes, essential: &BTreeSet<String>, can: &Capabilities) -> Option<Attributes> {
-    let part_of = |whole: &str, part: &str| {
-        part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
-    let is_required =
-        |path: &str| can.required.iter().any(|required| part_of(required, path) || part_of(path, required));
-    let describes = |path: &str| DESCRIBES.iter().any(|whole| part_of(whole, path)) && !gives_access(essential, path);
+    let is_required = |path: &str| can.required.iter().any(|required| overlap(required, path));
+    let describes = |path: &str| DESCRIBES.iter().any(|whole| is_within(path, whole)) && !gives_access(essential, path);
     let kept = |(path, _): &(&String, &Value)| !describes(path) || is_required(path);
     let least: Attributes = attributes.iter().filter(kept).map(|(path, value)| (path.clone(), value.clone())).collect();
     (least.len() < attributes.len()).then_some(least)

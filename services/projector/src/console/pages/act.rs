@@ -19,7 +19,6 @@ use rollcall_projection::View;
 use serde_json::{Value, json};
 
 use super::frame::{Frame, answer, problem};
-use super::overview::unchosen;
 use super::{Who, app_link, drift, obligations, whose};
 use crate::api::approvals;
 use crate::api::context::{Api, Shared, unknown};
@@ -246,7 +245,7 @@ async fn what(
                 let parsed: ObligationId = id.parse().map_err(|_| unknown("obligation", id))?;
                 owed.push(ledger::obligation(view, &parsed)?.ok_or_else(|| unknown("obligation", id))?);
             }
-            Ok(unchosen(obligations::table(view, person, &owed, "As they are now".into())?))
+            Ok(obligations::table(view, person, &owed, "As they are now".into())?.unchosen())
         }
         Act::Accept => {
             let mut items = Vec::new();
@@ -257,7 +256,7 @@ async fn what(
                     open.into_iter().find(|item| item.id == parsed).ok_or_else(|| unknown("open drift item", id))?,
                 );
             }
-            Ok(unchosen(drift::table(view, person, &items, "As it is now".into())?))
+            Ok(drift::table(view, person, &items, "As it is now".into())?.unchosen())
         }
         Act::Release | Act::Reject => {
             let [id] = ids else {

@@ -12,7 +12,6 @@ use rollcall_domain::ids::AppId;
 use rollcall_domain::{directory, ledger};
 
 use super::frame::{Frame, answer};
-use super::overview::unchosen;
 use super::{Who, apps, drift, events};
 use crate::api::context::{Shared, unknown};
 use crate::api::latency::{self, GroupBy};
@@ -119,7 +118,7 @@ pub async fn app(
             ),
             Section::table(
                 "Drift, the oldest first",
-                unchosen(drift::table(&view, &person, &items, format!("{} of {}", items.len(), shown.drift_items))?),
+                drift::table(&view, &person, &items, format!("{} of {}", items.len(), shown.drift_items))?.unchosen(),
                 "Every account that was read is as desired.",
             ),
         ];

@@ -50,8 +50,7 @@ pub async fn apps(State(api): Shared, Extension(person): Who, RawQuery(query): R
             };
             is_named && health.is_none_or(is_so)
         };
-        let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
-        let (found, next) = rows::<App>(&view, directory::APPS, cursor, named)?;
+        let (found, next) = rows::<App>(&view, directory::APPS, asked.cursor(), named)?;
         let now = Timestamp::now();
         let from = now.checked_sub(SignedDuration::from_hours(7 * 24)).ok();
         let choice = latency::Choice { from, ..latency::Choice::default() };
@@ -64,15 +63,14 @@ pub async fn apps(State(api): Shared, Extension(person): Who, RawQuery(query): R
             let took = measured.iter().find(|group| group.group == shown.id.as_str()).map(|g| &g.verified_seconds);
             lines.push(row(&shown, took, now));
         }
-        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
         Ok(List {
             here: "/console/apps",
             call: "/v1/apps and /v1/latency?group_by=app".into(),
             head: Head::new("Apps", "Health, conformance, latency over the last 7 days, and drift."),
             stats: Vec::new(),
             fields: vec![
-                field("q", "Name", "app or owner"),
-                Field { options: options("all", &HEALTHS), ..field("health", "Health", "") },
+                asked.field("q", "Name", "app or owner"),
+                Field { options: options("all", &HEALTHS), ..asked.field("health", "Health", "") },
             ],
             table: Table::new(format!("{} shown", lines.len()), &COLUMNS).with(lines),
             empty: Empty::new(

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rollcall_domain::drift::DriftItem;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::ids::AppId;
-use rollcall_domain::kv::Read;
 use rollcall_projection::View;
 
 use super::list::{FilterSays, List, options, shown};
@@ -60,14 +59,12 @@ pub async fn drift(State(api): Shared, Extension(person): Who, RawQuery(query): 
         let wanted = |item: &DriftItem| {
             (app.is_empty() || item.id.app.as_str() == app) && kind.is_none_or(|kind| word(&item.id.kind) == kind)
         };
-        let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
         // The items of one app stand together.
         let prefix = match app.parse::<AppId>() {
             Ok(app) => format!("drift/{app}/"),
             Err(_) => "drift/".to_owned(),
         };
-        let (found, next) = rows(&view, &prefix, cursor, wanted)?;
-        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
+        let (found, next) = rows(&view, &prefix, asked.cursor(), wanted)?;
         Ok(List {
             here: "/console/drift",
             call: if app.is_empty() { "/v1/drift".into() } else { format!("/v1/drift?app={app}") },
@@ -77,8 +74,8 @@ pub async fn drift(State(api): Shared, Extension(person): Who, RawQuery(query): 
             ),
             stats: Vec::new(),
             fields: vec![
-                field("app", "App", "id of an app"),
-                Field { options: options("every kind", &names), ..field("kind", "Kind", "") },
+                asked.field("app", "App", "id of an app"),
+                Field { options: options("every kind", &names), ..asked.field("kind", "Kind", "") },
             ],
             table: table(&view, &person, &found, format!("{} shown", found.len()))?,
             empty: Empty::new(
@@ -107,15 +104,11 @@ fn row(view: &View, person: &Person, item: &DriftItem, now: Timestamp) -> Result
     let cells = vec![
         of,
         Cell::word(word(&item.id.kind)),
-        app_of(view, item)?,
+        app_link(view, &item.id.app)?,
         Cell::text(item.differences.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ")),
         Cell::when(Some(item.detected_at), now),
         Cell::when(item.refused.map(|refused| refused.at), now),
         Cell::text(accepted),
     ];
     Ok(Row { id: Some(item.id.to_string()), cells })
-}
-
-fn app_of(view: &impl Read, item: &DriftItem) -> Result<Cell, ApiError> {
-    app_link(view, &item.id.app)
 }

@@ -13,7 +13,7 @@ use super::{ROWS, Who};
 use crate::api::context::Shared;
 use crate::api::person::Person;
 use crate::console::asked::Asked;
-use crate::console::ui::{Cell, Column, Empty, Field, Head, Row, Table, Tone};
+use crate::console::ui::{Cell, Column, Empty, Head, Row, Table, Tone};
 use crate::error::ApiError;
 use crate::timeline::entry::Entry;
 use crate::timeline::selection::{self, Choice, Order};
@@ -73,7 +73,6 @@ pub async fn events(State(api): Shared, Extension(person): Who, RawQuery(query):
         let state = view.clone();
         let read = move || selection::page::<Entry>(&state, &choice, Order::Newest, after, ROWS);
         let page = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::Stopped)??;
-        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
         Ok(List {
             here: "/console/events",
             call: "/v1/timeline".into(),
@@ -83,13 +82,13 @@ pub async fn events(State(api): Shared, Extension(person): Who, RawQuery(query):
             ),
             stats: Vec::new(),
             fields: vec![
-                field("q", "Text", "part of what it says"),
-                field("type", "Type", "account.rejected"),
-                field("app", "App", "id of an app"),
-                field("actor", "By", "who did it"),
-                field("source", "Source", "name of a source"),
-                field("from", "From", "2026-11-28T12:00:00Z"),
-                field("to", "To", "2026-11-28T13:00:00Z"),
+                asked.field("q", "Text", "part of what it says"),
+                asked.field("type", "Type", "account.rejected"),
+                asked.field("app", "App", "id of an app"),
+                asked.field("actor", "By", "who did it"),
+                asked.field("source", "Source", "name of a source"),
+                asked.field("from", "From", "2026-11-28T12:00:00Z"),
+                asked.field("to", "To", "2026-11-28T13:00:00Z"),
             ],
             table: table(&view, &person, &page.entries, format!("{} shown", page.entries.len()))?,
             empty: Empty::new(

@@ -43,9 +43,8 @@ pub async fn identities(State(api): Shared, Extension(person): Who, RawQuery(que
             lifecycle.is_none_or(|wanted| word(&identity.lifecycle) == wanted)
                 && (source.is_empty() || identity.source.as_ref().is_some_and(|of| of.as_str() == source))
         };
-        let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
         let (found, next) = match text.is_empty() {
-            true => rows::<Identity>(&view, directory::IDENTITIES, cursor, wanted)?,
+            true => rows::<Identity>(&view, directory::IDENTITIES, asked.cursor(), wanted)?,
             false => {
                 let some = search::find(&view, text, FOUND)?;
                 (some.into_iter().filter(wanted).take(ROWS).collect(), None)
@@ -63,16 +62,15 @@ pub async fn identities(State(api): Shared, Extension(person): Who, RawQuery(que
                 Cell::when(Some(i.changed_at), now),
             ],
         };
-        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
         Ok(List {
             here: "/console/identities",
             call: "/v1/identities?name=…".into(),
             head: Head::new("Identities", "Everybody whom a source has ever said: people and machines."),
             stats: Vec::new(),
             fields: vec![
-                field("q", "Name", "part of a name"),
-                field("source", "Source", "name of a source"),
-                Field { options: options("all", &LIFECYCLES), ..field("lifecycle", "Lifecycle", "") },
+                asked.field("q", "Name", "part of a name"),
+                asked.field("source", "Source", "name of a source"),
+                Field { options: options("all", &LIFECYCLES), ..asked.field("lifecycle", "Lifecycle", "") },
             ],
             table: Table::new(format!("{} shown", found.len()), &COLUMNS).with(found.iter().map(row)),
             empty: match text.is_empty() {

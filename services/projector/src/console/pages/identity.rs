@@ -19,7 +19,7 @@ use rollcall_projection::View;
 use serde_json::Value;
 
 use super::frame::{Frame, answer};
-use super::{ROWS, Who, app_link, name_of, obligations, place};
+use super::{ROWS, Who, app_link, due, name_of, obligations, place};
 use crate::api::context::Shared;
 use crate::api::identities::known_identity;
 use crate::api::person::Person;
@@ -27,7 +27,7 @@ use crate::api::views::{Detail, FailureView};
 use crate::console::asked::Asked;
 use crate::console::format::{at, span, word};
 use crate::console::lanes::{self, Lane};
-use crate::console::ui::{Action, Badge, Cell, Column, Head, Meter, Notice, Row, Table, Tone, Weight, When};
+use crate::console::ui::{Action, Badge, Cell, Column, Head, Notice, Row, Table, Tone, Weight, When};
 use crate::error::ApiError;
 use crate::timeline::entry::Entry;
 use crate::timeline::selection::{self, Choice, Order};
@@ -185,9 +185,9 @@ pub async fn identity(
             height: lanes.len() * lanes::STEP,
             lanes,
             axis: axis.map(|(from, to)| (at(from), at(to))).unwrap_or_default(),
-            obligations: super::overview::unchosen(
-                table.only(&["app", "change", "desired", "since", "applied", "verified", "deadline", "status"]),
-            ),
+            obligations: table
+                .only(&["app", "change", "desired", "since", "applied", "verified", "deadline", "status"])
+                .unchosen(),
             entries,
             next,
         })
@@ -226,14 +226,6 @@ fn left(view: &View, found: &Identity, owed: &[Obligation], now: Timestamp) -> R
         (None, None) => ("Left, and no app has owed anything for it.".to_owned(), Tone::Plain),
     };
     Ok(Some(Notice { text, tone, sequence: None }))
-}
-
-/// Until when something is due; what is left as it is for a while has no clock.
-fn due(owed: &Obligation, now: Timestamp) -> Cell {
-    match owed.status() {
-        ObligationStatus::Waived => Cell::when(Some(owed.deadline), now),
-        _ => Cell::Meter(When::new(owed.deadline, now), Meter::of_time(owed.opened_at, owed.deadline, now)),
-    }
 }
 
 fn remains(

@@ -12,12 +12,12 @@ use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 
 use super::list::{FilterSays, List, options, shown};
-use super::{ROWS, Who, app_link, name_of, whose};
+use super::{ROWS, Who, due, name_of, whose};
 use crate::api::context::Shared;
 use crate::api::person::Person;
 use crate::console::asked::Asked;
 use crate::console::format::word;
-use crate::console::ui::{Badge, Cell, Column, Empty, Field, Head, Meter, Row, Stat, Table, Tone, When};
+use crate::console::ui::{Badge, Cell, Column, Empty, Field, Head, Row, Stat, Table, Tone, When};
 use crate::error::ApiError;
 
 const STATUSES: [&str; 2] = ["overdue", "open"];
@@ -85,21 +85,9 @@ pub async fn leavers(State(api): Shared, Extension(person): Who, RawQuery(query)
                 Stat::count(all.len(), "open", "/console/leavers", Tone::Plain),
             ],
             fields: vec![
-                Field {
-                    name: "q",
-                    label: "Name",
-                    value: asked.get("q").into(),
-                    hint: "part of it",
-                    ..Field::default()
-                },
-                Field { name: "app", label: "App", value: app.into(), hint: "id of an app", ..Field::default() },
-                Field {
-                    name: "status",
-                    label: "Status",
-                    value: status.unwrap_or_default().into(),
-                    options: options("all that are open", &STATUSES),
-                    ..Field::default()
-                },
+                asked.field("q", "Name", "part of it"),
+                asked.field("app", "App", "id of an app"),
+                Field { options: options("all that are open", &STATUSES), ..asked.field("status", "Status", "") },
             ],
             table: table(&view, &person, &found, format!("{} of {}", found.len(), all.len()))?,
             empty: Empty::new(
@@ -125,10 +113,7 @@ fn row(view: &View, person: &Person, leaver: &Case, now: Timestamp) -> Result<Ro
     let mut places = Vec::new();
     for o in &owed {
         let app = o.id.subject.app().map(|app| directory::app(view, app)).transpose()?.flatten();
-        let name = match o.id.subject.app() {
-            Some(id) => app_link(view, id)?.plain(),
-            None => o.id.subject.place().to_owned(),
-        };
+        let name = app.as_ref().map_or_else(|| o.id.subject.place().to_owned(), |app| app.spec.name.clone());
         owners.extend(app.map(|app| app.spec.owner));
         let status = word(&o.status());
         let tone = Tone::of(&status);
@@ -138,11 +123,7 @@ fn row(view: &View, person: &Person, leaver: &Case, now: Timestamp) -> Result<Ro
             tone,
         });
     }
-    let due = match first {
-        Some(o) if o.status() == ObligationStatus::Waived => Cell::when(Some(o.deadline), now),
-        Some(o) => Cell::Meter(When::new(o.deadline, now), Meter::of_time(o.opened_at, o.deadline, now)),
-        None => Cell::When(None),
-    };
+    let due = first.map_or(Cell::When(None), |o| due(o, now));
     let cells = vec![
         whose(view, person, leaver.identity)?,
         Cell::word(word(&leaver.status())),

@@ -87,7 +87,7 @@ pub fn shown(api: &Api, person: &Person, asked: &Asked, list: Result<List, ApiEr
         list.bulk.clear();
     }
     if list.bulk.is_empty() {
-        list.table.rows.iter_mut().for_each(|row| row.id = None);
+        list.table = list.table.unchosen();
     }
     let mut frame = Frame::new(api, person, list.here, list.call).noting(asked);
     frame.searched = list.searched;

@@ -19,7 +19,8 @@ mod obligations;
 mod overview;
 
 use axum::Extension;
-use rollcall_domain::access::obligation::Obligation;
+use jiff::Timestamp;
+use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::directory;
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::ids::{AppId, IdentityId};
@@ -29,7 +30,7 @@ use rollcall_projection::View;
 use crate::api::paging::{Extent, LOOK, page_after, under};
 use crate::api::person::Person;
 use crate::api::views::Detail;
-use crate::console::ui::Cell;
+use crate::console::ui::{Cell, Meter, When};
 use crate::error::ApiError;
 
 pub use act::{act, confirm};
@@ -86,6 +87,14 @@ fn place(view: &impl Read, owed: &Obligation) -> Result<Cell, ApiError> {
         Some(app) => app_link(view, app),
         None => Ok(Cell::text(owed.id.subject.place())),
     }
+}
+
+/// Until when something is due: what has ended, or is left as it is for a while, has no clock.
+fn due(owed: &Obligation, now: Timestamp) -> Cell {
+    if owed.end.is_some() || owed.status() == ObligationStatus::Waived {
+        return Cell::when(Some(owed.deadline), now);
+    }
+    Cell::Meter(When::new(owed.deadline, now), Meter::of_time(owed.opened_at, owed.deadline, now))
 }
 
 /// One page of the values under a prefix, and where the next one starts.

@@ -9,13 +9,13 @@ use rollcall_domain::ledger;
 use rollcall_projection::View;
 
 use super::list::{FilterSays, List, shown};
-use super::{EXTENT, Who, place, whose};
+use super::{EXTENT, Who, due, place, whose};
 use crate::api::context::Shared;
 use crate::api::paging::page_after;
 use crate::api::person::Person;
 use crate::console::asked::Asked;
 use crate::console::format::word;
-use crate::console::ui::{Cell, Column, Empty, Field, Head, Meter, Row, Table, Tone, When};
+use crate::console::ui::{Cell, Column, Empty, Field, Head, Row, Table, Tone};
 use crate::error::ApiError;
 
 const STATUSES: [ObligationStatus; 6] = [
@@ -47,12 +47,6 @@ pub fn table(view: &View, person: &Person, owed: &[Obligation], caption: String)
 }
 
 fn row(view: &View, person: &Person, o: &Obligation, now: Timestamp) -> Result<Row, ApiError> {
-    let due = match o.end {
-        None if o.status() != ObligationStatus::Waived => {
-            Cell::Meter(When::new(o.deadline, now), Meter::of_time(o.opened_at, o.deadline, now))
-        }
-        _ => Cell::when(Some(o.deadline), now),
-    };
     let cells = vec![
         whose(view, person, o.id.subject.identity())?,
         place(view, o)?,
@@ -61,7 +55,7 @@ fn row(view: &View, person: &Person, o: &Obligation, now: Timestamp) -> Result<R
         Cell::when(Some(o.opened_at), now),
         Cell::when(o.applied_at, now),
         Cell::when(o.verified_at(), now),
-        due,
+        due(o, now),
         Cell::word(word(&o.status())),
     ];
     Ok(Row { id: Some(o.id.to_string()).filter(|_| o.end.is_none()), cells })
@@ -85,10 +79,8 @@ pub async fn obligations(State(api): Shared, Extension(person): Who, RawQuery(qu
         };
         let read =
             |after: Option<&str>, look| ledger::obligations_after(&view, ledger::Among::with(wanted), after, look);
-        let cursor = Some(asked.get("cursor")).filter(|cursor| !cursor.is_empty());
-        let (found, next) = page_after(read, cursor, EXTENT, choose)?;
+        let (found, next) = page_after(read, asked.cursor(), EXTENT, choose)?;
         let status = word(&wanted);
-        let field = |name, label, hint| Field { name, label, value: asked.get(name).into(), hint, ..Field::default() };
         let statuses = words.iter().map(|word| ((*word).to_owned(), (*word).to_owned())).collect();
         Ok(List {
             here: "/console/obligations",
@@ -102,9 +94,9 @@ pub async fn obligations(State(api): Shared, Extension(person): Who, RawQuery(qu
             ),
             stats: Vec::new(),
             fields: vec![
-                Field { options: statuses, value: status.clone(), ..field("status", "Status", "") },
-                field("app", "App", "id of an app"),
-                field("change", "Change", "joiner, mover, leaver, …"),
+                Field { options: statuses, value: status.clone(), ..asked.field("status", "Status", "") },
+                asked.field("app", "App", "id of an app"),
+                asked.field("change", "Change", "joiner, mover, leaver, …"),
             ],
             table: table(&view, &person, &found, format!("{} {status}", found.len()))?,
             empty: Empty::new(

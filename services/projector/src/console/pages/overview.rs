@@ -139,7 +139,7 @@ pub async fn overview(State(api): Shared, Extension(person): Who, RawQuery(query
             hints,
             stats,
             more: all.len() > first.len(),
-            leavers: unchosen(leavers::table(&view, &person, &first, caption)?),
+            leavers: leavers::table(&view, &person, &first, caption)?.unchosen(),
             no_leavers: Empty::new(
                 Tone::Good,
                 "Nobody who left still owes anything.",
@@ -152,12 +152,6 @@ pub async fn overview(State(api): Shared, Extension(person): Who, RawQuery(query
         })
     };
     answer(&api, &person, page.await)
-}
-
-/// Without rows that can be chosen.
-pub fn unchosen(mut table: Table) -> Table {
-    table.rows.iter_mut().for_each(|row| row.id = None);
-    table
 }
 
 /// An app that needs someone.
