@@ -99,6 +99,15 @@ event_types! {
     IdentityEffectFailed = "identity.effect_failed" in "EffectFailed";
     IdentityErasureOrdered = "identity.erasure_ordered" in "ErasureOrdered";
     IdentityErased = "identity.erased" in "IdentityErased";
+    IdentityDisabled = "identity.disabled" in "IdentitySwitched";
+    IdentityEnabled = "identity.enabled" in "IdentitySwitched";
+    RoleConfigured = "role.configured" in "RoleConfigured";
+    ConfigurationChangeBegan = "configuration.change_began" in "Configuring";
+    ConfigurationChangeEnded = "configuration.change_ended" in "Configuring";
+    RoleRemoved = "role.removed" in "RoleRemoved";
+    GrantRequested = "grant.requested" in "GrantRequested";
+    GrantApproved = "grant.approved" in "GrantApproved";
+    GrantEnded = "grant.ended" in "GrantEnded";
     AccessRead = "access.read" in "Access";
     AccessDenied = "access.denied" in "Access";
 }

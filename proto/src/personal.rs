@@ -17,7 +17,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     (
         "AppConfigured",
         &[],
-        &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26],
+        &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29],
     ),
     ("AppRemoved", &[], &[1]),
     ("AppDiscovered", &[], &[1, 2]),
@@ -49,6 +49,15 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("EffectFailed", &[4], &[1, 2, 3]),
     ("ErasureOrdered", &[], &[1, 2, 3, 4]),
     ("IdentityErased", &[], &[1, 2, 3, 4, 5, 6, 7]),
+    ("IdentitySwitched", &[2], &[1]),
+    // Roles are nobody's in particular.
+    ("RoleConfigured", &[], &[1, 2, 3, 4, 5, 6]),
+    ("RoleRemoved", &[], &[1]),
+    ("Configuring", &[], &[]),
+    ("GrantRequested", &[6, 7], &[1, 2, 3, 4, 5, 8, 9, 10, 11]),
+    // That it has no personal field would leave the reason of its envelope readable: nobody gives one.
+    ("GrantApproved", &[], &[1, 2]),
+    ("GrantEnded", &[5], &[1, 2, 3, 4]),
     ("Access", &[3], &[1, 2, 4]),
 ];
 

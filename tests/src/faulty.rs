@@ -45,6 +45,8 @@ pub struct Script {
     pub no_patch: bool,
     /// Refuses creations with this detail.
     pub refuses_creation: Option<String>,
+    /// Creations are answered 500, and not carried out.
+    pub fails_creations: bool,
     /// Takes so long for every answer.
     pub slow_ms: u64,
     /// Shows changes only after so long.
@@ -179,6 +181,16 @@ impl Faulty {
         self.of(tenant, |t| {
             t.index = None;
             change(&mut t.now.users);
+        });
+    }
+
+    /// Makes a group by hand.
+    pub fn add_group(&self, tenant: &str, name: &str) {
+        self.of(tenant, |t| {
+            t.next_id += 1;
+            let id = format!("h{:08}", t.next_id);
+            let group = json!({ "id": id, "displayName": name, "members": [] });
+            t.now.groups.extend(group.as_object().map(|group| (id, group.clone())));
         });
     }
 
@@ -529,6 +541,9 @@ impl Tenant {
     }
 
     fn create(&mut self, kind: &str, body: Value) -> Answer {
+        if self.script.fails_creations && kind == "Users" {
+            return (StatusCode::INTERNAL_SERVER_ERROR, None);
+        }
         if let (Some(detail), "Users") = (&self.script.refuses_creation, kind) {
             return (StatusCode::BAD_REQUEST, Some(json!({ "detail": detail, "status": "400" })));
         }

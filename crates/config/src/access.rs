@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    ApiToken, ApprovalConfig, AuditConfig, OidcConfig, PrivacyConfig, Reads, Retention, Role, TwoPeople,
+    ApiToken, ApprovalConfig, AuditConfig, OidcConfig, PersonAttribute, PrivacyConfig, Reads, Retention, Role,
+    TwoPeople,
 };
 use crate::secret::Token;
 use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
@@ -16,9 +17,10 @@ pub(crate) fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
     let name = s.required("name", some_text);
     let role = s.required("role", role);
     let token = required_token(&mut s);
+    let identity = s.parsed("identity", some_text);
     let line = s.line();
     s.finish();
-    Some((line, ApiToken { name: name?, role: role?, token: token? }))
+    Some((line, ApiToken { name: name?, role: role?, token: token?, identity }))
 }
 
 pub(crate) fn oidc(mut s: Section<'_>, has_public_url: bool) -> Option<OidcConfig> {
@@ -29,6 +31,13 @@ pub(crate) fn oidc(mut s: Section<'_>, has_public_url: bool) -> Option<OidcConfi
     let client_id = s.required("client_id", some_text);
     let name = s.parsed("name", some_text).unwrap_or_else(|| "your identity provider".to_owned());
     let roles_claim = s.parsed("roles_claim", some_text).unwrap_or_else(|| "groups".to_owned());
+    let name_claim = s.parsed("name_claim", some_text);
+    let identity_attribute = s.parsed("identity_attribute", |text| match text {
+        "userName" => Ok(PersonAttribute::UserName),
+        "externalId" => Ok(PersonAttribute::ExternalId),
+        _ => Err(format!("'{text}' must be userName or externalId")),
+    });
+    let identity_attribute = identity_attribute.unwrap_or_default();
     let client_secret = s.secret(CLIENT_SECRET);
     let mut roles = BTreeMap::new();
     for entry in s.table("roles").entries() {
@@ -42,7 +51,16 @@ pub(crate) fn oidc(mut s: Section<'_>, has_public_url: bool) -> Option<OidcConfi
         s.mistake("[oidc.roles] has no group: nobody could sign in");
     }
     s.finish();
-    Some(OidcConfig { name, issuer: issuer?, client_id: client_id?, client_secret, roles_claim, roles })
+    Some(OidcConfig {
+        name,
+        issuer: issuer?,
+        client_id: client_id?,
+        client_secret,
+        name_claim,
+        identity_attribute,
+        roles_claim,
+        roles,
+    })
 }
 
 pub(crate) fn signing_key(mut s: Section<'_>) -> Option<Token> {
@@ -106,6 +124,7 @@ pub(crate) fn approvals(mut s: Section<'_>) -> ApprovalConfig {
     let config = ApprovalConfig {
         two_people: s.parsed("two_people", choice).unwrap_or(TwoPeople::WhenPossible),
         expires_after: s.duration("expires_after", Duration::from_secs(86_400)),
+        grant_expires_after: s.duration("grant_expires_after", Duration::from_secs(7 * 86_400)),
     };
     s.finish();
     config

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::entitlement::Entitlement;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
@@ -20,6 +21,7 @@ use rollcall_scim::{Catalogue, Filter};
 
 use crate::model::{AppConfig, PrivateAddresses};
 use crate::preset;
+use crate::roles::entitlement;
 use crate::section::{Entry, Section, TOKEN, duration, http_url, size, some_text, truth};
 use crate::sources::{attribute_path, is_loopback, known_source};
 
@@ -40,7 +42,7 @@ pub(crate) fn app(
     let name = s.parsed("name", some_text);
     let base_url = s.required("base_url", http_url);
     let owner = s.required("owner", some_text);
-    let assign = s.required("assign", |text| {
+    let assign = s.parsed("assign", |text| {
         Filter::parse(text, catalogue.user()).map(|filter| filter.text().to_owned()).map_err(|e| e.to_string())
     });
     let identities = s.list("identities", |text| match text {
@@ -72,6 +74,7 @@ pub(crate) fn app(
     let attributes = mapping(s.table("attributes"), catalogue);
     let groups_from = s.list("groups_from", |text| known_source(text, sources));
     let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
+    let described = s.tables("entitlements");
     let drift = policies(s.table("drift"));
     let adopt = s.parsed("adopt", |text| {
         let all = [Adopt::Never, Adopt::OwnName, Adopt::Unlinked];
@@ -102,12 +105,22 @@ pub(crate) fn app(
         ));
     }
     let line = s.line();
+    let (name, owner) = (name.unwrap_or_else(|| id.to_string()), owner?);
+    let mut entitlements: Vec<Entitlement> = Vec::new();
+    for section in described {
+        let at = section.line();
+        let Some(found) = entitlement(section, &name, &owner) else { continue };
+        if entitlements.iter().any(|known| known.part == found.part) {
+            s.mistake(format!("the entitlement at line {at} is there twice"));
+        }
+        entitlements.push(found);
+    }
     s.finish();
     let spec = AppSpec {
-        name: name.unwrap_or_else(|| id.to_string()),
+        name,
         base_url: base_url.to_string(),
-        owner: owner?,
-        assign: assign?,
+        owner,
+        assign: assign.unwrap_or_default(),
         identities: identities.filter(|all| !all.is_empty()).unwrap_or_else(|| vec![IdentityKind::User]),
         deprovision: deprovision.unwrap_or(Deprovision::Deactivate),
         sla,
@@ -123,6 +136,7 @@ pub(crate) fn app(
         essential: essential.into_iter().collect(),
         guard,
         capabilities,
+        entitlements,
         id,
     };
     let config = AppConfig {
@@ -148,6 +162,8 @@ pub(crate) fn usual_level() -> ServiceLevel {
         mover: 4 * HOUR,
         leaver: 15 * MINUTE,
         emergency: 5 * MINUTE,
+        disable: 5 * MINUTE,
+        grant: 15 * MINUTE,
         at_risk_percent: 75,
         hours: None,
     }
@@ -162,6 +178,8 @@ pub(crate) fn service_level(mut s: Section<'_>, base: &ServiceLevel) -> ServiceL
         mover: s.duration("mover", base.mover),
         leaver,
         emergency: s.parsed("emergency", duration).unwrap_or_else(|| base.emergency.min(leaver)),
+        disable: s.parsed("disable", duration).unwrap_or_else(|| base.disable.min(leaver)),
+        grant: s.duration("grant", base.grant),
         at_risk_percent: u32::try_from(s.integer("at_risk_percent", 1..=99, base.at_risk_percent.into()))
             .unwrap_or(base.at_risk_percent),
         hours: s.parsed("business_hours", str::parse).or_else(|| base.hours.clone()),

@@ -8,6 +8,7 @@ mod meanings;
 mod model;
 mod preset;
 mod reference;
+mod roles;
 mod scim;
 mod secret;
 mod section;
@@ -18,10 +19,11 @@ mod sources;
 pub use load::{load, parse};
 pub use model::{
     AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DurabilityChoice,
-    ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PrivateAddresses, Reads, Recreate, Retention,
-    Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople,
+    ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PersonAttribute, PrivateAddresses, Reads,
+    Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig,
+    TwoPeople,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;
 pub use secret::{Needs, Token};
-pub use section::{ConfigError, Mistake};
+pub use section::{ConfigError, Mistake, duration as time_span};

@@ -6,13 +6,16 @@ use std::path::Path;
 use std::rc::Rc;
 
 use rollcall_domain::SourceName;
+use rollcall_domain::access::entitlement::Requestable;
+use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::identity::authority::{Authority, Precedence};
 use toml::de::{DeTable, DeValue};
 
 use crate::access::{api_token, approvals, audit, oidc, privacy, signing_key};
 use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
-use crate::model::{Config, Role, TwoPeople};
+use crate::model::{AppConfig, Config, Role, TwoPeople};
+use crate::roles::role;
 use crate::scim::scim;
 use crate::secret::{SHORT, Token};
 use crate::section::{ConfigError, Key, Mistake, Reading, Section};
@@ -108,6 +111,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "signing_keys",
         "tiers",
         "apps",
+        "roles",
         "alerting",
         "alerts",
     ];
@@ -135,11 +139,16 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let tiers = tiers(section("tiers"));
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
     let apps: Vec<_> = sections("apps").into_iter().filter_map(|s| app(s, &scim.catalogue, &tiers, &names)).collect();
+    let specs: Vec<_> = apps.iter().map(|(_, app)| &app.spec).collect();
+    let roles: Vec<_> =
+        sections("roles").into_iter().filter_map(|s| role(s, &scim.catalogue, &names, &specs)).collect();
+    without_a_way(reading, &apps, roles.iter().map(|(_, role)| role));
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     unique(reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
     unique(reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
     unique(reading, "app", apps.iter().map(|(line, a)| (*line, a.spec.id.to_string())));
+    unique(reading, "role", roles.iter().map(|(line, r)| (*line, r.id.to_string())));
     unique(reading, "alert", alerts.iter().map(|(line, a)| (*line, a.name.clone())));
     let tokens: Vec<(usize, &Token)> = (sources.iter().filter_map(|(line, s)| Some((*line, s.token.as_ref()?))))
         .chain(api_tokens.iter().map(|(line, t)| (*line, &t.token)))
@@ -190,6 +199,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         authority: Authority { rules: rules.into_iter().map(|(_, r)| r).collect(), groups: group_authority },
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
+        roles: roles.into_iter().map(|(_, role)| role).collect(),
         audit,
         privacy,
         approvals,
@@ -203,6 +213,26 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
             settings
         },
     })
+}
+
+/// An app without a rule in which nobody could ever have an account.
+fn without_a_way<'a>(
+    reading: &Reading<'_>,
+    apps: &[(usize, AppConfig)],
+    roles: impl Iterator<Item = &'a RoleSpec> + Clone,
+) {
+    for (line, app) in apps.iter().filter(|(_, app)| app.spec.assign.is_empty()) {
+        let by_role = roles.clone().flat_map(|role| &role.entitlements).any(|id| id.app == app.spec.id);
+        let by_request = app.spec.entitlements.iter().any(|e| e.terms.requestable == Requestable::Yes);
+        if !by_role && !by_request {
+            let message = format!(
+                "assign is missing: nobody would have an account in '{}'; give a filter, a role with an entitlement there, or one \
+                 that can be asked for",
+                app.spec.id
+            );
+            reading.mistake(Some(*line), message);
+        }
+    }
 }
 
 fn unique(reading: &Reading<'_>, what: &str, names: impl Iterator<Item = (usize, String)>) {

@@ -279,6 +279,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "\"auditor\"",
     ),
     (
+        "api_tokens.identity",
+        "The user name of the person who holds it: by that they are their own manager's report, somebody's manager, an owner, where \
+         access is asked for and approved. Without it the token is no person's.",
+        "\"ada@example.com\"",
+    ),
+    (
         "api_tokens.token_env",
         "The environment variable that holds the bearer token of the API and the console.",
         "\"ONCALL_TOKEN\"",
@@ -333,6 +339,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
          `never`: whether what is dangerous needs a second person.",
         "\"always\"",
     ),
+    ("approvals.grant_expires_after", "How long access that somebody has asked for can be approved.", ""),
     ("approvals.expires_after", "How long what was asked for can be approved.", ""),
     (
         "oidc.name",
@@ -356,6 +363,17 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "oidc.client_secret_file",
         "The file that holds the client secret of Rollcall at the provider; without one it is a public client.",
         "\"/run/secrets/oidc-secret\"",
+    ),
+    (
+        "oidc.name_claim",
+        "The claim of the ID token that says who somebody is; without it the verified e-mail address, else `preferred_username`, else `sub`.",
+        "\"upn\"",
+    ),
+    (
+        "oidc.identity_attribute",
+        "`userName` (the default) or `externalId`: the attribute of somebody's identity that is the same as that claim. By it the console \
+         knows whose manager they are, and what is theirs.",
+        "\"externalId\"",
     ),
     ("oidc.roles_claim", "The claim of the ID token that has someone's groups; without it `groups`.", "\"roles\""),
     (
@@ -428,6 +446,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "\"5m\"",
     ),
     (
+        "tiers.*.disable",
+        "The same for someone whom a person has switched off; without it 5 minutes, or `leaver` where that is shorter.",
+        "\"2m\"",
+    ),
+    ("tiers.*.grant", "How soon what is granted for a time must be verified, and how soon its end.", ""),
+    (
         "tiers.*.emergency",
         "The same for a leaver whose source calls it an emergency, at most `leaver`; without it 5 minutes, or \
          `leaver` when that is shorter.",
@@ -459,7 +483,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ("apps.owner", "Who answers for the app; alerts name them; it is required.", "\"dev-platform@example.com\""),
     (
         "apps.assign",
-        "Who has an account: a SCIM filter over active identities; it is required.",
+        "Who has an account: a SCIM filter over active identities; without it only whoever has a role, or a grant, that gives one.",
         "'active eq true and userType eq \"Employee\"'",
     ),
     (
@@ -536,6 +560,71 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "true",
     ),
     (
+        "apps.entitlements.group",
+        "The group of the app that it is, as the app names it: Rollcall manages it from then on. Without it, it is the account itself.",
+        "\"Admins\"",
+    ),
+    (
+        "apps.entitlements.name",
+        "Its name for people; without it the name of the group, or of the app.",
+        "\"CRM administrators\"",
+    ),
+    ("apps.entitlements.owner", "Who answers for it; without it the owner of the app.", "\"sales-ops@example.com\""),
+    (
+        "apps.entitlements.risk",
+        "`low` (the default), `medium`, `high` or `critical`: how much harm it can do in the wrong hands.",
+        "\"high\"",
+    ),
+    ("apps.entitlements.requestable", "`true` or `false` (the default): whether it can be asked for.", "true"),
+    (
+        "apps.entitlements.max_duration",
+        "For how long it can be asked for at most, such as `30d` or `6mo`; without it also without an end.",
+        "\"30d\"",
+    ),
+    (
+        "apps.entitlements.approvers",
+        "Who may approve it: `manager` (theirs, by the enterprise extension), `owner` (the default) and `group:NAME` (whoever is in \
+         that group). Nobody approves what they have asked for, or what they would get.",
+        "[\"manager\", \"group:Security\"]",
+    ),
+    ("apps.entitlements.approvals", "How many different people have to approve it.", ""),
+    ("roles.id", "The id of the role: 1 to 64 of a-z, 0-9, - and _.", "\"sales\""),
+    ("roles.name", "Its name for people; without it the id.", "\"Sales\""),
+    (
+        "roles.members",
+        "A SCIM filter over active identities: who has it. Without it only whoever is granted it.",
+        "'department eq \"Sales\"'",
+    ),
+    (
+        "roles.groups_from",
+        "The names of the sources whose groups count in `members`; without it those of each.",
+        "[\"hr\"]",
+    ),
+    (
+        "roles.entitlements",
+        "What whoever has it holds: `APP` is an account there, `APP:group:NAME` a group in it, which the app must manage.",
+        "[\"crm\", \"crm:group:Sales EMEA\"]",
+    ),
+    ("roles.owner", "Who answers for it.", "\"sales-ops@example.com\""),
+    (
+        "roles.risk",
+        "`low` (the default), `medium`, `high` or `critical`: how much harm it can do in the wrong hands.",
+        "\"high\"",
+    ),
+    ("roles.requestable", "`true` or `false` (the default): whether it can be asked for.", "true"),
+    (
+        "roles.max_duration",
+        "For how long it can be asked for at most, such as `30d` or `6mo`; without it also without an end.",
+        "\"30d\"",
+    ),
+    (
+        "roles.approvers",
+        "Who may approve it: `manager` (theirs, by the enterprise extension), `owner` (the default) and `group:NAME` (whoever is in \
+         that group). Nobody approves what they have asked for, or what they would get.",
+        "[\"manager\", \"group:Security\"]",
+    ),
+    ("roles.approvals", "How many different people have to approve it.", ""),
+    (
         "apps.sla.joiner",
         "How soon a joiner's or rehire's account of the app must be verified; without it that of the app's tier, or, \
          without a tier, 4 hours.",
@@ -553,6 +642,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
          or, without a tier, 15 minutes.",
         "\"5m\"",
     ),
+    (
+        "apps.sla.disable",
+        "The same for someone whom a person has switched off; without it that of the tier, or `leaver` where that is shorter.",
+        "\"2m\"",
+    ),
+    ("apps.sla.grant", "How soon what is granted for a time must be verified, and how soon its end.", ""),
     (
         "apps.sla.emergency",
         "The same for a leaver whose source calls it an emergency, at most `leaver`; without it that of the tier, or \

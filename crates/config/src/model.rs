@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::governance::configuration::Settings;
 use rollcall_domain::identity::authority::Authority;
@@ -32,6 +33,8 @@ pub struct Config {
     pub authority: Authority,
     pub api_tokens: Vec<ApiToken>,
     pub apps: Vec<AppConfig>,
+    /// Named sets of entitlements.
+    pub roles: Vec<RoleSpec>,
     pub audit: AuditConfig,
     /// What seals personal data.
     pub privacy: PrivacyConfig,
@@ -155,6 +158,8 @@ pub struct ApprovalConfig {
     pub two_people: TwoPeople,
     /// How long what was asked for can be approved.
     pub expires_after: Duration,
+    /// The same for access that somebody has asked for.
+    pub grant_expires_after: Duration,
 }
 
 /// Whether what is dangerous needs a second person.
@@ -188,10 +193,24 @@ pub struct OidcConfig {
     pub client_id: String,
     /// Our secret there; none: a public client.
     pub client_secret: Option<Token>,
+    /// The claim that says who somebody is; none: their verified e-mail address, or what comes nearest.
+    pub name_claim: Option<String>,
+    /// The attribute of their identity that it is.
+    pub identity_attribute: PersonAttribute,
     /// The claim that has someone's groups.
     pub roles_claim: String,
     /// The role of each group; someone in none of them is not let in.
     pub roles: BTreeMap<String, Role>,
+}
+
+/// By which attribute people who sign in are known as identities.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PersonAttribute {
+    /// `userName`, in any case.
+    #[default]
+    UserName,
+    /// `externalId`, where one identity alone has it.
+    ExternalId,
 }
 
 /// The SCIM door: what it serves, and its bounds.
@@ -401,6 +420,8 @@ pub struct ApiToken {
     pub name: String,
     pub role: Role,
     pub token: Token,
+    /// The user name of the identity that holds it; none: it is no person's.
+    pub identity: Option<String>,
 }
 
 /// An app and how to reach it.

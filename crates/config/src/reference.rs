@@ -23,11 +23,13 @@ admins = "admin"
 [apps.attributes]
 userName = { attribute = "userName" }
 [[apps.groups]]
+[[apps.entitlements]]
 [apps.drift]
 [apps.guard]
 [apps.capabilities]
 [apps.capabilities.keeps]
 title = "not kept"
+[[roles]]
 [[alerts]]
 "#;
 
@@ -44,8 +46,18 @@ file. Tables in double brackets may be there several times; `*` is a name of you
 ";
 
 /// The tables that a file may have several of.
-const LISTS: [&str; 8] =
-    ["sources", "precedence", "group_authority", "api_tokens", "signing_keys", "apps", "apps.groups", "alerts"];
+const LISTS: [&str; 10] = [
+    "sources",
+    "precedence",
+    "group_authority",
+    "api_tokens",
+    "signing_keys",
+    "apps",
+    "apps.groups",
+    "apps.entitlements",
+    "roles",
+    "alerts",
+];
 
 /// docs/configuration.md. A key of which [`MEANINGS`] says nothing has an empty place in it.
 #[must_use]

@@ -496,7 +496,11 @@ pub(crate) fn http_urls(text: &str) -> Result<Vec<Url>, String> {
 }
 
 /// A time span such as `15m`, `4h` or `1d 12h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+/// A time span above zero, such as `15m` or `7d`.
+///
+/// # Errors
+/// What it must be.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("'{text}' must be a time span above zero, such as 500ms, 15m, 4h or 7d");
     let span: Span = text.parse().map_err(|_| wrong())?;
     let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;

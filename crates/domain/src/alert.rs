@@ -47,6 +47,24 @@ pub enum About {
         /// The finding.
         opened_by: Sequence,
     },
+    /// Somebody whom a person has switched off may still be able to sign in.
+    Disable {
+        /// Where.
+        app: AppId,
+        /// Who.
+        identity: IdentityId,
+        /// The decision.
+        opened_by: Sequence,
+    },
+    /// What was granted, or has ended, is not verified in time.
+    Grant {
+        /// Where.
+        app: AppId,
+        /// Whose.
+        identity: IdentityId,
+        /// Its beginning, or its end.
+        opened_by: Sequence,
+    },
     /// What was said to take effect can't: someone may have access who has left.
     Stuck {
         /// Whose.
@@ -104,6 +122,8 @@ impl About {
             Self::Vanished { app, by } => format!("vanished-{app}-{by}"),
             Self::Hold { cause, by } => format!("hold-{cause}-{by}"),
             Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
+            Self::Disable { app, identity, opened_by } => format!("disable-{app}-{identity}-{opened_by}"),
+            Self::Grant { app, identity, opened_by } => format!("grant-{app}-{identity}-{opened_by}"),
             Self::Stuck { identity, by } => format!("stuck-{identity}-{by}"),
             Self::FarAhead { identity, by } => format!("far-ahead-{identity}-{by}"),
             Self::Silence { source } => format!("silence-{source}"),
@@ -120,6 +140,8 @@ impl About {
             Self::Leaver { .. } if level.0 < Level::WRONG.0 => "LeaverAtRisk",
             Self::Leaver { .. } => "LeaverOverdue",
             Self::Zombie { .. } => "ZombieOverdue",
+            Self::Disable { .. } => "DisableOverdue",
+            Self::Grant { .. } => "GrantOverdue",
             Self::Quarantine { .. } => "AppQuarantined",
             Self::Vanished { .. } => "AppVanished",
             Self::Hold { .. } => "RemovalsHeld",
@@ -138,6 +160,8 @@ impl About {
         match self {
             Self::Leaver { identity, .. }
             | Self::Zombie { identity, .. }
+            | Self::Disable { identity, .. }
+            | Self::Grant { identity, .. }
             | Self::Stuck { identity, .. }
             | Self::FarAhead { identity, .. } => Some(*identity),
             _ => None,
@@ -148,7 +172,11 @@ impl About {
     #[must_use]
     pub const fn app(&self) -> Option<&AppId> {
         match self {
-            Self::Quarantine { app, .. } | Self::Vanished { app, .. } | Self::Zombie { app, .. } => Some(app),
+            Self::Quarantine { app, .. }
+            | Self::Vanished { app, .. }
+            | Self::Zombie { app, .. }
+            | Self::Disable { app, .. }
+            | Self::Grant { app, .. } => Some(app),
             _ => None,
         }
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::entitlement::{Entitlement, Part};
 use crate::access::remote::Remote;
 use crate::app::capability::Capabilities;
 use crate::app::deprovision::Deprovision;
@@ -39,7 +40,7 @@ pub struct AppSpec {
     pub base_url: String,
     /// Who answers for it.
     pub owner: String,
-    /// Who has an account here: a SCIM filter over active identities.
+    /// Who has an account here: a SCIM filter over active identities; empty: only whoever has a role or a grant that gives one.
     pub assign: String,
     /// Which kinds of identity may have one.
     pub identities: Vec<IdentityKind>,
@@ -80,6 +81,9 @@ pub struct AppSpec {
     /// The attributes without which nobody has what they must have: what differs in them is no cosmetics.
     #[serde(default)]
     pub essential: BTreeSet<String>,
+    /// What can be held here, as it is described: groups among it are managed.
+    #[serde(default)]
+    pub entitlements: Vec<Entitlement>,
 }
 
 /// Whether an account that Rollcall has not made, and that is linked to nobody, is taken as that of an identity whose user
@@ -144,14 +148,24 @@ impl AppSpec {
     /// The groups of the app that Rollcall manages.
     #[must_use]
     pub fn managed_groups(&self) -> BTreeSet<String> {
-        self.groups.iter().map(|rule| rule.to.clone()).collect()
+        let described = self.entitlements.iter().filter_map(|entitlement| match &entitlement.part {
+            Part::Group(name) => Some(name.clone()),
+            Part::Account => None,
+        });
+        self.groups.iter().map(|rule| rule.to.clone()).chain(described).collect()
     }
 
-    /// Those of them that someone in these groups of ours is in.
+    /// Whether Rollcall manages a group of the app.
     #[must_use]
-    pub fn groups_for<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> BTreeSet<String> {
-        let chosen = |rule: &&GroupRule| names.clone().any(|name| name_key(name) == name_key(&rule.from));
-        self.groups.iter().filter(chosen).map(|rule| rule.to.clone()).collect()
+    pub fn manages(&self, group: &str) -> bool {
+        let is_it = |part: &Part| matches!(part, Part::Group(name) if name == group);
+        self.groups.iter().any(|rule| rule.to == group) || self.entitlements.iter().any(|e| is_it(&e.part))
+    }
+
+    /// What is described of something that can be held here.
+    #[must_use]
+    pub fn entitlement(&self, part: &Part) -> Option<&Entitlement> {
+        self.entitlements.iter().find(|entitlement| entitlement.part == *part)
     }
 }
 

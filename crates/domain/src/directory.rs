@@ -2,7 +2,7 @@
 //!
 //! Keys: `identity/<id>`, `user-name/<kind>/<hash of the key>`, `external-id/<hash of the value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
-//! `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
+//! `role/<id>`, `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
 pub mod app_changes;
 
@@ -13,15 +13,17 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
+use crate::access::role::{Role, RoleSpec, Standing};
 use crate::app::{App, AppSpec, Connection};
 use crate::event::{Event, Recorded};
+use crate::governance::configuration::Configuring;
 use crate::identity::content::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged, MemberId};
 use crate::identity::lifecycle::Lifecycle;
 use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
-use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
+use crate::ids::{AppId, GroupId, IdentityId, ResourceId, RoleId};
 use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes};
 
 /// The key prefix of all identities.
@@ -328,6 +330,39 @@ pub fn apps(state: &(impl Read + ?Sized)) -> Result<Vec<App>, KvError> {
     Ok(load_all(state, APPS, None, usize::MAX)?.into_iter().map(|(_, app)| app).collect())
 }
 
+/// The key prefix of all roles.
+pub const ROLES: &str = "role/";
+
+const CONFIGURING: &str = "configuring";
+
+/// Whether apps and roles are being changed together, and not all of it is known yet.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_configuring(state: &(impl Read + ?Sized)) -> Result<bool, KvError> {
+    Ok(state.get(CONFIGURING)?.is_some())
+}
+
+fn role_key(id: &RoleId) -> String {
+    format!("{ROLES}{id}")
+}
+
+/// The role with this id, removed ones included.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn role(state: &(impl Read + ?Sized), id: &RoleId) -> Result<Option<Role>, KvError> {
+    load(state, &role_key(id))
+}
+
+/// Every role, removed ones included.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn roles(state: &(impl Read + ?Sized)) -> Result<Vec<Role>, KvError> {
+    Ok(load_all(state, ROLES, None, usize::MAX)?.into_iter().map(|(_, role)| role).collect())
+}
+
 /// The `groups` attribute of a User.
 #[must_use]
 pub fn groups_attribute(groups: &[(Group, Membership)]) -> Value {
@@ -360,9 +395,21 @@ pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<Bef
                 put_app(state, app.spec, Connection::Removed, event);
             }
         }
+        Event::Configuring(Configuring::Begins) => store(state, CONFIGURING.to_owned(), &()),
+        Event::Configuring(Configuring::Ends) => state.delete(CONFIGURING),
+        Event::RoleConfigured(spec) => put_role(state, (**spec).clone(), Standing::Configured, event),
+        Event::RoleRemoved(id) => {
+            if let Some(role) = role(state, id)? {
+                put_role(state, role.spec, Standing::Removed, event);
+            }
+        }
         _ => {}
     }
     Ok(Before::Other)
+}
+
+fn put_role(state: &mut (impl Write + ?Sized), spec: RoleSpec, standing: Standing, event: &Recorded) {
+    store(state, role_key(&spec.id), &Role { standing, version: event.sequence, spec });
 }
 
 fn put_app(state: &mut (impl Write + ?Sized), spec: AppSpec, connection: Connection, event: &Recorded) {

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::access::departure::LeaverCompleted;
+use crate::access::grant::GrantChanged;
 use crate::access::obligation::{AtRisk, Overdue, Waived};
 use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
+use crate::access::role::RoleSpec;
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
@@ -17,7 +19,7 @@ use crate::drift::{DriftAccepted, DriftDetected, DriftId};
 use crate::governance::api_token::ApiTokenChanged;
 use crate::governance::approval::{ApprovalChanged, ApprovalStep};
 use crate::governance::checkpoint::Checkpoint;
-use crate::governance::configuration::ConfigurationRead;
+use crate::governance::configuration::{ConfigurationRead, Configuring};
 use crate::governance::disclosure::Access;
 use crate::governance::erasure::{Erased, ErasureOrdered};
 use crate::governance::hold::{Hold, HoldDecided};
@@ -25,8 +27,9 @@ use crate::governance::session::SessionChanged;
 use crate::identity::authority::ChangeRefused;
 use crate::identity::group::GroupChanged;
 use crate::identity::resource::ResourceChanged;
+use crate::identity::switch::Switched;
 use crate::identity::{EffectFailed, IdentityChanged, NameChanged};
-use crate::ids::{AppId, IdentityId, Sequence, SourceName};
+use crate::ids::{AppId, IdentityId, RoleId, Sequence, SourceName};
 use crate::key_ref::KeyRef;
 use crate::trace::TraceContext;
 
@@ -103,6 +106,16 @@ pub enum Event {
     ErasureOrdered(ErasureOrdered),
     /// What is personal about someone is gone.
     IdentityErased(Erased),
+    /// Someone was switched off in every app, or on again.
+    IdentitySwitched(Switched),
+    /// A role is in the configuration, or is another one there.
+    RoleConfigured(Box<RoleSpec>),
+    /// A role is not in the configuration any more.
+    RoleRemoved(RoleId),
+    /// Apps and roles change together: what follows is worked out when all of it is known.
+    Configuring(Configuring),
+    /// Something was asked for, agreed to, or is over.
+    Grant(GrantChanged),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
     Unknown,
 }
@@ -136,6 +149,8 @@ impl Event {
             Self::EffectFailed(e) => Some(e.id),
             Self::ErasureOrdered(e) => Some(e.id),
             Self::IdentityErased(e) => Some(e.id),
+            Self::IdentitySwitched(e) => Some(e.id),
+            Self::Grant(e) => Some(e.identity),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
             Self::SyncRequested(SyncRequested::App(_))
@@ -153,6 +168,9 @@ impl Event {
             | Self::Session(_)
             | Self::ApiToken(_)
             | Self::ConfigurationRead(_)
+            | Self::RoleConfigured(_)
+            | Self::RoleRemoved(_)
+            | Self::Configuring(_)
             | Self::Unknown => None,
         }
     }

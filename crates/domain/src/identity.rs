@@ -6,6 +6,7 @@ pub mod group;
 pub mod lifecycle;
 pub mod name;
 pub mod resource;
+pub mod switch;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,20 @@ impl IdentityKind {
             Self::Agent => "Agent",
         }
     }
+}
+
+const ACTOR: &str = "identity:";
+
+/// How events name someone who acts and is an identity: by its id, so that nothing is left of whoever is erased.
+#[must_use]
+pub fn actor(id: IdentityId) -> String {
+    format!("{ACTOR}{id}")
+}
+
+/// The identity that an actor is, where events name it as one.
+#[must_use]
+pub fn identity_of_actor(actor: &str) -> Option<IdentityId> {
+    actor.strip_prefix(ACTOR)?.parse().ok()
 }
 
 /// One change of one identity, with its state after it.

@@ -51,6 +51,8 @@ uuid_id! {
     GroupId, "a group id";
     /// A resource that is neither an identity nor a group.
     ResourceId, "a resource id";
+    /// A grant, and the request for it.
+    GrantId, "a grant id";
 }
 
 /// The position of an event in the stream, from 1; 0 is before the first.
@@ -116,4 +118,6 @@ slug_id! {
     AppId, "an app id: 1 to 64 of a-z, 0-9, - and _";
     /// An authoritative system of record.
     SourceName, "a source name: 1 to 64 of a-z, 0-9, - and _";
+    /// A named set of entitlements.
+    RoleId, "a role id: 1 to 64 of a-z, 0-9, - and _";
 }

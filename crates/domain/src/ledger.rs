@@ -6,7 +6,7 @@
 //! `clock/<micros>/<identity>/<opened_by>`: how many ring then, `leaver/<identity>/<opened_by>`,
 //! `leaving/<identity>/<opened_by>`, `drift/<app>/<identity>/<kind>`, `alert/<key>/<sink>`, `present/<app>`,
 //! `removals/<cause>/<app>`, `hold/<cause>`, `capabilities/<app>`, `quarantine/<app>`, `conformance/<app>`,
-//! `erasing/<identity>`: who is to be erased, `others/<identity>/…`: second accounts,
+//! `switched-off/<identity>`, `grant…` (see `grants`), `erasing/<identity>`: who is to be erased, `others/<identity>/…`: second accounts,
 //! `reconciled/<app>`, `at/<app>/<identity>`: who has, or had, an account in an app, `link/<app>/<remote id>`: whose it is, `keeps/<app>`: whether it shows whose an account is,
 //! `ways/<app>`: what it was seen to make of attributes, `synced/<app>`: when a person last said that what is missing is gone, and `story/<event>`: what those that
 //! opened obligations belong to.
@@ -19,6 +19,8 @@ mod clock;
 mod counts;
 mod drifts;
 mod erasure;
+mod explain;
+mod grants;
 mod guarded;
 mod links;
 mod listing;
@@ -29,31 +31,42 @@ mod preview;
 mod read;
 mod recorded;
 mod schedule;
+mod switch;
 mod values;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_scim::{Catalogue, Filter};
+use rollcall_scim::Catalogue;
 use serde_json::Value;
 
+use self::grants::Affected;
 use self::lists::Kept;
+use self::obligations::Decided;
+use self::switch::Effect;
 use crate::access::account::Account;
 use crate::access::case::Case;
 use crate::access::desired::{Desired, Presence};
+use crate::access::entitlement::{Grantable, Part};
+use crate::access::holding::{Decision, holdings};
 use crate::access::obligation::{Change, Obligation};
 use crate::access::owed;
+use crate::access::role::Role;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
-use crate::directory::{self, Before, Membership};
+use crate::decision::rule::{Rule, Rules};
+use crate::decision::{Holder, RolesHeld};
+use crate::directory::{self, Before};
 use crate::event::{Event, Recorded};
+use crate::governance::configuration::Configuring;
 use crate::identity::content::Content;
-use crate::identity::group::{Group, GroupChange, GroupChanged};
+use crate::identity::group::{GroupChange, GroupChanged};
 use crate::identity::lifecycle::{ChangeKind, IdentityChange, Urgency};
-use crate::identity::{Identity, IdentityChanged, IdentityKind, urgency};
-use crate::ids::{AppId, IdentityId};
+use crate::identity::switch::{Switch, Switched, SwitchedOff};
+use crate::identity::{Identity, IdentityChanged, urgency};
+use crate::ids::{AppId, IdentityId, RoleId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
 
 pub use approvals::{WaitingApproval, approval, approvals};
@@ -62,6 +75,8 @@ pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
+pub use explain::{Held, Missing, explain, grant_for, held_by, terms_of};
+pub use grants::{active_grants_of, count_grants, grant, grants_in, grants_of, grants_ringing, next_grant_ring};
 pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
@@ -69,12 +84,14 @@ pub use lists::{List, Remembered};
 pub use others::others_of;
 pub use preview::{Preview, preview};
 pub use read::{
-    HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance, drift,
-    drift_of, firing_alerts, held, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
-    obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations, parked,
-    pending, quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions, verified_between, zombies,
+    ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
+    drift, drift_of, firing_alerts, held, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
+    obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations,
+    overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions,
+    verified_between,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
+pub use switch::{all_switched_off, switched_off};
 pub use ways::shown_ways;
 
 /// What an event led to, for those who measure.
@@ -88,48 +105,44 @@ pub enum Fact {
     LeaverCompleted(Case),
 }
 
-/// Derives the ledger; keeps the apps and their parsed rules at hand.
+/// The apps and the roles, with their rules.
+#[derive(Debug, Default)]
+struct AccessRules {
+    apps: BTreeMap<AppId, (App, Rules)>,
+    roles: Vec<(Role, Rules)>,
+}
+
+impl AccessRules {
+    fn of(state: &(impl Read + ?Sized), catalogue: &Catalogue) -> Result<Self, KvError> {
+        let app = |app: App| {
+            let rules = Rules::of_app(&app, catalogue);
+            (app.spec.id.clone(), (app, rules))
+        };
+        let role = |role: Role| {
+            let rules = Rules::of_role(&role.spec, catalogue);
+            (role, rules)
+        };
+        Ok(Self {
+            apps: directory::apps(state)?.into_iter().map(app).collect(),
+            roles: directory::roles(state)?.into_iter().map(role).collect(),
+        })
+    }
+
+    fn roles_of(&self, holder: &Holder) -> RolesHeld<'_> {
+        let kind = holder.identity.kind;
+        holder.roles(self.roles.iter().map(|(role, rules)| (role, rules.of(kind))))
+    }
+}
+
+/// Derives the ledger; keeps the apps, the roles and their parsed rules at hand.
 #[derive(Debug)]
 pub struct Ledger {
     catalogue: Catalogue,
     lists: &'static [List],
     remembered: Remembered,
-    apps: Option<BTreeMap<AppId, (App, Rules)>>,
+    access: Option<AccessRules>,
     /// Whether what was owed for somebody who was erased has yet to be opened, when that is known.
     recorded: Option<bool>,
-}
-
-/// An assignment rule, as it applies to each kind of identity.
-#[derive(Debug, Clone)]
-struct Rules {
-    user: Rule,
-    agent: Rule,
-}
-
-#[derive(Debug, Clone)]
-enum Rule {
-    Matches(Box<Filter>),
-    Nobody,
-    /// A newer version wrote it.
-    Unreadable,
-}
-
-impl Rules {
-    fn read(app: &App, catalogue: &Catalogue) -> Self {
-        let parse = |kind| Filter::parse(&app.spec.assign, kind).ok().map(|f| Rule::Matches(Box::new(f)));
-        let allowed = |kind: IdentityKind| app.spec.identities.contains(&kind);
-        let user = if allowed(IdentityKind::User) { parse(catalogue.user()) } else { Some(Rule::Nobody) };
-        // A rule about attributes that only people have chooses no agents.
-        let agent = if allowed(IdentityKind::Agent) { parse(catalogue.agent()) } else { None };
-        Self { user: user.unwrap_or(Rule::Unreadable), agent: agent.unwrap_or(Rule::Nobody) }
-    }
-
-    const fn of(&self, kind: IdentityKind) -> &Rule {
-        match kind {
-            IdentityKind::User => &self.user,
-            IdentityKind::Agent => &self.agent,
-        }
-    }
 }
 
 impl Default for Ledger {
@@ -142,7 +155,7 @@ impl Ledger {
     /// One whose rules may name attributes of these schemas, with every list, that remembers every obligation.
     #[must_use]
     pub const fn new(catalogue: Catalogue) -> Self {
-        Self { catalogue, lists: List::ALL, remembered: Remembered::All, apps: None, recorded: None }
+        Self { catalogue, lists: List::ALL, remembered: Remembered::All, access: None, recorded: None }
     }
 
     /// The same with these lists alone; the others are empty.
@@ -175,6 +188,11 @@ impl Ledger {
         {
             self.recorded = Some(true);
         }
+        let in_role = match &event.event {
+            Event::RoleConfigured(spec) => apps_of_role(state, &spec.id)?,
+            Event::RoleRemoved(id) => apps_of_role(state, id)?,
+            _ => BTreeSet::new(),
+        };
         let before = directory::evolve(state, event)?;
         schedule::heard(state, event);
         let mut facts = Vec::new();
@@ -184,6 +202,9 @@ impl Ledger {
                 schedule::keep(state, changed, event)?;
                 erasure::changed(state, changed);
                 if let Some(kind) = changed.change.kind() {
+                    if kind == ChangeKind::Leaver {
+                        grants::left(state, changed.id, event)?;
+                    }
                     let change = change_of(changed, kind, event);
                     let opened = self.owe(state, changed.id, change, None, event)?;
                     match kind {
@@ -193,7 +214,12 @@ impl Ledger {
                         ChangeKind::Joiner if changed.change == IdentityChange::Rehired => {
                             obligations::came_back(state, changed.id, event.sequence)?;
                         }
-                        ChangeKind::Joiner | ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue => {}
+                        ChangeKind::Joiner
+                        | ChangeKind::Mover
+                        | ChangeKind::Repair
+                        | ChangeKind::Residue
+                        | ChangeKind::Disable
+                        | ChangeKind::Grant => {}
                     }
                 }
             }
@@ -204,14 +230,37 @@ impl Ledger {
                 }
             }
             Event::AppConfigured(spec) => {
-                self.apps = None;
+                self.access = None;
                 accounts::unpark(state, &spec.id)?;
-                let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
-                for id in suffixes(state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
-                    self.owe(state, id, change, Some(&spec.id), event)?;
+                self.configured(state, BTreeSet::from([spec.id.clone()]), event)?;
+            }
+            Event::AppRemoved(_) => self.access = None,
+            Event::RoleConfigured(spec) => {
+                self.access = None;
+                let now = spec.entitlements.iter().map(|id| id.app.clone());
+                self.configured(state, in_role.into_iter().chain(now).collect(), event)?;
+            }
+            Event::RoleRemoved(_) => {
+                self.access = None;
+                self.configured(state, in_role, event)?;
+            }
+            Event::Configuring(Configuring::Ends) => {
+                let apps = suffixes(state, CONFIGURED)?.into_iter().filter_map(|app| app.parse().ok()).collect();
+                suffixes(state, CONFIGURED)?.iter().for_each(|app| state.delete(&format!("{CONFIGURED}{app}")));
+                self.configured(state, apps, event)?;
+            }
+            Event::Configuring(Configuring::Begins) => {}
+            Event::IdentitySwitched(switched) => self.switch(state, switched, event)?,
+            Event::Grant(changed) => {
+                if let Some(Affected { identity, what }) = grants::changed(state, changed, event)? {
+                    let apps = match what {
+                        Grantable::Entitlement(id) => BTreeSet::from([id.app]),
+                        Grantable::Role(role) => apps_of_role(state, &role)?,
+                    };
+                    let change = Change::at_once(event.sequence, ChangeKind::Grant, event.recorded_at);
+                    self.owe(state, identity, change, Some(&apps), event)?;
                 }
             }
-            Event::AppRemoved(_) => self.apps = None,
             Event::AccountApplied(applied) => accounts::applied(state, applied, event, &mut facts)?,
             Event::AccountVerified(verified) => accounts::verified(state, verified, event, &mut facts)?,
             Event::AccountAttempted(attempted) => accounts::attempted(state, attempted, event)?,
@@ -295,7 +344,9 @@ impl Ledger {
                 }
                 let subject = Subject::Account { app, identity: id };
                 let obligation = Obligation::new(change, subject, &spec.sla, owed.target);
-                obligations::open(state, obligation, before, desired, event)?;
+                let holds = before.as_ref().map(|before| before.holds.clone()).unwrap_or_default();
+                let decided = Decided { desired, urgency: switch::urgency(state, id)?, holds };
+                obligations::open_decided(state, obligation, before, decided, event)?;
                 opened += 1;
             }
         }
@@ -306,61 +357,128 @@ impl Ledger {
         Ok(opened)
     }
 
-    fn apps(&mut self, state: &impl Read) -> Result<&BTreeMap<AppId, (App, Rules)>, KvError> {
-        if self.apps.is_none() {
-            let with_rules = |app: App| {
-                let rules = Rules::read(&app, &self.catalogue);
-                (app.spec.id.clone(), (app, rules))
-            };
-            self.apps = Some(directory::apps(state)?.into_iter().map(with_rules).collect());
+    fn access(&mut self, state: &impl Read) -> Result<&AccessRules, KvError> {
+        if self.access.is_none() {
+            self.access = Some(AccessRules::of(state, &self.catalogue)?);
         }
-        Ok(self.apps.get_or_insert_default())
+        Ok(self.access.get_or_insert_default())
     }
 
-    /// Opens what a change of one identity owes, in every app or in one; returns how much that is.
+    /// Apps, or roles that are about them, are configured otherwise: what follows is worked out when all that changes together is
+    /// known.
+    fn configured(
+        &mut self,
+        state: &mut Kept<'_, impl Write>,
+        apps: BTreeSet<AppId>,
+        event: &Recorded,
+    ) -> Result<(), KvError> {
+        if directory::is_configuring(state)? {
+            apps.iter().for_each(|app| store(state, format!("{CONFIGURED}{app}"), &()));
+            return Ok(());
+        }
+        if apps.is_empty() { Ok(()) } else { self.owe_everybody(state, &apps, event) }
+    }
+
+    /// Opens what a change of the configuration owes to everybody, in some apps.
+    fn owe_everybody(
+        &mut self,
+        state: &mut Kept<'_, impl Write>,
+        apps: &BTreeSet<AppId>,
+        event: &Recorded,
+    ) -> Result<(), KvError> {
+        let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
+        for id in suffixes(state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
+            self.owe(state, id, change, Some(apps), event)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody is switched off everywhere, or on again.
+    fn switch(
+        &mut self,
+        state: &mut Kept<'_, impl Write>,
+        switched: &Switched,
+        event: &Recorded,
+    ) -> Result<(), KvError> {
+        let is_known =
+            directory::identity(state, switched.id)?.is_some_and(|identity| identity.content != Content::Erased);
+        if !is_known || switch::changed(state, switched, event)? == Effect::None {
+            return Ok(());
+        }
+        let kind = match switched.to {
+            Switch::Off => ChangeKind::Disable,
+            Switch::On => ChangeKind::Mover,
+        };
+        let change = Change::at_once(event.sequence, kind, event.recorded_at);
+        self.owe(state, switched.id, change, None, event)?;
+        Ok(())
+    }
+
+    /// Opens what a change of one identity owes, in every app or in some; returns how much that is.
     fn owe(
         &mut self,
         state: &mut Kept<'_, impl Write>,
         id: IdentityId,
         change: Change,
-        only: Option<&AppId>,
+        only: Option<&BTreeSet<AppId>>,
         event: &Recorded,
     ) -> Result<u64, KvError> {
-        if self.apps(state)?.is_empty() {
+        if self.access(state)?.apps.is_empty() {
             return Ok(0);
         }
         if self.recorded != Some(false) && recorded::is_of(state, id)? {
+            switch::requeue(state, id)?;
             return self.owe_recorded(state, Some(id), Some(change), event);
         }
         let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
-        let (subject, groups) = subject_of(state, &identity)?;
+        let holder = holder_of(state, identity)?;
+        let off = switch::switched_off(state, id)?;
+        let urgency = switch::urgency(state, id)?;
         let accounts = match only {
-            Some(app) => account(state, id, app)?.into_iter().collect(),
+            Some(apps) => {
+                let found = apps.iter().map(|app| account(state, id, app));
+                found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
+            }
             None => accounts_of(state, id)?,
         };
         let mut accounts: BTreeMap<AppId, Account> = accounts.into_iter().map(|a| (a.app.clone(), a)).collect();
         let must_go = accounts.values().any(|account| account.desired == Desired::Deleted);
         let is_to_be_erased = must_go && erasure::ordered(state, id)?.is_some();
         let mut opened = 0;
-        for (app, rules) in self.apps(state)?.values() {
+        let access = self.access(state)?;
+        let roles = access.roles_of(&holder);
+        let concerned = |app: &AppId| only.is_none_or(|only| only.contains(app));
+        for (app, rules) in access.apps.values().filter(|(app, _)| concerned(&app.spec.id)) {
+            let identity = &holder.identity;
             let rule = rules.of(identity.kind);
             // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
             let decided = app.connection == Connection::Configured && !matches!(rule, Rule::Unreadable);
             // So does one of whom nothing can be read.
             let decided = decided && identity.content == Content::Open;
-            let spared = !decided && change.kind != ChangeKind::Leaver;
-            if spared || only.is_some_and(|only| *only != app.spec.id) {
+            let spared = !decided && !matches!(change.kind, ChangeKind::Leaver | ChangeKind::Disable);
+            if spared {
                 continue;
             }
             let before = accounts.remove(&app.spec.id);
-            let desired = desired_in(&identity, &subject, &groups, app, rule);
+            let held = before.as_ref().map(|account| account.holds.clone()).unwrap_or_default();
+            let (desired, holds) = if !decided && change.kind == ChangeKind::Disable {
+                (Desired::Off, held)
+            } else {
+                let decision = holder.decide(app, rule, &roles);
+                let desired = desired_for(&decision, identity, app, off.as_ref());
+                (desired, holdings(&held, decision, event.recorded_at))
+            };
             let now = before.as_ref().map(|account| &account.desired).filter(|_| is_to_be_erased);
             let desired = desired.or_still_deleted(now);
             let owed = owed::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;
-                obligations::open(state, obligation, before, desired, event)?;
+                obligations::open_decided(state, obligation, before, Decided { desired, urgency, holds }, event)?;
                 opened += 1;
+            } else if let Some(mut account) = before.filter(|a| a.holds != holds || a.urgency != urgency) {
+                account.holds = holds;
+                accounts::requeue(state, &mut account, urgency);
+                store(state, account_key(id, &app.spec.id), &account);
             }
         }
         if opened > 0 {
@@ -368,6 +486,15 @@ impl Ledger {
         }
         Ok(opened)
     }
+}
+
+/// The apps that have changed with others that are not all known yet.
+const CONFIGURED: &str = "configured/";
+
+/// The apps that a role is about.
+fn apps_of_role(state: &impl Read, id: &RoleId) -> Result<BTreeSet<AppId>, KvError> {
+    let role = directory::role(state, id)?;
+    Ok(role.into_iter().flat_map(|role| role.spec.entitlements).map(|id| id.app).collect())
 }
 
 /// Who notes that something takes effect which was said before.
@@ -395,8 +522,8 @@ fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> C
     Change { sequence: event.sequence, kind, at, due_from, urgency }
 }
 
-/// An identity as rules are asked about it, and its groups.
-fn subject_of(state: &impl Read, identity: &Identity) -> Result<(Value, Vec<InGroup>), KvError> {
+/// About whom access is decided: an identity, as rules are asked about it.
+fn holder_of(state: &impl Read, identity: Identity) -> Result<Holder, KvError> {
     let mut subject = Value::Object(identity.resource.clone());
     let groups = directory::groups_of(state, identity.id)?;
     if let Some(resource) = subject.as_object_mut() {
@@ -404,42 +531,26 @@ fn subject_of(state: &impl Read, identity: &Identity) -> Result<(Value, Vec<InGr
         // A resource need not say it; the lifecycle does.
         resource.insert("active".into(), identity.lifecycle.has_access().into());
     }
-    Ok((subject, groups))
+    let grants = grants::active_grants_of(state, identity.id)?;
+    Ok(Holder { identity, subject, groups, grants })
 }
 
-/// What an identity must have in an app, by the groups that count there.
-fn desired_in(identity: &Identity, subject: &Value, groups: &[InGroup], app: &App, rule: &Rule) -> Desired {
-    if app.spec.groups_from.is_empty() {
-        return desired(identity, subject, groups, app, rule);
+/// What an account must be for what is held with it, and for whom a person has switched off.
+fn desired_for(decision: &Decision, identity: &Identity, app: &App, off: Option<&SwitchedOff>) -> Desired {
+    if decision.is_empty() {
+        return Desired::Absent;
     }
-    let (subject, groups) = as_seen_by(app, subject, groups);
-    desired(identity, &subject, &groups, app, rule)
-}
-
-/// An identity with the groups that count in an app.
-fn as_seen_by(app: &App, subject: &Value, groups: &[InGroup]) -> (Value, Vec<InGroup>) {
-    let counts = |group: &Group| group.created_by.as_ref().is_some_and(|by| app.spec.groups_from.contains(by));
-    let groups: Vec<InGroup> = groups.iter().filter(|(group, _)| counts(group)).cloned().collect();
-    let mut subject = subject.clone();
-    if let Some(resource) = subject.as_object_mut() {
-        resource.insert("groups".into(), directory::groups_attribute(&groups));
+    if off.is_some() {
+        return Desired::Off;
     }
-    (subject, groups)
-}
-
-type InGroup = (Group, Membership);
-
-fn desired(identity: &Identity, subject: &Value, groups: &[InGroup], app: &App, rule: &Rule) -> Desired {
-    let chosen = matches!(rule, Rule::Matches(filter) if filter.matches(subject));
-    let assigned = app.connection == Connection::Configured && chosen;
-    if identity.lifecycle.has_access() && !identity.deleted && assigned {
-        Desired::Present(Presence {
-            attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
-            groups: app.spec.groups_for(groups.iter().map(|(group, _)| group.display_name())),
-        })
-    } else {
-        Desired::Absent
-    }
+    let group = |part: &Part| match part {
+        Part::Group(name) => Some(name.clone()),
+        Part::Account => None,
+    };
+    Desired::Present(Presence {
+        attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
+        groups: decision.keys().filter_map(group).collect(),
+    })
 }
 
 fn affected_by_group(state: &impl Read, changed: &GroupChanged) -> Result<BTreeSet<IdentityId>, KvError> {

@@ -13,11 +13,14 @@
 //! | [`governance`] | exceptions, holds, approvals, sessions, tokens: what people decide, and who saw what |
 //! | [`alert`] | what somebody is told of |
 //! | [`event`] | everything that the log holds |
-//! | [`directory`], [`ledger`] | state derived from events |
+//! | [`directory`] | identities, groups, roles and apps, derived from events |
+//! | [`decision`] | who holds what, and why |
+//! | [`ledger`] | what is owed, and how far it is, derived from events |
 
 pub mod access;
 pub mod alert;
 pub mod app;
+pub mod decision;
 pub mod directory;
 pub mod drift;
 pub mod event;
@@ -31,6 +34,6 @@ mod stored;
 pub mod trace;
 
 pub use event::{Event, EventMeta, NewEvent, Recorded, Seal};
-pub use ids::{AppId, GroupId, IdentityId, ResourceId, Sequence, SourceName};
+pub use ids::{AppId, GrantId, GroupId, IdentityId, ResourceId, RoleId, Sequence, SourceName};
 pub use key_ref::KeyRef;
 pub use trace::TraceContext;

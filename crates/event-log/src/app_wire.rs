@@ -13,9 +13,9 @@ use rollcall_domain::identity::IdentityKind;
 use rollcall_proto::v1;
 use rollcall_proto::v1::attribute_rule::Origin as StoredOrigin;
 
-use crate::wire;
+use crate::{access_wire, wire};
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -52,11 +52,16 @@ pub fn to_stored(spec: &AppSpec) -> v1::AppConfigured {
         adopt: to_adopt(spec.adopt).into(),
         protected: spec.protected.iter().cloned().collect(),
         essential: spec.essential.iter().cloned().collect(),
+        entitlements: spec.entitlements.iter().map(access_wire::to_entitlement).collect(),
+        disable_sla_ms: millis(spec.sla.disable),
+        grant_sla_ms: millis(spec.sla.grant),
     }
 }
 
 /// From what was stored.
 pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
+    let or = |said: u64, usual: u64| if said == 0 { usual } else { said };
+    let emergency = or(stored.emergency_sla_ms, stored.leaver_sla_ms);
     Some(AppSpec {
         id: stored.app_id.parse().ok()?,
         name: stored.name,
@@ -71,11 +76,10 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
             leaver: Duration::from_millis(stored.leaver_sla_ms),
             tier: stored.tier,
             // Before there were emergencies they were leavers like any other.
-            emergency: Duration::from_millis(if stored.emergency_sla_ms == 0 {
-                stored.leaver_sla_ms
-            } else {
-                stored.emergency_sla_ms
-            }),
+            emergency: Duration::from_millis(emergency),
+            // Before anybody could be switched off, and anything granted, nothing was owed for it.
+            disable: Duration::from_millis(or(stored.disable_sla_ms, emergency)),
+            grant: Duration::from_millis(or(stored.grant_sla_ms, stored.leaver_sla_ms)),
             at_risk_percent: if stored.at_risk_percent == 0 { 75 } else { stored.at_risk_percent },
             hours: match stored.business_hours.as_str() {
                 "" => None,
@@ -92,6 +96,7 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
         adopt: from_adopt(stored.adopt),
         protected: stored.protected.into_iter().collect(),
         essential: stored.essential.into_iter().collect(),
+        entitlements: stored.entitlements.into_iter().map(access_wire::from_entitlement).collect::<Option<_>>()?,
         guard: stored.guard.map_or_else(Guard::default, |g| Guard {
             max_removals: g.max_removals,
             max_percent: g.max_percent,

@@ -16,7 +16,7 @@ use rollcall_domain::drift::{DriftAccepted, DriftDetected, DriftId};
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep, IssuedToken};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::checkpoint::Checkpoint;
-use rollcall_domain::governance::configuration::ConfigurationRead;
+use rollcall_domain::governance::configuration::{ConfigurationRead, Configuring};
 use rollcall_domain::governance::disclosure::{Access, Outcome};
 use rollcall_domain::governance::erasure::{Erased, ErasureOrdered, Other, Owed};
 use rollcall_domain::governance::hold::{Decision, Hold, HoldDecided};
@@ -26,6 +26,7 @@ use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::{ResourceChange, ResourceChanged};
+use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::identity::{EffectFailed, IdentityChanged, NameChanged};
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::{Event, EventMeta, KeyRef, Recorded, Seal, TraceContext};
@@ -36,7 +37,7 @@ use serde_json::{Map, json};
 use tracing::error;
 use uuid::Uuid;
 
-use crate::{app_wire, wire};
+use crate::{access_wire, app_wire, wire};
 
 /// A stored event; one that does not decode is `Event::Unknown` with its bytes. What is sealed stays closed.
 pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored: &[u8]) -> Recorded {
@@ -299,6 +300,10 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         "vanished" => About::Vanished { app: m.app_id.parse().ok()?, by },
         "hold" => About::Hold { cause: m.source.parse().ok()?, by },
         "zombie" => About::Zombie { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
+        "disable" => {
+            About::Disable { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by }
+        }
+        "grant" => About::Grant { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
         "stuck" => About::Stuck { identity: m.identity_id.parse().ok()?, by },
         "far_ahead" => About::FarAhead { identity: m.identity_id.parse().ok()?, by },
         "silence" => About::Silence { source: m.source.parse().ok()? },
@@ -386,6 +391,15 @@ pub fn decode_payload(type_name: &str, payload: &[u8]) -> Option<Event> {
 fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
     Some(match kind {
         EventType::IdentityErasureOrdered => Event::ErasureOrdered(erasure_ordered(payload)?),
+        EventType::IdentityDisabled => Event::IdentitySwitched(access_wire::from_switched(Switch::Off, payload)?),
+        EventType::IdentityEnabled => Event::IdentitySwitched(access_wire::from_switched(Switch::On, payload)?),
+        EventType::RoleConfigured => Event::RoleConfigured(Box::new(access_wire::from_role(payload)?)),
+        EventType::RoleRemoved => Event::RoleRemoved(v1::RoleRemoved::decode(payload).ok()?.role_id.parse().ok()?),
+        EventType::ConfigurationChangeBegan => Event::Configuring(Configuring::Begins),
+        EventType::ConfigurationChangeEnded => Event::Configuring(Configuring::Ends),
+        EventType::GrantRequested => Event::Grant(access_wire::from_grant_requested(payload)?),
+        EventType::GrantApproved => Event::Grant(access_wire::from_grant_approved(payload)?),
+        EventType::GrantEnded => Event::Grant(access_wire::from_grant_ended(payload)?),
         EventType::IdentityErased => Event::IdentityErased(identity_erased(payload)?),
         EventType::IdentityJoined => identity_changed(IdentityChange::Joined, payload)?,
         EventType::IdentityMoved => identity_changed(IdentityChange::Moved, payload)?,

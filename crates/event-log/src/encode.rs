@@ -2,11 +2,13 @@
 
 use prost::Message as _;
 use rollcall_domain::access::departure::AppOutcome;
+use rollcall_domain::access::grant::GrantStep;
 use rollcall_domain::access::outcome::Left;
 use rollcall_domain::alert::{About, AlertChanged};
 use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
+use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::governance::disclosure::Outcome;
 use rollcall_domain::governance::erasure::{Other, Owed};
 use rollcall_domain::governance::hold::Decision;
@@ -16,13 +18,14 @@ use rollcall_domain::identity::group::{GroupChange, MemberId};
 use rollcall_domain::identity::lifecycle::{IdentityChange, Urgency};
 use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::ResourceChange;
+use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::identity::urgency;
 use rollcall_domain::{AppId, Event, KeyRef, NewEvent};
 use rollcall_privacy::{DataKey, PrivacyError, SealedPart};
 use rollcall_proto::{EventType, SCHEMA_VERSION, personal, v1};
 
 use crate::subject::Subject;
-use crate::{app_wire, wire};
+use crate::{access_wire, app_wire, wire};
 
 /// The type of a domain event; `None` for one this version does not know.
 fn type_of(event: &Event) -> Option<EventType> {
@@ -104,6 +107,19 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::EffectFailed(_) => EventType::IdentityEffectFailed,
         Event::ErasureOrdered(_) => EventType::IdentityErasureOrdered,
         Event::IdentityErased(_) => EventType::IdentityErased,
+        Event::IdentitySwitched(switched) => match switched.to {
+            Switch::Off => EventType::IdentityDisabled,
+            Switch::On => EventType::IdentityEnabled,
+        },
+        Event::RoleConfigured(_) => EventType::RoleConfigured,
+        Event::RoleRemoved(_) => EventType::RoleRemoved,
+        Event::Configuring(Configuring::Begins) => EventType::ConfigurationChangeBegan,
+        Event::Configuring(Configuring::Ends) => EventType::ConfigurationChangeEnded,
+        Event::Grant(changed) => match changed.step {
+            GrantStep::Requested(_) => EventType::GrantRequested,
+            GrantStep::Approved => EventType::GrantApproved,
+            GrantStep::Ended { .. } => EventType::GrantEnded,
+        },
         Event::Access(access) => match access.outcome {
             Outcome::Read => EventType::AccessRead,
             Outcome::Denied => EventType::AccessDenied,
@@ -383,6 +399,11 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             others: e.others.iter().map(to_other).collect(),
         }
         .encode_to_vec(),
+        Event::IdentitySwitched(e) => access_wire::to_switched(e),
+        Event::RoleConfigured(e) => access_wire::to_role(e).encode_to_vec(),
+        Event::RoleRemoved(id) => v1::RoleRemoved { role_id: id.to_string() }.encode_to_vec(),
+        Event::Configuring(_) => v1::Configuring {}.encode_to_vec(),
+        Event::Grant(e) => access_wire::to_grant(e),
         Event::EffectFailed(e) => v1::EffectFailed {
             identity_id: e.id.to_string(),
             version: e.version.0,
@@ -426,6 +447,20 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         About::Hold { cause, by } => {
             v1::AlertChanged { about: about("hold"), source: cause.to_string(), opened_by: by.0, ..told }
         }
+        About::Disable { app, identity, opened_by } => v1::AlertChanged {
+            about: about("disable"),
+            app_id: app.to_string(),
+            identity_id: identity.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
+        About::Grant { app, identity, opened_by } => v1::AlertChanged {
+            about: about("grant"),
+            app_id: app.to_string(),
+            identity_id: identity.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
         About::Zombie { app, identity, opened_by } => v1::AlertChanged {
             about: about("zombie"),
             app_id: app.to_string(),

@@ -1,6 +1,7 @@
 //! The event log on NATS JetStream: the only truth. Appends with expected sequences, tail and replay without a gap,
 //! and a refusal to run where an acknowledged event could be lost.
 
+mod access_wire;
 mod ack;
 mod answer;
 mod app_wire;

@@ -8,7 +8,7 @@ use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::name::{NameSpace, name_of_creation};
-use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId};
+use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId, RoleId};
 use rollcall_domain::{Event, EventMeta, Sequence};
 use rollcall_privacy::NameKey;
 use sha2::{Digest, Sha256};
@@ -82,6 +82,12 @@ impl Subject {
     #[must_use]
     pub fn app(id: &AppId) -> Self {
         Self(format!("rollcall.app.{id}"))
+    }
+
+    /// The events of one role.
+    #[must_use]
+    pub fn role(id: &RoleId) -> Self {
+        Self(format!("rollcall.role.{id}"))
     }
 
     /// The events of one resource that is neither an identity nor a group.
@@ -199,6 +205,11 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::ConfigurationRead(read) => Subject::configuration(&read.service),
         Event::ErasureOrdered(order) => Subject(format!("rollcall.erasure.{}", order.id)),
         Event::IdentityErased(erased) => Subject::erased(erased.id),
+        Event::IdentitySwitched(switched) => Subject(format!("rollcall.switch.{}", switched.id)),
+        Event::RoleConfigured(spec) => Subject::role(&spec.id),
+        Event::RoleRemoved(id) => Subject::role(id),
+        Event::Configuring(_) => Subject("rollcall.configuring.log".to_owned()),
+        Event::Grant(changed) => Subject(format!("rollcall.grant.{}", changed.id)),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),
         Event::Unknown => Subject(format!("rollcall.unknown.{}", meta.event_id)),

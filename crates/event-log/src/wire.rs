@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use prost_types::Timestamp as ProtoTimestamp;
 use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::entitlement::Risk;
+use rollcall_domain::access::grant::GrantEnd;
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
 use rollcall_domain::access::rejection::RejectionCause;
@@ -167,7 +169,23 @@ enum_conversion!(
     Mover = Mover,
     Leaver = Leaver,
     Repair = Repair,
-    Residue = Residue
+    Residue = Residue,
+    Disable = Disable,
+    Grant = Grant
+);
+enum_conversion!(to_risk, from_risk, Risk, v1::Risk, Low = Low, Medium = Medium, High = High, Critical = Critical);
+enum_conversion!(
+    to_grant_end,
+    from_grant_end,
+    GrantEnd,
+    v1::GrantEnd,
+    Expired = Expired,
+    Ended = Ended,
+    Denied = Denied,
+    Withdrawn = Withdrawn,
+    Unanswered = Unanswered,
+    Left = Left,
+    Extended = Extended
 );
 enum_conversion!(to_policy, from_policy, Policy, v1::DriftPolicy, Report = Report, Repair = Repair, Adopt = Adopt);
 

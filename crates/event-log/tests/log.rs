@@ -6,9 +6,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use rollcall_domain::GrantId;
+use rollcall_domain::access::entitlement::{Approver, Entitlement, Part, Requestable, Risk, Terms};
+use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, GrantStep, Lasts};
+use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::access::subject::Subject as Owed;
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::identity::name::{NameSpace, name_key};
+use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::identity::{self, IdentityKind, NameChanged, resource};
 use rollcall_domain::ids::{IdentityId, ResourceId};
 use rollcall_domain::{Event, NewEvent, Recorded, Sequence, TraceContext};
@@ -360,6 +366,14 @@ async fn every_kind_of_event_survives_the_log() {
     let obligation =
         ObligationId { opened_by: Sequence(7), subject: Owed::Account { app: "crm".parse().unwrap(), identity: id } };
     let drift = DriftId { app: "crm".parse().unwrap(), identity: id, kind: DriftKind::Orphan };
+    let terms = Terms {
+        owner: "o".into(),
+        risk: Risk::Critical,
+        requestable: Requestable::Yes,
+        max_duration: Some(Duration::from_secs(9)),
+        approvers: vec![Approver::Manager, Approver::Owner, Approver::Group("Security".into())],
+        approvals: 2,
+    };
     let spec = AppSpec {
         id: "crm".parse().unwrap(),
         name: "CRM".into(),
@@ -373,6 +387,8 @@ async fn every_kind_of_event_survives_the_log() {
             mover: Duration::from_secs(2),
             leaver: Duration::from_secs(3),
             emergency: Duration::from_secs(1),
+            disable: Duration::from_secs(2),
+            grant: Duration::from_secs(3),
             tier: "critical".into(),
             at_risk_percent: 60,
             hours: Some("Mon-Fri 09:00-17:00 Europe/Berlin".parse().unwrap()),
@@ -401,7 +417,32 @@ async fn every_kind_of_event_survives_the_log() {
         guard: Guard { max_removals: 7, max_percent: 8, window: Duration::from_secs(9) },
         capabilities: can.clone(),
         essential: ["title".to_owned()].into(),
+        entitlements: vec![Entitlement {
+            part: Part::Group("Admins".into()),
+            name: "Administrators".into(),
+            terms: terms.clone(),
+        }],
     };
+    let role = RoleSpec {
+        id: "dev".parse().unwrap(),
+        name: "Developers".into(),
+        members: "active eq true".into(),
+        entitlements: ["crm".parse().unwrap(), "crm:group:A b".parse().unwrap()].into(),
+        groups_from: ["hr".parse().unwrap()].into(),
+        terms: terms.clone(),
+    };
+    let request = GrantRequested {
+        what: "role:dev".parse().unwrap(),
+        lasts: Lasts::Until(until),
+        reason: "r".into(),
+        ticket: "T-1".into(),
+        approvers: terms.approvers.clone(),
+        approvals: 2,
+        expires_at: until,
+        extends: Some(GrantId(Uuid::from_u128(8))),
+    };
+    let grant = |step| Event::Grant(GrantChanged { id: GrantId(Uuid::from_u128(9)), identity: id, step });
+    let asked = |lasts| grant(GrantStep::Requested(Box::new(GrantRequested { lasts, ..request.clone() })));
     let version = group::Version {
         resource: map(json!({ "displayName": "g" })),
         members: BTreeSet::from([id.into(), "whoever".into()]),
@@ -435,6 +476,18 @@ async fn every_kind_of_event_survives_the_log() {
         Event::Group(group::delete(GroupId(Uuid::from_u128(3)), map(json!({})))),
         Event::Resource(resource::create(ResourceId(id.0), "AgenticApplication", map(json!({ "name": "a" })))),
         Event::AppConfigured(Box::new(spec)),
+        Event::RoleConfigured(Box::new(role)),
+        Event::RoleRemoved("dev".parse().unwrap()),
+        Event::Configuring(Configuring::Begins),
+        Event::Configuring(Configuring::Ends),
+        Event::IdentitySwitched(Switched { id, to: Switch::Off, reason: "r".into() }),
+        Event::IdentitySwitched(Switched { id, to: Switch::On, reason: "r".into() }),
+        asked(request.lasts),
+        asked(Lasts::For(Duration::from_millis(1500))),
+        asked(Lasts::Standing),
+        grant(GrantStep::Approved),
+        grant(GrantStep::Ended { why: GrantEnd::Expired, of: Some(until), reason: String::new() }),
+        grant(GrantStep::Ended { why: GrantEnd::Denied, of: None, reason: "no".into() }),
         Event::AppRemoved("crm".parse().unwrap()),
         Event::AccountApplied(Applied {
             app: "crm".parse().unwrap(),
@@ -485,6 +538,8 @@ async fn every_kind_of_event_survives_the_log() {
         }),
         Event::AlertFired(leaver.clone()),
         Event::AlertResolved(leaver),
+        Event::AlertFired(about(About::Disable { app: "crm".parse().unwrap(), identity: id, opened_by: Sequence(3) })),
+        Event::AlertFired(about(About::Grant { app: "crm".parse().unwrap(), identity: id, opened_by: Sequence(3) })),
         Event::AlertFired(about(About::Zombie { app: "crm".parse().unwrap(), identity: id, opened_by: Sequence(3) })),
         Event::AlertFired(about(About::Silence { source: "hr".parse().unwrap() })),
         Event::AlertFired(about(About::Sink { name: "pager".into() })),

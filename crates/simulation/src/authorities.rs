@@ -63,6 +63,8 @@ pub struct Authorities {
     at: Vec<Timestamp>,
     /// What was removed, by app.
     removed: BTreeMap<AppId, Vec<Removal>>,
+    /// Whom a person has ever switched off: what is removed of theirs is that person's decision.
+    switched: BTreeSet<IdentityId>,
     /// Up to where a person has decided about the removals of a cause.
     decided: BTreeMap<Cause, Sequence>,
 }
@@ -78,6 +80,10 @@ impl Authorities {
         Ok(match &event.event {
             Event::Identity(changed) => self.identity(directory::identity(state, changed.id)?, changed, event),
             Event::AccountApplied(applied) => self.applied(state, applied, event)?.into_iter().collect(),
+            Event::IdentitySwitched(switched) => {
+                self.switched.insert(switched.id);
+                Vec::new()
+            }
             Event::HoldDecided(HoldDecided { cause, through, .. }) => {
                 let decided = self.decided.entry(cause.clone()).or_default();
                 *decided = (*decided).max(*through);
@@ -112,7 +118,8 @@ impl Authorities {
     }
 
     fn applied(&mut self, state: &Memory, applied: &Applied, event: &Recorded) -> Result<Option<String>, KvError> {
-        if !matches!(applied.operation, Operation::Deactivate | Operation::Delete) {
+        let is_removal = matches!(applied.operation, Operation::Deactivate | Operation::Delete);
+        if !is_removal || self.switched.contains(&applied.identity) {
             return Ok(None);
         }
         let Some(account) = ledger::account(state, applied.identity, &applied.app)? else { return Ok(None) };
@@ -120,7 +127,11 @@ impl Authorities {
         let (Some(cause), true) = (Cause::of(&account), is_now) else { return Ok(None) };
         // A person who has it looked at again makes another version of it, and no other removal.
         let is_removal = |o: &&Obligation| {
-            o.target == Target::Absent && !matches!(o.change, ChangeKind::Repair | ChangeKind::Residue)
+            o.target == Target::Absent
+                && !matches!(
+                    o.change,
+                    ChangeKind::Repair | ChangeKind::Residue | ChangeKind::Disable | ChangeKind::Grant
+                )
         };
         let owed = account.owes.iter().filter(is_removal).map(|o| o.id.opened_by).min();
         let Some(version) = owed else { return Ok(None) };

@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::app::SimApp;
 use crate::authorities::Authorities;
+use crate::reasons::Reasons;
 
 /// How long a change by hand excuses what was seen before it: the longest that a look can take until it is on the log.
 const GRACE: Duration = Duration::from_secs(60);
@@ -68,6 +69,7 @@ struct Book {
     /// Every user name that someone had.
     names: BTreeMap<IdentityId, BTreeSet<String>>,
     authorities: Authorities,
+    reasons: Reasons,
 }
 
 /// Keeps the book.
@@ -193,6 +195,8 @@ impl Laws {
             }
         }
         out.extend(ledger::holds(&book.state)?.iter().map(|hold| format!("the removals by {} wait", hold.cause)));
+        let ringing = ledger::grants_ringing(&book.state, Timestamp::MAX, usize::MAX)?;
+        out.extend(ringing.iter().map(|(at, grant)| format!("grant {} has not ended, and is to at {at}", grant.id)));
         out.extend(ledger::open_leavers(&book.state)?.iter().map(|l| format!("leaver {} is not complete", l.identity)));
         out.extend(ledger::firing_alerts(&book.state)?.iter().map(|alert| format!("alert {} fires", alert.key)));
         Ok(out)
@@ -228,6 +232,9 @@ impl Book {
         }
         self.head = event.sequence;
         broken.extend(self.authorities.weigh(&self.state, event)?);
+        self.reasons.learn(event);
+        let late = self.reasons.beyond_its_clock(event.recorded_at);
+        broken.extend(late.into_iter().map(|what| format!("#{}: {what}", event.sequence)));
         match &event.event {
             Event::AccountVerified(verified) => {
                 self.verified += 1;
@@ -352,11 +359,16 @@ impl Book {
             named && !gives_access(&BTreeSet::new(), path)
         };
         Ok(match &account.desired {
-            Desired::Absent | Desired::Deleted if live.is_empty() => None,
-            Desired::Absent | Desired::Deleted => {
+            Desired::Absent | Desired::Deleted | Desired::Off if live.is_empty() => {
+                self.reasons.contradicts(verified, &BTreeSet::new())
+            }
+            Desired::Absent | Desired::Deleted | Desired::Off => {
                 Some(format!("{whose} has live accounts in {}: {live:?}", verified.app))
             }
             Desired::Present(presence) => {
+                if let Some(what) = self.reasons.contradicts(verified, &presence.groups) {
+                    return Ok(Some(what));
+                }
                 let shows = live.iter().any(|(_, user, groups)| {
                     let same = presence.attributes.iter().filter(|(path, _)| kept(path)).all(|(path, value)| {
                         let shown = user.get(path).unwrap_or(&Value::Null);

@@ -9,6 +9,7 @@ mod laws;
 mod log;
 mod people;
 mod process;
+mod reasons;
 mod weather;
 mod world;
 

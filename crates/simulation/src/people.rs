@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::access::entitlement::Approver;
+use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, GrantStep, Lasts};
 use rollcall_domain::identity::authority::{AttributePath, Authority, Precedence, Settled};
 use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::name::{NameSpace, name_key};
+use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, NameChanged, user_name};
 use rollcall_domain::ids::{GroupId, IdentityId};
-use rollcall_domain::{Event, EventMeta, NewEvent, Sequence, SourceName, TraceContext};
+use rollcall_domain::{Event, EventMeta, GrantId, NewEvent, Sequence, SourceName, TraceContext};
 use rollcall_event_log::{Clock, Expect, Log, LogError, Newest, Subject, Unit, newest};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -33,6 +36,8 @@ pub struct People {
     pub here: BTreeMap<&'static str, IdentityId>,
     /// Who is in the group.
     pub members: BTreeSet<IdentityId>,
+    /// What was asked for, and for whom.
+    pub grants: Vec<(GrantId, IdentityId)>,
     /// What the log has acknowledged.
     pub acknowledged: Arc<Mutex<BTreeMap<IdentityId, Sequence>>>,
 }
@@ -177,14 +182,16 @@ impl People {
             return;
         }
         let said = |active, from| Some(Said { active, from });
-        match self.chance.within(0..14) {
+        match self.chance.within(0..20) {
             0..3 => {
                 let by = if self.chance.percent(50) { AUTHORITY } else { OTHER };
                 self.set(id, by, None, |r| drop(r.insert("title".into(), title.into()))).await;
             }
             3..6 => self.set(id, AUTHORITY, said(false, None), |r| set_active(r, false, None)).await,
             6..8 => self.set(id, AUTHORITY, said(true, None), |r| set_active(r, true, None)).await,
-            12.. => self.overreach(id).await,
+            12..14 => self.overreach(id).await,
+            14..16 => self.switch(id).await,
+            16.. => self.grant(id).await,
             8 => {
                 let later = (self.clock)()
                     + SignedDuration::from_secs(i64::try_from(self.chance.within(10..120)).unwrap_or(60));
@@ -195,6 +202,64 @@ impl People {
                 self.here.remove(name);
             }
             _ => self.toggle(id).await,
+        }
+    }
+
+    /// A person switches them off, or on again.
+    async fn switch(&self, id: IdentityId) {
+        let to = if self.chance.percent(40) { Switch::Off } else { Switch::On };
+        let event = Event::IdentitySwitched(Switched { id, to, reason: String::new() });
+        let _ = self.append(self.by_person("operator", event), Expect::Any).await;
+    }
+
+    fn by_person(&self, name: &str, event: Event) -> NewEvent {
+        let NewEvent { meta, event } = self.event(event, name, "");
+        NewEvent { meta: EventMeta { source: None, ..meta }, event }
+    }
+
+    /// Somebody asks for something for them, and perhaps others agree; or one that they have lasts longer, or ends.
+    async fn grant(&mut self, id: IdentityId) {
+        let seconds = |chance: &Chance, most| Duration::from_secs(chance.within(1..most));
+        let all = ["chat:group:admins", "crm", "role:night"];
+        let Some(what) = self.chance.pick(&all).and_then(|what| what.parse().ok()) else { return };
+        let held = self.chance.pick(&self.grants).copied();
+        if let Some((grant, identity)) = held.filter(|_| self.chance.percent(30)) {
+            let why = if self.chance.percent(50) { GrantEnd::Ended } else { GrantEnd::Withdrawn };
+            let step = GrantStep::Ended { why, of: None, reason: String::new() };
+            let event = Event::Grant(GrantChanged { id: grant, identity, step });
+            let _ = self.append(self.by_person("boss", event), Expect::Any).await;
+            return;
+        }
+        let now = (self.clock)();
+        let lasts = match self.chance.within(0..3) {
+            0 => Lasts::For(seconds(&self.chance, 90)),
+            1 => Lasts::Until(now + SignedDuration::try_from(seconds(&self.chance, 90)).unwrap_or_default()),
+            _ => Lasts::Standing,
+        };
+        let extends = held.filter(|(_, identity)| *identity == id && self.chance.percent(30)).map(|(grant, _)| grant);
+        let approvals = if self.chance.percent(30) { 2 } else { 1 };
+        let request = GrantRequested {
+            what,
+            lasts,
+            reason: String::new(),
+            ticket: String::new(),
+            approvers: vec![Approver::Owner],
+            approvals,
+            expires_at: now + SignedDuration::try_from(seconds(&self.chance, 60)).unwrap_or_default(),
+            extends,
+        };
+        let grant = GrantId(self.chance.uuid());
+        let step = |step| Event::Grant(GrantChanged { id: grant, identity: id, step });
+        let requested = step(GrantStep::Requested(Box::new(request)));
+        if self.append(self.by_person("asker", requested), Expect::Any).await.is_err() {
+            return;
+        }
+        self.grants.push((grant, id));
+        for approver in ["boss", "owner"].iter().take(usize::try_from(approvals).unwrap_or(1)) {
+            tokio::time::sleep(self.chance.millis(0..40_000)).await;
+            if self.chance.percent(80) {
+                let _ = self.append(self.by_person(approver, step(GrantStep::Approved)), Expect::Any).await;
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
+use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::kv::{Pair, Read as _};
@@ -59,6 +60,9 @@ guard = { max_removals = 3, max_percent = 100, window = "2m" }
 [[apps.groups]]
 from = "Operators"
 to = "ops"
+[[apps.entitlements]]
+group = "admins"
+requestable = true
 [[apps]]
 id = "crm"
 guard = { max_removals = 1000000, max_percent = 100 }
@@ -99,6 +103,20 @@ sla = { joiner = "3m", mover = "3m", leaver = "1m" }
 drift = { orphan = "repair", duplicate = "repair" }
 "#;
 
+/// The roles: one by a rule, one that is only granted.
+const ROLES: &str = r#"
+[[roles]]
+id = "sellers"
+members = 'title eq "Sales"'
+entitlements = ["chat:group:admins"]
+owner = "it"
+[[roles]]
+id = "night"
+entitlements = ["crm"]
+owner = "it"
+requestable = true
+"#;
+
 /// What a run was.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(missing_docs)]
@@ -124,12 +142,14 @@ pub fn simulate(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     runtime.build()?.block_on(run(seed))
 }
 
-fn configs() -> anyhow::Result<Vec<AppConfig>> {
+fn configs() -> anyhow::Result<(Vec<AppConfig>, Vec<RoleSpec>)> {
     let text = APPS.replace("owner = \"it\"\n", &format!("owner = \"it\"\n{EACH}"));
-    let mut apps = parse("simulation.toml", &text, &|_| None).map_err(|e| anyhow::anyhow!("{e:?}"))?.apps;
+    let config =
+        parse("simulation.toml", &format!("{text}{ROLES}"), &|_| None).map_err(|e| anyhow::anyhow!("{e:?}"))?;
+    let mut apps = config.apps;
     // The limiter goes by the real time, of which almost none passes.
     apps.iter_mut().for_each(|app| app.spec.max_requests_per_second = u32::MAX);
-    Ok(apps)
+    Ok((apps, config.roles))
 }
 
 struct World {
@@ -153,13 +173,19 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     let laws = Laws::new();
     let log = Arc::new(SimLog::new(chance.clone(), Arc::clone(&real), weather.clone(), Arc::clone(&laws)));
     let mut apps = Vec::new();
-    for (nature, config) in NATURES.into_iter().zip(configs()?) {
+    let (configured, roles) = configs()?;
+    for (nature, config) in NATURES.into_iter().zip(configured) {
         let app = SimApp::new(nature, chance.clone(), weather.clone(), Arc::clone(&laws));
         laws.watch(&app);
         let event = Event::AppConfigured(Box::new(config.spec.clone()));
         let configured = NewEvent { meta: by_service("gateway", "", None), event };
         while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
         apps.push((app, config));
+    }
+    for role in &roles {
+        let event = Event::RoleConfigured(Box::new(role.clone()));
+        let configured = NewEvent { meta: by_service("gateway", "", None), event };
+        while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
     }
     let around =
         Around { log: Arc::clone(&log), chance: chance.clone(), weather: weather.clone(), clock: machine, apps };
@@ -177,15 +203,18 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         clock: real,
         here: BTreeMap::new(),
         members: BTreeSet::new(),
+        grants: Vec::new(),
         acknowledged: Arc::clone(&acknowledged),
     };
     let living = tokio::spawn(live(people, chance.clone()));
     let operating = tokio::spawn(operate(Arc::clone(&log), Arc::clone(&laws), chance.clone(), weather.clone()));
+    let reconfiguring = tokio::spawn(reconfigure(Arc::clone(&log), roles, chance.clone()));
     while start.elapsed() < TROUBLE {
         tokio::time::sleep(chance.millis(500..15_000)).await;
         world.trouble(&mut running).await?;
     }
     living.abort();
+    reconfiguring.abort();
     weather.0.store(false, Ordering::Relaxed);
     world.wrong_by.store(0, Ordering::Relaxed);
     laws.note("calm".into());
@@ -265,6 +294,22 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
         }
+    }
+}
+
+/// Roles are configured otherwise now and then.
+async fn reconfigure(log: Arc<SimLog>, roles: Vec<RoleSpec>, chance: Chance) {
+    loop {
+        tokio::time::sleep(chance.millis(10_000..120_000)).await;
+        let Some(role) = chance.pick(&roles).cloned() else { return };
+        let other = if chance.percent(50) { role.members.replace("Sales", "Dev") } else { role.members.clone() };
+        let event = if chance.percent(40) {
+            Event::RoleRemoved(role.id)
+        } else {
+            Event::RoleConfigured(Box::new(RoleSpec { members: other, ..role }))
+        };
+        let meta = by_service("gateway", "", None);
+        let _ = log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await;
     }
 }
 
@@ -393,9 +438,13 @@ impl World {
                     pairs.into_iter().filter(|(key, _)| !erased.iter().any(|id| key.contains(id))).collect()
                 };
                 let past = known(store.view_at(Sequence(look)).scan(prefix, None, usize::MAX)?);
-                if past != known(plain.view().scan(prefix, None, usize::MAX)?) {
-                    self.laws
-                        .broken(format!("{service:?}: {prefix} as of {look} differs from a plain replay to there"));
+                let replayed = known(plain.view().scan(prefix, None, usize::MAX)?);
+                if past != replayed {
+                    let other = |all: &[Pair], pair: &Pair| !all.contains(pair);
+                    let differ =
+                        past.iter().filter(|p| other(&replayed, p)).chain(replayed.iter().filter(|p| other(&past, p)));
+                    let keys: BTreeSet<&str> = differ.map(|(key, _)| key.as_str()).collect();
+                    self.laws.broken(format!("{service:?}: {keys:?} as of {look} differ from a plain replay to there"));
                 }
             }
         }

@@ -1,10 +1,13 @@
-//! Apps are events too: what the configuration says differently from the log is appended at start, before the first
-//! change is accepted, so that every change finds the apps it concerns.
+//! Apps and roles are events too: what the configuration says differently from the log is appended at start, before the first
+//! change is accepted, so that every change finds the apps and roles it concerns.
 
 use std::time::Duration;
 
+use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::directory::app_changes::configure;
+use rollcall_domain::directory::app_changes::{configure, configure_roles};
+use rollcall_domain::governance::configuration::Configuring;
+use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, NewEvent, Sequence, directory};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
 use rollcall_projection::Store;
@@ -14,30 +17,64 @@ use uuid::Uuid;
 use crate::error::GatewayError;
 use crate::state::NAME;
 
+/// What is configured that is on the log.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    pub apps: Vec<AppSpec>,
+    pub roles: Vec<RoleSpec>,
+}
+
 /// Appends until log and configuration agree. Another gateway may be doing the same.
-pub async fn register_apps(log: &EventLog, store: &Store, apps: &[AppSpec]) -> Result<(), GatewayError> {
+pub async fn register(log: &EventLog, store: &Store, configured: &Configured) -> Result<(), GatewayError> {
     loop {
         store.wait_for(log.head().await?, Duration::from_secs(3600)).await?;
-        let known = directory::apps(&store.view())?;
-        let events = configure(&known, apps);
+        let view = store.view();
+        let events = what_differs(&view, configured)?;
         if events.is_empty() {
             return Ok(());
         }
         let correlation = Uuid::now_v7().to_string();
         for event in events {
-            let id = match &event {
-                Event::AppConfigured(spec) => spec.id.clone(),
-                Event::AppRemoved(id) => id.clone(),
-                _ => continue,
+            let (what, expect) = match &event {
+                Event::AppConfigured(spec) => (format!("app {}", spec.id), known_app(&view, &spec.id)?),
+                Event::AppRemoved(id) => (format!("app {id}"), known_app(&view, id)?),
+                Event::RoleConfigured(spec) => (format!("role {}", spec.id), known_role(&view, &spec.id)?),
+                Event::RoleRemoved(id) => (format!("role {id}"), known_role(&view, id)?),
+                _ => ("what changes together".to_owned(), Expect::Any),
             };
-            let version = known.iter().find(|a| a.spec.id == id).map_or(Sequence(0), |a| a.version);
             let mut meta = by_service(NAME, &correlation, None);
             meta.reason = "the configuration has changed".into();
-            match log.append(&Unit::one(NewEvent { meta, event }, Expect::Last(version))).await {
-                Ok(_) => info!(app = %id, "app registered"),
-                Err(LogError::Conflict { .. }) => info!(app = %id, "app registered by another gateway"),
+            match log.append(&Unit::one(NewEvent { meta, event }, expect)).await {
+                Ok(_) => info!(what, "registered"),
+                Err(LogError::Conflict { .. }) => info!(what, "registered by another gateway"),
                 Err(e) => return Err(e.into()),
             }
         }
     }
+}
+
+fn known_app(state: &impl Read, id: &rollcall_domain::AppId) -> Result<Expect, KvError> {
+    Ok(Expect::Last(directory::app(state, id)?.map_or(Sequence(0), |app| app.version)))
+}
+
+fn known_role(state: &impl Read, id: &rollcall_domain::RoleId) -> Result<Expect, KvError> {
+    Ok(Expect::Last(directory::role(state, id)?.map_or(Sequence(0), |role| role.version)))
+}
+
+/// The events that bring the log in line. Where roles change, all of it changes together: access that an app's rule gave may be
+/// what a role gives now, and nobody loses it in between.
+fn what_differs(state: &impl Read, configured: &Configured) -> Result<Vec<Event>, KvError> {
+    let mut events = configure(&directory::apps(state)?, &configured.apps);
+    let roles = configure_roles(&directory::roles(state)?, &configured.roles);
+    let together = !roles.is_empty() && events.len() + roles.len() > 1;
+    events.extend(roles);
+    // Somebody has begun, and not ended it.
+    let is_open = directory::is_configuring(state)?;
+    if together && !is_open {
+        events.insert(0, Event::Configuring(Configuring::Begins));
+    }
+    if together || is_open {
+        events.push(Event::Configuring(Configuring::Ends));
+    }
+    Ok(events)
 }

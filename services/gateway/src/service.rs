@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use rollcall_config::Config;
-use rollcall_domain::app::AppSpec;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Event, Recorded, directory};
 use rollcall_event_log::EventLog;
@@ -24,17 +23,17 @@ use crate::http::{discovery, path_form, routes};
 use crate::index::indexer::Indexer;
 use crate::index::names::Indexes;
 use crate::read::query::Bounds;
-use crate::register::register_apps;
+use crate::register::{Configured, register};
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 8;
+const STAMP: u32 = 9;
 
 /// The gateway.
 #[derive(Debug)]
 pub struct Gateway {
     state: Arc<GatewayState>,
-    apps: Vec<AppSpec>,
+    configured: Configured,
 }
 
 struct DirectoryProjection(Indexer);
@@ -96,7 +95,8 @@ impl Gateway {
             registered: watch::Sender::new(false),
         };
         let apps = config.apps.iter().map(|app| app.spec.clone()).collect();
-        Ok(Self { state: Arc::new(state), apps })
+        let configured = Configured { apps, roles: config.roles.clone() };
+        Ok(Self { state: Arc::new(state), configured })
     }
 
     /// Its state, for readiness.
@@ -157,7 +157,7 @@ impl Gateway {
         let registered = async {
             tokio::select! {
                 () = stop.cancelled() => Ok(()),
-                done = register_apps(&self.state.log, &self.state.store, &self.apps) => {
+                done = register(&self.state.log, &self.state.store, &self.configured) => {
                     if done.is_err() {
                         stop.cancel();
                     } else {

@@ -1,5 +1,6 @@
 //! The paths under `/v1`: one file for each resource, who may ask, and what each question is answered from.
 
+pub mod access;
 pub mod api_tokens;
 pub mod approvals;
 pub mod apps;
@@ -8,6 +9,7 @@ pub mod decisions;
 pub mod disclosure;
 pub mod drift;
 pub mod erasure;
+pub mod grants;
 pub mod holds;
 pub mod identities;
 pub mod latency;
@@ -21,9 +23,11 @@ pub mod plan;
 pub mod plan_configuration;
 pub mod proofs;
 pub mod query;
+pub mod relations;
 pub mod router;
 pub mod schema;
 pub mod sessions;
 pub mod streams;
+pub mod switch;
 pub mod timeline;
 pub mod views;

@@ -11,7 +11,7 @@ use rollcall_privacy::InstallationKey;
 
 /// The services that have an account on the log's server, and what each may append.
 const ACCOUNTS: [(&str, &[&str]); 5] = [
-    ("gateway", &["identity", "group", "resource", "name", "app", "refused", "configuration"]),
+    ("gateway", &["identity", "group", "resource", "name", "app", "role", "configuring", "refused", "configuration"]),
     (
         "projector",
         &[
@@ -27,11 +27,13 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "approval",
             "erasure",
             "erased",
+            "switch",
+            "grant",
             "configuration",
         ],
     ),
     ("provisioner", &["account", "drift", "app-state", "reconciliation", "configuration"]),
-    ("sla-monitor", &["identity", "obligation", "hold", "leaver", "alert", "effect", "configuration"]),
+    ("sla-monitor", &["identity", "obligation", "hold", "leaver", "alert", "effect", "grant", "configuration"]),
     ("backup", &[]),
 ];
 

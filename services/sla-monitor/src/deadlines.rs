@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rollcall_domain::access::case::Case;
 use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
+use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep};
 use rollcall_domain::access::obligation::{AtRisk, Obligation, Overdue};
 use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::identity::{EffectFailed, take_effect};
@@ -51,6 +52,13 @@ pub fn due_events(state: &impl Read, now: Timestamp) -> Result<Vec<DueEvent>, Kv
             let name = format!("overdue {id} {deadline}");
             words.push(DueEvent { name, event: Event::ObligationOverdue(Overdue { id, change, deadline }) });
         }
+    }
+    for (of, grant) in ledger::grants_ringing(state, now, BATCH)? {
+        let why = if grant.active_since.is_some() { GrantEnd::Expired } else { GrantEnd::Unanswered };
+        let step = GrantStep::Ended { why, of: Some(of), reason: String::new() };
+        let name = format!("grant {} {} {of}", why.name(), grant.id);
+        let event = Event::Grant(GrantChanged { id: grant.id, identity: grant.identity, step });
+        words.push(DueEvent { name, event });
     }
     for hold in ledger::holds(state)? {
         if !ledger::is_hold_said(state, &hold)? {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::access::grant::GrantStatus;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::drift::kind::DriftKind;
@@ -78,6 +79,8 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
     }
     metrics().removals_held.record(ledger::holds(state)?.len() as u64, &[]);
     metrics().scheduled_stuck.record(ledger::stuck(state)?.len() as u64, &[]);
+    metrics().grants_active.record(ledger::count_grants(state, GrantStatus::Active)? as u64, &[]);
+    metrics().grants_requested.record(ledger::count_grants(state, GrantStatus::Requested)? as u64, &[]);
     metrics().approvals_waiting.record(ledger::approvals(state, now)?.len() as u64, &[]);
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?.unwrap_or(rules.listening_since);

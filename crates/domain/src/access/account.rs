@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::access::desired::Desired;
+use crate::access::desired::{Desired, Queue, Target};
+use crate::access::holding::Holdings;
 use crate::access::obligation::Obligation;
 use crate::access::rejection::Rejection;
 use crate::app::conformance::Confirmed;
-use crate::identity::lifecycle::ChangeKind;
+use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::trace::TraceContext;
 
@@ -57,6 +58,10 @@ pub struct Account {
     pub accepted: bool,
     /// The app's ids of other accounts that were known as this one before, and whether they could be used.
     pub former_ids: BTreeMap<String, bool>,
+    /// Whether a person has switched them off: then nothing that waits elsewhere keeps this waiting.
+    pub urgency: Urgency,
+    /// What is held with it, since when and why.
+    pub holds: Holdings,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.
     pub owes: Vec<Obligation>,
 }
@@ -110,6 +115,16 @@ impl Account {
     #[must_use]
     pub fn owes_no_access(&self) -> bool {
         self.owes.iter().all(|owed| owed.change == ChangeKind::Residue)
+    }
+
+    /// In which queue of its app it is while it is pending.
+    #[must_use]
+    pub const fn queue(&self) -> Queue {
+        match (self.desired.target(), self.urgency) {
+            (Target::Present, _) => Queue::Present,
+            (Target::Absent, Urgency::Usual) => Queue::Absent,
+            (Target::Absent, Urgency::Emergency) => Queue::Off,
+        }
     }
 
     /// Whether the app still has to be changed or read.

@@ -17,6 +17,9 @@ pub enum Desired {
     Absent,
     /// Deleted, whatever the app's configuration leaves of those who left: an account that is kept, inactive, is too much.
     Deleted,
+    /// Not usable, and otherwise as it is: a person has switched them off, and may switch them on again. Deleted where nothing else
+    /// switches it off.
+    Off,
 }
 
 /// How a live account must be.
@@ -63,13 +66,40 @@ impl Target {
     }
 }
 
-/// As it is stored: a presence, or none, or `true` where it must be deleted.
+/// How urgent what is to be done for an account is: each queue of an app is worked on before the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Somebody is switched off: nothing stands before it.
+    Off,
+    /// Access must go.
+    Absent,
+    /// There must be access.
+    Present,
+}
+
+impl Queue {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Absent, Self::Present];
+
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Absent => "absent",
+            Self::Present => "present",
+        }
+    }
+}
+
+/// As it is stored: a presence, or none, or `true` where it must be deleted, or `false` where it is switched off.
 impl Serialize for Desired {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Present(presence) => serializer.serialize_some(presence),
             Self::Absent => serializer.serialize_none(),
             Self::Deleted => serializer.serialize_bool(true),
+            Self::Off => serializer.serialize_bool(false),
         }
     }
 }
@@ -87,8 +117,8 @@ impl<'de> Visitor<'de> for Stored {
         Ok(Desired::Absent)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Desired, E> {
-        Ok(Desired::Deleted)
+    fn visit_bool<E>(self, is_deleted: bool) -> Result<Desired, E> {
+        Ok(if is_deleted { Desired::Deleted } else { Desired::Off })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Desired, A::Error> {
@@ -112,7 +142,7 @@ impl Desired {
     pub const fn target(&self) -> Target {
         match self {
             Self::Present(_) => Target::Present,
-            Self::Absent | Self::Deleted => Target::Absent,
+            Self::Absent | Self::Deleted | Self::Off => Target::Absent,
         }
     }
 
@@ -128,7 +158,7 @@ impl Desired {
     pub fn user_name(&self) -> Option<&str> {
         match self {
             Self::Present(presence) => presence.attributes.get("userName")?.as_str().filter(|name| !name.is_empty()),
-            Self::Absent | Self::Deleted => None,
+            Self::Absent | Self::Deleted | Self::Off => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ids::{AppId, IdentityId};
 /// The obligation that a change opens for one account; `None` when nothing is owed.
 ///
 /// A leaver is owed by every app that ever had the account, desired there or not: what was gone once may have been
-/// changed by hand, and an older removal may not be verified yet.
+/// changed by hand, and an older removal may not be verified yet. So is whoever is switched off.
 #[must_use]
 pub fn derive(
     change: Change,
@@ -23,7 +23,14 @@ pub fn derive(
 ) -> Option<Obligation> {
     let owed = match account {
         None => desired.target() == Target::Present,
-        Some(_) if matches!(change.kind, ChangeKind::Leaver | ChangeKind::Repair | ChangeKind::Residue) => true,
+        Some(_)
+            if matches!(
+                change.kind,
+                ChangeKind::Leaver | ChangeKind::Repair | ChangeKind::Residue | ChangeKind::Disable
+            ) =>
+        {
+            true
+        }
         Some(account) => account.desired != *desired,
     };
     owed.then(|| Obligation::new(change, Subject::Account { app: app.clone(), identity }, sla, desired.target()))

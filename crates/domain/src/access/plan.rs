@@ -71,7 +71,13 @@ pub fn plan(desired: &Desired, observed: Option<&Remote>, standard: &Standard) -
             // What the app refuses of a profile keeps nobody in a group, and out of none.
             steps.extend(profile);
         }
-        (Desired::Absent | Desired::Deleted, None) => {}
+        (Desired::Absent | Desired::Deleted | Desired::Off, None) => {}
+        // Everything else stays, so that it is as it was when they are switched on again.
+        (Desired::Off, Some(remote)) => match standard.switches_off {
+            Deprovision::Deactivate if waits(standard, remote) => steps.push(Step::Delete),
+            Deprovision::Deactivate => steps.extend(remote.is_active().then_some(Step::Deactivate)),
+            Deprovision::Delete => steps.push(Step::Delete),
+        },
         (Desired::Absent | Desired::Deleted, Some(remote)) => {
             let invited = waits(standard, remote);
             let is_deleted = *desired == Desired::Deleted || standard.deprovision == Deprovision::Delete;

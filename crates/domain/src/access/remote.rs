@@ -42,7 +42,7 @@ impl Remote {
         let always = ["userName", "externalId", "active"];
         let paths: BTreeSet<&str> = match desired {
             Desired::Present(presence) => presence.attributes.keys().map(String::as_str).chain(always).collect(),
-            Desired::Absent | Desired::Deleted => always.into(),
+            Desired::Absent | Desired::Deleted | Desired::Off => always.into(),
         };
         let shown = |path: &str| mapping::observed(&self.resource, path).map(|value| (path.to_owned(), value));
         let mut out: Map<String, Value> = paths.into_iter().filter_map(shown).collect();

@@ -22,9 +22,13 @@ pub struct ServiceLevel {
     pub leaver: Duration,
     /// For leavers whose source calls it an emergency.
     pub emergency: Duration,
+    /// For whom a person has switched off.
+    pub disable: Duration,
+    /// For what begins and ends by a grant.
+    pub grant: Duration,
     /// The share of the time allowed after which someone is told, in percent.
     pub at_risk_percent: u32,
-    /// When the clock of joiners and movers runs; `None`: always. That of leavers never stands still.
+    /// When the clock of joiners and movers runs; `None`: always. That of leavers, and of what is granted for a time, never stands still.
     pub hours: Option<BusinessHours>,
 }
 
@@ -43,14 +47,18 @@ impl ServiceLevel {
     /// The time allowed for a change of this kind; what should be gone is as urgent as a leaver.
     #[must_use]
     pub fn allowed(&self, kind: ChangeKind, target: Target, urgency: Urgency) -> Allowed<'_> {
-        let leaves = kind == ChangeKind::Leaver || (kind == ChangeKind::Repair && target == Target::Absent);
+        let must_go = target == Target::Absent;
+        let leaves = matches!(kind, ChangeKind::Leaver | ChangeKind::Disable)
+            || (matches!(kind, ChangeKind::Repair | ChangeKind::Grant) && must_go);
         let (name, time) = match (leaves, kind, urgency) {
             (true, ChangeKind::Leaver, Urgency::Emergency) => ("emergency leaver", self.emergency),
+            (_, ChangeKind::Disable, _) => (kind.name(), self.disable),
+            (_, ChangeKind::Grant, _) => (kind.name(), self.grant),
             (true, ..) => (kind.name(), self.leaver),
             (false, ChangeKind::Joiner, _) => (kind.name(), self.joiner),
             (false, ..) => (kind.name(), self.mover),
         };
-        let hours = self.hours.as_ref().filter(|_| !leaves);
+        let hours = self.hours.as_ref().filter(|_| !leaves && kind != ChangeKind::Grant);
         let tier = if self.tier.is_empty() { "own" } else { self.tier.as_str() };
         let during = hours.map(|h| format!(" within {h}")).unwrap_or_default();
         Allowed { time, rule: format!("{tier} {name}: {}{during}", span(time)), hours }

@@ -21,6 +21,8 @@ const ACCESS: [&str; 2] = [USER_NAME, "active"];
 pub struct Standard {
     /// How accounts go.
     pub deprovision: Deprovision,
+    /// How accounts are switched off of whom a person has switched off.
+    pub switches_off: Deprovision,
     /// The attributes that the app keeps in a way of its own.
     pub ways: OwnWays,
     /// The attributes that the configuration calls essential.
@@ -56,6 +58,7 @@ impl Standard {
     pub fn of(spec: &AppSpec, can: &Capabilities) -> Self {
         Self {
             deprovision: spec.effective_deprovision(),
+            switches_off: spec.capabilities.deprovision(Deprovision::Deactivate),
             ways: can.keeps.clone(),
             essential: spec.essential.clone(),
             user_name: spec.capabilities.keeps.get(USER_NAME).map(|keeps| keeps.way),
@@ -106,6 +109,7 @@ impl From<Deprovision> for Standard {
     fn from(deprovision: Deprovision) -> Self {
         Self {
             deprovision,
+            switches_off: Deprovision::Deactivate,
             ways: OwnWays::new(),
             essential: BTreeSet::new(),
             user_name: None,

@@ -1,10 +1,11 @@
-//! What differs between the apps on the log and those in the configuration.
+//! What differs between the apps and roles on the log and those in the configuration.
 
 use std::collections::BTreeMap;
 
+use crate::access::role::{Role, RoleSpec, Standing};
 use crate::app::{App, AppSpec, Connection};
 use crate::event::Event;
-use crate::ids::AppId;
+use crate::ids::{AppId, RoleId};
 
 /// The events that bring the log in line with the configuration; none when nothing differs.
 #[must_use]
@@ -20,4 +21,20 @@ pub fn configure(known: &[App], configured: &[AppSpec]) -> Vec<Event> {
         .filter(|app| !configured.iter().any(|spec| spec.id == app.spec.id))
         .map(|app| Event::AppRemoved(app.spec.id.clone()));
     changed.chain(gone).collect()
+}
+
+/// The same for roles.
+#[must_use]
+pub fn configure_roles(known: &[Role], configured: &[RoleSpec]) -> Vec<Event> {
+    let known: BTreeMap<&RoleId, &Role> = known.iter().map(|role| (&role.spec.id, role)).collect();
+    let same = |spec: &RoleSpec| {
+        known.get(&spec.id).is_some_and(|role| role.spec == *spec && role.standing == Standing::Configured)
+    };
+    let changed = configured.iter().filter(|spec| !same(spec));
+    let gone = known
+        .values()
+        .filter(|role| role.standing == Standing::Configured)
+        .filter(|role| !configured.iter().any(|spec| spec.id == role.spec.id));
+    let gone = gone.map(|role| Event::RoleRemoved(role.spec.id.clone()));
+    changed.map(|spec| Event::RoleConfigured(Box::new(spec.clone()))).chain(gone).collect()
 }

@@ -29,3 +29,12 @@ pub fn changed(before: &Settings, after: &Settings) -> Vec<Changed> {
     let differing = all.filter(|(_, before, after)| before != after);
     differing.map(|(place, before, after)| Changed { path: place.clone(), before, after }).collect()
 }
+
+/// Apps and roles change together: what gives access by one of them may take the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Configuring {
+    /// What follows changes together.
+    Begins,
+    /// All of it is known.
+    Ends,
+}

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::account::Account;
-use crate::access::desired::Target;
+use crate::access::desired::{Queue, Target};
 use crate::access::obligation::Obligation;
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, BadId, Sequence, SourceName};
@@ -62,7 +62,9 @@ impl Cause {
     /// What took an account away that must go; `None`: nothing that is counted, such as a repair.
     #[must_use]
     pub fn of(account: &Account) -> Option<Self> {
-        let is_decided = |change| !matches!(change, ChangeKind::Repair | ChangeKind::Residue);
+        let is_decided = |change| {
+            !matches!(change, ChangeKind::Repair | ChangeKind::Residue | ChangeKind::Disable | ChangeKind::Grant)
+        };
         let by_rule = |o: &Obligation| o.target == Target::Absent && is_decided(o.change);
         match &account.source {
             Some(source) => Some(Self::Source(source.clone())),
@@ -107,10 +109,10 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether a removal of this cause and version waits.
+    /// Whether a removal of this cause and version waits. That of somebody whom a person has switched off waits for nobody.
     #[must_use]
     pub fn covers(&self, account: &Account) -> bool {
-        account.desired.target() == Target::Absent
+        account.queue() == Queue::Absent
             && account.desired_version > self.released
             && Cause::of(account).as_ref() == Some(&self.cause)
     }

@@ -54,6 +54,10 @@ pub enum ChangeKind {
     Repair,
     /// Something is left of an account that is gone: nobody can sign in with it.
     Residue,
+    /// A person has switched them off.
+    Disable,
+    /// Something was granted for a time, or that time is over.
+    Grant,
 }
 
 impl From<ChangeKind> for u8 {
@@ -64,7 +68,8 @@ impl From<ChangeKind> for u8 {
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Joiner, Self::Mover, Self::Leaver, Self::Repair, Self::Residue];
+    pub const ALL: [Self; 7] =
+        [Self::Joiner, Self::Mover, Self::Leaver, Self::Repair, Self::Residue, Self::Disable, Self::Grant];
 
     /// The word in metrics and answers.
     #[must_use]
@@ -75,6 +80,8 @@ impl ChangeKind {
             Self::Leaver => "leaver",
             Self::Repair => "repair",
             Self::Residue => "residue",
+            Self::Disable => "disable",
+            Self::Grant => "grant",
         }
     }
 }

@@ -5,7 +5,7 @@ use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
 use super::{Fact, apps, drifts, links, ways};
 use crate::access::account::{Account, MayExist};
-use crate::access::desired::Target;
+use crate::access::desired::{Queue, Target};
 use crate::access::obligation::{End, Obligation};
 use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
@@ -13,7 +13,7 @@ use crate::app::conformance::Confirmed;
 use crate::directory;
 use crate::drift::reconciliation::SyncRequested;
 use crate::event::Recorded;
-use crate::identity::lifecycle::ChangeKind;
+use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Write, store};
 
@@ -129,7 +129,7 @@ pub fn verified(
 
 /// Nothing is left to do for an account.
 pub fn settled(state: &mut impl Write, account: &Account) -> Result<(), KvError> {
-    state.delete(&pending_key(&account.app, account.desired.target(), account.identity));
+    state.delete(&pending_key(&account.app, account.queue(), account.identity));
     state.delete(&parked_key(&account.app, account.identity));
     drifts::end_for(state, &account.app, account.identity)
 }
@@ -154,7 +154,7 @@ fn park(state: &mut impl Write, account: &mut Account, parked_at: Option<Sequenc
     if was == is || !account.is_pending() || account.desired.target() == Target::Absent {
         return;
     }
-    let pending = pending_key(&account.app, Target::Present, account.identity);
+    let pending = pending_key(&account.app, Queue::Present, account.identity);
     let parked = parked_key(&account.app, account.identity);
     let (from, to) = if is { (pending, parked) } else { (parked, pending) };
     state.delete(&from);
@@ -178,9 +178,20 @@ pub fn reopen(state: &mut impl Write, account: &mut Account, version: Sequence) 
     account.parked_at = None;
     account.rejection = None;
     state.delete(&parked_key(&account.app, account.identity));
-    let key = pending_key(&account.app, account.desired.target(), account.identity);
+    let key = pending_key(&account.app, account.queue(), account.identity);
     store(state, key, &version);
     store(state, account_key(account.identity, &account.app), account);
+}
+
+/// A person has switched somebody off, or on again: what is pending waits in another queue. It is for the caller to store the account.
+pub fn requeue(state: &mut impl Write, account: &mut Account, urgency: Urgency) {
+    let from = pending_key(&account.app, account.queue(), account.identity);
+    account.urgency = urgency;
+    let to = pending_key(&account.app, account.queue(), account.identity);
+    if account.is_pending() && account.parked_at.is_none() && from != to {
+        state.delete(&from);
+        store(state, to, &account.desired_version);
+    }
 }
 
 /// An account that belonged to nobody is taken as that of an identity.

@@ -9,7 +9,7 @@ use super::links::linked;
 use super::lists::Kept;
 use super::others::{self, others_of};
 use super::read::{account_key, accounts_of, alert_key, firing_alerts, link_key, obligations_of};
-use super::{approvals, causation, drifts, obligations, recorded, schedule};
+use super::{accounts, approvals, causation, drifts, obligations, recorded, schedule, switch};
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Change, Obligation};
@@ -22,7 +22,7 @@ use crate::event::Recorded;
 use crate::governance::erasure::{Erased, ErasureOrdered, Other, Owed};
 use crate::identity::IdentityChanged;
 use crate::identity::content::Content;
-use crate::identity::lifecycle::{ChangeKind, IdentityChange, Lifecycle};
+use crate::identity::lifecycle::{ChangeKind, IdentityChange, Lifecycle, Urgency};
 use crate::ids::{AppId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 
@@ -212,6 +212,7 @@ pub fn erased(state: &mut Kept<'_, impl Write>, erased: &Erased, event: &Recorde
     state.delete(&erasing_key(id));
     erased.everybody().for_each(|id| recorded::forget(state, id));
     approvals::forget(state, id)?;
+    switch::forget(state, id);
     schedule::forget(state, id)
 }
 
@@ -221,6 +222,8 @@ fn leave_behind(state: &mut Kept<'_, impl Write>, mut account: Account, event: &
     let Some(spec) = directory::app(state, &account.app)?.map(|app| app.spec) else { return Ok(()) };
     account.observed = None;
     account.former_names.clear();
+    account.holds.clear();
+    accounts::requeue(state, &mut account, Urgency::Usual);
     let (app, identity) = (account.app.clone(), account.identity);
     let change = Change::at_once(event.sequence, ChangeKind::Repair, event.recorded_at);
     let obligation =
@@ -243,6 +246,8 @@ fn forget_account(state: &mut impl Write, mut account: Account, of: IdentityId) 
     account.former_names.clear();
     account.may_exist = None;
     account.rejection = None;
+    account.holds.clear();
+    account.urgency = Urgency::Usual;
     for kind in DriftKind::ALL {
         drifts::forget(state, &DriftId { app: account.app.clone(), identity: account.identity, kind });
     }

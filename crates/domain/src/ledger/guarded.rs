@@ -50,7 +50,9 @@ pub fn count(
     }
     let cause = match (&event.meta.source, &event.event) {
         (Some(source), _) => Cause::Source(source.clone()),
-        (None, Event::AppConfigured(_)) => Cause::Configuration(app.id.clone()),
+        (None, Event::AppConfigured(_) | Event::RoleConfigured(_) | Event::RoleRemoved(_) | Event::Configuring(_)) => {
+            Cause::Configuration(app.id.clone())
+        }
         (None, _) => return Ok(()),
     };
     if hold(state, &cause)?.is_some() {

@@ -5,20 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::lists::Kept;
 use super::read::{
     account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
-    overdue_key, parked_key, pending_key, unsaid_key, zombie_key,
+    overdue_key, paging_key, parked_key, pending_key, unsaid_key,
 };
 use super::{Fact, clock, counts};
 use crate::access::account::Account;
 use crate::access::case::Case;
 use crate::access::departure::LeaverCompleted;
 use crate::access::desired::{Desired, Target};
+use crate::access::holding::Holdings;
 use crate::access::obligation::{
     AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue, Waived,
 };
 use crate::access::subject::Subject;
 use crate::event::Recorded;
 use crate::governance::exception::Exception;
-use crate::identity::lifecycle::ChangeKind;
+use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KvError, Write, store, suffixes};
 
@@ -30,9 +31,33 @@ pub fn open(
     desired: Desired,
     event: &Recorded,
 ) -> Result<(), KvError> {
+    let before_it = before.as_ref().map(|before| (before.urgency, before.holds.clone()));
+    let (urgency, holds) = before_it.unwrap_or_default();
+    open_decided(state, obligation, before, Decided { desired, urgency, holds }, event)
+}
+
+/// What was decided about an account.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// What it must be.
+    pub desired: Desired,
+    /// Whether a person has switched them off.
+    pub urgency: Urgency,
+    /// What is held with it.
+    pub holds: Holdings,
+}
+
+/// The same, where what is held with the account changes, too.
+pub fn open_decided(
+    state: &mut Kept<'_, impl Write>,
+    obligation: Obligation,
+    before: Option<Account>,
+    Decided { desired, urgency, holds }: Decided,
+    event: &Recorded,
+) -> Result<(), KvError> {
     let ObligationId { subject: Subject::Account { app, identity }, opened_by } = obligation.id.clone();
     let is_new = before.is_none();
-    let pending = before.as_ref().filter(|before| before.is_pending()).map(|before| before.desired.target());
+    let pending = before.as_ref().filter(|before| before.is_pending()).map(Account::queue);
     let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
     let mut account = Account {
         desired,
@@ -60,27 +85,32 @@ pub fn open(
             former_ids: BTreeMap::new(),
             may_exist: None,
             accepted: false,
+            urgency: Urgency::Usual,
+            holds: Holdings::new(),
             owes: Vec::new(),
         })
     };
+    (account.urgency, account.holds) = (urgency, holds);
     account.former_names.extend(former_name.filter(|name| account.desired.user_name() != Some(name.as_str())));
     let opposite = |o: &Obligation| o.target == obligation.target.opposite();
     let because = match obligation.change {
         ChangeKind::Joiner => Because::Rehired,
         ChangeKind::Leaver => Because::Left,
-        ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue => Because::Changed,
+        ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue | ChangeKind::Disable | ChangeKind::Grant => {
+            Because::Changed
+        }
     };
     let end = End::Superseded { at: event.recorded_at, by: opened_by, because };
     end_those(state, &mut account, opposite, &end, &mut Vec::new())?;
     let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
     moved(state, None, &obligation)?;
     account.owes.push(obligation);
-    let target = account.desired.target();
-    if pending == Some(target.opposite()) {
-        state.delete(&pending_key(&app, target.opposite(), identity));
+    let queue = account.queue();
+    if let Some(other) = pending.filter(|pending| *pending != queue) {
+        state.delete(&pending_key(&app, other, identity));
     }
     state.delete(&parked_key(&app, identity));
-    store(state, pending_key(&app, target, identity), &opened_by);
+    store(state, pending_key(&app, queue, identity), &opened_by);
     if is_new {
         store(state, holder_key(&app, identity), &());
     }
@@ -199,10 +229,15 @@ fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) 
 fn lists(obligation: &Obligation) -> BTreeSet<String> {
     let is_overdue = obligation.status() == ObligationStatus::Overdue;
     let overdue = is_overdue.then(|| overdue_key(obligation));
-    let came_back = obligation.change == ChangeKind::Repair && obligation.target == Target::Absent;
-    let zombie = (is_overdue && came_back).then(|| zombie_key(&obligation.id));
+    let pages = match obligation.change {
+        ChangeKind::Repair | ChangeKind::Disable => obligation.target == Target::Absent,
+        // Of a group that is left the account stays.
+        ChangeKind::Grant => true,
+        ChangeKind::Joiner | ChangeKind::Mover | ChangeKind::Leaver | ChangeKind::Residue => false,
+    };
+    let paging = (is_overdue && pages).then(|| paging_key(&obligation.id));
     let ended = obligation.verified_at().map(|at| ended_key(at, &obligation.id));
-    [overdue, zombie, ended].into_iter().flatten().collect()
+    [overdue, paging, ended].into_iter().flatten().collect()
 }
 
 /// Keeps a departure in line with one of its obligations, which counted for `was` and counts for `is`.

@@ -4,9 +4,10 @@ use rollcall_scim::Catalogue;
 use serde::{Deserialize, Serialize};
 
 use super::read::account;
-use super::{Rules, desired_in, subject_of};
+use super::{AccessRules, desired_for, holder_of, switch};
 use crate::access::desired::Target;
 use crate::app::{App, AppSpec, Connection};
+use crate::decision::rule::Rules;
 use crate::directory;
 use crate::identity::Identity;
 use crate::ids::{IdentityId, Sequence};
@@ -39,7 +40,8 @@ pub struct Preview {
 /// When the state can't be read.
 pub fn preview(state: &impl Read, catalogue: Catalogue, spec: &AppSpec) -> Result<Preview, KvError> {
     let app = App { connection: Connection::Configured, version: Sequence(0), spec: spec.clone() };
-    let rules = Rules::read(&app, &catalogue);
+    let rules = Rules::of_app(&app, &catalogue);
+    let access = AccessRules::of(state, &catalogue)?;
     let (mut found, mut after) = (Preview::default(), None::<String>);
     loop {
         let chunk: Vec<(String, Identity)> = load_all(state, directory::IDENTITIES, after.as_deref(), CHUNK)?;
@@ -47,8 +49,11 @@ pub fn preview(state: &impl Read, catalogue: Catalogue, spec: &AppSpec) -> Resul
         after = Some(last.clone());
         for (_, identity) in chunk {
             let before = account(state, identity.id, &spec.id)?.map(|account| account.desired);
-            let (subject, groups) = subject_of(state, &identity)?;
-            let after = desired_in(&identity, &subject, &groups, &app, rules.of(identity.kind));
+            let off = switch::switched_off(state, identity.id)?;
+            let holder = holder_of(state, identity)?;
+            let identity = &holder.identity;
+            let decision = holder.decide(&app, rules.of(identity.kind), &access.roles_of(&holder));
+            let after = desired_for(&decision, identity, &app, off.as_ref());
             let was = before.as_ref().map_or(Target::Absent, |desired| desired.target());
             found.accounts += usize::from(was == Target::Present);
             match (was, after.target()) {

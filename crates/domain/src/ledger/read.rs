@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::lists::List;
 use crate::access::account::Account;
 use crate::access::case::Case;
-use crate::access::desired::Target;
+use crate::access::desired::Queue;
 use crate::access::obligation::{Obligation, ObligationId};
 use crate::access::subject::Subject;
 use crate::alert::Alert;
@@ -22,7 +22,7 @@ use crate::ids::{AppId, BadId, IdentityId, Sequence};
 use crate::kv::{KeyPage, KvError, Read, Typed, decode, load, load_all, suffixes};
 
 /// The key prefix of all accounts.
-pub(super) const ACCOUNTS: &str = "account/";
+pub const ACCOUNTS: &str = "account/";
 
 /// So many accounts are read at a time, where all of them are looked at.
 const CHUNK: usize = 1000;
@@ -119,8 +119,8 @@ pub(super) fn link_key(app: &AppId, remote_id: &str) -> String {
     format!("link/{app}/{remote_id}")
 }
 
-pub(super) fn pending_key(app: &AppId, target: Target, identity: IdentityId) -> String {
-    format!("{}{app}/{}/{identity}", List::Pending.prefix(), target.name())
+pub(super) fn pending_key(app: &AppId, queue: Queue, identity: IdentityId) -> String {
+    format!("{}{app}/{}/{identity}", List::Pending.prefix(), queue.name())
 }
 
 /// Where an account is whose app has refused it for good, until something changes.
@@ -144,8 +144,8 @@ pub(super) fn ended_key(at: Timestamp, id: &ObligationId) -> String {
     format!("{}{:020}/{id}", List::Ended.prefix(), micros(at))
 }
 
-pub(super) fn zombie_key(id: &ObligationId) -> String {
-    format!("zombie/{id}")
+pub(super) fn paging_key(id: &ObligationId) -> String {
+    format!("paging/{id}")
 }
 
 pub(super) fn alerting_key(identity: IdentityId, opened_by: Sequence) -> String {
@@ -169,12 +169,13 @@ pub fn alerting_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Case>, KvErr
     found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
 }
 
-/// The repairs of accounts that should be gone and that are overdue.
+/// What is overdue of which somebody is told besides the departures: repairs of accounts that should be gone, whoever is switched
+/// off, and what is granted for a time.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn zombies(state: &(impl Read + ?Sized)) -> Result<Vec<Obligation>, KvError> {
-    let keys = state.scan("zombie/", None, usize::MAX)?;
+pub fn overdue_access(state: &(impl Read + ?Sized)) -> Result<Vec<Obligation>, KvError> {
+    let keys = state.scan("paging/", None, usize::MAX)?;
     let ids = keys.iter().map(|(key, _)| listed(key)).collect::<Result<Vec<_>, _>>()?;
     Ok(ids.iter().map(|id| obligation(state, id)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
@@ -227,7 +228,7 @@ pub fn account(state: &(impl Read + ?Sized), identity: IdentityId, app: &AppId) 
     load(state, &account_key(identity, app))
 }
 
-/// Accounts of an app that are not verified, of those that must reach one target, after an identity and at most `limit`;
+/// Accounts of an app that are not verified, in one of its queues, after an identity and at most `limit`;
 /// each with the change that asks for it.
 ///
 /// # Errors
@@ -235,12 +236,12 @@ pub fn account(state: &(impl Read + ?Sized), identity: IdentityId, app: &AppId) 
 pub fn pending(
     state: &(impl Read + ?Sized),
     app: &AppId,
-    target: Target,
+    queue: Queue,
     after: Option<IdentityId>,
     limit: usize,
 ) -> Result<Vec<(IdentityId, Sequence)>, KvError> {
-    let prefix = format!("{}{app}/{}/", List::Pending.prefix(), target.name());
-    let after = after.map(|id| pending_key(app, target, id));
+    let prefix = format!("{}{app}/{}/", List::Pending.prefix(), queue.name());
+    let after = after.map(|id| pending_key(app, queue, id));
     let found: Vec<(String, Sequence)> = load_all(state, &prefix, after.as_deref(), limit)?;
     let id = |key: &str| key.strip_prefix(&prefix).and_then(|id| id.parse().ok());
     Ok(found.into_iter().filter_map(|(key, version)| Some((id(&key)?, version))).collect())
@@ -455,7 +456,7 @@ pub fn hold(state: &(impl Read + ?Sized), cause: &Cause) -> Result<Option<Hold>,
 pub fn held(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
     let mut all = Vec::new();
     for app in directory::apps(state)? {
-        for (identity, _) in pending(state, &app.spec.id, Target::Absent, None, usize::MAX)? {
+        for (identity, _) in pending(state, &app.spec.id, Queue::Absent, None, usize::MAX)? {
             all.extend(account(state, identity, &app.spec.id)?.filter(|account| hold.covers(account)));
         }
     }

@@ -9,10 +9,12 @@ use serde_json::{Map, Value};
 use super::read::{ACCOUNTS, ENDED};
 use crate::access::account::{Account, MayExist};
 use crate::access::desired::Desired;
+use crate::access::holding::Holdings;
 use crate::access::obligation::{Obligation, ObligationId};
 use crate::access::rejection::Rejection;
 use crate::access::subject::Subject;
 use crate::app::conformance::Confirmed;
+use crate::identity::lifecycle::Urgency;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Typed, decode};
 
@@ -36,6 +38,8 @@ struct StoredAccount {
     may_exist: Option<MayExist>,
     accepted: bool,
     former_ids: BTreeMap<String, bool>,
+    urgency: Urgency,
+    holds: Holdings,
     owes: Vec<Obligation<Sequence>>,
 }
 
@@ -60,6 +64,8 @@ impl Typed for Account {
             may_exist: stored.may_exist,
             accepted: stored.accepted,
             former_ids: stored.former_ids,
+            urgency: stored.urgency,
+            holds: stored.holds,
             owes: stored.owes.into_iter().map(|open| of(open, &app, identity)).collect(),
             app,
             identity,

@@ -121,7 +121,7 @@ impl Api {
     pub async fn holder_of(&self, sent: &str) -> Result<Option<Person>, ApiError> {
         let (sent, now) = (sent.trim(), Timestamp::now());
         if let Some(token) = self.tokens.iter().find(|t| t.token.matches(sent)) {
-            return Ok(Some(Person { name: token.name.clone(), role: token.role, apps: None }));
+            return Ok(Some(Person::of_token(token)));
         }
         if api_tokens::id_of(sent).is_none() {
             return Ok(None);

@@ -100,11 +100,11 @@ struct SyncBody {
     app: Option<AppId>,
 }
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
+pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, ApiError> {
     serde_json::from_slice(body).map_err(|e| ApiError::BadRequest(format!("the body: {e}")))
 }
 
-fn reason(text: &str) -> Result<String, ApiError> {
+pub(crate) fn reason(text: &str) -> Result<String, ApiError> {
     let text = text.trim();
     match text.chars().count() {
         0 => Err(ApiError::BadRequest("'reason' is empty: say why".into())),

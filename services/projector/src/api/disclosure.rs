@@ -21,10 +21,13 @@ use crate::api::views::Detail;
 use crate::error::ApiError;
 
 /// The paths that answer with what is personal.
-const PERSONAL: [&str; 9] = [
+const PERSONAL: [&str; 12] = [
     "/v1/approvals",
     "/v1/plan/configuration",
     "/v1/identities/{id}",
+    "/v1/identities/{id}/access",
+    "/v1/explain",
+    "/v1/grants/{id}",
     "/v1/identities/{id}/timeline",
     "/v1/timeline",
     "/v1/timeline/stream",
@@ -34,7 +37,16 @@ const PERSONAL: [&str; 9] = [
 ];
 
 /// The paths that show people to those who may see them, one page after the other.
-const LISTS: [&str; 6] = ["/v1/identities", "/v1/leavers", "/v1/obligations", "/v1/drift", "/v1/latency", CONSOLE];
+const LISTS: [&str; 8] = [
+    "/v1/identities",
+    "/v1/leavers",
+    "/v1/obligations",
+    "/v1/drift",
+    "/v1/latency",
+    "/v1/grants",
+    "/v1/entitlements/{id}/holders",
+    CONSOLE,
+];
 
 /// Stands for a page of the console.
 pub const CONSOLE: &str = "/console";

@@ -3,18 +3,19 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use rollcall_config::Role;
-use rollcall_domain::directory;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::Read;
+use rollcall_domain::{directory, ledger};
 
 use crate::api::context::{Pairs, Shared, unknown};
 use crate::api::paging::{Answer, List, One, Who, page};
 use crate::api::params;
-use crate::api::query::Path;
-use crate::api::views::{IdentitySummary, IdentityView};
+use crate::api::query::{Path, Query};
+use crate::api::views::{Detail, IdentitySummary, IdentityView};
+use crate::as_of::Snapshot;
 use crate::error::{ApiError, Problem};
 use crate::state::search;
 
@@ -37,6 +38,10 @@ pub async fn identities(State(api): Shared, Extension(person): Who, pairs: Pairs
         person.needs(Role::Auditor)?;
     }
     let snapshot = api.snapshot(&query).await?;
+    let disabled: Option<bool> = query.parsed("disabled", "true or false")?;
+    if disabled == Some(true) {
+        return switched_off(&snapshot, &query, person.sees());
+    }
     let (found, next_cursor) = match (user_name, name) {
         (Some(_), Some(_)) => return Err(ApiError::BadRequest("give 'name' or 'user_name', not both".into())),
         (Some(name), None) => (directory::identity_by_user_name(&snapshot.state, name)?.into_iter().collect(), None),
@@ -51,6 +56,18 @@ pub async fn identities(State(api): Shared, Extension(person): Who, pairs: Pairs
         })?,
     };
     let items = found.iter().map(|identity| IdentitySummary::of(identity, person.sees())).collect();
+    Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
+}
+
+/// Whom a person has switched off.
+fn switched_off(snapshot: &Snapshot, query: &Query, detail: Detail) -> Answer<List<IdentitySummary>> {
+    let (state, limit) = (&snapshot.state, query.limit()?);
+    let after = query.cursor().map(str::parse).transpose().map_err(|_| unknown("page", "cursor"))?;
+    let mut found = ledger::all_switched_off(state, after, limit.saturating_add(1))?;
+    let next_cursor = found.get(limit).and_then(|_| found.get(limit - 1)).map(|(last, _)| last.to_string());
+    found.truncate(limit);
+    let found = found.into_iter().map(|(id, _)| directory::identity(state, id)).collect::<Result<Vec<_>, _>>()?;
+    let items = found.iter().flatten().map(|identity| IdentitySummary::of(identity, detail)).collect();
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
 }
 

@@ -72,6 +72,8 @@ list! {
         name: Option<String>,
         /// Only who is in this state: staged, active, leaving or left.
         lifecycle: Option<String>,
+        /// `true`: only whom a person has switched off.
+        disabled: Option<bool>,
     }
 }
 
@@ -109,6 +111,51 @@ list! {
         /// orphan, zombie, attribute, membership, missing or duplicate.
         kind: Option<String>,
     }
+}
+
+list! {
+    /// A page of grants, and of requests for them.
+    Grants {
+        /// requested (without it, and without `identity`), active or ended.
+        status: Option<String>,
+        /// Only whose identity this is.
+        identity: Option<String>,
+    }
+}
+
+list! {
+    /// A page of what can be held.
+    Entitlements {
+        /// Only in this app.
+        app: Option<String>,
+    }
+}
+
+list! {
+    /// A page of roles.
+    Roles {
+    }
+}
+
+list! {
+    /// A page of who holds something.
+    Holders {
+    }
+}
+
+/// Whom and what it is about.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Explain {
+    /// The identity.
+    #[param(required)]
+    identity: Option<String>,
+    /// `APP` for an account there, `APP:group:NAME` for a group in it.
+    #[param(required)]
+    entitlement: Option<String>,
+    /// An RFC 3339 time: the state that the log made then. Without it: now.
+    #[param(format = DateTime)]
+    as_of: Option<String>,
 }
 
 /// Two checkpoints.

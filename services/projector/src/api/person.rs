@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_config::Role;
-use rollcall_domain::AppId;
+use rollcall_config::{ApiToken, PersonAttribute, Role};
 use rollcall_domain::access::obligation::ObligationId;
 use rollcall_domain::drift::DriftId;
+use rollcall_domain::identity::{IdentityKind, actor};
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{AppId, IdentityId, directory};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::api::views::Detail;
@@ -36,9 +38,60 @@ pub struct Person {
     pub role: Role,
     /// The apps that they may ask about; `None`: all.
     pub apps: Option<BTreeSet<AppId>>,
+    /// Whether the configuration, or the identity provider, vouches for their name.
+    pub vouched: Vouched,
+    /// By what they are known as an identity; `None`: by nothing.
+    pub known_by: Option<KnownBy>,
+}
+
+/// Whether somebody's name is that of nobody else: a token that was made while Rollcall runs has the name that its maker chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Vouched {
+    Yes,
+    No,
+}
+
+/// By what somebody is known as an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownBy {
+    /// The attribute of the identity.
+    pub attribute: PersonAttribute,
+    /// Its value.
+    pub value: String,
 }
 
 impl Person {
+    /// Whoever holds a token of the configuration.
+    pub fn of_token(token: &ApiToken) -> Self {
+        let known_by = |value: &String| KnownBy { attribute: PersonAttribute::UserName, value: value.clone() };
+        let known_by = token.identity.as_ref().map(known_by);
+        Self { name: token.name.clone(), role: token.role, apps: None, vouched: Vouched::Yes, known_by }
+    }
+
+    /// What events name them by.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn actor(&self, state: &impl Read) -> Result<String, KvError> {
+        Ok(self.identity(state)?.map_or_else(|| self.name.clone(), actor))
+    }
+
+    /// Which identity they are; `None`: none that is known, or none alone.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn identity(&self, state: &impl Read) -> Result<Option<IdentityId>, KvError> {
+        let Some(KnownBy { attribute, value }) = &self.known_by else { return Ok(None) };
+        let ids = match attribute {
+            PersonAttribute::UserName => {
+                return directory::id_by_name(state, IdentityKind::User, value);
+            }
+            PersonAttribute::ExternalId => directory::ids_by_external_id(state, value)?,
+        };
+        Ok(<[IdentityId; 1]>::try_from(ids).ok().map(|[id]| id))
+    }
+
     /// Refuses who may less than this.
     ///
     /// # Errors

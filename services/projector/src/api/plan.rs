@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use rollcall_config::Role;
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::desired::{Queue, Target};
 use rollcall_domain::access::plan::{Step, plan};
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::App;
@@ -156,8 +156,8 @@ pub fn of_identity(state: &impl Read, id: IdentityId) -> Result<Vec<PlanView>, K
 /// The plans for the accounts of an app that are not in line, at most `limit`, departures first.
 pub fn of_app(state: &impl Read, app: &AppId, limit: usize) -> Result<Vec<PlanView>, KvError> {
     let mut out = Vec::new();
-    for target in [Target::Absent, Target::Present] {
-        for (identity, _) in ledger::pending(state, app, target, None, limit.saturating_sub(out.len()))? {
+    for queue in Queue::ALL {
+        for (identity, _) in ledger::pending(state, app, queue, None, limit.saturating_sub(out.len()))? {
             if let Some(account) = ledger::account(state, identity, app)? {
                 out.push(of_account(state, &account)?);
             }

@@ -16,8 +16,8 @@ use crate::api::context::{Api, Shared};
 use crate::api::disclosure::Asked;
 use crate::api::person::Credential;
 use crate::api::{
-    api_tokens, approvals, apps, decisions, drift, erasure, holds, identities, latency, leavers, obligations, plan,
-    plan_configuration, proofs, sessions, timeline,
+    access, api_tokens, approvals, apps, decisions, drift, erasure, grants, holds, identities, latency, leavers,
+    obligations, plan, plan_configuration, proofs, sessions, switch, timeline,
 };
 use crate::error::ApiError;
 use crate::export::stream;
@@ -43,6 +43,9 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(sessions::router())
         .merge(api_tokens::router())
         .merge(approvals::router())
+        .merge(access::router())
+        .merge(grants::router())
+        .merge(switch::router())
         .merge(plan_configuration::router())
 }
 

@@ -2,6 +2,8 @@
 
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::entitlement::Risk;
+use rollcall_domain::access::grant::GrantStatus;
 use rollcall_domain::access::obligation::{Because, ObligationStatus};
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
@@ -44,6 +46,14 @@ pub fn lifecycle() -> Object {
 
 pub fn target() -> Object {
     one_of([Target::Present, Target::Absent]).build()
+}
+
+pub fn risk() -> Object {
+    one_of(Risk::ALL).build()
+}
+
+pub fn grant_status() -> Object {
+    one_of(GrantStatus::ALL).build()
 }
 
 pub fn change_kind() -> Object {

@@ -11,7 +11,7 @@ use oauth2::{
     ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
     StandardRevocableToken, StandardTokenResponse, TokenUrl,
 };
-use rollcall_config::{JwtConfig, KeyPlace, OidcConfig, Role};
+use rollcall_config::{JwtConfig, KeyPlace, OidcConfig, PersonAttribute, Role};
 use rollcall_tokens::{JwtVerifier, bounded};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,11 @@ impl Provider {
         self.config.roles.values().copied().collect()
     }
 
+    /// By what people are known as identities: only by a claim that the configuration names, since some can be chosen by anybody.
+    pub fn people(&self) -> Option<PersonAttribute> {
+        self.config.name_claim.as_ref().map(|_| self.config.identity_attribute)
+    }
+
     /// What the provider says of itself, asked once (OpenID Connect Discovery 1.0).
     async fn known(&self) -> Result<&Known, Refusal> {
         let discover = || async {
@@ -215,7 +220,12 @@ impl Provider {
         // Anybody may call themselves anything, until it was looked at.
         let is_theirs = claims.get("email_verified").and_then(Value::as_bool) != Some(false);
         let email = text("email").filter(|_| is_theirs);
-        let name = email.or_else(|| text("preferred_username")).or_else(|| text("sub"));
+        let name = match self.config.name_claim.as_deref() {
+            // Another claim in its place may be somebody else's name.
+            Some("email") => email,
+            Some(claim) => text(claim),
+            None => email.or_else(|| text("preferred_username")).or_else(|| text("sub")),
+        };
         let name = name.ok_or_else(|| Refusal::Untrusted("it does not say who".into()))?.to_owned();
         let values = match claims.get(&self.config.roles_claim) {
             Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),

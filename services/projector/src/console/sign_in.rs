@@ -13,7 +13,7 @@ use axum_extra::extract::PrivateCookieJar;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use rollcall_config::{ApiToken, Role};
+use rollcall_config::{ApiToken, PersonAttribute, Role};
 use rollcall_domain::Event;
 use rollcall_domain::governance::session::{SessionChanged, SessionHolder, SessionStep};
 use secrecy::ExposeSecret as _;
@@ -22,7 +22,7 @@ use tracing::info;
 
 use crate::api::context::{Api, Shared};
 use crate::api::disclosure::{self, Asked};
-use crate::api::person::Person;
+use crate::api::person::{KnownBy, Person, Vouched};
 use crate::console::provider::Provider;
 use crate::console::sessions::{COOKIE, IDLE, LASTS, SAID_EVERY, Secret};
 use crate::error::ApiError;
@@ -43,12 +43,13 @@ fn holder(rules: SignInRules<'_>, session: &Session, secret: &Secret, now: Times
             }
             let token = rules.tokens.iter().find(|token| token.name == *name)?;
             token.token.current().iter().find(|now| is_theirs(&api_tokens::digest(now.expose_secret())))?;
-            Some(Person { name: name.clone(), role: token.role, apps: None })
+            Some(Person::of_token(token))
         }
         // A role that no group of the provider gives any more is nobody's.
         SessionHolder::Provider { name, role } => {
             let role = Role::from_name(role).filter(|role| rules.roles.contains(role))?;
-            Some(Person { name: name.clone(), role, apps: None })
+            let known_by = rules.people.map(|attribute| KnownBy { attribute, value: name.clone() });
+            Some(Person { name: name.clone(), role, apps: None, vouched: Vouched::Yes, known_by })
         }
     }
 }
@@ -61,6 +62,8 @@ struct SignInRules<'a> {
     issued: Option<&'a KnownToken>,
     /// The roles that a provider gives; none: there is no provider.
     roles: &'a [Role],
+    /// By what those whom the provider knows are known as identities.
+    people: Option<PersonAttribute>,
 }
 
 /// Who is signed in with a browser.
@@ -78,7 +81,8 @@ pub async fn person(api: &Api, headers: &HeaderMap) -> Result<Option<Person>, Ap
         Some(SessionHolder::Token { name, .. }) => api_tokens::live_by_name(&api.store.view(), name, now)?,
         _ => None,
     };
-    let rules = SignInRules { tokens: &api.tokens, issued: issued.as_ref(), roles: &roles };
+    let people = api.provider.as_ref().and_then(Provider::people);
+    let rules = SignInRules { tokens: &api.tokens, issued: issued.as_ref(), roles: &roles, people };
     let Some((session, person)) = found.and_then(|s| Some((s.clone(), holder(rules, &s, &secret, now)?))) else {
         return Ok(None);
     };
@@ -260,7 +264,7 @@ mod tests {
         let (secret, now) = (Secret::new(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(100));
         let later = now + SignedDuration::from_hours(1);
         let provider = || SessionHolder::Provider { name: "mia".into(), role: "auditor".into() };
-        let by = |roles| SignInRules { tokens: &[], issued: None, roles };
+        let by = |roles| SignInRules { tokens: &[], issued: None, roles, people: None };
         let is_open = |session: &Session| holder(by(&[Role::Auditor]), session, &secret, now).is_some();
         let closed = |roles| holder(by(roles), &session(provider(), now, later), &secret, now).is_none();
         assert!(closed(&[]), "no provider");

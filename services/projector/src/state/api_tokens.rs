@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha512};
 use subtle::ConstantTimeEq as _;
 
-use crate::api::person::Person;
+use crate::api::person::{Person, Vouched};
 
 pub(crate) const PREFIX: &str = "api-token/";
 
@@ -53,7 +53,13 @@ impl KnownToken {
     #[must_use]
     pub fn person(&self) -> Option<Person> {
         let apps = Some(self.issued.apps.clone()).filter(|apps| !apps.is_empty());
-        Some(Person { name: self.issued.name.clone(), role: Role::from_name(&self.issued.role)?, apps })
+        Some(Person {
+            name: self.issued.name.clone(),
+            role: Role::from_name(&self.issued.role)?,
+            apps,
+            vouched: Vouched::No,
+            known_by: None,
+        })
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use rollcall_domain::access::entitlement::Grantable;
+use rollcall_domain::access::grant::GrantStep;
 use rollcall_domain::access::outcome::{Applied, Rejected, Verified};
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::kind::DriftKind;
@@ -10,6 +12,7 @@ use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::approval::ApprovalStep;
 use rollcall_domain::identity::group::MemberId;
 use rollcall_domain::identity::lifecycle::ChangeKind;
+use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, Recorded, ledger};
@@ -182,6 +185,15 @@ fn due(
         Event::ObligationAtRisk(e) => (Some(e.change), Some(e.deadline)),
         Event::ObligationOverdue(e) => (Some(e.change), Some(e.deadline)),
         Event::LeaverCompleted(_) => (Some(ChangeKind::Leaver), None),
+        Event::IdentitySwitched(Switched { id, to: Switch::Off, .. }) => {
+            let opened = ledger::obligations_opened_by(state, *id, sequence)?;
+            (Some(ChangeKind::Disable), opened.iter().map(|o| o.deadline).min())
+        }
+        Event::Grant(changed) => {
+            let opened = ledger::obligations_opened_by(state, changed.identity, sequence)?;
+            let deadline = opened.iter().map(|o| o.deadline).min();
+            (deadline.map(|_| ChangeKind::Grant), deadline)
+        }
         Event::AccountApplied(Applied { identity, .. })
         | Event::AccountVerified(Verified { identity, .. })
         | Event::AccountRejected(Rejected { identity, .. }) => {
@@ -242,6 +254,18 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::EffectFailed(e) => (vec![e.id], None, Vec::new()),
         Event::ErasureOrdered(e) => (vec![e.id], None, Vec::new()),
         Event::IdentityErased(e) => (vec![e.id], None, Vec::new()),
+        Event::IdentitySwitched(e) => (vec![e.id], None, Vec::new()),
+        Event::RoleConfigured(_) | Event::RoleRemoved(_) | Event::Configuring(_) => (Vec::new(), None, Vec::new()),
+        Event::Grant(e) => {
+            let app = match &e.step {
+                GrantStep::Requested(asked) => match &asked.what {
+                    Grantable::Entitlement(id) => Some(id.app.clone()),
+                    Grantable::Role(_) => None,
+                },
+                GrantStep::Approved | GrantStep::Ended { .. } => None,
+            };
+            (vec![e.identity], app, Vec::new())
+        }
         Event::Access(e) => (e.identity.into_iter().collect(), None, Vec::new()),
         Event::Checkpoint(_) | Event::Unknown => (Vec::new(), None, Vec::new()),
     }

@@ -1,6 +1,9 @@
 //! What happened, in a sentence.
 
+use std::time::Duration;
+
 use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep, Lasts};
 use rollcall_domain::access::obligation::Waived;
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
@@ -10,6 +13,7 @@ use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::reconciliation::{ReconciliationEvent, SyncRequested};
 use rollcall_domain::governance::api_token::ApiTokenStep;
 use rollcall_domain::governance::approval::ApprovalStep;
+use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::governance::disclosure::Outcome;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::governance::session::{SessionHolder, SessionStep};
@@ -18,10 +22,11 @@ use rollcall_domain::identity::group::GroupChange;
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::ResourceChange;
-use rollcall_domain::identity::user_name;
+use rollcall_domain::identity::switch::Switch;
+use rollcall_domain::identity::{identity_of_actor, user_name};
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::{Event, Recorded, directory};
+use rollcall_domain::{Event, Recorded, directory, ledger};
 use serde_json::Value;
 
 fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
@@ -33,6 +38,14 @@ fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
             Content::Erased => format!("someone erased ({id})"),
         },
     ))
+}
+
+/// What an actor is called who is an identity: events name those by their ids, so that nothing is left of whoever is erased.
+pub fn actor(state: &impl Read, actor: &str) -> Result<String, KvError> {
+    match identity_of_actor(actor) {
+        Some(id) => who(state, id),
+        None => Ok(actor.to_owned()),
+    }
 }
 
 fn at(state: &impl Read, id: &AppId) -> Result<String, KvError> {
@@ -275,6 +288,24 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{} is to be erased, once no app keeps an account of theirs: {}", who(state, e.id)?, e.legal_basis)
         }
         Event::IdentityErased(e) => format!("someone was erased: {}", e.legal_basis),
+        Event::IdentitySwitched(e) => {
+            let (by, name) = (&event.meta.actor, who(state, e.id)?);
+            match e.to {
+                Switch::Off => format!("{by} switches {name} off in every app, now: {}", e.reason),
+                Switch::On => format!("{by} switches {name} on again: {}", e.reason),
+            }
+        }
+        Event::RoleConfigured(e) => {
+            let all = e.entitlements.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            match e.members.as_str() {
+                "" => format!("role {} configured, for whoever it is granted to: {all}", e.name),
+                members => format!("role {} configured, for {members}: {all}", e.name),
+            }
+        }
+        Event::RoleRemoved(id) => format!("role {id} is no longer configured: nobody has it any more"),
+        Event::Configuring(Configuring::Begins) => "apps and roles change together".to_owned(),
+        Event::Configuring(Configuring::Ends) => "apps and roles have changed together".to_owned(),
+        Event::Grant(e) => grant(state, e, event)?,
         Event::EffectFailed(e) => {
             let (at, reason) = (e.effective_at, &e.reason);
             format!("what was said of {} for {at} can't take effect: {reason}", who(state, e.id)?)
@@ -290,6 +321,47 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         }
         Event::Unknown => format!("{} (written by a newer version)", event.type_name),
     })
+}
+
+fn grant(state: &impl Read, e: &GrantChanged, event: &Recorded) -> Result<String, KvError> {
+    let name = who(state, e.identity)?;
+    let by = actor(state, &event.meta.actor)?;
+    // What it was about is in its request; here it is what the state knows of it by now.
+    let what = match &e.step {
+        GrantStep::Requested(asked) => asked.what.to_string(),
+        GrantStep::Approved | GrantStep::Ended { .. } => match ledger::grant(state, e.id)? {
+            Some(grant) => grant.what.to_string(),
+            None => format!("grant {}", e.id),
+        },
+    };
+    Ok(match &e.step {
+        GrantStep::Requested(asked) => {
+            let lasts = match asked.lasts {
+                Lasts::Until(until) => format!("until {until}"),
+                Lasts::For(time) => format!("for {}", in_short(time)),
+                Lasts::Standing => "without an end".to_owned(),
+            };
+            let longer = if asked.extends.is_some() { ", longer than was granted" } else { "" };
+            format!("{by} asks for {what} for {name}{longer}, {lasts}: {}", asked.reason)
+        }
+        GrantStep::Approved => format!("{by} approves {what} for {name}"),
+        GrantStep::Ended { why, reason, .. } => {
+            let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            match why {
+                GrantEnd::Expired => format!("the time of {what} for {name} is over"),
+                GrantEnd::Ended => format!("{by} ends {what} for {name}{said}"),
+                GrantEnd::Denied => format!("{by} denies {what} for {name}{said}"),
+                GrantEnd::Withdrawn => format!("{by} takes back the request for {what} for {name}{said}"),
+                GrantEnd::Unanswered => format!("nobody has approved {what} for {name} in time"),
+                GrantEnd::Left => format!("{what} for {name} ends: they have left"),
+                GrantEnd::Extended => format!("{what} for {name} lasts longer"),
+            }
+        }
+    })
+}
+
+fn in_short(time: Duration) -> String {
+    jiff::SignedDuration::try_from(time).map_or_else(|_| format!("{time:?}"), |time| format!("{time:#}"))
 }
 
 /// What is wanted, in words.

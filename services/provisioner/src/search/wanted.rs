@@ -69,7 +69,7 @@ impl Wanted {
         let known = identity.as_ref().map(|i| i.user_name().to_owned());
         // What the mapping gives is looked for when nothing is desired any more, too: it may have been sent.
         let mapped = match (&account.desired, &identity) {
-            (Desired::Absent | Desired::Deleted, Some(identity)) => {
+            (Desired::Absent | Desired::Deleted | Desired::Off, Some(identity)) => {
                 name_in(&managed_attributes(&spec.attributes, identity.id, &identity.resource))
             }
             _ => None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollcall_domain::Event;
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::outcome::Rejected;
 use rollcall_domain::access::plan::{Step, is_gone, judge, plan};
 use rollcall_domain::app::standard::{Invitation, Standard};
@@ -127,10 +127,15 @@ impl Connector {
                 if let Some(wait) = may_still_show(account, &can, (self.clock)()) {
                     return Ok(Attempt::Wait(wait));
                 }
-                access = self.end_access(account, found, &mut wanted, &can, standard.deprovision).await?;
+                let deprovision = match account.desired {
+                    Desired::Off => standard.switches_off,
+                    _ => standard.deprovision,
+                };
+                access = self.end_access(account, found, &mut wanted, &can, deprovision).await?;
             }
             let mut groups_unread = None;
-            if let Some(found) = &mut located {
+            // Of whom a person has switched off nothing else is changed.
+            if let Some(found) = located.as_mut().filter(|_| account.desired != Desired::Off) {
                 match memberships.of(client, &can, &managed, Member::from(&found.remote)).await {
                     // Since the account was read the app may have become another one, in which there are no such groups.
                     Ok(_)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use rollcall_domain::access::account::{Account, Causation};
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::desired::Queue;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::health::Quarantined;
@@ -117,15 +117,51 @@ impl Worker {
         Knowledge::Tried
     }
 
-    /// Leaves the app alone but for a probe, until it answers.
+    /// Switches off in an app that is left alone whom a person has switched off: each once, until `tried` is emptied.
+    async fn switch_off(&self, tried: &mut BTreeMap<IdentityId, Sequence>, stop: &CancellationToken) {
+        let mut after = None;
+        while !stop.is_cancelled() {
+            let view = self.connector.store.view();
+            let Ok(chunk) = ledger::pending(&view, &self.app, Queue::Off, after, CHUNK) else { return };
+            let Some((last, _)) = chunk.last() else { return };
+            after = Some(*last);
+            for (id, version) in chunk {
+                if tried.insert(id, version) == Some(version) {
+                    continue;
+                }
+                let Ok(Some(account)) = ledger::account(&view, id, &self.app) else { continue };
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    (_, _, outcome) = work(Arc::clone(&self.connector), account, 0) => if let Err(e) = outcome {
+                        error!(app = %self.app, error = %e, "an account could not be worked on");
+                    },
+                }
+            }
+        }
+    }
+
+    /// Leaves the app alone but for a probe, and for whom a person has switched off, until it answers.
     async fn wait_for_recovery(&self, stop: &CancellationToken) {
         let Some(link) = &self.connector.link else { return };
+        let mut news = self.connector.store.watch();
+        let (mut tried, mut probe_at) = (BTreeMap::new(), Instant::now() + self.probe_every);
         loop {
+            news.mark_unchanged();
+            self.switch_off(&mut tried, stop).await;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(self.probe_every) => {}
+                () = sleep_until(probe_at) => {}
+                changed = news.changed() => match self.quarantined() {
+                    // A person may have said that what is missing is gone.
+                    Ok(false) => return,
+                    Ok(true) | Err(_) if changed.is_ok() => continue,
+                    Ok(true) | Err(_) => return,
+                },
             }
+            tried.clear();
+            probe_at = Instant::now() + self.probe_every;
             let view = self.connector.store.view();
             // A person may have said that what is missing is gone.
             let Ok(Some(quarantine)) = ledger::quarantine(&view, &self.app) else { return };
@@ -168,8 +204,10 @@ impl Worker {
             }
             schedule.turn();
             let free = self.max_in_flight.saturating_sub(busy.len());
-            if free > 0 && throttled_until <= Instant::now() {
-                match self.next(&waiting, &busy, free) {
+            // An app that asks for a pause is asked all the same to switch somebody off.
+            let which = if throttled_until <= Instant::now() { &Queue::ALL[..] } else { &[Queue::Off] };
+            if free > 0 {
+                match self.next(which, &waiting, &busy, free) {
                     Ok(accounts) => {
                         for account in accounts {
                             busy.insert(account.identity);
@@ -232,9 +270,10 @@ impl Worker {
         }
     }
 
-    /// The accounts to work on now, departures first.
+    /// The accounts to work on now, the most urgent first.
     fn next(
         &self,
+        queues: &[Queue],
         waiting: &BTreeMap<IdentityId, Waiting>,
         busy: &BTreeSet<IdentityId>,
         free: usize,
@@ -247,11 +286,11 @@ impl Worker {
             !busy.contains(id) && waiting.get(id).is_none_or(|w| w.until <= now || w.version != version)
         };
         let mut ready = Vec::new();
-        for target in [Target::Absent, Target::Present] {
+        for queue in queues.iter().copied() {
             let mut after = None;
             loop {
                 // Those that wait are passed over, however many they are: behind them may be someone who has to go.
-                let chunk = ledger::pending(&view, &self.app, target, after, CHUNK)?;
+                let chunk = ledger::pending(&view, &self.app, queue, after, CHUNK)?;
                 let Some((last, _)) = chunk.last() else { break };
                 after = Some(*last);
                 for (id, version) in chunk {
@@ -265,11 +304,13 @@ impl Worker {
                         continue;
                     };
                     let held = holds.iter().any(|hold| hold.covers(&account));
-                    let stays = match target {
+                    let stays = match queue {
+                        // A person has decided, and that goes before every other decision.
+                        Queue::Off => false,
                         // A person has to look at it first, or has decided.
-                        Target::Absent => held || ledger::is_waived(&view, &self.app, id)?,
+                        Queue::Absent => held || ledger::is_waived(&view, &self.app, id)?,
                         // Asked again when the identity changes, which makes another version, or when the app does.
-                        Target::Present => account.parked_at.is_some() && account.parked_at >= app_version,
+                        Queue::Present => account.parked_at.is_some() && account.parked_at >= app_version,
                     };
                     if !stays {
                         ready.push(account);

@@ -12,6 +12,7 @@ use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Scheduled};
 use rollcall_domain::{Event, SourceName};
@@ -24,7 +25,7 @@ const MOST_FAR: usize = 100;
 #[allow(missing_docs)]
 pub enum AlertCondition {
     Leaver(Case),
-    Zombie(Obligation),
+    Access(Obligation),
     Quarantine(Quarantine),
     Hold(Hold),
     Stuck(EffectFailed),
@@ -69,9 +70,14 @@ impl AlertCondition {
     pub fn about(&self) -> About {
         match self {
             Self::Leaver(l) => About::Leaver { identity: l.identity, opened_by: l.opened_by },
-            Self::Zombie(o) => {
+            Self::Access(o) => {
                 let Subject::Account { app, identity } = o.id.subject.clone();
-                About::Zombie { app, identity, opened_by: o.id.opened_by }
+                let opened_by = o.id.opened_by;
+                match o.change {
+                    ChangeKind::Disable => About::Disable { app, identity, opened_by },
+                    ChangeKind::Grant => About::Grant { app, identity, opened_by },
+                    _ => About::Zombie { app, identity, opened_by },
+                }
             }
             Self::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
                 About::Vanished { app: q.app.clone(), by: q.by }
@@ -95,7 +101,7 @@ impl AlertCondition {
                 Some(since) => Some(since),
                 None => return Level::AT_RISK,
             },
-            Self::Zombie(obligation) => obligation.overdue_at,
+            Self::Access(obligation) => obligation.overdue_at,
             Self::FarAhead(_) => return Level::AT_RISK,
             _ => None,
         };
@@ -119,7 +125,7 @@ pub fn conditions(
 ) -> Result<Vec<AlertCondition>, KvError> {
     let mut all: Vec<AlertCondition> =
         ledger::alerting_leavers(state)?.into_iter().map(AlertCondition::Leaver).collect();
-    all.extend(ledger::zombies(state)?.into_iter().map(AlertCondition::Zombie));
+    all.extend(ledger::overdue_access(state)?.into_iter().map(AlertCondition::Access));
     all.extend(ledger::quarantines(state)?.into_iter().map(AlertCondition::Quarantine));
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));

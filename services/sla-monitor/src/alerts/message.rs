@@ -6,6 +6,7 @@ use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::alert::{About, Alert, Level};
 use rollcall_domain::identity::Identity;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
 use serde::Serialize;
@@ -153,7 +154,7 @@ pub fn compose(
 fn since(wrong: &AlertCondition) -> Option<Timestamp> {
     match wrong {
         AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.opened_at)),
-        AlertCondition::Zombie(obligation) => obligation.overdue_at,
+        AlertCondition::Access(obligation) => obligation.overdue_at,
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
         AlertCondition::Hold(hold) => Some(hold.since),
         AlertCondition::Silence { last, .. } => *last,
@@ -190,10 +191,18 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
             let left = leaver.opened_at;
             format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
         }
-        AlertCondition::Zombie(obligation) => {
+        AlertCondition::Access(obligation) => {
             let Subject::Account { app, identity } = &obligation.id.subject;
             let (name, app) = (who(*identity)?, app_name(state, app)?);
-            format!("the account of {name} in {app} came back and lives, past the deadline")
+            match obligation.change {
+                ChangeKind::Disable => {
+                    format!("{name} is switched off, and that is not verified in {app}, past the deadline")
+                }
+                ChangeKind::Grant => format!(
+                    "what was granted to {name} in {app} for a time, or the end of it, is not verified, past the deadline"
+                ),
+                _ => format!("the account of {name} in {app} came back and lives, past the deadline"),
+            }
         }
         AlertCondition::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
             let app = app_name(state, &q.app)?;

@@ -49,6 +49,10 @@ pub struct ServiceLevelView {
     pub mover: f64,
     pub leaver: f64,
     pub emergency: f64,
+    /// Of whom a person has switched off.
+    pub disable: f64,
+    /// What is granted for a time, and its end.
+    pub grant: f64,
 }
 
 /// Whether an app is worked with.
@@ -150,6 +154,8 @@ impl AppView {
                 mover: seconds(spec.sla.mover),
                 leaver: seconds(spec.sla.leaver),
                 emergency: seconds(spec.sla.emergency),
+                disable: seconds(spec.sla.disable),
+                grant: seconds(spec.sla.grant),
             },
             reconciliation: ledger::reconciled(state, &spec.id)?,
             connected: app.connection == Connection::Configured,

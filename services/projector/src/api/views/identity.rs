@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::api::schema;
-use crate::api::views::{Detail, DriftView, FailureView, ObligationView};
+use crate::api::views::{Detail, DisabledView, DriftView, FailureView, ObligationView};
 
 /// An identity, without what belongs to it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -79,6 +79,8 @@ pub struct IdentityView {
     /// The SCIM resource; absent for viewers.
     #[schema(schema_with = schema::resource)]
     pub resource: Option<Map<String, Value>>,
+    /// Set: a person has switched them off in every app.
+    pub disabled: Option<DisabledView>,
     pub groups: Vec<GroupRef>,
     pub accounts: Vec<AccountView>,
     pub obligations: Vec<ObligationView>,
@@ -101,6 +103,7 @@ impl IdentityView {
         Ok(Self {
             summary: IdentitySummary::of(identity, detail),
             resource: detail.show(identity.resource.clone()),
+            disabled: ledger::switched_off(state, identity.id)?.map(|off| DisabledView::of(state, &off)).transpose()?,
             groups: directory::groups_of(state, identity.id)?.iter().map(group).collect(),
             accounts: accounts.iter().map(|account| AccountView::of(account, detail)).collect(),
             obligations: ledger::obligations_of(state, identity.id)?

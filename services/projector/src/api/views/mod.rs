@@ -1,14 +1,18 @@
 //! State as the API answers it. What is personal is left out for whoever may not see it.
 
+mod access;
 mod app;
 mod drift;
+mod grant;
 mod identity;
 mod obligation;
 
 use rollcall_scim::Changed;
 
+pub use access::{AccessView, DisabledView, EntitlementView, ExplanationView, HolderView, RoleView, reason_in_words};
 pub use app::{AppView, FailureView, HoldView};
 pub use drift::{ChangedView, DriftView};
+pub use grant::GrantView;
 pub use identity::{IdentitySummary, IdentityView};
 pub use obligation::{ExceptionView, LeaverView, ObligationView};
 

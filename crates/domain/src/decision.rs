@@ -1,0 +1,115 @@
+//! The decision who holds what, and why: a function of the identity, its groups and grants, the roles and the app.
+
+pub mod rule;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::access::entitlement::{EntitlementId, Grantable, Part};
+use crate::access::grant::Grant;
+use crate::access::holding::{Decision, Reason};
+use crate::access::role::{Role, RoleSpec, Standing};
+use crate::app::{App, Connection};
+use crate::decision::rule::{InGroup, Rule, counting, seen_in};
+use crate::identity::Identity;
+use crate::identity::name::name_key;
+
+/// About whom it is decided: an identity, as rules are asked about it.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Who.
+    pub identity: Identity,
+    /// It, with the groups that it is in.
+    pub subject: Value,
+    /// These groups.
+    pub groups: Vec<InGroup>,
+    /// What is granted to it now.
+    pub grants: Vec<Grant>,
+}
+
+/// The roles of someone, each with every reason.
+pub type RolesHeld<'a> = Vec<(&'a RoleSpec, BTreeSet<Reason>)>;
+
+impl Holder {
+    /// Whether it may hold anything at all.
+    #[must_use]
+    pub const fn may_hold(&self) -> bool {
+        self.identity.lifecycle.has_access() && !self.identity.deleted
+    }
+
+    /// The roles that it has.
+    pub fn roles<'a>(&self, all: impl Iterator<Item = (&'a Role, &'a Rule)>) -> RolesHeld<'a> {
+        let has = |(role, rule): (&'a Role, &Rule)| {
+            if role.standing == Standing::Removed {
+                return None;
+            }
+            let spec = &role.spec;
+            let is_chosen = match spec.groups_from.is_empty() {
+                true => rule.chooses(&self.subject),
+                false => rule.chooses(&seen_in(&self.subject, &counting(&self.groups, &spec.groups_from))),
+            };
+            let by_rule = is_chosen.then(|| Reason::Role(spec.id.clone()));
+            let granted = self.grants.iter().filter(|grant| grant.what == Grantable::Role(spec.id.clone()));
+            let by_grant = granted.map(|grant| Reason::GrantedRole(spec.id.clone(), grant.id));
+            let reasons: BTreeSet<Reason> = by_rule.into_iter().chain(by_grant).collect();
+            (!reasons.is_empty()).then_some((spec, reasons))
+        };
+        all.filter_map(has).collect()
+    }
+
+    /// What it is to hold in an app.
+    #[must_use]
+    pub fn decide(&self, app: &App, rule: &Rule, roles: &RolesHeld<'_>) -> Decision {
+        let spec = &app.spec;
+        let mut held = Decision::new();
+        if !self.may_hold()
+            || app.connection != Connection::Configured
+            || !spec.identities.contains(&self.identity.kind)
+        {
+            return held;
+        }
+        let mut hold = |part: Part, reason: Reason| {
+            held.entry(part).or_default().insert(reason);
+        };
+        let groups = counting(&self.groups, &spec.groups_from);
+        let is_chosen = match spec.groups_from.is_empty() {
+            true => rule.chooses(&self.subject),
+            false => rule.chooses(&seen_in(&self.subject, &groups)),
+        };
+        if is_chosen {
+            hold(Part::Account, Reason::Rule);
+        }
+        for (role, reasons) in roles {
+            for EntitlementId { part, .. } in role.entitlements.iter().filter(|id| id.app == spec.id) {
+                reasons.iter().for_each(|reason| hold(part.clone(), reason.clone()));
+            }
+        }
+        for grant in &self.grants {
+            if let Grantable::Entitlement(EntitlementId { app, part }) = &grant.what
+                && *app == spec.id
+            {
+                hold(part.clone(), Reason::Grant(grant.id));
+            }
+        }
+        // A group of an app that nobody manages is not entered.
+        held.retain(|part, _| match part {
+            Part::Account => true,
+            Part::Group(name) => spec.manages(name),
+        });
+        // No group without an account.
+        let of_groups: BTreeSet<Reason> = held.values().flatten().cloned().collect();
+        if of_groups.is_empty() {
+            return held;
+        }
+        held.entry(Part::Account).or_insert(of_groups);
+        // Groups of ours give groups of the app to whoever has an account.
+        for rule in &spec.groups {
+            let from = name_key(&rule.from);
+            if groups.iter().any(|(group, _)| name_key(group.display_name()) == from) {
+                held.entry(Part::Group(rule.to.clone())).or_default().insert(Reason::Group(rule.from.clone()));
+            }
+        }
+        held
+    }
+}

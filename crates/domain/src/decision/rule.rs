@@ -1,0 +1,93 @@
+//! Rules: SCIM filters that choose identities, for accounts in an app and for roles.
+
+use std::collections::BTreeSet;
+
+use rollcall_scim::{Catalogue, Filter};
+use serde_json::Value;
+
+use crate::access::role::RoleSpec;
+use crate::app::App;
+use crate::directory::{self, Membership};
+use crate::identity::IdentityKind;
+use crate::identity::group::Group;
+use crate::ids::SourceName;
+
+/// A group that somebody is in, and how.
+pub type InGroup = (Group, Membership);
+
+/// A rule, as it applies to each kind of identity.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    user: Rule,
+    agent: Rule,
+}
+
+/// A rule for one kind of identity.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// It chooses those whom the filter matches.
+    Matches(Box<Filter>),
+    /// It chooses nobody.
+    Nobody,
+    /// A newer version wrote it.
+    Unreadable,
+}
+
+impl Rules {
+    /// Who has an account in an app.
+    #[must_use]
+    pub fn of_app(app: &App, catalogue: &Catalogue) -> Self {
+        Self::read(&app.spec.assign, &app.spec.identities, catalogue)
+    }
+
+    /// Who has a role.
+    #[must_use]
+    pub fn of_role(role: &RoleSpec, catalogue: &Catalogue) -> Self {
+        Self::read(&role.members, &[IdentityKind::User, IdentityKind::Agent], catalogue)
+    }
+
+    fn read(filter: &str, kinds: &[IdentityKind], catalogue: &Catalogue) -> Self {
+        if filter.is_empty() {
+            return Self { user: Rule::Nobody, agent: Rule::Nobody };
+        }
+        let parse = |kind| Filter::parse(filter, kind).ok().map(|f| Rule::Matches(Box::new(f)));
+        let user = if kinds.contains(&IdentityKind::User) { parse(catalogue.user()) } else { Some(Rule::Nobody) };
+        // A rule about attributes that only people have chooses no agents.
+        let agent = if kinds.contains(&IdentityKind::Agent) { parse(catalogue.agent()) } else { None };
+        Self { user: user.unwrap_or(Rule::Unreadable), agent: agent.unwrap_or(Rule::Nobody) }
+    }
+
+    /// The one for a kind of identity.
+    #[must_use]
+    pub const fn of(&self, kind: IdentityKind) -> &Rule {
+        match kind {
+            IdentityKind::User => &self.user,
+            IdentityKind::Agent => &self.agent,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether it chooses an identity, of which these groups count.
+    #[must_use]
+    pub fn chooses(&self, subject: &Value) -> bool {
+        matches!(self, Self::Matches(filter) if filter.matches(subject))
+    }
+}
+
+/// Those of the groups that count, where those of some sources do; none: those of each.
+#[must_use]
+pub fn counting(groups: &[InGroup], from: &BTreeSet<SourceName>) -> Vec<InGroup> {
+    let counts = |group: &Group| from.is_empty() || group.created_by.as_ref().is_some_and(|by| from.contains(by));
+    groups.iter().filter(|(group, _)| counts(group)).cloned().collect()
+}
+
+/// An identity, as rules are asked about it, with these groups.
+#[must_use]
+pub fn seen_in(subject: &Value, groups: &[InGroup]) -> Value {
+    let mut subject = subject.clone();
+    if let Some(resource) = subject.as_object_mut() {
+        resource.insert("groups".into(), directory::groups_attribute(groups));
+    }
+    subject
+}

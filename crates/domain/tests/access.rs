@@ -1,0 +1,348 @@
+//! Who holds what, and why: roles, grants, and whoever is switched off, in stories of events.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rollcall_domain::access::desired::{Desired, Queue, Target};
+use rollcall_domain::access::entitlement::{Approver, Entitlement, Grantable, Part, Requestable, Risk, Terms};
+use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, GrantStatus, GrantStep, Lasts};
+use rollcall_domain::access::holding::Reason;
+use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::governance::configuration::Configuring;
+use rollcall_domain::identity::lifecycle::ChangeKind;
+use rollcall_domain::identity::switch::{Switch, Switched};
+use rollcall_domain::identity::{self, IdentityKind};
+use rollcall_domain::{Event, GrantId, IdentityId, Sequence, ledger};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::world::{World, app_id, at, employee, person, resource, spec, two_apps};
+
+fn terms() -> Terms {
+    Terms {
+        owner: "owner@example.com".into(),
+        risk: Risk::High,
+        requestable: Requestable::Yes,
+        max_duration: None,
+        approvers: vec![Approver::Owner],
+        approvals: 1,
+    }
+}
+
+/// An app in which a group is managed, and that nobody has an account in by a rule.
+fn code() -> AppSpec {
+    let admins = Entitlement { part: Part::Group("Admins".into()), name: "Administrators".into(), terms: terms() };
+    AppSpec { entitlements: vec![admins], ..spec("code", "") }
+}
+
+fn role(id: &str, members: &str, entitlements: &[&str]) -> RoleSpec {
+    RoleSpec {
+        id: id.parse().unwrap(),
+        name: id.to_uppercase(),
+        members: members.into(),
+        entitlements: entitlements.iter().map(|text| text.parse().unwrap()).collect(),
+        groups_from: BTreeSet::new(),
+        terms: terms(),
+    }
+}
+
+fn with_code() -> World {
+    let mut world = two_apps();
+    world.append(Event::AppConfigured(Box::new(code())));
+    world
+}
+
+fn switch(world: &mut World, id: IdentityId, to: Switch) -> Sequence {
+    world.append_by("olga", Event::IdentitySwitched(Switched { id, to, reason: "phished".into() }))
+}
+
+fn groups(world: &World, id: IdentityId, app: &str) -> Option<Vec<String>> {
+    match ledger::account(&world.state, id, &app_id(app)).unwrap()?.desired {
+        Desired::Present(presence) => Some(presence.groups.into_iter().collect()),
+        Desired::Absent | Desired::Deleted | Desired::Off => None,
+    }
+}
+
+fn reasons(world: &World, id: IdentityId, app: &str, part: &Part) -> Vec<Reason> {
+    let account = ledger::account(&world.state, id, &app_id(app)).unwrap();
+    let holding = account.and_then(|account| account.holds.get(part).cloned());
+    holding.map(|holding| holding.reasons.into_iter().collect()).unwrap_or_default()
+}
+
+struct Ask<'a> {
+    what: &'a str,
+    lasts: Lasts,
+    approvals: u32,
+    extends: Option<GrantId>,
+}
+
+fn admins(lasts: Lasts) -> Ask<'static> {
+    Ask { what: "code:group:Admins", lasts, approvals: 1, extends: None }
+}
+
+fn grant_id(n: u128) -> GrantId {
+    GrantId(Uuid::from_u128(n))
+}
+
+fn request(world: &mut World, n: u128, who: IdentityId, ask: Ask<'_>) -> Sequence {
+    let request = GrantRequested {
+        what: ask.what.parse().unwrap(),
+        lasts: ask.lasts,
+        reason: "incident".into(),
+        ticket: String::new(),
+        approvers: vec![Approver::Owner],
+        approvals: ask.approvals,
+        expires_at: at(10_000),
+        extends: ask.extends,
+    };
+    let step = GrantStep::Requested(Box::new(request));
+    world.append_by("anna", Event::Grant(GrantChanged { id: grant_id(n), identity: who, step }))
+}
+
+fn approve(world: &mut World, by: &str, n: u128, who: IdentityId) -> Sequence {
+    world.append_by(by, Event::Grant(GrantChanged { id: grant_id(n), identity: who, step: GrantStep::Approved }))
+}
+
+fn end(world: &mut World, n: u128, who: IdentityId, why: GrantEnd, of: Option<jiff::Timestamp>) -> Sequence {
+    let step = GrantStep::Ended { why, of, reason: String::new() };
+    world.append_by("sla-monitor", Event::Grant(GrantChanged { id: grant_id(n), identity: who, step }))
+}
+
+fn status(world: &World, n: u128) -> (GrantStatus, Option<GrantEnd>) {
+    let grant = ledger::grant(&world.state, grant_id(n)).unwrap().unwrap();
+    (grant.status(), grant.ended.map(|ended| ended.why))
+}
+
+#[test]
+fn whoever_is_switched_off_owes_every_app_at_once_and_is_on_again_as_before() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Sales"));
+    world.verify(person(1), "chat");
+    world.verify(person(1), "crm");
+    let off = switch(&mut world, person(1), Switch::Off);
+    for app in ["chat", "crm"] {
+        let owed = world.obligation(person(1), app, off);
+        assert_eq!((owed.change, owed.target, owed.deadline), (ChangeKind::Disable, Target::Absent, at(off.0 + 5)));
+        assert_eq!(ledger::account(&world.state, person(1), &app_id(app)).unwrap().unwrap().desired, Desired::Off);
+        assert_eq!(ledger::pending(&world.state, &app_id(app), Queue::Off, None, 9).unwrap(), [(person(1), off)]);
+    }
+    // Nobody counts that as a removal by a source.
+    assert_eq!(ledger::holds(&world.state).unwrap(), []);
+    assert!(ledger::switched_off(&world.state, person(1)).unwrap().is_some_and(|off| off.by == "olga"));
+    // Off twice is off; a source that changes them, or rehires them, changes nothing about it.
+    switch(&mut world, person(1), Switch::Off);
+    world.update(person(1), employee("Dev")).unwrap();
+    world.verify(person(1), "chat");
+    let account = ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap();
+    assert_eq!((account.desired.clone(), account.owes.len()), (Desired::Off, 0));
+    // What is no longer theirs goes for good.
+    assert_eq!(ledger::account(&world.state, person(1), &app_id("crm")).unwrap().unwrap().desired, Desired::Absent);
+    let on = switch(&mut world, person(1), Switch::On);
+    assert_eq!(world.obligation(person(1), "chat", on).target, Target::Present);
+    assert_eq!(groups(&world, person(1), "crm"), None);
+    assert_eq!(ledger::switched_off(&world.state, person(1)).unwrap(), None);
+}
+
+#[test]
+fn whoever_is_switched_off_and_leaves_has_left_and_a_rehire_does_not_switch_them_on() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    switch(&mut world, person(1), Switch::Off);
+    let left = world.update(person(1), json!({ "userName": "anna", "active": false })).unwrap();
+    assert_eq!(ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap().desired, Desired::Absent);
+    let pending = |world: &World, queue| ledger::pending(&world.state, &app_id("chat"), queue, None, 9).unwrap();
+    assert_eq!(pending(&world, Queue::Off), [(person(1), left)], "no hold and no waiver stands before it");
+    assert_eq!(pending(&world, Queue::Absent), []);
+    // On again, they have left like anybody else.
+    switch(&mut world, person(1), Switch::On);
+    assert_eq!((pending(&world, Queue::Off), pending(&world, Queue::Absent)), (vec![], vec![(person(1), left)]));
+    switch(&mut world, person(1), Switch::Off);
+    world.verify(person(1), "chat");
+    world.update(person(1), employee("Dev")).unwrap();
+    assert_eq!(ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap().desired, Desired::Off);
+    switch(&mut world, person(1), Switch::On);
+    assert_eq!(groups(&world, person(1), "chat"), Some(vec![]));
+}
+
+#[test]
+fn a_role_gives_what_it_names_to_whom_its_rule_chooses_and_takes_it_away() {
+    let mut world = with_code();
+    let joined = world.join(person(1), employee("Dev"));
+    assert_eq!(groups(&world, person(1), "code"), None);
+    let role_of = |members: &str| Event::RoleConfigured(Box::new(role("dev", members, &["code:group:Admins", "crm"])));
+    let configured = world.append(role_of(r#"title eq "Dev""#));
+    assert_eq!(groups(&world, person(1), "code"), Some(vec!["Admins".to_owned()]));
+    assert_eq!(groups(&world, person(1), "crm"), Some(vec![]));
+    let by_role = vec![Reason::Role("dev".parse().unwrap())];
+    assert_eq!(reasons(&world, person(1), "code", &Part::Account), by_role, "whoever holds anything holds the account");
+    assert_eq!(reasons(&world, person(1), "code", &Part::Group("Admins".into())), by_role);
+    assert_eq!(reasons(&world, person(1), "chat", &Part::Account), [Reason::Rule]);
+    assert_eq!(world.obligation(person(1), "code", configured).target, Target::Present);
+    let moved = world.update(person(1), employee("Sales")).unwrap();
+    assert_eq!(groups(&world, person(1), "code"), None);
+    assert_eq!(world.obligation(person(1), "code", moved).target, Target::Absent);
+    // The rule of the app keeps what the role does not give any more, since they had it.
+    let crm = ledger::account(&world.state, person(1), &app_id("crm")).unwrap().unwrap();
+    assert_eq!(crm.holds[&Part::Account].reasons, BTreeSet::from([Reason::Rule]));
+    assert_eq!(crm.holds[&Part::Account].since, at(configured.0), "held since, whatever the reason");
+    assert!(joined < configured);
+    world.append(role_of(r#"title eq "Sales""#));
+    assert_eq!(groups(&world, person(1), "code"), Some(vec!["Admins".to_owned()]));
+    let removed = world.append(Event::RoleRemoved("dev".parse().unwrap()));
+    assert_eq!(world.obligation(person(1), "code", removed).target, Target::Absent);
+    assert_eq!(groups(&world, person(1), "crm"), Some(vec![]));
+}
+
+#[test]
+fn a_group_that_the_app_does_not_manage_is_given_by_nothing() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    world.append(Event::RoleConfigured(Box::new(role("dev", r#"title eq "Dev""#, &["code:group:Owners"]))));
+    assert_eq!(groups(&world, person(1), "code"), None);
+}
+
+#[test]
+fn what_a_rule_gave_and_a_role_gives_now_is_lost_in_between_by_nobody() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Sales"));
+    world.verify(person(1), "crm");
+    world.append(Event::Configuring(Configuring::Begins));
+    world.append(Event::AppConfigured(Box::new(spec("crm", ""))));
+    assert_eq!(groups(&world, person(1), "crm"), Some(vec![]), "not all of it is known yet");
+    world.append(Event::RoleConfigured(Box::new(role("sales", r#"title eq "Sales""#, &["crm"]))));
+    let ended = world.append(Event::Configuring(Configuring::Ends));
+    assert_eq!(groups(&world, person(1), "crm"), Some(vec![]));
+    assert_eq!(reasons(&world, person(1), "crm", &Part::Account), [Reason::Role("sales".parse().unwrap())]);
+    assert!(
+        ledger::open_obligations(&world.state, None)
+            .unwrap()
+            .iter()
+            .all(|o| o.id.subject.app() != Some(&app_id("crm")))
+    );
+    // Without a role that gives it, it is lost once all is known.
+    world.append(Event::Configuring(Configuring::Begins));
+    world.append(Event::RoleRemoved("sales".parse().unwrap()));
+    let lost = world.append(Event::Configuring(Configuring::Ends));
+    assert_eq!(world.obligation(person(1), "crm", lost).target, Target::Absent);
+    assert!(ended < lost);
+}
+
+#[test]
+fn a_grant_begins_when_enough_have_approved_it_and_ends_when_its_time_is_over() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    request(&mut world, 1, person(1), Ask { approvals: 2, ..admins(Lasts::For(Duration::from_secs(60))) });
+    approve(&mut world, "olga", 1, person(1));
+    approve(&mut world, "olga", 1, person(1));
+    assert_eq!(status(&world, 1), (GrantStatus::Requested, None), "one person twice is one person");
+    assert_eq!(groups(&world, person(1), "code"), None);
+    let begun = approve(&mut world, "otto", 1, person(1));
+    assert_eq!(status(&world, 1), (GrantStatus::Active, None));
+    assert_eq!(groups(&world, person(1), "code"), Some(vec!["Admins".to_owned()]));
+    let owed = world.obligation(person(1), "code", begun);
+    assert_eq!((owed.change, owed.deadline), (ChangeKind::Grant, at(begun.0 + 30)));
+    assert_eq!(reasons(&world, person(1), "code", &Part::Account), [Reason::Grant(grant_id(1))]);
+    let until = at(begun.0 + 60);
+    assert!(ledger::grants_ringing(&world.state, at(begun.0 + 59), 9).unwrap().is_empty());
+    assert_eq!(ledger::next_grant_ring(&world.state).unwrap(), Some(until));
+    let ringing = ledger::grants_ringing(&world.state, until, 9).unwrap();
+    assert_eq!(ringing.iter().map(|(at, grant)| (*at, grant.id)).collect::<Vec<_>>(), [(until, grant_id(1))]);
+    // Another end than its own ends nothing.
+    end(&mut world, 1, person(1), GrantEnd::Expired, Some(at(5)));
+    assert_eq!(status(&world, 1), (GrantStatus::Active, None));
+    let over = end(&mut world, 1, person(1), GrantEnd::Expired, Some(until));
+    assert_eq!(status(&world, 1), (GrantStatus::Ended, Some(GrantEnd::Expired)));
+    let owed = world.obligation(person(1), "code", over);
+    assert_eq!((owed.change, owed.target, owed.deadline), (ChangeKind::Grant, Target::Absent, at(over.0 + 30)));
+    assert_eq!(ledger::next_grant_ring(&world.state).unwrap(), None);
+    // What has ended begins by nothing again.
+    approve(&mut world, "olga", 1, person(1));
+    assert_eq!(groups(&world, person(1), "code"), None);
+}
+
+#[test]
+fn a_request_that_is_denied_withdrawn_or_not_answered_gives_nothing() {
+    for why in [GrantEnd::Denied, GrantEnd::Withdrawn, GrantEnd::Unanswered] {
+        let mut world = with_code();
+        world.join(person(1), employee("Dev"));
+        request(&mut world, 1, person(1), admins(Lasts::Standing));
+        end(&mut world, 1, person(1), why, Some(at(10_000)));
+        assert_eq!(status(&world, 1), (GrantStatus::Ended, Some(why)));
+        approve(&mut world, "olga", 1, person(1));
+        assert_eq!(groups(&world, person(1), "code"), None, "{why:?}");
+    }
+}
+
+#[test]
+fn whoever_leaves_has_no_grants_when_they_are_back() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    request(&mut world, 1, person(1), admins(Lasts::Standing));
+    approve(&mut world, "olga", 1, person(1));
+    request(&mut world, 2, person(1), Ask { what: "crm", ..admins(Lasts::Standing) });
+    world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
+    assert_eq!(status(&world, 1), (GrantStatus::Ended, Some(GrantEnd::Left)));
+    assert_eq!(status(&world, 2), (GrantStatus::Ended, Some(GrantEnd::Left)));
+    world.append(Event::Identity(identity::create(person(1), IdentityKind::User, resource(employee("Dev")), at(0))));
+    assert_eq!(groups(&world, person(1), "code"), None);
+    // Whoever has left asks for nothing.
+    let mut world = with_code();
+    world.join(person(1), json!({ "userName": "anna", "active": false }));
+    request(&mut world, 3, person(1), admins(Lasts::Standing));
+    assert_eq!(status(&world, 3), (GrantStatus::Ended, Some(GrantEnd::Left)));
+}
+
+#[test]
+fn a_grant_lasts_longer_by_an_approved_request_and_its_old_end_ends_it_no_more() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    request(&mut world, 1, person(1), admins(Lasts::Until(at(500))));
+    approve(&mut world, "olga", 1, person(1));
+    request(&mut world, 2, person(1), Ask { extends: Some(grant_id(1)), ..admins(Lasts::Until(at(900))) });
+    approve(&mut world, "olga", 2, person(1));
+    assert_eq!(status(&world, 2), (GrantStatus::Ended, Some(GrantEnd::Extended)));
+    end(&mut world, 1, person(1), GrantEnd::Expired, Some(at(500)));
+    assert_eq!(status(&world, 1), (GrantStatus::Active, None));
+    assert_eq!(ledger::grant(&world.state, grant_id(1)).unwrap().unwrap().until, Some(at(900)));
+    end(&mut world, 1, person(1), GrantEnd::Expired, Some(at(900)));
+    assert_eq!(groups(&world, person(1), "code"), None);
+}
+
+#[test]
+fn a_role_that_is_granted_gives_what_it_names_and_follows_its_configuration() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    world.append(Event::RoleConfigured(Box::new(role("oncall", "", &["code:group:Admins"]))));
+    request(&mut world, 1, person(1), Ask { what: "role:oncall", ..admins(Lasts::Standing) });
+    approve(&mut world, "olga", 1, person(1));
+    let by_grant = Reason::GrantedRole("oncall".parse().unwrap(), grant_id(1));
+    assert_eq!(reasons(&world, person(1), "code", &Part::Group("Admins".into())), [by_grant]);
+    world.append(Event::RoleConfigured(Box::new(role("oncall", "", &["crm"]))));
+    assert_eq!((groups(&world, person(1), "code"), groups(&world, person(1), "crm")), (None, Some(vec![])));
+    end(&mut world, 1, person(1), GrantEnd::Ended, None);
+    assert_eq!(groups(&world, person(1), "crm"), None);
+    assert_eq!(ledger::count_grants(&world.state, GrantStatus::Ended).unwrap(), 1);
+    assert_eq!(ledger::count_grants(&world.state, GrantStatus::Active).unwrap(), 0);
+    assert_eq!(
+        ledger::grant(&world.state, grant_id(1)).unwrap().unwrap().what,
+        Grantable::Role("oncall".parse().unwrap())
+    );
+}
+
+#[test]
+fn more_than_usual_lose_access_by_a_role_only_when_a_person_says_so() {
+    let mut world = with_code();
+    world.append(Event::RoleConfigured(Box::new(role("all", r#"userType eq "Employee""#, &["code"]))));
+    for n in 1..=150 {
+        world.join(person(n), json!({ "userName": format!("p{n}"), "userType": "Employee" }));
+    }
+    world.append(Event::RoleRemoved("all".parse().unwrap()));
+    let holds = ledger::holds(&world.state).unwrap();
+    assert_eq!(holds.iter().map(|hold| hold.cause.to_string()).collect::<Vec<_>>(), ["configuration:code"]);
+}

@@ -1,0 +1,156 @@
+//! Roles, entitlements and grants, to and from their stored form.
+
+use std::time::Duration;
+
+use prost::Message as _;
+use rollcall_domain::access::entitlement::{Entitlement, Part, Requestable, Terms};
+use rollcall_domain::access::grant::{GrantChanged, GrantRequested, GrantStep, Lasts};
+use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::identity::switch::{Switch, Switched};
+use rollcall_proto::v1;
+
+use crate::app_wire::millis;
+use crate::wire;
+
+fn to_terms(terms: &Terms) -> v1::Terms {
+    v1::Terms {
+        owner: terms.owner.clone(),
+        risk: wire::to_risk(terms.risk),
+        requestable: terms.requestable == Requestable::Yes,
+        max_duration_ms: terms.max_duration.map(millis).unwrap_or_default(),
+        approvers: terms.approvers.iter().map(ToString::to_string).collect(),
+        approvals: terms.approvals,
+    }
+}
+
+/// An approver that a newer version knows makes it unreadable: fewer of them would be another rule.
+fn from_terms(stored: v1::Terms) -> Option<Terms> {
+    Some(Terms {
+        owner: stored.owner,
+        risk: wire::from_risk(stored.risk)?,
+        requestable: if stored.requestable { Requestable::Yes } else { Requestable::No },
+        max_duration: Some(stored.max_duration_ms).filter(|ms| *ms != 0).map(Duration::from_millis),
+        approvers: stored.approvers.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?,
+        approvals: stored.approvals,
+    })
+}
+
+pub fn to_entitlement(entitlement: &Entitlement) -> v1::Entitlement {
+    let group = match &entitlement.part {
+        Part::Account => String::new(),
+        Part::Group(name) => name.clone(),
+    };
+    v1::Entitlement { group, name: entitlement.name.clone(), terms: Some(to_terms(&entitlement.terms)) }
+}
+
+pub fn from_entitlement(stored: v1::Entitlement) -> Option<Entitlement> {
+    let part = if stored.group.is_empty() { Part::Account } else { Part::Group(stored.group) };
+    Some(Entitlement { part, name: stored.name, terms: from_terms(stored.terms?)? })
+}
+
+pub fn to_role(role: &RoleSpec) -> v1::RoleConfigured {
+    v1::RoleConfigured {
+        role_id: role.id.to_string(),
+        name: role.name.clone(),
+        members: role.members.clone(),
+        entitlements: role.entitlements.iter().map(ToString::to_string).collect(),
+        groups_from: role.groups_from.iter().map(ToString::to_string).collect(),
+        terms: Some(to_terms(&role.terms)),
+    }
+}
+
+pub fn from_role(payload: &[u8]) -> Option<RoleSpec> {
+    let stored = v1::RoleConfigured::decode(payload).ok()?;
+    Some(RoleSpec {
+        id: stored.role_id.parse().ok()?,
+        name: stored.name,
+        members: stored.members,
+        entitlements: stored.entitlements.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?,
+        groups_from: stored.groups_from.iter().map(|name| name.parse().ok()).collect::<Option<_>>()?,
+        terms: from_terms(stored.terms?)?,
+    })
+}
+
+pub fn to_switched(switched: &Switched) -> Vec<u8> {
+    v1::IdentitySwitched { identity_id: switched.id.to_string(), reason: switched.reason.clone() }.encode_to_vec()
+}
+
+pub fn from_switched(to: Switch, payload: &[u8]) -> Option<Switched> {
+    let stored = v1::IdentitySwitched::decode(payload).ok()?;
+    Some(Switched { id: stored.identity_id.parse().ok()?, to, reason: stored.reason })
+}
+
+pub fn to_grant(changed: &GrantChanged) -> Vec<u8> {
+    let (grant_id, identity_id) = (changed.id.to_string(), changed.identity.to_string());
+    match &changed.step {
+        GrantStep::Requested(asked) => v1::GrantRequested {
+            grant_id,
+            identity_id,
+            what: asked.what.to_string(),
+            until: match asked.lasts {
+                Lasts::Until(until) => Some(wire::to_proto_time(until)),
+                Lasts::For(_) | Lasts::Standing => None,
+            },
+            for_ms: match asked.lasts {
+                Lasts::For(time) => millis(time),
+                Lasts::Until(_) | Lasts::Standing => 0,
+            },
+            reason: asked.reason.clone(),
+            ticket: asked.ticket.clone(),
+            approvers: asked.approvers.iter().map(ToString::to_string).collect(),
+            approvals: asked.approvals,
+            expires_at: Some(wire::to_proto_time(asked.expires_at)),
+            extends: asked.extends.map(|id| id.to_string()).unwrap_or_default(),
+        }
+        .encode_to_vec(),
+        GrantStep::Approved => v1::GrantApproved { grant_id, identity_id }.encode_to_vec(),
+        GrantStep::Ended { why, of, reason } => v1::GrantEnded {
+            grant_id,
+            identity_id,
+            why: wire::to_grant_end(*why),
+            of: of.map(wire::to_proto_time),
+            reason: reason.clone(),
+        }
+        .encode_to_vec(),
+    }
+}
+
+pub fn from_grant_requested(payload: &[u8]) -> Option<GrantChanged> {
+    let stored = v1::GrantRequested::decode(payload).ok()?;
+    let lasts = match (stored.until, stored.for_ms) {
+        (Some(until), _) => Lasts::Until(wire::from_proto_time(until)?),
+        (None, 0) => Lasts::Standing,
+        (None, ms) => Lasts::For(Duration::from_millis(ms)),
+    };
+    let asked = GrantRequested {
+        what: stored.what.parse().ok()?,
+        lasts,
+        reason: stored.reason,
+        ticket: stored.ticket,
+        approvers: stored.approvers.iter().map(|text| text.parse().ok()).collect::<Option<_>>()?,
+        approvals: stored.approvals,
+        expires_at: wire::from_proto_time(stored.expires_at?)?,
+        extends: match stored.extends.as_str() {
+            "" => None,
+            id => Some(id.parse().ok()?),
+        },
+    };
+    let step = GrantStep::Requested(Box::new(asked));
+    Some(GrantChanged { id: stored.grant_id.parse().ok()?, identity: stored.identity_id.parse().ok()?, step })
+}
+
+pub fn from_grant_approved(payload: &[u8]) -> Option<GrantChanged> {
+    let stored = v1::GrantApproved::decode(payload).ok()?;
+    let (id, identity) = (stored.grant_id.parse().ok()?, stored.identity_id.parse().ok()?);
+    Some(GrantChanged { id, identity, step: GrantStep::Approved })
+}
+
+pub fn from_grant_ended(payload: &[u8]) -> Option<GrantChanged> {
+    let stored = v1::GrantEnded::decode(payload).ok()?;
+    let of = match stored.of {
+        Some(of) => Some(wire::from_proto_time(of)?),
+        None => None,
+    };
+    let step = GrantStep::Ended { why: wire::from_grant_end(stored.why)?, of, reason: stored.reason };
+    Some(GrantChanged { id: stored.grant_id.parse().ok()?, identity: stored.identity_id.parse().ok()?, step })
+}

@@ -1,0 +1,409 @@
+//! Who holds what and why: roles, grants that are asked for, approved and end, and whoever is switched off.
+
+use anyhow::{Context as _, ensure};
+use jiff::Timestamp;
+use reqwest::Method;
+use rollcall_tests::rollcall::SOURCE_TOKEN;
+use rollcall_tests::stage::{APP, Stage, USER};
+use rollcall_tests::{App, Faulty, Rollcall, Script, until};
+use serde_json::{Value, json};
+
+/// Those who hold a token and are identities, besides an operator who is none.
+const PEOPLE: &str = r#"
+[[api_tokens]]
+name = "ola"
+role = "operator"
+token = "ola-secret"
+[[api_tokens]]
+name = "anna-token"
+role = "viewer"
+token = "anna-secret"
+identity = "anna"
+[[api_tokens]]
+name = "bea-token"
+role = "viewer"
+token = "bea-secret"
+identity = "bea"
+[[api_tokens]]
+name = "wiki-team"
+role = "viewer"
+token = "team-secret"
+[[api_tokens]]
+name = "nina-token"
+role = "viewer"
+token = "nina-secret"
+identity = "nina"
+[[roles]]
+id = "dev"
+name = "Developers"
+members = 'title eq "Dev"'
+entitlements = ["wiki:group:Editors"]
+owner = "wiki-team"
+[[roles]]
+id = "oncall"
+entitlements = ["wiki:group:Admins"]
+owner = "wiki-team"
+requestable = true
+max_duration = "8h"
+approvers = ["manager", "owner"]
+approvals = 2
+"#;
+
+const ENTITLEMENTS: &str = r#"
+grant = "10m"
+disable = "30s"
+[[apps.entitlements]]
+group = "Editors"
+risk = "medium"
+[[apps.entitlements]]
+group = "Admins"
+name = "Administrators"
+owner = "wiki-team"
+risk = "critical"
+requestable = true
+max_duration = "1h"
+approvers = ["manager"]
+"#;
+
+async fn stage(script: Script) -> anyhow::Result<Stage> {
+    let app = Faulty::start().await?;
+    app.tell(APP, &script).await?;
+    for group in ["Editors", "Admins"] {
+        app.add_group(APP, group);
+    }
+    let apps = [App { assign: "userType eq \"Staff\"", tables: ENTITLEMENTS, ..App::usual(APP, app.base_url(APP)) }];
+    let rollcall = Rollcall::new(&apps, PEOPLE)?;
+    rollcall.start().await?;
+    Ok(Stage { app, rollcall })
+}
+
+async fn join(stage: &Stage, name: &str, title: &str, manager: Option<&str>) -> anyhow::Result<String> {
+    const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    let mut user = json!({ "schemas": [USER, ENTERPRISE], "userName": name, "title": title });
+    if let Some(manager) = manager {
+        user[ENTERPRISE] = json!({ "manager": { "value": manager } });
+    }
+    let made = stage.rollcall.scim(Method::POST, "/Users", &user).await?;
+    Ok(made["id"].as_str().context("no id")?.to_owned())
+}
+
+async fn post(stage: &Stage, path: &str, token: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
+    let (status, answer) = stage.rollcall.raw(Method::POST, path, token, Some(body.to_string())).await?;
+    Ok((status.as_u16(), answer))
+}
+
+fn ask(identity: &str, what: &str, time: &str) -> Value {
+    json!({ "identity": identity, "what": what, "for": time, "reason": "incident 7", "ticket": "INC-7" })
+}
+
+async fn access(stage: &Stage, id: &str) -> anyhow::Result<Vec<Value>> {
+    let view = stage.rollcall.api(&format!("/v1/identities/{id}/access")).await?;
+    Ok(view["items"].as_array().context("no items")?.clone())
+}
+
+fn in_group(stage: &Stage, group: &str, name: &str) -> bool {
+    let users = stage.app.users(APP);
+    let id = users.iter().find(|user| user["userName"] == name).and_then(|user| user["id"].as_str());
+    id.is_some_and(|id| stage.app.members(APP, group).iter().any(|member| member == id))
+}
+
+async fn explained(stage: &Stage, id: &str, what: &str) -> anyhow::Result<Value> {
+    stage.rollcall.api(&format!("/v1/explain?identity={id}&entitlement={what}")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_gives_and_takes_and_it_is_said_why_and_why_not() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let anna = join(&stage, "anna", "Dev", None).await?;
+    stage.verified(&anna).await?;
+    ensure!(in_group(&stage, "Editors", "anna") && !in_group(&stage, "Admins", "anna"));
+    let held = access(&stage, &anna).await?;
+    ensure!(held.len() == 2, "{held:?}");
+    ensure!(held[0]["entitlement"] == "wiki" && held[1]["entitlement"] == "wiki:group:Editors", "{held:?}");
+    for item in &held {
+        ensure!(item["state"] == "verified" && item["reasons"][0]["kind"] == "role", "{item}");
+        ensure!(
+            item["reasons"][0]["text"] == "role Developers: title eq \"Dev\"" && item["until"] == Value::Null,
+            "{item}"
+        );
+        ensure!(item["since"].as_str().is_some_and(|since| since.parse::<Timestamp>().is_ok()), "{item}");
+    }
+    let why = explained(&stage, &anna, "wiki:group:Editors").await?;
+    ensure!(why["held"] == true && why["missing"] == json!([]), "{why}");
+    let why_not = explained(&stage, &anna, "wiki:group:Admins").await?;
+    let kinds: Vec<&str> =
+        why_not["missing"].as_array().context("no list")?.iter().filter_map(|m| m["kind"].as_str()).collect();
+    ensure!(why_not["held"] == false && kinds == ["not_in_role", "not_granted"], "{why_not}");
+    let holders = stage.rollcall.items("/v1/entitlements/wiki:group:Editors/holders").await?;
+    ensure!(
+        holders.len() == 1 && holders[0]["identity"] == anna.as_str() && holders[0]["user_name"] == "anna",
+        "{holders:?}"
+    );
+    let before_the_move =
+        stage.rollcall.api(&format!("/v1/identities/{anna}/access")).await?["as_of"]["instant"].clone();
+
+    let moved = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "path": "title", "value": "Sales" }] });
+    stage.rollcall.scim(Method::PATCH, &format!("/Users/{anna}"), &moved).await?;
+    until("the group is left, and the account gone", || async {
+        Ok((!in_group(&stage, "Editors", "anna") && access(&stage, &anna).await?.is_empty()).then_some(()))
+    })
+    .await?;
+    ensure!(stage.rollcall.items("/v1/entitlements/wiki:group:Editors/holders").await?.is_empty());
+    // What was held then is answered as it was.
+    let then = before_the_move.as_str().context("no instant")?.replace('+', "%2B");
+    let past = stage.rollcall.api(&format!("/v1/identities/{anna}/access?as_of={then}")).await?;
+    ensure!(past["items"].as_array().is_some_and(|items| items.len() == 2), "{past}");
+
+    let catalogue = stage.rollcall.items("/v1/entitlements").await?;
+    let ids: Vec<&str> = catalogue.iter().filter_map(|item| item["id"].as_str()).collect();
+    ensure!(ids == ["wiki", "wiki:group:Admins", "wiki:group:Editors"], "{ids:?}");
+    ensure!(catalogue[1]["terms"]["risk"] == "critical" && catalogue[2]["roles"] == json!(["dev"]), "{catalogue:?}");
+    let roles = stage.rollcall.items("/v1/roles").await?;
+    ensure!(roles.len() == 2 && roles[0]["entitlements"] == json!(["wiki:group:Editors"]), "{roles:?}");
+    // Apps and roles came together.
+    ensure!(stage.events("configuration.change_ended").await?.len() == 1);
+    for (path, status) in [
+        ("/v1/explain?identity=x&entitlement=wiki", 404),
+        ("/v1/explain?entitlement=wiki", 400),
+        ("/v1/entitlements/nothing/holders", 404),
+        ("/v1/entitlements/wiki:licence:x/holders", 400),
+    ] {
+        let answer = stage.rollcall.raw(Method::GET, path, "ola-secret", None).await?;
+        ensure!(answer.0 == status, "{path}: {answer:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_asked_for_approved_verified_ends_by_itself_and_is_verified_gone() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let bea = join(&stage, "bea", "Boss", None).await?;
+    let anna = join(&stage, "anna", "Dev", Some(&bea)).await?;
+    join(&stage, "nina", "Dev", None).await?;
+    stage.verified(&anna).await?;
+    let admins = "wiki:group:Admins";
+
+    // Who may not ask, and what can't be asked for.
+    for (token, body, status) in [
+        ("nina-secret", ask("anna", admins, "1h"), 403),
+        ("anna-secret", ask("anna", admins, "2h"), 400),
+        ("anna-secret", json!({ "identity": "anna", "what": admins, "reason": "for ever" }), 400),
+        ("anna-secret", ask("anna", "wiki:group:Editors", "1h"), 409),
+        ("anna-secret", ask("anna", "wiki:group:Owners", "1h"), 404),
+        ("anna-secret", ask("anna", "role:nothing", "1h"), 404),
+        ("anna-secret", ask("anna", "nothing", "1h"), 404),
+        ("anna-secret", ask("anna", admins, "soon"), 400),
+        ("anna-secret", json!({ "identity": "anna", "what": admins, "for": "1h", "reason": " " }), 400),
+        ("ola-secret", ask("nobody", admins, "1h"), 404),
+    ] {
+        let (answered, answer) = post(&stage, "/v1/grants", token, &body).await?;
+        ensure!(answered == status, "{body}: {answered} {answer}");
+    }
+    let (status, made) = post(&stage, "/v1/grants", "anna-secret", &ask("anna", admins, "4s")).await?;
+    ensure!(status == 202, "{status} {made}");
+    let path = format!("/v1/grants/{}", made["id"].as_str().context("no id")?);
+    ensure!(post(&stage, "/v1/grants", "anna-secret", &ask("anna", admins, "4s")).await?.0 == 409, "asked for twice");
+    // Neither who asks and gets it, nor a colleague, nor an operator approves it: only the manager.
+    for token in ["anna-secret", "nina-secret", "ola-secret", "team-secret"] {
+        let (status, answer) = post(&stage, &format!("{path}/approve"), token, &json!({})).await?;
+        ensure!(status == 403, "{token}: {status} {answer}");
+    }
+    // Those whom it does not concern see that there is a request, and not why.
+    let seen = |token: &'static str| {
+        let (rollcall, path) = (&stage.rollcall, path.clone());
+        async move { anyhow::Ok(rollcall.raw(Method::GET, &path, token, None).await?.1) }
+    };
+    ensure!(seen("nina-secret").await?["reason"] == Value::Null && seen("bea-secret").await?["reason"] == "incident 7");
+    let (status, answer) = post(&stage, &format!("{path}/approve"), "bea-secret", &json!({})).await?;
+    ensure!(status == 202, "{status} {answer}");
+    ensure!(post(&stage, &format!("{path}/approve"), "bea-secret", &json!({})).await?.0 == 409, "approved twice");
+    until("the group is entered", || async { Ok(in_group(&stage, "Admins", "anna").then_some(())) }).await?;
+    let granted = seen("bea-secret").await?;
+    let until_text = granted["until"].as_str().context("no end")?.to_owned();
+    let end: Timestamp = until_text.parse()?;
+    let held = access(&stage, &anna).await?;
+    let admin = held.iter().find(|item| item["entitlement"] == admins).context("not held")?;
+    ensure!(admin["until"] == until_text.as_str() && admin["reasons"][0]["kind"] == "grant", "{admin}");
+    until("its time is over, and that is verified", || async {
+        let ended = seen("bea-secret").await?["status"] == "ended" && stage.account(&anna).await?["verified"] == true;
+        Ok((ended && !in_group(&stage, "Admins", "anna")).then_some(()))
+    })
+    .await?;
+    ensure!(in_group(&stage, "Editors", "anna"), "the role's group is left, too");
+    let over = seen("bea-secret").await?;
+    let ended_at: Timestamp = over["ended"]["at"].as_str().context("no time")?.parse()?;
+    let late = ended_at.duration_since(end);
+    ensure!(!late.is_negative() && late.as_secs() < 5 && over["ended"]["why"] == "expired", "{late:#} {over}");
+    // Each of the two changes had a clock of its own.
+    let owed = stage.rollcall.items("/v1/obligations?status=verified&change=grant").await?;
+    ensure!(owed.len() == 2, "{owed:?}");
+    // Who acted is named by identity alone: nothing is left of whoever is erased.
+    let asked = stage.seen("grant.requested").await?;
+    ensure!(asked["actor"] == format!("identity:{anna}").as_str(), "{asked}");
+    let summary = asked["summary"].as_str().unwrap_or_default();
+    ensure!(summary.starts_with("anna asks for wiki:group:Admins for anna, for 4s"), "{summary}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_the_approvers_are_two_people_and_a_grant_is_denied_withdrawn_extended_and_ended() -> anyhow::Result<()>
+{
+    let stage = stage(Script::default()).await?;
+    let bea = join(&stage, "bea", "Boss", None).await?;
+    let anna = join(&stage, "anna", "Tester", Some(&bea)).await?;
+    let oncall = |time: &str| ask("anna", "role:oncall", time);
+    let make = |body: Value| {
+        let stage = &stage;
+        async move {
+            let (status, made) = post(stage, "/v1/grants", "anna-secret", &body).await?;
+            ensure!(status == 202, "{status} {made}");
+            anyhow::Ok(format!("/v1/grants/{}", made["id"].as_str().context("no id")?))
+        }
+    };
+    let why = json!({ "reason": "not now" });
+    let denied = make(oncall("1h")).await?;
+    ensure!(post(&stage, &format!("{denied}/deny"), "anna-secret", &why).await?.0 == 403);
+    ensure!(post(&stage, &format!("{denied}/deny"), "team-secret", &why).await?.0 == 202);
+    ensure!(post(&stage, &format!("{denied}/approve"), "bea-secret", &json!({})).await?.0 == 409);
+    let withdrawn = make(oncall("1h")).await?;
+    ensure!(post(&stage, &format!("{withdrawn}/withdraw"), "bea-secret", &why).await?.0 == 403);
+    ensure!(post(&stage, &format!("{withdrawn}/withdraw"), "anna-secret", &why).await?.0 == 202);
+    let wanted = make(oncall("1h")).await?;
+    ensure!(post(&stage, &format!("{wanted}/end"), "anna-secret", &why).await?.0 == 409, "it is not held");
+    ensure!(post(&stage, &format!("{wanted}/approve"), "bea-secret", &json!({})).await?.0 == 202);
+    ensure!(post(&stage, &format!("{wanted}/approve"), "bea-secret", &json!({})).await?.0 == 409, "one is not two");
+    ensure!(access(&stage, &anna).await?.is_empty(), "one of two has approved it");
+    ensure!(post(&stage, &format!("{wanted}/approve"), "team-secret", &json!({})).await?.0 == 202);
+    until("the account is there, with its group", || async { Ok(in_group(&stage, "Admins", "anna").then_some(())) })
+        .await?;
+
+    let longer = json!({ "for": "2h", "reason": "it takes longer" });
+    ensure!(
+        post(&stage, &format!("{wanted}/extend"), "anna-secret", &json!({ "for": "1m", "reason": "x" })).await?.0
+            == 400
+    );
+    let (status, more) = post(&stage, &format!("{wanted}/extend"), "anna-secret", &longer).await?;
+    ensure!(status == 202, "{status} {more}");
+    ensure!(post(&stage, &format!("{wanted}/extend"), "anna-secret", &longer).await?.0 == 409, "asked for already");
+    let before = stage.rollcall.api(&wanted).await?["until"].clone();
+    let more = format!("/v1/grants/{}", more["id"].as_str().context("no id")?);
+    for token in ["bea-secret", "team-secret"] {
+        ensure!(post(&stage, &format!("{more}/approve"), token, &json!({})).await?.0 == 202, "{token}");
+    }
+    let after = stage.rollcall.api(&wanted).await?;
+    ensure!(after["until"].as_str() > before.as_str() && after["status"] == "active", "{before} {after}");
+    ensure!(stage.rollcall.api(&more).await?["ended"]["why"] == "extended");
+    // In an app that anna has no account in otherwise.
+    ensure!(post(&stage, &format!("{wanted}/end"), "nina-secret", &why).await?.0 == 403);
+    ensure!(post(&stage, &format!("{wanted}/end"), "anna-secret", &why).await?.0 == 202);
+    until("nothing is held, and that is verified", || async {
+        let gone = access(&stage, &anna).await?.is_empty() && stage.account(&anna).await?["verified"] == true;
+        Ok((gone && !in_group(&stage, "Admins", "anna")).then_some(()))
+    })
+    .await?;
+    let ended = stage.rollcall.items(&format!("/v1/grants?identity={anna}&status=ended")).await?;
+    let whys: Vec<&str> = ended.iter().filter_map(|grant| grant["ended"]["why"].as_str()).collect();
+    ensure!(whys == ["denied", "withdrawn", "ended", "extended"], "{whys:?}");
+    ensure!(stage.rollcall.items("/v1/grants?status=active").await?.is_empty());
+    // Nothing is granted to whoever is not there.
+    stage.leave(&anna).await?;
+    ensure!(post(&stage, "/v1/grants", "ola-secret", &ask(&anna, "role:oncall", "1h")).await?.0 == 409);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_switched_off_is_off_whatever_waits_and_on_again_as_before() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let anna = join(&stage, "anna", "Dev", None).await?;
+    stage.verified(&anna).await?;
+    let (disable, enable) = (format!("/v1/identities/{anna}/disable"), format!("/v1/identities/{anna}/enable"));
+    let why = json!({ "reason": "her laptop was stolen" });
+    ensure!(post(&stage, &disable, "nina-secret", &why).await?.0 == 403);
+    ensure!(post(&stage, &disable, "ola-secret", &json!({ "reason": "" })).await?.0 == 400);
+    ensure!(post(&stage, &enable, "ola-secret", &why).await?.0 == 409, "nobody has switched her off");
+    ensure!(post(&stage, &disable, "ola-secret", &why).await?.0 == 202);
+    ensure!(post(&stage, &disable, "ola-secret", &why).await?.0 == 409, "off already");
+    stage.verified(&anna).await?;
+    let account = stage.app.users(APP).into_iter().find(|user| user["userName"] == "anna").context("deleted")?;
+    ensure!(account["active"] == false && in_group(&stage, "Editors", "anna"), "only switched off: {account}");
+    let owed = stage.rollcall.items("/v1/obligations?status=verified&change=disable").await?;
+    ensure!(owed.len() == 1 && owed[0]["target"] == "absent", "{owed:?}");
+    let shown = stage.rollcall.api(&format!("/v1/identities/{anna}")).await?;
+    ensure!(shown["disabled"]["by"] == "ola" && shown["lifecycle"] == "active", "{shown}");
+    ensure!(stage.rollcall.items("/v1/identities?disabled=true").await?.len() == 1);
+    ensure!(explained(&stage, &anna, "wiki").await?["missing"][0]["kind"] == "disabled");
+    ensure!(access(&stage, &anna).await?[0]["state"] == "off");
+    // Her source says what it likes.
+    let title = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "path": "nickName", "value": "A" }] });
+    stage.rollcall.scim(Method::PATCH, &format!("/Users/{anna}"), &title).await?;
+    ensure!(post(&stage, &enable, "ola-secret", &why).await?.0 == 202);
+    until("she is on again", || async {
+        let user = stage.app.users(APP).into_iter().find(|user| user["userName"] == "anna").context("deleted")?;
+        Ok((user["active"] == true && user["id"] == account["id"]).then_some(()))
+    })
+    .await?;
+    stage.verified(&anna).await?;
+    ensure!(in_group(&stage, "Editors", "anna"));
+    ensure!(stage.rollcall.raw(Method::GET, "/scim/v2/Users", SOURCE_TOKEN, None).await?.0 == 200);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_hold_nor_a_waiver_keeps_somebody_on() -> anyhow::Result<()> {
+    let operator = "[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\ntoken = \"ola-secret\"\n";
+    let app = Faulty::start().await?;
+    app.tell(APP, &Script::default()).await?;
+    let apps = [App { tables: "[apps.guard]\nmax_removals = 3\n", ..App::usual(APP, app.base_url(APP)) }];
+    let rollcall = Rollcall::new(&apps, operator)?;
+    rollcall.start().await?;
+    let stage = Stage { app, rollcall };
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(stage.join(&format!("person{n}")).await?);
+    }
+    for id in &ids {
+        stage.verified(id).await?;
+    }
+    stage.leave_until_held(&ids).await?;
+    until("three wait", || async {
+        let hold = stage.rollcall.items("/v1/holds").await?.into_iter().next();
+        Ok(hold.filter(|hold| hold["removals"] == 3))
+    })
+    .await?;
+    let is_active = |name: &str| stage.app.users(APP).iter().any(|u| u["userName"] == name && u["active"] == true);
+    ensure!(is_active("person4") && is_active("person5"));
+    let owed = stage.rollcall.items("/v1/obligations?status=open").await?;
+    let owed = owed.into_iter().find(|o| o["identity"] == ids[5].as_str()).context("nothing is owed")?;
+    let expires_at = (Timestamp::now() + jiff::SignedDuration::from_hours(9)).to_string();
+    let waive = format!("/v1/obligations/{}/waive", owed["id"].as_str().context("no id")?);
+    let (status, answer) = stage.decide(&waive, &json!({ "reason": "legal hold", "expires_at": expires_at })).await?;
+    ensure!(status == 202, "{status} {answer}");
+    for id in [&ids[4], &ids[5]] {
+        let path = format!("/v1/identities/{id}/disable");
+        ensure!(stage.decide(&path, &json!({ "reason": "now" })).await?.0 == 202);
+        stage.verified(id).await?;
+    }
+    ensure!(!is_active("person4") && !is_active("person5") && is_active("person3"), "{:?}", stage.app.users(APP));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_left_alone_is_asked_all_the_same_to_switch_somebody_off() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let anna = join(&stage, "anna", "Dev", None).await?;
+    stage.verified(&anna).await?;
+    // Creations fail, until the app is left alone.
+    stage.app.tell(APP, &Script { fails_creations: true, ..Script::default() }).await?;
+    for n in 0..6 {
+        join(&stage, &format!("dev{n}"), "Dev", None).await?;
+    }
+    stage.seen("app.quarantined").await?;
+    let (status, answer) =
+        post(&stage, &format!("/v1/identities/{anna}/disable"), "ola-secret", &json!({ "reason": "now" })).await?;
+    ensure!(status == 202, "{status} {answer}");
+    stage.verified(&anna).await?;
+    ensure!(stage.app.users(APP).iter().any(|user| user["userName"] == "anna" && user["active"] == false));
+    Ok(())
+}
