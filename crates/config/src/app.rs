@@ -74,7 +74,9 @@ pub(crate) fn app(
     let attributes = mapping(s.table("attributes"), catalogue);
     let groups_from = s.list("groups_from", |text| known_source(text, sources));
     let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
-    let described = s.tables("entitlements");
+    let usual_name = name.clone().or_else(|| id.as_ref().map(ToString::to_string)).unwrap_or_default();
+    let usual_owner = owner.clone().unwrap_or_default();
+    let entitlements = entitlements(&mut s, &usual_name, &usual_owner);
     let drift = policies(s.table("drift"));
     let adopt = s.parsed("adopt", |text| {
         let all = [Adopt::Never, Adopt::OwnName, Adopt::Unlinked];
@@ -105,21 +107,16 @@ pub(crate) fn app(
         ));
     }
     let line = s.line();
-    let (name, owner) = (name.unwrap_or_else(|| id.to_string()), owner?);
-    let mut entitlements: Vec<Entitlement> = Vec::new();
-    for section in described {
-        let at = section.line();
-        let Some(found) = entitlement(section, &name, &owner) else { continue };
-        if entitlements.iter().any(|known| known.part == found.part) {
-            s.mistake(format!("the entitlement at line {at} is there twice"));
-        }
-        entitlements.push(found);
-    }
+    // A rule that is wrong is none that is missing.
+    let is_wrong = s.has("assign") && assign.is_none();
     s.finish();
+    if is_wrong {
+        return None;
+    }
     let spec = AppSpec {
-        name,
+        name: usual_name,
         base_url: base_url.to_string(),
-        owner,
+        owner: owner?,
         assign: assign.unwrap_or_default(),
         identities: identities.filter(|all| !all.is_empty()).unwrap_or_else(|| vec![IdentityKind::User]),
         deprovision: deprovision.unwrap_or(Deprovision::Deactivate),
@@ -152,6 +149,20 @@ pub(crate) fn app(
         private_addresses,
     };
     Some((line, config))
+}
+
+/// What is described of what can be held in an app: each part once.
+fn entitlements(s: &mut Section<'_>, name: &str, owner: &str) -> Vec<Entitlement> {
+    let mut all: Vec<Entitlement> = Vec::new();
+    for section in s.tables("entitlements") {
+        let at = section.line();
+        let Some(found) = entitlement(section, name, owner) else { continue };
+        if all.iter().any(|known| known.part == found.part) {
+            s.mistake(format!("the entitlement at line {at} is there twice"));
+        }
+        all.push(found);
+    }
+    all
 }
 
 /// The service level of an app that says nothing.

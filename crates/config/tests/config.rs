@@ -343,3 +343,57 @@ fn signing_keys_and_the_provider_of_people_are_read_and_their_mistakes_named() {
     assert_eq!(config.audit.checkpoint_every.as_secs(), 3);
     assert_eq!(config.audit.reads, rollcall_config::Reads::Recorded);
 }
+
+const WITH_ROLES: &str = r#"
+[[apps]]
+id = "crm"
+base_url = "https://crm.example/scim"
+owner = "o"
+token = "only-for-a-test"
+[[apps.entitlements]]
+requestable = true
+[[apps.entitlements]]
+group = "Admins"
+risk = "critical"
+requestable = true
+max_duration = "8h"
+approvers = ["manager", "group:Security"]
+approvals = 2
+"#;
+
+#[test]
+fn roles_and_entitlements_are_read_with_their_terms() {
+    let roles = "[[roles]]\nid = \"sales\"\nmembers = 'title eq \"Sales\"'\nowner = \"o\"\nentitlements = [\"crm\", \"crm:group:Admins\"]\n";
+    let config = parse("f", &format!("{WITH_ROLES}{roles}"), &|_| None).unwrap();
+    let [account, admins] = config.apps[0].spec.entitlements.as_slice() else { panic!("{:?}", config.apps[0].spec) };
+    assert_eq!((account.name.as_str(), account.terms.owner.as_str(), account.terms.approvals), ("crm", "o", 1));
+    assert_eq!((admins.name.as_str(), admins.terms.approvals), ("Admins", 2));
+    assert_eq!(admins.terms.max_duration, Some(std::time::Duration::from_secs(8 * 3600)));
+    assert!(config.apps[0].spec.manages("Admins") && !config.apps[0].spec.manages("Owners"));
+    assert_eq!(config.roles[0].entitlements.len(), 2);
+}
+
+#[test]
+fn a_role_that_can_not_be_is_named_with_its_line() {
+    let role = |lines: &str| format!("{WITH_ROLES}[[roles]]\nid = \"r\"\nowner = \"o\"\n{lines}");
+    let mistakes = [
+        (role("members = 'active eq true'\n"), "entitlements is missing"),
+        (role("members = 'active eq true'\nentitlements = [\"erp\"]\n"), "there is no app 'erp'"),
+        (role("members = 'active eq true'\nentitlements = [\"crm:group:Owners\"]\n"), "manages no group 'Owners'"),
+        (role("members = 'active eq true'\nentitlements = [\"crm:licence:x\"]\n"), "is not an entitlement"),
+        (role("members = 'shoeSize eq 1'\nentitlements = [\"crm\"]\n"), "shoeSize"),
+        (role("entitlements = [\"crm\"]\n"), "nobody would have this role"),
+        (role("requestable = true\nentitlements = [\"crm\"]\napprovers = [\"anybody\"]\n"), "is not an approver"),
+        (role("requestable = true\nentitlements = [\"crm\"]\napprovals = 2\n"), "names fewer"),
+        (
+            role("requestable = true\nentitlements = [\"crm\"]\nrisk = \"huge\"\n"),
+            "must be low, medium, high or critical",
+        ),
+        (WITH_ROLES.replace("group = \"Admins\"", ""), "is there twice"),
+        (WITH_ROLES.replace("requestable = true", ""), "assign is missing"),
+    ];
+    for (text, wanted) in mistakes {
+        let error = parse("f", &text, &|_| None).unwrap_err().to_string();
+        assert!(error.contains(wanted) && error.contains("line "), "{wanted}: {error}");
+    }
+}

@@ -22,6 +22,7 @@ mod erasure;
 mod explain;
 mod grants;
 mod guarded;
+mod holders;
 mod links;
 mod listing;
 mod lists;
@@ -38,34 +39,27 @@ mod ways;
 use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_scim::Catalogue;
-use serde_json::Value;
 
-use self::grants::Affected;
 use self::lists::Kept;
-use self::obligations::Decided;
-use self::switch::Effect;
 use crate::access::account::Account;
 use crate::access::case::Case;
-use crate::access::desired::{Desired, Presence};
-use crate::access::entitlement::{Grantable, Part};
-use crate::access::holding::{Decision, holdings};
+use crate::access::desired::Desired;
+use crate::access::entitlement::Grantable;
+use crate::access::holding::holdings;
 use crate::access::obligation::{Change, Obligation};
 use crate::access::owed;
-use crate::access::role::Role;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
-use crate::app::mapping::managed_attributes;
-use crate::app::{App, Connection};
-use crate::decision::rule::{Rule, Rules};
-use crate::decision::{Holder, RolesHeld};
+use crate::app::Connection;
+use crate::decision::rule::Rule;
 use crate::directory::{self, Before};
 use crate::event::{Event, Recorded};
 use crate::governance::configuration::Configuring;
 use crate::identity::content::Content;
 use crate::identity::group::{GroupChange, GroupChanged};
 use crate::identity::lifecycle::{ChangeKind, IdentityChange, Urgency};
-use crate::identity::switch::{Switch, Switched, SwitchedOff};
-use crate::identity::{Identity, IdentityChanged, urgency};
+use crate::identity::switch::{Switch, Switched};
+use crate::identity::{IdentityChanged, urgency};
 use crate::ids::{AppId, IdentityId, RoleId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
 
@@ -105,42 +99,13 @@ pub enum Fact {
     LeaverCompleted(Case),
 }
 
-/// The apps and the roles, with their rules.
-#[derive(Debug, Default)]
-struct AccessRules {
-    apps: BTreeMap<AppId, (App, Rules)>,
-    roles: Vec<(Role, Rules)>,
-}
-
-impl AccessRules {
-    fn of(state: &(impl Read + ?Sized), catalogue: &Catalogue) -> Result<Self, KvError> {
-        let app = |app: App| {
-            let rules = Rules::of_app(&app, catalogue);
-            (app.spec.id.clone(), (app, rules))
-        };
-        let role = |role: Role| {
-            let rules = Rules::of_role(&role.spec, catalogue);
-            (role, rules)
-        };
-        Ok(Self {
-            apps: directory::apps(state)?.into_iter().map(app).collect(),
-            roles: directory::roles(state)?.into_iter().map(role).collect(),
-        })
-    }
-
-    fn roles_of(&self, holder: &Holder) -> RolesHeld<'_> {
-        let kind = holder.identity.kind;
-        holder.roles(self.roles.iter().map(|(role, rules)| (role, rules.of(kind))))
-    }
-}
-
 /// Derives the ledger; keeps the apps, the roles and their parsed rules at hand.
 #[derive(Debug)]
 pub struct Ledger {
     catalogue: Catalogue,
     lists: &'static [List],
     remembered: Remembered,
-    access: Option<AccessRules>,
+    access: Option<holders::AccessRules>,
     /// Whether what was owed for somebody who was erased has yet to be opened, when that is known.
     recorded: Option<bool>,
 }
@@ -252,7 +217,7 @@ impl Ledger {
             Event::Configuring(Configuring::Begins) => {}
             Event::IdentitySwitched(switched) => self.switch(state, switched, event)?,
             Event::Grant(changed) => {
-                if let Some(Affected { identity, what }) = grants::changed(state, changed, event)? {
+                if let Some(grants::Affected { identity, what }) = grants::changed(state, changed, event)? {
                     let apps = match what {
                         Grantable::Entitlement(id) => BTreeSet::from([id.app]),
                         Grantable::Role(role) => apps_of_role(state, &role)?,
@@ -345,7 +310,7 @@ impl Ledger {
                 let subject = Subject::Account { app, identity: id };
                 let obligation = Obligation::new(change, subject, &spec.sla, owed.target);
                 let holds = before.as_ref().map(|before| before.holds.clone()).unwrap_or_default();
-                let decided = Decided { desired, urgency: switch::urgency(state, id)?, holds };
+                let decided = obligations::Decided { desired, urgency: switch::urgency(state, id)?, holds };
                 obligations::open_decided(state, obligation, before, decided, event)?;
                 opened += 1;
             }
@@ -357,9 +322,9 @@ impl Ledger {
         Ok(opened)
     }
 
-    fn access(&mut self, state: &impl Read) -> Result<&AccessRules, KvError> {
+    fn access(&mut self, state: &impl Read) -> Result<&holders::AccessRules, KvError> {
         if self.access.is_none() {
-            self.access = Some(AccessRules::of(state, &self.catalogue)?);
+            self.access = Some(holders::AccessRules::of(state, &self.catalogue)?);
         }
         Ok(self.access.get_or_insert_default())
     }
@@ -402,7 +367,7 @@ impl Ledger {
     ) -> Result<(), KvError> {
         let is_known =
             directory::identity(state, switched.id)?.is_some_and(|identity| identity.content != Content::Erased);
-        if !is_known || switch::changed(state, switched, event)? == Effect::None {
+        if !is_known || switch::changed(state, switched, event)? == switch::Effect::None {
             return Ok(());
         }
         let kind = match switched.to {
@@ -431,7 +396,7 @@ impl Ledger {
             return self.owe_recorded(state, Some(id), Some(change), event);
         }
         let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
-        let holder = holder_of(state, identity)?;
+        let holder = holders::holder_of(state, identity)?;
         let off = switch::switched_off(state, id)?;
         let urgency = switch::urgency(state, id)?;
         let accounts = match only {
@@ -465,7 +430,7 @@ impl Ledger {
                 (Desired::Off, held)
             } else {
                 let decision = holder.decide(app, rule, &roles);
-                let desired = desired_for(&decision, identity, app, off.as_ref());
+                let desired = holders::desired_for(&decision, identity, app, off.as_ref());
                 (desired, holdings(&held, decision, event.recorded_at))
             };
             let now = before.as_ref().map(|account| &account.desired).filter(|_| is_to_be_erased);
@@ -473,7 +438,13 @@ impl Ledger {
             let owed = owed::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
             if let Some(obligation) = owed {
                 guarded::count(state, &app.spec, before.as_ref(), &desired, event)?;
-                obligations::open_decided(state, obligation, before, Decided { desired, urgency, holds }, event)?;
+                obligations::open_decided(
+                    state,
+                    obligation,
+                    before,
+                    obligations::Decided { desired, urgency, holds },
+                    event,
+                )?;
                 opened += 1;
             } else if let Some(mut account) = before.filter(|a| a.holds != holds || a.urgency != urgency) {
                 account.holds = holds;
@@ -520,37 +491,6 @@ fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> C
     let at = if kind == ChangeKind::Mover { received } else { at };
     let due_from = if kind == ChangeKind::Mover { received } else { due_from };
     Change { sequence: event.sequence, kind, at, due_from, urgency }
-}
-
-/// About whom access is decided: an identity, as rules are asked about it.
-fn holder_of(state: &impl Read, identity: Identity) -> Result<Holder, KvError> {
-    let mut subject = Value::Object(identity.resource.clone());
-    let groups = directory::groups_of(state, identity.id)?;
-    if let Some(resource) = subject.as_object_mut() {
-        resource.insert("groups".into(), directory::groups_attribute(&groups));
-        // A resource need not say it; the lifecycle does.
-        resource.insert("active".into(), identity.lifecycle.has_access().into());
-    }
-    let grants = grants::active_grants_of(state, identity.id)?;
-    Ok(Holder { identity, subject, groups, grants })
-}
-
-/// What an account must be for what is held with it, and for whom a person has switched off.
-fn desired_for(decision: &Decision, identity: &Identity, app: &App, off: Option<&SwitchedOff>) -> Desired {
-    if decision.is_empty() {
-        return Desired::Absent;
-    }
-    if off.is_some() {
-        return Desired::Off;
-    }
-    let group = |part: &Part| match part {
-        Part::Group(name) => Some(name.clone()),
-        Part::Account => None,
-    };
-    Desired::Present(Presence {
-        attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
-        groups: decision.keys().filter_map(group).collect(),
-    })
 }
 
 fn affected_by_group(state: &impl Read, changed: &GroupChanged) -> Result<BTreeSet<IdentityId>, KvError> {

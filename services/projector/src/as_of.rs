@@ -19,6 +19,7 @@ pub const HISTORY: History = History::of(&[
     "role/",
     "grant/",
     "grant-of/",
+    "grant-in/",
     "switched-off/",
     "account/",
     "obligation/",

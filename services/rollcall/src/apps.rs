@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::lists::{self, ListArgs};
+use crate::lists;
+use crate::terminal::ListArgs;
 
 /// What to show.
 #[derive(Debug, Args)]

@@ -12,7 +12,7 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    apps, assemble, backup, configuration_watch, demo, erase, export, import, init, key, keys, lists, operator,
+    access, apps, assemble, backup, configuration_watch, demo, erase, export, import, init, key, keys, lists, operator,
     process, ready, reference, setup, timeline, token, verify,
 };
 
@@ -107,6 +107,21 @@ enum Command {
     Events(lists::EventsArgs),
     /// What waits for a second person; or approve or deny it
     Approvals(lists::ApprovalsArgs),
+    /// What somebody holds in every app, since when, until when and why
+    Access(access::AccessArgs),
+    /// Why somebody holds something, or why not: exits with 0 when they do, with 1 when they don't
+    Explain(access::ExplainArgs),
+    /// What can be held, or who holds it
+    Entitlements(access::EntitlementsArgs),
+    /// The named sets of entitlements
+    Roles(access::RolesArgs),
+    /// Ask for something for a time, approve it, end it
+    #[command(subcommand)]
+    Grant(access::Grants),
+    /// Switch somebody off in every app, now, whatever their source, holds and waivers say
+    Disable(access::SwitchArgs),
+    /// Switch somebody on again: what their source says counts again
+    Enable(access::SwitchArgs),
     /// Play an identity provider against real apps, and show what Rollcall knows
     Demo(demo::DemoArgs),
 }
@@ -176,6 +191,13 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Alerts(args) => lists::alerts(&args),
         Command::Events(args) => lists::events(&args),
         Command::Approvals(args) => lists::approvals(&args),
+        Command::Access(args) => access::access(&args),
+        Command::Explain(args) => access::explain(&args),
+        Command::Entitlements(args) => access::entitlements(&args),
+        Command::Roles(args) => access::roles(&args),
+        Command::Grant(grants) => access::grant(&grants),
+        Command::Disable(args) => access::switch(&args, "disable"),
+        Command::Enable(args) => access::switch(&args, "enable"),
         Command::Demo(args) => demo::run(args),
     }
 }

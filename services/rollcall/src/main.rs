@@ -1,5 +1,6 @@
 //! Rollcall: did every connected app follow, how long did it take, and can we prove it?
 
+mod access;
 mod apps;
 mod assemble;
 mod backup;
@@ -24,6 +25,7 @@ mod reference;
 mod server;
 mod service;
 mod setup;
+mod terminal;
 mod timeline;
 mod token;
 mod verify;

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use rollcall_scim::Catalogue;
 
+use super::holders::{AccessRules, holder_of};
 use super::read::{account, accounts_of};
-use super::{AccessRules, grants, holder_of, switch};
+use super::{grants, switch};
 use crate::access::account::Account;
 use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable, Terms};
 use crate::access::grant::Grant;

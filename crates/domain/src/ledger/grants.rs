@@ -7,13 +7,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::read::micros;
-use super::suffixes;
 use crate::access::entitlement::Grantable;
 use crate::access::grant::{Ended, Grant, GrantChanged, GrantEnd, GrantRequested, GrantStatus, GrantStep};
 use crate::directory;
 use crate::event::Recorded;
 use crate::ids::{GrantId, IdentityId};
-use crate::kv::{KvError, Read, Write, load, load_all, store};
+use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 
 const OF: &str = "grant-of/";
 const RINGS: &str = "grant-rings/";

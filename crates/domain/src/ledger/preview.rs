@@ -3,8 +3,9 @@
 use rollcall_scim::Catalogue;
 use serde::{Deserialize, Serialize};
 
+use super::holders::{AccessRules, desired_for, holder_of};
 use super::read::account;
-use super::{AccessRules, desired_for, holder_of, switch};
+use super::switch;
 use crate::access::desired::Target;
 use crate::app::{App, AppSpec, Connection};
 use crate::decision::rule::Rules;

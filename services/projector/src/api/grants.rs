@@ -266,7 +266,7 @@ fn not_held(api: &Api, state: &impl Read, what: &Grantable, identity: &Identity)
     (status = 202, body = GrantSaid),
     (status = 409, description = "It can't be asked for, or is held already.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
 ))]
-async fn request(State(api): Shared, Extension(person): Who, body: Bytes) -> Done {
+pub async fn request(State(api): Shared, Extension(person): Who, body: Bytes) -> Done {
     let body: RequestBody = read(&body)?;
     let reason = reason(&body.reason)?;
     let ticket = ticket(body.ticket)?;

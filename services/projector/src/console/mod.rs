@@ -62,6 +62,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/holds", get(pages::holds))
         .route("/console/holds/{cause}", get(pages::hold))
         .route("/console/approvals", get(pages::approvals))
+        .route("/console/grants", get(pages::grants))
+        .route("/console/ask", get(pages::ask).post(pages::asked))
         .route("/console/events", get(pages::events))
         .route("/console/events/{sequence}", get(pages::event))
         .route("/console/design", get(pages::design))

@@ -9,7 +9,9 @@ mod obligation;
 
 use rollcall_scim::Changed;
 
-pub use access::{AccessView, DisabledView, EntitlementView, ExplanationView, HolderView, RoleView, reason_in_words};
+pub use access::{
+    AccessView, DisabledView, EntitlementView, ExplanationView, HeldView, HolderView, RoleView, reason_in_words,
+};
 pub use app::{AppView, FailureView, HoldView};
 pub use drift::{ChangedView, DriftView};
 pub use grant::GrantView;

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Form, Json};
 use jiff::{SignedDuration, Timestamp};
-use rollcall_config::Role;
+use rollcall_domain::access::account::Account;
 use rollcall_domain::access::obligation::ObligationId;
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::governance::hold::Cause;
@@ -18,14 +18,17 @@ use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 use serde_json::{Value, json};
 
+use super::acts::Act;
 use super::frame::{Frame, answer, problem};
-use super::{Who, app_link, drift, obligations, whose};
+use super::{Who, app_link, drift, grants, obligations, whose};
 use crate::api::approvals;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::decisions;
+use crate::api::grants as api_grants;
 use crate::api::person::Person;
 use crate::api::plan;
 use crate::api::query::Path;
+use crate::api::switch;
 use crate::console::asked::{Asked, local};
 use crate::console::ui::{Cell, Column, Head, Table};
 use crate::error::ApiError;
@@ -43,117 +46,6 @@ const TIMES: [(&str, &str); 7] = [
     ("2160", "90 days"),
     ("4320", "180 days"),
 ];
-
-/// What can be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Act {
-    Waive,
-    Accept,
-    Release,
-    Reject,
-    Reconcile,
-    SyncApp,
-    Sync,
-    Approve,
-    Deny,
-}
-
-impl Act {
-    const ALL: [(Self, &'static str); 9] = [
-        (Self::Waive, "waive"),
-        (Self::Accept, "accept"),
-        (Self::Release, "release"),
-        (Self::Reject, "reject"),
-        (Self::Reconcile, "reconcile"),
-        (Self::SyncApp, "sync-app"),
-        (Self::Sync, "sync"),
-        (Self::Approve, "approve"),
-        (Self::Deny, "deny"),
-    ];
-
-    fn read(name: &str) -> Result<Self, ApiError> {
-        let found = Self::ALL.into_iter().find(|(_, of)| *of == name);
-        found
-            .map(|(act, _)| act)
-            .ok_or_else(|| ApiError::BadRequest(format!("'do' is '{name}': nothing is called that")))
-    }
-
-    fn name(self) -> &'static str {
-        Self::ALL.into_iter().find(|(act, _)| *act == self).map_or("", |(_, name)| name)
-    }
-
-    /// What the page is called, what it does, and the words on the button with its look.
-    const fn words(self) -> (&'static str, &'static str, (&'static str, &'static str)) {
-        match self {
-            Self::Waive => (
-                "Leave obligations unmet for a while",
-                "They are not overdue, wake nobody, and the account of a leaver is left as it is until the time is over. They stay owed. Your name and your reason are on the log for ever.",
-                ("Waive", "danger"),
-            ),
-            Self::Accept => (
-                "Leave drift as it is for a while",
-                "It is not repaired and not counted until the time is over. Your name and your reason are on the log for ever.",
-                ("Accept", "danger"),
-            ),
-            Self::Release => (
-                "Let removals go on",
-                "All of the removals that are counted here go on in their apps, now. What comes later by the same cause is decided about apart.",
-                ("Release the removals", "danger"),
-            ),
-            Self::Reject => (
-                "Call removals a mistake",
-                "What they owe is left unmet until the time is over; the source has to say again who is there. Nothing is removed meanwhile.",
-                ("Reject the removals", "danger"),
-            ),
-            Self::Reconcile => (
-                "Compare apps now",
-                "Every account that the app shows is read and compared with what is desired. Drift is found, and repaired where the policy says so.",
-                ("Compare now", "primary"),
-            ),
-            Self::SyncApp => (
-                "Look at every account of an app again",
-                "Each account is read, and brought in line where it differs. What was parked is tried again, and what is missing is taken to be gone.",
-                ("Look again", "primary"),
-            ),
-            Self::Sync => (
-                "Look at the accounts of somebody again",
-                "Each of their accounts is read, and brought in line where it differs. What was parked is tried again.",
-                ("Look again", "primary"),
-            ),
-            Self::Approve => (
-                "Approve what another person has asked for",
-                "It is done now, as it was asked for. It is the decision of both of you.",
-                ("Approve", "danger"),
-            ),
-            Self::Deny => {
-                ("Deny what was asked for", "It is not done. Whoever wants it has to ask again.", ("Deny", "primary"))
-            }
-        }
-    }
-
-    const fn asks_reason(self) -> bool {
-        matches!(self, Self::Waive | Self::Accept | Self::Release | Self::Reject)
-    }
-
-    const fn asks_time(self) -> bool {
-        matches!(self, Self::Waive | Self::Accept | Self::Reject)
-    }
-
-    /// The call of the API, and of the command line where there is one.
-    fn call(self, id: &str) -> String {
-        match self {
-            Self::Waive => format!("POST /v1/obligations/{id}/waive"),
-            Self::Accept => format!("POST /v1/drift/{id}/accept"),
-            Self::Release => format!("POST /v1/holds/{id}/release"),
-            Self::Reject => format!("POST /v1/holds/{id}/reject"),
-            Self::Reconcile => format!("POST /v1/apps/{id}/reconcile"),
-            Self::SyncApp => format!("rollcall sync {id}, or POST /v1/sync {{\"app\": \"{id}\"}}"),
-            Self::Sync => format!("rollcall sync {id}, or POST /v1/sync {{\"identity\": \"{id}\"}}"),
-            Self::Approve => format!("POST /v1/approvals/{id}/approve"),
-            Self::Deny => format!("POST /v1/approvals/{id}/deny"),
-        }
-    }
-}
 
 #[derive(Template)]
 #[template(path = "act.html")]
@@ -184,8 +76,8 @@ pub async fn confirm(State(api): Shared, Extension(person): Who, RawQuery(query)
 }
 
 async fn page(api: &Api, person: &Person, asked: &Asked, problem: Option<String>) -> Result<ActPage, ApiError> {
-    person.needs(Role::Operator)?;
     let act = Act::read(asked.get("do"))?;
+    person.needs(act.least())?;
     let ids: Vec<String> = asked.all("id").into_iter().map(str::to_owned).collect();
     if ids.is_empty() {
         return Err(ApiError::BadRequest("nothing was chosen: go back, and choose at least one row".into()));
@@ -287,12 +179,27 @@ async fn what(
             }
             Ok(Table::new("Which", &APPS).with(rows))
         }
-        Act::Sync => {
+        Act::ApproveGrant | Act::DenyGrant | Act::WithdrawGrant | Act::EndGrant => {
+            let mut found = Vec::new();
+            for id in ids {
+                let parsed = id.parse().map_err(|_| unknown("grant", id))?;
+                found.push(ledger::grant(view, parsed)?.ok_or_else(|| unknown("grant", id))?);
+            }
+            Ok(grants::table(api, view, person, &found, "What was asked for".into()).await?.unchosen())
+        }
+        Act::Sync | Act::Disable | Act::Enable => {
             let mut rows = Vec::new();
             for id in ids {
                 let of: IdentityId = id.parse().map_err(|_| unknown("identity", id))?;
                 directory::identity(view, of)?.ok_or_else(|| unknown("identity", id))?;
-                for account in ledger::accounts_of(view, of)? {
+                let accounts = ledger::accounts_of(view, of)?;
+                if act != Act::Sync {
+                    rows.extend(
+                        accounts.iter().map(|a| switched(view, person, act, a)).collect::<Result<Vec<_>, _>>()?,
+                    );
+                    continue;
+                }
+                for account in accounts {
                     let planned = plan::of_account(view, &account)?;
                     let steps: Vec<&str> = planned.steps.iter().map(|step| step.operation).collect();
                     let waits = planned.waits.as_ref().map(|waits| format!(" (waits: {waits})")).unwrap_or_default();
@@ -330,6 +237,18 @@ async fn what(
     }
 }
 
+/// What switching somebody off, or on, would do to one of their accounts.
+fn switched(view: &View, person: &Person, act: Act, account: &Account) -> Result<Vec<Cell>, ApiError> {
+    let is_live = account.observed.as_ref().is_some_and(|seen| seen.get("active") != Some(&Value::Bool(false)));
+    let (would, why) = match (act, is_live) {
+        (Act::Disable, true) => ("deactivate", "live when it was last read"),
+        (Act::Disable, false) => ("nothing but a reading", "not live when it was last read"),
+        _ if account.holds.is_empty() => ("nothing", "nothing gives them an account there now"),
+        _ => ("what their roles, grants and rules give them", "they count again"),
+    };
+    Ok(vec![whose(view, person, account.identity)?, app_link(view, &account.app)?, Cell::text(would), Cell::text(why)])
+}
+
 /// Does it, for each that was chosen; the first that can't be done is said, and what was typed stays.
 pub async fn act(
     State(api): State<Arc<Api>>,
@@ -338,7 +257,8 @@ pub async fn act(
 ) -> Response {
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&sent).finish();
     let asked = Asked::read(Some(&query));
-    if let Err(error) = person.needs(Role::Operator) {
+    // Whoever may do nothing here at all is told so before anything of it is looked at.
+    if let Err(error) = Act::read(asked.get("do")).and_then(|act| person.needs(act.least())) {
         return problem(&api, &person, error);
     }
     let outcome = async {
@@ -444,6 +364,18 @@ async fn one(
         Act::Reconcile => decisions::reconcile(state, who, path).await?,
         Act::SyncApp => decisions::sync(state, who, body(json!({ "app": id }))).await?,
         Act::Sync => decisions::sync(state, who, body(json!({ "identity": id }))).await?,
+        Act::Disable => switch::disable(state, who, path, body(json!({ "reason": reason }))).await?,
+        Act::Enable => switch::enable(state, who, path, body(json!({ "reason": reason }))).await?,
+        Act::ApproveGrant | Act::DenyGrant | Act::WithdrawGrant | Act::EndGrant => {
+            let because = body(json!({ "reason": reason }));
+            let (_, Json(said)) = match act {
+                Act::ApproveGrant => api_grants::approve(state, who, path).await?,
+                Act::DenyGrant => api_grants::deny(state, who, path, because).await?,
+                Act::WithdrawGrant => api_grants::withdraw(state, who, path, because).await?,
+                _ => api_grants::end(state, who, path, because).await?,
+            };
+            return Ok(("done", said.sequence.to_string()));
+        }
         Act::Approve | Act::Deny => {
             let (_, Json(decided)) = match act {
                 Act::Approve => approvals::approve(state, who, path).await?,

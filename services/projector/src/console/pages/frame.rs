@@ -6,6 +6,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::access::case::CaseStatus;
+use rollcall_domain::access::grant::GrantStatus;
 use rollcall_domain::ids::Sequence;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger;
@@ -47,6 +48,7 @@ struct Waiting {
     overdue: usize,
     holds: usize,
     approvals: usize,
+    grants: usize,
 }
 
 impl Waiting {
@@ -60,6 +62,7 @@ impl Waiting {
         Ok(Self {
             overdue: ledger::alerting_leavers(&view)?.iter().filter(is_overdue).count(),
             holds: ledger::holds(&view)?.len(),
+            grants: ledger::count_grants(&view, GrantStatus::Requested)?,
             approvals,
         })
     }
@@ -113,6 +116,7 @@ impl Frame {
             item("/console/obligations", "Obligations", 0, ""),
             item("/console/holds", "Holds", self.waiting.holds, "waiting"),
             item("/console/approvals", "Approvals", self.waiting.approvals, "waiting"),
+            item("/console/grants", "Access requests", self.waiting.grants, "waiting"),
             item("/console/events", "Events", 0, ""),
         ];
         // Whoever may not see a page is not led there.

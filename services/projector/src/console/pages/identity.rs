@@ -16,6 +16,7 @@ use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
+use rollcall_scim::Catalogue;
 use serde_json::Value;
 
 use super::frame::{Frame, answer};
@@ -23,7 +24,7 @@ use super::{ROWS, Who, app_link, due, name_of, obligations, place};
 use crate::api::context::Shared;
 use crate::api::identities::known_identity;
 use crate::api::person::Person;
-use crate::api::views::{Detail, FailureView};
+use crate::api::views::{Detail, FailureView, HeldView};
 use crate::console::asked::Asked;
 use crate::console::format::{at, span, word};
 use crate::console::lanes::{self, Lane};
@@ -31,6 +32,7 @@ use crate::console::ui::{Action, Badge, Cell, Column, Head, Notice, Row, Table, 
 use crate::error::ApiError;
 use crate::timeline::entry::Entry;
 use crate::timeline::selection::{self, Choice, Order};
+use crate::timeline::summary::actor;
 
 struct EntryRow {
     sequence: Sequence,
@@ -107,6 +109,8 @@ struct IdentityPage {
     /// What is owed for them now, with what keeps it.
     remains: Table,
     accounts: Table,
+    /// What they hold, and why.
+    access: Table,
     lanes: Vec<Lane>,
     height: usize,
     axis: (String, String),
@@ -134,6 +138,16 @@ const ACCOUNTS: [Column; 6] = [
     Column::text("state", "State"),
 ];
 
+const ACCESS: [Column; 7] = [
+    Column::text("app", "App"),
+    Column::text("what", "Holds"),
+    Column::text("risk", "Risk"),
+    Column::text("since", "Since"),
+    Column::text("until", "Until"),
+    Column::text("state", "State"),
+    Column::text("because", "Because"),
+];
+
 /// One identity.
 pub async fn identity(
     State(api): Shared,
@@ -148,7 +162,10 @@ pub async fn identity(
         let mut owed = ledger::obligations_of(&view, found.id)?;
         owed.sort_by_key(|o| std::cmp::Reverse(o.id.opened_by));
         let (open, count) = (owed.iter().filter(|o| o.end.is_none()).cloned().collect::<Vec<_>>(), owed.len());
-        let left = left(&view, &found, &owed, Timestamp::now())?;
+        let left = match switched_off(&view, &found, &open)? {
+            Some(notice) => Some(notice),
+            None => left(&view, &found, &owed, Timestamp::now())?,
+        };
         owed.truncate(ROWS);
         let now = Timestamp::now();
         let accounts = ledger::accounts_of(&view, found.id)?;
@@ -170,7 +187,12 @@ pub async fn identity(
         }
         if person.role >= Role::Operator {
             let sync = format!("/console/act?do=sync&id={}&back=/console/identities/{}", found.id, found.id);
-            head.actions = vec![Action::new("Look at every account again", sync, Weight::Primary)];
+            let is_off = ledger::switched_off(&view, found.id)?.is_some();
+            let (text, what) = if is_off { ("Switch on again", "enable") } else { ("Switch off, now", "disable") };
+            head.actions = vec![
+                Action::new(text, act_on(what, &found.id.to_string(), found.id), Weight::Usual),
+                Action::new("Look at every account again", sync, Weight::Primary),
+            ];
         }
         let caption = format!("What each app owed, the newest first: {} of {count}", owed.len());
         let table = obligations::table(&view, &person, &owed, caption)?;
@@ -182,6 +204,7 @@ pub async fn identity(
             facts: facts(&view, &person, &found)?,
             remains: remains(&view, &person, &found, &open, &accounts, now)?,
             accounts: accounts_table(&view, &person, &accounts, now)?,
+            access: access_table(&view, &api.catalogue, found.clone(), now)?,
             height: lanes.len() * lanes::STEP,
             lanes,
             axis: axis.map(|(from, to)| (at(from), at(to))).unwrap_or_default(),
@@ -193,6 +216,19 @@ pub async fn identity(
         })
     };
     answer(&api, &person, page.await)
+}
+
+/// That somebody is switched off, and where that is not verified yet.
+fn switched_off(view: &View, found: &Identity, open: &[Obligation]) -> Result<Option<Notice>, ApiError> {
+    let Some(off) = ledger::switched_off(view, found.id)? else { return Ok(None) };
+    let owed = open.iter().filter(|o| o.change == ChangeKind::Disable);
+    let places: Vec<&str> = owed.map(|o| o.id.subject.place()).collect();
+    let since = format!("Switched off in every app by {} at {}", actor(view, &off.by)?, at(off.since));
+    let (text, tone) = match places.as_slice() {
+        [] => (format!("{since}: verified everywhere."), Tone::Good),
+        places => (format!("{since}: not verified yet in {}.", places.join(", ")), Tone::Bad),
+    };
+    Ok(Some(Notice { text, tone, sequence: Some(off.sequence.0) }))
 }
 
 /// Whether somebody who left is gone, in a sentence: what the departure says, and not what is missing from a list.
@@ -279,6 +315,26 @@ fn remains(
         ]));
     }
     Ok(Table::new("What is owed for them now", &REMAINS).with(rows))
+}
+
+/// What they hold, each with every reason.
+fn access_table(view: &View, catalogue: &Catalogue, found: Identity, now: Timestamp) -> Result<Table, ApiError> {
+    let mut rows = Vec::new();
+    for held in ledger::held_by(view, catalogue, found)? {
+        let shown = HeldView::of(view, &held)?;
+        let reasons = shown.reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ");
+        let what = if shown.kind == "account" { "an account".to_owned() } else { format!("group {}", shown.name) };
+        rows.push(vec![
+            app_link(view, &shown.app)?,
+            Cell::text(what),
+            Cell::word(word(&shown.risk)),
+            Cell::when(shown.since, now),
+            shown.until.map_or_else(|| Cell::text("no end"), |until| Cell::when(Some(until), now)),
+            Cell::word(shown.state.to_owned()),
+            Cell::text(reasons),
+        ]);
+    }
+    Ok(Table::new("What they hold, since when, until when and why", &ACCESS).with(rows))
 }
 
 fn act_on(what: &str, id: &str, identity: IdentityId) -> String {

@@ -3,9 +3,9 @@
 use askama::Template;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use rollcall_config::Role;
 use serde_json::{Map, Value};
 
+use super::acts::Act;
 use super::frame::{Frame, answer, problem};
 use crate::api::context::Api;
 use crate::api::person::Person;
@@ -83,9 +83,7 @@ pub fn shown(api: &Api, person: &Person, asked: &Asked, list: Result<List, ApiEr
             return problem(api, person, ApiError::BadRequest(why));
         }
     }
-    if person.role < Role::Operator {
-        list.bulk.clear();
-    }
+    list.bulk.retain(|(name, _)| Act::read(name).is_ok_and(|act| act.least() <= person.role));
     if list.bulk.is_empty() {
         list.table = list.table.unchosen();
     }

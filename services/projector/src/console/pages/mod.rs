@@ -1,14 +1,17 @@
 //! Each page: what it shows, from the same state as the API.
 
 mod act;
+mod acts;
 mod app;
 mod approvals;
 mod apps;
+mod ask;
 mod design;
 mod drift;
 mod event;
 mod events;
 mod frame;
+mod grants;
 mod hold;
 mod holds;
 mod identities;
@@ -37,10 +40,12 @@ pub use act::{act, confirm};
 pub use app::app;
 pub use approvals::approvals;
 pub use apps::apps;
+pub use ask::{ask, asked};
 pub use design::design;
 pub use drift::drift;
 pub use event::event;
 pub use events::events;
+pub use grants::grants;
 pub use hold::hold;
 pub use holds::holds;
 pub use identities::identities;

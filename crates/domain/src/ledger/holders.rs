@@ -1,0 +1,82 @@
+//! What a decision is made from: the rules of apps and roles, and identities as these are asked about them; and what follows
+//! from it for an account.
+
+use std::collections::BTreeMap;
+
+use rollcall_scim::Catalogue;
+use serde_json::Value;
+
+use super::grants;
+use crate::access::desired::{Desired, Presence};
+use crate::access::entitlement::Part;
+use crate::access::holding::Decision;
+use crate::access::role::Role;
+use crate::app::App;
+use crate::app::mapping::managed_attributes;
+use crate::decision::rule::Rules;
+use crate::decision::{Holder, RolesHeld};
+use crate::directory;
+use crate::identity::Identity;
+use crate::identity::switch::SwitchedOff;
+use crate::ids::AppId;
+use crate::kv::{KvError, Read};
+
+/// The apps and the roles, with their rules.
+#[derive(Debug, Default)]
+pub struct AccessRules {
+    pub apps: BTreeMap<AppId, (App, Rules)>,
+    pub roles: Vec<(Role, Rules)>,
+}
+
+impl AccessRules {
+    pub fn of(state: &(impl Read + ?Sized), catalogue: &Catalogue) -> Result<Self, KvError> {
+        let app = |app: App| {
+            let rules = Rules::of_app(&app, catalogue);
+            (app.spec.id.clone(), (app, rules))
+        };
+        let role = |role: Role| {
+            let rules = Rules::of_role(&role.spec, catalogue);
+            (role, rules)
+        };
+        Ok(Self {
+            apps: directory::apps(state)?.into_iter().map(app).collect(),
+            roles: directory::roles(state)?.into_iter().map(role).collect(),
+        })
+    }
+
+    pub fn roles_of(&self, holder: &Holder) -> RolesHeld<'_> {
+        let kind = holder.identity.kind;
+        holder.roles(self.roles.iter().map(|(role, rules)| (role, rules.of(kind))))
+    }
+}
+
+/// About whom access is decided: an identity, as rules are asked about it.
+pub fn holder_of(state: &impl Read, identity: Identity) -> Result<Holder, KvError> {
+    let mut subject = Value::Object(identity.resource.clone());
+    let groups = directory::groups_of(state, identity.id)?;
+    if let Some(resource) = subject.as_object_mut() {
+        resource.insert("groups".into(), directory::groups_attribute(&groups));
+        // A resource need not say it; the lifecycle does.
+        resource.insert("active".into(), identity.lifecycle.has_access().into());
+    }
+    let grants = grants::active_grants_of(state, identity.id)?;
+    Ok(Holder { identity, subject, groups, grants })
+}
+
+/// What an account must be for what is held with it, and for whom a person has switched off.
+pub fn desired_for(decision: &Decision, identity: &Identity, app: &App, off: Option<&SwitchedOff>) -> Desired {
+    if decision.is_empty() {
+        return Desired::Absent;
+    }
+    if off.is_some() {
+        return Desired::Off;
+    }
+    let group = |part: &Part| match part {
+        Part::Group(name) => Some(name.clone()),
+        Part::Account => None,
+    };
+    Desired::Present(Presence {
+        attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
+        groups: decision.keys().filter_map(group).collect(),
+    })
+}

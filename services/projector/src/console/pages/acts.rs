@@ -1,0 +1,188 @@
+//! What a person can do in the console, in words.
+
+use rollcall_config::Role;
+
+use crate::error::ApiError;
+
+/// What can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Waive,
+    Accept,
+    Release,
+    Reject,
+    Reconcile,
+    SyncApp,
+    Sync,
+    Approve,
+    Deny,
+    Disable,
+    Enable,
+    ApproveGrant,
+    DenyGrant,
+    WithdrawGrant,
+    EndGrant,
+}
+
+impl Act {
+    const ALL: [(Self, &'static str); 15] = [
+        (Self::Waive, "waive"),
+        (Self::Accept, "accept"),
+        (Self::Release, "release"),
+        (Self::Reject, "reject"),
+        (Self::Reconcile, "reconcile"),
+        (Self::SyncApp, "sync-app"),
+        (Self::Sync, "sync"),
+        (Self::Approve, "approve"),
+        (Self::Deny, "deny"),
+        (Self::Disable, "disable"),
+        (Self::Enable, "enable"),
+        (Self::ApproveGrant, "approve-grant"),
+        (Self::DenyGrant, "deny-grant"),
+        (Self::WithdrawGrant, "withdraw-grant"),
+        (Self::EndGrant, "end-grant"),
+    ];
+
+    /// The one with this name.
+    ///
+    /// # Errors
+    /// 400 when there is none.
+    pub fn read(name: &str) -> Result<Self, ApiError> {
+        let found = Self::ALL.into_iter().find(|(_, of)| *of == name);
+        found
+            .map(|(act, _)| act)
+            .ok_or_else(|| ApiError::BadRequest(format!("'do' is '{name}': nothing is called that")))
+    }
+
+    /// Its name in addresses.
+    pub fn name(self) -> &'static str {
+        Self::ALL.into_iter().find(|(act, _)| *act == self).map_or("", |(_, name)| name)
+    }
+
+    /// What the page is called, what it does, and the words on the button with its look.
+    pub const fn words(self) -> (&'static str, &'static str, (&'static str, &'static str)) {
+        match self {
+            Self::Waive => (
+                "Leave obligations unmet for a while",
+                "They are not overdue, wake nobody, and the account of a leaver is left as it is until the time is over. They stay owed. Your name and your reason are on the log for ever.",
+                ("Waive", "danger"),
+            ),
+            Self::Accept => (
+                "Leave drift as it is for a while",
+                "It is not repaired and not counted until the time is over. Your name and your reason are on the log for ever.",
+                ("Accept", "danger"),
+            ),
+            Self::Release => (
+                "Let removals go on",
+                "All of the removals that are counted here go on in their apps, now. What comes later by the same cause is decided about apart.",
+                ("Release the removals", "danger"),
+            ),
+            Self::Reject => (
+                "Call removals a mistake",
+                "What they owe is left unmet until the time is over; the source has to say again who is there. Nothing is removed meanwhile.",
+                ("Reject the removals", "danger"),
+            ),
+            Self::Reconcile => (
+                "Compare apps now",
+                "Every account that the app shows is read and compared with what is desired. Drift is found, and repaired where the policy says so.",
+                ("Compare now", "primary"),
+            ),
+            Self::SyncApp => (
+                "Look at every account of an app again",
+                "Each account is read, and brought in line where it differs. What was parked is tried again, and what is missing is taken to be gone.",
+                ("Look again", "primary"),
+            ),
+            Self::Sync => (
+                "Look at the accounts of somebody again",
+                "Each of their accounts is read, and brought in line where it differs. What was parked is tried again.",
+                ("Look again", "primary"),
+            ),
+            Self::Approve => (
+                "Approve what another person has asked for",
+                "It is done now, as it was asked for. It is the decision of both of you.",
+                ("Approve", "danger"),
+            ),
+            Self::Deny => {
+                ("Deny what was asked for", "It is not done. Whoever wants it has to ask again.", ("Deny", "primary"))
+            }
+            Self::Disable => (
+                "Switch somebody off, now",
+                "Their accounts are set inactive in every app at once, before anything that is held, waived or waits there, and in apps that are left alone, too. Everything else of the accounts stays. Nothing that their source says switches them on again: a person does.",
+                ("Switch off", "danger"),
+            ),
+            Self::Enable => (
+                "Switch somebody on again",
+                "What their source says, and their roles and grants, count again: they get back what these give them now.",
+                ("Switch on", "danger"),
+            ),
+            Self::ApproveGrant => (
+                "Approve access that somebody has asked for",
+                "Once enough people have approved it they get it in the app, and it ends by itself. Your name is on the log for ever.",
+                ("Approve", "danger"),
+            ),
+            Self::DenyGrant => (
+                "Deny access that somebody has asked for",
+                "They do not get it, and may ask again.",
+                ("Deny", "primary"),
+            ),
+            Self::WithdrawGrant => {
+                ("Take back a request for access", "Nobody can approve it any more.", ("Take back", "primary"))
+            }
+            Self::EndGrant => (
+                "End granted access now",
+                "It is taken away in the app, and that is verified. What they hold by a rule or a role stays.",
+                ("End it", "danger"),
+            ),
+        }
+    }
+
+    /// Whether it is asked why.
+    pub const fn asks_reason(self) -> bool {
+        matches!(
+            self,
+            Self::Waive
+                | Self::Accept
+                | Self::Release
+                | Self::Reject
+                | Self::Disable
+                | Self::Enable
+                | Self::DenyGrant
+                | Self::WithdrawGrant
+                | Self::EndGrant
+        )
+    }
+
+    /// Whether it is asked for how long.
+    pub const fn asks_time(self) -> bool {
+        matches!(self, Self::Waive | Self::Accept | Self::Reject)
+    }
+
+    /// The call of the API, and of the command line where there is one.
+    pub fn call(self, id: &str) -> String {
+        match self {
+            Self::Waive => format!("POST /v1/obligations/{id}/waive"),
+            Self::Accept => format!("POST /v1/drift/{id}/accept"),
+            Self::Release => format!("POST /v1/holds/{id}/release"),
+            Self::Reject => format!("POST /v1/holds/{id}/reject"),
+            Self::Reconcile => format!("POST /v1/apps/{id}/reconcile"),
+            Self::SyncApp => format!("rollcall sync {id}, or POST /v1/sync {{\"app\": \"{id}\"}}"),
+            Self::Sync => format!("rollcall sync {id}, or POST /v1/sync {{\"identity\": \"{id}\"}}"),
+            Self::Approve => format!("POST /v1/approvals/{id}/approve"),
+            Self::Deny => format!("POST /v1/approvals/{id}/deny"),
+            Self::Disable => format!("rollcall disable {id} --reason …, or POST /v1/identities/{id}/disable"),
+            Self::Enable => format!("rollcall enable {id} --reason …, or POST /v1/identities/{id}/enable"),
+            Self::ApproveGrant => format!("rollcall grant approve {id}, or POST /v1/grants/{id}/approve"),
+            Self::DenyGrant => format!("rollcall grant deny {id} --reason …, or POST /v1/grants/{id}/deny"),
+            Self::WithdrawGrant => format!("rollcall grant withdraw {id} --reason …, or POST /v1/grants/{id}/withdraw"),
+            Self::EndGrant => format!("rollcall grant end {id} --reason …, or POST /v1/grants/{id}/end"),
+        }
+    }
+
+    /// The least role that may do it: about grants, what somebody is to whoever gets it decides besides.
+    pub const fn least(self) -> Role {
+        match self {
+            Self::ApproveGrant | Self::DenyGrant | Self::WithdrawGrant | Self::EndGrant => Role::Viewer,
+            _ => Role::Operator,
+        }
+    }
+}
