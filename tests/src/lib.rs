@@ -2,6 +2,7 @@
 
 mod apps;
 pub mod bench;
+pub mod browser;
 mod collector;
 mod dice;
 mod faulty;

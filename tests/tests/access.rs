@@ -3,7 +3,8 @@
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use reqwest::Method;
-use rollcall_tests::rollcall::SOURCE_TOKEN;
+use rollcall_tests::browser::Browser;
+use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
 use rollcall_tests::stage::{APP, Stage, USER};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
 use serde_json::{Value, json};
@@ -405,5 +406,110 @@ async fn an_app_that_is_left_alone_is_asked_all_the_same_to_switch_somebody_off(
     ensure!(status == 202, "{status} {answer}");
     stage.verified(&anna).await?;
     ensure!(stage.app.users(APP).iter().any(|user| user["userName"] == "anna" && user["active"] == false));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn access_is_asked_for_approved_and_somebody_is_switched_off_in_the_console() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let bea = join(&stage, "bea", "Boss", None).await?;
+    let anna = join(&stage, "anna", "Dev", Some(&bea)).await?;
+    stage.verified(&anna).await?;
+    let browser = |token: &'static str| Browser::signed_in(&stage.rollcall, token);
+    let (hers, boss, nina, ola) = (
+        browser("anna-secret").await?,
+        browser("bea-secret").await?,
+        browser("nina-secret").await?,
+        browser("ola-secret").await?,
+    );
+    let (status, page) = hers.page("/console/ask").await?;
+    ensure!(status == 200 && page.contains("value=\"anna\"") && page.contains("wiki:group:Admins"), "{page}");
+    // What is wrong is said, and what was typed stays.
+    let asks = |time: &'static str| {
+        vec![("identity", "anna"), ("what", "wiki:group:Admins"), ("for", time), ("reason", "the sync is stuck")]
+    };
+    let (status, _, page) = hers.send("/console/ask", &asks("8h")).await?;
+    ensure!(status == 400 && page.contains("1h at most") && page.contains("the sync is stuck"), "{status} {page}");
+    let (status, to, page) = hers.send("/console/ask", &asks("1h")).await?;
+    ensure!(status == 303 && to.starts_with("/console/grants?done="), "{status} {to} {page}");
+    let (_, page) = boss.page("/console/grants").await?;
+    ensure!(page.contains("the sync is stuck") && page.contains("Administrators"), "{page}");
+    let (_, page) = nina.page("/console/grants").await?;
+    ensure!(!page.contains("the sync is stuck"), "{page}");
+    let waiting = stage.rollcall.items("/v1/grants").await?;
+    let id = waiting[0]["id"].as_str().context("no id")?;
+    let approve = [("do", "approve-grant"), ("id", id), ("back", "/console/grants")];
+    let (status, _, page) = nina.act(&approve).await?;
+    ensure!(status == 403 && page.contains("their manager"), "{status} {page}");
+    let (status, page) = boss.page(&format!("/console/act?do=approve-grant&id={id}")).await?;
+    ensure!(status == 200 && page.contains("the sync is stuck"), "{status} {page}");
+    let (status, to, page) = boss.act(&approve).await?;
+    ensure!(status == 303 && to.starts_with("/console/grants?done="), "{status} {page}");
+    until("the group is entered", || async { Ok(in_group(&stage, "Admins", "anna").then_some(())) }).await?;
+    let (_, page) = ola.page(&format!("/console/identities/{anna}")).await?;
+    ensure!(page.contains("What they hold, and why") && page.contains("role Developers"), "{page}");
+    ensure!(page.contains("Switch off, now"), "{page}");
+    let off = [("do", "disable"), ("id", anna.as_str()), ("reason", "her laptop was stolen"), ("back", "/")];
+    let (status, _, _) = boss.act(&off).await?;
+    ensure!(status == 403, "{status}");
+    let (status, _, page) = ola.act(&off).await?;
+    ensure!(status == 303, "{status} {page}");
+    stage.verified(&anna).await?;
+    let (_, page) = ola.page(&format!("/console/identities/{anna}")).await?;
+    ensure!(page.contains("verified everywhere") && page.contains("Switch on again"), "{page}");
+    // Whoever is switched off decides about nothing, and gets nothing.
+    let (status, _, page) = hers.send("/console/ask", &asks("1h")).await?;
+    ensure!(status == 409 && page.contains("switched off"), "{status} {page}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_terminal_says_and_does_the_same() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let bea = join(&stage, "bea", "Boss", None).await?;
+    let anna = join(&stage, "anna", "Dev", Some(&bea)).await?;
+    stage.verified(&anna).await?;
+    let run = |token: &'static str, args: &'static [&'static str]| {
+        let server = stage.rollcall.address();
+        async move {
+            let mut command = command();
+            command.args(args).env("ROLLCALL_SERVER", server).env("ROLLCALL_API_TOKEN", token);
+            let output = command.output().await?;
+            let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+            anyhow::Ok((output.status.code(), said))
+        }
+    };
+    let (code, said) = run("api-secret-77ab", &["access", "anna"]).await?;
+    ensure!(code == Some(0) && said.contains("wiki:group:Editors") && said.contains("role Developers"), "{said}");
+    let (code, said) = run("api-secret-77ab", &["explain", "anna", "wiki:group:Admins"]).await?;
+    ensure!(
+        code == Some(1) && said.contains("does not hold") && said.contains("it can be asked for"),
+        "{code:?} {said}"
+    );
+    let (code, said) = run("api-secret-77ab", &["explain", "anna", "wiki"]).await?;
+    ensure!(code == Some(0) && said.contains("anna holds wiki"), "{code:?} {said}");
+    let request = ["grant", "request", "anna", "wiki:group:Admins", "--for", "1h", "--reason", "incident 7", "--yes"];
+    let request: &'static [&'static str] = Box::leak(Box::new(request));
+    let (code, said) = run("anna-secret", request).await?;
+    ensure!(code == Some(0) && said.contains("it waits for its approval"), "{said}");
+    let id = stage.rollcall.items("/v1/grants").await?[0]["id"].as_str().context("no id")?.to_owned();
+    let approve: &'static [&'static str] = Box::leak(Box::new(["grant", "approve", id.leak(), "--yes"]));
+    let (code, said) = run("nina-secret", approve).await?;
+    ensure!(code == Some(1) && said.contains("none of those who decide about it"), "{code:?} {said}");
+    let (code, said) = run("bea-secret", approve).await?;
+    ensure!(code == Some(0) && said.contains("event "), "{code:?} {said}");
+    let (_, said) = run("api-secret-77ab", &["grant", "list", "--status", "active"]).await?;
+    ensure!(said.contains("anna") && said.contains("wiki:group:Admins"), "{said}");
+    let (_, said) = run("api-secret-77ab", &["entitlements", "--holders", "wiki:group:Admins"]).await?;
+    ensure!(said.contains("anna"), "{said}");
+    let (_, said) = run("api-secret-77ab", &["roles"]).await?;
+    ensure!(said.contains("Developers") && said.contains("title eq"), "{said}");
+    let (code, said) = run("ola-secret", &["disable", "anna", "--reason", "now"]).await?;
+    ensure!(code == Some(1) && said.contains("--yes"), "{code:?} {said}");
+    let (code, said) = run("ola-secret", &["disable", "anna", "--reason", "now", "--yes"]).await?;
+    ensure!(code == Some(0), "{said}");
+    stage.verified(&anna).await?;
+    let (_, said) = run("api-secret-77ab", &["access", "anna"]).await?;
+    ensure!(said.contains("switched off in every app by ola"), "{said}");
     Ok(())
 }

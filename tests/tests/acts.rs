@@ -1,51 +1,11 @@
 //! What people do in the console: shown first, done once, and nothing of it by accident.
 
 use anyhow::{Context as _, ensure};
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, StatusCode, header};
+use reqwest::StatusCode;
+use rollcall_tests::browser::Browser;
 use rollcall_tests::rollcall::API_TOKEN;
 use rollcall_tests::stage::{APP, Stage};
 use rollcall_tests::{Script, until};
-
-/// A browser without scripts, signed in with a token.
-struct Browser {
-    http: Client,
-    address: String,
-    cookie: String,
-}
-
-/// A form as browsers send it.
-fn form(request: RequestBuilder, fields: &[(&str, &str)]) -> RequestBuilder {
-    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-    request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
-}
-
-impl Browser {
-    async fn signed_in(stage: &Stage, token: &str) -> anyhow::Result<Self> {
-        let http = Client::builder().redirect(Policy::none()).build()?;
-        let address = stage.rollcall.address();
-        let asked = http.post(format!("{address}/console/sign-in"));
-        let answer = form(asked, &[("token", token)]).send().await?;
-        ensure!(answer.status() == StatusCode::SEE_OTHER, "{}", answer.status());
-        let cookie = answer.headers().get(header::SET_COOKIE).context("no cookie")?.to_str()?;
-        let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
-        Ok(Self { http, address, cookie })
-    }
-
-    async fn page(&self, path: &str) -> anyhow::Result<(StatusCode, String)> {
-        let asked = self.http.get(format!("{}{path}", self.address)).header(header::COOKIE, &self.cookie);
-        let answer = asked.send().await?;
-        Ok((answer.status(), answer.text().await?))
-    }
-
-    /// Sends a form; where it leads, and what it says.
-    async fn send(&self, sent: &[(&str, &str)]) -> anyhow::Result<(StatusCode, String, String)> {
-        let asked = self.http.post(format!("{}/console/act", self.address)).header(header::COOKIE, &self.cookie);
-        let answer = form(asked, sent).send().await?;
-        let to = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default().to_owned();
-        Ok((answer.status(), to, answer.text().await?))
-    }
-}
 
 async fn stage() -> anyhow::Result<(Stage, Vec<String>)> {
     let lying = Script { ignores_deletes: true, ignores_deactivation: true, ..Script::default() };
@@ -68,7 +28,7 @@ async fn stage() -> anyhow::Result<(Stage, Vec<String>)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_is_shown_then_done_and_nothing_of_it_when_one_part_can_not_be() -> anyhow::Result<()> {
     let (stage, owed) = stage().await?;
-    let ola = Browser::signed_in(&stage, "ola-secret").await?;
+    let ola = Browser::signed_in(&stage.rollcall, "ola-secret").await?;
     let (first, second) = (owed[0].as_str(), owed[1].as_str());
     // Shown, and nothing is done.
     let (status, page) =
@@ -78,13 +38,13 @@ async fn an_act_is_shown_then_done_and_nothing_of_it_when_one_part_can_not_be() 
     // One that there is not: neither is waived, and what was typed is still there.
     let wrong =
         [("do", "waive"), ("id", first), ("id", "nothing"), ("for", "8"), ("reason", "typed with care"), ("back", "/")];
-    let (status, _, _) = ola.send(&wrong).await?;
+    let (status, _, _) = ola.act(&wrong).await?;
     ensure!(status == StatusCode::CONFLICT || status == StatusCode::NOT_FOUND, "{status}");
     let without = [("do", "waive"), ("id", first), ("for", "8"), ("reason", " "), ("back", "/")];
-    let (status, _, page) = ola.send(&without).await?;
+    let (status, _, page) = ola.act(&without).await?;
     ensure!(status == StatusCode::BAD_REQUEST && page.contains("say why"), "{status} {page}");
     let short = [("do", "waive"), ("id", first), ("for", "never"), ("reason", "typed with care"), ("back", "/")];
-    let (status, _, page) = ola.send(&short).await?;
+    let (status, _, page) = ola.act(&short).await?;
     ensure!(status == StatusCode::BAD_REQUEST && page.contains("typed with care"), "{status} {page}");
     ensure!(stage.rollcall.items("/v1/obligations?status=waived").await?.is_empty(), "waived");
     // Both at once; and back to where it came from, and nowhere else.
@@ -98,11 +58,11 @@ async fn an_act_is_shown_then_done_and_nothing_of_it_when_one_part_can_not_be() 
             ("back", back),
         ]
     };
-    let (status, to, page) = ola.send(&right("/console/leavers?status=open&done=1")).await?;
+    let (status, to, page) = ola.act(&right("/console/leavers?status=open&done=1")).await?;
     ensure!(status == StatusCode::SEE_OTHER, "{status} {page}");
     ensure!(to.starts_with("/console/leavers?status=open&done=") && !to.contains("done=1&"), "{to}");
     for elsewhere in ["https://evil.example", "//evil.example", "/\t/evil.example"] {
-        let (_, to, _) = ola.send(&right(elsewhere)).await?;
+        let (_, to, _) = ola.act(&right(elsewhere)).await?;
         ensure!(to.starts_with("/?done="), "{elsewhere}: {to}");
     }
     until("both are waived", || async {
@@ -116,13 +76,16 @@ async fn whoever_may_not_or_is_not_signed_in_any_more_does_nothing() -> anyhow::
     let (stage, owed) = stage().await?;
     let first = owed[0].as_str();
     let form = [("do", "waive"), ("id", first), ("for", "8"), ("reason", "because"), ("back", "/")];
-    let reader = Browser::signed_in(&stage, API_TOKEN).await?;
+    let reader = Browser::signed_in(&stage.rollcall, API_TOKEN).await?;
     let (status, page) = reader.page(&format!("/console/act?do=waive&id={first}")).await?;
     ensure!(status == StatusCode::FORBIDDEN && page.contains("operator"), "{status} {page}");
-    let (status, _, _) = reader.send(&form).await?;
+    let (status, _, _) = reader.act(&form).await?;
     ensure!(status == StatusCode::FORBIDDEN, "{status}");
-    let gone = Browser { cookie: "rollcall-session=nothing".into(), ..Browser::signed_in(&stage, "ola-secret").await? };
-    let (status, _, page) = gone.send(&form).await?;
+    let gone = Browser {
+        cookie: "rollcall-session=nothing".into(),
+        ..Browser::signed_in(&stage.rollcall, "ola-secret").await?
+    };
+    let (status, _, page) = gone.act(&form).await?;
     ensure!(status == StatusCode::UNAUTHORIZED && page.contains("nothing was done"), "{status} {page}");
     ensure!(stage.rollcall.items("/v1/obligations?status=waived").await?.is_empty(), "waived");
     Ok(())
@@ -131,7 +94,7 @@ async fn whoever_may_not_or_is_not_signed_in_any_more_does_nothing() -> anyhow::
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_says_what_it_shows_and_nothing_of_the_rest() -> anyhow::Result<()> {
     let (stage, _) = stage().await?;
-    let reader = Browser::signed_in(&stage, API_TOKEN).await?;
+    let reader = Browser::signed_in(&stage.rollcall, API_TOKEN).await?;
     let (_, csv) = reader.page("/console/leavers?format=csv").await?;
     ensure!(csv.starts_with("who,status,left,due,where,source,owner") && csv.contains("anna,"), "{csv}");
     let (_, lines) = reader.page("/console/leavers?format=ndjson&col=who&col=status").await?;
