@@ -102,6 +102,8 @@ event_types! {
     IdentityDisabled = "identity.disabled" in "IdentitySwitched";
     IdentityEnabled = "identity.enabled" in "IdentitySwitched";
     RoleConfigured = "role.configured" in "RoleConfigured";
+    PolicyConfigured = "policy.configured" in "PolicyConfigured";
+    PolicyRemoved = "policy.removed" in "PolicyRemoved";
     ConfigurationChangeBegan = "configuration.change_began" in "Configuring";
     ConfigurationChangeEnded = "configuration.change_ended" in "Configuring";
     RoleRemoved = "role.removed" in "RoleRemoved";

@@ -513,3 +513,71 @@ async fn the_terminal_says_and_does_the_same() -> anyhow::Result<()> {
     ensure!(said.contains("switched off in every app by ola"), "{said}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_gives_and_forbids_whatever_else_gives_and_is_named_as_the_reason() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let policies = r#"
+@id("testers-edit")
+@reason("testers write the pages about tests")
+permit(principal, action == Action::"hold", resource == Entitlement::"wiki:group:Editors")
+when { principal has title && principal.title == "Tester" };
+@id("no-critical-for-contractors")
+@reason("contractors hold nothing critical")
+forbid(principal, action == Action::"hold", resource)
+when { principal has userType && principal.userType == "Contractor" && resource.risk == "critical" };
+@id("no-requests-by-interns")
+forbid(principal, action == Action::"request", resource in App::"wiki")
+when { principal has title && principal.title == "Intern" };
+"#;
+    std::fs::write(folder.path().join("access.cedar"), policies)?;
+    let extra = format!("{PEOPLE}\n[policies]\nfolder = \"{}\"\n", folder.path().display());
+    let app = Faulty::start().await?;
+    app.tell(APP, &Script::default()).await?;
+    for group in ["Editors", "Admins"] {
+        app.add_group(APP, group);
+    }
+    let apps = [App { assign: "userType eq \"Staff\"", tables: ENTITLEMENTS, ..App::usual(APP, app.base_url(APP)) }];
+    let rollcall = Rollcall::new(&apps, &extra)?;
+    rollcall.start().await?;
+    let stage = Stage { app, rollcall };
+    let bea = join(&stage, "bea", "Tester", None).await?;
+    stage.verified(&bea).await?;
+    ensure!(in_group(&stage, "Editors", "bea"));
+    let held = access(&stage, &bea).await?;
+    ensure!(held[1]["reasons"][0]["policy"] == "testers-edit", "{held:?}");
+    let words = "policy testers-edit: testers write the pages about tests";
+    ensure!(held[1]["reasons"][0]["text"] == words, "{held:?}");
+    // A guard rail goes before a role and a grant.
+    let user = json!({ "schemas": [USER], "userName": "anna", "title": "Dev", "userType": "Contractor" });
+    let made = stage.rollcall.scim(Method::POST, "/Users", &user).await?;
+    let anna = made["id"].as_str().context("no id")?.to_owned();
+    stage.verified(&anna).await?;
+    ensure!(in_group(&stage, "Editors", "anna"), "the role gives what is not critical");
+    let why_not = explained(&stage, &anna, "wiki:group:Admins").await?;
+    ensure!(why_not["missing"][0]["kind"] == "forbidden", "{why_not}");
+    let text = why_not["missing"][0]["text"].as_str().unwrap_or_default().to_owned();
+    ensure!(text.contains("contractors hold nothing critical"), "{text}");
+    let (status, answer) = post(&stage, "/v1/grants", "ola-secret", &ask("anna", "role:oncall", "1h")).await?;
+    ensure!(status == 403 && answer.to_string().contains("no-critical-for-contractors"), "{status} {answer}");
+    join(&stage, "nina", "Intern", None).await?;
+    let (status, answer) = post(&stage, "/v1/grants", "nina-secret", &ask("nina", "role:oncall", "1h")).await?;
+    ensure!(status == 403 && answer.to_string().contains("no-requests-by-interns"), "{status} {answer}");
+    ensure!(stage.rollcall.items("/v1/policies").await?.len() == 3);
+
+    // Without the guard rail; and the one that gave is gone, too.
+    std::fs::write(folder.path().join("access.cedar"), policies.replace("title == \"Tester\"", "title == \"Boss\""))?;
+    stage.rollcall.stop().await?;
+    stage.rollcall.start().await?;
+    until("what the policy gave is left", || async {
+        let gone = access(&stage, &bea).await?.is_empty() && stage.account(&bea).await?["verified"] == true;
+        Ok((gone && !in_group(&stage, "Editors", "bea")).then_some(()))
+    })
+    .await?;
+    // A mistake is named with its file, and nothing starts.
+    std::fs::write(folder.path().join("access.cedar"), "@id(\"x\") permit(principal, action, resource);")?;
+    let checked = command().args(["check", "--offline", "--config"]).arg(stage.rollcall.config_file()).output().await?;
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    ensure!(!checked.status.success() && said.contains("access.cedar") && said.contains("one action"), "{said}");
+    Ok(())
+}

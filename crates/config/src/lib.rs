@@ -6,6 +6,7 @@ mod app;
 mod load;
 mod meanings;
 mod model;
+mod policies;
 mod preset;
 mod reference;
 mod roles;

@@ -7,15 +7,18 @@ use std::rc::Rc;
 
 use rollcall_domain::SourceName;
 use rollcall_domain::access::entitlement::Requestable;
+use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::identity::authority::{Authority, Precedence};
+use rollcall_policy::Scope;
 use toml::de::{DeTable, DeValue};
 
 use crate::access::{api_token, approvals, audit, oidc, privacy, signing_key};
 use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
 use crate::model::{AppConfig, Config, Role, TwoPeople};
-use crate::roles::role;
+use crate::policies::policies;
+use crate::roles::{known_entitlement, role};
 use crate::scim::scim;
 use crate::secret::{SHORT, Token};
 use crate::section::{ConfigError, Key, Mistake, Reading, Section};
@@ -112,6 +115,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "tiers",
         "apps",
         "roles",
+        "policies",
         "alerting",
         "alerts",
     ];
@@ -142,7 +146,13 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let specs: Vec<_> = apps.iter().map(|(_, app)| &app.spec).collect();
     let roles: Vec<_> =
         sections("roles").into_iter().filter_map(|s| role(s, &scim.catalogue, &names, &specs)).collect();
-    without_a_way(reading, &apps, roles.iter().map(|(_, role)| role));
+    let is_known = |scope: &Scope| match scope {
+        Scope::Any => true,
+        Scope::App(id) => specs.iter().any(|spec| spec.id.as_str() == id),
+        Scope::Entitlement(id) => known_entitlement(id, &specs).is_ok(),
+    };
+    let policies = policies(section("policies"), &scim.catalogue, is_known);
+    without_a_way(reading, &apps, &policies, roles.iter().map(|(_, role)| role));
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     unique(reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
@@ -200,6 +210,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         api_tokens: api_tokens.into_iter().map(|(_, t)| t).collect(),
         apps: apps.into_iter().map(|(_, a)| a).collect(),
         roles: roles.into_iter().map(|(_, role)| role).collect(),
+        policies,
         audit,
         privacy,
         approvals,
@@ -219,12 +230,14 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
 fn without_a_way<'a>(
     reading: &Reading<'_>,
     apps: &[(usize, AppConfig)],
+    policies: &[PolicySpec],
     roles: impl Iterator<Item = &'a RoleSpec> + Clone,
 ) {
     for (line, app) in apps.iter().filter(|(_, app)| app.spec.assign.is_empty()) {
         let by_role = roles.clone().flat_map(|role| &role.entitlements).any(|id| id.app == app.spec.id);
         let by_request = app.spec.entitlements.iter().any(|e| e.terms.requestable == Requestable::Yes);
-        if !by_role && !by_request {
+        // What a policy gives is in its text.
+        if !by_role && !by_request && policies.is_empty() {
             let message = format!(
                 "assign is missing: nobody would have an account in '{}'; give a filter, a role with an entitlement there, or one \
                  that can be asked for",

@@ -588,6 +588,11 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "[\"manager\", \"group:Security\"]",
     ),
     ("apps.entitlements.approvals", "How many different people have to approve it.", ""),
+    (
+        "policies.folder",
+        "The folder whose `.cedar` files are the policies as code; without it there are none.",
+        "\"policies\"",
+    ),
     ("roles.id", "The id of the role: 1 to 64 of a-z, 0-9, - and _.", "\"sales\""),
     ("roles.name", "Its name for people; without it the id.", "\"Sales\""),
     (

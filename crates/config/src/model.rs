@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::governance::configuration::Settings;
@@ -35,6 +36,8 @@ pub struct Config {
     pub apps: Vec<AppConfig>,
     /// Named sets of entitlements.
     pub roles: Vec<RoleSpec>,
+    /// Policies as code.
+    pub policies: Vec<PolicySpec>,
     pub audit: AuditConfig,
     /// What seals personal data.
     pub privacy: PrivacyConfig,

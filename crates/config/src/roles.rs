@@ -97,7 +97,8 @@ pub(crate) fn role(
     Some((line, spec))
 }
 
-fn known_entitlement(text: &str, apps: &[&AppSpec]) -> Result<EntitlementId, String> {
+/// An entitlement that an app has.
+pub(crate) fn known_entitlement(text: &str, apps: &[&AppSpec]) -> Result<EntitlementId, String> {
     let id: EntitlementId = text.parse().map_err(|e: rollcall_domain::ids::BadId| e.to_string())?;
     let Some(app) = apps.iter().find(|app| app.id == id.app) else {
         return Err(format!("'{text}': there is no app '{}'", id.app));

@@ -12,6 +12,7 @@ pub mod operation;
 pub mod outcome;
 pub mod owed;
 pub mod plan;
+pub mod policy;
 pub mod rejection;
 pub mod remote;
 pub mod role;

@@ -1,19 +1,23 @@
 //! The decision who holds what, and why: a function of the identity, its groups and grants, the roles and the app.
 
+pub mod policies;
 pub mod rule;
 
 use std::collections::BTreeSet;
 
+use rollcall_policy::{Action, Principal};
 use serde_json::Value;
 
 use crate::access::entitlement::{EntitlementId, Grantable, Part};
 use crate::access::grant::Grant;
 use crate::access::holding::{Decision, Reason};
 use crate::access::role::{Role, RoleSpec, Standing};
-use crate::app::{App, Connection};
+use crate::app::{App, AppSpec, Connection};
+use crate::decision::policies::Policies;
 use crate::decision::rule::{InGroup, Rule, counting, seen_in};
 use crate::identity::Identity;
 use crate::identity::name::name_key;
+use crate::ids::PolicyId;
 
 /// About whom it is decided: an identity, as rules are asked about it.
 #[derive(Debug, Clone)]
@@ -58,58 +62,98 @@ impl Holder {
         all.filter_map(has).collect()
     }
 
-    /// What it is to hold in an app.
+    /// What it is to hold in an app. What a policy forbids is held by nobody whom it is about, whatever else gives it.
     #[must_use]
-    pub fn decide(&self, app: &App, rule: &Rule, roles: &RolesHeld<'_>) -> Decision {
-        let spec = &app.spec;
+    pub fn decide(&self, app: &App, rule: &Rule, roles: &RolesHeld<'_>, policies: Asked<'_>) -> Decision {
         let mut held = Decision::new();
+        let spec = &app.spec;
         if !self.may_hold()
             || app.connection != Connection::Configured
             || !spec.identities.contains(&self.identity.kind)
         {
             return held;
         }
-        let mut hold = |part: Part, reason: Reason| {
-            held.entry(part).or_default().insert(reason);
-        };
         let groups = counting(&self.groups, &spec.groups_from);
+        for (part, reason) in self.given(app, rule, roles, policies) {
+            held.entry(part).or_default().insert(reason);
+        }
+        let is_forbidden = |part: &Part| !policies.forbidden(spec, part).is_empty();
+        // A group of an app that nobody manages is not entered.
+        held.retain(|part, _| match part {
+            Part::Account => true,
+            Part::Group(name) => spec.manages(name) && !is_forbidden(part),
+        });
+        // No group without an account.
+        let of_groups: BTreeSet<Reason> = held.values().flatten().cloned().collect();
+        if of_groups.is_empty() || is_forbidden(&Part::Account) {
+            return Decision::new();
+        }
+        held.entry(Part::Account).or_insert(of_groups);
+        // Groups of ours give groups of the app to whoever has an account.
+        for rule in &spec.groups {
+            let (from, part) = (name_key(&rule.from), Part::Group(rule.to.clone()));
+            if groups.iter().any(|(group, _)| name_key(group.display_name()) == from) && !is_forbidden(&part) {
+                held.entry(part).or_default().insert(Reason::Group(rule.from.clone()));
+            }
+        }
+        held
+    }
+
+    /// What is given to it in an app, each with a reason.
+    fn given(&self, app: &App, rule: &Rule, roles: &RolesHeld<'_>, policies: Asked<'_>) -> Vec<(Part, Reason)> {
+        let spec = &app.spec;
+        let mut all = Vec::new();
         let is_chosen = match spec.groups_from.is_empty() {
             true => rule.chooses(&self.subject),
-            false => rule.chooses(&seen_in(&self.subject, &groups)),
+            false => rule.chooses(&seen_in(&self.subject, &counting(&self.groups, &spec.groups_from))),
         };
-        if is_chosen {
-            hold(Part::Account, Reason::Rule);
-        }
+        all.extend(is_chosen.then_some((Part::Account, Reason::Rule)));
         for (role, reasons) in roles {
             for EntitlementId { part, .. } in role.entitlements.iter().filter(|id| id.app == spec.id) {
-                reasons.iter().for_each(|reason| hold(part.clone(), reason.clone()));
+                all.extend(reasons.iter().map(|reason| (part.clone(), reason.clone())));
             }
         }
         for grant in &self.grants {
             if let Grantable::Entitlement(EntitlementId { app, part }) = &grant.what
                 && *app == spec.id
             {
-                hold(part.clone(), Reason::Grant(grant.id));
+                all.push((part.clone(), Reason::Grant(grant.id)));
             }
         }
-        // A group of an app that nobody manages is not entered.
-        held.retain(|part, _| match part {
-            Part::Account => true,
-            Part::Group(name) => spec.manages(name),
-        });
-        // No group without an account.
-        let of_groups: BTreeSet<Reason> = held.values().flatten().cloned().collect();
-        if of_groups.is_empty() {
-            return held;
+        all.extend(policies.given(spec));
+        all
+    }
+}
+
+/// Policies, and the identity that they are asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The policies.
+    pub policies: &'a Policies,
+    /// The identity; `None`: there are none to ask.
+    pub principal: Option<&'a Principal>,
+}
+
+impl Asked<'_> {
+    fn given(self, spec: &AppSpec) -> Vec<(Part, Reason)> {
+        if self.principal.is_none() {
+            return Vec::new();
         }
-        held.entry(Part::Account).or_insert(of_groups);
-        // Groups of ours give groups of the app to whoever has an account.
-        for rule in &spec.groups {
-            let from = name_key(&rule.from);
-            if groups.iter().any(|(group, _)| name_key(group.display_name()) == from) {
-                held.entry(Part::Group(rule.to.clone())).or_default().insert(Reason::Group(rule.from.clone()));
-            }
+        let of = |part: Part| {
+            let id = EntitlementId { app: spec.id.clone(), part };
+            let found = self.policies.gives(self.principal, &id);
+            found.into_iter().map(move |policy| (id.part.clone(), Reason::Policy(policy)))
+        };
+        policies::parts(spec).into_iter().flat_map(of).collect()
+    }
+
+    /// The policies by which it does not hold something.
+    #[must_use]
+    pub fn forbidden(self, spec: &AppSpec, part: &Part) -> Vec<PolicyId> {
+        if self.principal.is_none() {
+            return Vec::new();
         }
-        held
+        let id = EntitlementId { app: spec.id.clone(), part: part.clone() };
+        self.policies.forbid(Action::Hold, self.principal, &id)
     }
 }

@@ -9,6 +9,7 @@ use crate::access::departure::LeaverCompleted;
 use crate::access::grant::GrantChanged;
 use crate::access::obligation::{AtRisk, Overdue, Waived};
 use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
+use crate::access::policy::PolicySpec;
 use crate::access::role::RoleSpec;
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
@@ -29,7 +30,7 @@ use crate::identity::group::GroupChanged;
 use crate::identity::resource::ResourceChanged;
 use crate::identity::switch::Switched;
 use crate::identity::{EffectFailed, IdentityChanged, NameChanged};
-use crate::ids::{AppId, IdentityId, RoleId, Sequence, SourceName};
+use crate::ids::{AppId, IdentityId, PolicyId, RoleId, Sequence, SourceName};
 use crate::key_ref::KeyRef;
 use crate::trace::TraceContext;
 
@@ -112,6 +113,10 @@ pub enum Event {
     RoleConfigured(Box<RoleSpec>),
     /// A role is not in the configuration any more.
     RoleRemoved(RoleId),
+    /// A policy is in the configuration, or is another one there.
+    PolicyConfigured(Box<PolicySpec>),
+    /// A policy is not in the configuration any more.
+    PolicyRemoved(PolicyId),
     /// Apps and roles change together: what follows is worked out when all of it is known.
     Configuring(Configuring),
     /// Something was asked for, agreed to, or is over.
@@ -170,6 +175,8 @@ impl Event {
             | Self::ConfigurationRead(_)
             | Self::RoleConfigured(_)
             | Self::RoleRemoved(_)
+            | Self::PolicyConfigured(_)
+            | Self::PolicyRemoved(_)
             | Self::Configuring(_)
             | Self::Unknown => None,
         }

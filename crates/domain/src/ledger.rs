@@ -51,6 +51,7 @@ use crate::access::owed;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::app::Connection;
+use crate::decision::policies::Readable;
 use crate::decision::rule::Rule;
 use crate::directory::{self, Before};
 use crate::event::{Event, Recorded};
@@ -69,7 +70,7 @@ pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
-pub use explain::{Held, Missing, explain, grant_for, held_by, terms_of};
+pub use explain::{Held, Missing, explain, forbidden, grant_for, held_by};
 pub use grants::{active_grants_of, count_grants, grant, grants_in, grants_of, grants_ringing, next_grant_ring};
 pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
@@ -208,6 +209,12 @@ impl Ledger {
             Event::RoleRemoved(_) => {
                 self.access = None;
                 self.configured(state, in_role, event)?;
+            }
+            Event::PolicyConfigured(_) | Event::PolicyRemoved(_) => {
+                self.access = None;
+                // What a policy is about is in its text: whoever it concerns is found by asking about everybody.
+                let apps = directory::apps(state)?.into_iter().map(|app| app.spec.id).collect();
+                self.configured(state, apps, event)?;
             }
             Event::Configuring(Configuring::Ends) => {
                 let apps = suffixes(state, CONFIGURED)?.into_iter().filter_map(|app| app.parse().ok()).collect();
@@ -410,8 +417,11 @@ impl Ledger {
         let must_go = accounts.values().any(|account| account.desired == Desired::Deleted);
         let is_to_be_erased = must_go && erasure::ordered(state, id)?.is_some();
         let mut opened = 0;
+        let catalogue = self.catalogue;
         let access = self.access(state)?;
         let roles = access.roles_of(&holder);
+        let principal = access.principal(&catalogue, &holder, &roles);
+        let readable = access.policies.readable() == Readable::Yes;
         let concerned = |app: &AppId| only.is_none_or(|only| only.contains(app));
         for (app, rules) in access.apps.values().filter(|(app, _)| concerned(&app.spec.id)) {
             let identity = &holder.identity;
@@ -419,7 +429,7 @@ impl Ledger {
             // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
             let decided = app.connection == Connection::Configured && !matches!(rule, Rule::Unreadable);
             // So does one of whom nothing can be read.
-            let decided = decided && identity.content == Content::Open;
+            let decided = decided && identity.content == Content::Open && readable;
             let spared = !decided && !matches!(change.kind, ChangeKind::Leaver | ChangeKind::Disable);
             if spared {
                 continue;
@@ -429,7 +439,7 @@ impl Ledger {
             let (desired, holds) = if !decided && change.kind == ChangeKind::Disable {
                 (Desired::Off, held)
             } else {
-                let decision = holder.decide(app, rule, &roles);
+                let decision = holder.decide(app, rule, &roles, access.asked(principal.as_ref()));
                 let desired = holders::desired_for(&decision, identity, app, off.as_ref());
                 (desired, holdings(&held, decision, event.recorded_at))
             };

@@ -7,6 +7,7 @@ use prost::Message as _;
 use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
 use rollcall_domain::access::obligation::{AtRisk, Overdue, Waived};
 use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
+use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::rejection::Rejection;
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::app::capability::Discovered;
@@ -395,6 +396,14 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
         EventType::IdentityEnabled => Event::IdentitySwitched(access_wire::from_switched(Switch::On, payload)?),
         EventType::RoleConfigured => Event::RoleConfigured(Box::new(access_wire::from_role(payload)?)),
         EventType::RoleRemoved => Event::RoleRemoved(v1::RoleRemoved::decode(payload).ok()?.role_id.parse().ok()?),
+        EventType::PolicyConfigured => {
+            let m = v1::PolicyConfigured::decode(payload).ok()?;
+            let id = m.policy_id.parse().ok()?;
+            Event::PolicyConfigured(Box::new(PolicySpec { id, text: m.text, reason: m.reason, owner: m.owner }))
+        }
+        EventType::PolicyRemoved => {
+            Event::PolicyRemoved(v1::PolicyRemoved::decode(payload).ok()?.policy_id.parse().ok()?)
+        }
         EventType::ConfigurationChangeBegan => Event::Configuring(Configuring::Begins),
         EventType::ConfigurationChangeEnded => Event::Configuring(Configuring::Ends),
         EventType::GrantRequested => Event::Grant(access_wire::from_grant_requested(payload)?),

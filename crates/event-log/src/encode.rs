@@ -113,6 +113,8 @@ fn type_of(event: &Event) -> Option<EventType> {
         },
         Event::RoleConfigured(_) => EventType::RoleConfigured,
         Event::RoleRemoved(_) => EventType::RoleRemoved,
+        Event::PolicyConfigured(_) => EventType::PolicyConfigured,
+        Event::PolicyRemoved(_) => EventType::PolicyRemoved,
         Event::Configuring(Configuring::Begins) => EventType::ConfigurationChangeBegan,
         Event::Configuring(Configuring::Ends) => EventType::ConfigurationChangeEnded,
         Event::Grant(changed) => match changed.step {
@@ -402,6 +404,14 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         Event::IdentitySwitched(e) => access_wire::to_switched(e),
         Event::RoleConfigured(e) => access_wire::to_role(e).encode_to_vec(),
         Event::RoleRemoved(id) => v1::RoleRemoved { role_id: id.to_string() }.encode_to_vec(),
+        Event::PolicyConfigured(e) => v1::PolicyConfigured {
+            policy_id: e.id.to_string(),
+            text: e.text.clone(),
+            reason: e.reason.clone(),
+            owner: e.owner.clone(),
+        }
+        .encode_to_vec(),
+        Event::PolicyRemoved(id) => v1::PolicyRemoved { policy_id: id.to_string() }.encode_to_vec(),
         Event::Configuring(_) => v1::Configuring {}.encode_to_vec(),
         Event::Grant(e) => access_wire::to_grant(e),
         Event::EffectFailed(e) => v1::EffectFailed {

@@ -8,7 +8,7 @@ use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::name::{NameSpace, name_of_creation};
-use rollcall_domain::ids::{AppId, GroupId, IdentityId, ResourceId, RoleId};
+use rollcall_domain::ids::{AppId, GroupId, IdentityId, PolicyId, ResourceId, RoleId};
 use rollcall_domain::{Event, EventMeta, Sequence};
 use rollcall_privacy::NameKey;
 use sha2::{Digest, Sha256};
@@ -88,6 +88,12 @@ impl Subject {
     #[must_use]
     pub fn role(id: &RoleId) -> Self {
         Self(format!("rollcall.role.{id}"))
+    }
+
+    /// The events of one policy.
+    #[must_use]
+    pub fn policy(id: &PolicyId) -> Self {
+        Self(format!("rollcall.policy.{id}"))
     }
 
     /// The events of one resource that is neither an identity nor a group.
@@ -208,6 +214,8 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::IdentitySwitched(switched) => Subject(format!("rollcall.switch.{}", switched.id)),
         Event::RoleConfigured(spec) => Subject::role(&spec.id),
         Event::RoleRemoved(id) => Subject::role(id),
+        Event::PolicyConfigured(spec) => Subject::policy(&spec.id),
+        Event::PolicyRemoved(id) => Subject::policy(id),
         Event::Configuring(_) => Subject("rollcall.configuring.log".to_owned()),
         Event::Grant(changed) => Subject(format!("rollcall.grant.{}", changed.id)),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rollcall_domain::GrantId;
 use rollcall_domain::access::entitlement::{Approver, Entitlement, Part, Requestable, Risk, Terms};
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, GrantStep, Lasts};
+use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::access::subject::Subject as Owed;
 use rollcall_domain::app::AppSpec;
@@ -478,6 +479,13 @@ async fn every_kind_of_event_survives_the_log() {
         Event::AppConfigured(Box::new(spec)),
         Event::RoleConfigured(Box::new(role)),
         Event::RoleRemoved("dev".parse().unwrap()),
+        Event::PolicyConfigured(Box::new(PolicySpec {
+            id: "p".parse().unwrap(),
+            text: "permit".into(),
+            reason: "r".into(),
+            owner: "o".into(),
+        })),
+        Event::PolicyRemoved("p".parse().unwrap()),
         Event::Configuring(Configuring::Begins),
         Event::Configuring(Configuring::Ends),
         Event::IdentitySwitched(Switched { id, to: Switch::Off, reason: "r".into() }),

@@ -1,11 +1,12 @@
-//! Apps and roles are events too: what the configuration says differently from the log is appended at start, before the first
-//! change is accepted, so that every change finds the apps and roles it concerns.
+//! Apps, roles and policies are events too: what the configuration says differently from the log is appended at start, before the first
+//! change is accepted, so that every change finds those it concerns.
 
 use std::time::Duration;
 
+use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::directory::app_changes::{configure, configure_roles};
+use rollcall_domain::directory::app_changes::{configure, configure_policies, configure_roles};
 use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, NewEvent, Sequence, directory};
@@ -22,6 +23,7 @@ use crate::state::NAME;
 pub struct Configured {
     pub apps: Vec<AppSpec>,
     pub roles: Vec<RoleSpec>,
+    pub policies: Vec<PolicySpec>,
 }
 
 /// Appends until log and configuration agree. Another gateway may be doing the same.
@@ -40,6 +42,8 @@ pub async fn register(log: &EventLog, store: &Store, configured: &Configured) ->
                 Event::AppRemoved(id) => (format!("app {id}"), known_app(&view, id)?),
                 Event::RoleConfigured(spec) => (format!("role {}", spec.id), known_role(&view, &spec.id)?),
                 Event::RoleRemoved(id) => (format!("role {id}"), known_role(&view, id)?),
+                Event::PolicyConfigured(spec) => (format!("policy {}", spec.id), known_policy(&view, &spec.id)?),
+                Event::PolicyRemoved(id) => (format!("policy {id}"), known_policy(&view, id)?),
                 _ => ("what changes together".to_owned(), Expect::Any),
             };
             let mut meta = by_service(NAME, &correlation, None);
@@ -61,11 +65,16 @@ fn known_role(state: &impl Read, id: &rollcall_domain::RoleId) -> Result<Expect,
     Ok(Expect::Last(directory::role(state, id)?.map_or(Sequence(0), |role| role.version)))
 }
 
-/// The events that bring the log in line. Where roles change, all of it changes together: access that an app's rule gave may be
+fn known_policy(state: &impl Read, id: &rollcall_domain::PolicyId) -> Result<Expect, KvError> {
+    Ok(Expect::Last(directory::policy(state, id)?.map_or(Sequence(0), |policy| policy.version)))
+}
+
+/// The events that bring the log in line. Where roles or policies change, all of it changes together: access that an app's rule gave may be
 /// what a role gives now, and nobody loses it in between.
 fn what_differs(state: &impl Read, configured: &Configured) -> Result<Vec<Event>, KvError> {
     let mut events = configure(&directory::apps(state)?, &configured.apps);
-    let roles = configure_roles(&directory::roles(state)?, &configured.roles);
+    let mut roles = configure_roles(&directory::roles(state)?, &configured.roles);
+    roles.extend(configure_policies(&directory::policies(state)?, &configured.policies));
     let together = !roles.is_empty() && events.len() + roles.len() > 1;
     events.extend(roles);
     // Somebody has begun, and not ended it.

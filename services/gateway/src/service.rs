@@ -95,7 +95,7 @@ impl Gateway {
             registered: watch::Sender::new(false),
         };
         let apps = config.apps.iter().map(|app| app.spec.clone()).collect();
-        let configured = Configured { apps, roles: config.roles.clone() };
+        let configured = Configured { apps, roles: config.roles.clone(), policies: config.policies.clone() };
         Ok(Self { state: Arc::new(state), configured })
     }
 

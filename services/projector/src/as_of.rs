@@ -17,6 +17,7 @@ pub const HISTORY: History = History::of(&[
     "member-of/",
     "app/",
     "role/",
+    "policy/",
     "grant/",
     "grant-of/",
     "grant-in/",

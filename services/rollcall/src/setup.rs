@@ -11,7 +11,10 @@ use rollcall_privacy::InstallationKey;
 
 /// The services that have an account on the log's server, and what each may append.
 const ACCOUNTS: [(&str, &[&str]); 5] = [
-    ("gateway", &["identity", "group", "resource", "name", "app", "role", "configuring", "refused", "configuration"]),
+    (
+        "gateway",
+        &["identity", "group", "resource", "name", "app", "role", "policy", "configuring", "refused", "configuration"],
+    ),
     (
         "projector",
         &[

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::entitlement::Part;
-use crate::ids::{GrantId, RoleId};
+use crate::ids::{GrantId, PolicyId, RoleId};
 
 /// Why someone holds an entitlement.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub enum Reason {
     Grant(GrantId),
     /// This role was granted to them.
     GrantedRole(RoleId, GrantId),
+    /// This policy gives it to them.
+    Policy(PolicyId),
 }
 
 /// Since when something is held, and why.

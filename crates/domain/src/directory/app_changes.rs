@@ -1,11 +1,12 @@
-//! What differs between the apps and roles on the log and those in the configuration.
+//! What differs between the apps, roles and policies on the log and those in the configuration.
 
 use std::collections::BTreeMap;
 
+use crate::access::policy::{Policy, PolicySpec};
 use crate::access::role::{Role, RoleSpec, Standing};
 use crate::app::{App, AppSpec, Connection};
 use crate::event::Event;
-use crate::ids::{AppId, RoleId};
+use crate::ids::{AppId, PolicyId, RoleId};
 
 /// The events that bring the log in line with the configuration; none when nothing differs.
 #[must_use]
@@ -37,4 +38,20 @@ pub fn configure_roles(known: &[Role], configured: &[RoleSpec]) -> Vec<Event> {
         .filter(|role| !configured.iter().any(|spec| spec.id == role.spec.id));
     let gone = gone.map(|role| Event::RoleRemoved(role.spec.id.clone()));
     changed.map(|spec| Event::RoleConfigured(Box::new(spec.clone()))).chain(gone).collect()
+}
+
+/// The same for policies.
+#[must_use]
+pub fn configure_policies(known: &[Policy], configured: &[PolicySpec]) -> Vec<Event> {
+    let known: BTreeMap<&PolicyId, &Policy> = known.iter().map(|policy| (&policy.spec.id, policy)).collect();
+    let same = |spec: &PolicySpec| {
+        known.get(&spec.id).is_some_and(|policy| policy.spec == *spec && policy.standing == Standing::Configured)
+    };
+    let changed = configured.iter().filter(|spec| !same(spec));
+    let gone = known
+        .values()
+        .filter(|policy| policy.standing == Standing::Configured)
+        .filter(|policy| !configured.iter().any(|spec| spec.id == policy.spec.id));
+    let gone = gone.map(|policy| Event::PolicyRemoved(policy.spec.id.clone()));
+    changed.map(|spec| Event::PolicyConfigured(Box::new(spec.clone()))).chain(gone).collect()
 }

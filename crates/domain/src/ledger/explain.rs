@@ -1,13 +1,14 @@
 //! Who holds what, since when, until when and why; and why not.
 
 use jiff::Timestamp;
+use rollcall_policy::Action;
 use rollcall_scim::Catalogue;
 
 use super::holders::{AccessRules, holder_of};
 use super::read::{account, accounts_of};
 use super::{grants, switch};
 use crate::access::account::Account;
-use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable, Terms};
+use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable};
 use crate::access::grant::Grant;
 use crate::access::holding::{Decision, Reason};
 use crate::app::Connection;
@@ -17,7 +18,7 @@ use crate::directory;
 use crate::identity::Identity;
 use crate::identity::lifecycle::Lifecycle;
 use crate::identity::name::name_key;
-use crate::ids::{IdentityId, RoleId};
+use crate::ids::{IdentityId, PolicyId, RoleId};
 use crate::kv::{KvError, Read};
 
 /// Something that is held.
@@ -58,6 +59,8 @@ pub enum Missing {
     NotInGroups(Vec<String>),
     /// This role would give it, and its rule does not choose them; empty: it is only granted.
     NotInRole(RoleId, String),
+    /// These policies forbid it, whatever gives it.
+    Forbidden(Vec<PolicyId>),
     /// Nothing was granted to them that gives it.
     NotGranted(Requestable),
 }
@@ -71,10 +74,12 @@ pub fn held_by(state: &impl Read, catalogue: &Catalogue, identity: Identity) -> 
     let id = identity.id;
     let holder = holder_of(state, identity)?;
     let roles = access.roles_of(&holder);
+    let principal = access.principal(catalogue, &holder, &roles);
     let accounts = accounts_of(state, id)?;
     let mut all = Vec::new();
     for (app, rules) in access.apps.values() {
-        let decision = holder.decide(app, rules.of(holder.identity.kind), &roles);
+        let asked = access.asked(principal.as_ref());
+        let decision = holder.decide(app, rules.of(holder.identity.kind), &roles, asked);
         let account = accounts.iter().find(|account| account.app == app.spec.id);
         all.extend(decision.into_iter().map(|(part, reasons)| {
             let id = EntitlementId { app: app.spec.id.clone(), part };
@@ -93,7 +98,7 @@ fn held(holder: &Holder, id: EntitlementId, reasons: Vec<Reason>, account: Optio
 fn until(holder: &Holder, reasons: &[Reason]) -> Option<Timestamp> {
     let end = |reason: &Reason| match reason {
         Reason::Grant(id) | Reason::GrantedRole(_, id) => holder.grants.iter().find(|grant| grant.id == *id)?.until,
-        Reason::Rule | Reason::Group(_) | Reason::Role(_) => None,
+        Reason::Rule | Reason::Group(_) | Reason::Role(_) | Reason::Policy(_) => None,
     };
     reasons.iter().map(end).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
@@ -124,7 +129,9 @@ pub fn explain(
     let holder = holder_of(state, identity)?;
     let roles = access.roles_of(&holder);
     let rule = rules.of(holder.identity.kind);
-    let mut decision: Decision = holder.decide(app, rule, &roles);
+    let principal = access.principal(catalogue, &holder, &roles);
+    let asked = access.asked(principal.as_ref());
+    let mut decision: Decision = holder.decide(app, rule, &roles, asked);
     if let Some(reasons) = decision.remove(&entitlement.part) {
         let account = account(state, id, &entitlement.app)?;
         return Ok((Some(held(&holder, entitlement.clone(), reasons.into_iter().collect(), account)), missing));
@@ -132,6 +139,13 @@ pub fn explain(
     let spec = &app.spec;
     if app.connection == Connection::Removed {
         missing.push(Missing::AppRemoved);
+    }
+    let mut forbidden = asked.forbidden(spec, &entitlement.part);
+    if entitlement.part != Part::Account {
+        forbidden.extend(asked.forbidden(spec, &Part::Account));
+    }
+    if !forbidden.is_empty() {
+        missing.push(Missing::Forbidden(forbidden));
     }
     if !spec.identities.contains(&holder.identity.kind) {
         missing.push(Missing::Kind);
@@ -169,19 +183,38 @@ pub fn explain(
     Ok((None, missing))
 }
 
-/// Who answers for something that can be held, and on which terms it can be asked for; `None`: nobody has described it.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn terms_of(state: &impl Read, entitlement: &EntitlementId) -> Result<Option<Terms>, KvError> {
-    let app = directory::app(state, &entitlement.app)?;
-    Ok(app.and_then(|app| app.spec.entitlement(&entitlement.part).map(|known| known.terms.clone())))
-}
-
 /// Whether someone has asked for something and nobody has answered, or holds it by a grant.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn grant_for(state: &impl Read, id: IdentityId, what: &Grantable) -> Result<Option<Grant>, KvError> {
     Ok(grants::grants_of(state, id)?.into_iter().find(|grant| grant.what == *what && grant.ended.is_none()))
+}
+
+/// The policies by which somebody may not do something about all that can be granted so.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn forbidden(
+    state: &impl Read,
+    catalogue: &Catalogue,
+    identity: Identity,
+    action: Action,
+    what: &Grantable,
+) -> Result<Vec<PolicyId>, KvError> {
+    let access = AccessRules::of(state, catalogue)?;
+    let holder = holder_of(state, identity)?;
+    let roles = access.roles_of(&holder);
+    let principal = access.principal(catalogue, &holder, &roles);
+    let all: Vec<EntitlementId> = match what {
+        Grantable::Entitlement(id) => vec![id.clone()],
+        Grantable::Role(id) => {
+            directory::role(state, id)?.into_iter().flat_map(|role| role.spec.entitlements).collect()
+        }
+    };
+    let mut found: Vec<PolicyId> =
+        all.iter().flat_map(|id| access.policies.forbid(action, principal.as_ref(), id)).collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
 }

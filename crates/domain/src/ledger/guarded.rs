@@ -50,9 +50,15 @@ pub fn count(
     }
     let cause = match (&event.meta.source, &event.event) {
         (Some(source), _) => Cause::Source(source.clone()),
-        (None, Event::AppConfigured(_) | Event::RoleConfigured(_) | Event::RoleRemoved(_) | Event::Configuring(_)) => {
-            Cause::Configuration(app.id.clone())
-        }
+        (
+            None,
+            Event::AppConfigured(_)
+            | Event::RoleConfigured(_)
+            | Event::RoleRemoved(_)
+            | Event::PolicyConfigured(_)
+            | Event::PolicyRemoved(_)
+            | Event::Configuring(_),
+        ) => Cause::Configuration(app.id.clone()),
         (None, _) => return Ok(()),
     };
     if hold(state, &cause)?.is_some() {

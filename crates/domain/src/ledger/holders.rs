@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use rollcall_policy::Principal;
 use rollcall_scim::Catalogue;
 use serde_json::Value;
 
@@ -13,8 +14,9 @@ use crate::access::holding::Decision;
 use crate::access::role::Role;
 use crate::app::App;
 use crate::app::mapping::managed_attributes;
+use crate::decision::policies::Policies;
 use crate::decision::rule::Rules;
-use crate::decision::{Holder, RolesHeld};
+use crate::decision::{Asked, Holder, RolesHeld};
 use crate::directory;
 use crate::identity::Identity;
 use crate::identity::switch::SwitchedOff;
@@ -26,6 +28,7 @@ use crate::kv::{KvError, Read};
 pub struct AccessRules {
     pub apps: BTreeMap<AppId, (App, Rules)>,
     pub roles: Vec<(Role, Rules)>,
+    pub policies: Policies,
 }
 
 impl AccessRules {
@@ -38,10 +41,30 @@ impl AccessRules {
             let rules = Rules::of_role(&role.spec, catalogue);
             (role, rules)
         };
+        let apps: BTreeMap<AppId, (App, Rules)> = directory::apps(state)?.into_iter().map(app).collect();
         Ok(Self {
-            apps: directory::apps(state)?.into_iter().map(app).collect(),
             roles: directory::roles(state)?.into_iter().map(role).collect(),
+            policies: Policies::of(&directory::policies(state)?, apps.values().map(|(app, _)| app)),
+            apps,
         })
+    }
+
+    /// The same where one app is another one.
+    pub fn with(mut self, state: &(impl Read + ?Sized), app: App, rules: Rules) -> Result<Self, KvError> {
+        self.apps.insert(app.spec.id.clone(), (app, rules));
+        self.policies = Policies::of(&directory::policies(state)?, self.apps.values().map(|(app, _)| app));
+        Ok(self)
+    }
+
+    /// An identity as policies are asked about it.
+    pub fn principal(&self, catalogue: &Catalogue, holder: &Holder, roles: &RolesHeld<'_>) -> Option<Principal> {
+        let roles = roles.iter().map(|(role, _)| role.id.as_str());
+        self.policies.principal(catalogue, &holder.identity, &holder.groups, roles)
+    }
+
+    /// The policies, asked about an identity.
+    pub const fn asked<'a>(&'a self, principal: Option<&'a Principal>) -> Asked<'a> {
+        Asked { policies: &self.policies, principal }
     }
 
     pub fn roles_of(&self, holder: &Holder) -> RolesHeld<'_> {

@@ -42,7 +42,7 @@ pub struct Preview {
 pub fn preview(state: &impl Read, catalogue: Catalogue, spec: &AppSpec) -> Result<Preview, KvError> {
     let app = App { connection: Connection::Configured, version: Sequence(0), spec: spec.clone() };
     let rules = Rules::of_app(&app, &catalogue);
-    let access = AccessRules::of(state, &catalogue)?;
+    let access = AccessRules::of(state, &catalogue)?.with(state, app.clone(), rules.clone())?;
     let (mut found, mut after) = (Preview::default(), None::<String>);
     loop {
         let chunk: Vec<(String, Identity)> = load_all(state, directory::IDENTITIES, after.as_deref(), CHUNK)?;
@@ -53,7 +53,9 @@ pub fn preview(state: &impl Read, catalogue: Catalogue, spec: &AppSpec) -> Resul
             let off = switch::switched_off(state, identity.id)?;
             let holder = holder_of(state, identity)?;
             let identity = &holder.identity;
-            let decision = holder.decide(&app, rules.of(identity.kind), &access.roles_of(&holder));
+            let roles = access.roles_of(&holder);
+            let principal = access.principal(&catalogue, &holder, &roles);
+            let decision = holder.decide(&app, rules.of(identity.kind), &roles, access.asked(principal.as_ref()));
             let after = desired_for(&decision, identity, &app, off.as_ref());
             let was = before.as_ref().map_or(Target::Absent, |desired| desired.target());
             found.accounts += usize::from(was == Target::Present);

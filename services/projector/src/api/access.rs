@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::entitlement::{EntitlementId, Part};
+use rollcall_domain::access::policy::Policy;
 use rollcall_domain::access::role::Role;
 use rollcall_domain::kv::{KeyPage, KvError, Read, decode};
 use rollcall_domain::ledger::{self, Held};
@@ -16,7 +17,7 @@ use crate::api::identities::known_identity;
 use crate::api::paging::{Answer, Extent, List, One, Who, page, page_after};
 use crate::api::params;
 use crate::api::query::Path;
-use crate::api::views::{AccessView, EntitlementView, ExplanationView, HolderView, RoleView};
+use crate::api::views::{AccessView, EntitlementView, ExplanationView, HolderView, PolicyView, RoleView};
 use crate::as_of::StateAt;
 use crate::error::{ApiError, Problem};
 
@@ -28,6 +29,7 @@ pub fn router() -> OpenApiRouter<std::sync::Arc<Api>> {
         .routes(routes!(entitlements))
         .routes(routes!(holders))
         .routes(routes!(roles))
+        .routes(routes!(policies))
 }
 
 /// What someone holds in every app, since when, until when and why, and whether the app was read back.
@@ -148,6 +150,18 @@ async fn roles(State(api): Shared, pairs: Pairs) -> Answer<List<RoleView>> {
     let snapshot = api.snapshot(&query).await?;
     let (found, next_cursor) = page::<Role>(&snapshot.state, directory::ROLES, &query, |_| true)?;
     let items = found.iter().map(RoleView::of).collect();
+    Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
+}
+
+/// The policies as code.
+#[utoipa::path(get, path = "/v1/policies", tag = "access", params(params::Roles), responses(
+    (status = 200, body = List<PolicyView>), Problem
+))]
+async fn policies(State(api): Shared, pairs: Pairs) -> Answer<List<PolicyView>> {
+    let query = api.query::<params::Roles>(pairs)?;
+    let snapshot = api.snapshot(&query).await?;
+    let (found, next_cursor) = page::<Policy>(&snapshot.state, directory::POLICIES, &query, |_| true)?;
+    let items = found.iter().map(PolicyView::of).collect();
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
 }
 

@@ -17,6 +17,7 @@ use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::Read;
 use rollcall_domain::{Event, GrantId, IdentityId, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Expect, LogError, Unit, by_service};
+use rollcall_policy::Action;
 use rollcall_projection::View;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,7 +34,7 @@ use crate::api::params;
 use crate::api::person::Person;
 use crate::api::query::Path;
 use crate::api::relations::{Relation, may_approve, relation};
-use crate::api::views::GrantView;
+use crate::api::views::{GrantView, policy_in_words};
 use crate::error::{ApiError, Problem};
 
 /// The largest body.
@@ -276,6 +277,9 @@ pub async fn request(State(api): Shared, Extension(person): Who, body: Bytes) ->
     may_ask_for(&view, &person, &identity)?;
     let terms = terms_of(&view, &what, &identity)?;
     not_held(&api, &view, &what, &identity)?;
+    for action in [Action::Hold, Action::Request] {
+        allowed(&api, &view, &identity, action, &what)?;
+    }
     let lasts = lasts(body.until, body.lasts.as_deref(), &terms, Timestamp::now())?;
     let asked = Asked { what, lasts, reason, ticket, extends: None };
     append_request(&api, &view, &person, identity.id, terms, asked).await
@@ -354,10 +358,29 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
     let grant = known(&view, &id)?;
     waits(&grant)?;
     may_approve(&view, &person, &grant)?;
+    if let Some(approver) = person.identity(&view)?.map(|id| directory::identity(&view, id)).transpose()?.flatten() {
+        allowed(&api, &view, &approver, Action::Approve, &grant.what)?;
+    }
     if grant.approved_by.contains(&person.actor(&view)?) {
         return Err(ApiError::Conflict("you have approved it already: it waits for somebody else".into()));
     }
     step(&api, &view, &person, &grant, GrantStep::Approved).await
+}
+
+/// Refuses what a policy forbids somebody.
+fn allowed(
+    api: &Api,
+    state: &impl Read,
+    identity: &Identity,
+    action: Action,
+    what: &Grantable,
+) -> Result<(), ApiError> {
+    let found = ledger::forbidden(state, &api.catalogue, identity.clone(), action, what)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let all = found.iter().map(|id| policy_in_words(state, id)).collect::<Result<Vec<_>, _>>()?;
+    Err(ApiError::Forbidden(format!("'{}' of '{what}' is forbidden by {}", action.name(), all.join(", and "))))
 }
 
 /// Refuses what can't be decided about any more.

@@ -255,7 +255,11 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::ErasureOrdered(e) => (vec![e.id], None, Vec::new()),
         Event::IdentityErased(e) => (vec![e.id], None, Vec::new()),
         Event::IdentitySwitched(e) => (vec![e.id], None, Vec::new()),
-        Event::RoleConfigured(_) | Event::RoleRemoved(_) | Event::Configuring(_) => (Vec::new(), None, Vec::new()),
+        Event::RoleConfigured(_)
+        | Event::RoleRemoved(_)
+        | Event::PolicyConfigured(_)
+        | Event::PolicyRemoved(_)
+        | Event::Configuring(_) => (Vec::new(), None, Vec::new()),
         Event::Grant(e) => {
             let app = match &e.step {
                 GrantStep::Requested(asked) => match &asked.what {

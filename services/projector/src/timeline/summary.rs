@@ -303,6 +303,11 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             }
         }
         Event::RoleRemoved(id) => format!("role {id} is no longer configured: nobody has it any more"),
+        Event::PolicyConfigured(e) => match e.reason.as_str() {
+            "" => format!("policy {} configured", e.id),
+            reason => format!("policy {} configured: {reason}", e.id),
+        },
+        Event::PolicyRemoved(id) => format!("policy {id} is no longer configured"),
         Event::Configuring(Configuring::Begins) => "apps and roles change together".to_owned(),
         Event::Configuring(Configuring::Ends) => "apps and roles have changed together".to_owned(),
         Event::Grant(e) => grant(state, e, event)?,

@@ -5,12 +5,13 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::entitlement::{EntitlementId, Part, Requestable, Risk, Terms};
 use rollcall_domain::access::holding::Reason;
+use rollcall_domain::access::policy::Policy;
 use rollcall_domain::access::role::{Role, Standing};
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::directory;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::switch::SwitchedOff;
-use rollcall_domain::ids::{AppId, GrantId, IdentityId, RoleId, Sequence};
+use rollcall_domain::ids::{AppId, GrantId, IdentityId, PolicyId, RoleId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Held, Missing};
 use rollcall_scim::Catalogue;
@@ -128,7 +129,8 @@ impl RoleView {
 /// One reason why something is held.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ReasonView {
-    /// `rule`: that of the app; `group`: a group of ours; `role`: by the rule of a role; `grant`; `granted_role`.
+    /// `rule`: that of the app; `group`: a group of ours; `role`: by the rule of a role; `grant`; `granted_role`;
+    /// `policy`.
     pub kind: &'static str,
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,6 +138,9 @@ pub struct ReasonView {
     #[schema(value_type = Option<uuid::Uuid>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyId>,
     /// In words.
     pub text: String,
 }
@@ -148,8 +153,13 @@ impl ReasonView {
             Reason::Role(role) => ("role", Some(role.clone()), None),
             Reason::Grant(grant) => ("grant", None, Some(*grant)),
             Reason::GrantedRole(role, grant) => ("granted_role", Some(role.clone()), Some(*grant)),
+            Reason::Policy(_) => ("policy", None, None),
         };
-        Ok(Self { kind, role, grant, text: reason_in_words(state, of, reason)? })
+        let policy = match reason {
+            Reason::Policy(id) => Some(id.clone()),
+            _ => None,
+        };
+        Ok(Self { kind, role, grant, policy, text: reason_in_words(state, of, reason)? })
     }
 }
 
@@ -175,7 +185,40 @@ pub fn reason_in_words(state: &impl Read, of: &EntitlementId, reason: &Reason) -
         }
         Reason::Grant(id) => format!("granted {}", lasts(*id)?),
         Reason::GrantedRole(role, grant) => format!("role {}, granted {}", role_name(role)?.0, lasts(*grant)?),
+        Reason::Policy(id) => policy_in_words(state, id)?,
     })
+}
+
+/// A policy, with why it is there.
+pub fn policy_in_words(state: &impl Read, id: &PolicyId) -> Result<String, KvError> {
+    let reason = directory::policy(state, id)?.map(|policy| policy.spec.reason).filter(|reason| !reason.is_empty());
+    Ok(reason.map_or_else(|| format!("policy {id}"), |reason| format!("policy {id}: {reason}")))
+}
+
+/// A policy as code.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PolicyView {
+    #[schema(value_type = String)]
+    pub id: PolicyId,
+    /// Whether it is in the configuration.
+    pub configured: bool,
+    pub reason: String,
+    pub owner: String,
+    /// Itself, as Cedar has it.
+    pub text: String,
+}
+
+impl PolicyView {
+    pub fn of(policy: &Policy) -> Self {
+        let spec = &policy.spec;
+        Self {
+            id: spec.id.clone(),
+            configured: policy.standing == Standing::Configured,
+            reason: spec.reason.clone(),
+            owner: spec.owner.clone(),
+            text: spec.text.clone(),
+        }
+    }
 }
 
 /// That somebody is switched off.
@@ -281,14 +324,14 @@ impl AccessView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MissingView {
     /// `not_active`, `disabled`, `no_app`, `app_removed`, `kind`, `not_managed`, `rule`, `rule_unreadable`, `not_in_groups`,
-    /// `not_in_role`, `not_granted`.
+    /// `not_in_role`, `forbidden`, `not_granted`.
     pub kind: &'static str,
     /// In words.
     pub text: String,
 }
 
-impl From<&Missing> for MissingView {
-    fn from(missing: &Missing) -> Self {
+impl MissingView {
+    fn of(state: &impl Read, missing: &Missing) -> Result<Self, KvError> {
         let (kind, text) = match missing {
             Missing::NotActive(lifecycle) => {
                 ("not_active", format!("they are {}, not active", format!("{lifecycle:?}").to_lowercase()))
@@ -314,6 +357,10 @@ impl From<&Missing> for MissingView {
             Missing::NotInRole(role, members) => {
                 ("not_in_role", format!("role {role} would give it, and does not choose them: {members}"))
             }
+            Missing::Forbidden(policies) => {
+                let all = policies.iter().map(|id| policy_in_words(state, id)).collect::<Result<Vec<_>, _>>()?;
+                ("forbidden", format!("{}, forbids it", all.join(", and ")))
+            }
             Missing::NotGranted(Requestable::Yes) => {
                 ("not_granted", "it was not granted to them; it can be asked for (POST /v1/grants)".to_owned())
             }
@@ -321,7 +368,7 @@ impl From<&Missing> for MissingView {
                 ("not_granted", "it was not granted to them, and can't be asked for".to_owned())
             }
         };
-        Self { kind, text }
+        Ok(Self { kind, text })
     }
 }
 
@@ -357,7 +404,7 @@ impl ExplanationView {
             entitlement: entitlement.to_string(),
             held: held.is_some() && missing.is_empty(),
             holding: held.map(|held| HeldView::of(state, &held)).transpose()?,
-            missing: missing.iter().map(MissingView::from).collect(),
+            missing: missing.iter().map(|one| MissingView::of(state, one)).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -10,7 +10,8 @@ mod obligation;
 use rollcall_scim::Changed;
 
 pub use access::{
-    AccessView, DisabledView, EntitlementView, ExplanationView, HeldView, HolderView, RoleView, reason_in_words,
+    AccessView, DisabledView, EntitlementView, ExplanationView, HeldView, HolderView, PolicyView, RoleView,
+    policy_in_words, reason_in_words,
 };
 pub use app::{AppView, FailureView, HoldView};
 pub use drift::{ChangedView, DriftView};
