@@ -243,7 +243,7 @@ async fn a_grant_is_asked_for_approved_verified_ends_by_itself_and_is_verified_g
     let asked = stage.seen("grant.requested").await?;
     ensure!(asked["actor"] == format!("identity:{anna}").as_str(), "{asked}");
     let summary = asked["summary"].as_str().unwrap_or_default();
-    ensure!(summary.starts_with("anna asks for wiki:group:Admins for anna, for 4s"), "{summary}");
+    ensure!(summary.starts_with("wiki:group:Admins is asked for, for anna, for 4s"), "{summary}");
     Ok(())
 }
 
@@ -457,9 +457,10 @@ async fn access_is_asked_for_approved_and_somebody_is_switched_off_in_the_consol
     stage.verified(&anna).await?;
     let (_, page) = ola.page(&format!("/console/identities/{anna}")).await?;
     ensure!(page.contains("verified everywhere") && page.contains("Switch on again"), "{page}");
-    // Whoever is switched off decides about nothing, and gets nothing.
+    // Whoever is switched off does nothing here, either, and switches nobody on.
     let (status, _, page) = hers.send("/console/ask", &asks("1h")).await?;
-    ensure!(status == 409 && page.contains("switched off"), "{status} {page}");
+    ensure!(status == 403 && page.contains("is switched off"), "{status} {page}");
+    ensure!(stage.rollcall.raw(Method::GET, "/v1/grants", "anna-secret", None).await?.0 == 403);
     Ok(())
 }
 

@@ -99,15 +99,20 @@ impl Holder {
         held
     }
 
+    /// Whether the rule of an app chooses it.
+    #[must_use]
+    pub fn is_chosen(&self, spec: &AppSpec, rule: &Rule) -> bool {
+        match spec.groups_from.is_empty() {
+            true => rule.chooses(&self.subject),
+            false => rule.chooses(&seen_in(&self.subject, &counting(&self.groups, &spec.groups_from))),
+        }
+    }
+
     /// What is given to it in an app, each with a reason.
     fn given(&self, app: &App, rule: &Rule, roles: &RolesHeld<'_>, policies: Asked<'_>) -> Vec<(Part, Reason)> {
         let spec = &app.spec;
         let mut all = Vec::new();
-        let is_chosen = match spec.groups_from.is_empty() {
-            true => rule.chooses(&self.subject),
-            false => rule.chooses(&seen_in(&self.subject, &counting(&self.groups, &spec.groups_from))),
-        };
-        all.extend(is_chosen.then_some((Part::Account, Reason::Rule)));
+        all.extend(self.is_chosen(spec, rule).then_some((Part::Account, Reason::Rule)));
         for (role, reasons) in roles {
             for EntitlementId { part, .. } in role.entitlements.iter().filter(|id| id.app == spec.id) {
                 all.extend(reasons.iter().map(|reason| (part.clone(), reason.clone())));

@@ -46,13 +46,10 @@ use crate::access::case::Case;
 use crate::access::desired::Desired;
 use crate::access::entitlement::Grantable;
 use crate::access::holding::holdings;
-use crate::access::obligation::{Change, Obligation};
+use crate::access::obligation::{Because, Change, End, Obligation};
 use crate::access::owed;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
-use crate::app::Connection;
-use crate::decision::policies::Readable;
-use crate::decision::rule::Rule;
 use crate::directory::{self, Before};
 use crate::event::{Event, Recorded};
 use crate::governance::configuration::Configuring;
@@ -70,7 +67,7 @@ pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
-pub use explain::{Held, Missing, explain, forbidden, grant_for, held_by};
+pub use explain::{Held, Missing, Progress, explain, forbidden, grant_for, held_by, progress};
 pub use grants::{active_grants_of, count_grants, grant, grants_in, grants_of, grants_ringing, next_grant_ring};
 pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
@@ -86,7 +83,7 @@ pub use read::{
     verified_between,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
-pub use switch::{all_switched_off, switched_off};
+pub use switch::{all_switched_off, carried_over, switched_off};
 pub use ways::shown_ways;
 
 /// What an event led to, for those who measure.
@@ -165,6 +162,12 @@ impl Ledger {
         match &event.event {
             Event::Identity(_) if before == Before::Erased => {}
             Event::Identity(changed) => {
+                if let Some(identity) = directory::identity(state, changed.id)?.filter(|identity| !identity.deleted) {
+                    match changed.before {
+                        None => switch::added(state, &identity)?,
+                        Some(_) => switch::mark(state, &identity)?,
+                    }
+                }
                 schedule::keep(state, changed, event)?;
                 erasure::changed(state, changed);
                 if let Some(kind) = changed.change.kind() {
@@ -382,6 +385,16 @@ impl Ledger {
             Switch::On => ChangeKind::Mover,
         };
         let change = Change::at_once(event.sequence, kind, event.recorded_at);
+        if switched.to == Switch::On {
+            // That they are off is owed no longer, in whatever app.
+            let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Changed };
+            for mut account in accounts_of(state, switched.id)? {
+                let is_off = |o: &Obligation| o.change == ChangeKind::Disable;
+                obligations::end_those(state, &mut account, is_off, &end, &mut Vec::new())?;
+                accounts::requeue(state, &mut account, Urgency::Usual);
+                store(state, account_key(switched.id, &account.app), &account);
+            }
+        }
         self.owe(state, switched.id, change, None, event)?;
         Ok(())
     }
@@ -421,27 +434,35 @@ impl Ledger {
         let access = self.access(state)?;
         let roles = access.roles_of(&holder);
         let principal = access.principal(&catalogue, &holder, &roles);
-        let readable = access.policies.readable() == Readable::Yes;
-        let concerned = |app: &AppId| only.is_none_or(|only| only.contains(app));
+        // What changes together is worked out when all of it is known; that nobody keeps waiting who must go.
+        let must_go_now = matches!(change.kind, ChangeKind::Leaver | ChangeKind::Disable);
+        let waiting =
+            if must_go_now || !directory::is_configuring(state)? { Vec::new() } else { suffixes(state, CONFIGURED)? };
+        let concerned = |app: &AppId| {
+            only.is_none_or(|only| only.contains(app)) && !waiting.iter().any(|other| other == app.as_str())
+        };
         for (app, rules) in access.apps.values().filter(|(app, _)| concerned(&app.spec.id)) {
             let identity = &holder.identity;
             let rule = rules.of(identity.kind);
-            // An app that is no longer configured, or whose rule we can't read, keeps who it has, until they leave.
-            let decided = app.connection == Connection::Configured && !matches!(rule, Rule::Unreadable);
-            // So does one of whom nothing can be read.
-            let decided = decided && identity.content == Content::Open && readable;
-            let spared = !decided && !matches!(change.kind, ChangeKind::Leaver | ChangeKind::Disable);
-            if spared {
-                continue;
-            }
             let before = accounts.remove(&app.spec.id);
             let held = before.as_ref().map(|account| account.holds.clone()).unwrap_or_default();
-            let (desired, holds) = if !decided && change.kind == ChangeKind::Disable {
-                (Desired::Off, held)
-            } else {
-                let decision = holder.decide(app, rule, &roles, access.asked(principal.as_ref()));
-                let desired = holders::desired_for(&decision, identity, app, off.as_ref());
-                (desired, holdings(&held, decision, event.recorded_at))
+            let (desired, holds) = match &before {
+                // What can't be decided stays as it is until they leave, but for grants that have ended.
+                before if !access.decides(app, rule, identity) && change.kind != ChangeKind::Leaver => {
+                    let Some(before) = before else { continue };
+                    holders::kept(before, &holder, app, off.as_ref())
+                }
+                before => {
+                    let decision = holder.decide(app, rule, &roles, access.asked(principal.as_ref()));
+                    let desired = match holders::desired_for(&decision, identity, app, off.as_ref()) {
+                        // A removal that waits for a person stays one that waits: they are only switched off meanwhile.
+                        Desired::Absent if off.is_some() && waits_for_a_person(state, before.as_ref(), change)? => {
+                            Desired::Off
+                        }
+                        desired => desired,
+                    };
+                    (desired, holdings(&held, decision, event.recorded_at))
+                }
             };
             let now = before.as_ref().map(|account| &account.desired).filter(|_| is_to_be_erased);
             let desired = desired.or_still_deleted(now);
@@ -471,6 +492,19 @@ impl Ledger {
 
 /// The apps that have changed with others that are not all known yet.
 const CONFIGURED: &str = "configured/";
+
+/// Whether the removal of an account of somebody who is switched off waits for a person, or has since they were.
+fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Change) -> Result<bool, KvError> {
+    let Some(before) = before.filter(|_| change.kind != ChangeKind::Leaver) else { return Ok(false) };
+    match before.desired {
+        Desired::Off => Ok(directory::identity(state, before.identity)?.is_some_and(|who| !who.lifecycle.has_access())),
+        Desired::Absent if before.is_pending() => {
+            let held = holds(state)?.iter().any(|hold| hold.covers(before));
+            Ok(held || is_waived(state, &before.app, before.identity)?)
+        }
+        Desired::Absent | Desired::Deleted | Desired::Present(_) => Ok(false),
+    }
+}
 
 /// The apps that a role is about.
 fn apps_of_role(state: &impl Read, id: &RoleId) -> Result<BTreeSet<AppId>, KvError> {

@@ -13,6 +13,7 @@ use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, Gra
 use rollcall_domain::access::holding::Reason;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::guard::Guard;
 use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::identity::switch::{Switch, Switched};
@@ -345,4 +346,101 @@ fn more_than_usual_lose_access_by_a_role_only_when_a_person_says_so() {
     world.append(Event::RoleRemoved("all".parse().unwrap()));
     let holds = ledger::holds(&world.state).unwrap();
     assert_eq!(holds.iter().map(|hold| hold.cause.to_string()).collect::<Vec<_>>(), ["configuration:code"]);
+}
+
+#[test]
+fn that_somebody_is_off_is_owed_no_longer_once_they_are_on_in_whatever_app() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Sales"));
+    world.verify(person(1), "chat");
+    world.verify(person(1), "crm");
+    // What is not theirs any more, and an app that is gone.
+    world.update(person(1), employee("Dev")).unwrap();
+    world.verify(person(1), "crm");
+    world.append(Event::AppRemoved(app_id("chat")));
+    switch(&mut world, person(1), Switch::Off);
+    assert_eq!(ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap().desired, Desired::Off);
+    switch(&mut world, person(1), Switch::On);
+    let open = ledger::open_obligations(&world.state, None).unwrap();
+    assert!(open.iter().all(|o| o.change != ChangeKind::Disable), "{open:?}");
+    // In the app that is gone they have what they had.
+    assert_eq!(groups(&world, person(1), "chat"), Some(vec![]));
+}
+
+#[test]
+fn a_removal_that_waits_for_a_person_is_not_made_by_switching_somebody_off() {
+    let mut world = World::default();
+    let guarded =
+        AppSpec { guard: Guard { max_removals: 1, ..Guard::default() }, ..spec("chat", r#"userType eq "Employee""#) };
+    world.append(Event::AppConfigured(Box::new(guarded)));
+    for n in 1..=4 {
+        world.join(person(n), json!({ "userName": format!("p{n}"), "userType": "Employee" }));
+        world.verify(person(n), "chat");
+    }
+    for n in 1..=4 {
+        world
+            .update(person(n), json!({ "userName": format!("p{n}"), "userType": "Employee", "active": false }))
+            .unwrap();
+    }
+    let account = |world: &World| ledger::account(&world.state, person(4), &app_id("chat")).unwrap().unwrap();
+    let hold = ledger::holds(&world.state).unwrap().remove(0);
+    assert!(hold.covers(&account(&world)));
+    switch(&mut world, person(4), Switch::Off);
+    assert_eq!(account(&world).desired, Desired::Off, "switched off, and nothing else");
+    world.verify(person(4), "chat");
+    switch(&mut world, person(4), Switch::On);
+    assert_eq!(account(&world).desired, Desired::Absent);
+    assert!(hold.covers(&account(&world)), "it waits again");
+}
+
+#[test]
+fn whoever_is_added_again_under_a_name_that_is_switched_off_is_to_be_switched_off() {
+    let mut world = two_apps();
+    world.join(person(1), json!({ "userName": "anna", "externalId": "7", "userType": "Employee" }));
+    switch(&mut world, person(1), Switch::Off);
+    world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
+    world.join(person(2), json!({ "userName": "other", "externalId": "8", "userType": "Employee" }));
+    assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), []);
+    world.join(person(3), json!({ "userName": "anna.b", "externalId": "7", "userType": "Employee" }));
+    world.join(person(4), json!({ "userName": "Anna", "userType": "Employee" }));
+    assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), [person(3), person(4)]);
+    switch(&mut world, person(3), Switch::Off);
+    switch(&mut world, person(4), Switch::Off);
+    assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), []);
+    switch(&mut world, person(4), Switch::On);
+    world.join(person(5), json!({ "userName": "anna", "userType": "Employee" }));
+    assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), [], "a person has said that anna is on");
+}
+
+#[test]
+fn nobody_loses_anything_while_apps_and_roles_change_together_and_leavers_go() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Sales"));
+    world.join(person(2), json!({ "userName": "ben", "userType": "Employee", "title": "Sales" }));
+    world.append(Event::Configuring(Configuring::Begins));
+    world.append(Event::AppConfigured(Box::new(spec("crm", ""))));
+    let mut nick = employee("Sales");
+    nick["nickName"] = "A".into();
+    world.update(person(1), nick).unwrap();
+    assert_eq!(groups(&world, person(1), "crm"), Some(vec![]), "not all of it is known yet");
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(2)).unwrap())));
+    assert_eq!(world.obligation(person(2), "crm", left).target, Target::Absent);
+}
+
+#[test]
+fn what_is_held_by_a_role_that_can_not_be_read_stays_but_for_grants_that_end() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    world.append(Event::RoleConfigured(Box::new(role("dev", r#"title eq "Dev""#, &["code"]))));
+    request(&mut world, 1, person(1), admins(Lasts::Standing));
+    approve(&mut world, "olga", 1, person(1));
+    world.verify(person(1), "code");
+    assert_eq!(groups(&world, person(1), "code"), Some(vec!["Admins".to_owned()]));
+    // A newer version knows this attribute.
+    world.append(Event::RoleConfigured(Box::new(role("dev", r#"shoeSize eq 44"#, &["code"]))));
+    assert_eq!(groups(&world, person(1), "code"), Some(vec!["Admins".to_owned()]));
+    end(&mut world, 1, person(1), GrantEnd::Ended, None);
+    assert_eq!(groups(&world, person(1), "code"), Some(vec![]), "a grant ends all the same");
+    let left = world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
+    assert_eq!(world.obligation(person(1), "code", left).target, Target::Absent);
 }

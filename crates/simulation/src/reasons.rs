@@ -49,6 +49,8 @@ pub struct Reasons {
     /// The title that the role goes by, while it is configured.
     sellers: Option<String>,
     has_night: bool,
+    /// The title whose bearers hold no CRM, by a policy.
+    kept_out: Option<String>,
     grants: BTreeMap<GrantId, Granted>,
 }
 
@@ -86,6 +88,8 @@ impl Reasons {
             Event::RoleConfigured(_) => self.has_night = true,
             Event::RoleRemoved(id) if id.as_str() == BY_TITLE => self.sellers = None,
             Event::RoleRemoved(_) => self.has_night = false,
+            Event::PolicyConfigured(spec) => self.kept_out = spec.text.split('"').nth(7).map(str::to_owned),
+            Event::PolicyRemoved(_) => self.kept_out = None,
             Event::Grant(changed) => self.grant(changed, &event.meta.actor, event.recorded_at),
             _ => {}
         }
@@ -168,7 +172,8 @@ impl Reasons {
             ])),
             "crm" => {
                 let by_role = self.has_night && self.has(id, &format!("role:{BY_GRANT}"));
-                (person.title == "Sales" || by_role || self.has(id, "crm")).then(BTreeSet::new)
+                let is_kept_out = self.kept_out.as_ref() == Some(&person.title);
+                (!is_kept_out && (person.title == "Sales" || by_role || self.has(id, "crm"))).then(BTreeSet::new)
             }
             _ => Some(BTreeSet::new()),
         }

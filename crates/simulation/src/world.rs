@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
+use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::kv::{Pair, Read as _};
-use rollcall_domain::{Event, NewEvent, Recorded, Sequence, directory};
+use rollcall_domain::{Event, NewEvent, PolicyId, Recorded, Sequence, directory};
 use rollcall_event_log::{Clock, Expect, Log as _, Subject, Unit, by_service};
 use rollcall_projection::{History, ProjectionError, Store, apply};
 use rollcall_projector::Answers;
@@ -297,10 +298,32 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
     }
 }
 
+/// A policy that keeps those with a title out of the CRM, or that there is none.
+fn policy(chance: &Chance) -> Event {
+    let Ok(id) = "kept-out".parse::<PolicyId>() else { return Event::Unknown };
+    let Some(title) = chance.pick(&["Sales", "Dev"]).filter(|_| chance.percent(60)) else {
+        return Event::PolicyRemoved(id);
+    };
+    let text = format!(
+        "@id(\"kept-out\")\nforbid(principal, action == Action::\"hold\", resource in App::\"crm\")\nwhen {{ principal has title && \
+         principal.title == \"{title}\" }};"
+    );
+    Event::PolicyConfigured(Box::new(PolicySpec { id, text, reason: String::new(), owner: "it".into() }))
+}
+
 /// Roles are configured otherwise now and then.
 async fn reconfigure(log: Arc<SimLog>, roles: Vec<RoleSpec>, chance: Chance) {
     loop {
         tokio::time::sleep(chance.millis(10_000..120_000)).await;
+        if chance.percent(30) {
+            let _ = log
+                .append(&Unit::one(
+                    NewEvent { meta: by_service("gateway", "", None), event: policy(&chance) },
+                    Expect::Any,
+                ))
+                .await;
+            continue;
+        }
         let Some(role) = chance.pick(&roles).cloned() else { return };
         let other = if chance.percent(50) { role.members.replace("Sales", "Dev") } else { role.members.clone() };
         let event = if chance.percent(40) {

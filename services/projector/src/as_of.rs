@@ -21,6 +21,7 @@ pub const HISTORY: History = History::of(&[
     "grant/",
     "grant-of/",
     "grant-in/",
+    "grant-held/",
     "switched-off/",
     "account/",
     "obligation/",

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::operator::{Api, ServerArgs, Target, run};
-use crate::terminal::{Column, DecideArgs, ListArgs, Shown, column, confirm, escaped, list, print, say, span, until};
+use crate::terminal::{Column, DecideArgs, ListArgs, Shown, column, confirm, escaped, list, print, say, span};
 
 /// `rollcall access`
 #[derive(Debug, Args)]
@@ -274,9 +274,7 @@ pub fn grant(grants: &Grants) -> anyhow::Result<ExitCode> {
             body.extend(lasting.map(|time| ("for".to_owned(), json!(format!("{}s", time.as_secs())))));
             body.extend(ticket.as_ref().map(|ticket| ("ticket".to_owned(), json!(ticket))));
             let asks = match lasting {
-                Some(time) => {
-                    format!("ask for {what} for {who}, for {time:#}, until {:.0} at the latest?", until(*time)?)
-                }
+                Some(time) => format!("ask for {what} for {who}, for {time:#} from its approval?"),
                 None => format!("ask for {what} for {who}, without an end?"),
             };
             confirm(decide.yes, &asks)?;
@@ -296,7 +294,7 @@ pub fn grant(grants: &Grants) -> anyhow::Result<ExitCode> {
         Grants::Withdraw(args) => act(args, "withdraw"),
         Grants::End(args) => act(args, "end"),
         Grants::Extend { id, lasting, decide } => {
-            confirm(decide.yes, &format!("ask for {lasting:#} more for '{id}'?"))?;
+            confirm(decide.yes, &format!("ask that '{id}' goes on for {lasting:#} from its approval?"))?;
             let body = json!({ "reason": decide.reason, "for": format!("{}s", lasting.as_secs()) });
             say(&decide.server, &[(format!("/v1/grants/{}/extend", escaped(id)), body)])
         }

@@ -36,7 +36,10 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
         ],
     ),
     ("provisioner", &["account", "drift", "app-state", "reconciliation", "configuration"]),
-    ("sla-monitor", &["identity", "obligation", "hold", "leaver", "alert", "effect", "grant", "configuration"]),
+    (
+        "sla-monitor",
+        &["identity", "obligation", "hold", "leaver", "alert", "effect", "grant", "switch", "configuration"],
+    ),
     ("backup", &[]),
 ];
 

@@ -8,6 +8,7 @@ use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep};
 use rollcall_domain::access::obligation::{AtRisk, Obligation, Overdue};
 use rollcall_domain::access::subject::Subject as About;
+use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::identity::{EffectFailed, take_effect};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Scheduled};
@@ -59,6 +60,11 @@ pub fn due_events(state: &impl Read, now: Timestamp) -> Result<Vec<DueEvent>, Kv
         let name = format!("grant {} {} {of}", why.name(), grant.id);
         let event = Event::Grant(GrantChanged { id: grant.id, identity: grant.identity, step });
         words.push(DueEvent { name, event });
+    }
+    for id in ledger::carried_over(state, BATCH)? {
+        let reason = "whoever has this name was switched off, and was added again by their source".to_owned();
+        let event = Event::IdentitySwitched(Switched { id, to: Switch::Off, reason });
+        words.push(DueEvent { name: format!("switched off again {id}"), event });
     }
     for hold in ledger::holds(state)? {
         if !ledger::is_hold_said(state, &hold)? {

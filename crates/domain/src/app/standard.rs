@@ -58,7 +58,7 @@ impl Standard {
     pub fn of(spec: &AppSpec, can: &Capabilities) -> Self {
         Self {
             deprovision: spec.effective_deprovision(),
-            switches_off: spec.capabilities.deprovision(Deprovision::Deactivate),
+            switches_off: switches_off(spec, can),
             ways: can.keeps.clone(),
             essential: spec.essential.clone(),
             user_name: spec.capabilities.keeps.get(USER_NAME).map(|keeps| keeps.way),
@@ -102,6 +102,13 @@ impl Standard {
     pub fn is_managed(&self, path: &str) -> bool {
         is_managed(&self.essential, &self.ways, path)
     }
+}
+
+/// How somebody is switched off: where the app knows no `active`, by deletion, if the configuration deletes accounts at all, or says
+/// itself that nothing else is possible.
+fn switches_off(spec: &AppSpec, can: &Capabilities) -> Deprovision {
+    let deletes = spec.effective_deprovision() == Deprovision::Delete;
+    if deletes && can.deactivate == Support::No { Deprovision::Delete } else { Deprovision::Deactivate }
 }
 
 impl From<Deprovision> for Standard {

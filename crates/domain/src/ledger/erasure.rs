@@ -212,7 +212,7 @@ pub fn erased(state: &mut Kept<'_, impl Write>, erased: &Erased, event: &Recorde
     state.delete(&erasing_key(id));
     erased.everybody().for_each(|id| recorded::forget(state, id));
     approvals::forget(state, id)?;
-    switch::forget(state, id);
+    switch::forget(state, id)?;
     schedule::forget(state, id)
 }
 

@@ -1,13 +1,16 @@
 //! Who holds what, since when, until when and why; and why not.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rollcall_policy::Action;
 use rollcall_scim::Catalogue;
 
 use super::holders::{AccessRules, holder_of};
-use super::read::{account, accounts_of};
+use super::read::{account, accounts_of, drift_of};
 use super::{grants, switch};
 use crate::access::account::Account;
+use crate::access::desired::{Desired, Target};
 use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable};
 use crate::access::grant::Grant;
 use crate::access::holding::{Decision, Reason};
@@ -15,10 +18,12 @@ use crate::app::Connection;
 use crate::decision::Holder;
 use crate::decision::rule::{Rule, counting};
 use crate::directory;
+use crate::drift::DriftItem;
+use crate::drift::kind::DriftKind;
 use crate::identity::Identity;
 use crate::identity::lifecycle::Lifecycle;
 use crate::identity::name::name_key;
-use crate::ids::{IdentityId, PolicyId, RoleId};
+use crate::ids::{AppId, IdentityId, PolicyId, RoleId};
 use crate::kv::{KvError, Read};
 
 /// Something that is held.
@@ -63,6 +68,55 @@ pub enum Missing {
     Forbidden(Vec<PolicyId>),
     /// Nothing was granted to them that gives it.
     NotGranted(Requestable),
+    /// An account of theirs is being taken away, and that is not verified.
+    Ending,
+}
+
+/// How far what is held is, as the app was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// The app was read back and shows it.
+    Verified,
+    /// It is to be changed, or read.
+    Pending,
+    /// The app was read and shows it otherwise.
+    Differs,
+    /// A person has switched them off, and the app was read back.
+    Off,
+    /// It is being taken away, and that is not verified.
+    Ending,
+}
+
+impl Progress {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Pending => "pending",
+            Self::Differs => "differs",
+            Self::Off => "off",
+            Self::Ending => "ending",
+        }
+    }
+}
+
+/// How far something that is held with an account is.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn progress(state: &(impl Read + ?Sized), account: &Account, part: &Part) -> Result<Progress, KvError> {
+    let is_access =
+        |kind| matches!(kind, DriftKind::Zombie | DriftKind::Missing | DriftKind::Membership | DriftKind::Invited);
+    let differs = drift_of(state, &account.app, account.identity)?.iter().any(|item| is_access(item.id.kind));
+    Ok(match &account.desired {
+        Desired::Absent | Desired::Deleted => Progress::Ending,
+        Desired::Present(_) | Desired::Off if account.is_pending() => Progress::Pending,
+        Desired::Present(_) if !account.holds.contains_key(part) => Progress::Pending,
+        Desired::Present(_) | Desired::Off if differs => Progress::Differs,
+        Desired::Present(_) => Progress::Verified,
+        Desired::Off => Progress::Off,
+    })
 }
 
 /// What someone holds now, in every app.
@@ -81,26 +135,57 @@ pub fn held_by(state: &impl Read, catalogue: &Catalogue, identity: Identity) -> 
         let asked = access.asked(principal.as_ref());
         let decision = holder.decide(app, rules.of(holder.identity.kind), &roles, asked);
         let account = accounts.iter().find(|account| account.app == app.spec.id);
-        all.extend(decision.into_iter().map(|(part, reasons)| {
-            let id = EntitlementId { app: app.spec.id.clone(), part };
-            held(&holder, id, reasons.into_iter().collect(), account.cloned())
-        }));
+        all.extend(decision.keys().map(|part| held(&holder, &app.spec.id, part, &decision, account.cloned())));
+    }
+    // What is there besides: kept where nothing can be decided, or not verified gone.
+    let covered: BTreeSet<AppId> = all.iter().map(|held| held.id.app.clone()).collect();
+    for account in accounts.into_iter().filter(|account| !covered.contains(&account.app)) {
+        if account.desired.target() == Target::Present {
+            let decision = decision_of(&account);
+            let app = account.app.clone();
+            all.extend(decision.keys().map(|part| held(&holder, &app, part, &decision, Some(account.clone()))));
+        } else if is_ending(state, &account)? {
+            let id = EntitlementId { app: account.app.clone(), part: Part::Account };
+            all.push(Held { id, since: None, until: None, reasons: Vec::new(), account: Some(account) });
+        }
     }
     Ok(all)
 }
 
-fn held(holder: &Holder, id: EntitlementId, reasons: Vec<Reason>, account: Option<Account>) -> Held {
-    let since = account.as_ref().and_then(|account| account.holds.get(&id.part)).map(|holding| holding.since);
-    Held { since, until: until(holder, &reasons), id, reasons, account }
+/// What was decided last about an account.
+fn decision_of(account: &Account) -> Decision {
+    account.holds.iter().map(|(part, holding)| (part.clone(), holding.reasons.clone())).collect()
 }
 
-/// When the last of some reasons ends by itself.
-fn until(holder: &Holder, reasons: &[Reason]) -> Option<Timestamp> {
+/// Whether an account must be gone, and is not verified to be.
+fn is_ending(state: &impl Read, account: &Account) -> Result<bool, KvError> {
+    let lives = |item: &DriftItem| matches!(item.id.kind, DriftKind::Zombie | DriftKind::Invited);
+    let drift = drift_of(state, &account.app, account.identity)?;
+    Ok(account.desired.target() == Target::Absent && (!account.owes_no_access() || drift.iter().any(lives)))
+}
+
+fn held(holder: &Holder, app: &AppId, part: &Part, decision: &Decision, account: Option<Account>) -> Held {
+    let since = account.as_ref().and_then(|account| account.holds.get(part)).map(|holding| holding.since);
+    let reasons = decision.get(part).into_iter().flatten().cloned().collect();
+    let id = EntitlementId { app: app.clone(), part: part.clone() };
+    Held { id, since, until: until(holder, part, decision), reasons, account }
+}
+
+/// When something that is held ends by itself: an account with the last of all that is held with it, and what a group of ours gives
+/// with the account.
+fn until(holder: &Holder, part: &Part, decision: &Decision) -> Option<Timestamp> {
     let end = |reason: &Reason| match reason {
         Reason::Grant(id) | Reason::GrantedRole(_, id) => holder.grants.iter().find(|grant| grant.id == *id)?.until,
         Reason::Rule | Reason::Group(_) | Reason::Role(_) | Reason::Policy(_) => None,
     };
-    reasons.iter().map(end).collect::<Option<Vec<_>>>()?.into_iter().max()
+    let last =
+        |reasons: &mut dyn Iterator<Item = &Reason>| reasons.map(end).collect::<Option<Vec<_>>>()?.into_iter().max();
+    let of_account = || last(&mut decision.values().flatten().filter(|reason| !matches!(reason, Reason::Group(_))));
+    let reasons = decision.get(part)?;
+    if *part == Part::Account || reasons.iter().any(|reason| matches!(reason, Reason::Group(_))) {
+        return of_account();
+    }
+    last(&mut reasons.iter())
 }
 
 /// Whether someone holds something, and why or why not.
@@ -132,9 +217,20 @@ pub fn explain(
     let principal = access.principal(catalogue, &holder, &roles);
     let asked = access.asked(principal.as_ref());
     let mut decision: Decision = holder.decide(app, rule, &roles, asked);
-    if let Some(reasons) = decision.remove(&entitlement.part) {
-        let account = account(state, id, &entitlement.app)?;
-        return Ok((Some(held(&holder, entitlement.clone(), reasons.into_iter().collect(), account)), missing));
+    let account = account(state, id, &entitlement.app)?;
+    // What can't be decided stays as it was decided last.
+    if !access.decides(app, rule, &holder.identity)
+        && let Some(account) = account.as_ref().filter(|account| account.desired.target() == Target::Present)
+    {
+        decision = decision_of(account);
+    }
+    if decision.contains_key(&entitlement.part) {
+        return Ok((Some(held(&holder, &entitlement.app, &entitlement.part, &decision, account)), missing));
+    }
+    if let Some(account) = &account
+        && is_ending(state, account)?
+    {
+        missing.push(Missing::Ending);
     }
     let spec = &app.spec;
     if app.connection == Connection::Removed {
@@ -151,6 +247,7 @@ pub fn explain(
         missing.push(Missing::Kind);
     }
     match &entitlement.part {
+        Part::Account if holder.is_chosen(spec, rule) => {}
         Part::Account => missing.push(match rule {
             Rule::Unreadable => Missing::RuleUnreadable,
             Rule::Matches(_) | Rule::Nobody => Missing::Rule(spec.assign.clone()),
@@ -179,7 +276,15 @@ pub fn explain(
             missing.push(Missing::NotInRole(role.id, role.members));
         }
     }
-    missing.push(Missing::NotGranted(requestable));
+    let gives = |grant: &Grant| match &grant.what {
+        Grantable::Entitlement(id) => id == entitlement,
+        Grantable::Role(role) => {
+            roles.iter().any(|(held, _)| held.id == *role && held.entitlements.contains(entitlement))
+        }
+    };
+    if !holder.grants.iter().any(gives) {
+        missing.push(Missing::NotGranted(requestable));
+    }
     Ok((None, missing))
 }
 

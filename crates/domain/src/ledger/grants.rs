@@ -1,6 +1,6 @@
 //! Grants as they are asked for, begin and end.
 //!
-//! Keys: `grant/<id>`, `grant-of/<identity>/<id>`, `grant-in/<status>/<id>`, `grant-rings/<micros>/<id>`.
+//! Keys: `grant/<id>`, `grant-of/<identity>/<id>`, `grant-held/<identity>/<id>` while it is held, `grant-in/<status>/<id>`, `grant-rings/<micros>/<id>`.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +23,10 @@ fn key(id: GrantId) -> String {
 
 fn of_prefix(identity: IdentityId) -> String {
     format!("{OF}{identity}/")
+}
+
+fn held_prefix(identity: IdentityId) -> String {
+    format!("grant-held/{identity}/")
 }
 
 fn in_prefix(status: GrantStatus) -> String {
@@ -56,9 +60,10 @@ pub fn grants_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<V
 /// # Errors
 /// When the state can't be read.
 pub fn active_grants_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Grant>, KvError> {
-    let mut all = grants_of(state, identity)?;
-    all.retain(|grant| grant.status() == GrantStatus::Active);
-    Ok(all)
+    // Decided about again and again: what has ended costs nothing.
+    let ids = suffixes(state, &held_prefix(identity))?;
+    let found = ids.iter().filter_map(|id| id.parse().ok()).map(|id| grant(state, id));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// Grants of a status, in the order in which they were asked for, after one and at most `limit`.
@@ -243,6 +248,12 @@ fn keep(state: &mut impl Write, before: Option<&Grant>, now: &Grant) -> Result<(
             recount(state, was, |n| n.saturating_sub(1))?;
         }
         store(state, format!("{}{}", in_prefix(is), now.id), &());
+        let held = format!("{}{}", held_prefix(now.identity), now.id);
+        if is == GrantStatus::Active {
+            store(state, held, &());
+        } else {
+            state.delete(&held);
+        }
         recount(state, is, |n| n + 1)?;
     }
     if before.is_none() {

@@ -1,24 +1,26 @@
 //! What a decision is made from: the rules of apps and roles, and identities as these are asked about them; and what follows
 //! from it for an account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_policy::Principal;
 use rollcall_scim::Catalogue;
 use serde_json::Value;
 
 use super::grants;
+use crate::access::account::Account;
 use crate::access::desired::{Desired, Presence};
 use crate::access::entitlement::Part;
-use crate::access::holding::Decision;
-use crate::access::role::Role;
-use crate::app::App;
+use crate::access::holding::{Decision, Holding, Holdings, Reason};
+use crate::access::role::{Role, Standing};
 use crate::app::mapping::managed_attributes;
-use crate::decision::policies::Policies;
-use crate::decision::rule::Rules;
+use crate::app::{App, Connection};
+use crate::decision::policies::{Policies, Readable};
+use crate::decision::rule::{Rule, Rules};
 use crate::decision::{Asked, Holder, RolesHeld};
 use crate::directory;
 use crate::identity::Identity;
+use crate::identity::content::Content;
 use crate::identity::switch::SwitchedOff;
 use crate::ids::AppId;
 use crate::kv::{KvError, Read};
@@ -67,6 +69,20 @@ impl AccessRules {
         Asked { policies: &self.policies, principal }
     }
 
+    /// Whether it can be decided what somebody holds in an app: it is configured, and every rule and policy can be read, and who they
+    /// are.
+    pub fn decides(&self, app: &App, rule: &Rule, identity: &Identity) -> bool {
+        let unreadable = |(role, rules): &(Role, Rules)| {
+            let gives = || role.spec.entitlements.iter().any(|id| id.app == app.spec.id);
+            matches!(rules.of(identity.kind), Rule::Unreadable) && role.standing == Standing::Configured && gives()
+        };
+        app.connection == Connection::Configured
+            && !matches!(rule, Rule::Unreadable)
+            && !self.roles.iter().any(unreadable)
+            && self.policies.readable() == Readable::Yes
+            && identity.content == Content::Open
+    }
+
     pub fn roles_of(&self, holder: &Holder) -> RolesHeld<'_> {
         let kind = holder.identity.kind;
         holder.roles(self.roles.iter().map(|(role, rules)| (role, rules.of(kind))))
@@ -102,4 +118,36 @@ pub fn desired_for(decision: &Decision, identity: &Identity, app: &App, off: Opt
         attributes: managed_attributes(&app.spec.attributes, identity.id, &identity.resource),
         groups: decision.keys().filter_map(group).collect(),
     })
+}
+
+/// What an account must be, and what is held with it, where nothing can be decided: what was decided last, but for grants that have
+/// ended since.
+pub fn kept(before: &Account, holder: &Holder, app: &App, off: Option<&SwitchedOff>) -> (Desired, Holdings) {
+    let stands = |reason: &Reason| match reason {
+        Reason::Grant(id) | Reason::GrantedRole(_, id) => holder.grants.iter().any(|grant| grant.id == *id),
+        Reason::Rule | Reason::Group(_) | Reason::Role(_) | Reason::Policy(_) => true,
+    };
+    let kept = |(part, holding): (&Part, &Holding)| {
+        let reasons: BTreeSet<Reason> = holding.reasons.iter().filter(|reason| stands(reason)).cloned().collect();
+        (!reasons.is_empty()).then(|| (part.clone(), Holding { since: holding.since, reasons }))
+    };
+    let mut holds: Holdings = before.holds.iter().filter_map(kept).collect();
+    if !holds.contains_key(&Part::Account) {
+        holds.clear();
+    }
+    let has_ended = |part: &Part| before.holds.contains_key(part) && !holds.contains_key(part);
+    let desired = match &before.desired {
+        Desired::Absent | Desired::Deleted => before.desired.clone(),
+        Desired::Present(_) | Desired::Off if has_ended(&Part::Account) => Desired::Absent,
+        Desired::Present(_) | Desired::Off if off.is_some() => Desired::Off,
+        Desired::Present(presence) => {
+            let groups = presence.groups.iter().filter(|name| !has_ended(&Part::Group((*name).clone()))).cloned();
+            Desired::Present(Presence { attributes: presence.attributes.clone(), groups: groups.collect() })
+        }
+        Desired::Off => {
+            let decision: Decision = holds.iter().map(|(part, held)| (part.clone(), held.reasons.clone())).collect();
+            desired_for(&decision, &holder.identity, app, None)
+        }
+    };
+    (desired, holds)
 }

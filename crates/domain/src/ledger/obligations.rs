@@ -17,7 +17,7 @@ use crate::access::obligation::{
     AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue, Waived,
 };
 use crate::access::subject::Subject;
-use crate::event::Recorded;
+use crate::event::{Event, Recorded};
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{IdentityId, Sequence};
@@ -59,11 +59,16 @@ pub fn open_decided(
     let is_new = before.is_none();
     let pending = before.as_ref().filter(|before| before.is_pending()).map(Account::queue);
     let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
+    // Whom a person switches is removed, if at all, by whoever said so before.
+    let source = match &event.event {
+        Event::IdentitySwitched(_) => before.as_ref().and_then(|before| before.source.clone()),
+        _ => event.meta.source.clone(),
+    };
     let mut account = Account {
         desired,
         desired_version: opened_by,
         story: event.sequence,
-        source: event.meta.source.clone(),
+        source,
         rejection: None,
         parked_at: None,
         ..before.unwrap_or(Account {

@@ -9,11 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{Role, TwoPeople};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::erasure::ErasureOrdered;
-use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, WaitingApproval};
-use rollcall_domain::{Event, NewEvent, directory};
+use rollcall_domain::{Event, NewEvent};
 use rollcall_event_log::{Expect, LogError, Unit, by_service};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,10 +23,9 @@ use uuid::Uuid;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::person::Person;
 use crate::api::query::Path;
-use crate::api::schema;
+use crate::api::{relations, schema};
 use crate::erasure::decision;
 use crate::error::{ApiError, Problem};
-use crate::state::api_tokens;
 use crate::timeline::summary::in_words;
 
 /// How much one decision does.
@@ -158,18 +156,6 @@ async fn open(api: &Api, person: &Person, id: &str) -> Result<(WaitingApproval, 
     Ok((waiting, wanted))
 }
 
-/// Whether a person of the console or the API is an identity: by any name that it has.
-fn is_them(state: &impl Read, id: IdentityId, person: &Person) -> Result<bool, KvError> {
-    let Some(identity) = directory::identity(state, id)? else { return Ok(false) };
-    let name = name_key(&person.name);
-    let text = |value: &serde_json::Value| value.as_str().is_some_and(|text| name_key(text) == name);
-    let emails = identity.resource.get("emails").and_then(serde_json::Value::as_array);
-    let by_email = emails.into_iter().flatten().any(|email| email.get("value").is_some_and(text));
-    let by_attribute =
-        ["externalId", "displayName"].into_iter().any(|key| identity.resource.get(key).is_some_and(text));
-    Ok(name_key(identity.user_name()) == name || by_email || by_attribute)
-}
-
 /// Everybody whom it is about.
 fn everybody(state: &impl Read, waiting: &WaitingApproval, wanted: &Event) -> Result<Vec<IdentityId>, KvError> {
     let mut all: Vec<IdentityId> = waiting.about.into_iter().collect();
@@ -213,8 +199,8 @@ pub async fn approve(
         person.needs(Role::Admin)?;
     }
     let view = api.store.view();
-    let (asker, approver) = (api_tokens::root(&view, &waiting.asked_by)?, api_tokens::root(&view, &person.name)?);
-    if name_key(&asker) == name_key(&approver) {
+    let asker = relations::aliases_of_actor(&api, &view, &waiting.asked_by)?;
+    if !asker.is_disjoint(&relations::aliases(&api, &view, &person)?) {
         return Err(ApiError::Forbidden(
             "who asks for something does not approve it, with none of the tokens that they have made: it needs a second person"
                 .into(),
@@ -222,7 +208,7 @@ pub async fn approve(
     }
     let mut is_about_them = false;
     for about in everybody(&view, &waiting, &wanted)? {
-        is_about_them |= is_them(&view, about, &person)?;
+        is_about_them |= relations::is_them(&api, &view, &person, about)?;
     }
     if is_about_them {
         return Err(ApiError::Forbidden("whom it is about does not approve it".into()));

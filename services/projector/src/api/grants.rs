@@ -33,7 +33,7 @@ use crate::api::paging::{Answer, List, Who};
 use crate::api::params;
 use crate::api::person::Person;
 use crate::api::query::Path;
-use crate::api::relations::{Relation, may_approve, relation};
+use crate::api::relations::{Relation, aliases, aliases_of_actor, may_approve, relation};
 use crate::api::views::{GrantView, policy_in_words};
 use crate::error::{ApiError, Problem};
 
@@ -140,7 +140,8 @@ async fn grants(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Ans
 
 /// A grant as somebody may see it: why it was asked for is for those whom it concerns.
 pub async fn shown(api: &Api, state: &impl Read, person: &Person, grant: &Grant) -> Result<GrantView, ApiError> {
-    let concerns = relation(state, person, grant)? != Relation::None || person.role >= Role::Auditor;
+    // Who may see it is a question about now.
+    let concerns = person.role >= Role::Auditor || relation(api, &api.store.view(), person, grant)? != Relation::None;
     let request = match concerns {
         true => asked(api, grant).await?,
         false => None,
@@ -181,10 +182,11 @@ fn bad(text: impl Into<String>) -> ApiError {
 
 /// By id, or by user name.
 fn whom(state: &impl Read, text: &str) -> Result<Identity, ApiError> {
-    match directory::identity_by_user_name(state, text)? {
-        Some(identity) => Ok(identity),
-        None => known_identity(state, text),
+    // An id first: somebody may be called like another one's.
+    if text.parse::<IdentityId>().is_ok() {
+        return known_identity(state, text);
     }
+    directory::identity_by_user_name(state, text)?.ok_or_else(|| unknown("identity", text))
 }
 
 /// How long it is asked for, within what its terms allow.
@@ -273,7 +275,11 @@ pub async fn request(State(api): Shared, Extension(person): Who, body: Bytes) ->
     let ticket = ticket(body.ticket)?;
     let what: Grantable = body.what.parse().map_err(|e: rollcall_domain::ids::BadId| bad(e.to_string()))?;
     let view = api.fresh().await?;
-    let identity = whom(&view, &body.identity)?;
+    let identity = match whom(&view, &body.identity) {
+        // Who may not ask for others does not learn whom there is.
+        Err(ApiError::NotFound(_)) if person.role < Role::Operator => return Err(not_theirs(&person)),
+        found => found?,
+    };
     may_ask_for(&view, &person, &identity)?;
     let terms = terms_of(&view, &what, &identity)?;
     not_held(&api, &view, &what, &identity)?;
@@ -331,21 +337,25 @@ fn ticket(text: Option<String>) -> Result<String, ApiError> {
 
 /// Refuses who may not ask for something for someone, and for whom nothing can be asked.
 fn may_ask_for(state: &impl Read, person: &Person, identity: &Identity) -> Result<(), ApiError> {
+    let them = person.identity(state)?;
+    let is_manager = them.is_some_and(|them| crate::api::relations::manager_of(identity) == Some(them));
+    if them != Some(identity.id) && !is_manager && person.role < Role::Operator {
+        return Err(not_theirs(person));
+    }
     if !identity.lifecycle.has_access() || identity.deleted {
         return Err(ApiError::Conflict("they are not active: nothing can be granted to them".into()));
     }
     if ledger::switched_off(state, identity.id)?.is_some() {
         return Err(ApiError::Conflict("they are switched off: switch them on first".into()));
     }
-    let them = person.identity(state)?;
-    let is_manager = them.is_some_and(|them| crate::api::relations::manager_of(identity) == Some(them));
-    if them == Some(identity.id) || is_manager || person.role >= Role::Operator {
-        return Ok(());
-    }
-    Err(ApiError::Forbidden(format!(
+    Ok(())
+}
+
+fn not_theirs(person: &Person) -> ApiError {
+    ApiError::Forbidden(format!(
         "'{}' may ask for what they get themselves, or somebody whose manager they are; for others it takes an operator",
         person.name
-    )))
+    ))
 }
 
 /// Approves a request: one of its approvers, who is neither who asked nor who gets it.
@@ -357,12 +367,15 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
     let view = api.fresh().await?;
     let grant = known(&view, &id)?;
     waits(&grant)?;
-    may_approve(&view, &person, &grant)?;
+    may_approve(&api, &view, &person, &grant)?;
     if let Some(approver) = person.identity(&view)?.map(|id| directory::identity(&view, id)).transpose()?.flatten() {
         allowed(&api, &view, &approver, Action::Approve, &grant.what)?;
     }
-    if grant.approved_by.contains(&person.actor(&view)?) {
-        return Err(ApiError::Conflict("you have approved it already: it waits for somebody else".into()));
+    let theirs = aliases(&api, &view, &person)?;
+    for by in &grant.approved_by {
+        if !aliases_of_actor(&api, &view, by)?.is_disjoint(&theirs) {
+            return Err(ApiError::Conflict("you have approved it already: it waits for somebody else".into()));
+        }
     }
     step(&api, &view, &person, &grant, GrantStep::Approved).await
 }
@@ -406,7 +419,7 @@ pub async fn deny(State(api): Shared, Extension(person): Who, Path(id): Path<Str
     let view = api.fresh().await?;
     let grant = known(&view, &id)?;
     waits(&grant)?;
-    may_approve(&view, &person, &grant)?;
+    may_approve(&api, &view, &person, &grant)?;
     step(&api, &view, &person, &grant, over(GrantEnd::Denied, said)).await
 }
 
@@ -420,7 +433,7 @@ pub async fn withdraw(State(api): Shared, Extension(person): Who, Path(id): Path
     let view = api.fresh().await?;
     let grant = known(&view, &id)?;
     waits(&grant)?;
-    let is_theirs = matches!(relation(&view, &person, &grant)?, Relation::Asked | Relation::Gets);
+    let is_theirs = matches!(relation(&api, &view, &person, &grant)?, Relation::Asked | Relation::Gets);
     if !is_theirs && person.role < Role::Operator {
         return Err(ApiError::Forbidden("who has asked for it, or would get it, takes it back".into()));
     }
@@ -441,7 +454,7 @@ pub async fn end(State(api): Shared, Extension(person): Who, Path(id): Path<Stri
         GrantStatus::Requested => return Err(ApiError::Conflict("it is not approved yet: withdraw or deny it".into())),
         GrantStatus::Ended => return Err(ApiError::Conflict("it is over already".into())),
     }
-    if relation(&view, &person, &grant)? == Relation::None && person.role < Role::Operator {
+    if relation(&api, &view, &person, &grant)? == Relation::None && person.role < Role::Operator {
         return Err(ApiError::Forbidden("who has it, who may approve it, or an operator ends it".into()));
     }
     step(&api, &view, &person, &grant, over(GrantEnd::Ended, said)).await

@@ -1,16 +1,21 @@
 //! What people are to each other and to what is granted: whose manager, whose owner, in which group. By that, besides their role,
 //! they may ask, approve and end.
 
+use std::collections::BTreeSet;
+
 use rollcall_domain::access::entitlement::{Approver, EntitlementId, Grantable};
 use rollcall_domain::access::grant::Grant;
-use rollcall_domain::identity::Identity;
+use rollcall_domain::decision::rule::counting;
+use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::identity::name::name_key;
-use rollcall_domain::ids::IdentityId;
+use rollcall_domain::identity::{Identity, IdentityKind, actor, identity_of_actor};
+use rollcall_domain::ids::{IdentityId, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
 use rollcall_scim::ENTERPRISE_USER;
 use serde_json::Value;
 
+use crate::api::context::Api;
 use crate::api::person::{Person, Vouched};
 use crate::error::ApiError;
 use crate::state::api_tokens;
@@ -33,15 +38,97 @@ pub fn manager_of(identity: &Identity) -> Option<IdentityId> {
     identity.resource.get(ENTERPRISE_USER.id)?.get("manager")?.get("value")?.as_str()?.parse().ok()
 }
 
+/// Every name by which somebody may act: that of their token, of whoever has made it, and those of the identities behind these.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn aliases(api: &Api, state: &impl Read, person: &Person) -> Result<BTreeSet<String>, KvError> {
+    let mut all = aliases_of_name(api, state, &person.name)?;
+    if let Some(id) = person.identity(state)? {
+        all.extend(aliases_of_identity(state, id)?);
+    }
+    Ok(all)
+}
+
+/// The same of whoever an event names as its actor.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn aliases_of_actor(api: &Api, state: &impl Read, by: &str) -> Result<BTreeSet<String>, KvError> {
+    match identity_of_actor(by) {
+        Some(id) => aliases_of_identity(state, id),
+        None => aliases_of_name(api, state, by),
+    }
+}
+
+fn aliases_of_name(api: &Api, state: &impl Read, name: &str) -> Result<BTreeSet<String>, KvError> {
+    let behind = api_tokens::behind(state, name)?;
+    let mut all: BTreeSet<String> = behind.iter().map(|name| name_key(name)).collect();
+    for id in identities_behind(api, state, &behind)? {
+        all.extend(aliases_of_identity(state, id)?);
+    }
+    Ok(all)
+}
+
+/// The identities that tokens of the configuration with these names are held by.
+fn identities_behind(api: &Api, state: &impl Read, names: &BTreeSet<String>) -> Result<Vec<IdentityId>, KvError> {
+    let tokens = api.tokens.iter().filter(|token| names.contains(&token.name));
+    let ids = tokens.filter_map(|token| token.identity.as_ref());
+    let ids = ids.map(|name| directory::id_by_name(state, IdentityKind::User, name));
+    Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+fn aliases_of_identity(state: &impl Read, id: IdentityId) -> Result<BTreeSet<String>, KvError> {
+    let identity = directory::identity(state, id)?;
+    let mut all: BTreeSet<String> =
+        identity.iter().flat_map(|identity| addresses(identity).collect::<Vec<_>>()).collect();
+    all.insert(actor(id));
+    Ok(all)
+}
+
+/// Refuses whoever is switched off, or has left: they act in nothing, with none of the tokens that they have made.
+///
+/// # Errors
+/// 403, and when the state can't be read.
+pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiError> {
+    // Where nobody is known as an identity there is nobody to refuse.
+    if person.known_by.is_none() && api.tokens.iter().all(|token| token.identity.is_none()) {
+        return Ok(());
+    }
+    let mut ids = identities_behind(api, state, &api_tokens::behind(state, &person.name)?)?;
+    ids.extend(person.identity(state)?);
+    for id in ids {
+        if ledger::switched_off(state, id)?.is_some() {
+            return Err(ApiError::Forbidden(format!("'{}' is switched off", person.name)));
+        }
+        if directory::identity(state, id)?.is_some_and(|identity| identity.lifecycle == Lifecycle::Left) {
+            return Err(ApiError::Forbidden(format!("'{}' has left", person.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Whether somebody is an identity, by any name that they act by.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_them(api: &Api, state: &impl Read, person: &Person, id: IdentityId) -> Result<bool, KvError> {
+    let theirs = aliases(api, state, person)?;
+    let identity = directory::identity(state, id)?;
+    let by_name = identity.is_some_and(|identity| names(&identity).any(|name| theirs.contains(&name)));
+    Ok(by_name || theirs.contains(&actor(id)))
+}
+
 /// What somebody has to do with a grant.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn relation(state: &impl Read, person: &Person, grant: &Grant) -> Result<Relation, KvError> {
-    if has_asked(state, person, grant)? {
+pub fn relation(api: &Api, state: &impl Read, person: &Person, grant: &Grant) -> Result<Relation, KvError> {
+    let theirs = aliases(api, state, person)?;
+    if !aliases_of_actor(api, state, &grant.requested_by)?.is_disjoint(&theirs) {
         return Ok(Relation::Asked);
     }
-    if gets(state, person, grant)? {
+    if is_them(api, state, person, grant.identity)? {
         return Ok(Relation::Gets);
     }
     for approver in &grant.approvers {
@@ -52,27 +139,12 @@ pub fn relation(state: &impl Read, person: &Person, grant: &Grant) -> Result<Rel
     Ok(Relation::None)
 }
 
-/// Whether somebody has asked for it, by whatever token that they have made.
-fn has_asked(state: &impl Read, person: &Person, grant: &Grant) -> Result<bool, KvError> {
-    let root = |name: &str| api_tokens::root(state, name).map(|root| name_key(&root));
-    Ok(grant.requested_by == person.actor(state)? || root(&grant.requested_by)? == root(&person.name)?)
-}
-
-/// Whether somebody gets it, by any name that they have.
-fn gets(state: &impl Read, person: &Person, grant: &Grant) -> Result<bool, KvError> {
-    if person.identity(state)? == Some(grant.identity) {
-        return Ok(true);
-    }
-    let identity = directory::identity(state, grant.identity)?;
-    Ok(identity.is_some_and(|identity| names(&identity).any(|name| name == name_key(&person.name))))
-}
-
 /// Refuses who may not approve a grant: who asked, who gets it, and who is none of its approvers.
 ///
 /// # Errors
 /// 403, with who may.
-pub fn may_approve(state: &impl Read, person: &Person, grant: &Grant) -> Result<(), ApiError> {
-    match relation(state, person, grant)? {
+pub fn may_approve(api: &Api, state: &impl Read, person: &Person, grant: &Grant) -> Result<(), ApiError> {
+    match relation(api, state, person, grant)? {
         Relation::Approver => Ok(()),
         Relation::Asked => Err(ApiError::Forbidden(
             "who asks for something does not decide about it, with none of the tokens that they have made".into(),
@@ -99,7 +171,8 @@ fn is(state: &impl Read, person: &Person, approver: &Approver, grant: &Grant) ->
     let Some(them) = person.identity(state)?.map(|id| directory::identity(state, id)).transpose()?.flatten() else {
         // An owner may be a team, whose token has its name.
         return match approver {
-            Approver::Owner if person.vouched == Vouched::Yes => {
+            // Whoever is to be known as an identity, and is none, is nobody here any more.
+            Approver::Owner if person.vouched == Vouched::Yes && person.known_by.is_none() => {
                 let owner = owner_of(state, &grant.what)?;
                 Ok(owner.is_some_and(|owner| name_key(&owner) == name_key(&person.name)))
             }
@@ -119,8 +192,18 @@ fn is(state: &impl Read, person: &Person, approver: &Approver, grant: &Grant) ->
             owner.is_some_and(|owner| addresses(&them).any(|name| name == owner))
         }
         Approver::Group(name) => {
-            let groups = directory::groups_of(state, them.id)?;
+            let groups = counting(&directory::groups_of(state, them.id)?, &groups_from(state, &grant.what)?);
             groups.iter().any(|(group, _)| name_key(group.display_name()) == name_key(name))
+        }
+    })
+}
+
+/// The sources whose groups count for what is granted; none: those of each.
+fn groups_from(state: &impl Read, what: &Grantable) -> Result<BTreeSet<SourceName>, KvError> {
+    Ok(match what {
+        Grantable::Role(id) => directory::role(state, id)?.map(|role| role.spec.groups_from).unwrap_or_default(),
+        Grantable::Entitlement(id) => {
+            directory::app(state, &id.app)?.map(|app| app.spec.groups_from).unwrap_or_default()
         }
     })
 }

@@ -15,6 +15,7 @@ use utoipa_axum::routes;
 use crate::api::context::{Api, Shared};
 use crate::api::disclosure::Asked;
 use crate::api::person::Credential;
+use crate::api::relations::may_act;
 use crate::api::{
     access, api_tokens, approvals, apps, decisions, drift, erasure, grants, holds, identities, latency, leavers,
     obligations, plan, plan_configuration, proofs, sessions, switch, timeline,
@@ -75,6 +76,7 @@ pub(crate) async fn authorize(State(api): Shared, mut request: Request, next: Ne
             "the token is not that of any [[api_tokens]] in the configuration, and none that was made by rollcall token",
         ));
     };
+    may_act(&api, &api.store.view(), &person)?;
     if api.rate.check_key(&person.name).is_err() {
         return Err(ApiError::TooMany { detail: "this token asks more often than it may in a second", seconds: 1 });
     }

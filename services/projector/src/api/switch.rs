@@ -22,6 +22,7 @@ use crate::api::context::{Api, Shared, unknown};
 use crate::api::decisions::{Said, read, reason};
 use crate::api::paging::Who;
 use crate::api::query::Path;
+use crate::api::relations::is_them;
 use crate::error::{ApiError, Problem};
 
 type Answer = Result<(StatusCode, Json<Said>), ApiError>;
@@ -82,7 +83,7 @@ async fn switch(api: &Api, Extension(person): Who, Path(id): Path<String>, body:
         (Switch::On, None) => return Err(ApiError::Conflict("they are not switched off".into())),
         (Switch::Off, None) | (Switch::On, Some(_)) => {}
     }
-    if to == Switch::On && person.identity(&view)? == Some(id) {
+    if to == Switch::On && is_them(api, &view, &person, id)? {
         return Err(ApiError::Forbidden("nobody switches themselves on again".into()));
     }
     let mut meta = by_service(&person.actor(&view)?, &Uuid::now_v7().to_string(), None);

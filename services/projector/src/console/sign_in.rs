@@ -23,6 +23,7 @@ use tracing::info;
 use crate::api::context::{Api, Shared};
 use crate::api::disclosure::{self, Asked};
 use crate::api::person::{KnownBy, Person, Vouched};
+use crate::api::relations::may_act;
 use crate::console::provider::Provider;
 use crate::console::sessions::{COOKIE, IDLE, LASTS, SAID_EVERY, Secret};
 use crate::error::ApiError;
@@ -49,7 +50,9 @@ fn holder(rules: SignInRules<'_>, session: &Session, secret: &Secret, now: Times
         SessionHolder::Provider { name, role } => {
             let role = Role::from_name(role).filter(|role| rules.roles.contains(role))?;
             let known_by = rules.people.map(|attribute| KnownBy { attribute, value: name.clone() });
-            Some(Person { name: name.clone(), role, apps: None, vouched: Vouched::Yes, known_by })
+            // A name that anybody can choose at the provider vouches for nothing.
+            let vouched = if known_by.is_some() { Vouched::Yes } else { Vouched::No };
+            Some(Person { name: name.clone(), role, apps: None, vouched, known_by })
         }
     }
 }
@@ -143,6 +146,9 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
             Redirect::to("/console/sign-in").into_response()
         };
     };
+    if let Err(refusal) = may_act(&api, &api.store.view(), &person) {
+        return refusal.into_response();
+    }
     if api.rate.check_key(&person.name).is_err() {
         return ApiError::TooMany { detail: "more pages were asked for than may be in a second", seconds: 1 }
             .into_response();

@@ -98,22 +98,23 @@ pub fn all(state: &impl Read) -> Result<Vec<KnownToken>, KvError> {
     Ok(load_all(state, PREFIX, None, usize::MAX)?.into_iter().map(|(_, token)| token).collect())
 }
 
-/// Who is behind a name: of a token that was made here, whoever made it, and so on to one that was not made here. What a person
-/// does with tokens that they have made themselves is what they do.
+/// Who is behind a name: itself, and of a token that was made here whoever made it, and so on. What a person does with tokens that
+/// they have made themselves is what they do.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn root(state: &impl Read, name: &str) -> Result<String, KvError> {
+pub fn behind(state: &impl Read, name: &str) -> Result<BTreeSet<String>, KvError> {
     let all = all(state)?;
-    let (mut root, mut seen) = (name.to_owned(), BTreeSet::new());
-    // The newest of that name: an older one may have been revoked.
-    while let Some(token) = all.iter().filter(|t| t.issued.name == root).max_by_key(|t| t.issued_at) {
-        if !seen.insert(root.clone()) {
-            break;
+    let (mut found, mut next) = (BTreeSet::new(), vec![name.to_owned()]);
+    // Every token of that name: one may have been revoked, and another made by somebody else.
+    while let Some(name) = next.pop() {
+        let makers = all.iter().filter(|token| token.issued.name == name).map(|token| token.issued_by.clone());
+        let makers: Vec<String> = makers.collect();
+        if found.insert(name) {
+            next.extend(makers);
         }
-        root.clone_from(&token.issued_by);
     }
-    Ok(root)
+    Ok(found)
 }
 
 /// What is kept of a token.

@@ -289,10 +289,10 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         }
         Event::IdentityErased(e) => format!("someone was erased: {}", e.legal_basis),
         Event::IdentitySwitched(e) => {
-            let (by, name) = (&event.meta.actor, who(state, e.id)?);
+            let name = who(state, e.id)?;
             match e.to {
-                Switch::Off => format!("{by} switches {name} off in every app, now: {}", e.reason),
-                Switch::On => format!("{by} switches {name} on again: {}", e.reason),
+                Switch::Off => format!("{name} is switched off in every app, now: {}", e.reason),
+                Switch::On => format!("{name} is switched on again: {}", e.reason),
             }
         }
         Event::RoleConfigured(e) => {
@@ -310,7 +310,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::PolicyRemoved(id) => format!("policy {id} is no longer configured"),
         Event::Configuring(Configuring::Begins) => "apps and roles change together".to_owned(),
         Event::Configuring(Configuring::Ends) => "apps and roles have changed together".to_owned(),
-        Event::Grant(e) => grant(state, e, event)?,
+        Event::Grant(e) => grant(state, e)?,
         Event::EffectFailed(e) => {
             let (at, reason) = (e.effective_at, &e.reason);
             format!("what was said of {} for {at} can't take effect: {reason}", who(state, e.id)?)
@@ -328,9 +328,9 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
     })
 }
 
-fn grant(state: &impl Read, e: &GrantChanged, event: &Recorded) -> Result<String, KvError> {
+/// Who acted is not named: the sentence is kept, and stays when they are erased.
+fn grant(state: &impl Read, e: &GrantChanged) -> Result<String, KvError> {
     let name = who(state, e.identity)?;
-    let by = actor(state, &event.meta.actor)?;
     // What it was about is in its request; here it is what the state knows of it by now.
     let what = match &e.step {
         GrantStep::Requested(asked) => asked.what.to_string(),
@@ -347,16 +347,16 @@ fn grant(state: &impl Read, e: &GrantChanged, event: &Recorded) -> Result<String
                 Lasts::Standing => "without an end".to_owned(),
             };
             let longer = if asked.extends.is_some() { ", longer than was granted" } else { "" };
-            format!("{by} asks for {what} for {name}{longer}, {lasts}: {}", asked.reason)
+            format!("{what} is asked for, for {name}{longer}, {lasts}: {}", asked.reason)
         }
-        GrantStep::Approved => format!("{by} approves {what} for {name}"),
+        GrantStep::Approved => format!("{what} is approved for {name}"),
         GrantStep::Ended { why, reason, .. } => {
             let said = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             match why {
                 GrantEnd::Expired => format!("the time of {what} for {name} is over"),
-                GrantEnd::Ended => format!("{by} ends {what} for {name}{said}"),
-                GrantEnd::Denied => format!("{by} denies {what} for {name}{said}"),
-                GrantEnd::Withdrawn => format!("{by} takes back the request for {what} for {name}{said}"),
+                GrantEnd::Ended => format!("{what} is ended for {name}{said}"),
+                GrantEnd::Denied => format!("{what} is denied for {name}{said}"),
+                GrantEnd::Withdrawn => format!("the request for {what} for {name} is taken back{said}"),
                 GrantEnd::Unanswered => format!("nobody has approved {what} for {name} in time"),
                 GrantEnd::Left => format!("{what} for {name} ends: they have left"),
                 GrantEnd::Extended => format!("{what} for {name} lasts longer"),

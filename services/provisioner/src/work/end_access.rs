@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::plan::Step;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::{Capabilities, Support};
@@ -33,6 +33,8 @@ impl Access {
     pub fn of(account: &Account, can: &Capabilities, managed: &BTreeSet<String>) -> Self {
         match account.desired.target() {
             Target::Present => Self::Wanted,
+            // Whether the app can is seen before anything else is planned.
+            Target::Absent if account.desired == Desired::Off && can.deactivate != Support::No => Self::Stands,
             Target::Absent if managed.is_empty() || can.deactivate == Support::No => Self::EndsWithTheAccount,
             Target::Absent => Self::Stands,
         }

@@ -7,6 +7,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::outcome::Rejected;
 use rollcall_domain::access::plan::{Step, is_gone, judge, plan};
+use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use tokio::time::Instant;
@@ -118,7 +119,6 @@ impl Connector {
                 wanted.note_used(&found.remote);
                 standard.invitation = wanted.invitation_to(&found.remote);
             }
-            let sending = if is_owed { standard.clone().for_a_change() } else { standard.clone() };
             if let Some(found) = &located {
                 wanted.remote_id = Some(found.remote.id.clone());
                 wanted.seen_at = Some(Instant::now());
@@ -127,11 +127,10 @@ impl Connector {
                 if let Some(wait) = may_still_show(account, &can, (self.clock)()) {
                     return Ok(Attempt::Wait(wait));
                 }
-                let deprovision = match account.desired {
-                    Desired::Off => standard.switches_off,
-                    _ => standard.deprovision,
-                };
-                access = self.end_access(account, found, &mut wanted, &can, deprovision).await?;
+                access = self.end_access(account, found, &mut wanted, &can, standard.deprovision).await?;
+                if account.desired == Desired::Off && access == Access::EndsWithTheAccount {
+                    standard.switches_off = Deprovision::Delete;
+                }
             }
             let mut groups_unread = None;
             // Of whom a person has switched off nothing else is changed.
@@ -149,6 +148,7 @@ impl Connector {
                     Err(failure) => return Err(failure.into()),
                 }
             }
+            let sending = if is_owed { standard.clone().for_a_change() } else { standard.clone() };
             let remote = located.as_ref().map(|l| &l.remote);
             let mut steps = plan(&account.desired, remote, &sending);
             let judged = judge(&account.desired, remote, &standard);

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::entitlement::{EntitlementId, Part, Requestable, Risk, Terms};
 use rollcall_domain::access::holding::Reason;
 use rollcall_domain::access::policy::Policy;
@@ -13,7 +12,7 @@ use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::switch::SwitchedOff;
 use rollcall_domain::ids::{AppId, GrantId, IdentityId, PolicyId, RoleId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::ledger::{self, Held, Missing};
+use rollcall_domain::ledger::{self, Held, Missing, Progress};
 use rollcall_scim::Catalogue;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -226,15 +225,18 @@ impl PolicyView {
 pub struct DisabledView {
     #[schema(schema_with = schema::time)]
     pub since: Timestamp,
-    pub by: String,
+    /// Absent for viewers.
+    pub by: Option<String>,
     /// The event that says so, and why.
     #[schema(value_type = u64)]
     pub event: Sequence,
 }
 
 impl DisabledView {
-    pub fn of(state: &impl Read, off: &SwitchedOff) -> Result<Self, KvError> {
-        Ok(Self { since: off.since, by: actor(state, &off.by)?, event: off.sequence })
+    /// Who it was is for those who see names.
+    pub fn of(state: &impl Read, off: &SwitchedOff, detail: Detail) -> Result<Self, KvError> {
+        let by = detail.show(()).map(|()| actor(state, &off.by)).transpose()?;
+        Ok(Self { since: off.since, by, event: off.sequence })
     }
 }
 
@@ -256,7 +258,8 @@ pub struct HeldView {
     #[schema(schema_with = schema::time_or_null)]
     pub until: Option<Timestamp>,
     pub reasons: Vec<ReasonView>,
-    /// `verified`: the app was read back and shows it; `pending`: not yet; `off`: a person has switched them off.
+    /// `verified`: the app was read back and shows it; `pending`: it is to be changed or read; `differs`: the app shows it otherwise;
+    /// `off`: a person has switched them off, and the app was read back; `ending`: it is being taken away, and that is not verified.
     pub state: &'static str,
     /// When the app was last read back.
     #[schema(schema_with = schema::time_or_null)]
@@ -283,18 +286,13 @@ impl HeldView {
             since: held.since,
             until: held.until,
             reasons: reasons.collect::<Result<_, _>>()?,
-            state: held.account.as_ref().map_or("pending", state_of),
+            state: match &held.account {
+                Some(account) => ledger::progress(state, account, &held.id.part)?,
+                None => Progress::Pending,
+            }
+            .name(),
             verified_at: held.account.as_ref().and_then(|account| account.verified_at),
         })
-    }
-}
-
-/// How far what is held with an account is.
-fn state_of(account: &Account) -> &'static str {
-    match (&account.desired, account.is_pending()) {
-        (Desired::Off, _) => "off",
-        (Desired::Present(_), false) => "verified",
-        (Desired::Present(_) | Desired::Absent | Desired::Deleted, _) => "pending",
     }
 }
 
@@ -313,7 +311,7 @@ pub struct AccessView {
 impl AccessView {
     pub fn of(state: &impl Read, catalogue: &Catalogue, identity: Identity, detail: Detail) -> Result<Self, KvError> {
         let (id, user_name) = (identity.id, detail.show(identity.user_name().to_owned()));
-        let off = ledger::switched_off(state, id)?.map(|off| DisabledView::of(state, &off)).transpose()?;
+        let off = ledger::switched_off(state, id)?.map(|off| DisabledView::of(state, &off, detail)).transpose()?;
         let held = ledger::held_by(state, catalogue, identity)?;
         let items = held.iter().map(|held| HeldView::of(state, held)).collect::<Result<_, _>>()?;
         Ok(Self { identity: id, user_name, disabled: off, items })
@@ -324,7 +322,7 @@ impl AccessView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MissingView {
     /// `not_active`, `disabled`, `no_app`, `app_removed`, `kind`, `not_managed`, `rule`, `rule_unreadable`, `not_in_groups`,
-    /// `not_in_role`, `forbidden`, `not_granted`.
+    /// `not_in_role`, `forbidden`, `not_granted`, `ending`.
     pub kind: &'static str,
     /// In words.
     pub text: String,
@@ -360,6 +358,9 @@ impl MissingView {
             Missing::Forbidden(policies) => {
                 let all = policies.iter().map(|id| policy_in_words(state, id)).collect::<Result<Vec<_>, _>>()?;
                 ("forbidden", format!("{}, forbids it", all.join(", and ")))
+            }
+            Missing::Ending => {
+                ("ending", "an account of theirs there is being taken away, and that is not verified".to_owned())
             }
             Missing::NotGranted(Requestable::Yes) => {
                 ("not_granted", "it was not granted to them; it can be asked for (POST /v1/grants)".to_owned())
@@ -419,7 +420,7 @@ pub struct HolderView {
     #[schema(schema_with = schema::time_or_null)]
     pub since: Option<Timestamp>,
     pub reasons: Vec<ReasonView>,
-    /// `verified`, `pending` or `off`.
+    /// `verified`, `pending`, `differs`, `off` or `ending`.
     pub state: &'static str,
     #[schema(schema_with = schema::time_or_null)]
     pub verified_at: Option<Timestamp>,
@@ -436,7 +437,7 @@ impl HolderView {
             user_name: identity.and_then(|identity| detail.show(identity.user_name().to_owned())),
             since: holding.map(|holding| holding.since),
             reasons: reasons.map(|reason| ReasonView::of(state, &id, reason)).collect::<Result<_, _>>()?,
-            state: state_of(account),
+            state: ledger::progress(state, account, part)?.name(),
             verified_at: account.verified_at,
         })
     }

@@ -103,7 +103,9 @@ impl IdentityView {
         Ok(Self {
             summary: IdentitySummary::of(identity, detail),
             resource: detail.show(identity.resource.clone()),
-            disabled: ledger::switched_off(state, identity.id)?.map(|off| DisabledView::of(state, &off)).transpose()?,
+            disabled: ledger::switched_off(state, identity.id)?
+                .map(|off| DisabledView::of(state, &off, detail))
+                .transpose()?,
             groups: directory::groups_of(state, identity.id)?.iter().map(group).collect(),
             accounts: accounts.iter().map(|account| AccountView::of(account, detail)).collect(),
             obligations: ledger::obligations_of(state, identity.id)?

@@ -1,5 +1,7 @@
 //! One identity: what is left, what each app shows, lanes and timeline.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
@@ -10,6 +12,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
+use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
@@ -103,8 +106,8 @@ impl EntryRow {
 struct IdentityPage {
     frame: Frame,
     head: Head,
-    /// What is to be said of somebody who left.
-    left: Option<Notice>,
+    /// What is to be said of somebody who left, or is switched off.
+    notices: Vec<Notice>,
     facts: Vec<(&'static str, String)>,
     /// What is owed for them now, with what keeps it.
     remains: Table,
@@ -162,13 +165,11 @@ pub async fn identity(
         let mut owed = ledger::obligations_of(&view, found.id)?;
         owed.sort_by_key(|o| std::cmp::Reverse(o.id.opened_by));
         let (open, count) = (owed.iter().filter(|o| o.end.is_none()).cloned().collect::<Vec<_>>(), owed.len());
-        let left = match switched_off(&view, &found, &open)? {
-            Some(notice) => Some(notice),
-            None => left(&view, &found, &owed, Timestamp::now())?,
-        };
-        owed.truncate(ROWS);
         let now = Timestamp::now();
         let accounts = ledger::accounts_of(&view, found.id)?;
+        let off = switched_off(&view, &person, &found, &open, &accounts)?;
+        let notices: Vec<Notice> = off.into_iter().chain(left(&view, &found, &owed, now)?).collect();
+        owed.truncate(ROWS);
         let axis = lanes::axis(&owed, now);
         let lanes = axis.map(|axis| lanes::lanes(&owed, axis, now)).unwrap_or_default();
         let (mut entries, mut next) = (None, None);
@@ -200,7 +201,7 @@ pub async fn identity(
             frame: Frame::new(&api, &person, "", format!("/v1/identities/{id} and /v1/identities/{id}/timeline"))
                 .noting(&asked),
             head,
-            left,
+            notices,
             facts: facts(&view, &person, &found)?,
             remains: remains(&view, &person, &found, &open, &accounts, now)?,
             accounts: accounts_table(&view, &person, &accounts, now)?,
@@ -218,15 +219,34 @@ pub async fn identity(
     answer(&api, &person, page.await)
 }
 
-/// That somebody is switched off, and where that is not verified yet.
-fn switched_off(view: &View, found: &Identity, open: &[Obligation]) -> Result<Option<Notice>, ApiError> {
+/// That somebody is switched off, and where it is not so, or not verified.
+fn switched_off(
+    view: &View,
+    person: &Person,
+    found: &Identity,
+    open: &[Obligation],
+    accounts: &[Account],
+) -> Result<Option<Notice>, ApiError> {
     let Some(off) = ledger::switched_off(view, found.id)? else { return Ok(None) };
-    let owed = open.iter().filter(|o| o.change == ChangeKind::Disable);
-    let places: Vec<&str> = owed.map(|o| o.id.subject.place()).collect();
-    let since = format!("Switched off in every app by {} at {}", actor(view, &off.by)?, at(off.since));
-    let (text, tone) = match places.as_slice() {
-        [] => (format!("{since}: verified everywhere."), Tone::Good),
-        places => (format!("{since}: not verified yet in {}.", places.join(", ")), Tone::Bad),
+    let owes = |o: &&Obligation| o.target == Target::Absent && o.change != ChangeKind::Residue;
+    let mut places: BTreeSet<String> = open.iter().filter(owes).map(|o| o.id.subject.place().to_owned()).collect();
+    for account in accounts {
+        let drift = ledger::drift_of(view, &account.app, account.identity)?;
+        let lives = drift.iter().any(|item| matches!(item.id.kind, DriftKind::Zombie | DriftKind::Invited));
+        if lives || account.desired.target() == Target::Present || account.is_pending() {
+            places.insert(account.app.to_string());
+        }
+    }
+    let by = match person.sees() {
+        Detail::Full => format!(" by {}", actor(view, &off.by)?),
+        Detail::Impersonal => String::new(),
+    };
+    let since = format!("Switched off in every app{by} at {}", at(off.since));
+    let (text, tone) = if places.is_empty() {
+        (format!("{since}: verified everywhere."), Tone::Good)
+    } else {
+        let places = places.into_iter().collect::<Vec<_>>().join(", ");
+        (format!("{since}: not verified, or not so any more, in {places}."), Tone::Bad)
     };
     Ok(Some(Notice { text, tone, sequence: Some(off.sequence.0) }))
 }
