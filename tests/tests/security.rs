@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 35] = [
+const OPENED_BY: [(&str, &str, &str); 51] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -75,6 +75,23 @@ const OPENED_BY: [(&str, &str, &str); 35] = [
     ("POST", "/v1/tokens", "admin"),
     ("DELETE", "/v1/tokens/{id}", "admin"),
     ("GET", "/v1/timeline/stream", "auditor"),
+    // Who may do what to a grant is told by who they are: tests/tests/access.rs.
+    ("GET", "/v1/entitlements", "viewer"),
+    ("GET", "/v1/entitlements/{id}/holders", "viewer"),
+    ("GET", "/v1/explain", "viewer"),
+    ("GET", "/v1/grants", "viewer"),
+    ("POST", "/v1/grants", "viewer"),
+    ("GET", "/v1/grants/{id}", "viewer"),
+    ("POST", "/v1/grants/{id}/approve", "viewer"),
+    ("POST", "/v1/grants/{id}/deny", "viewer"),
+    ("POST", "/v1/grants/{id}/end", "viewer"),
+    ("POST", "/v1/grants/{id}/extend", "viewer"),
+    ("POST", "/v1/grants/{id}/withdraw", "viewer"),
+    ("GET", "/v1/identities/{id}/access", "viewer"),
+    ("POST", "/v1/identities/{id}/disable", "operator"),
+    ("POST", "/v1/identities/{id}/enable", "operator"),
+    ("GET", "/v1/policies", "viewer"),
+    ("GET", "/v1/roles", "viewer"),
 ];
 
 fn app(server: &Faulty) -> App {

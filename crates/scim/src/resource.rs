@@ -223,12 +223,12 @@ pub(crate) fn normalize_value(
             std::slice::from_ref(one)
         }
     };
-    // A group may have very many members: those that are there twice are found by their text.
+    // A group may have very many members. Two values are the same in whatever order their sub-attributes stand.
     let mut seen = HashSet::with_capacity(items.len());
     let mut clean: Vec<Value> = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let item = normalize_single(attribute, item, &format!("{path}[{index}]"), reading)?;
-        clean.extend(item.filter(|item| seen.insert(item.to_string())));
+        clean.extend(item.filter(|item| seen.insert(item.clone())));
     }
     let primaries = clean.iter().filter(|v| v.get("primary") == Some(&Value::Bool(true))).count();
     if primaries > 1 {

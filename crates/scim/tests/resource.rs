@@ -19,7 +19,7 @@ fn a_resource_is_made_canonical() {
         "nickName": "",
         "title": null,
         "active": "True",
-        "emails": [{ "VALUE": "a@b", "primary": true }, { "value": "a@b", "primary": true }],
+        "emails": [{ "VALUE": "a@b", "primary": true }, { "primary": true, "value": "a@b" }],
         "groups": [{ "value": "read-only" }],
         ENTERPRISE: { "department": "Sales", "manager": { "value": "m", "displayName": "read-only" } },
     });

@@ -1,6 +1,7 @@
 //! The demo: an identity provider, apps that nobody here wrote, and what Rollcall knows about them.
 
 mod apps;
+mod asking;
 mod composing;
 mod deployed;
 mod play;
@@ -63,7 +64,9 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let apps = apps::start(folder.path()).await?;
     let alerts = webhook::Receiver::start().await?;
     let rollcall = rollcall::Rollcall::start(folder.path(), &apps, &alerts.url).await?;
-    let overdue = play::walk(&rollcall, &apps).await?.next;
+    let cast = play::walk(&rollcall, &apps).await?;
+    asking::for_a_while(&rollcall, &apps, &cast.asks, &cast.manager).await?;
+    let overdue = cast.next;
     play::leave_while_down(&rollcall, &apps, &alerts, &overdue).await?;
     show::timeline(&rollcall, &overdue).await?;
     show::latencies(&rollcall).await?;

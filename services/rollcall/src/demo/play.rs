@@ -13,7 +13,7 @@ use super::rollcall::{LEAVER_SLA, Rollcall};
 use super::webhook::Receiver;
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 const JOINERS: usize = 25;
@@ -48,11 +48,11 @@ pub async fn until<T, F: Future<Output = anyhow::Result<Option<T>>>>(
     }
 }
 
-fn done(started: Instant, what: &str) {
+pub fn done(started: Instant, what: &str) {
     println!("  {:>6.2} s  {what}", started.elapsed().as_secs_f64());
 }
 
-fn patch(operations: Value) -> Value {
+pub fn patch(operations: Value) -> Value {
     json!({ "schemas": [PATCH_OP], "Operations": operations })
 }
 
@@ -61,20 +61,22 @@ pub struct Cast {
     pub leaver: Person,
     /// Who has not left yet.
     pub next: Person,
+    /// Who has no account in the CRM.
+    pub asks: Person,
+    pub manager: Person,
 }
 
 /// Plays every scene in which all apps work.
 pub async fn walk(rollcall: &Rollcall, apps: &[App]) -> anyhow::Result<Cast> {
     println!("\nThe identity provider pushes over SCIM; Rollcall follows, reads every app back, and keeps the clock:");
     let mut people = join(rollcall, apps).await?.into_iter();
-    let (Some(mover), Some(leaver), Some(next)) = (people.next(), people.next(), people.next()) else {
-        bail!("nobody joined")
-    };
+    let mut next = || people.next().context("nobody joined");
+    let (mover, leaver, next, asks, manager) = (next()?, next()?, next()?, next()?, next()?);
     own_ways(rollcall, apps).await?;
     move_department(rollcall, apps, &mover).await?;
     leave(rollcall, apps, &leaver).await?;
     rehire(rollcall, apps, &leaver).await?;
-    Ok(Cast { leaver, next })
+    Ok(Cast { leaver, next, asks, manager })
 }
 
 /// Whether the people of the walk-through are there already.
@@ -137,7 +139,7 @@ async fn own_ways(rollcall: &Rollcall, apps: &[App]) -> anyhow::Result<()> {
 }
 
 /// The state of a person's account in an app, once it is verified.
-async fn verified(rollcall: &Rollcall, person: &Person, app: &str, desired: &str) -> anyhow::Result<()> {
+pub async fn account(rollcall: &Rollcall, person: &Person, app: &str, desired: &str) -> anyhow::Result<()> {
     until(&format!("{} verified {desired} in {app}", person.user_name), || async {
         let identity = rollcall.api(&format!("/v1/identities/{}", person.id)).await?;
         let accounts = identity.get("accounts").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -152,7 +154,7 @@ async fn verified(rollcall: &Rollcall, person: &Person, app: &str, desired: &str
 }
 
 /// Asks the app itself, past Rollcall: does the person have a live account?
-async fn is_live(app: &App, person: &Person) -> anyhow::Result<bool> {
+pub async fn is_live(app: &App, person: &Person) -> anyhow::Result<bool> {
     let found = app.search(&format!("userName eq \"{}\"", person.user_name)).await?;
     Ok(found.iter().any(|user| user.get("active") != Some(&Value::Bool(false))))
 }
@@ -165,7 +167,7 @@ async fn move_department(rollcall: &Rollcall, apps: &[App], person: &Person) -> 
     for app in apps {
         let (id, wanted) = (app.role.id, app.role.is_for(SALES));
         if wanted || app.role.is_for(person.department) {
-            verified(rollcall, person, id, if wanted { "present" } else { "absent" }).await?;
+            account(rollcall, person, id, if wanted { "present" } else { "absent" }).await?;
             ensure!(is_live(app, person).await? == wanted, "{id} itself does not show the mover so");
         }
     }
@@ -199,7 +201,7 @@ async fn rehire(rollcall: &Rollcall, apps: &[App], person: &Person) -> anyhow::R
     let started = Instant::now();
     set_active(rollcall, person, true).await?;
     for app in apps.iter().filter(|app| app.role.is_for(person.department)) {
-        verified(rollcall, person, app.role.id, "present").await?;
+        account(rollcall, person, app.role.id, "present").await?;
         ensure!(is_live(app, person).await?, "{} itself does not have the rehired person", app.role.id);
     }
     done(started, &format!("{} was rehired: the old accounts live again", person.user_name));

@@ -1,27 +1,37 @@
 //! Rollcall as its users have it: a process, its SCIM door and its API.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::apps::App;
+use super::apps::{App, CRM};
 
 /// How long a leaver's access may last in the demo.
 pub const LEAVER_SLA: &str = "5s";
+
+/// The role that can be asked for.
+pub const ASKED_FOR: &str = "crm-guest";
+
+/// Who does something about it, each with a token of their own.
+const ACTORS: [(&str, &str); 2] =
+    [("dana.okafor@example.com", "DEMO_DANA_TOKEN"), ("eli.okafor@example.com", "DEMO_ELI_TOKEN")];
 
 /// A running Rollcall.
 pub struct Rollcall {
     pub address: String,
     pub api_token: String,
     source_token: String,
+    /// By user name.
+    personal_tokens: HashMap<&'static str, String>,
     http: Client,
     /// The process and its log; none when it is a deployment.
     own: Option<(Child, PathBuf)>,
@@ -32,6 +42,7 @@ impl Rollcall {
     pub async fn start(folder: &Path, apps: &[App], alerts: &str) -> anyhow::Result<Self> {
         let secret = || uuid::Uuid::new_v4().simple().to_string();
         let (source_token, api_token) = (secret(), secret());
+        let personal_tokens: HashMap<_, _> = ACTORS.iter().map(|(name, _)| (*name, secret())).collect();
         let config = folder.join("rollcall.toml");
         fs::write(&config, configuration(apps, alerts)).context("the configuration can't be written")?;
         let log = folder.join("rollcall.log");
@@ -39,6 +50,9 @@ impl Rollcall {
         let mut command = Command::new(binary);
         command.arg("up").arg("--config").arg(&config).arg("--data-dir").arg(folder.join("data"));
         command.env("DEMO_SOURCE_TOKEN", &source_token).env("DEMO_API_TOKEN", &api_token);
+        for (name, variable) in ACTORS {
+            command.env(variable, personal_tokens.get(name).map_or("", String::as_str));
+        }
         for app in apps {
             command.env(format!("DEMO_{}_TOKEN", app.role.id.to_uppercase()), &app.token);
         }
@@ -60,13 +74,13 @@ impl Rollcall {
             bail!("rollcall did not start:\n{}", fs::read_to_string(&log).unwrap_or_default());
         };
         println!("  Rollcall at {address}");
-        Ok(Self { address, api_token, source_token, http: http()?, own: Some((child, log)) })
+        Ok(Self { address, api_token, source_token, personal_tokens, http: http()?, own: Some((child, log)) })
     }
 
     /// One that is deployed already.
     pub fn elsewhere(address: &str, source_token: String, api_token: String) -> anyhow::Result<Self> {
         let address = address.trim_end_matches('/').to_owned();
-        Ok(Self { address, api_token, source_token, http: http()?, own: None })
+        Ok(Self { address, api_token, source_token, personal_tokens: HashMap::new(), http: http()?, own: None })
     }
 
     /// One SCIM request as the identity provider sends it.
@@ -77,25 +91,20 @@ impl Rollcall {
             .bearer_auth(&self.source_token)
             .header("content-type", "application/scim+json")
             .body(body.to_string());
-        let answer = request.send().await.with_context(|| format!("{method} {path}"))?;
-        let status = answer.status();
-        let body: Value = answer.json().await.with_context(|| format!("{method} {path} answered {status}"))?;
-        if !status.is_success() {
-            bail!("{method} {path} answered {status}: {body}");
-        }
-        Ok(body)
+        answered(request, &format!("{method} {path}")).await
     }
 
     /// One request to the API.
     pub async fn api(&self, path: &str) -> anyhow::Result<Value> {
         let request = self.http.get(format!("{}{path}", self.address)).bearer_auth(&self.api_token);
-        let answer = request.send().await.with_context(|| format!("GET {path}"))?;
-        let status = answer.status();
-        let body: Value = answer.json().await.with_context(|| format!("GET {path} answered {status}"))?;
-        if !status.is_success() {
-            bail!("GET {path} answered {status}: {body}");
-        }
-        Ok(body)
+        answered(request, &format!("GET {path}")).await
+    }
+
+    /// One request to the API that somebody makes with their own token.
+    pub async fn act(&self, path: &str, user_name: &str, body: &Value) -> anyhow::Result<Value> {
+        let token = self.personal_tokens.get(user_name).with_context(|| format!("{user_name} has no token"))?;
+        let request = self.http.post(format!("{}{path}", self.address)).bearer_auth(token).json(body);
+        answered(request, &format!("POST {path}")).await
     }
 
     /// The items of a list, every page of it.
@@ -127,6 +136,17 @@ impl Rollcall {
     }
 }
 
+/// What is answered, when it is a success.
+async fn answered(request: RequestBuilder, what: &str) -> anyhow::Result<Value> {
+    let answer = request.send().await.with_context(|| what.to_owned())?;
+    let status = answer.status();
+    let body: Value = answer.json().await.with_context(|| format!("{what} answered {status}"))?;
+    if !status.is_success() {
+        bail!("{what} answered {status}: {body}");
+    }
+    Ok(body)
+}
+
 fn http() -> anyhow::Result<Client> {
     Client::builder().timeout(Duration::from_secs(20)).build().context("no HTTP client")
 }
@@ -147,6 +167,25 @@ token_env = "DEMO_API_TOKEN"
 "#,
     );
     text.push_str(&format!("\n[[alerts]]\nkind = \"webhook\"\nname = \"demo\"\nurl = \"{alerts}\"\n"));
+    for (name, variable) in ACTORS {
+        let token = format!(
+            "\n[[api_tokens]]\nname = \"{name}\"\nrole = \"viewer\"\ntoken_env = \"{variable}\"\nidentity = \"{name}\"\n"
+        );
+        text.push_str(&token);
+    }
+    text.push_str(&format!(
+        r#"
+[[roles]]
+id = "{ASKED_FOR}"
+name = "Guest of the CRM"
+entitlements = ["{crm}"]
+owner = "crm-owners@example.com"
+requestable = true
+max_duration = "8h"
+approvers = ["manager"]
+"#,
+        crm = CRM.id
+    ));
     for app in apps {
         let token = format!("token_env = \"DEMO_{}_TOKEN\"", app.role.id.to_uppercase());
         text.push_str(&connected(app, &token, LEAVER_SLA));
