@@ -93,6 +93,7 @@ impl Scoped {
 pub struct Engine {
     sets: HashMap<(Action, &'static str), Scoped>,
     actions: HashMap<Action, EntityUid>,
+    authorizer: Authorizer,
 }
 
 const PERMIT: &str = "permit";
@@ -134,6 +135,12 @@ impl Engine {
         self.sets.is_empty()
     }
 
+    /// Whether any policy permits this to anybody.
+    #[must_use]
+    pub fn permits_anything(&self, action: Action) -> bool {
+        self.sets.contains_key(&(action, PERMIT))
+    }
+
     /// The policies that permit something, by their ids.
     #[must_use]
     pub fn permits(&self, action: Action, principal: &Principal, resource: &Resource) -> Vec<String> {
@@ -160,10 +167,9 @@ impl Engine {
             // What can't be asked is given to nobody.
             return if effect == FORBID { all() } else { Vec::new() };
         };
-        let authorizer = Authorizer::new();
         let mut found = Vec::new();
         for set in sets {
-            let answer = authorizer.is_authorized(&request, set, &entities);
+            let answer = self.authorizer.is_authorized(&request, set, &entities);
             found.extend(answer.diagnostics().reason().map(ToString::to_string));
             if effect == FORBID {
                 found.extend(answer.diagnostics().errors().map(|error| match error {

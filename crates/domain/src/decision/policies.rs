@@ -74,6 +74,12 @@ impl Policies {
         Principal::new(catalogue, kind, &identity.id.to_string(), &identity.resource, groups, roles)
     }
 
+    /// Whether any of them gives something to anybody.
+    #[must_use]
+    pub fn give_anything(&self) -> bool {
+        self.engine.permits_anything(Action::Hold)
+    }
+
     /// The policies that give something to somebody.
     #[must_use]
     pub fn gives(&self, principal: Option<&Principal>, id: &EntitlementId) -> Vec<PolicyId> {

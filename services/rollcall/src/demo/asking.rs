@@ -25,7 +25,7 @@ pub async fn for_a_while(rollcall: &Rollcall, apps: &[App], who: &Person, manage
         &format!(
             "why has {} no account in CRM?\n             {}",
             who.user_name,
-            sentences(&rollcall.api(&why).await?, "missing")
+            sentences(&rollcall.api(&why).await?, "/missing")
         ),
     );
     let asked =
@@ -41,7 +41,7 @@ pub async fn for_a_while(rollcall: &Rollcall, apps: &[App], who: &Person, manage
         &format!(
             "{}, the manager, approves: the account is verified:\n             {}",
             manager.user_name,
-            sentences(&rollcall.api(&why).await?, "reasons")
+            sentences(&rollcall.api(&why).await?, "/holding/reasons")
         ),
     );
     account(rollcall, who, CRM.id, "absent").await?;
@@ -56,7 +56,7 @@ pub async fn for_a_while(rollcall: &Rollcall, apps: &[App], who: &Person, manage
 }
 
 fn sentences(explained: &Value, list: &str) -> String {
-    let items = explained.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
+    let items = explained.pointer(list).and_then(Value::as_array).cloned().unwrap_or_default();
     let texts: Vec<&str> = items.iter().filter_map(|item| item.get("text").and_then(Value::as_str)).collect();
-    texts.join("; \n             ")
+    texts.join(";\n             ")
 }
