@@ -121,6 +121,8 @@ with sync_playwright() as playwright:
     walk.get_by_label("API token").fill("ola-secret")
     walk.keyboard.press("Enter")
     expect(walk.get_by_role("row").filter(has_text="bob@example.com")).to_contain_text("overdue", timeout=20000)
+    # Keys work once the script has run.
+    walk.wait_for_load_state("load")
     walk.keyboard.press("?")
     expect(walk.get_by_role("dialog")).to_be_visible()
     walk.keyboard.press("Escape")

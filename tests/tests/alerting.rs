@@ -31,6 +31,10 @@ fn rules() -> PathBuf {
 }
 
 async fn stage(extra: &str) -> anyhow::Result<(Faulty, Rollcall, String)> {
+    stage_with(extra, "").await
+}
+
+async fn stage_with(extra: &str, sla: &'static str) -> anyhow::Result<(Faulty, Rollcall, String)> {
     let app = Faulty::start().await?;
     app.tell(APP, &Script { ignores_deletes: true, ..Script::default() }).await?;
     let apps = [App {
@@ -40,7 +44,7 @@ async fn stage(extra: &str) -> anyhow::Result<(Faulty, Rollcall, String)> {
         deprovision: "delete",
         leaver_sla: "2s",
         keys: "",
-        tables: "",
+        tables: sla,
     }];
     let rollcall = Rollcall::new(&apps, extra)?;
     rollcall.start().await?;
@@ -199,7 +203,8 @@ async fn each_receiver_is_told_in_its_own_language_once_for_each_news() -> anyho
          [[alerts]]\nkind = \"slack\"\nurl = \"{}/services/x\"\n",
         hook.url, pager.url, slack.url
     );
-    let (app, rollcall, id) = stage(&sinks).await?;
+    // Whoever is overdue by the time that somebody could be told of the risk is told of as overdue alone: the time between is long.
+    let (app, rollcall, id) = stage_with(&sinks, "at_risk_percent = 10\n").await?;
     leave(&rollcall, &id).await?;
     let events = |kind: &'static str| {
         hook.all().iter().map(rollcall_tests::Received::json).filter(|e| e["type"] == kind).collect::<Vec<_>>()
