@@ -50,3 +50,9 @@ pub fn holdings(before: &Holdings, decision: Decision, at: Timestamp) -> Holding
     };
     decision.into_iter().map(hold).collect()
 }
+
+/// The decision by which this is held.
+#[must_use]
+pub fn decision_of(holdings: &Holdings) -> Decision {
+    holdings.iter().map(|(part, holding)| (part.clone(), holding.reasons.clone())).collect()
+}

@@ -13,7 +13,7 @@ use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
 use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable};
 use crate::access::grant::Grant;
-use crate::access::holding::{Decision, Reason};
+use crate::access::holding::{Decision, Reason, decision_of};
 use crate::app::Connection;
 use crate::decision::Holder;
 use crate::decision::rule::{Rule, counting};
@@ -141,7 +141,7 @@ pub fn held_by(state: &impl Read, catalogue: &Catalogue, identity: Identity) -> 
     let covered: BTreeSet<AppId> = all.iter().map(|held| held.id.app.clone()).collect();
     for account in accounts.into_iter().filter(|account| !covered.contains(&account.app)) {
         if account.desired.target() == Target::Present {
-            let decision = decision_of(&account);
+            let decision = decision_of(&account.holds);
             let app = account.app.clone();
             all.extend(decision.keys().map(|part| held(&holder, &app, part, &decision, Some(account.clone()))));
         } else if is_ending(state, &account)? {
@@ -150,11 +150,6 @@ pub fn held_by(state: &impl Read, catalogue: &Catalogue, identity: Identity) -> 
         }
     }
     Ok(all)
-}
-
-/// What was decided last about an account.
-fn decision_of(account: &Account) -> Decision {
-    account.holds.iter().map(|(part, holding)| (part.clone(), holding.reasons.clone())).collect()
 }
 
 /// Whether an account must be gone, and is not verified to be.
@@ -222,7 +217,7 @@ pub fn explain(
     if !access.decides(app, rule, &holder.identity)
         && let Some(account) = account.as_ref().filter(|account| account.desired.target() == Target::Present)
     {
-        decision = decision_of(account);
+        decision = decision_of(&account.holds);
     }
     if decision.contains_key(&entitlement.part) {
         return Ok((Some(held(&holder, &entitlement.app, &entitlement.part, &decision, account)), missing));
@@ -268,12 +263,12 @@ pub fn explain(
         }
     }
     let mut requestable = spec.entitlement(&entitlement.part).map_or(Requestable::No, |known| known.terms.requestable);
-    for role in directory::roles(state)?.into_iter().map(|role| role.spec) {
+    for role in access.roles.iter().map(|(role, _)| &role.spec) {
         if role.entitlements.contains(entitlement) && !roles.iter().any(|(held, _)| held.id == role.id) {
             if role.terms.requestable == Requestable::Yes {
                 requestable = Requestable::Yes;
             }
-            missing.push(Missing::NotInRole(role.id, role.members));
+            missing.push(Missing::NotInRole(role.id.clone(), role.members.clone()));
         }
     }
     let gives = |grant: &Grant| match &grant.what {

@@ -11,7 +11,7 @@ use super::grants;
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Presence};
 use crate::access::entitlement::Part;
-use crate::access::holding::{Decision, Holding, Holdings, Reason};
+use crate::access::holding::{Decision, Holding, Holdings, Reason, decision_of};
 use crate::access::role::{Role, Standing};
 use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
@@ -144,10 +144,7 @@ pub fn kept(before: &Account, holder: &Holder, app: &App, off: Option<&SwitchedO
             let groups = presence.groups.iter().filter(|name| !has_ended(&Part::Group((*name).clone()))).cloned();
             Desired::Present(Presence { attributes: presence.attributes.clone(), groups: groups.collect() })
         }
-        Desired::Off => {
-            let decision: Decision = holds.iter().map(|(part, held)| (part.clone(), held.reasons.clone())).collect();
-            desired_for(&decision, &holder.identity, app, None)
-        }
+        Desired::Off => desired_for(&decision_of(&holds), &holder.identity, app, None),
     };
     (desired, holds)
 }
