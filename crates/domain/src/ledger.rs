@@ -83,7 +83,7 @@ pub use read::{
     verified_between,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
-pub use switch::{all_switched_off, carried_over, switched_off};
+pub use switch::{all_switched_off, carried_over, switched_off, switched_off_under_a_name_of};
 pub use ways::shown_ways;
 
 /// What an event led to, for those who measure.

@@ -407,9 +407,27 @@ fn whoever_is_added_again_under_a_name_that_is_switched_off_is_to_be_switched_of
     switch(&mut world, person(3), Switch::Off);
     switch(&mut world, person(4), Switch::Off);
     assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), []);
+    assert_eq!(ledger::switched_off_under_a_name_of(&world.state, person(4)).unwrap(), [person(1)]);
     switch(&mut world, person(4), Switch::On);
+    switch(&mut world, person(1), Switch::On);
     world.join(person(5), json!({ "userName": "anna", "userType": "Employee" }));
     assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), [], "a person has said that anna is on");
+}
+
+#[test]
+fn a_name_stays_switched_off_as_long_as_anybody_is_under_it() {
+    let mut world = two_apps();
+    let anna = || json!({ "userName": "anna", "userType": "Employee" });
+    for n in 1..=2 {
+        world.join(person(n), anna());
+        switch(&mut world, person(n), Switch::Off);
+        world.append(Event::Identity(identity::delete(&world.last(person(n)).unwrap())));
+    }
+    switch(&mut world, person(2), Switch::On);
+    world.join(person(3), anna());
+    assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), [person(3)], "the first is off still");
+    switch(&mut world, person(1), Switch::On);
+    assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), [], "nobody is, whose name they have");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Whom a person has switched off.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::accounts;
@@ -76,7 +78,7 @@ pub fn changed(state: &mut impl Write, switched: &Switched, event: &Recorded) ->
         (None, Switch::Off) => {
             let off = SwitchedOff { sequence: event.sequence, by: event.meta.actor.clone(), since: event.recorded_at };
             store(state, key(switched.id), &off);
-            state.delete(&format!("{CARRIED}{}", switched.id));
+            drop_carried(state, |whom, _| whom == switched.id)?;
             if let Some(identity) = directory::identity(state, switched.id)? {
                 mark(state, &identity)?;
             }
@@ -91,7 +93,7 @@ pub fn changed(state: &mut impl Write, switched: &Switched, event: &Recorded) ->
 }
 
 /// The names under which somebody who is switched off could be added once more, hashed.
-fn names(identity: &Identity) -> Vec<String> {
+fn names_of(identity: &Identity) -> Vec<String> {
     let external = identity.resource.get("externalId").and_then(serde_json::Value::as_str);
     let named = [("user", Some(identity.user_name())), ("external", external)];
     let hash = |(kind, name): (&str, &str)| {
@@ -102,8 +104,34 @@ fn names(identity: &Identity) -> Vec<String> {
     named.map(hash).collect()
 }
 
-fn mark_key(name: &str) -> String {
-    format!("{MARKS}{name}")
+/// One key for each of whom a name stands: what is known of one is forgotten without touching another's.
+fn mark_key(name: &str, id: IdentityId) -> String {
+    format!("{MARKS}{name}/{id}")
+}
+
+/// Who is switched off under a name, as it is hashed.
+fn marked(state: &(impl Read + ?Sized), name: &str) -> Result<Vec<IdentityId>, KvError> {
+    let prefix = format!("{MARKS}{name}/");
+    let found = load_all::<()>(state, &prefix, None, usize::MAX)?;
+    Ok(found.into_iter().filter_map(|(key, ())| key.strip_prefix(&prefix)?.parse().ok()).collect())
+}
+
+/// Who has gone from their source, and is switched off under a name that somebody has now.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn switched_off_under_a_name_of(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Vec<IdentityId>, KvError> {
+    let mut found = BTreeSet::new();
+    let identity = directory::identity(state, id)?.filter(|identity| identity.content == Content::Open);
+    let names = identity.as_ref().map(names_of);
+    for name in names.unwrap_or_default() {
+        for other in marked(state, &name)?.into_iter().filter(|other| *other != id) {
+            if directory::identity(state, other)?.is_some_and(|other| other.deleted) {
+                found.insert(other);
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// Remembers under which names somebody is switched off: also when their source deletes them.
@@ -112,8 +140,8 @@ pub fn mark(state: &mut impl Write, identity: &Identity) -> Result<(), KvError> 
         return Ok(());
     }
     let mut known: Vec<String> = load(state, &marked_key(identity.id))?.unwrap_or_default();
-    for name in names(identity) {
-        store(state, mark_key(&name), &identity.id);
+    for name in names_of(identity) {
+        store(state, mark_key(&name, identity.id), &());
         if !known.contains(&name) {
             known.push(name);
         }
@@ -131,10 +159,9 @@ pub fn added(state: &mut impl Write, identity: &Identity) -> Result<(), KvError>
     if identity.content != Content::Open || switched_off(state, identity.id)?.is_some() {
         return Ok(());
     }
-    for name in names(identity) {
-        let of: Option<IdentityId> = load(state, &mark_key(&name))?;
-        if of.is_some_and(|of| of != identity.id) {
-            store(state, format!("{CARRIED}{}", identity.id), &());
+    for name in names_of(identity) {
+        for of in marked(state, &name)?.into_iter().filter(|of| *of != identity.id) {
+            store(state, carried_key(identity.id, of), &());
         }
     }
     Ok(())
@@ -145,27 +172,47 @@ pub fn added(state: &mut impl Write, identity: &Identity) -> Result<(), KvError>
 /// # Errors
 /// When the state can't be read.
 pub fn carried_over(state: &(impl Read + ?Sized), limit: usize) -> Result<Vec<IdentityId>, KvError> {
-    let found = load_all::<()>(state, CARRIED, None, limit)?;
-    Ok(found.into_iter().filter_map(|(key, ())| key.strip_prefix(CARRIED)?.parse().ok()).collect())
+    let mut ids: Vec<_> = carried(state)?.into_iter().map(|(whom, _)| whom).collect();
+    ids.dedup();
+    ids.truncate(limit);
+    Ok(ids)
+}
+
+fn carried_key(whom: IdentityId, of: IdentityId) -> String {
+    format!("{CARRIED}{whom}/{of}")
+}
+
+/// Who was added under a name of somebody who is switched off, and of whom. They are few: the monitor switches them off at once.
+fn carried(state: &(impl Read + ?Sized)) -> Result<Vec<(IdentityId, IdentityId)>, KvError> {
+    let found = load_all::<()>(state, CARRIED, None, usize::MAX)?;
+    let pair = |key: &str| {
+        let (whom, of) = key.strip_prefix(CARRIED)?.split_once('/')?;
+        Some((whom.parse().ok()?, of.parse().ok()?))
+    };
+    Ok(found.into_iter().filter_map(|(key, ())| pair(&key)).collect())
+}
+
+fn drop_carried(state: &mut impl Write, which: impl Fn(IdentityId, IdentityId) -> bool) -> Result<(), KvError> {
+    for (whom, of) in carried(state)?.into_iter().filter(|(whom, of)| which(*whom, *of)) {
+        state.delete(&carried_key(whom, of));
+    }
+    Ok(())
 }
 
 /// Nothing stands for somebody any more under their names.
 fn unmark(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
     let known: Vec<String> = load(state, &marked_key(id))?.unwrap_or_default();
     for name in known {
-        // Somebody else may be switched off under the same name.
-        if load::<IdentityId>(state, &mark_key(&name))? == Some(id) {
-            state.delete(&mark_key(&name));
-        }
+        state.delete(&mark_key(&name, id));
     }
     state.delete(&marked_key(id));
-    Ok(())
+    drop_carried(state, |_, of| of == id)
 }
 
 /// Nothing is known any more of whoever is erased.
 pub fn forget(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
     unmark(state, id)?;
-    state.delete(&format!("{CARRIED}{id}"));
+    drop_carried(state, |whom, _| whom == id)?;
     state.delete(&key(id));
     Ok(())
 }

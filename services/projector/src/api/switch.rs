@@ -56,7 +56,8 @@ pub async fn disable(State(api): Shared, who: Who, id: Path<String>, body: Bytes
     switch(&api, who, id, body, Switch::Off).await
 }
 
-/// Switches someone on again: what their source says, and their roles and grants, count again.
+/// Switches someone on again: what their source says, and their roles and grants, count again. Whoever had their name before them
+/// and was deleted by their source while switched off is switched on with them.
 #[utoipa::path(post, path = "/v1/identities/{id}/enable", tag = "decisions",
     params(("id" = Uuid, Path, description = "The identity.")), request_body = SwitchBody, responses(
     (status = 202, body = Said),
@@ -88,7 +89,14 @@ async fn switch(api: &Api, Extension(person): Who, Path(id): Path<String>, body:
     }
     let mut meta = by_service(&person.actor(&view)?, &Uuid::now_v7().to_string(), None);
     meta.reason.clone_from(&reason);
-    let event = Event::IdentitySwitched(Switched { id, to, reason });
-    let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    let switched = |id| Event::IdentitySwitched(Switched { id, to, reason: reason.clone() });
+    let mut unit = Unit::one(NewEvent { meta: meta.clone(), event: switched(id) }, Expect::Any);
+    if to == Switch::On {
+        // Whoever had the name before them and is gone would switch off the next one who gets it.
+        for before in ledger::switched_off_under_a_name_of(&view, id)? {
+            unit.push(NewEvent { meta: meta.clone(), event: switched(before) }, Expect::Any);
+        }
+    }
+    let sequence = api.append_unit(&unit).await?;
     Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
 }
