@@ -39,7 +39,7 @@ impl Holder {
     /// Whether it may hold anything at all.
     #[must_use]
     pub const fn may_hold(&self) -> bool {
-        self.identity.lifecycle.has_access() && !self.identity.deleted
+        self.identity.is_active()
     }
 
     /// The roles that it has.

@@ -145,6 +145,12 @@ impl Identity {
     pub fn user_name(&self) -> &str {
         user_name(&self.resource)
     }
+
+    /// Whether it is there and active: nobody else holds anything.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.lifecycle.has_access() && !self.deleted
+    }
 }
 
 /// The name that an identity signs in with: the `userName` of a User, the `name` of an Agent; empty when it has none.

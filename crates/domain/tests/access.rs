@@ -18,7 +18,9 @@ use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::identity::{self, IdentityKind};
-use rollcall_domain::{Event, GrantId, IdentityId, Sequence, ledger};
+use rollcall_domain::ledger::Missing;
+use rollcall_domain::{Event, GrantId, IdentityId, Sequence, directory, ledger};
+use rollcall_scim::Catalogue;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -412,6 +414,22 @@ fn whoever_is_added_again_under_a_name_that_is_switched_off_is_to_be_switched_of
     switch(&mut world, person(1), Switch::On);
     world.join(person(5), json!({ "userName": "anna", "userType": "Employee" }));
     assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), [], "a person has said that anna is on");
+}
+
+#[test]
+fn a_role_that_is_gone_gives_nothing_and_is_no_reason_why_not() {
+    let mut world = with_code();
+    world.join(person(1), employee("Sales"));
+    world.append(Event::RoleConfigured(Box::new(role("admins", "", &["code:group:Admins"]))));
+    let missing = |world: &World| {
+        let identity = directory::identity(&world.state, person(1)).unwrap().unwrap();
+        let id = "code:group:Admins".parse().unwrap();
+        ledger::explain(&world.state, &Catalogue::default(), identity, &id).unwrap().1
+    };
+    let in_role = Missing::NotInRole("admins".parse().unwrap(), String::new());
+    assert!(missing(&world).contains(&in_role));
+    world.append(Event::RoleRemoved("admins".parse().unwrap()));
+    assert!(!missing(&world).contains(&in_role), "{:?}", missing(&world));
 }
 
 #[test]

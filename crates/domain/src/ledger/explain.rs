@@ -14,6 +14,7 @@ use crate::access::desired::{Desired, Target};
 use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable};
 use crate::access::grant::Grant;
 use crate::access::holding::{Decision, Reason, decision_of};
+use crate::access::role::Standing;
 use crate::app::Connection;
 use crate::decision::Holder;
 use crate::decision::rule::{Rule, counting};
@@ -195,7 +196,7 @@ pub fn explain(
 ) -> Result<(Option<Held>, Vec<Missing>), KvError> {
     let id = identity.id;
     let mut missing = Vec::new();
-    if !identity.lifecycle.has_access() || identity.deleted {
+    if !identity.is_active() {
         missing.push(Missing::NotActive(identity.lifecycle));
     }
     if switch::switched_off(state, id)?.is_some() {
@@ -263,7 +264,8 @@ pub fn explain(
         }
     }
     let mut requestable = spec.entitlement(&entitlement.part).map_or(Requestable::No, |known| known.terms.requestable);
-    for role in access.roles.iter().map(|(role, _)| &role.spec) {
+    let configured = access.roles.iter().filter(|(role, _)| role.standing == Standing::Configured);
+    for role in configured.map(|(role, _)| &role.spec) {
         if role.entitlements.contains(entitlement) && !roles.iter().any(|(held, _)| held.id == role.id) {
             if role.terms.requestable == Requestable::Yes {
                 requestable = Requestable::Yes;

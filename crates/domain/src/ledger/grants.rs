@@ -158,8 +158,7 @@ fn requested(
     request: &GrantRequested,
     event: &Recorded,
 ) -> Result<Grant, KvError> {
-    let may_hold = directory::identity(state, changed.identity)?
-        .is_some_and(|identity| identity.lifecycle.has_access() && !identity.deleted);
+    let may_hold = directory::identity(state, changed.identity)?.is_some_and(|identity| identity.is_active());
     let grant = Grant {
         id: changed.id,
         identity: changed.identity,

@@ -342,7 +342,7 @@ fn may_ask_for(state: &impl Read, person: &Person, identity: &Identity) -> Resul
     if them != Some(identity.id) && !is_manager && person.role < Role::Operator {
         return Err(not_theirs(person));
     }
-    if !identity.lifecycle.has_access() || identity.deleted {
+    if !identity.is_active() {
         return Err(ApiError::Conflict("they are not active: nothing can be granted to them".into()));
     }
     if ledger::switched_off(state, identity.id)?.is_some() {

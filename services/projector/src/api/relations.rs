@@ -180,7 +180,7 @@ fn is(state: &impl Read, person: &Person, approver: &Approver, grant: &Grant) ->
         };
     };
     // Whoever has left, or is switched off, decides about nothing.
-    if !them.lifecycle.has_access() || them.deleted || ledger::switched_off(state, them.id)?.is_some() {
+    if !them.is_active() || ledger::switched_off(state, them.id)?.is_some() {
         return Ok(false);
     }
     Ok(match approver {
