@@ -104,6 +104,9 @@ event_types! {
     RoleConfigured = "role.configured" in "RoleConfigured";
     PolicyConfigured = "policy.configured" in "PolicyConfigured";
     PolicyRemoved = "policy.removed" in "PolicyRemoved";
+    SeparationConfigured = "separation.configured" in "SeparationConfigured";
+    SeparationRemoved = "separation.removed" in "SeparationRemoved";
+    SeparationViolationAccepted = "separation.violation_accepted" in "ViolationAccepted";
     ConfigurationChangeBegan = "configuration.change_began" in "Configuring";
     ConfigurationChangeEnded = "configuration.change_ended" in "Configuring";
     RoleRemoved = "role.removed" in "RoleRemoved";

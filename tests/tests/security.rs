@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 51] = [
+const OPENED_BY: [(&str, &str, &str); 54] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -92,6 +92,9 @@ const OPENED_BY: [(&str, &str, &str); 51] = [
     ("POST", "/v1/identities/{id}/enable", "operator"),
     ("GET", "/v1/policies", "viewer"),
     ("GET", "/v1/roles", "viewer"),
+    ("GET", "/v1/separations", "viewer"),
+    ("GET", "/v1/violations", "viewer"),
+    ("POST", "/v1/violations/{id}/accept", "operator"),
 ];
 
 fn app(server: &Faulty) -> App {

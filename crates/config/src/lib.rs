@@ -13,6 +13,7 @@ mod roles;
 mod scim;
 mod secret;
 mod section;
+mod separations;
 mod server;
 mod settings;
 mod sources;

@@ -22,6 +22,7 @@ use crate::roles::{known_entitlement, role};
 use crate::scim::scim;
 use crate::secret::{SHORT, Token};
 use crate::section::{ConfigError, Key, Mistake, Reading, Section};
+use crate::separations::separation;
 use crate::server::{nats, server, telemetry};
 use crate::settings::settings;
 use crate::sources::{group_authority as group_authority_of, precedence, source};
@@ -116,6 +117,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "apps",
         "roles",
         "policies",
+        "separations",
         "alerting",
         "alerts",
     ];
@@ -146,19 +148,23 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let specs: Vec<_> = apps.iter().map(|(_, app)| &app.spec).collect();
     let roles: Vec<_> =
         sections("roles").into_iter().filter_map(|s| role(s, &scim.catalogue, &names, &specs)).collect();
+    let role_specs = || roles.iter().map(|(_, role)| role);
+    let separations: Vec<_> =
+        sections("separations").into_iter().filter_map(|s| separation(s, &specs, role_specs())).collect();
     let is_known = |scope: &Scope| match scope {
         Scope::Any => true,
         Scope::App(id) => specs.iter().any(|spec| spec.id.as_str() == id),
         Scope::Entitlement(id) => known_entitlement(id, &specs).is_ok(),
     };
     let policies = policies(section("policies"), &scim.catalogue, is_known);
-    without_a_way(reading, &apps, &policies, roles.iter().map(|(_, role)| role));
+    without_a_way(reading, &apps, &policies, role_specs());
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     unique(reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
     unique(reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
     unique(reading, "app", apps.iter().map(|(line, a)| (*line, a.spec.id.to_string())));
     unique(reading, "role", roles.iter().map(|(line, r)| (*line, r.id.to_string())));
+    unique(reading, "separation", separations.iter().map(|(line, s)| (*line, s.id.to_string())));
     unique(reading, "alert", alerts.iter().map(|(line, a)| (*line, a.name.clone())));
     let tokens: Vec<(usize, &Token)> = (sources.iter().filter_map(|(line, s)| Some((*line, s.token.as_ref()?))))
         .chain(api_tokens.iter().map(|(line, t)| (*line, &t.token)))
@@ -211,6 +217,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         apps: apps.into_iter().map(|(_, a)| a).collect(),
         roles: roles.into_iter().map(|(_, role)| role).collect(),
         policies,
+        separations: separations.into_iter().map(|(_, separation)| separation).collect(),
         audit,
         privacy,
         approvals,

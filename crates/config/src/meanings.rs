@@ -629,6 +629,16 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "[\"manager\", \"group:Security\"]",
     ),
     ("roles.approvals", "How many different people have to approve it.", ""),
+    ("separations.id", "The id of the separation of duties: 1 to 64 of a-z, 0-9, - and _.", "\"payments\""),
+    ("separations.name", "Its name for people; without it the id.", "\"Paying and signing\""),
+    ("separations.owner", "Who answers for it, and for those who violate it.", "\"cfo@example.com\""),
+    ("separations.reason", "Why it is there, for people.", "\"nobody pays what they have signed\""),
+    (
+        "separations.entitlements",
+        "The one side: whoever holds something of it must hold nothing of `never_with`.",
+        "[\"erp:group:Payers\"]",
+    ),
+    ("separations.never_with", "The other side.", "[\"erp:group:Signers\"]"),
     (
         "apps.sla.joiner",
         "How soon a joiner's or rehire's account of the app must be verified; without it that of the app's tier, or, \

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::access::separation::SeparationSpec;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::governance::configuration::Settings;
 use rollcall_domain::identity::authority::Authority;
@@ -38,6 +39,8 @@ pub struct Config {
     pub roles: Vec<RoleSpec>,
     /// Policies as code.
     pub policies: Vec<PolicySpec>,
+    /// What nobody may hold together.
+    pub separations: Vec<SeparationSpec>,
     pub audit: AuditConfig,
     /// What seals personal data.
     pub privacy: PrivacyConfig,

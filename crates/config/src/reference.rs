@@ -30,6 +30,7 @@ userName = { attribute = "userName" }
 [apps.capabilities.keeps]
 title = "not kept"
 [[roles]]
+[[separations]]
 [[alerts]]
 "#;
 
@@ -46,7 +47,7 @@ file. Tables in double brackets may be there several times; `*` is a name of you
 ";
 
 /// The tables that a file may have several of.
-const LISTS: [&str; 10] = [
+const LISTS: [&str; 11] = [
     "sources",
     "precedence",
     "group_authority",
@@ -56,6 +57,7 @@ const LISTS: [&str; 10] = [
     "apps.groups",
     "apps.entitlements",
     "roles",
+    "separations",
     "alerts",
 ];
 

@@ -16,4 +16,5 @@ pub mod policy;
 pub mod rejection;
 pub mod remote;
 pub mod role;
+pub mod separation;
 pub mod subject;

@@ -2,8 +2,9 @@
 //!
 //! Keys: `identity/<id>`, `user-name/<kind>/<hash of the key>`, `external-id/<hash of the value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
-//! `role/<id>`, `policy/<id>`, `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
+//! `role/<id>`, `policy/<id>`, `separation/<id>`, `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
+mod access_rules;
 pub mod app_changes;
 
 use std::collections::BTreeSet;
@@ -13,19 +14,20 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use uuid::fmt::Simple;
 
-use crate::access::policy::{Policy, PolicySpec};
-use crate::access::role::{Role, RoleSpec, Standing};
 use crate::app::{App, AppSpec, Connection};
 use crate::event::{Event, Recorded};
-use crate::governance::configuration::Configuring;
 use crate::identity::content::Content;
 use crate::identity::group::{Group, GroupChange, GroupChanged, MemberId};
 use crate::identity::lifecycle::Lifecycle;
 use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
-use crate::ids::{AppId, GroupId, IdentityId, PolicyId, ResourceId, RoleId};
+use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
 use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes};
+
+pub use access_rules::{
+    POLICIES, ROLES, SEPARATIONS, is_configuring, policies, policy, role, roles, separation, separations,
+};
 
 /// The key prefix of all identities.
 pub const IDENTITIES: &str = "identity/";
@@ -331,62 +333,6 @@ pub fn apps(state: &(impl Read + ?Sized)) -> Result<Vec<App>, KvError> {
     Ok(load_all(state, APPS, None, usize::MAX)?.into_iter().map(|(_, app)| app).collect())
 }
 
-/// The key prefix of all roles.
-pub const ROLES: &str = "role/";
-
-/// The key prefix of all policies.
-pub const POLICIES: &str = "policy/";
-
-fn policy_key(id: &PolicyId) -> String {
-    format!("{POLICIES}{id}")
-}
-
-/// The policy with this id, removed ones included.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn policy(state: &(impl Read + ?Sized), id: &PolicyId) -> Result<Option<Policy>, KvError> {
-    load(state, &policy_key(id))
-}
-
-/// Every policy, removed ones included.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn policies(state: &(impl Read + ?Sized)) -> Result<Vec<Policy>, KvError> {
-    Ok(load_all(state, POLICIES, None, usize::MAX)?.into_iter().map(|(_, policy)| policy).collect())
-}
-
-const CONFIGURING: &str = "configuring";
-
-/// Whether apps and roles are being changed together, and not all of it is known yet.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn is_configuring(state: &(impl Read + ?Sized)) -> Result<bool, KvError> {
-    Ok(state.get(CONFIGURING)?.is_some())
-}
-
-fn role_key(id: &RoleId) -> String {
-    format!("{ROLES}{id}")
-}
-
-/// The role with this id, removed ones included.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn role(state: &(impl Read + ?Sized), id: &RoleId) -> Result<Option<Role>, KvError> {
-    load(state, &role_key(id))
-}
-
-/// Every role, removed ones included.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn roles(state: &(impl Read + ?Sized)) -> Result<Vec<Role>, KvError> {
-    Ok(load_all(state, ROLES, None, usize::MAX)?.into_iter().map(|(_, role)| role).collect())
-}
-
 /// The `groups` attribute of a User.
 #[must_use]
 pub fn groups_attribute(groups: &[(Group, Membership)]) -> Value {
@@ -419,31 +365,9 @@ pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<Bef
                 put_app(state, app.spec, Connection::Removed, event);
             }
         }
-        Event::PolicyConfigured(spec) => put_policy(state, (**spec).clone(), Standing::Configured, event),
-        Event::PolicyRemoved(id) => {
-            if let Some(policy) = policy(state, id)? {
-                put_policy(state, policy.spec, Standing::Removed, event);
-            }
-        }
-        Event::Configuring(Configuring::Begins) => store(state, CONFIGURING.to_owned(), &()),
-        Event::Configuring(Configuring::Ends) => state.delete(CONFIGURING),
-        Event::RoleConfigured(spec) => put_role(state, (**spec).clone(), Standing::Configured, event),
-        Event::RoleRemoved(id) => {
-            if let Some(role) = role(state, id)? {
-                put_role(state, role.spec, Standing::Removed, event);
-            }
-        }
-        _ => {}
+        _ => access_rules::evolve(state, event)?,
     }
     Ok(Before::Other)
-}
-
-fn put_policy(state: &mut (impl Write + ?Sized), spec: PolicySpec, standing: Standing, event: &Recorded) {
-    store(state, policy_key(&spec.id), &Policy { standing, version: event.sequence, spec });
-}
-
-fn put_role(state: &mut (impl Write + ?Sized), spec: RoleSpec, standing: Standing, event: &Recorded) {
-    store(state, role_key(&spec.id), &Role { standing, version: event.sequence, spec });
 }
 
 fn put_app(state: &mut (impl Write + ?Sized), spec: AppSpec, connection: Connection, event: &Recorded) {

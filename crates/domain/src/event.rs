@@ -11,6 +11,7 @@ use crate::access::obligation::{AtRisk, Overdue, Waived};
 use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::access::policy::PolicySpec;
 use crate::access::role::RoleSpec;
+use crate::access::separation::{SeparationSpec, ViolationAccepted};
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
@@ -30,7 +31,7 @@ use crate::identity::group::GroupChanged;
 use crate::identity::resource::ResourceChanged;
 use crate::identity::switch::Switched;
 use crate::identity::{EffectFailed, IdentityChanged, NameChanged};
-use crate::ids::{AppId, IdentityId, PolicyId, RoleId, Sequence, SourceName};
+use crate::ids::{AppId, IdentityId, PolicyId, RoleId, SeparationId, Sequence, SourceName};
 use crate::key_ref::KeyRef;
 use crate::trace::TraceContext;
 
@@ -117,6 +118,12 @@ pub enum Event {
     PolicyConfigured(Box<PolicySpec>),
     /// A policy is not in the configuration any more.
     PolicyRemoved(PolicyId),
+    /// A separation of duties is in the configuration, or is another one there.
+    SeparationConfigured(Box<SeparationSpec>),
+    /// A separation of duties is not in the configuration any more.
+    SeparationRemoved(SeparationId),
+    /// Two people leave it so for a time that somebody violates a separation.
+    ViolationAccepted(ViolationAccepted),
     /// Apps and roles change together: what follows is worked out when all of it is known.
     Configuring(Configuring),
     /// Something was asked for, agreed to, or is over.
@@ -156,6 +163,7 @@ impl Event {
             Self::IdentityErased(e) => Some(e.id),
             Self::IdentitySwitched(e) => Some(e.id),
             Self::Grant(e) => Some(e.identity),
+            Self::ViolationAccepted(e) => Some(e.identity),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
             Self::SyncRequested(SyncRequested::App(_))
@@ -177,6 +185,8 @@ impl Event {
             | Self::RoleRemoved(_)
             | Self::PolicyConfigured(_)
             | Self::PolicyRemoved(_)
+            | Self::SeparationConfigured(_)
+            | Self::SeparationRemoved(_)
             | Self::Configuring(_)
             | Self::Unknown => None,
         }

@@ -120,6 +120,8 @@ slug_id! {
     SourceName, "a source name: 1 to 64 of a-z, 0-9, - and _";
     /// A policy as code.
     PolicyId, "a policy id: 1 to 64 of a-z, 0-9, - and _";
+    /// A separation.
+    SeparationId, "a separation id: 1 to 64 of a-z, 0-9, - and _";
     /// A named set of entitlements.
     RoleId, "a role id: 1 to 64 of a-z, 0-9, - and _";
 }

@@ -32,6 +32,7 @@ mod preview;
 mod read;
 mod recorded;
 mod schedule;
+mod separations;
 mod switch;
 mod values;
 mod ways;
@@ -83,6 +84,10 @@ pub use read::{
     verified_between,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
+pub use separations::{
+    VIOLATIONS, ViolationCount, configured_separations, count_violations, separated, violation, violation_counts,
+    violations, violations_of,
+};
 pub use switch::{all_switched_off, carried_over, switched_off, switched_off_under_a_name_of};
 pub use ways::shown_ways;
 
@@ -219,10 +224,15 @@ impl Ledger {
                 let apps = directory::apps(state)?.into_iter().map(|app| app.spec.id).collect();
                 self.configured(state, apps, event)?;
             }
+            Event::SeparationConfigured(_) | Event::SeparationRemoved(_) => {
+                self.access = None;
+                separations::configured(state, event)?;
+            }
             Event::Configuring(Configuring::Ends) => {
                 let apps = suffixes(state, CONFIGURED)?.into_iter().filter_map(|app| app.parse().ok()).collect();
                 suffixes(state, CONFIGURED)?.iter().for_each(|app| state.delete(&format!("{CONFIGURED}{app}")));
                 self.configured(state, apps, event)?;
+                separations::all_configured(state, event)?;
             }
             Event::Configuring(Configuring::Begins) => {}
             Event::IdentitySwitched(switched) => self.switch(state, switched, event)?,
@@ -237,7 +247,11 @@ impl Ledger {
                 }
             }
             Event::AccountApplied(applied) => accounts::applied(state, applied, event, &mut facts)?,
-            Event::AccountVerified(verified) => accounts::verified(state, verified, event, &mut facts)?,
+            Event::AccountVerified(verified) => {
+                accounts::verified(state, verified, event, &mut facts)?;
+                separations::read_back(state, verified.identity, event)?;
+            }
+            Event::ViolationAccepted(accepted) => separations::accepted(state, accepted, event)?,
             Event::AccountAttempted(attempted) => accounts::attempted(state, attempted, event)?,
             Event::AccountRejected(rejected) => accounts::rejected(state, rejected)?,
             Event::AccountAdopted(adopted) => accounts::adopted(state, adopted, event)?,
@@ -486,6 +500,7 @@ impl Ledger {
         if opened > 0 {
             causation::keep(state, event);
         }
+        separations::look(state, &self.access(state)?.separations, id, event)?;
         Ok(opened)
     }
 }

@@ -34,6 +34,6 @@ mod stored;
 pub mod trace;
 
 pub use event::{Event, EventMeta, NewEvent, Recorded, Seal};
-pub use ids::{AppId, GrantId, GroupId, IdentityId, PolicyId, ResourceId, RoleId, Sequence, SourceName};
+pub use ids::{AppId, GrantId, GroupId, IdentityId, PolicyId, ResourceId, RoleId, SeparationId, Sequence, SourceName};
 pub use key_ref::KeyRef;
 pub use trace::TraceContext;

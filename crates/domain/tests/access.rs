@@ -8,118 +8,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rollcall_domain::access::desired::{Desired, Queue, Target};
-use rollcall_domain::access::entitlement::{Approver, Entitlement, Grantable, Part, Requestable, Risk, Terms};
-use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, GrantStatus, GrantStep, Lasts};
+use rollcall_domain::access::entitlement::{Grantable, Part};
+use rollcall_domain::access::grant::{GrantEnd, GrantStatus, Lasts};
 use rollcall_domain::access::holding::Reason;
-use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::guard::Guard;
 use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::identity::lifecycle::ChangeKind;
-use rollcall_domain::identity::switch::{Switch, Switched};
+use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::identity::{self, IdentityKind};
 use rollcall_domain::ledger::Missing;
-use rollcall_domain::{Event, GrantId, IdentityId, Sequence, directory, ledger};
+use rollcall_domain::{Event, directory, ledger};
 use rollcall_scim::Catalogue;
 use serde_json::json;
-use uuid::Uuid;
 
+use crate::world::access::*;
 use crate::world::{World, app_id, at, employee, person, resource, spec, two_apps};
-
-fn terms() -> Terms {
-    Terms {
-        owner: "owner@example.com".into(),
-        risk: Risk::High,
-        requestable: Requestable::Yes,
-        max_duration: None,
-        approvers: vec![Approver::Owner],
-        approvals: 1,
-    }
-}
-
-/// An app in which a group is managed, and that nobody has an account in by a rule.
-fn code() -> AppSpec {
-    let admins = Entitlement { part: Part::Group("Admins".into()), name: "Administrators".into(), terms: terms() };
-    AppSpec { entitlements: vec![admins], ..spec("code", "") }
-}
-
-fn role(id: &str, members: &str, entitlements: &[&str]) -> RoleSpec {
-    RoleSpec {
-        id: id.parse().unwrap(),
-        name: id.to_uppercase(),
-        members: members.into(),
-        entitlements: entitlements.iter().map(|text| text.parse().unwrap()).collect(),
-        groups_from: BTreeSet::new(),
-        terms: terms(),
-    }
-}
-
-fn with_code() -> World {
-    let mut world = two_apps();
-    world.append(Event::AppConfigured(Box::new(code())));
-    world
-}
-
-fn switch(world: &mut World, id: IdentityId, to: Switch) -> Sequence {
-    world.append_by("olga", Event::IdentitySwitched(Switched { id, to, reason: "phished".into() }))
-}
-
-fn groups(world: &World, id: IdentityId, app: &str) -> Option<Vec<String>> {
-    match ledger::account(&world.state, id, &app_id(app)).unwrap()?.desired {
-        Desired::Present(presence) => Some(presence.groups.into_iter().collect()),
-        Desired::Absent | Desired::Deleted | Desired::Off => None,
-    }
-}
-
-fn reasons(world: &World, id: IdentityId, app: &str, part: &Part) -> Vec<Reason> {
-    let account = ledger::account(&world.state, id, &app_id(app)).unwrap();
-    let holding = account.and_then(|account| account.holds.get(part).cloned());
-    holding.map(|holding| holding.reasons.into_iter().collect()).unwrap_or_default()
-}
-
-struct Ask<'a> {
-    what: &'a str,
-    lasts: Lasts,
-    approvals: u32,
-    extends: Option<GrantId>,
-}
-
-fn admins(lasts: Lasts) -> Ask<'static> {
-    Ask { what: "code:group:Admins", lasts, approvals: 1, extends: None }
-}
-
-fn grant_id(n: u128) -> GrantId {
-    GrantId(Uuid::from_u128(n))
-}
-
-fn request(world: &mut World, n: u128, who: IdentityId, ask: Ask<'_>) -> Sequence {
-    let request = GrantRequested {
-        what: ask.what.parse().unwrap(),
-        lasts: ask.lasts,
-        reason: "incident".into(),
-        ticket: String::new(),
-        approvers: vec![Approver::Owner],
-        approvals: ask.approvals,
-        expires_at: at(10_000),
-        extends: ask.extends,
-    };
-    let step = GrantStep::Requested(Box::new(request));
-    world.append_by("anna", Event::Grant(GrantChanged { id: grant_id(n), identity: who, step }))
-}
-
-fn approve(world: &mut World, by: &str, n: u128, who: IdentityId) -> Sequence {
-    world.append_by(by, Event::Grant(GrantChanged { id: grant_id(n), identity: who, step: GrantStep::Approved }))
-}
-
-fn end(world: &mut World, n: u128, who: IdentityId, why: GrantEnd, of: Option<jiff::Timestamp>) -> Sequence {
-    let step = GrantStep::Ended { why, of, reason: String::new() };
-    world.append_by("sla-monitor", Event::Grant(GrantChanged { id: grant_id(n), identity: who, step }))
-}
-
-fn status(world: &World, n: u128) -> (GrantStatus, Option<GrantEnd>) {
-    let grant = ledger::grant(&world.state, grant_id(n)).unwrap().unwrap();
-    (grant.status(), grant.ended.map(|ended| ended.why))
-}
 
 #[test]
 fn whoever_is_switched_off_owes_every_app_at_once_and_is_on_again_as_before() {

@@ -1,4 +1,4 @@
-//! Roles, entitlements and grants, to and from their stored form.
+//! Roles, entitlements, separations and grants, to and from their stored form.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use prost::Message as _;
 use rollcall_domain::access::entitlement::{Entitlement, Part, Requestable, Terms};
 use rollcall_domain::access::grant::{GrantChanged, GrantRequested, GrantStep, Lasts};
 use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::access::separation::{SeparationSpec, ViolationAccepted};
 use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_proto::v1;
 
@@ -153,4 +154,50 @@ pub fn from_grant_ended(payload: &[u8]) -> Option<GrantChanged> {
     };
     let step = GrantStep::Ended { why: wire::from_grant_end(stored.why)?, of, reason: stored.reason };
     Some(GrantChanged { id: stored.grant_id.parse().ok()?, identity: stored.identity_id.parse().ok()?, step })
+}
+
+pub fn to_separation(spec: &SeparationSpec) -> v1::SeparationConfigured {
+    v1::SeparationConfigured {
+        separation_id: spec.id.to_string(),
+        name: spec.name.clone(),
+        owner: spec.owner.clone(),
+        reason: spec.reason.clone(),
+        entitlements: spec.entitlements.iter().map(ToString::to_string).collect(),
+        never_with: spec.never_with.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// A side that a newer version knows more of makes it unreadable: less of it would be another rule.
+pub fn from_separation(payload: &[u8]) -> Option<SeparationSpec> {
+    let stored = v1::SeparationConfigured::decode(payload).ok()?;
+    let side = |ids: Vec<String>| ids.iter().map(|id| id.parse().ok()).collect::<Option<_>>();
+    Some(SeparationSpec {
+        id: stored.separation_id.parse().ok()?,
+        name: stored.name,
+        owner: stored.owner,
+        reason: stored.reason,
+        entitlements: side(stored.entitlements)?,
+        never_with: side(stored.never_with)?,
+    })
+}
+
+pub fn to_violation_accepted(accepted: &ViolationAccepted) -> v1::ViolationAccepted {
+    v1::ViolationAccepted {
+        separation_id: accepted.separation.to_string(),
+        identity_id: accepted.identity.to_string(),
+        control: accepted.control.clone(),
+        reason: accepted.reason.clone(),
+        expires_at: Some(wire::to_proto_time(accepted.expires_at)),
+    }
+}
+
+pub fn from_violation_accepted(payload: &[u8]) -> Option<ViolationAccepted> {
+    let stored = v1::ViolationAccepted::decode(payload).ok()?;
+    Some(ViolationAccepted {
+        separation: stored.separation_id.parse().ok()?,
+        identity: stored.identity_id.parse().ok()?,
+        control: stored.control,
+        reason: stored.reason,
+        expires_at: wire::from_proto_time(stored.expires_at?)?,
+    })
 }

@@ -404,6 +404,15 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
         EventType::PolicyRemoved => {
             Event::PolicyRemoved(v1::PolicyRemoved::decode(payload).ok()?.policy_id.parse().ok()?)
         }
+        EventType::SeparationConfigured => {
+            Event::SeparationConfigured(Box::new(access_wire::from_separation(payload)?))
+        }
+        EventType::SeparationRemoved => {
+            Event::SeparationRemoved(v1::SeparationRemoved::decode(payload).ok()?.separation_id.parse().ok()?)
+        }
+        EventType::SeparationViolationAccepted => {
+            Event::ViolationAccepted(access_wire::from_violation_accepted(payload)?)
+        }
         EventType::ConfigurationChangeBegan => Event::Configuring(Configuring::Begins),
         EventType::ConfigurationChangeEnded => Event::Configuring(Configuring::Ends),
         EventType::GrantRequested => Event::Grant(access_wire::from_grant_requested(payload)?),

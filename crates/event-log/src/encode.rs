@@ -115,6 +115,9 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::RoleRemoved(_) => EventType::RoleRemoved,
         Event::PolicyConfigured(_) => EventType::PolicyConfigured,
         Event::PolicyRemoved(_) => EventType::PolicyRemoved,
+        Event::SeparationConfigured(_) => EventType::SeparationConfigured,
+        Event::SeparationRemoved(_) => EventType::SeparationRemoved,
+        Event::ViolationAccepted(_) => EventType::SeparationViolationAccepted,
         Event::Configuring(Configuring::Begins) => EventType::ConfigurationChangeBegan,
         Event::Configuring(Configuring::Ends) => EventType::ConfigurationChangeEnded,
         Event::Grant(changed) => match changed.step {
@@ -412,6 +415,9 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         }
         .encode_to_vec(),
         Event::PolicyRemoved(id) => v1::PolicyRemoved { policy_id: id.to_string() }.encode_to_vec(),
+        Event::SeparationConfigured(e) => access_wire::to_separation(e).encode_to_vec(),
+        Event::SeparationRemoved(id) => v1::SeparationRemoved { separation_id: id.to_string() }.encode_to_vec(),
+        Event::ViolationAccepted(e) => access_wire::to_violation_accepted(e).encode_to_vec(),
         Event::Configuring(_) => v1::Configuring {}.encode_to_vec(),
         Event::Grant(e) => access_wire::to_grant(e),
         Event::EffectFailed(e) => v1::EffectFailed {

@@ -8,7 +8,7 @@ use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::name::{NameSpace, name_of_creation};
-use rollcall_domain::ids::{AppId, GroupId, IdentityId, PolicyId, ResourceId, RoleId};
+use rollcall_domain::ids::{AppId, GroupId, IdentityId, PolicyId, ResourceId, RoleId, SeparationId};
 use rollcall_domain::{Event, EventMeta, Sequence};
 use rollcall_privacy::NameKey;
 use sha2::{Digest, Sha256};
@@ -94,6 +94,12 @@ impl Subject {
     #[must_use]
     pub fn policy(id: &PolicyId) -> Self {
         Self(format!("rollcall.policy.{id}"))
+    }
+
+    /// The events of one separation of duties.
+    #[must_use]
+    pub fn separation(id: &SeparationId) -> Self {
+        Self(format!("rollcall.separation.{id}"))
     }
 
     /// The events of one resource that is neither an identity nor a group.
@@ -216,6 +222,9 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::RoleRemoved(id) => Subject::role(id),
         Event::PolicyConfigured(spec) => Subject::policy(&spec.id),
         Event::PolicyRemoved(id) => Subject::policy(id),
+        Event::SeparationConfigured(spec) => Subject::separation(&spec.id),
+        Event::SeparationRemoved(id) => Subject::separation(id),
+        Event::ViolationAccepted(e) => Subject(format!("rollcall.violation.{}.{}", e.separation, e.identity)),
         Event::Configuring(_) => Subject("rollcall.configuring.log".to_owned()),
         Event::Grant(changed) => Subject(format!("rollcall.grant.{}", changed.id)),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),

@@ -185,7 +185,8 @@ enum_conversion!(
     Withdrawn = Withdrawn,
     Unanswered = Unanswered,
     Left = Left,
-    Extended = Extended
+    Extended = Extended,
+    Separated = Separated
 );
 enum_conversion!(to_policy, from_policy, Policy, v1::DriftPolicy, Report = Report, Repair = Repair, Adopt = Adopt);
 

@@ -11,6 +11,7 @@ use rollcall_domain::access::entitlement::{Approver, Entitlement, Part, Requesta
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, GrantStep, Lasts};
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::access::separation::{SeparationSpec, ViolationAccepted};
 use rollcall_domain::access::subject::Subject as Owed;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::governance::configuration::Configuring;
@@ -486,6 +487,22 @@ async fn every_kind_of_event_survives_the_log() {
             owner: "o".into(),
         })),
         Event::PolicyRemoved("p".parse().unwrap()),
+        Event::SeparationConfigured(Box::new(SeparationSpec {
+            id: "s".parse().unwrap(),
+            name: "S".into(),
+            owner: "o".into(),
+            reason: "r".into(),
+            entitlements: ["crm".parse().unwrap()].into(),
+            never_with: ["crm:group:Admins".parse().unwrap()].into(),
+        })),
+        Event::SeparationRemoved("s".parse().unwrap()),
+        Event::ViolationAccepted(ViolationAccepted {
+            separation: "s".parse().unwrap(),
+            identity: id,
+            control: "c".into(),
+            reason: "r".into(),
+            expires_at: until,
+        }),
         Event::Configuring(Configuring::Begins),
         Event::Configuring(Configuring::Ends),
         Event::IdentitySwitched(Switched { id, to: Switch::Off, reason: "r".into() }),

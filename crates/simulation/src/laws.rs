@@ -25,6 +25,7 @@ use rollcall_domain::ledger::{self, Fact, Ledger};
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory};
 use serde_json::{Map, Value};
 
+use crate::apart;
 use crate::app::SimApp;
 use crate::authorities::Authorities;
 use crate::reasons::Reasons;
@@ -179,6 +180,11 @@ impl Laws {
         Ok(out)
     }
 
+    /// What two people could leave as it is.
+    pub fn acceptances(&self, until: Timestamp) -> Result<Vec<Event>, KvError> {
+        apart::acceptances(&self.book().state, until)
+    }
+
     /// What is still to be done, in a line each; nothing: all has come to rest.
     pub fn unfinished(&self) -> Result<Vec<String>, KvError> {
         let book = self.book();
@@ -261,7 +267,9 @@ impl Book {
             }
             _ => {}
         }
-        for fact in self.ledger.evolve(&mut self.state, event)? {
+        let facts = self.ledger.evolve(&mut self.state, event)?;
+        broken.extend(apart::wrong(&self.state, event)?.map(|what| format!("#{}: {what}", event.sequence)));
+        for fact in facts {
             let Fact::LeaverCompleted(leaver) = fact else { continue };
             let whose = leaver.identity;
             // Each app was seen at its own time; what a person has done there since is found by the next comparison.

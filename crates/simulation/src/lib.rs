@@ -2,6 +2,7 @@
 //! people and a clock that are made up from one seed. Everything that can go wrong does, and the laws of [`laws`] hold
 //! all the same. A run is a few minutes of work in a fraction of a second: time passes as soon as nobody has anything to do.
 
+mod apart;
 mod app;
 mod authorities;
 mod chance;

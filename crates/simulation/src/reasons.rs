@@ -12,6 +12,8 @@ use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::{Event, GrantId, IdentityId, Recorded};
 use serde_json::Value;
 
+use crate::apart::{ADMINS, CRM};
+
 /// The role whose rule follows the title, and gives a group of the chat.
 pub const BY_TITLE: &str = "sellers";
 
@@ -52,6 +54,8 @@ pub struct Reasons {
     /// The title whose bearers hold no CRM, by a policy.
     kept_out: Option<String>,
     grants: BTreeMap<GrantId, Granted>,
+    /// Whether the one separation is configured.
+    apart: bool,
 }
 
 impl Reasons {
@@ -90,6 +94,8 @@ impl Reasons {
             Event::RoleRemoved(_) => self.has_night = false,
             Event::PolicyConfigured(spec) => self.kept_out = spec.text.split('"').nth(7).map(str::to_owned),
             Event::PolicyRemoved(_) => self.kept_out = None,
+            Event::SeparationConfigured(_) => self.apart = true,
+            Event::SeparationRemoved(_) => self.apart = false,
             Event::Grant(changed) => self.grant(changed, &event.meta.actor, event.recorded_at),
             _ => {}
         }
@@ -119,6 +125,8 @@ impl Reasons {
                 }
             }
             GrantStep::Approved => {
+                let Some(what) = self.grants.get(&changed.id).map(|asked| asked.what.clone()) else { return };
+                let is_second = self.is_second(changed.identity, &what);
                 let Some(asked) = self.grants.get_mut(&changed.id) else { return };
                 if asked.is_on || now >= asked.expires_at {
                     return;
@@ -136,7 +144,7 @@ impl Reasons {
                             other.until = until;
                         }
                     }
-                    None if is_over => drop(self.grants.remove(&changed.id)),
+                    None if is_over || is_second => drop(self.grants.remove(&changed.id)),
                     None => (asked.is_on, asked.until) = (true, until),
                 }
             }
@@ -146,13 +154,22 @@ impl Reasons {
                     GrantEnd::Unanswered => !grant.is_on && Some(grant.expires_at) == *of,
                     GrantEnd::Ended => grant.is_on,
                     GrantEnd::Denied | GrantEnd::Withdrawn => !grant.is_on,
-                    GrantEnd::Left | GrantEnd::Extended => false,
+                    GrantEnd::Left | GrantEnd::Extended | GrantEnd::Separated => false,
                 });
                 if ends {
                     self.grants.remove(&changed.id);
                 }
             }
         }
+    }
+
+    /// Whether something would be the second of what was granted to somebody, and must be apart.
+    fn is_second(&self, id: IdentityId, what: &str) -> bool {
+        let night = format!("role:{BY_GRANT}");
+        let has_crm = self.has(id, CRM) || (self.has_night && self.has(id, &night));
+        let is_crm = what == CRM || (self.has_night && what == night);
+        let (has_admins, is_admins) = (self.has(id, ADMINS), what == ADMINS);
+        self.apart && ((is_crm && !has_crm && has_admins) || (is_admins && !has_admins && has_crm))
     }
 
     fn has(&self, id: IdentityId, what: &str) -> bool {

@@ -22,6 +22,7 @@ use rollcall_provisioner::Accounts;
 use rollcall_sla_monitor::Clocks;
 use tokio::time::Instant;
 
+use crate::apart;
 use crate::app::{Nature, SimApp};
 use crate::chance::Chance;
 use crate::laws::{Broken, Laws};
@@ -290,6 +291,11 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
         }
+        let until = laws.now() + SignedDuration::from_secs(60);
+        if let Some(event) = chance.pick(&laws.acceptances(until).unwrap_or_default()).cloned() {
+            let meta = by_service("operator", "", None);
+            let _ = log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await;
+        }
         for app in laws.vanished().unwrap_or_default() {
             let event = Event::SyncRequested(SyncRequested::App(app));
             let _ =
@@ -322,6 +328,11 @@ async fn reconfigure(log: Arc<SimLog>, roles: Vec<RoleSpec>, chance: Chance) {
                     Expect::Any,
                 ))
                 .await;
+            continue;
+        }
+        if chance.percent(25) {
+            let (meta, event) = (by_service("gateway", "", None), apart::separation(&chance));
+            let _ = log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await;
             continue;
         }
         let Some(role) = chance.pick(&roles).cloned() else { return };

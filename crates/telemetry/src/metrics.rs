@@ -37,6 +37,7 @@ pub struct Metrics {
     pub approvals_waiting: Gauge<u64>,
     pub grants_active: Gauge<u64>,
     pub grants_requested: Gauge<u64>,
+    pub separation_violations: Gauge<u64>,
     pub projection_lag_events: Gauge<u64>,
     pub downstream_requests: Counter<u64>,
     pub alerts: Counter<u64>,
@@ -100,6 +101,10 @@ impl Metrics {
             ),
             approvals_waiting: gauge("rollcall_approvals_waiting", "What waits for a second person"),
             grants_active: gauge("rollcall_grants_active", "What is granted to somebody for a time, now"),
+            separation_violations: gauge(
+                "rollcall_separation_violations",
+                "Who holds together what a separation of duties forbids, open or accepted by two people for a time",
+            ),
             grants_requested: gauge("rollcall_grants_requested", "What somebody has asked for that waits for approval"),
             app_vanished: gauge("rollcall_app_vanished", "1 while everything known to be in an app is missing at once"),
             app_quarantined: gauge("rollcall_app_quarantined", "1 while an app is left alone because it fails"),

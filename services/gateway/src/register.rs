@@ -1,12 +1,13 @@
-//! Apps, roles and policies are events too: what the configuration says differently from the log is appended at start, before the first
+//! Apps, roles, policies and separations are events too: what the configuration says differently from the log is appended at start, before the first
 //! change is accepted, so that every change finds those it concerns.
 
 use std::time::Duration;
 
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::access::separation::SeparationSpec;
 use rollcall_domain::app::AppSpec;
-use rollcall_domain::directory::app_changes::{configure, configure_policies, configure_roles};
+use rollcall_domain::directory::app_changes::{configure, configure_policies, configure_roles, configure_separations};
 use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, NewEvent, Sequence, directory};
@@ -24,6 +25,7 @@ pub struct Configured {
     pub apps: Vec<AppSpec>,
     pub roles: Vec<RoleSpec>,
     pub policies: Vec<PolicySpec>,
+    pub separations: Vec<SeparationSpec>,
 }
 
 /// Appends until log and configuration agree. Another gateway may be doing the same.
@@ -44,6 +46,10 @@ pub async fn register(log: &EventLog, store: &Store, configured: &Configured) ->
                 Event::RoleRemoved(id) => (format!("role {id}"), known_role(&view, id)?),
                 Event::PolicyConfigured(spec) => (format!("policy {}", spec.id), known_policy(&view, &spec.id)?),
                 Event::PolicyRemoved(id) => (format!("policy {id}"), known_policy(&view, id)?),
+                Event::SeparationConfigured(spec) => {
+                    (format!("separation {}", spec.id), known_separation(&view, &spec.id)?)
+                }
+                Event::SeparationRemoved(id) => (format!("separation {id}"), known_separation(&view, id)?),
                 _ => ("what changes together".to_owned(), Expect::Any),
             };
             let mut meta = by_service(NAME, &correlation, None);
@@ -69,12 +75,17 @@ fn known_policy(state: &impl Read, id: &rollcall_domain::PolicyId) -> Result<Exp
     Ok(Expect::Last(directory::policy(state, id)?.map_or(Sequence(0), |policy| policy.version)))
 }
 
+fn known_separation(state: &impl Read, id: &rollcall_domain::SeparationId) -> Result<Expect, KvError> {
+    Ok(Expect::Last(directory::separation(state, id)?.map_or(Sequence(0), |one| one.version)))
+}
+
 /// The events that bring the log in line. Where roles or policies change, all of it changes together: access that an app's rule gave may be
 /// what a role gives now, and nobody loses it in between.
 fn what_differs(state: &impl Read, configured: &Configured) -> Result<Vec<Event>, KvError> {
     let mut events = configure(&directory::apps(state)?, &configured.apps);
     let mut roles = configure_roles(&directory::roles(state)?, &configured.roles);
     roles.extend(configure_policies(&directory::policies(state)?, &configured.policies));
+    roles.extend(configure_separations(&directory::separations(state)?, &configured.separations));
     let together = !roles.is_empty() && events.len() + roles.len() > 1;
     events.extend(roles);
     // Somebody has begun, and not ended it.

@@ -27,7 +27,7 @@ use crate::register::{Configured, register};
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 9;
+const STAMP: u32 = 10;
 
 /// The gateway.
 #[derive(Debug)]
@@ -95,7 +95,12 @@ impl Gateway {
             registered: watch::Sender::new(false),
         };
         let apps = config.apps.iter().map(|app| app.spec.clone()).collect();
-        let configured = Configured { apps, roles: config.roles.clone(), policies: config.policies.clone() };
+        let configured = Configured {
+            apps,
+            roles: config.roles.clone(),
+            policies: config.policies.clone(),
+            separations: config.separations.clone(),
+        };
         Ok(Self { state: Arc::new(state), configured })
     }
 

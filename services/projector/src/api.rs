@@ -26,6 +26,7 @@ pub mod query;
 pub mod relations;
 pub mod router;
 pub mod schema;
+pub mod separations;
 pub mod sessions;
 pub mod streams;
 pub mod switch;

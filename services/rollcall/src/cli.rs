@@ -13,7 +13,7 @@ use rollcall_telemetry::Otlp;
 use crate::service::Service;
 use crate::{
     access, apps, assemble, backup, configuration_watch, demo, erase, export, import, init, key, keys, lists, operator,
-    process, ready, reference, setup, timeline, token, verify,
+    process, ready, reference, separations, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -115,6 +115,10 @@ enum Command {
     Entitlements(access::EntitlementsArgs),
     /// The named sets of entitlements
     Roles(access::RolesArgs),
+    /// The separations of duties: what nobody may hold together
+    Separations(separations::SeparationsArgs),
+    /// Who holds it together all the same; or leave that so for a while
+    Violations(separations::ViolationsArgs),
     /// Ask for something for a time, approve it, end it
     #[command(subcommand)]
     Grant(access::Grants),
@@ -195,6 +199,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => access::explain(&args),
         Command::Entitlements(args) => access::entitlements(&args),
         Command::Roles(args) => access::roles(&args),
+        Command::Separations(args) => separations::separations(&args),
+        Command::Violations(args) => separations::violations(&args),
         Command::Grant(grants) => access::grant(&grants),
         Command::Disable(args) => access::switch(&args, "disable"),
         Command::Enable(args) => access::switch(&args, "enable"),

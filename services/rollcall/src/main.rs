@@ -22,6 +22,7 @@ mod operator;
 mod process;
 mod ready;
 mod reference;
+mod separations;
 mod server;
 mod service;
 mod setup;

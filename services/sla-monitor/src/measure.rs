@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::grant::GrantStatus;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::separation::ViolationStatus;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
@@ -81,6 +82,12 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
     metrics().scheduled_stuck.record(ledger::stuck(state)?.len() as u64, &[]);
     metrics().grants_active.record(ledger::count_grants(state, GrantStatus::Active)? as u64, &[]);
     metrics().grants_requested.record(ledger::count_grants(state, GrantStatus::Requested)? as u64, &[]);
+    for (separation, count) in ledger::violation_counts(state, now)? {
+        for (status, count) in [(ViolationStatus::Open, count.open), (ViolationStatus::Accepted, count.accepted)] {
+            let labels = [label("separation", separation.as_str()), label("status", status.name())];
+            metrics().separation_violations.record(count as u64, &labels);
+        }
+    }
     metrics().approvals_waiting.record(ledger::approvals(state, now)?.len() as u64, &[]);
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?.unwrap_or(rules.listening_since);

@@ -74,12 +74,22 @@ pub enum GrantEnd {
     Left,
     /// It is part of the grant that it extends.
     Extended,
+    /// A separation forbids it besides what is held.
+    Separated,
 }
 
 impl GrantEnd {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Expired, Self::Ended, Self::Denied, Self::Withdrawn, Self::Unanswered, Self::Left, Self::Extended];
+    pub const ALL: [Self; 8] = [
+        Self::Expired,
+        Self::Ended,
+        Self::Denied,
+        Self::Withdrawn,
+        Self::Unanswered,
+        Self::Left,
+        Self::Extended,
+        Self::Separated,
+    ];
 
     /// The word in events and answers.
     #[must_use]
@@ -92,6 +102,7 @@ impl GrantEnd {
             Self::Unanswered => "unanswered",
             Self::Left => "left",
             Self::Extended => "extended",
+            Self::Separated => "separated",
         }
     }
 }

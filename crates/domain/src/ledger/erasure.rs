@@ -9,7 +9,7 @@ use super::links::linked;
 use super::lists::Kept;
 use super::others::{self, others_of};
 use super::read::{account_key, accounts_of, alert_key, firing_alerts, link_key, obligations_of};
-use super::{accounts, approvals, causation, drifts, obligations, recorded, schedule, switch};
+use super::{accounts, approvals, causation, drifts, obligations, recorded, schedule, separations, switch};
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Change, Obligation};
@@ -213,6 +213,7 @@ pub fn erased(state: &mut Kept<'_, impl Write>, erased: &Erased, event: &Recorde
     erased.everybody().for_each(|id| recorded::forget(state, id));
     approvals::forget(state, id)?;
     switch::forget(state, id)?;
+    separations::forget(state, id)?;
     schedule::forget(state, id)
 }
 

@@ -8,6 +8,7 @@ use rollcall_scim::Catalogue;
 
 use super::holders::{AccessRules, holder_of};
 use super::read::{account, accounts_of, drift_of};
+use super::separations::separated;
 use super::{grants, switch};
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
@@ -24,7 +25,7 @@ use crate::drift::kind::DriftKind;
 use crate::identity::Identity;
 use crate::identity::lifecycle::Lifecycle;
 use crate::identity::name::name_key;
-use crate::ids::{AppId, IdentityId, PolicyId, RoleId};
+use crate::ids::{AppId, IdentityId, PolicyId, RoleId, SeparationId};
 use crate::kv::{KvError, Read};
 
 /// Something that is held.
@@ -69,6 +70,8 @@ pub enum Missing {
     Forbidden(Vec<PolicyId>),
     /// Nothing was granted to them that gives it.
     NotGranted(Requestable),
+    /// A separation forbids it besides something that they hold.
+    Separated(SeparationId, EntitlementId),
     /// An account of theirs is being taken away, and that is not verified.
     Ending,
 }
@@ -273,6 +276,8 @@ pub fn explain(
             missing.push(Missing::NotInRole(role.id.clone(), role.members.clone()));
         }
     }
+    let what = Grantable::Entitlement(entitlement.clone());
+    missing.extend(separated(state, id, &what)?.into_iter().map(|one| Missing::Separated(one.by, one.first)));
     let gives = |grant: &Grant| match &grant.what {
         Grantable::Entitlement(id) => id == entitlement,
         Grantable::Role(role) => {

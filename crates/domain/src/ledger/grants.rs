@@ -203,6 +203,9 @@ fn approved(state: &mut impl Write, before: &Grant, event: &Recorded) -> Result<
     if until.is_some_and(|until| until <= event.recorded_at) {
         return Ok(Some(ended(&now, GrantEnd::Expired, event)));
     }
+    if super::separations::forbids(state, now.identity, &now.what)? {
+        return Ok(Some(ended(&now, GrantEnd::Separated, event)));
+    }
     (now.active_since, now.until) = (Some(event.recorded_at), until);
     Ok(Some(now))
 }

@@ -13,6 +13,7 @@ use crate::access::desired::{Desired, Presence};
 use crate::access::entitlement::Part;
 use crate::access::holding::{Decision, Holding, Holdings, Reason, decision_of};
 use crate::access::role::{Role, Standing};
+use crate::access::separation::SeparationSpec;
 use crate::app::mapping::managed_attributes;
 use crate::app::{App, Connection};
 use crate::decision::policies::{Policies, Readable};
@@ -31,6 +32,7 @@ pub struct AccessRules {
     pub apps: BTreeMap<AppId, (App, Rules)>,
     pub roles: Vec<(Role, Rules)>,
     pub policies: Policies,
+    pub separations: Vec<SeparationSpec>,
 }
 
 impl AccessRules {
@@ -47,6 +49,7 @@ impl AccessRules {
         Ok(Self {
             roles: directory::roles(state)?.into_iter().map(role).collect(),
             policies: Policies::of(&directory::policies(state)?, apps.values().map(|(app, _)| app)),
+            separations: super::configured_separations(state)?,
             apps,
         })
     }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
+pub mod access;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -97,6 +99,8 @@ impl World {
                 | Event::RoleConfigured(_)
                 | Event::RoleRemoved(_)
                 | Event::Configuring(_)
+                | Event::SeparationConfigured(_)
+                | Event::SeparationRemoved(_)
                 | Event::IdentitySwitched(_)
                 | Event::Grant(_)
         );

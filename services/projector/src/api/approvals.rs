@@ -104,6 +104,7 @@ const fn about(wanted: &Event) -> Option<IdentityId> {
         Event::ObligationWaived(waived) => Some(waived.id.subject.identity()),
         Event::DriftAccepted(accepted) => Some(accepted.id.identity),
         Event::ErasureOrdered(order) => Some(order.id),
+        Event::ViolationAccepted(accepted) => Some(accepted.identity),
         _ => None,
     }
 }
@@ -178,6 +179,9 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
             accepted.expires_at > now && open.iter().any(|item| item.id == accepted.id)
         }
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
+        Event::ViolationAccepted(accepted) => {
+            accepted.expires_at > now && ledger::violation(state, &accepted.separation, accepted.identity)?.is_some()
+        }
         Event::ErasureOrdered(order) => {
             ledger::ordered(state, order.id)?.is_none() && decision::erasable(state, order.id).is_ok()
         }

@@ -38,7 +38,7 @@ type Who = Extension<Person>;
 const MAX_BODY: usize = 64 << 10;
 
 /// The longest reason.
-const MAX_REASON: usize = 1000;
+pub(crate) const MAX_REASON: usize = 1000;
 
 /// The paths.
 pub fn router() -> OpenApiRouter<Arc<Api>> {
@@ -114,7 +114,7 @@ pub(crate) fn reason(text: &str) -> Result<String, ApiError> {
 }
 
 /// An end that lies ahead, and whether it takes two people to leave something as it is for so long.
-async fn later(api: &Api, expires_at: Timestamp) -> Result<(Timestamp, Weight), ApiError> {
+pub(crate) async fn later(api: &Api, expires_at: Timestamp) -> Result<(Timestamp, Weight), ApiError> {
     let now = Timestamp::now();
     if expires_at <= now {
         return Err(ApiError::BadRequest(format!("'expires_at' is past: {expires_at}")));

@@ -12,9 +12,10 @@ use rollcall_config::Role;
 use rollcall_domain::access::entitlement::{Grantable, Part, Requestable, Terms};
 use rollcall_domain::access::grant::{Grant, GrantChanged, GrantEnd, GrantRequested, GrantStatus, GrantStep, Lasts};
 use rollcall_domain::access::role::Standing;
+use rollcall_domain::access::separation::Separated;
 use rollcall_domain::app::Connection;
 use rollcall_domain::identity::Identity;
-use rollcall_domain::kv::Read;
+use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, GrantId, IdentityId, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Expect, LogError, Unit, by_service};
 use rollcall_policy::Action;
@@ -34,7 +35,7 @@ use crate::api::params;
 use crate::api::person::Person;
 use crate::api::query::Path;
 use crate::api::relations::{Relation, aliases, aliases_of_actor, may_approve, relation};
-use crate::api::views::{GrantView, policy_in_words};
+use crate::api::views::{GrantView, policy_in_words, separation_in_words};
 use crate::error::{ApiError, Problem};
 
 /// The largest body.
@@ -286,6 +287,7 @@ pub async fn request(State(api): Shared, Extension(person): Who, body: Bytes) ->
     for action in [Action::Hold, Action::Request] {
         allowed(&api, &view, &identity, action, &what)?;
     }
+    kept_apart(&view, identity.id, &what)?;
     let lasts = lasts(body.until, body.lasts.as_deref(), &terms, Timestamp::now())?;
     let asked = Asked { what, lasts, reason, ticket, extends: None };
     append_request(&api, &view, &person, identity.id, terms, asked).await
@@ -368,6 +370,9 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
     let grant = known(&view, &id)?;
     waits(&grant)?;
     may_approve(&api, &view, &person, &grant)?;
+    if grant.extends.is_none() {
+        kept_apart(&view, grant.identity, &grant.what)?;
+    }
     if let Some(approver) = person.identity(&view)?.map(|id| directory::identity(&view, id)).transpose()?.flatten() {
         allowed(&api, &view, &approver, Action::Approve, &grant.what)?;
     }
@@ -378,6 +383,20 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
         }
     }
     step(&api, &view, &person, &grant, GrantStep::Approved).await
+}
+
+/// Refuses what a separation forbids besides what somebody holds.
+fn kept_apart(state: &impl Read, identity: IdentityId, what: &Grantable) -> Result<(), ApiError> {
+    let found = ledger::separated(state, identity, what)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let words = |one: &Separated| {
+        let words = separation_in_words(state, &one.by, &one.first)?;
+        Ok(format!("{words}; it would be the second ('{}')", one.second))
+    };
+    let all = found.iter().map(words).collect::<Result<Vec<_>, KvError>>()?;
+    Err(ApiError::Conflict(all.join("; ")))
 }
 
 /// Refuses what a policy forbids somebody.

@@ -138,6 +138,16 @@ list! {
 }
 
 list! {
+    /// A page of who violates a separation of duties.
+    Violations {
+        /// Only of this separation.
+        separation: Option<String>,
+        /// open or accepted.
+        status: Option<String>,
+    }
+}
+
+list! {
     /// A page of who holds something.
     Holders {
     }

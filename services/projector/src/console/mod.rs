@@ -63,6 +63,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/holds/{cause}", get(pages::hold))
         .route("/console/approvals", get(pages::approvals))
         .route("/console/grants", get(pages::grants))
+        .route("/console/violations", get(pages::violations))
         .route("/console/ask", get(pages::ask).post(pages::asked))
         .route("/console/events", get(pages::events))
         .route("/console/events/{sequence}", get(pages::event))

@@ -259,7 +259,10 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         | Event::RoleRemoved(_)
         | Event::PolicyConfigured(_)
         | Event::PolicyRemoved(_)
+        | Event::SeparationConfigured(_)
+        | Event::SeparationRemoved(_)
         | Event::Configuring(_) => (Vec::new(), None, Vec::new()),
+        Event::ViolationAccepted(e) => (vec![e.identity], None, Vec::new()),
         Event::Grant(e) => {
             let app = match &e.step {
                 GrantStep::Requested(asked) => match &asked.what {

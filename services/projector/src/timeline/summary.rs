@@ -1,12 +1,15 @@
 //! What happened, in a sentence.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::entitlement::EntitlementId;
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep, Lasts};
 use rollcall_domain::access::obligation::Waived;
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
+use rollcall_domain::access::separation::ViolationAccepted;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::kind::DriftKind;
@@ -308,6 +311,17 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             reason => format!("policy {} configured: {reason}", e.id),
         },
         Event::PolicyRemoved(id) => format!("policy {id} is no longer configured"),
+        Event::SeparationConfigured(e) => {
+            let side =
+                |ids: &BTreeSet<EntitlementId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let (one, other) = (side(&e.entitlements), side(&e.never_with));
+            format!("separation {} configured: nobody holds {one} together with {other}", e.name)
+        }
+        Event::SeparationRemoved(id) => format!("separation {id} is no longer configured"),
+        Event::ViolationAccepted(e) => {
+            let (name, separation, until, control) = (who(state, e.identity)?, &e.separation, e.expires_at, &e.control);
+            format!("that {name} violates separation {separation} is accepted until {until}; instead: {control}")
+        }
         Event::Configuring(Configuring::Begins) => "apps and roles change together".to_owned(),
         Event::Configuring(Configuring::Ends) => "apps and roles have changed together".to_owned(),
         Event::Grant(e) => grant(state, e)?,
@@ -360,6 +374,7 @@ fn grant(state: &impl Read, e: &GrantChanged) -> Result<String, KvError> {
                 GrantEnd::Unanswered => format!("nobody has approved {what} for {name} in time"),
                 GrantEnd::Left => format!("{what} for {name} ends: they have left"),
                 GrantEnd::Extended => format!("{what} for {name} lasts longer"),
+                GrantEnd::Separated => format!("{what} for {name} does not begin: a separation forbids it"),
             }
         }
     })
@@ -383,6 +398,9 @@ pub fn in_words(wanted: &Event) -> String {
         }
         Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Reject { expires_at }, .. }) => {
             format!("to leave the removals by {} up to event {through} undone until {expires_at}", cause.in_words())
+        }
+        Event::ViolationAccepted(ViolationAccepted { separation, control, expires_at, .. }) => {
+            format!("to accept until {expires_at} that they violate separation {separation}; instead: {control}")
         }
         Event::ErasureOrdered(order) => {
             format!("to erase identity {} for ever ({}): {}", order.id, order.legal_basis, order.reason)

@@ -10,7 +10,7 @@ use rollcall_domain::app::AppSpec;
 use rollcall_domain::directory;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::switch::SwitchedOff;
-use rollcall_domain::ids::{AppId, GrantId, IdentityId, PolicyId, RoleId, Sequence};
+use rollcall_domain::ids::{AppId, GrantId, IdentityId, PolicyId, RoleId, SeparationId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Held, Missing, Progress};
 use rollcall_scim::Catalogue;
@@ -322,7 +322,7 @@ impl AccessView {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct MissingView {
     /// `not_active`, `disabled`, `no_app`, `app_removed`, `kind`, `not_managed`, `rule`, `rule_unreadable`, `not_in_groups`,
-    /// `not_in_role`, `forbidden`, `not_granted`, `ending`.
+    /// `not_in_role`, `forbidden`, `separated`, `not_granted`, `ending`.
     pub kind: &'static str,
     /// In words.
     pub text: String,
@@ -359,6 +359,7 @@ impl MissingView {
                 let all = policies.iter().map(|id| policy_in_words(state, id)).collect::<Result<Vec<_>, _>>()?;
                 ("forbidden", format!("{}, forbids it", all.join(", and ")))
             }
+            Missing::Separated(separation, first) => ("separated", separation_in_words(state, separation, first)?),
             Missing::Ending => {
                 ("ending", "an account of theirs there is being taken away, and that is not verified".to_owned())
             }
@@ -371,6 +372,19 @@ impl MissingView {
         };
         Ok(Self { kind, text })
     }
+}
+
+/// By which separation something is not given, and what is held already.
+pub fn separation_in_words(
+    state: &impl Read,
+    separation: &SeparationId,
+    first: &EntitlementId,
+) -> Result<String, KvError> {
+    let spec = directory::separation(state, separation)?.map(|known| known.spec);
+    let name = spec.as_ref().map_or("", |spec| spec.name.as_str());
+    let reason = spec.as_ref().map(|spec| spec.reason.as_str()).filter(|reason| !reason.is_empty());
+    let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    Ok(format!("separation {separation}, {name}{why}: nobody holds it together with {first}"))
 }
 
 /// Whether somebody holds something, and why, or why not.

@@ -6,18 +6,20 @@ mod drift;
 mod grant;
 mod identity;
 mod obligation;
+mod separation;
 
 use rollcall_scim::Changed;
 
 pub use access::{
     AccessView, DisabledView, EntitlementView, ExplanationView, HeldView, HolderView, PolicyView, RoleView,
-    policy_in_words, reason_in_words,
+    policy_in_words, reason_in_words, separation_in_words,
 };
 pub use app::{AppView, FailureView, HoldView};
 pub use drift::{ChangedView, DriftView};
 pub use grant::GrantView;
 pub use identity::{IdentitySummary, IdentityView};
 pub use obligation::{ExceptionView, LeaverView, ObligationView};
+pub use separation::{HeldTogetherView, SeparationView, ViolationView};
 
 /// How much of a person is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use axum::{Extension, Form, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::obligation::ObligationId;
+use rollcall_domain::access::separation::ViolationId;
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::acts::Act;
 use super::frame::{Frame, answer, problem};
-use super::{Who, app_link, drift, grants, obligations, whose};
+use super::{Who, app_link, drift, grants, obligations, violations, whose};
 use crate::api::approvals;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::decisions;
@@ -28,6 +29,7 @@ use crate::api::grants as api_grants;
 use crate::api::person::Person;
 use crate::api::plan;
 use crate::api::query::Path;
+use crate::api::separations;
 use crate::api::switch;
 use crate::console::asked::{Asked, local};
 use crate::console::ui::{Cell, Column, Head, Table};
@@ -61,6 +63,8 @@ struct ActPage {
     effect: &'static str,
     asks_reason: bool,
     reason: String,
+    asks_control: bool,
+    control: String,
     asks_time: bool,
     times: Vec<(&'static str, &'static str)>,
     lasting: String,
@@ -103,6 +107,8 @@ async fn page(api: &Api, person: &Person, asked: &Asked, problem: Option<String>
         effect,
         asks_reason: act.asks_reason(),
         reason: asked.get("reason").to_owned(),
+        asks_control: act.asks_control(),
+        control: asked.get("control").to_owned(),
         asks_time: act.asks_time(),
         times: TIMES.to_vec(),
         lasting: lasting.to_owned(),
@@ -178,6 +184,14 @@ async fn what(
                 rows.push(vec![app_link(view, &app)?, Cell::text(found.spec.assign)]);
             }
             Ok(Table::new("Which", &APPS).with(rows))
+        }
+        Act::AcceptViolation => {
+            let mut found = Vec::new();
+            for id in ids {
+                let ViolationId { separation, identity } = id.parse().map_err(|_| unknown("violation", id))?;
+                found.push(ledger::violation(view, &separation, identity)?.ok_or_else(|| unknown("violation", id))?);
+            }
+            Ok(violations::table(view, person, &found, "As it is now".into())?.unchosen())
         }
         Act::ApproveGrant | Act::DenyGrant | Act::WithdrawGrant | Act::EndGrant => {
             let mut found = Vec::new();
@@ -353,6 +367,10 @@ async fn one(
         }
         Act::Accept => {
             decisions::accept(state, who, path, body(json!({ "reason": reason, "expires_at": until()? }))).await?
+        }
+        Act::AcceptViolation => {
+            let accepted = json!({ "reason": reason, "control": asked.get("control"), "expires_at": until()? });
+            separations::accept(state, who, path, body(accepted)).await?
         }
         Act::Release => {
             decisions::release(state, who, path, body(json!({ "reason": reason, "through": through }))).await?

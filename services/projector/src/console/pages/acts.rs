@@ -22,10 +22,11 @@ pub enum Act {
     DenyGrant,
     WithdrawGrant,
     EndGrant,
+    AcceptViolation,
 }
 
 impl Act {
-    const ALL: [(Self, &'static str); 15] = [
+    const ALL: [(Self, &'static str); 16] = [
         (Self::Waive, "waive"),
         (Self::Accept, "accept"),
         (Self::Release, "release"),
@@ -41,6 +42,7 @@ impl Act {
         (Self::DenyGrant, "deny-grant"),
         (Self::WithdrawGrant, "withdraw-grant"),
         (Self::EndGrant, "end-grant"),
+        (Self::AcceptViolation, "accept-violation"),
     ];
 
     /// The one with this name.
@@ -133,6 +135,11 @@ impl Act {
                 "It is taken away in the app, and that is verified. What they hold by a rule or a role stays.",
                 ("End it", "danger"),
             ),
+            Self::AcceptViolation => (
+                "Accept for a while that somebody holds both",
+                "A second person has to approve it. Until the time is over it is counted as accepted; nothing is taken away. Both names, the reason and what is done instead are on the log for ever.",
+                ("Ask for approval", "danger"),
+            ),
         }
     }
 
@@ -149,12 +156,18 @@ impl Act {
                 | Self::DenyGrant
                 | Self::WithdrawGrant
                 | Self::EndGrant
+                | Self::AcceptViolation
         )
     }
 
     /// Whether it is asked for how long.
     pub const fn asks_time(self) -> bool {
-        matches!(self, Self::Waive | Self::Accept | Self::Reject)
+        matches!(self, Self::Waive | Self::Accept | Self::Reject | Self::AcceptViolation)
+    }
+
+    /// Whether it is asked what is done instead.
+    pub const fn asks_control(self) -> bool {
+        matches!(self, Self::AcceptViolation)
     }
 
     /// The call of the API, and of the command line where there is one.
@@ -175,6 +188,11 @@ impl Act {
             Self::DenyGrant => format!("rollcall grant deny {id} --reason …, or POST /v1/grants/{id}/deny"),
             Self::WithdrawGrant => format!("rollcall grant withdraw {id} --reason …, or POST /v1/grants/{id}/withdraw"),
             Self::EndGrant => format!("rollcall grant end {id} --reason …, or POST /v1/grants/{id}/end"),
+            Self::AcceptViolation => {
+                format!(
+                    "rollcall violations accept {id} --control … --for … --reason …, or POST /v1/violations/{id}/accept"
+                )
+            }
         }
     }
 

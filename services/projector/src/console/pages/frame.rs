@@ -49,6 +49,7 @@ struct Waiting {
     holds: usize,
     approvals: usize,
     grants: usize,
+    violations: usize,
 }
 
 impl Waiting {
@@ -63,6 +64,7 @@ impl Waiting {
             overdue: ledger::alerting_leavers(&view)?.iter().filter(is_overdue).count(),
             holds: ledger::holds(&view)?.len(),
             grants: ledger::count_grants(&view, GrantStatus::Requested)?,
+            violations: ledger::count_violations(&view, Timestamp::now())?.open,
             approvals,
         })
     }
@@ -117,6 +119,7 @@ impl Frame {
             item("/console/holds", "Holds", self.waiting.holds, "waiting"),
             item("/console/approvals", "Approvals", self.waiting.approvals, "waiting"),
             item("/console/grants", "Access requests", self.waiting.grants, "waiting"),
+            item("/console/violations", "Separation", self.waiting.violations, "open"),
             item("/console/events", "Events", 0, ""),
         ];
         // Whoever may not see a page is not led there.

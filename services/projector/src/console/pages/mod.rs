@@ -20,6 +20,7 @@ mod leavers;
 mod list;
 mod obligations;
 mod overview;
+mod violations;
 
 use axum::Extension;
 use jiff::Timestamp;
@@ -53,6 +54,7 @@ pub use identity::identity;
 pub use leavers::leavers;
 pub use obligations::obligations;
 pub use overview::overview;
+pub use violations::violations;
 
 /// The most rows of a page.
 const ROWS: usize = 100;
