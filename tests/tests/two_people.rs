@@ -165,7 +165,7 @@ async fn tokens_are_made_limited_used_and_revoked_while_it_runs() -> anyhow::Res
         (Method::GET, "/v1/identities".to_owned(), 403),
         (Method::GET, "/v1/export".to_owned(), 403),
         (Method::GET, "/v1/tokens".to_owned(), 403),
-        (Method::POST, "/v1/plan/configuration".to_owned(), 403),
+        (Method::POST, "/v1/policies/preview".to_owned(), 403),
         (Method::POST, "/v1/holds/hr/release".to_owned(), 403),
     ] {
         let (status, answer) = ask(&stage, method.clone(), &path, token, &json!({})).await?;

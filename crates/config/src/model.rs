@@ -11,6 +11,7 @@ use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::access::separation::SeparationSpec;
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::governance::configuration::Settings;
 use rollcall_domain::identity::authority::Authority;
 use rollcall_domain::{AppId, SourceName};
@@ -530,6 +531,17 @@ impl ServerConfig {
 }
 
 impl Config {
+    /// What it says of who holds what.
+    #[must_use]
+    pub fn access_spec(&self) -> AccessSpec {
+        AccessSpec {
+            apps: self.apps.iter().map(|app| app.spec.clone()).collect(),
+            roles: self.roles.clone(),
+            policies: self.policies.clone(),
+            separations: self.separations.clone(),
+        }
+    }
+
     /// The app with this id.
     #[must_use]
     pub fn app(&self, id: &AppId) -> Option<&AppConfig> {

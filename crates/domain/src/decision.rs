@@ -1,5 +1,7 @@
 //! The decision who holds what, and why: a function of the identity, its groups and grants, the roles and the app.
 
+pub mod access_rules;
+pub mod imagined;
 pub mod policies;
 pub mod rule;
 
@@ -15,6 +17,7 @@ use crate::access::role::{Role, RoleSpec, Standing};
 use crate::app::{App, AppSpec, Connection};
 use crate::decision::policies::Policies;
 use crate::decision::rule::{InGroup, Rule, counting, seen_in};
+use crate::directory;
 use crate::identity::Identity;
 use crate::identity::name::name_key;
 use crate::ids::PolicyId;
@@ -36,6 +39,16 @@ pub struct Holder {
 pub type RolesHeld<'a> = Vec<(&'a RoleSpec, BTreeSet<Reason>)>;
 
 impl Holder {
+    /// Somebody, as rules are asked about them.
+    #[must_use]
+    pub fn new(identity: Identity, groups: Vec<InGroup>, grants: Vec<Grant>) -> Self {
+        let mut resource = identity.resource.clone();
+        resource.insert("groups".into(), directory::groups_attribute(&groups));
+        // A resource need not say it; the lifecycle does.
+        resource.insert("active".into(), identity.lifecycle.has_access().into());
+        Self { identity, subject: Value::Object(resource), groups, grants }
+    }
+
     /// Whether it may hold anything at all.
     #[must_use]
     pub const fn may_hold(&self) -> bool {

@@ -49,8 +49,10 @@ use crate::access::entitlement::Grantable;
 use crate::access::holding::holdings;
 use crate::access::obligation::{Because, Change, End, Obligation};
 use crate::access::owed;
+use crate::access::role::Standing;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
+use crate::decision::access_rules::{AccessRules, apps_of_policy, ask_about_roles};
 use crate::directory::{self, Before};
 use crate::event::{Event, Recorded};
 use crate::governance::configuration::Configuring;
@@ -75,7 +77,7 @@ pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};
 pub use others::others_of;
-pub use preview::{Preview, preview};
+pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
     ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
     drift, drift_of, firing_alerts, held, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
@@ -108,7 +110,7 @@ pub struct Ledger {
     catalogue: Catalogue,
     lists: &'static [List],
     remembered: Remembered,
-    access: Option<holders::AccessRules>,
+    access: Option<AccessRules>,
     /// Whether what was owed for somebody who was erased has yet to be opened, when that is known.
     recorded: Option<bool>,
 }
@@ -161,6 +163,7 @@ impl Ledger {
             Event::RoleRemoved(id) => apps_of_role(state, id)?,
             _ => BTreeSet::new(),
         };
+        let by_policy = apps_of_policy_change(state, &event.event)?;
         let before = directory::evolve(state, event)?;
         schedule::heard(state, event);
         let mut facts = Vec::new();
@@ -220,9 +223,7 @@ impl Ledger {
             }
             Event::PolicyConfigured(_) | Event::PolicyRemoved(_) => {
                 self.access = None;
-                // What a policy is about is in its text: whoever it concerns is found by asking about everybody.
-                let apps = directory::apps(state)?.into_iter().map(|app| app.spec.id).collect();
-                self.configured(state, apps, event)?;
+                self.configured(state, by_policy, event)?;
             }
             Event::SeparationConfigured(_) | Event::SeparationRemoved(_) => {
                 self.access = None;
@@ -346,9 +347,9 @@ impl Ledger {
         Ok(opened)
     }
 
-    fn access(&mut self, state: &impl Read) -> Result<&holders::AccessRules, KvError> {
+    fn access(&mut self, state: &impl Read) -> Result<&AccessRules, KvError> {
         if self.access.is_none() {
-            self.access = Some(holders::AccessRules::of(state, &self.catalogue)?);
+            self.access = Some(AccessRules::of(state, &self.catalogue)?);
         }
         Ok(self.access.get_or_insert_default())
     }
@@ -505,6 +506,24 @@ impl Ledger {
     }
 }
 
+/// The apps in which a policy that is configured otherwise now may change who holds something, by what it said before, or says now.
+fn apps_of_policy_change(state: &impl Read, event: &Event) -> Result<BTreeSet<AppId>, KvError> {
+    let (id, now) = match event {
+        Event::PolicyConfigured(spec) => (&spec.id, Some(&**spec)),
+        Event::PolicyRemoved(id) => (id, None),
+        _ => return Ok(BTreeSet::new()),
+    };
+    let before = directory::policy(state, id)?.filter(|policy| policy.standing == Standing::Configured);
+    let mut apps = BTreeSet::new();
+    for spec in before.iter().map(|policy| &policy.spec).chain(now) {
+        match apps_of_policy(spec) {
+            Some(mut these) => apps.append(&mut these),
+            None => return Ok(directory::apps(state)?.into_iter().map(|app| app.spec.id).collect()),
+        }
+    }
+    Ok(apps)
+}
+
 /// The apps that have changed with others that are not all known yet.
 const CONFIGURED: &str = "configured/";
 
@@ -521,8 +540,14 @@ fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Chang
     }
 }
 
-/// The apps that a role is about.
+/// The apps in which it may change who holds something that somebody has a role, or that it is another one: any, where a policy asks who
+/// has which.
 fn apps_of_role(state: &impl Read, id: &RoleId) -> Result<BTreeSet<AppId>, KvError> {
+    let policies = directory::policies(state)?.into_iter();
+    let configured = policies.filter(|policy| policy.standing == Standing::Configured).map(|policy| policy.spec);
+    if ask_about_roles(&configured.collect::<Vec<_>>()) {
+        return Ok(directory::apps(state)?.into_iter().map(|app| app.spec.id).collect());
+    }
     let role = directory::role(state, id)?;
     Ok(role.into_iter().flat_map(|role| role.spec.entitlements).map(|id| id.app).collect())
 }

@@ -11,6 +11,7 @@ use rollcall_domain::access::desired::{Desired, Queue, Target};
 use rollcall_domain::access::entitlement::{Grantable, Part};
 use rollcall_domain::access::grant::{GrantEnd, GrantStatus, Lasts};
 use rollcall_domain::access::holding::Reason;
+use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::guard::Guard;
 use rollcall_domain::governance::configuration::Configuring;
@@ -334,6 +335,32 @@ fn a_role_that_is_gone_gives_nothing_and_is_no_reason_why_not() {
     assert!(missing(&world).contains(&in_role));
     world.append(Event::RoleRemoved("admins".parse().unwrap()));
     assert!(!missing(&world).contains(&in_role), "{:?}", missing(&world));
+}
+
+#[test]
+fn what_a_policy_gives_to_a_role_follows_the_role_in_every_app() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    let text = r#"@id("p") permit(principal in Role::"oncall", action == Action::"hold", resource in App::"crm");"#;
+    let policy =
+        PolicySpec { id: "p".parse().unwrap(), text: text.into(), reason: String::new(), owner: String::new() };
+    world.append(Event::PolicyConfigured(Box::new(policy)));
+    world.append(Event::RoleConfigured(Box::new(role("oncall", "", &["code:group:Admins"]))));
+    assert_eq!(groups(&world, person(1), "crm"), None);
+    let hour = Lasts::For(Duration::from_secs(3600));
+    request(&mut world, 1, person(1), Ask { what: "role:oncall", ..admins(hour) });
+    approve(&mut world, "olga", 1, person(1));
+    assert_eq!(groups(&world, person(1), "crm"), Some(Vec::new()), "they have the role");
+    end(&mut world, 1, person(1), GrantEnd::Ended, None);
+    assert_eq!(groups(&world, person(1), "crm"), None, "they have it no more");
+    let by_title = |title: &str| {
+        let members = format!("title eq \"{title}\"");
+        Event::RoleConfigured(Box::new(role("oncall", &members, &["code:group:Admins"])))
+    };
+    world.append(by_title("Dev"));
+    assert_eq!(groups(&world, person(1), "crm"), Some(Vec::new()));
+    world.append(by_title("Sales"));
+    assert_eq!(groups(&world, person(1), "crm"), None);
 }
 
 #[test]

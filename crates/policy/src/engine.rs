@@ -183,6 +183,15 @@ impl Engine {
     }
 }
 
+/// What a policy is about, as far as its head says: to do what, with what; `None`: it can't be read.
+#[must_use]
+pub fn about(text: &str) -> Option<(Action, Scope)> {
+    let policy = Policy::parse(None, text).ok()?;
+    let cedar_policy::ActionConstraint::Eq(of) = policy.action_constraint() else { return None };
+    let action = Action::ALL.into_iter().find(|action| action.name() == of.id().unescaped())?;
+    Some((action, scope(&policy)))
+}
+
 fn sets_of(scoped: &Scoped, resource: &Resource) -> Vec<String> {
     scoped.about(resource).flat_map(|set| set.policies().map(|policy| policy.id().to_string())).collect()
 }

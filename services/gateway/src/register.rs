@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use rollcall_domain::access::policy::PolicySpec;
-use rollcall_domain::access::role::RoleSpec;
-use rollcall_domain::access::separation::SeparationSpec;
-use rollcall_domain::app::AppSpec;
+use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::directory::app_changes::{configure, configure_policies, configure_roles, configure_separations};
 use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::kv::{KvError, Read};
@@ -19,17 +16,8 @@ use uuid::Uuid;
 use crate::error::GatewayError;
 use crate::state::NAME;
 
-/// What is configured that is on the log.
-#[derive(Debug, Clone)]
-pub struct Configured {
-    pub apps: Vec<AppSpec>,
-    pub roles: Vec<RoleSpec>,
-    pub policies: Vec<PolicySpec>,
-    pub separations: Vec<SeparationSpec>,
-}
-
 /// Appends until log and configuration agree. Another gateway may be doing the same.
-pub async fn register(log: &EventLog, store: &Store, configured: &Configured) -> Result<(), GatewayError> {
+pub async fn register(log: &EventLog, store: &Store, configured: &AccessSpec) -> Result<(), GatewayError> {
     loop {
         store.wait_for(log.head().await?, Duration::from_secs(3600)).await?;
         let view = store.view();
@@ -81,7 +69,7 @@ fn known_separation(state: &impl Read, id: &rollcall_domain::SeparationId) -> Re
 
 /// The events that bring the log in line. Where roles or policies change, all of it changes together: access that an app's rule gave may be
 /// what a role gives now, and nobody loses it in between.
-fn what_differs(state: &impl Read, configured: &Configured) -> Result<Vec<Event>, KvError> {
+fn what_differs(state: &impl Read, configured: &AccessSpec) -> Result<Vec<Event>, KvError> {
     let mut events = configure(&directory::apps(state)?, &configured.apps);
     let mut roles = configure_roles(&directory::roles(state)?, &configured.roles);
     roles.extend(configure_policies(&directory::policies(state)?, &configured.policies));

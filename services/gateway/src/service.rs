@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use rollcall_config::Config;
+use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Event, Recorded, directory};
 use rollcall_event_log::EventLog;
@@ -23,7 +24,7 @@ use crate::http::{discovery, path_form, routes};
 use crate::index::indexer::Indexer;
 use crate::index::names::Indexes;
 use crate::read::query::Bounds;
-use crate::register::{Configured, register};
+use crate::register::register;
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
@@ -33,7 +34,7 @@ const STAMP: u32 = 10;
 #[derive(Debug)]
 pub struct Gateway {
     state: Arc<GatewayState>,
-    configured: Configured,
+    configured: AccessSpec,
 }
 
 struct DirectoryProjection(Indexer);
@@ -94,14 +95,7 @@ impl Gateway {
             patience: config.server.read_patience,
             registered: watch::Sender::new(false),
         };
-        let apps = config.apps.iter().map(|app| app.spec.clone()).collect();
-        let configured = Configured {
-            apps,
-            roles: config.roles.clone(),
-            policies: config.policies.clone(),
-            separations: config.separations.clone(),
-        };
-        Ok(Self { state: Arc::new(state), configured })
+        Ok(Self { state: Arc::new(state), configured: config.access_spec() })
     }
 
     /// Its state, for readiness.

@@ -20,7 +20,7 @@ pub mod paging;
 pub mod params;
 pub mod person;
 pub mod plan;
-pub mod plan_configuration;
+pub mod preview;
 pub mod proofs;
 pub mod query;
 pub mod relations;

@@ -13,7 +13,7 @@ use rollcall_telemetry::Otlp;
 use crate::service::Service;
 use crate::{
     access, apps, assemble, backup, configuration_watch, demo, erase, export, import, init, key, keys, lists, operator,
-    process, ready, reference, separations, setup, timeline, token, verify,
+    policy, process, ready, reference, separations, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -115,6 +115,9 @@ enum Command {
     Entitlements(access::EntitlementsArgs),
     /// The named sets of entitlements
     Roles(access::RolesArgs),
+    /// What other apps, roles, policies and separations would change, and whether they give what they are to give
+    #[command(subcommand)]
+    Policy(policy::Policies),
     /// The separations of duties: what nobody may hold together
     Separations(separations::SeparationsArgs),
     /// Who holds it together all the same; or leave that so for a while
@@ -199,6 +202,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => access::explain(&args),
         Command::Entitlements(args) => access::entitlements(&args),
         Command::Roles(args) => access::roles(&args),
+        Command::Policy(policies) => policy::policy(&policies),
         Command::Separations(args) => separations::separations(&args),
         Command::Violations(args) => separations::violations(&args),
         Command::Grant(grants) => access::grant(&grants),

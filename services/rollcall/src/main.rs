@@ -19,6 +19,7 @@ mod keys;
 mod lists;
 mod name_order;
 mod operator;
+mod policy;
 mod process;
 mod ready;
 mod reference;

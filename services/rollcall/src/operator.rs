@@ -1,5 +1,6 @@
 //! What operators ask of a running Rollcall from the terminal.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -48,6 +49,9 @@ pub struct PlanArgs {
     server: ServerArgs,
 }
 
+/// How long an answer may take that says how far it is.
+const AT_LENGTH: Duration = Duration::from_secs(3600);
+
 pub enum Target {
     Identity(String),
     App(String),
@@ -95,6 +99,37 @@ impl Api {
             );
         }
         Ok(Some(value))
+    }
+
+    /// One request whose answer takes its time: `tell` gets every line of it but the last, which is the answer.
+    pub async fn ask_at_length(
+        &self,
+        path: &str,
+        body: &Value,
+        tell: &mut impl FnMut(&Value),
+    ) -> anyhow::Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.token).timeout(AT_LENGTH);
+        let request = request.header("content-type", "application/json").header("accept", "application/x-ndjson");
+        let sent = request.body(body.to_string()).send().await;
+        let mut answer = sent.with_context(|| format!("{} can't be reached", self.base))?;
+        if !answer.status().is_success() {
+            let status = answer.status();
+            let text = answer.text().await.unwrap_or_default();
+            let value: Value = serde_json::from_str(&text).unwrap_or_default();
+            let detail = value.get("detail").and_then(Value::as_str).map(str::to_owned);
+            bail!("{path}: {}", detail.unwrap_or_else(|| status.to_string()));
+        }
+        let (mut read, mut last) = (Vec::new(), None);
+        while let Some(piece) = answer.chunk().await.context("the answer broke off")? {
+            read.extend_from_slice(&piece);
+            while let Some(end) = read.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = read.drain(..=end).collect();
+                let line: Value = serde_json::from_slice(&line).context("the answer is no JSON")?;
+                tell(&line);
+                last = Some(line);
+            }
+        }
+        last.filter(|line| line.get("apps").is_some()).context("the answer broke off")
     }
 
     pub async fn find(&self, text: &str) -> anyhow::Result<Target> {
@@ -170,40 +205,44 @@ pub fn plan(args: &PlanArgs) -> anyhow::Result<ExitCode> {
 
 /// What a changed configuration would do, app by app.
 fn plan_configuration(args: &PlanArgs, file: &std::path::Path) -> anyhow::Result<ExitCode> {
-    let config = rollcall_config::load(file, &|name| std::env::var(name).ok())?;
-    let (previews, gone) = run(async {
-        let api = Api::new(&args.server)?;
-        let mut previews = Vec::new();
-        for app in &config.apps {
-            let body = serde_json::to_value(&app.spec)?;
-            let answer = api.ask(Method::POST, "/v1/plan/configuration", &[], Some(body)).await?;
-            previews.push(answer.context("this Rollcall can't say what a configuration would do")?);
-        }
-        let mut gone = Vec::new();
-        let mut cursor = None::<String>;
-        loop {
-            let query: Vec<(&str, &str)> = cursor.iter().map(|cursor| ("cursor", cursor.as_str())).collect();
-            let page = api.ask(Method::GET, "/v1/apps", &query, None).await?.unwrap_or_default();
-            for app in page.get("items").and_then(Value::as_array).into_iter().flatten() {
-                let id = app.get("id").and_then(Value::as_str).unwrap_or_default();
-                let stays = config.apps.iter().any(|configured| configured.spec.id.as_str() == id);
-                if !stays && app.get("connected").and_then(Value::as_bool) == Some(true) {
-                    gone.push(id.to_owned());
-                }
-            }
-            cursor = page.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-            if cursor.is_none() {
-                return anyhow::Ok((previews, gone));
-            }
-        }
-    })?;
-    let is_held = previews.iter().any(|p| p.get("would_be_held").and_then(Value::as_bool) == Some(true));
-    let code = if is_held { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    let preview = preview(&args.server, file)?;
     if args.json {
-        println!("{}", json!({ "apps": previews, "removed_apps": gone }));
-        return Ok(code);
+        println!("{preview}");
+    } else {
+        apps_of(&preview);
     }
-    for preview in &previews {
+    Ok(code_of(&preview))
+}
+
+/// Whether so many would lose their account in an app that they would wait for a decision.
+pub fn code_of(preview: &Value) -> ExitCode {
+    let apps = preview.get("apps").and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_held = apps.iter().any(|app| app.get("would_be_held").and_then(Value::as_bool) == Some(true));
+    if is_held { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// What a configuration that is not used yet would change; how far that is, is told in a terminal.
+pub fn preview(server: &ServerArgs, file: &std::path::Path) -> anyhow::Result<Value> {
+    let config = rollcall_config::load(file, &|name| std::env::var(name).ok())?;
+    let body = serde_json::to_value(config.access_spec())?;
+    let is_told = std::io::stderr().is_terminal();
+    let number = |line: &Value, key: &str| line.get(key).and_then(Value::as_u64);
+    let mut tell = |line: &Value| {
+        let (Some(done), Some(of)) = (number(line, "asked_about"), number(line, "of")) else { return };
+        if is_told {
+            eprint!("\r{done} of {of} identities asked about");
+        }
+    };
+    let answer = run(async { Api::new(server)?.ask_at_length("/v1/policies/preview", &body, &mut tell).await });
+    if is_told {
+        eprintln!();
+    }
+    answer
+}
+
+/// Says what would change in each app.
+pub fn apps_of(preview: &Value) {
+    for preview in preview.get("apps").and_then(Value::as_array).into_iter().flatten() {
         let number = |key: &str| preview.get(key).and_then(Value::as_u64).unwrap_or_default();
         let is = |key: &str| preview.get(key).and_then(Value::as_bool) == Some(true);
         let app = preview.get("app").and_then(Value::as_str).unwrap_or("-");
@@ -222,10 +261,10 @@ fn plan_configuration(args: &PlanArgs, file: &std::path::Path) -> anyhow::Result
             println!("    these are more than usual: they would wait for a decision{two}");
         }
     }
-    for app in gone {
+    for app in preview.get("removed_apps").and_then(Value::as_array).into_iter().flatten() {
+        let app = app.as_str().unwrap_or("-");
         println!("{app}: would not be connected any more: its accounts stay as they are, those of leavers, too");
     }
-    Ok(code)
 }
 
 /// `rollcall sync`: accounts are brought in line, and read back, now.

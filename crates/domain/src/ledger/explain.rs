@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rollcall_policy::Action;
 use rollcall_scim::Catalogue;
 
-use super::holders::{AccessRules, holder_of};
+use super::holders::holder_of;
 use super::read::{account, accounts_of, drift_of};
 use super::separations::separated;
 use super::{grants, switch};
@@ -18,6 +18,7 @@ use crate::access::holding::{Decision, Reason, decision_of};
 use crate::access::role::Standing;
 use crate::app::Connection;
 use crate::decision::Holder;
+use crate::decision::access_rules::AccessRules;
 use crate::decision::rule::{Rule, counting};
 use crate::directory;
 use crate::drift::DriftItem;

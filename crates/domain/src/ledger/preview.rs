@@ -1,28 +1,38 @@
-//! What a changed configuration of an app would change, before it does.
+//! What another configuration would change in who holds what, before it does.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall_scim::Catalogue;
-use serde::{Deserialize, Serialize};
 
-use super::holders::{AccessRules, desired_for, holder_of};
-use super::read::account;
+use super::holders::{desired_for, holder_of};
+use super::read::accounts_of;
+use super::separations::violations_of;
 use super::switch;
+use crate::access::account::Account;
 use crate::access::desired::Target;
-use crate::app::{App, AppSpec, Connection};
-use crate::decision::rule::Rules;
+use crate::access::entitlement::{EntitlementId, Part};
+use crate::access::holding::{Decision, Reason, decision_of};
+use crate::access::policy::PolicySpec;
+use crate::access::role::Standing;
+use crate::access::separation::SeparationSpec;
+use crate::app::App;
+use crate::decision::access_rules::{AccessRules, AccessSpec, apps_of_policy, ask_about_roles};
 use crate::directory;
+use crate::directory::app_changes::{configure, configure_policies, configure_roles};
+use crate::event::Event;
 use crate::identity::Identity;
-use crate::ids::{IdentityId, Sequence};
+use crate::ids::{AppId, IdentityId, PolicyId, RoleId, SeparationId};
 use crate::kv::{KvError, Read, load_all};
 
-/// The most who would lose their account that are named.
+/// The most of each kind that are named.
 const NAMED: usize = 100;
 
 /// How many identities are read at once.
 const CHUNK: usize = 256;
 
 /// What would change in an app.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Preview {
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AppPreview {
     /// The accounts that must be there now.
     pub accounts: usize,
     /// Who would be given one.
@@ -35,41 +45,277 @@ pub struct Preview {
     pub removed_some: Vec<IdentityId>,
 }
 
-/// What would change in an app if it were configured so.
+/// Whether something would be held that is not, or the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// It would be held.
+    Gained,
+    /// It would not be held any more.
+    Lost,
+}
+
+/// By what somebody would gain something, or by what they hold it that would go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PreviewReason {
+    /// The rule of the app.
+    Rule,
+    /// A group of ours.
+    Group(String),
+    /// A role.
+    Role(RoleId),
+    /// A grant.
+    Grant,
+    /// A policy gives it, or gave it.
+    Policy(PolicyId),
+    /// A policy forbids it.
+    Forbidden(PolicyId),
+}
+
+impl From<&Reason> for PreviewReason {
+    fn from(reason: &Reason) -> Self {
+        match reason {
+            Reason::Rule => Self::Rule,
+            Reason::Group(name) => Self::Group(name.clone()),
+            Reason::Role(id) | Reason::GrantedRole(id, _) => Self::Role(id.clone()),
+            Reason::Grant(_) => Self::Grant,
+            Reason::Policy(id) => Self::Policy(id.clone()),
+        }
+    }
+}
+
+/// How many would gain something, and how many lose it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Tally {
+    pub gained: usize,
+    pub lost: usize,
+}
+
+impl Tally {
+    const fn count(&mut self, direction: Direction) {
+        match direction {
+            Direction::Gained => self.gained += 1,
+            Direction::Lost => self.lost += 1,
+        }
+    }
+}
+
+/// Something that somebody would gain, or lose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct PreviewChange {
+    pub identity: IdentityId,
+    pub entitlement: EntitlementId,
+    pub direction: Direction,
+    pub because: BTreeSet<PreviewReason>,
+}
+
+/// What another configuration would change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// How many identities were asked about.
+    pub identities: usize,
+    /// About how many accounts nothing can be decided: whose they are is sealed or erased.
+    pub undecided: usize,
+    /// The apps in which anything is decided otherwise, or could be.
+    pub apps: BTreeMap<AppId, AppPreview>,
+    /// What would be gained and lost.
+    pub entitlements: BTreeMap<EntitlementId, Tally>,
+    /// PreviewReason of what, in which app.
+    pub because: BTreeMap<(AppId, PreviewReason), Tally>,
+    /// Some of what would be gained and lost, one by one.
+    pub changes: Vec<PreviewChange>,
+    /// How many would violate each separation who do not now.
+    pub violations: BTreeMap<SeparationId, usize>,
+    /// Some of them, with what they would hold together.
+    pub violations_some: Vec<(SeparationId, IdentityId, BTreeSet<EntitlementId>)>,
+}
+
+/// What would change in who holds what if this were configured. `progress` is told after some identities how many were asked about.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn preview(state: &impl Read, catalogue: Catalogue, spec: &AppSpec) -> Result<Preview, KvError> {
-    let app = App { connection: Connection::Configured, version: Sequence(0), spec: spec.clone() };
-    let rules = Rules::of_app(&app, &catalogue);
-    let access = AccessRules::of(state, &catalogue)?.with(state, app.clone(), rules.clone())?;
-    let (mut found, mut after) = (Preview::default(), None::<String>);
+pub fn preview(
+    state: &impl Read,
+    catalogue: Catalogue,
+    spec: &AccessSpec,
+    mut progress: impl FnMut(usize),
+) -> Result<Preview, KvError> {
+    let affected = affected(state, spec)?;
+    let candidate = Candidate {
+        catalogue,
+        rules: AccessRules::configured(spec, &catalogue),
+        separations: spec.separations.clone(),
+        affected,
+    };
+    let apps = candidate.affected.iter().filter(|id| candidate.rules.apps.contains_key(*id));
+    let mut found =
+        Preview { apps: apps.map(|id| (id.clone(), AppPreview::default())).collect(), ..Preview::default() };
+    let mut after = None::<String>;
     loop {
         let chunk: Vec<(String, Identity)> = load_all(state, directory::IDENTITIES, after.as_deref(), CHUNK)?;
         let Some((last, _)) = chunk.last() else { return Ok(found) };
         after = Some(last.clone());
         for (_, identity) in chunk {
-            let before = account(state, identity.id, &spec.id)?.map(|account| account.desired);
-            let off = switch::switched_off(state, identity.id)?;
-            let holder = holder_of(state, identity)?;
-            let identity = &holder.identity;
-            let roles = access.roles_of(&holder);
-            let principal = access.principal(&catalogue, &holder, &roles);
-            let decision = holder.decide(&app, rules.of(identity.kind), &roles, access.asked(principal.as_ref()));
-            let after = desired_for(&decision, identity, &app, off.as_ref());
-            let was = before.as_ref().map_or(Target::Absent, |desired| desired.target());
-            found.accounts += usize::from(was == Target::Present);
-            match (was, after.target()) {
-                (Target::Absent, Target::Present) => found.added += 1,
+            found.identities += 1;
+            candidate.ask(state, identity, &mut found)?;
+        }
+        progress(found.identities);
+    }
+}
+
+/// The apps in which anything may be decided otherwise.
+fn affected(state: &impl Read, spec: &AccessSpec) -> Result<BTreeSet<AppId>, KvError> {
+    let all = || spec.apps.iter().map(|app| app.id.clone()).collect::<BTreeSet<_>>();
+    let (roles, policies) = (directory::roles(state)?, directory::policies(state)?);
+    let mut apps = BTreeSet::new();
+    for event in configure(&directory::apps(state)?, &spec.apps) {
+        if let Event::AppConfigured(spec) = event {
+            apps.insert(spec.id);
+        }
+    }
+    let changed = configure_roles(&roles, &spec.roles);
+    let configured = policies.iter().filter(|policy| policy.standing == Standing::Configured);
+    let before: Vec<PolicySpec> = configured.map(|policy| policy.spec.clone()).collect();
+    if !changed.is_empty() && (ask_about_roles(&spec.policies) || ask_about_roles(&before)) {
+        return Ok(all());
+    }
+    for event in changed {
+        let id = match &event {
+            Event::RoleConfigured(spec) => {
+                apps.extend(spec.entitlements.iter().map(|id| id.app.clone()));
+                &spec.id
+            }
+            Event::RoleRemoved(id) => id,
+            _ => continue,
+        };
+        let before = roles.iter().filter(|role| role.spec.id == *id);
+        apps.extend(before.flat_map(|role| &role.spec.entitlements).map(|id| id.app.clone()));
+    }
+    for event in configure_policies(&policies, &spec.policies) {
+        let (id, now) = match &event {
+            Event::PolicyConfigured(spec) => (&spec.id, Some(&**spec)),
+            Event::PolicyRemoved(id) => (id, None),
+            _ => continue,
+        };
+        let before = policies.iter().map(|policy| &policy.spec).filter(|spec| spec.id == *id);
+        for spec in before.chain(now) {
+            match apps_of_policy(spec) {
+                Some(mut these) => apps.append(&mut these),
+                None => return Ok(all()),
+            }
+        }
+    }
+    Ok(apps)
+}
+
+/// What would be configured.
+struct Candidate {
+    catalogue: Catalogue,
+    rules: AccessRules,
+    separations: Vec<SeparationSpec>,
+    affected: BTreeSet<AppId>,
+}
+
+impl Candidate {
+    /// Counts what would change for somebody.
+    fn ask(&self, state: &impl Read, identity: Identity, found: &mut Preview) -> Result<(), KvError> {
+        let id = identity.id;
+        if self.affected.is_empty() && self.separations.is_empty() {
+            return Ok(());
+        }
+        let mut accounts: BTreeMap<AppId, Account> =
+            accounts_of(state, id)?.into_iter().map(|account| (account.app.clone(), account)).collect();
+        let off = switch::switched_off(state, id)?;
+        let holder = holder_of(state, identity)?;
+        let roles = self.rules.roles_of(&holder);
+        let principal = self.rules.principal(&self.catalogue, &holder, &roles);
+        let asked = self.rules.asked(principal.as_ref());
+        let mut held: BTreeSet<EntitlementId> = BTreeSet::new();
+        for app in &self.affected {
+            let Some((app, rules)) = self.rules.apps.get(app) else { continue };
+            let before = accounts.remove(&app.spec.id);
+            let rule = rules.of(holder.identity.kind);
+            if !self.rules.decides(app, rule, &holder.identity) {
+                found.undecided += usize::from(before.is_some());
+                continue;
+            }
+            let now = holder.decide(app, rule, &roles, asked);
+            let desired = desired_for(&now, &holder.identity, app, off.as_ref());
+            let was = before.as_ref().map_or(Target::Absent, |account| account.desired.target());
+            let of_app = found.apps.entry(app.spec.id.clone()).or_default();
+            of_app.accounts += usize::from(was == Target::Present);
+            match (was, desired.target()) {
+                (Target::Absent, Target::Present) => of_app.added += 1,
                 (Target::Present, Target::Absent) => {
-                    found.removed += 1;
-                    if found.removed_some.len() < NAMED {
-                        found.removed_some.push(identity.id);
+                    of_app.removed += 1;
+                    if of_app.removed_some.len() < NAMED {
+                        of_app.removed_some.push(id);
                     }
                 }
-                (Target::Present, Target::Present) if before.as_ref() != Some(&after) => found.changed += 1,
-                _ => {}
+                (Target::Present, Target::Present) => {
+                    of_app.changed += usize::from(before.as_ref().map(|account| &account.desired) != Some(&desired));
+                }
+                (Target::Absent, Target::Absent) => {}
             }
+            let was = before.map(|account| decision_of(&account.holds)).unwrap_or_default();
+            let forbidden = |part: &Part| {
+                let mut by = asked.forbidden(&app.spec, part);
+                if *part != Part::Account {
+                    by.extend(asked.forbidden(&app.spec, &Part::Account));
+                }
+                by
+            };
+            differences(id, app, &was, &now, forbidden, found);
+            held.extend(now.into_keys().map(|part| EntitlementId { app: app.spec.id.clone(), part }));
+        }
+        for account in accounts.into_values() {
+            let app = account.app;
+            held.extend(account.holds.into_keys().map(|part| EntitlementId { app: app.clone(), part }));
+        }
+        let known = violations_of(state, id)?;
+        for separation in &self.separations {
+            let together = separation.violated_by(&held);
+            let is_known = known.iter().any(|one| one.separation == separation.id && together.is_subset(&one.held));
+            if together.is_empty() || is_known {
+                continue;
+            }
+            *found.violations.entry(separation.id.clone()).or_default() += 1;
+            if found.violations_some.len() < NAMED {
+                found.violations_some.push((separation.id.clone(), id, together));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts what somebody would gain and lose in an app.
+fn differences(
+    identity: IdentityId,
+    app: &App,
+    was: &Decision,
+    now: &Decision,
+    forbidden: impl Fn(&Part) -> Vec<PolicyId>,
+    found: &mut Preview,
+) {
+    let gained =
+        now.iter().filter(|(part, _)| !was.contains_key(*part)).map(|(part, by)| (part, by, Direction::Gained));
+    let lost = was.iter().filter(|(part, _)| !now.contains_key(*part)).map(|(part, by)| (part, by, Direction::Lost));
+    for (part, by, direction) in gained.chain(lost) {
+        let mut because: BTreeSet<PreviewReason> = match direction {
+            Direction::Gained => BTreeSet::new(),
+            Direction::Lost => forbidden(part).into_iter().map(PreviewReason::Forbidden).collect(),
+        };
+        if because.is_empty() {
+            because = by.iter().map(PreviewReason::from).collect();
+        }
+        let entitlement = EntitlementId { app: app.spec.id.clone(), part: part.clone() };
+        found.entitlements.entry(entitlement.clone()).or_default().count(direction);
+        for one in &because {
+            found.because.entry((app.spec.id.clone(), one.clone())).or_default().count(direction);
+        }
+        if found.changes.len() < NAMED {
+            found.changes.push(PreviewChange { identity, entitlement, direction, because });
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::error::ApiError;
 /// The paths that answer with what is personal.
 const PERSONAL: [&str; 12] = [
     "/v1/approvals",
-    "/v1/plan/configuration",
+    "/v1/policies/preview",
     "/v1/identities/{id}",
     "/v1/identities/{id}/access",
     "/v1/explain",
@@ -37,7 +37,7 @@ const PERSONAL: [&str; 12] = [
 ];
 
 /// The paths that show people to those who may see them, one page after the other.
-const LISTS: [&str; 8] = [
+const LISTS: [&str; 9] = [
     "/v1/identities",
     "/v1/leavers",
     "/v1/obligations",
@@ -45,6 +45,7 @@ const LISTS: [&str; 8] = [
     "/v1/latency",
     "/v1/grants",
     "/v1/entitlements/{id}/holders",
+    "/v1/violations",
     CONSOLE,
 ];
 

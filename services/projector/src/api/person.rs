@@ -137,7 +137,7 @@ impl Person {
                 named()
             }
             // The body says it.
-            "/v1/sync" | "/v1/plan/configuration" => return Ok(()),
+            "/v1/sync" => return Ok(()),
             _ => None,
         };
         self.needs_app(app.as_ref())

@@ -18,7 +18,7 @@ use crate::api::person::Credential;
 use crate::api::relations::may_act;
 use crate::api::{
     access, api_tokens, approvals, apps, decisions, drift, erasure, grants, holds, identities, latency, leavers,
-    obligations, plan, plan_configuration, proofs, separations, sessions, switch, timeline,
+    obligations, plan, preview, proofs, separations, sessions, switch, timeline,
 };
 use crate::error::ApiError;
 use crate::export::stream;
@@ -48,7 +48,7 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(grants::router())
         .merge(switch::router())
         .merge(separations::router())
-        .merge(plan_configuration::router())
+        .merge(preview::router())
 }
 
 /// The router; every path needs an API token.

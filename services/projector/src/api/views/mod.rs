@@ -6,6 +6,7 @@ mod drift;
 mod grant;
 mod identity;
 mod obligation;
+mod preview;
 mod separation;
 
 use rollcall_scim::Changed;
@@ -19,6 +20,7 @@ pub use drift::{ChangedView, DriftView};
 pub use grant::GrantView;
 pub use identity::{IdentitySummary, IdentityView};
 pub use obligation::{ExceptionView, LeaverView, ObligationView};
+pub use preview::PreviewView;
 pub use separation::{HeldTogetherView, SeparationView, ViolationView};
 
 /// How much of a person is shown.

@@ -1,0 +1,152 @@
+//! The rules that decide who holds what: apps, roles, policies and separations, read once and asked about many.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rollcall_policy::engine::about;
+use rollcall_policy::{Action, Principal, Scope};
+use rollcall_scim::Catalogue;
+use serde::{Deserialize, Serialize};
+
+use crate::access::entitlement::EntitlementId;
+use crate::access::policy::{Policy, PolicySpec};
+use crate::access::role::{Role, RoleSpec, Standing};
+use crate::access::separation::SeparationSpec;
+use crate::app::{App, AppSpec, Connection};
+use crate::decision::policies::{Policies, Readable};
+use crate::decision::rule::{Rule, Rules};
+use crate::decision::{Asked, Holder, RolesHeld};
+use crate::directory;
+use crate::identity::Identity;
+use crate::identity::content::Content;
+use crate::ids::{AppId, Sequence};
+use crate::kv::{KvError, Read};
+
+/// What a configuration says of who holds what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessSpec {
+    /// The apps.
+    pub apps: Vec<AppSpec>,
+    /// Named sets of entitlements.
+    pub roles: Vec<RoleSpec>,
+    /// Policies as code.
+    pub policies: Vec<PolicySpec>,
+    /// What nobody may hold together.
+    pub separations: Vec<SeparationSpec>,
+}
+
+/// The apps, the roles, the policies and the separations, with their rules.
+#[derive(Debug, Default)]
+pub struct AccessRules {
+    /// The apps, removed ones included.
+    pub apps: BTreeMap<AppId, (App, Rules)>,
+    /// The roles, removed ones included.
+    pub roles: Vec<(Role, Rules)>,
+    /// The policies that are configured.
+    pub policies: Policies,
+    /// The separations that are configured.
+    pub separations: Vec<SeparationSpec>,
+}
+
+impl AccessRules {
+    /// Those of the log.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn of(state: &(impl Read + ?Sized), catalogue: &Catalogue) -> Result<Self, KvError> {
+        let separations = directory::separations(state)?.into_iter();
+        let separations = separations.filter(|one| one.standing == Standing::Configured).map(|one| one.spec);
+        let (apps, roles) = (directory::apps(state)?, directory::roles(state)?);
+        Ok(Self::new(apps, roles, &directory::policies(state)?, separations.collect(), catalogue))
+    }
+
+    /// Those of a configuration, as they would be.
+    #[must_use]
+    pub fn configured(spec: &AccessSpec, catalogue: &Catalogue) -> Self {
+        let version = Sequence(0);
+        let app = |spec: &AppSpec| App { connection: Connection::Configured, version, spec: spec.clone() };
+        let role = |spec: &RoleSpec| Role { standing: Standing::Configured, version, spec: spec.clone() };
+        let policy = |spec: &PolicySpec| Policy { standing: Standing::Configured, version, spec: spec.clone() };
+        let (apps, roles) = (spec.apps.iter().map(app).collect(), spec.roles.iter().map(role).collect());
+        let policies: Vec<Policy> = spec.policies.iter().map(policy).collect();
+        Self::new(apps, roles, &policies, spec.separations.clone(), catalogue)
+    }
+
+    fn new(
+        apps: Vec<App>,
+        roles: Vec<Role>,
+        policies: &[Policy],
+        separations: Vec<SeparationSpec>,
+        catalogue: &Catalogue,
+    ) -> Self {
+        let app = |app: App| {
+            let rules = Rules::of_app(&app, catalogue);
+            (app.spec.id.clone(), (app, rules))
+        };
+        let role = |role: Role| {
+            let rules = Rules::of_role(&role.spec, catalogue);
+            (role, rules)
+        };
+        let apps: BTreeMap<AppId, (App, Rules)> = apps.into_iter().map(app).collect();
+        Self {
+            roles: roles.into_iter().map(role).collect(),
+            policies: Policies::of(policies, apps.values().map(|(app, _)| app)),
+            separations,
+            apps,
+        }
+    }
+
+    /// An identity as policies are asked about it.
+    #[must_use]
+    pub fn principal(&self, catalogue: &Catalogue, holder: &Holder, roles: &RolesHeld<'_>) -> Option<Principal> {
+        let roles = roles.iter().map(|(role, _)| role.id.as_str());
+        self.policies.principal(catalogue, &holder.identity, &holder.groups, roles)
+    }
+
+    /// The policies, asked about an identity.
+    #[must_use]
+    pub const fn asked<'a>(&'a self, principal: Option<&'a Principal>) -> Asked<'a> {
+        Asked { policies: &self.policies, principal }
+    }
+
+    /// Whether it can be decided what somebody holds in an app: it is configured, and every rule and policy can be read, and who they
+    /// are.
+    #[must_use]
+    pub fn decides(&self, app: &App, rule: &Rule, identity: &Identity) -> bool {
+        let unreadable = |(role, rules): &(Role, Rules)| {
+            let gives = || role.spec.entitlements.iter().any(|id| id.app == app.spec.id);
+            matches!(rules.of(identity.kind), Rule::Unreadable) && role.standing == Standing::Configured && gives()
+        };
+        app.connection == Connection::Configured
+            && !matches!(rule, Rule::Unreadable)
+            && !self.roles.iter().any(unreadable)
+            && self.policies.readable() == Readable::Yes
+            && identity.content == Content::Open
+    }
+
+    /// The roles that somebody has.
+    #[must_use]
+    pub fn roles_of(&self, holder: &Holder) -> RolesHeld<'_> {
+        let kind = holder.identity.kind;
+        holder.roles(self.roles.iter().map(|(role, rules)| (role, rules.of(kind))))
+    }
+}
+
+/// The apps in which a policy may change who holds something; `None`: in any.
+#[must_use]
+pub fn apps_of_policy(policy: &PolicySpec) -> Option<BTreeSet<AppId>> {
+    match about(&policy.text)? {
+        (Action::Request | Action::Approve, _) => Some(BTreeSet::new()),
+        (Action::Hold, Scope::App(id)) => Some(id.parse().into_iter().collect()),
+        (Action::Hold, Scope::Entitlement(id)) => {
+            Some(id.parse().into_iter().map(|id: EntitlementId| id.app).collect())
+        }
+        (Action::Hold, Scope::Any) => None,
+    }
+}
+
+/// Whether any policy asks which roles somebody has: then a role may change what is held in any app.
+#[must_use]
+pub fn ask_about_roles(policies: &[PolicySpec]) -> bool {
+    policies.iter().any(|policy| policy.text.contains("Role::"))
+}
