@@ -2,6 +2,7 @@
 
 mod apps;
 mod asking;
+mod careless;
 mod composing;
 mod deployed;
 mod play;
@@ -63,9 +64,10 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("rollcall-demo-").tempdir().context("no temporary folder")?;
     let apps = apps::start(folder.path()).await?;
     let alerts = webhook::Receiver::start().await?;
-    let rollcall = rollcall::Rollcall::start(folder.path(), &apps, &alerts.url).await?;
+    let mut rollcall = rollcall::Rollcall::start(folder.path(), &apps, &alerts.url).await?;
     let cast = play::walk(&rollcall, &apps).await?;
     asking::for_a_while(&rollcall, &apps, &cast.asks, &cast.manager).await?;
+    careless::policy(&mut rollcall, &apps).await?;
     let overdue = cast.next;
     play::leave_while_down(&rollcall, &apps, &alerts, &overdue).await?;
     show::timeline(&rollcall, &overdue).await?;

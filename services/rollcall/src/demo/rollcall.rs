@@ -18,6 +18,10 @@ use super::apps::{App, CRM};
 /// How long a leaver's access may last in the demo.
 pub const LEAVER_SLA: &str = "5s";
 
+/// The configuration, and the folder of its policies.
+const CONFIG: &str = "rollcall.toml";
+const POLICIES: &str = "policies";
+
 /// The role that can be asked for.
 pub const ASKED_FOR: &str = "crm-guest";
 
@@ -33,33 +37,31 @@ pub struct Rollcall {
     /// By user name.
     personal_tokens: HashMap<&'static str, String>,
     http: Client,
-    /// The process and its log; none when it is a deployment.
-    own: Option<(Child, PathBuf)>,
+    /// The process; none when it is a deployment.
+    own: Option<Own>,
 }
 
-impl Rollcall {
-    /// Writes a configuration and starts `rollcall up` with it.
-    pub async fn start(folder: &Path, apps: &[App], alerts: &str) -> anyhow::Result<Self> {
-        let secret = || uuid::Uuid::new_v4().simple().to_string();
-        let (source_token, api_token) = (secret(), secret());
-        let personal_tokens: HashMap<_, _> = ACTORS.iter().map(|(name, _)| (*name, secret())).collect();
-        let config = folder.join("rollcall.toml");
-        fs::write(&config, configuration(apps, alerts)).context("the configuration can't be written")?;
+/// A process of our own.
+struct Own {
+    child: Child,
+    folder: PathBuf,
+    /// What its configuration names.
+    secrets: HashMap<String, String>,
+}
+
+impl Own {
+    /// Starts `rollcall up` with the configuration of a folder; its address.
+    async fn start(folder: PathBuf, secrets: HashMap<String, String>) -> anyhow::Result<(Self, String)> {
         let log = folder.join("rollcall.log");
         let binary = std::env::current_exe().context("this program can't find itself")?;
         let mut command = Command::new(binary);
-        command.arg("up").arg("--config").arg(&config).arg("--data-dir").arg(folder.join("data"));
-        command.env("DEMO_SOURCE_TOKEN", &source_token).env("DEMO_API_TOKEN", &api_token);
-        for (name, variable) in ACTORS {
-            command.env(variable, personal_tokens.get(name).map_or("", String::as_str));
-        }
-        for app in apps {
-            command.env(format!("DEMO_{}_TOKEN", app.role.id.to_uppercase()), &app.token);
-        }
+        command.arg("up").arg("--config").arg(folder.join(CONFIG)).arg("--data-dir").arg(folder.join("data"));
+        let file = File::options().create(true).append(true).open(&log).context("the log can't be written")?;
         let mut child = command
+            .envs(&secrets)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).context("the log can't be written")?)
+            .stderr(file)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
@@ -73,8 +75,66 @@ impl Rollcall {
         let Some(address) = address else {
             bail!("rollcall did not start:\n{}", fs::read_to_string(&log).unwrap_or_default());
         };
+        Ok((Self { child, folder, secrets }, address))
+    }
+
+    /// Stops it as an operator would, and checks that it stops cleanly.
+    async fn stop(&mut self) -> anyhow::Result<()> {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        kill_process(pid.context("rollcall does not run any more")?, Signal::TERM).context("SIGTERM")?;
+        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = status.context("rollcall did not stop in time")??;
+        if !status.success() {
+            bail!("rollcall stopped with {status}; see {}", self.folder.display());
+        }
+        Ok(())
+    }
+}
+
+impl Rollcall {
+    /// Writes a configuration and starts `rollcall up` with it.
+    pub async fn start(folder: &Path, apps: &[App], alerts: &str) -> anyhow::Result<Self> {
+        let secret = || uuid::Uuid::new_v4().simple().to_string();
+        let (source_token, api_token) = (secret(), secret());
+        let personal_tokens: HashMap<_, _> = ACTORS.iter().map(|(name, _)| (*name, secret())).collect();
+        fs::create_dir(folder.join(POLICIES)).context("no folder for policies")?;
+        fs::write(folder.join(CONFIG), configuration(folder, apps, alerts))
+            .context("the configuration can't be written")?;
+        let mut secrets = HashMap::from([
+            ("DEMO_SOURCE_TOKEN".to_owned(), source_token.clone()),
+            ("DEMO_API_TOKEN".to_owned(), api_token.clone()),
+        ]);
+        for (name, variable) in ACTORS {
+            secrets.insert(variable.to_owned(), personal_tokens.get(name).cloned().unwrap_or_default());
+        }
+        for app in apps {
+            secrets.insert(token_of(app), app.token.clone());
+        }
+        let (own, address) = Own::start(folder.to_owned(), secrets).await?;
         println!("  Rollcall at {address}");
-        Ok(Self { address, api_token, source_token, personal_tokens, http: http()?, own: Some((child, log)) })
+        Ok(Self { address, api_token, source_token, personal_tokens, http: http()?, own: Some(own) })
+    }
+
+    /// Stops it, and starts it with what its configuration is now.
+    pub async fn start_again(&mut self) -> anyhow::Result<()> {
+        let mut own = self.own.take().context("it is a deployment")?;
+        own.stop().await?;
+        let (own, address) = Own::start(own.folder, own.secrets).await?;
+        (self.own, self.address) = (Some(own), address);
+        Ok(())
+    }
+
+    /// What its configuration, as it is now, would change, before it is started with it.
+    pub async fn preview(&self) -> anyhow::Result<Value> {
+        let own = self.own.as_ref().context("it is a deployment")?;
+        let config = rollcall_config::load(&own.folder.join(CONFIG), &|name| own.secrets.get(name).cloned())?;
+        let request = self.http.post(format!("{}/v1/policies/preview", self.address)).bearer_auth(&self.api_token);
+        answered(request.json(&config.access_spec()), "POST /v1/policies/preview").await
+    }
+
+    /// Where its policies are.
+    pub fn policies(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.own.as_ref().context("it is a deployment")?.folder.join(POLICIES))
     }
 
     /// One that is deployed already.
@@ -124,16 +184,16 @@ impl Rollcall {
 
     /// Stops it as an operator would, and checks that it stops cleanly.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Some((mut child, log)) = self.own else { return Ok(()) };
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        kill_process(pid.context("rollcall does not run any more")?, Signal::TERM).context("SIGTERM")?;
-        let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await;
-        let status = status.context("rollcall did not stop in time")??;
-        if !status.success() {
-            bail!("rollcall stopped with {status}; see {}", log.display());
+        match self.own {
+            Some(mut own) => own.stop().await,
+            None => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// The variable that holds the token of an app.
+fn token_of(app: &App) -> String {
+    format!("DEMO_{}_TOKEN", app.role.id.to_uppercase())
 }
 
 /// What is answered, when it is a success.
@@ -151,7 +211,7 @@ fn http() -> anyhow::Result<Client> {
     Client::builder().timeout(Duration::from_secs(20)).build().context("no HTTP client")
 }
 
-fn configuration(apps: &[App], alerts: &str) -> String {
+fn configuration(folder: &Path, apps: &[App], alerts: &str) -> String {
     let mut text = String::from(
         r#"[server]
 listen = "127.0.0.1:0"
@@ -166,6 +226,7 @@ role = "auditor"
 token_env = "DEMO_API_TOKEN"
 "#,
     );
+    text.push_str(&format!("\n[policies]\nfolder = \"{}\"\n", folder.join(POLICIES).display()));
     text.push_str(&format!("\n[[alerts]]\nkind = \"webhook\"\nname = \"demo\"\nurl = \"{alerts}\"\n"));
     for (name, variable) in ACTORS {
         let token = format!(
@@ -187,7 +248,7 @@ approvers = ["manager"]
         crm = CRM.id
     ));
     for app in apps {
-        let token = format!("token_env = \"DEMO_{}_TOKEN\"", app.role.id.to_uppercase());
+        let token = format!("token_env = \"{}\"", token_of(app));
         text.push_str(&connected(app, &token, LEAVER_SLA));
     }
     text
@@ -213,6 +274,8 @@ retry_max = "2s"
 joiner = "1m"
 mover = "1m"
 leaver = "{leaver}"
+[apps.guard]
+max_removals = 5
 "#,
         id = app.role.id,
         name = app.role.name,
