@@ -57,7 +57,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("PolicyRemoved", &[], &[1]),
     ("SeparationConfigured", &[], &[1, 2, 3, 4, 5, 6]),
     ("SeparationRemoved", &[], &[1]),
-    ("ViolationAccepted", &[3, 4], &[1, 2, 5]),
+    ("ViolationAccepted", &[3, 4], &[1, 2, 5, 6]),
     ("Configuring", &[], &[]),
     ("GrantRequested", &[6, 7], &[1, 2, 3, 4, 5, 8, 9, 10, 11]),
     // That it has no personal field would leave the reason of its envelope readable: nobody gives one.

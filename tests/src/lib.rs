@@ -4,6 +4,7 @@ mod apps;
 pub mod bench;
 pub mod browser;
 mod collector;
+pub mod company;
 mod dice;
 mod faulty;
 mod nats;

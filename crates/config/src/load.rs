@@ -9,6 +9,7 @@ use rollcall_domain::SourceName;
 use rollcall_domain::access::entitlement::Requestable;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::access::separation::SeparationSpec;
 use rollcall_domain::identity::authority::{Authority, Precedence};
 use rollcall_policy::Scope;
 use toml::de::{DeTable, DeValue};
@@ -22,7 +23,7 @@ use crate::roles::{known_entitlement, role};
 use crate::scim::scim;
 use crate::secret::{SHORT, Token};
 use crate::section::{ConfigError, Key, Mistake, Reading, Section};
-use crate::separations::separation;
+use crate::separations::{contradictions, separation};
 use crate::server::{nats, server, telemetry};
 use crate::settings::settings;
 use crate::sources::{group_authority as group_authority_of, precedence, source};
@@ -193,6 +194,8 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         return Err(ConfigError::Mistakes { file: file.to_owned(), mistakes });
     }
     let mut warnings = reading.warnings.take();
+    let all: Vec<&SeparationSpec> = separations.iter().map(|(_, separation)| separation).collect();
+    warnings.extend(contradictions(&all, &policies));
     if server.public_url.is_none() && !server.is_local() {
         let listen = server.listen;
         warnings.push(format!(

@@ -373,6 +373,55 @@ fn roles_and_entitlements_are_read_with_their_terms() {
     assert_eq!(config.roles[0].entitlements.len(), 2);
 }
 
+const OWNERS: &str = "[[apps.entitlements]]\ngroup = \"Owners\"\n";
+
+#[test]
+fn a_separation_has_two_sides_that_apps_have_and_no_role_gives_both() {
+    let separation = |lines: &str| format!("{WITH_ROLES}{OWNERS}[[separations]]\nid = \"s\"\nowner = \"o\"\n{lines}");
+    let sides = "entitlements = [\"crm:group:Owners\"]\nnever_with = [\"crm:group:Admins\"]\n";
+    let role = |entitlements: &str| {
+        format!(
+            "[[roles]]\nid = \"both\"\nowner = \"o\"\nmembers = 'active eq true'\nentitlements = [{entitlements}]\n"
+        )
+    };
+    let config = parse("f", &(separation(sides) + &role("\"crm\", \"crm:group:Owners\"")), &|_| None).unwrap();
+    assert_eq!(config.separations[0].name, "s");
+    let mistakes = [
+        (separation("entitlements = [\"crm\"]\n"), "never_with is missing"),
+        (separation("entitlements = []\nnever_with = [\"crm\"]\n"), "entitlements is missing"),
+        (separation("entitlements = [\"erp\"]\nnever_with = [\"crm\"]\n"), "there is no app 'erp'"),
+        (separation("entitlements = [\"crm\"]\nnever_with = [\"crm\"]\n"), "violate it alone"),
+        // A group brings the account.
+        (separation("entitlements = [\"crm\"]\nnever_with = [\"crm:group:Admins\"]\n"), "would violate it alone"),
+        (separation("entitlements = [\"crm\"]\nnever_with = [\"crm:group:Users\"]\n"), "manages no group 'Users'"),
+        (separation(sides) + &role("\"crm:group:Owners\", \"crm:group:Admins\""), "role 'both' gives both"),
+        (separation(sides).replace("id = \"s\"\nowner = \"o\"", "id = \"s\""), "owner is missing"),
+    ];
+    for (text, wanted) in mistakes {
+        let error = parse("f", &text, &|_| None).unwrap_err().to_string();
+        assert!(error.contains(wanted) && error.contains("line "), "{wanted}: {error}");
+    }
+}
+
+#[test]
+fn a_policy_that_gives_both_sides_of_a_separation_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let warned = |head: &str| {
+        let policy = format!("@id(\"p\") permit(principal, action == Action::\"hold\", {head});");
+        std::fs::write(folder.path().join("p.cedar"), policy).unwrap();
+        let text = format!(
+            "{WITH_ROLES}{OWNERS}[policies]\nfolder = \"{}\"\n[[separations]]\nid = \"s\"\nowner = \"o\"\n\
+             entitlements = [\"crm:group:Owners\"]\nnever_with = [\"crm:group:Admins\"]\n",
+            folder.path().display()
+        );
+        let config = parse("f", &text, &|_| None).unwrap();
+        config.warnings.iter().any(|warning| warning.contains("both sides of separation 's'"))
+    };
+    assert!(warned("resource in App::\"crm\""));
+    assert!(warned("resource"));
+    assert!(!warned("resource == Entitlement::\"crm:group:Admins\""));
+}
+
 #[test]
 fn a_role_that_can_not_be_is_named_with_its_line() {
     let role = |lines: &str| format!("{WITH_ROLES}[[roles]]\nid = \"r\"\nowner = \"o\"\n{lines}");

@@ -23,7 +23,7 @@ use crate::ids::{IdentityId, Sequence, SourceName};
 use crate::key_ref::KeyRef;
 
 /// What kind of identity it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum IdentityKind {
     /// A person, or a service account.
     #[default]

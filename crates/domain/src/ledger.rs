@@ -250,7 +250,7 @@ impl Ledger {
             Event::AccountApplied(applied) => accounts::applied(state, applied, event, &mut facts)?,
             Event::AccountVerified(verified) => {
                 accounts::verified(state, verified, event, &mut facts)?;
-                separations::read_back(state, verified.identity, event)?;
+                separations::read_back(state, &verified.app, verified.identity, event)?;
             }
             Event::ViolationAccepted(accepted) => separations::accepted(state, accepted, event)?,
             Event::AccountAttempted(attempted) => accounts::attempted(state, attempted, event)?,
@@ -479,6 +479,7 @@ impl Ledger {
                     (desired, holdings(&held, decision, event.recorded_at))
                 }
             };
+            separations::lost(state, &access.separations, (id, &app.spec.id), (&held, &holds), event)?;
             let now = before.as_ref().map(|account| &account.desired).filter(|_| is_to_be_erased);
             let desired = desired.or_still_deleted(now);
             let owed = owed::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);

@@ -341,7 +341,7 @@ fn a_role_that_is_gone_gives_nothing_and_is_no_reason_why_not() {
 fn what_a_policy_gives_to_a_role_follows_the_role_in_every_app() {
     let mut world = with_code();
     world.join(person(1), employee("Dev"));
-    let text = r#"@id("p") permit(principal in Role::"oncall", action == Action::"hold", resource in App::"crm");"#;
+    let text = r#"@id("p") permit(principal in Role :: "oncall", action == Action::"hold", resource in App::"crm");"#;
     let policy =
         PolicySpec { id: "p".parse().unwrap(), text: text.into(), reason: String::new(), owner: String::new() };
     world.append(Event::PolicyConfigured(Box::new(policy)));

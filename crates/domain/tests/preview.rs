@@ -5,6 +5,7 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 use rollcall_domain::access::entitlement::EntitlementId;
@@ -56,7 +57,7 @@ fn with_people() -> World {
 }
 
 fn preview(world: &World, spec: &AccessSpec) -> Preview {
-    ledger::preview(&world.state, Catalogue::default(), spec, |_| {}).unwrap()
+    ledger::preview(&world.state, Catalogue::default(), spec, |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn tally(gained: usize, lost: usize) -> Tally {

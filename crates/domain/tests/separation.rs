@@ -11,12 +11,13 @@ use rollcall_domain::access::grant::{GrantEnd, GrantStatus, Lasts};
 use rollcall_domain::access::separation::{Separated, SeparationSpec, Violation, ViolationAccepted, ViolationStatus};
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::governance::configuration::Configuring;
+use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::ledger::Missing;
 use rollcall_domain::{Event, IdentityId, directory, identity, ledger};
 use rollcall_scim::Catalogue;
 use serde_json::json;
 
-use crate::world::access::{Ask, approve, end, request, role, status, terms};
+use crate::world::access::{Ask, approve, end, request, role, status, switch, terms};
 use crate::world::{World, at, person, spec, two_apps};
 
 const PAY: &str = "erp:group:Payers";
@@ -152,6 +153,7 @@ fn what_two_people_accept_is_accepted_until_its_time_is_over_or_more_is_held() {
         Event::ViolationAccepted(ViolationAccepted {
             separation: "payments".parse().unwrap(),
             identity: who,
+            held: set(&[PAY, SIGN]),
             control: "a second look each week".into(),
             reason: "holidays".into(),
             expires_at: at(1000),
@@ -169,4 +171,84 @@ fn what_two_people_accept_is_accepted_until_its_time_is_over_or_more_is_held() {
     let more = SeparationSpec { entitlements: set(&[PAY, "erp"]), ..separation() };
     world.append(Event::SeparationConfigured(Box::new(more)));
     assert_eq!(status(&world, at(999)), Some(ViolationStatus::Open), "nobody has agreed to more");
+}
+
+#[test]
+fn what_is_taken_away_counts_until_the_app_was_read_back_whatever_is_asked_for_meanwhile() {
+    let mut world = with_erp();
+    request(&mut world, 1, person(1), ask(PAY));
+    approve(&mut world, "olga", 1, person(1));
+    world.verify(person(1), "erp");
+    end(&mut world, 1, person(1), GrantEnd::Ended, None);
+    assert_eq!(refused(&world, person(1), SIGN).len(), 1, "the app still has them");
+    // Whoever goes on holding the first holds no less for it.
+    request(&mut world, 2, person(1), ask(PAY));
+    approve(&mut world, "olga", 2, person(1));
+    end(&mut world, 2, person(1), GrantEnd::Ended, None);
+    world.verify(person(1), "erp");
+    assert_eq!(refused(&world, person(1), SIGN), []);
+}
+
+#[test]
+fn whoever_changes_sides_at_once_holds_both_until_the_first_is_verified_gone() {
+    let mut world = with_erp();
+    let clerks = |id: &str| Event::RoleConfigured(Box::new(role("clerk", r#"title eq "Clerk""#, &[id])));
+    world.append(clerks(PAY));
+    world.verify(person(1), "erp");
+    world.append(clerks(SIGN));
+    assert_eq!(violations(&world, person(1)).len(), 1);
+    // Not gone by being configured anew, nor by being switched off: the app has them in the group all the same.
+    world.append(Event::SeparationRemoved("payments".parse().unwrap()));
+    assert_eq!(violations(&world, person(1)), []);
+    world.append(Event::SeparationConfigured(Box::new(separation())));
+    assert_eq!(violations(&world, person(1)).len(), 1);
+    switch(&mut world, person(1), Switch::Off);
+    world.verify(person(1), "erp");
+    assert_eq!(violations(&world, person(1)).len(), 1, "it was read as inactive, and else as it was");
+    switch(&mut world, person(1), Switch::On);
+    world.verify(person(1), "erp");
+    assert_eq!(violations(&world, person(1)), []);
+}
+
+#[test]
+fn a_group_brings_its_account_and_an_account_brings_what_groups_of_ours_give() {
+    let mut world = with_erp();
+    let accounts = SeparationSpec {
+        id: "accounts".parse().unwrap(),
+        entitlements: set(&["erp"]),
+        never_with: set(&["crm"]),
+        ..separation()
+    };
+    world.append(Event::SeparationConfigured(Box::new(accounts)));
+    world.join(person(3), json!({ "userName": "p3", "userType": "Employee", "title": "Sales" }));
+    assert_eq!(refused(&world, person(3), PAY).len(), 1, "a group of the ERP is an account there");
+    request(&mut world, 1, person(2), ask("crm"));
+    approve(&mut world, "olga", 1, person(2));
+    request(&mut world, 2, person(2), ask(PAY));
+    approve(&mut world, "olga", 2, person(2));
+    assert_eq!(status(&world, 2), (GrantStatus::Ended, Some(GrantEnd::Separated)));
+}
+
+#[test]
+fn an_acceptance_is_of_what_was_seen() {
+    let mut world = with_erp();
+    world.append(Event::RoleConfigured(Box::new(role("clerk", r#"title eq "Clerk""#, &[PAY, SIGN]))));
+    let accept = |held: &[&str]| {
+        Event::ViolationAccepted(ViolationAccepted {
+            separation: "payments".parse().unwrap(),
+            identity: person(1),
+            held: set(held),
+            control: "c".into(),
+            reason: "r".into(),
+            expires_at: at(1000),
+        })
+    };
+    world.append_by("olga", accept(&[PAY]));
+    assert_eq!(violations(&world, person(1))[0].accepted, None, "more is held than they have seen");
+    let counts = |world: &World| ledger::count_violations(&world.state, at(500)).unwrap();
+    assert_eq!((counts(&world).open, counts(&world).accepted), (2, 0));
+    world.append_by("olga", accept(&[PAY, SIGN]));
+    assert!(violations(&world, person(1))[0].accepted.is_some());
+    assert_eq!((counts(&world).open, counts(&world).accepted), (1, 1));
+    assert_eq!(ledger::count_violations(&world.state, at(1000)).unwrap().open, 2, "its time is over");
 }

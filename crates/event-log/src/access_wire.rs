@@ -188,6 +188,7 @@ pub fn to_violation_accepted(accepted: &ViolationAccepted) -> v1::ViolationAccep
         control: accepted.control.clone(),
         reason: accepted.reason.clone(),
         expires_at: Some(wire::to_proto_time(accepted.expires_at)),
+        held: accepted.held.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -196,6 +197,7 @@ pub fn from_violation_accepted(payload: &[u8]) -> Option<ViolationAccepted> {
     Some(ViolationAccepted {
         separation: stored.separation_id.parse().ok()?,
         identity: stored.identity_id.parse().ok()?,
+        held: stored.held.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?,
         control: stored.control,
         reason: stored.reason,
         expires_at: wire::from_proto_time(stored.expires_at?)?,

@@ -499,6 +499,7 @@ async fn every_kind_of_event_survives_the_log() {
         Event::ViolationAccepted(ViolationAccepted {
             separation: "s".parse().unwrap(),
             identity: id,
+            held: ["crm".parse().unwrap()].into(),
             control: "c".into(),
             reason: "r".into(),
             expires_at: until,

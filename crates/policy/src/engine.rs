@@ -6,6 +6,7 @@ use cedar_policy::{
     Authorizer, Context, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet, Request, RestrictedExpression,
 };
 
+use crate::depth;
 use crate::principal::{Principal, uid};
 use crate::source::{Effect, PolicyText, Scope, scope};
 
@@ -110,6 +111,7 @@ impl Engine {
             engine.actions.insert(action, uid("Action", action.name()).ok_or("there is no Action")?);
         }
         for (id, text) in policies {
+            depth::checked(text).map_err(|_| id.to_owned())?;
             let policy = Policy::parse(Some(PolicyId::new(id)), text).map_err(|_| id.to_owned())?;
             let cedar_policy::ActionConstraint::Eq(of) = policy.action_constraint() else { return Err(id.to_owned()) };
             let action = Action::ALL.into_iter().find(|action| action.name() == of.id().unescaped());
@@ -183,13 +185,36 @@ impl Engine {
     }
 }
 
-/// What a policy is about, as far as its head says: to do what, with what; `None`: it can't be read.
-#[must_use]
-pub fn about(text: &str) -> Option<(Action, Scope)> {
-    let policy = Policy::parse(None, text).ok()?;
-    let cedar_policy::ActionConstraint::Eq(of) = policy.action_constraint() else { return None };
-    let action = Action::ALL.into_iter().find(|action| action.name() == of.id().unescaped())?;
-    Some((action, scope(&policy)))
+/// What the head of a policy says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Whether it gives or takes.
+    pub effect: Effect,
+    /// To do what.
+    pub action: Action,
+    /// With what.
+    pub scope: Scope,
+    /// The roles that it asks about, anywhere in it.
+    pub roles: Vec<String>,
+}
+
+impl Head {
+    /// That of a policy; `None`: it can't be read.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        depth::checked(text).ok()?;
+        let policy = Policy::parse(None, text).ok()?;
+        let cedar_policy::ActionConstraint::Eq(of) = policy.action_constraint() else { return None };
+        let action = Action::ALL.into_iter().find(|action| action.name() == of.id().unescaped())?;
+        let effect = match policy.effect() {
+            cedar_policy::Effect::Permit => Effect::Permit,
+            cedar_policy::Effect::Forbid => Effect::Forbid,
+        };
+        let literals = policy.entity_literals().into_iter();
+        let roles = literals.filter(|uid| uid.type_name().to_string() == "Role");
+        let roles = roles.map(|uid| uid.id().unescaped().to_owned()).collect();
+        Some(Self { effect, action, scope: scope(&policy), roles })
+    }
 }
 
 fn sets_of(scoped: &Scoped, resource: &Resource) -> Vec<String> {

@@ -9,12 +9,13 @@
 //! | [`principal`] | identities as policies are asked about them |
 //! | [`engine`] | what policies give and forbid |
 
+mod depth;
 pub mod engine;
 pub mod principal;
 pub mod schema;
 pub mod source;
 
-pub use engine::{Action, Engine, Resource};
+pub use engine::{Action, Engine, Head, Resource};
 pub use principal::{Kind, Principal};
 pub use schema::PolicySchema;
 pub use source::{Effect, PolicyMistake, PolicyText, Scope};

@@ -2,10 +2,8 @@
 
 use cedar_policy::{ActionConstraint, Policy, PolicySet, ResourceConstraint, ValidationMode, Validator};
 
+use crate::depth::{MAX_TEXT, checked};
 use crate::schema::PolicySchema;
-
-/// The longest policy.
-const MAX_TEXT: usize = 64 << 10;
 
 /// Something that is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +57,7 @@ pub struct PolicyText {
 /// Every mistake, with its line where Cedar says it.
 pub fn read(file: &str, schema: &PolicySchema) -> Result<Vec<PolicyText>, Vec<PolicyMistake>> {
     let line_of = |offset: usize| file.get(..offset).unwrap_or(file).matches('\n').count() + 1;
+    checked(file).map_err(|error| vec![PolicyMistake { line: None, message: error.to_string() }])?;
     let set: PolicySet = file.parse().map_err(|errors: cedar_policy::ParseErrors| {
         let one = |error: &cedar_policy::ParseError| PolicyMistake {
             line: miette_offset(error).map(line_of),

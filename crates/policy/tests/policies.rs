@@ -4,7 +4,7 @@
 
 use rollcall_policy::engine::Known;
 use rollcall_policy::source::read;
-use rollcall_policy::{Action, Engine, Kind, PolicySchema, Principal, Resource, Scope};
+use rollcall_policy::{Action, Effect, Engine, Head, Kind, PolicySchema, Principal, Resource, Scope};
 use rollcall_scim::Catalogue;
 use serde_json::{Value, json};
 
@@ -115,4 +115,45 @@ fn a_mistake_is_named() {
         let mistakes = read(text, &schema()).unwrap_err();
         assert!(mistakes.iter().any(|mistake| mistake.to_string().contains(wanted)), "{wanted}: {mistakes:?}");
     }
+}
+
+#[test]
+fn what_the_parser_could_not_come_back_from_is_refused_before_it() {
+    let policy =
+        |when: &str| format!("@id(\"p\") permit(principal, action == Action::\"hold\", resource) when {{ {when} }};");
+    let nested = |depth: usize| policy(&format!("{}true{}", "(".repeat(depth), ")".repeat(depth)));
+    let signs = |count: usize| policy(&format!("{}true", "!".repeat(count)));
+    for (deep, why) in [
+        (nested(10_000), "brackets"),
+        (signs(50_000), "operators"),
+        (policy(&vec!["true"; 20_000].join(" && ")), "operators"),
+        (policy(&format!("principal.title == \"{}\"", "x".repeat(70_000))), "longer"),
+    ] {
+        let mistakes = read(&deep, &schema()).unwrap_err();
+        assert!(mistakes.iter().any(|mistake| mistake.message.contains(why)), "{why}: {mistakes:?}");
+        assert_eq!(Engine::new([("p", deep.as_str())].into_iter()).err(), Some("p".to_owned()));
+        assert_eq!(Head::of(&deep), None);
+    }
+    // What is in strings and comments is no depth, and each policy of a file counts for itself.
+    let text = "(".repeat(100);
+    let fine = policy(&format!("principal has title && principal.title == \"{text}\\\"{text}\" // {text}\n"));
+    assert_eq!(read(&fine, &schema()).unwrap().len(), 1);
+    let many: String = (0..100)
+        .map(|n| policy("principal has title && principal.title == \"a.b.c\"").replace("\"p\"", &format!("\"p{n}\"")))
+        .collect();
+    assert_eq!(read(&many, &schema()).unwrap().len(), 100);
+}
+
+#[test]
+fn the_head_of_a_policy_says_what_it_is_about_and_which_roles_it_asks_about() {
+    let head = Head::of(
+        "@id(\"p\") forbid(principal in Role :: \"a\", action == Action::\"hold\", resource in App::\"erp\") \
+         unless { principal in [Role::\"b\", Group::\"c\"] };",
+    );
+    let head = head.unwrap();
+    assert_eq!((head.effect, head.action, head.scope), (Effect::Forbid, Action::Hold, Scope::App("erp".into())));
+    let mut roles = head.roles;
+    roles.sort();
+    assert_eq!(roles, ["a", "b"]);
+    assert_eq!(Head::of("nonsense"), None);
 }

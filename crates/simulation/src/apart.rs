@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::entitlement::EntitlementId;
-use rollcall_domain::access::separation::{SeparationSpec, ViolationAccepted, ViolationId};
+use rollcall_domain::access::separation::{SeparationSpec, Violation, ViolationAccepted};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, Recorded, ledger};
 
@@ -34,12 +35,12 @@ pub fn separation(chance: &Chance) -> Event {
 
 /// Two people leave it so that somebody violates it, whoever that is.
 pub fn acceptances(state: &impl Read, until: jiff::Timestamp) -> Result<Vec<Event>, KvError> {
-    let accept = |id: ViolationId| {
+    let accept = |one: &Violation| {
         let (control, reason) = (String::new(), String::new());
-        let (separation, identity) = (id.separation, id.identity);
-        Event::ViolationAccepted(ViolationAccepted { separation, identity, control, reason, expires_at: until })
+        let (separation, identity, held) = (one.separation.clone(), one.identity, one.held.clone());
+        Event::ViolationAccepted(ViolationAccepted { separation, identity, held, control, reason, expires_at: until })
     };
-    Ok(ledger::violations(state, None, None, usize::MAX)?.iter().map(|one| accept(one.id())).collect())
+    Ok(ledger::violations(state, None, None, usize::MAX)?.iter().map(accept).collect())
 }
 
 /// What is wrong with what is found of whom an event is about, after it: who holds both is found, and nobody who is verified to hold
@@ -56,7 +57,8 @@ pub fn wrong(state: &impl Read, event: &Recorded) -> Result<Option<String>, KvEr
     let is_configured = ledger::configured_separations(state)?.iter().any(|one| one.id.as_str() == "apart");
     let found = ledger::violations_of(state, id)?;
     let is_both = is_configured && holds(ADMINS) && holds(CRM);
-    let in_doubt = |account: &Account| account.is_pending();
+    // Of whoever is switched off only that is read.
+    let in_doubt = |account: &Account| account.is_pending() || account.desired == Desired::Off;
     Ok(match (is_both, found.first()) {
         (true, None) => Some(format!("{id} holds both, and is not found")),
         (false, Some(found)) if !is_configured => Some(format!("{found:?} is found, and nothing is separated")),

@@ -169,7 +169,7 @@ impl Reasons {
         let has_crm = self.has(id, CRM) || (self.has_night && self.has(id, &night));
         let is_crm = what == CRM || (self.has_night && what == night);
         let (has_admins, is_admins) = (self.has(id, ADMINS), what == ADMINS);
-        self.apart && ((is_crm && !has_crm && has_admins) || (is_admins && !has_admins && has_crm))
+        self.apart && ((is_crm && has_admins) || (is_admins && has_crm))
     }
 
     fn has(&self, id: IdentityId, what: &str) -> bool {

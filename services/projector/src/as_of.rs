@@ -18,6 +18,8 @@ pub const HISTORY: History = History::of(&[
     "app/",
     "role/",
     "policy/",
+    "separation/",
+    "violation/",
     "grant/",
     "grant-of/",
     "grant-in/",

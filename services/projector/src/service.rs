@@ -80,7 +80,7 @@ impl Projector {
             max_approved_exception: config.audit.max_approved_exception,
             approvals: config.approvals,
             retention: config.privacy.retention.clone(),
-            previews: Semaphore::new(1),
+            previews: Arc::new(Semaphore::new(1)),
             looks: RateLimiter::direct(Quota::per_second(LOOKS)),
             rate: RateLimiter::keyed(Quota::per_second(config.server.max_api_requests_per_second)),
             max_page: config.server.max_page,

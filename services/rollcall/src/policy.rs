@@ -25,7 +25,8 @@ use crate::terminal::{Column, Shown, column, print};
 #[derive(Debug, Subcommand)]
 pub enum Policies {
     /// Say who would gain and who would lose what by a configuration that is not used yet, and because of what; exits with 1 when
-    /// so many would lose their account in an app that they would wait for a decision
+    /// so many would lose their account in an app that they would wait for a decision, or somebody would violate a separation who does
+    /// not now, and with 2 when it can't be told
     Diff(DiffArgs),
     /// Hold a configuration against cases: who is to hold what, and what not; exits with 1 when one is not as it says
     Test(TestArgs),
@@ -121,10 +122,18 @@ const VIOLATIONS: [Column; 3] = [
 ];
 
 fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
-    let answer = preview(&args.server, &args.config)?;
+    let answer = match preview(&args.server, &args.config) {
+        Ok(answer) => answer,
+        Err(error) => {
+            eprintln!("rollcall: {error:#}");
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let violates = answer.get("violations_total").and_then(Value::as_u64).unwrap_or_default() > 0;
+    let code = if violates { ExitCode::FAILURE } else { code_of(&answer) };
     if args.json {
         println!("{answer}");
-        return Ok(code_of(&answer));
+        return Ok(code);
     }
     let items = |key: &str| answer.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     let number = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
@@ -158,7 +167,7 @@ fn diff(args: &DiffArgs) -> anyhow::Result<ExitCode> {
     if number("undecided") > 0 {
         println!("{} accounts stay as they are: whose they are is sealed, or erased", number("undecided"));
     }
-    Ok(code_of(&answer))
+    Ok(code)
 }
 
 fn more(shown: usize, all: u64) {

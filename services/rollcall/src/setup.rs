@@ -13,7 +13,19 @@ use rollcall_privacy::InstallationKey;
 const ACCOUNTS: [(&str, &[&str]); 5] = [
     (
         "gateway",
-        &["identity", "group", "resource", "name", "app", "role", "policy", "configuring", "refused", "configuration"],
+        &[
+            "identity",
+            "group",
+            "resource",
+            "name",
+            "app",
+            "role",
+            "policy",
+            "separation",
+            "configuring",
+            "refused",
+            "configuration",
+        ],
     ),
     (
         "projector",
@@ -32,6 +44,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "erased",
             "switch",
             "grant",
+            "violation",
             "configuration",
         ],
     ),
@@ -252,4 +265,25 @@ fn first_configuration(secrets: &Path) -> String {
         secrets.join(SIGNING_KEY),
         secrets.join(INSTALLATION_KEY)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::collections::BTreeSet;
+
+    use super::ACCOUNTS;
+
+    /// A kind of subject that nobody may append stops the service that does, in deployments alone.
+    #[test]
+    fn each_subject_of_the_log_can_be_appended_by_some_service() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/internals/events.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let rows = page.lines().filter_map(|line| line.strip_prefix("| `rollcall."));
+        let kinds: BTreeSet<&str> = rows.filter_map(|row| row.split(['.', '`']).next()).collect();
+        let allowed: BTreeSet<&str> = ACCOUNTS.iter().flat_map(|(_, kinds)| kinds.iter().copied()).collect();
+        let missing: Vec<_> = kinds.difference(&allowed).collect();
+        assert!(kinds.len() > 25 && missing.is_empty(), "{missing:?} of {kinds:?}");
+    }
 }

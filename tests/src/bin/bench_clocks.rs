@@ -12,10 +12,10 @@ use rollcall_domain::access::outcome::{Applied, Left, Origin, Verified};
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence};
-use rollcall_event_log::by_service;
 use rollcall_projection::{BATCH, History, Pipeline, Store};
 use rollcall_sla_monitor::Clocks;
 use rollcall_tests::bench::{Figure, resident};
+use rollcall_tests::company::MemoryLog;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -40,32 +40,6 @@ fn apps_of(count: usize) -> anyhow::Result<Vec<AppSpec>> {
     Ok(config.apps.into_iter().map(|app| app.spec).collect())
 }
 
-/// A log that is nowhere but here: each event follows on the one before.
-#[derive(Default)]
-struct Log(u64);
-
-impl Log {
-    fn record(&mut self, event: Event) -> Recorded {
-        self.0 += 1;
-        let mut meta = by_service("bench", &format!("correlation-{}", self.0), None);
-        meta.source = "hr".parse().ok();
-        let recorded_at = jiff::Timestamp::now();
-        Recorded {
-            sequence: Sequence(self.0),
-            recorded_at,
-            type_name: String::new(),
-            schema_version: 1,
-            meta,
-            event,
-            payload: Vec::new(),
-            subject: String::new(),
-            stored: Vec::new(),
-            seal: rollcall_domain::Seal::None,
-            erased: None,
-        }
-    }
-}
-
 /// Applies events as a service does; microseconds for each of `parts`.
 fn timed(store: &Arc<Store>, clocks: &mut Clocks, events: &[Recorded], parts: usize) -> anyhow::Result<f64> {
     let started = Instant::now();
@@ -77,7 +51,7 @@ fn timed(store: &Arc<Store>, clocks: &mut Clocks, events: &[Recorded], parts: us
     Ok(started.elapsed().as_secs_f64() * 1e6 / parts as f64)
 }
 
-fn leavers(log: &mut Log) -> anyhow::Result<(Vec<IdentityChanged>, Vec<Recorded>)> {
+fn leavers(log: &mut MemoryLog) -> anyhow::Result<(Vec<IdentityChanged>, Vec<Recorded>)> {
     let mut joined = Vec::new();
     for n in 0..LEAVERS {
         let resource = json!({ "userName": format!("p{n}@example.com"), "active": true });
@@ -89,7 +63,7 @@ fn leavers(log: &mut Log) -> anyhow::Result<(Vec<IdentityChanged>, Vec<Recorded>
 }
 
 /// What an app answers, and what it shows, when someone is gone from it.
-fn removed(log: &mut Log, app: &AppId, identity: IdentityId, version: Sequence) -> [Recorded; 2] {
+fn removed(log: &mut MemoryLog, app: &AppId, identity: IdentityId, version: Sequence) -> [Recorded; 2] {
     let applied = Applied {
         app: app.clone(),
         identity,
@@ -113,7 +87,7 @@ fn removed(log: &mut Log, app: &AppId, identity: IdentityId, version: Sequence) 
 }
 
 /// The answers of apps about those who left.
-fn answers<'a>(log: &mut Log, about: impl Iterator<Item = (&'a Recorded, &'a AppSpec)>) -> Vec<Recorded> {
+fn answers<'a>(log: &mut MemoryLog, about: impl Iterator<Item = (&'a Recorded, &'a AppSpec)>) -> Vec<Recorded> {
     let mut answers = Vec::new();
     for (left, spec) in about {
         if let Event::Identity(change) = &left.event {
@@ -131,7 +105,7 @@ fn main() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let opened = || Store::open("clocks", folder.path(), 1, cache, History::NONE);
     let store = opened()?;
-    let (mut clocks, mut log) = (Clocks::default(), Log::default());
+    let (mut clocks, mut log) = (Clocks::default(), MemoryLog::default());
     let specs = apps_of(apps)?;
     let configured: Vec<Recorded> =
         specs.iter().map(|spec| log.record(Event::AppConfigured(Box::new(spec.clone())))).collect();

@@ -26,6 +26,14 @@ pub struct EntitlementId {
     pub part: Part,
 }
 
+impl EntitlementId {
+    /// The account that it is held with.
+    #[must_use]
+    pub fn account(&self) -> Self {
+        Self { app: self.app.clone(), part: Part::Account }
+    }
+}
+
 const WANTED: &str = "an entitlement: APP for an account there, or APP:group:NAME for a group in it";
 
 /// The longest name of a group.

@@ -87,6 +87,8 @@ pub struct ViolationAccepted {
     pub separation: SeparationId,
     /// Whose.
     pub identity: IdentityId,
+    /// What they hold together, as the two have seen it.
+    pub held: BTreeSet<EntitlementId>,
     /// What is done instead.
     pub control: String,
     /// Why.
@@ -173,8 +175,7 @@ impl SeparationSpec {
         one
     }
 
-    /// What of something wanted would be a second besides what is held, or besides another thing that is wanted. What is held
-    /// already is no second.
+    /// What of something wanted would be a second besides what is held, or besides another thing that is wanted.
     #[must_use]
     pub fn against(&self, wanted: &BTreeSet<EntitlementId>, held: &BTreeSet<EntitlementId>) -> Option<Separated> {
         let of = |second: &EntitlementId| {
@@ -187,6 +188,6 @@ impl SeparationSpec {
                 other.iter().find(|id| held.contains(id)).or_else(|| other.iter().find(|id| wanted.contains(id)));
             first.map(|first| Separated { by: self.id.clone(), second: second.clone(), first: first.clone() })
         };
-        wanted.difference(held).find_map(of)
+        wanted.iter().find_map(of)
     }
 }

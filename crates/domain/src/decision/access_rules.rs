@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_policy::engine::about;
-use rollcall_policy::{Action, Principal, Scope};
+use rollcall_policy::{Action, Head, Principal, Scope};
 use rollcall_scim::Catalogue;
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +15,8 @@ use crate::decision::policies::{Policies, Readable};
 use crate::decision::rule::{Rule, Rules};
 use crate::decision::{Asked, Holder, RolesHeld};
 use crate::directory;
-use crate::identity::Identity;
 use crate::identity::content::Content;
+use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Read};
 
@@ -46,6 +45,19 @@ pub struct AccessRules {
     pub policies: Policies,
     /// The separations that are configured.
     pub separations: Vec<SeparationSpec>,
+    undecidable: Undecidable,
+}
+
+/// Where nothing can be decided, since a role can't be read.
+#[derive(Debug, Default)]
+enum Undecidable {
+    /// Nowhere.
+    #[default]
+    Nowhere,
+    /// In these apps, for a kind of identity.
+    In(BTreeSet<(IdentityKind, AppId)>),
+    /// Anywhere: policies ask who has a role.
+    Anywhere,
 }
 
 impl AccessRules {
@@ -88,9 +100,11 @@ impl AccessRules {
             (role, rules)
         };
         let apps: BTreeMap<AppId, (App, Rules)> = apps.into_iter().map(app).collect();
+        let roles: Vec<(Role, Rules)> = roles.into_iter().map(role).collect();
         Self {
-            roles: roles.into_iter().map(role).collect(),
+            undecidable: undecidable(&roles, policies),
             policies: Policies::of(policies, apps.values().map(|(app, _)| app)),
+            roles,
             separations,
             apps,
         }
@@ -113,13 +127,14 @@ impl AccessRules {
     /// are.
     #[must_use]
     pub fn decides(&self, app: &App, rule: &Rule, identity: &Identity) -> bool {
-        let unreadable = |(role, rules): &(Role, Rules)| {
-            let gives = || role.spec.entitlements.iter().any(|id| id.app == app.spec.id);
-            matches!(rules.of(identity.kind), Rule::Unreadable) && role.standing == Standing::Configured && gives()
+        let is_undecidable = match &self.undecidable {
+            Undecidable::Nowhere => false,
+            Undecidable::In(apps) => apps.contains(&(identity.kind, app.spec.id.clone())),
+            Undecidable::Anywhere => true,
         };
         app.connection == Connection::Configured
             && !matches!(rule, Rule::Unreadable)
-            && !self.roles.iter().any(unreadable)
+            && !is_undecidable
             && self.policies.readable() == Readable::Yes
             && identity.content == Content::Open
     }
@@ -132,10 +147,31 @@ impl AccessRules {
     }
 }
 
+/// Where a role that can't be read gives something, and everywhere where a policy asks who has which.
+fn undecidable(roles: &[(Role, Rules)], policies: &[Policy]) -> Undecidable {
+    let mut apps = BTreeSet::new();
+    let mut found = Undecidable::Nowhere;
+    for (role, rules) in roles.iter().filter(|(role, _)| role.standing == Standing::Configured) {
+        for kind in [IdentityKind::User, IdentityKind::Agent] {
+            if matches!(rules.of(kind), Rule::Unreadable) {
+                found = Undecidable::Anywhere;
+                apps.extend(role.spec.entitlements.iter().map(|id| (kind, id.app.clone())));
+            }
+        }
+    }
+    let configured = policies.iter().filter(|policy| policy.standing == Standing::Configured);
+    let specs: Vec<PolicySpec> = configured.map(|policy| policy.spec.clone()).collect();
+    match found {
+        Undecidable::Anywhere if !ask_about_roles(&specs) => Undecidable::In(apps),
+        found => found,
+    }
+}
+
 /// The apps in which a policy may change who holds something; `None`: in any.
 #[must_use]
 pub fn apps_of_policy(policy: &PolicySpec) -> Option<BTreeSet<AppId>> {
-    match about(&policy.text)? {
+    let Head { action, scope, .. } = Head::of(&policy.text)?;
+    match (action, scope) {
         (Action::Request | Action::Approve, _) => Some(BTreeSet::new()),
         (Action::Hold, Scope::App(id)) => Some(id.parse().into_iter().collect()),
         (Action::Hold, Scope::Entitlement(id)) => {
@@ -148,5 +184,6 @@ pub fn apps_of_policy(policy: &PolicySpec) -> Option<BTreeSet<AppId>> {
 /// Whether any policy asks which roles somebody has: then a role may change what is held in any app.
 #[must_use]
 pub fn ask_about_roles(policies: &[PolicySpec]) -> bool {
-    policies.iter().any(|policy| policy.text.contains("Role::"))
+    // One that can't be read may ask about anything.
+    policies.iter().any(|policy| Head::of(&policy.text).is_none_or(|head| !head.roles.is_empty()))
 }

@@ -1,6 +1,7 @@
 //! What another configuration would change in who holds what, before it does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use rollcall_scim::Catalogue;
 
@@ -131,7 +132,8 @@ pub struct Preview {
     pub violations_some: Vec<(SeparationId, IdentityId, BTreeSet<EntitlementId>)>,
 }
 
-/// What would change in who holds what if this were configured. `progress` is told after some identities how many were asked about.
+/// What would change in who holds what if this were configured. `progress` is told after some identities how many were asked about,
+/// and says whether anybody still wants to know: what was found by then is given back.
 ///
 /// # Errors
 /// When the state can't be read.
@@ -139,7 +141,7 @@ pub fn preview(
     state: &impl Read,
     catalogue: Catalogue,
     spec: &AccessSpec,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Preview, KvError> {
     let affected = affected(state, spec)?;
     let candidate = Candidate {
@@ -160,7 +162,9 @@ pub fn preview(
             found.identities += 1;
             candidate.ask(state, identity, &mut found)?;
         }
-        progress(found.identities);
+        if progress(found.identities).is_break() {
+            return Ok(found);
+        }
     }
 }
 
@@ -238,6 +242,8 @@ impl Candidate {
             let rule = rules.of(holder.identity.kind);
             if !self.rules.decides(app, rule, &holder.identity) {
                 found.undecided += usize::from(before.is_some());
+                let parts = before.into_iter().flat_map(|account| account.holds.into_keys());
+                held.extend(parts.map(|part| EntitlementId { app: app.spec.id.clone(), part }));
                 continue;
             }
             let now = holder.decide(app, rule, &roles, asked);

@@ -1,6 +1,7 @@
 //! Who violates a separation of duties, and what would.
 //!
-//! Keys: `violation/<separation>/<identity>`, and `violation-of/<identity>/<separation>` for each.
+//! Keys: `violation/<separation>/<identity>`, and `violation-of/<identity>/<separation>` for each; `violation-count/<separation>`;
+//! `violation-accepted/<separation>/<identity>`, until when; `taken-away/<identity>/<app>`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +9,25 @@ use jiff::Timestamp;
 
 use super::grants::active_grants_of;
 use super::lists::Kept;
-use super::read::accounts_of;
+use super::read::{account, accounts_of};
 use crate::access::account::Account;
-use crate::access::entitlement::{EntitlementId, Grantable};
+use crate::access::desired::Desired;
+use crate::access::entitlement::{EntitlementId, Grantable, Part};
+use crate::access::holding::Holdings;
 use crate::access::role::Standing;
-use crate::access::separation::{Acceptance, Separated, SeparationSpec, Violation, ViolationAccepted, ViolationStatus};
+use crate::access::separation::{Acceptance, Separated, SeparationSpec, Violation, ViolationAccepted};
+use crate::decision::rule::counting;
 use crate::directory;
 use crate::event::Recorded;
-use crate::ids::{AppId, IdentityId, SeparationId};
+use crate::identity::name::name_key;
+use crate::ids::{AppId, IdentityId, SeparationId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 
 /// The key prefix of all violations.
 pub const VIOLATIONS: &str = "violation/";
+
+const COUNTS: &str = "violation-count/";
+const ACCEPTED: &str = "violation-accepted/";
 
 /// That separations have changed with other things that are not all known yet.
 const CHANGED: &str = "separations-changed";
@@ -87,6 +95,14 @@ pub struct ViolationCount {
     pub accepted: usize,
 }
 
+fn count_key(separation: &SeparationId) -> String {
+    format!("{COUNTS}{separation}")
+}
+
+fn accepted_key(separation: &SeparationId, identity: IdentityId) -> String {
+    format!("{ACCEPTED}{separation}/{identity}")
+}
+
 /// How many violations there are at a time, of each separation that is configured or violated.
 ///
 /// # Errors
@@ -97,12 +113,17 @@ pub fn violation_counts(
 ) -> Result<BTreeMap<SeparationId, ViolationCount>, KvError> {
     let mut all: BTreeMap<SeparationId, ViolationCount> =
         directory::separations(state)?.into_iter().map(|one| (one.spec.id, ViolationCount::default())).collect();
-    for found in violations(state, None, None, usize::MAX)? {
-        let status = found.status(now);
-        let count = all.entry(found.separation).or_default();
-        match status {
-            ViolationStatus::Open => count.open += 1,
-            ViolationStatus::Accepted => count.accepted += 1,
+    for (key, count) in load_all::<usize>(state, COUNTS, None, usize::MAX)? {
+        if let Some(id) = key.strip_prefix(COUNTS).and_then(|id| id.parse().ok()) {
+            all.entry(id).or_default().open = count;
+        }
+    }
+    // Those that two people have looked at are few.
+    for (key, until) in load_all::<i64>(state, ACCEPTED, None, usize::MAX)? {
+        let id = key.strip_prefix(ACCEPTED).and_then(|rest| rest.split_once('/')).and_then(|(id, _)| id.parse().ok());
+        if let Some(count) = id.and_then(|id: SeparationId| all.get_mut(&id)).filter(|_| until > now.as_second()) {
+            count.open = count.open.saturating_sub(1);
+            count.accepted += 1;
         }
     }
     Ok(all)
@@ -130,15 +151,36 @@ fn held_with(accounts: &[Account]) -> BTreeSet<EntitlementId> {
     accounts.iter().flat_map(of).collect()
 }
 
+/// What comes with something that is asked for: a group of an app brings the account there.
 fn named_by(state: &(impl Read + ?Sized), what: &Grantable) -> Result<BTreeSet<EntitlementId>, KvError> {
-    Ok(match what {
+    let named = match what {
         Grantable::Entitlement(id) => BTreeSet::from([id.clone()]),
         // One that was removed gives nothing.
         Grantable::Role(id) => {
             let role = directory::role(state, id)?.filter(|role| role.standing == Standing::Configured);
             role.map(|role| role.spec.entitlements).unwrap_or_default()
         }
-    })
+    };
+    let accounts: Vec<EntitlementId> = named.iter().map(EntitlementId::account).collect();
+    Ok(named.into_iter().chain(accounts).collect())
+}
+
+/// What groups of ours give to whoever gets an account.
+fn with_groups(
+    state: &impl Read,
+    identity: IdentityId,
+    wanted: &BTreeSet<EntitlementId>,
+) -> Result<BTreeSet<EntitlementId>, KvError> {
+    let groups = directory::groups_of(state, identity)?;
+    let mut all = BTreeSet::new();
+    for EntitlementId { app, .. } in wanted.iter().filter(|id| id.part == Part::Account) {
+        let Some(spec) = directory::app(state, app)?.map(|app| app.spec) else { continue };
+        let theirs = counting(&groups, &spec.groups_from);
+        let is_in = |from: &str| theirs.iter().any(|(group, _)| name_key(group.display_name()) == name_key(from));
+        let given = spec.groups.iter().filter(|rule| is_in(&rule.from));
+        all.extend(given.map(|rule| EntitlementId { app: app.clone(), part: Part::Group(rule.to.clone()) }));
+    }
+    Ok(all)
 }
 
 /// What somebody holds by the grants that they have.
@@ -150,22 +192,76 @@ fn granted(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<BTreeSe
     Ok(all)
 }
 
+fn leaving_prefix(identity: IdentityId) -> String {
+    format!("taken-away/{identity}/")
+}
+
+/// What somebody is to hold no more in an app that was not read back since, with the event that took each away.
+type Leaving = BTreeMap<Part, Sequence>;
+
+fn leaving(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<(AppId, Leaving)>, KvError> {
+    let prefix = leaving_prefix(identity);
+    let all: Vec<(String, Leaving)> = load_all(state, &prefix, None, usize::MAX)?;
+    Ok(all.into_iter().filter_map(|(key, parts)| Some((key.strip_prefix(&prefix)?.parse().ok()?, parts))).collect())
+}
+
+/// What somebody holds, or is not verified to hold no more.
+fn held_by(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<BTreeSet<EntitlementId>, KvError> {
+    let mut held = held_with(&accounts_of(state, identity)?);
+    for (app, parts) in leaving(state, identity)? {
+        held.extend(parts.into_keys().map(|part| EntitlementId { app: app.clone(), part }));
+    }
+    Ok(held)
+}
+
+/// What somebody held in an app changes: what they are to hold no more is held on until the app was read back without it. Only what a
+/// separation is about is kept.
+pub fn lost(
+    state: &mut impl Write,
+    all: &[SeparationSpec],
+    account: (IdentityId, &AppId),
+    (was, now): (&Holdings, &Holdings),
+    event: &Recorded,
+) -> Result<(), KvError> {
+    let (identity, app) = account;
+    if all.is_empty() || (was.is_empty() && now.is_empty()) {
+        return Ok(());
+    }
+    let key = format!("{}{app}", leaving_prefix(identity));
+    let before: Leaving = load(state, &key)?.unwrap_or_default();
+    let is_separated = |part: &Part| {
+        let id = EntitlementId { app: app.clone(), part: part.clone() };
+        all.iter().any(|one| one.entitlements.contains(&id) || one.never_with.contains(&id))
+    };
+    let mut parts = before.clone();
+    for part in was.keys().filter(|part| !now.contains_key(*part) && is_separated(part)) {
+        parts.entry(part.clone()).or_insert(event.sequence);
+    }
+    parts.retain(|part, _| !now.contains_key(part));
+    keep_leaving(state, key, &before, &parts);
+    Ok(())
+}
+
+fn keep_leaving(state: &mut impl Write, key: String, before: &Leaving, now: &Leaving) {
+    if now.is_empty() && !before.is_empty() {
+        state.delete(&key);
+    } else if now != before {
+        store(state, key, now);
+    }
+}
+
 /// What must not be given to somebody besides what they hold: each separation with what is the first.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn separated(
-    state: &(impl Read + ?Sized),
-    identity: IdentityId,
-    what: &Grantable,
-) -> Result<Vec<Separated>, KvError> {
+pub fn separated(state: &impl Read, identity: IdentityId, what: &Grantable) -> Result<Vec<Separated>, KvError> {
     let all = configured_separations(state)?;
     if all.is_empty() {
         return Ok(Vec::new());
     }
-    let mut held = held_with(&accounts_of(state, identity)?);
-    held.append(&mut granted(state, identity)?);
-    let wanted = named_by(state, what)?;
+    let held = held_by(state, identity)?;
+    let mut wanted = named_by(state, what)?;
+    wanted.append(&mut with_groups(state, identity, &wanted)?);
     Ok(all.iter().filter_map(|one| one.against(&wanted, &held)).collect())
 }
 
@@ -191,11 +287,12 @@ pub fn look(
     if all.is_empty() && before.is_empty() {
         return Ok(());
     }
-    let accounts = accounts_of(state, identity)?;
-    let mut held = held_with(&accounts);
-    // What is to be taken away is held until the app was read back without it.
-    let pending: BTreeSet<&AppId> = accounts.iter().filter(|a| a.is_pending()).map(|a| &a.app).collect();
-    held.extend(before.iter().flat_map(|one| &one.held).filter(|id| pending.contains(&id.app)).cloned());
+    // By half a configuration nobody is found: everybody is looked at when all of it is known.
+    if directory::is_configuring(state)? {
+        store(state, CHANGED.to_owned(), &());
+        return Ok(());
+    }
+    let held = held_by(state, identity)?;
     let mut before: BTreeMap<SeparationId, Violation> =
         before.into_iter().map(|one| (one.separation.clone(), one)).collect();
     for spec in all {
@@ -203,11 +300,12 @@ pub fn look(
         if held.is_empty() {
             continue;
         }
-        let now = match before.remove(&spec.id) {
+        let known = before.remove(&spec.id);
+        let now = match &known {
             Some(known) if known.held == held => continue,
             // More of it is another one: nobody has agreed to that.
-            Some(known) if !held.is_subset(&known.held) => Violation { held, accepted: None, ..known },
-            Some(known) => Violation { held, ..known },
+            Some(known) if !held.is_subset(&known.held) => Violation { held, accepted: None, ..known.clone() },
+            Some(known) => Violation { held, ..known.clone() },
             None => Violation {
                 separation: spec.id.clone(),
                 identity,
@@ -217,16 +315,42 @@ pub fn look(
                 accepted: None,
             },
         };
-        store(state, key(&spec.id, identity), &now);
-        store(state, format!("{}{}", of_prefix(identity), spec.id), &());
+        if known.is_none() {
+            store(state, format!("{}{}", of_prefix(identity), spec.id), &());
+            recount(state, &spec.id, |count| count + 1)?;
+        }
+        keep(state, &now);
     }
-    before.keys().for_each(|gone| drop_one(state, gone, identity));
+    for gone in before.keys() {
+        drop_one(state, gone, identity)?;
+    }
     Ok(())
 }
 
-fn drop_one(state: &mut impl Write, separation: &SeparationId, identity: IdentityId) {
+/// Keeps a violation that is counted, and whether it is accepted.
+fn keep(state: &mut impl Write, now: &Violation) {
+    let accepted = accepted_key(&now.separation, now.identity);
+    match &now.accepted {
+        Some(acceptance) => store(state, accepted, &acceptance.until.as_second()),
+        None => state.delete(&accepted),
+    }
+    store(state, key(&now.separation, now.identity), now);
+}
+
+fn recount(state: &mut impl Write, separation: &SeparationId, change: impl Fn(usize) -> usize) -> Result<(), KvError> {
+    let key = count_key(separation);
+    match change(load(state, &key)?.unwrap_or_default()) {
+        0 => state.delete(&key),
+        count => store(state, key, &count),
+    }
+    Ok(())
+}
+
+fn drop_one(state: &mut impl Write, separation: &SeparationId, identity: IdentityId) -> Result<(), KvError> {
     state.delete(&key(separation, identity));
     state.delete(&format!("{}{separation}", of_prefix(identity)));
+    state.delete(&accepted_key(separation, identity));
+    recount(state, separation, |count| count.saturating_sub(1))
 }
 
 /// Separations are configured otherwise: everybody is looked at, when all that changes together is known.
@@ -255,8 +379,14 @@ fn everybody(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), K
     Ok(())
 }
 
-/// An app was read back: what was to be taken away may be gone now.
-pub fn read_back(state: &mut impl Write, identity: IdentityId, event: &Recorded) -> Result<(), KvError> {
+/// An app was read back: what was to be taken away may be gone now. Whoever is switched off is read as inactive, and else as it was.
+pub fn read_back(state: &mut impl Write, app: &AppId, identity: IdentityId, event: &Recorded) -> Result<(), KvError> {
+    let key = format!("{}{app}", leaving_prefix(identity));
+    let Some(before) = load::<Leaving>(state, &key)? else { return Ok(()) };
+    let is_read = |account: &Account| !account.is_pending() && account.desired != Desired::Off;
+    if account(state, identity, app)?.is_some_and(|account| is_read(&account)) {
+        keep_leaving(state, key, &before, &Leaving::new());
+    }
     if suffixes(state, &of_prefix(identity))?.is_empty() {
         return Ok(());
     }
@@ -264,18 +394,25 @@ pub fn read_back(state: &mut impl Write, identity: IdentityId, event: &Recorded)
     look(state, &all, identity, event)
 }
 
-/// Two people leave a violation as it is for a time.
+/// Two people leave a violation as it is for a time: no more of it than they have seen.
 pub fn accepted(state: &mut impl Write, accepted: &ViolationAccepted, event: &Recorded) -> Result<(), KvError> {
     let Some(known) = violation(state, &accepted.separation, accepted.identity)? else { return Ok(()) };
+    if !known.held.is_subset(&accepted.held) {
+        return Ok(());
+    }
     let acceptance = Acceptance { sequence: event.sequence, by: event.meta.actor.clone(), until: accepted.expires_at };
-    store(state, key(&known.separation, known.identity), &Violation { accepted: Some(acceptance), ..known });
+    keep(state, &Violation { accepted: Some(acceptance), ..known });
     Ok(())
 }
 
-/// Nothing is known any more of whoever is erased.
+/// Nothing is known any more of whoever is erased, also of then.
 pub fn forget(state: &mut impl Write, identity: IdentityId) -> Result<(), KvError> {
     for found in violations_of(state, identity)? {
-        drop_one(state, &found.separation, identity);
+        drop_one(state, &found.separation, identity)?;
+        state.forget(&key(&found.separation, identity));
+    }
+    for (app, _) in leaving(state, identity)? {
+        state.delete(&format!("{}{app}", leaving_prefix(identity)));
     }
     Ok(())
 }

@@ -180,7 +180,8 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
         }
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
         Event::ViolationAccepted(accepted) => {
-            accepted.expires_at > now && ledger::violation(state, &accepted.separation, accepted.identity)?.is_some()
+            let known = ledger::violation(state, &accepted.separation, accepted.identity)?;
+            accepted.expires_at > now && known.is_some_and(|known| known.held.is_subset(&accepted.held))
         }
         Event::ErasureOrdered(order) => {
             ledger::ordered(state, order.id)?.is_none() && decision::erasable(state, order.id).is_ok()

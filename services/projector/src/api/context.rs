@@ -44,7 +44,7 @@ pub struct Api {
     /// When those who left are erased; none: when somebody says so.
     pub retention: Option<Retention>,
     /// What a configuration would do is looked at one after the other: each looks at everybody.
-    pub previews: Semaphore,
+    pub previews: Arc<Semaphore>,
     /// How often a token that is not known here yet may be looked for on the log.
     pub looks: DefaultDirectRateLimiter,
     /// How much each may still ask.

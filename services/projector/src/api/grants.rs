@@ -12,7 +12,7 @@ use rollcall_config::Role;
 use rollcall_domain::access::entitlement::{Grantable, Part, Requestable, Terms};
 use rollcall_domain::access::grant::{Grant, GrantChanged, GrantEnd, GrantRequested, GrantStatus, GrantStep, Lasts};
 use rollcall_domain::access::role::Standing;
-use rollcall_domain::access::separation::Separated;
+use rollcall_domain::access::separation::{Separated, ViolationStatus};
 use rollcall_domain::app::Connection;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::kv::{KvError, Read};
@@ -370,9 +370,7 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
     let grant = known(&view, &id)?;
     waits(&grant)?;
     may_approve(&api, &view, &person, &grant)?;
-    if grant.extends.is_none() {
-        kept_apart(&view, grant.identity, &grant.what)?;
-    }
+    kept_apart(&view, grant.identity, &grant.what)?;
     if let Some(approver) = person.identity(&view)?.map(|id| directory::identity(&view, id)).transpose()?.flatten() {
         allowed(&api, &view, &approver, Action::Approve, &grant.what)?;
     }
@@ -387,7 +385,16 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
 
 /// Refuses what a separation forbids besides what somebody holds.
 fn kept_apart(state: &impl Read, identity: IdentityId, what: &Grantable) -> Result<(), ApiError> {
-    let found = ledger::separated(state, identity, what)?;
+    let mut found = ledger::separated(state, identity, what)?;
+    // What two people leave as it is for a time may go on meanwhile.
+    let now = Timestamp::now();
+    let accepted = ledger::violations_of(state, identity)?;
+    let accepted: Vec<_> = accepted.iter().filter(|one| one.status(now) == ViolationStatus::Accepted).collect();
+    found.retain(|one| {
+        !accepted.iter().any(|known| {
+            known.separation == one.by && known.held.contains(&one.second) && known.held.contains(&one.first)
+        })
+    });
     if found.is_empty() {
         return Ok(());
     }
@@ -503,6 +510,10 @@ async fn extend(State(api): Shared, Extension(person): Who, Path(id): Path<Strin
     let lasts = lasts(body.until, body.lasts.as_deref(), &terms, now)?;
     if lasts.end(now).is_some_and(|end| end <= ends) {
         return Err(bad(format!("that is not longer: it ends at {ends}")));
+    }
+    kept_apart(&view, grant.identity, &grant.what)?;
+    for action in [Action::Hold, Action::Request] {
+        allowed(&api, &view, &identity, action, &grant.what)?;
     }
     let waits = ledger::grants_of(&view, grant.identity)?;
     if let Some(other) = waits.iter().find(|other| other.extends == Some(grant.id) && other.ended.is_none()) {

@@ -1,5 +1,6 @@
 //! What another configuration would change in who holds what, before it does.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -55,20 +56,30 @@ async fn preview(
     person.needs(Role::Auditor)?;
     // By rules of their own they could ask anything about anybody.
     person.needs_app(None)?;
-    let spec: AccessSpec = serde_json::from_slice(&body).map_err(|e| ApiError::BadRequest(format!("the body: {e}")))?;
-    readable(&spec, &api.catalogue)?;
+    // Each looks at everybody, and goes on for a moment after whoever asked is gone: one at a time, and nobody waits in line.
+    let turn = Arc::clone(&api.previews).try_acquire_owned().map_err(|_| ApiError::TooMany {
+        detail: "another preview is being made: ask again when it is done",
+        seconds: 10,
+    })?;
+    let catalogue = api.catalogue;
+    let read = move || -> Result<AccessSpec, ApiError> {
+        let spec = serde_json::from_slice(&body).map_err(|e| ApiError::BadRequest(format!("the body: {e}")))?;
+        readable(&spec, &catalogue)?;
+        Ok(spec)
+    };
+    let spec = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::Stopped)??;
     let view = api.fresh().await?;
     let is_told = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == b"application/x-ndjson");
     if !is_told {
-        let _turn = api.previews.acquire().await.map_err(|_| ApiError::Stopped)?;
-        let catalogue = api.catalogue;
-        let work = move || found(&view, catalogue, &spec, |_| {});
+        let work = move || {
+            let _turn = turn;
+            found(&view, catalogue, &spec, |_| ControlFlow::Continue(()))
+        };
         return Ok(Json(tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Stopped)??).into_response());
     }
     let (sender, lines) = mpsc::channel::<Result<Bytes, ApiError>>(WAITING);
     tokio::spawn(async move {
-        let Ok(_turn) = api.previews.acquire().await else { return };
-        let (of, catalogue, told) = (identities(&view), api.catalogue, sender.clone());
+        let (of, told) = (identities(&view), sender.clone());
         let mut last = 0;
         let tell = move |asked_about: usize| {
             if asked_about >= last + STEP {
@@ -76,8 +87,12 @@ async fn preview(
                 // Whoever reads slowly misses how far it was.
                 let _ = told.try_send(Ok(line(&json!({ "asked_about": asked_about, "of": of }))));
             }
+            if told.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        let work = move || found(&view, catalogue, &spec, tell);
+        let work = move || {
+            let _turn = turn;
+            found(&view, catalogue, &spec, tell)
+        };
         let done = match tokio::task::spawn_blocking(work).await {
             Ok(Ok(view)) => serde_json::to_value(&view).map_err(|_| ApiError::Stopped),
             Ok(Err(error)) => Err(error),
@@ -106,7 +121,7 @@ fn found(
     view: &View,
     catalogue: Catalogue,
     spec: &AccessSpec,
-    tell: impl FnMut(usize),
+    tell: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<PreviewView, ApiError> {
     let found = ledger::preview(view, catalogue, spec, tell)?;
     Ok(PreviewView::of(view, &found, spec)?)

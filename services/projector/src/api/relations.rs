@@ -64,7 +64,10 @@ pub fn aliases_of_actor(api: &Api, state: &impl Read, by: &str) -> Result<BTreeS
 fn aliases_of_name(api: &Api, state: &impl Read, name: &str) -> Result<BTreeSet<String>, KvError> {
     let behind = api_tokens::behind(state, name)?;
     let mut all: BTreeSet<String> = behind.iter().map(|name| name_key(name)).collect();
-    for id in identities_behind(api, state, &behind)? {
+    let mut ids = identities_behind(api, state, &behind)?;
+    // Whoever signs in may be known by what their source calls them.
+    ids.extend(directory::ids_by_external_id(state, name)?);
+    for id in ids {
         all.extend(aliases_of_identity(state, id)?);
     }
     Ok(all)

@@ -102,11 +102,11 @@ pub async fn accept(
     let (expires_at, _) = later(&api, expires_at).await?;
     let ViolationId { separation, identity } = id.parse().map_err(|_| unknown("violation", &id))?;
     let view = api.fresh().await?;
-    ledger::violation(&view, &separation, identity)?.ok_or_else(|| unknown("violation", &id))?;
+    let held = ledger::violation(&view, &separation, identity)?.ok_or_else(|| unknown("violation", &id))?.held;
     if is_them(&api, &view, &person, identity)? {
         return Err(ApiError::Forbidden("whom it is about does not accept it".into()));
     }
-    let accepted = ViolationAccepted { separation, identity, control, reason: reason.clone(), expires_at };
+    let accepted = ViolationAccepted { separation, identity, held, control, reason: reason.clone(), expires_at };
     let (sequence, id) = approvals::ask(&api, &person, Event::ViolationAccepted(accepted), &reason).await?;
     Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: Some(id) })))
 }

@@ -399,8 +399,9 @@ pub fn in_words(wanted: &Event) -> String {
         Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Reject { expires_at }, .. }) => {
             format!("to leave the removals by {} up to event {through} undone until {expires_at}", cause.in_words())
         }
-        Event::ViolationAccepted(ViolationAccepted { separation, control, expires_at, .. }) => {
-            format!("to accept until {expires_at} that they violate separation {separation}; instead: {control}")
+        Event::ViolationAccepted(ViolationAccepted { separation, held, control, expires_at, .. }) => {
+            let held = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            format!("to accept until {expires_at} that they hold {held} (separation {separation}); instead: {control}")
         }
         Event::ErasureOrdered(order) => {
             format!("to erase identity {} for ever ({}): {}", order.id, order.legal_basis, order.reason)
