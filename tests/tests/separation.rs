@@ -126,6 +126,14 @@ async fn who_holds_both_is_found_accepted_by_two_and_found_no_more_once_one_is_v
     ensure!(found["user_name"] == "bea" && found["status"] == "open" && found["accepted"] == Value::Null, "{found}");
     ensure!(found["held"].as_array().is_some_and(|held| held.len() == 2), "{found}");
     counted(&stage, "open").await?;
+    // Of then, also once it is another one.
+    let then = stage.rollcall.api("/v1/violations").await?["as_of"]["instant"].clone();
+    let then = then.as_str().context("no instant")?.replace('+', "%2B");
+    for path in ["/v1/violations?", "/v1/separations?", &format!("/v1/explain?identity={bea}&entitlement=wiki&")] {
+        let (status, past) =
+            stage.rollcall.raw(Method::GET, &format!("{path}as_of={then}"), "ola-secret", None).await?;
+        ensure!(status == 200, "{path}: {status} {past}");
+    }
 
     // One person is not enough, and whom it is about is neither of them.
     let accept = format!("/v1/violations/{id}/accept");
@@ -173,7 +181,10 @@ async fn who_holds_both_is_found_accepted_by_two_and_found_no_more_once_one_is_v
         Ok(stage.rollcall.items("/v1/violations").await?.is_empty().then_some(()))
     })
     .await?;
-    stage.verified(&bea).await
+    stage.verified(&bea).await?;
+    let past = stage.rollcall.items(&format!("/v1/violations?as_of={then}")).await?;
+    ensure!(past.len() == 1 && past[0]["status"] == "open" && past[0]["accepted"] == Value::Null, "{past:?}");
+    Ok(())
 }
 
 /// Waits until the metric says that one is of this status.

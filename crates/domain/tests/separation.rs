@@ -74,7 +74,7 @@ fn the_second_is_refused_and_says_by_what_and_which_is_the_first() {
     approve(&mut world, "olga", 1, person(1));
     let expected =
         Separated { by: "payments".parse().unwrap(), second: SIGN.parse().unwrap(), first: PAY.parse().unwrap() };
-    assert_eq!(refused(&world, person(1), SIGN), [expected.clone()]);
+    assert_eq!(refused(&world, person(1), SIGN), std::slice::from_ref(&expected));
     assert_eq!(refused(&world, person(2), SIGN), [], "others hold no first");
     assert_eq!(refused(&world, person(1), PAY), [], "what is held is no second");
     let identity = directory::identity(&world.state, person(1)).unwrap().unwrap();
