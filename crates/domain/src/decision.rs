@@ -16,10 +16,9 @@ use crate::access::holding::{Decision, Reason};
 use crate::access::role::{Role, RoleSpec, Standing};
 use crate::app::{App, AppSpec, Connection};
 use crate::decision::policies::Policies;
-use crate::decision::rule::{InGroup, Rule, counting, seen_in};
+use crate::decision::rule::{InGroup, Rule, counting, group_rules, seen_in};
 use crate::directory;
 use crate::identity::Identity;
-use crate::identity::name::name_key;
 use crate::ids::PolicyId;
 
 /// About whom it is decided: an identity, as rules are asked about it.
@@ -86,7 +85,6 @@ impl Holder {
         {
             return held;
         }
-        let groups = counting(&self.groups, &spec.groups_from);
         for (part, reason) in self.given(app, rule, roles, policies) {
             held.entry(part).or_default().insert(reason);
         }
@@ -103,9 +101,9 @@ impl Holder {
         }
         held.entry(Part::Account).or_insert(of_groups);
         // Groups of ours give groups of the app to whoever has an account.
-        for rule in &spec.groups {
-            let (from, part) = (name_key(&rule.from), Part::Group(rule.to.clone()));
-            if groups.iter().any(|(group, _)| name_key(group.display_name()) == from) && !is_forbidden(&part) {
+        for rule in group_rules(spec, &self.groups) {
+            let part = Part::Group(rule.to.clone());
+            if !is_forbidden(&part) {
                 held.entry(part).or_default().insert(Reason::Group(rule.from.clone()));
             }
         }
@@ -163,6 +161,16 @@ impl Asked<'_> {
             found.into_iter().map(move |policy| (id.part.clone(), Reason::Policy(policy)))
         };
         policies::parts(spec).into_iter().flat_map(of).collect()
+    }
+
+    /// The policies by which it does not hold something, or the account that comes with it.
+    #[must_use]
+    pub fn forbidden_with_account(self, spec: &AppSpec, part: &Part) -> Vec<PolicyId> {
+        let mut by = self.forbidden(spec, part);
+        if *part != Part::Account {
+            by.extend(self.forbidden(spec, &Part::Account));
+        }
+        by
     }
 
     /// The policies by which it does not hold something.

@@ -23,10 +23,11 @@ use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
 use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
-use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes};
+use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes, values};
 
 pub use access_rules::{
-    POLICIES, ROLES, SEPARATIONS, is_configuring, policies, policy, role, roles, separation, separations,
+    POLICIES, ROLES, SEPARATIONS, configured_separations, is_configuring, policies, policy, role, roles, separation,
+    separations,
 };
 
 /// The key prefix of all identities.
@@ -330,7 +331,7 @@ pub fn app(state: &(impl Read + ?Sized), id: &AppId) -> Result<Option<App>, KvEr
 /// # Errors
 /// When the state can't be read.
 pub fn apps(state: &(impl Read + ?Sized)) -> Result<Vec<App>, KvError> {
-    Ok(load_all(state, APPS, None, usize::MAX)?.into_iter().map(|(_, app)| app).collect())
+    values(state, APPS)
 }
 
 /// The `groups` attribute of a User.

@@ -176,6 +176,14 @@ pub fn suffixes(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<String
     Ok(pairs.into_iter().filter_map(|(key, _)| key.strip_prefix(prefix).map(str::to_owned)).collect())
 }
 
+/// Every typed value whose key starts with `prefix`, without its key.
+///
+/// # Errors
+/// When the storage fails or a value is damaged.
+pub fn values<T: Typed>(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<T>, KvError> {
+    Ok(load_all(state, prefix, None, usize::MAX)?.into_iter().map(|(_, value)| value).collect())
+}
+
 /// Sets a typed value, as MessagePack in which fields are told by their places: a type that changes, even by a field,
 /// makes what was stored unreadable or another, and its projection must be built again.
 pub fn store<T: Serialize>(state: &mut (impl Write + ?Sized), key: String, value: &T) {

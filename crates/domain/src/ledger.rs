@@ -52,7 +52,7 @@ use crate::access::owed;
 use crate::access::role::Standing;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
-use crate::decision::access_rules::{AccessRules, apps_of_policy, ask_about_roles};
+use crate::decision::access_rules::{AccessRules, apps_of_policies};
 use crate::directory::{self, Before};
 use crate::event::{Event, Recorded};
 use crate::governance::configuration::Configuring;
@@ -87,8 +87,7 @@ pub use read::{
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
 pub use separations::{
-    VIOLATIONS, ViolationCount, configured_separations, count_violations, separated, violation, violation_counts,
-    violations, violations_of,
+    VIOLATIONS, ViolationCount, count_violations, separated, violation, violation_counts, violations, violations_of,
 };
 pub use switch::{all_switched_off, carried_over, switched_off, switched_off_under_a_name_of};
 pub use ways::shown_ways;
@@ -159,8 +158,8 @@ impl Ledger {
             self.recorded = Some(true);
         }
         let in_role = match &event.event {
-            Event::RoleConfigured(spec) => apps_of_role(state, &spec.id)?,
-            Event::RoleRemoved(id) => apps_of_role(state, id)?,
+            Event::RoleConfigured(spec) => self.apps_of_role(state, &spec.id)?,
+            Event::RoleRemoved(id) => self.apps_of_role(state, id)?,
             _ => BTreeSet::new(),
         };
         let by_policy = apps_of_policy_change(state, &event.event)?;
@@ -241,7 +240,7 @@ impl Ledger {
                 if let Some(grants::Affected { identity, what }) = grants::changed(state, changed, event)? {
                     let apps = match what {
                         Grantable::Entitlement(id) => BTreeSet::from([id.app]),
-                        Grantable::Role(role) => apps_of_role(state, &role)?,
+                        Grantable::Role(role) => self.apps_of_role(state, &role)?,
                     };
                     let change = Change::at_once(event.sequence, ChangeKind::Grant, event.recorded_at);
                     self.owe(state, identity, change, Some(&apps), event)?;
@@ -352,6 +351,16 @@ impl Ledger {
             self.access = Some(AccessRules::of(state, &self.catalogue)?);
         }
         Ok(self.access.get_or_insert_default())
+    }
+
+    /// The apps in which it may change who holds something that somebody has a role, or that it is another one: any, where a policy asks
+    /// who has which.
+    fn apps_of_role(&mut self, state: &impl Read, id: &RoleId) -> Result<BTreeSet<AppId>, KvError> {
+        if self.access(state)?.policies.ask_about_roles() {
+            return every_app(state);
+        }
+        let role = directory::role(state, id)?;
+        Ok(role.into_iter().flat_map(|role| role.spec.entitlements).map(|id| id.app).collect())
     }
 
     /// Apps, or roles that are about them, are configured otherwise: what follows is worked out when all that changes together is
@@ -479,7 +488,7 @@ impl Ledger {
                     (desired, holdings(&held, decision, event.recorded_at))
                 }
             };
-            separations::lost(state, &access.separations, (id, &app.spec.id), (&held, &holds), event)?;
+            separations::lost(state, &access.separations, (id, &app.spec.id), (&held, &holds))?;
             let now = before.as_ref().map(|account| &account.desired).filter(|_| is_to_be_erased);
             let desired = desired.or_still_deleted(now);
             let owed = owed::derive(change, &app.spec.id, id, &app.spec.sla, before.as_ref(), &desired);
@@ -502,7 +511,11 @@ impl Ledger {
         if opened > 0 {
             causation::keep(state, event);
         }
-        separations::look(state, &self.access(state)?.separations, id, event)?;
+        let separations = &self.access(state)?.separations;
+        // Where there are none nobody violates any, and nothing is to be read for that.
+        if !separations.is_empty() {
+            separations::look(state, separations, id, event)?;
+        }
         Ok(opened)
     }
 }
@@ -515,14 +528,14 @@ fn apps_of_policy_change(state: &impl Read, event: &Event) -> Result<BTreeSet<Ap
         _ => return Ok(BTreeSet::new()),
     };
     let before = directory::policy(state, id)?.filter(|policy| policy.standing == Standing::Configured);
-    let mut apps = BTreeSet::new();
-    for spec in before.iter().map(|policy| &policy.spec).chain(now) {
-        match apps_of_policy(spec) {
-            Some(mut these) => apps.append(&mut these),
-            None => return Ok(directory::apps(state)?.into_iter().map(|app| app.spec.id).collect()),
-        }
+    match apps_of_policies(before.iter().map(|policy| &policy.spec).chain(now)) {
+        Some(apps) => Ok(apps),
+        None => every_app(state),
     }
-    Ok(apps)
+}
+
+fn every_app(state: &impl Read) -> Result<BTreeSet<AppId>, KvError> {
+    Ok(directory::apps(state)?.into_iter().map(|app| app.spec.id).collect())
 }
 
 /// The apps that have changed with others that are not all known yet.
@@ -539,18 +552,6 @@ fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Chang
         }
         Desired::Absent | Desired::Deleted | Desired::Present(_) => Ok(false),
     }
-}
-
-/// The apps in which it may change who holds something that somebody has a role, or that it is another one: any, where a policy asks who
-/// has which.
-fn apps_of_role(state: &impl Read, id: &RoleId) -> Result<BTreeSet<AppId>, KvError> {
-    let policies = directory::policies(state)?.into_iter();
-    let configured = policies.filter(|policy| policy.standing == Standing::Configured).map(|policy| policy.spec);
-    if ask_about_roles(&configured.collect::<Vec<_>>()) {
-        return Ok(directory::apps(state)?.into_iter().map(|app| app.spec.id).collect());
-    }
-    let role = directory::role(state, id)?;
-    Ok(role.into_iter().flat_map(|role| role.spec.entitlements).map(|id| id.app).collect())
 }
 
 /// Who notes that something takes effect which was said before.

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rollcall_domain::access::entitlement::EntitlementId;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::separation::SeparationSpec;
-use rollcall_domain::decision::access_rules::AccessSpec;
+use rollcall_domain::decision::access_rules::{AccessRules, AccessSpec};
 use rollcall_domain::ledger::{AppPreview, Direction, Preview, PreviewReason, Tally};
 use rollcall_domain::{directory, ledger};
 use rollcall_scim::Catalogue;
@@ -57,7 +57,9 @@ fn with_people() -> World {
 }
 
 fn preview(world: &World, spec: &AccessSpec) -> Preview {
-    ledger::preview(&world.state, Catalogue::default(), spec, |_| ControlFlow::Continue(())).unwrap()
+    let catalogue = Catalogue::default();
+    let rules = AccessRules::configured(spec, &catalogue);
+    ledger::preview(&world.state, catalogue, spec, rules, |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn tally(gained: usize, lost: usize) -> Tally {

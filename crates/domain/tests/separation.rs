@@ -143,7 +143,7 @@ fn a_separation_that_is_configured_finds_who_violates_it_when_all_that_changes_w
     let ends = world.append(Event::Configuring(Configuring::Ends));
     assert_eq!(violations(&world, person(1)).first().map(|one| one.opened_by), Some(ends));
     world.append(Event::SeparationRemoved("payments".parse().unwrap()));
-    assert_eq!(ledger::violations(&world.state, None, None, 9).unwrap(), []);
+    assert_eq!(ledger::violations(&world.state).unwrap(), []);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::str::CharIndices;
 
 /// The longest policy.
-pub const MAX_TEXT: usize = 64 << 10;
+const MAX_TEXT: usize = 64 << 10;
 
 /// The most brackets within one another.
 const MAX_NESTED: usize = 40;

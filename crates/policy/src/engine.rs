@@ -95,6 +95,7 @@ pub struct Engine {
     sets: HashMap<(Action, &'static str), Scoped>,
     actions: HashMap<Action, EntityUid>,
     authorizer: Authorizer,
+    asks_about_roles: bool,
 }
 
 const PERMIT: &str = "permit";
@@ -120,6 +121,7 @@ impl Engine {
                 cedar_policy::Effect::Permit => PERMIT,
                 cedar_policy::Effect::Forbid => FORBID,
             };
+            engine.asks_about_roles |= !roles_of(&policy).is_empty();
             let scoped = engine.sets.entry((action, effect)).or_default();
             let set = match scope(&policy) {
                 Scope::Any => &mut scoped.any,
@@ -135,6 +137,12 @@ impl Engine {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty()
+    }
+
+    /// Whether any policy asks which roles somebody has.
+    #[must_use]
+    pub const fn asks_about_roles(&self) -> bool {
+        self.asks_about_roles
     }
 
     /// Whether any policy permits this to anybody.
@@ -210,11 +218,14 @@ impl Head {
             cedar_policy::Effect::Permit => Effect::Permit,
             cedar_policy::Effect::Forbid => Effect::Forbid,
         };
-        let literals = policy.entity_literals().into_iter();
-        let roles = literals.filter(|uid| uid.type_name().to_string() == "Role");
-        let roles = roles.map(|uid| uid.id().unescaped().to_owned()).collect();
-        Some(Self { effect, action, scope: scope(&policy), roles })
+        Some(Self { effect, action, scope: scope(&policy), roles: roles_of(&policy) })
     }
+}
+
+/// The roles that a policy asks about, anywhere in it and however they are spelled.
+fn roles_of(policy: &Policy) -> Vec<String> {
+    let literals = policy.entity_literals().into_iter().filter(|uid| uid.type_name().to_string() == "Role");
+    literals.map(|uid| uid.id().unescaped().to_owned()).collect()
 }
 
 fn sets_of(scoped: &Scoped, resource: &Resource) -> Vec<String> {

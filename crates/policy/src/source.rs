@@ -2,7 +2,7 @@
 
 use cedar_policy::{ActionConstraint, Policy, PolicySet, ResourceConstraint, ValidationMode, Validator};
 
-use crate::depth::{MAX_TEXT, checked};
+use crate::depth::checked;
 use crate::schema::PolicySchema;
 
 /// Something that is wrong with a policy.
@@ -111,9 +111,6 @@ fn described(policy: &Policy) -> Result<PolicyText, String> {
     if id.is_empty() || id.len() > 64 || !id.chars().all(allowed) {
         let start: String = text.chars().take(60).collect();
         return Err(format!("give it an @id(\"…\") of 1 to 64 of a-z, 0-9, - and _: {start} …"));
-    }
-    if text.len() > MAX_TEXT {
-        return Err(format!("`{id}` is longer than {MAX_TEXT} bytes"));
     }
     let is_of_rollcall = |uid: &cedar_policy::EntityUid| ["hold", "request", "approve"].contains(&uid.id().unescaped());
     match policy.action_constraint() {

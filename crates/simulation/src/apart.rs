@@ -7,7 +7,7 @@ use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::entitlement::EntitlementId;
 use rollcall_domain::access::separation::{SeparationSpec, Violation, ViolationAccepted};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::{Event, Recorded, ledger};
+use rollcall_domain::{Event, Recorded, directory, ledger};
 
 use crate::chance::Chance;
 
@@ -40,7 +40,7 @@ pub fn acceptances(state: &impl Read, until: jiff::Timestamp) -> Result<Vec<Even
         let (separation, identity, held) = (one.separation.clone(), one.identity, one.held.clone());
         Event::ViolationAccepted(ViolationAccepted { separation, identity, held, control, reason, expires_at: until })
     };
-    Ok(ledger::violations(state, None, None, usize::MAX)?.iter().map(accept).collect())
+    Ok(ledger::violations(state)?.iter().map(accept).collect())
 }
 
 /// What is wrong with what is found of whom an event is about, after it: who holds both is found, and nobody who is verified to hold
@@ -54,7 +54,7 @@ pub fn wrong(state: &impl Read, event: &Recorded) -> Result<Option<String>, KvEr
         let Ok(EntitlementId { app, part }) = text.parse() else { return false };
         accounts.iter().any(|account| account.app == app && account.holds.contains_key(&part))
     };
-    let is_configured = ledger::configured_separations(state)?.iter().any(|one| one.id.as_str() == "apart");
+    let is_configured = directory::configured_separations(state)?.iter().any(|one| one.id.as_str() == "apart");
     let found = ledger::violations_of(state, id)?;
     let is_both = is_configured && holds(ADMINS) && holds(CRM);
     // Of whoever is switched off only that is read.

@@ -78,9 +78,9 @@ pub fn violations(args: &ViolationsArgs) -> anyhow::Result<ExitCode> {
             list(&args.list, "/v1/violations", &query, &VIOLATIONS)
         }
         Some(ViolationAct::Accept { ids, control, lasting, decide }) => {
-            let asks = format!("ask that {} violations are accepted until {}?", ids.len(), until(*lasting)?);
-            confirm(decide.yes, &asks)?;
-            let body = json!({ "reason": decide.reason, "control": control, "expires_at": until(*lasting)? });
+            let expires_at = until(*lasting)?;
+            confirm(decide.yes, &format!("ask that {} violations are accepted until {expires_at:.0}?", ids.len()))?;
+            let body = json!({ "reason": decide.reason, "control": control, "expires_at": expires_at });
             let all: Vec<_> =
                 ids.iter().map(|id| (format!("/v1/violations/{}/accept", escaped(id)), body.clone())).collect();
             say(&decide.server, &all)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use rollcall_domain::decision::access_rules::AccessSpec;
+use rollcall_domain::decision::access_rules::{AccessRules, AccessSpec};
 use rollcall_domain::identity::{self, IdentityKind};
 use rollcall_domain::{Event, IdentityId, ledger};
 use rollcall_projection::{BATCH, History, Pipeline, Store};
@@ -49,8 +49,9 @@ fn company(store: &Arc<Store>, spec: &AccessSpec, people: usize) -> anyhow::Resu
 
 /// Seconds, and what was found.
 fn previewed(store: &Store, spec: &AccessSpec) -> anyhow::Result<(f64, ledger::Preview)> {
-    let started = Instant::now();
-    let found = ledger::preview(&store.view(), Catalogue::default(), spec, |_| ControlFlow::Continue(()))?;
+    let (started, catalogue) = (Instant::now(), Catalogue::default());
+    let rules = AccessRules::configured(spec, &catalogue);
+    let found = ledger::preview(&store.view(), catalogue, spec, rules, |_| ControlFlow::Continue(()))?;
     Ok((started.elapsed().as_secs_f64(), found))
 }
 

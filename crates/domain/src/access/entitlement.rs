@@ -27,6 +27,11 @@ pub struct EntitlementId {
 }
 
 impl EntitlementId {
+    /// Those of an app.
+    pub fn of_app(app: &AppId, parts: impl IntoIterator<Item = Part>) -> impl Iterator<Item = Self> {
+        parts.into_iter().map(|part| Self { app: app.clone(), part })
+    }
+
     /// The account that it is held with.
     #[must_use]
     pub fn account(&self) -> Self {

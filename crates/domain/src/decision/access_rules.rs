@@ -66,10 +66,9 @@ impl AccessRules {
     /// # Errors
     /// When the state can't be read.
     pub fn of(state: &(impl Read + ?Sized), catalogue: &Catalogue) -> Result<Self, KvError> {
-        let separations = directory::separations(state)?.into_iter();
-        let separations = separations.filter(|one| one.standing == Standing::Configured).map(|one| one.spec);
+        let separations = directory::configured_separations(state)?;
         let (apps, roles) = (directory::apps(state)?, directory::roles(state)?);
-        Ok(Self::new(apps, roles, &directory::policies(state)?, separations.collect(), catalogue))
+        Ok(Self::new(apps, roles, &directory::policies(state)?, separations, catalogue))
     }
 
     /// Those of a configuration, as they would be.
@@ -101,13 +100,8 @@ impl AccessRules {
         };
         let apps: BTreeMap<AppId, (App, Rules)> = apps.into_iter().map(app).collect();
         let roles: Vec<(Role, Rules)> = roles.into_iter().map(role).collect();
-        Self {
-            undecidable: undecidable(&roles, policies),
-            policies: Policies::of(policies, apps.values().map(|(app, _)| app)),
-            roles,
-            separations,
-            apps,
-        }
+        let policies = Policies::of(policies, apps.values().map(|(app, _)| app));
+        Self { undecidable: undecidable(&roles, &policies), policies, roles, separations, apps }
     }
 
     /// An identity as policies are asked about it.
@@ -148,7 +142,7 @@ impl AccessRules {
 }
 
 /// Where a role that can't be read gives something, and everywhere where a policy asks who has which.
-fn undecidable(roles: &[(Role, Rules)], policies: &[Policy]) -> Undecidable {
+fn undecidable(roles: &[(Role, Rules)], policies: &Policies) -> Undecidable {
     let mut apps = BTreeSet::new();
     let mut found = Undecidable::Nowhere;
     for (role, rules) in roles.iter().filter(|(role, _)| role.standing == Standing::Configured) {
@@ -159,31 +153,23 @@ fn undecidable(roles: &[(Role, Rules)], policies: &[Policy]) -> Undecidable {
             }
         }
     }
-    let configured = policies.iter().filter(|policy| policy.standing == Standing::Configured);
-    let specs: Vec<PolicySpec> = configured.map(|policy| policy.spec.clone()).collect();
     match found {
-        Undecidable::Anywhere if !ask_about_roles(&specs) => Undecidable::In(apps),
+        Undecidable::Anywhere if !policies.ask_about_roles() => Undecidable::In(apps),
         found => found,
     }
 }
 
-/// The apps in which a policy may change who holds something; `None`: in any.
-#[must_use]
-pub fn apps_of_policy(policy: &PolicySpec) -> Option<BTreeSet<AppId>> {
-    let Head { action, scope, .. } = Head::of(&policy.text)?;
-    match (action, scope) {
-        (Action::Request | Action::Approve, _) => Some(BTreeSet::new()),
-        (Action::Hold, Scope::App(id)) => Some(id.parse().into_iter().collect()),
-        (Action::Hold, Scope::Entitlement(id)) => {
-            Some(id.parse().into_iter().map(|id: EntitlementId| id.app).collect())
+/// The apps in which any of these policies may change who holds something; `None`: in any.
+pub fn apps_of_policies<'a>(policies: impl IntoIterator<Item = &'a PolicySpec>) -> Option<BTreeSet<AppId>> {
+    let mut apps = BTreeSet::new();
+    for policy in policies {
+        let Head { action, scope, .. } = Head::of(&policy.text)?;
+        match (action, scope) {
+            (Action::Request | Action::Approve, _) => {}
+            (Action::Hold, Scope::App(id)) => apps.extend(id.parse::<AppId>()),
+            (Action::Hold, Scope::Entitlement(id)) => apps.extend(id.parse().map(|id: EntitlementId| id.app)),
+            (Action::Hold, Scope::Any) => return None,
         }
-        (Action::Hold, Scope::Any) => None,
     }
-}
-
-/// Whether any policy asks which roles somebody has: then a role may change what is held in any app.
-#[must_use]
-pub fn ask_about_roles(policies: &[PolicySpec]) -> bool {
-    // One that can't be read may ask about anything.
-    policies.iter().any(|policy| Head::of(&policy.text).is_none_or(|head| !head.roles.is_empty()))
+    Some(apps)
 }

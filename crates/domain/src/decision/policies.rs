@@ -54,6 +54,13 @@ impl Policies {
         self.readable
     }
 
+    /// Whether any of them asks which roles somebody has: then a role may change what is held in any app. One that can't be read may ask
+    /// about anything.
+    #[must_use]
+    pub fn ask_about_roles(&self) -> bool {
+        self.readable == Readable::No || self.engine.asks_about_roles()
+    }
+
     /// An identity as they are asked about it; `None`: there are none to ask.
     #[must_use]
     pub fn principal<'a>(

@@ -6,10 +6,11 @@ use rollcall_scim::{Catalogue, Filter};
 use serde_json::Value;
 
 use crate::access::role::RoleSpec;
-use crate::app::App;
+use crate::app::{App, AppSpec, GroupRule};
 use crate::directory::{self, Membership};
 use crate::identity::IdentityKind;
 use crate::identity::group::Group;
+use crate::identity::name::name_key;
 use crate::ids::SourceName;
 
 /// A group that somebody is in, and how.
@@ -80,6 +81,13 @@ impl Rule {
 pub fn counting(groups: &[InGroup], from: &BTreeSet<SourceName>) -> Vec<InGroup> {
     let counts = |group: &Group| from.is_empty() || group.created_by.as_ref().is_some_and(|by| from.contains(by));
     groups.iter().filter(|(group, _)| counts(group)).cloned().collect()
+}
+
+/// The rules of an app by which whoever is in these groups is in groups there.
+pub fn group_rules<'a>(spec: &'a AppSpec, groups: &[InGroup]) -> impl Iterator<Item = &'a GroupRule> {
+    let names = counting(groups, &spec.groups_from).into_iter().map(|(group, _)| name_key(group.display_name()));
+    let names: BTreeSet<String> = names.collect();
+    spec.groups.iter().filter(move |rule| names.contains(&name_key(&rule.from)))
 }
 
 /// An identity, as rules are asked about it, with these groups.

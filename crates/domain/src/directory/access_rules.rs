@@ -6,7 +6,7 @@ use crate::access::separation::{Separation, SeparationSpec};
 use crate::event::{Event, Recorded};
 use crate::governance::configuration::Configuring;
 use crate::ids::{PolicyId, RoleId, SeparationId};
-use crate::kv::{KvError, Read, Typed, Write, load, load_all, store};
+use crate::kv::{KvError, Read, Write, load, store, values};
 
 /// The key prefix of all roles.
 pub const ROLES: &str = "role/";
@@ -44,7 +44,7 @@ pub fn role(state: &(impl Read + ?Sized), id: &RoleId) -> Result<Option<Role>, K
 /// # Errors
 /// When the state can't be read.
 pub fn roles(state: &(impl Read + ?Sized)) -> Result<Vec<Role>, KvError> {
-    all(state, ROLES)
+    values(state, ROLES)
 }
 
 /// The policy with this id, removed ones included.
@@ -60,7 +60,7 @@ pub fn policy(state: &(impl Read + ?Sized), id: &PolicyId) -> Result<Option<Poli
 /// # Errors
 /// When the state can't be read.
 pub fn policies(state: &(impl Read + ?Sized)) -> Result<Vec<Policy>, KvError> {
-    all(state, POLICIES)
+    values(state, POLICIES)
 }
 
 /// The separation with this id, removed ones included.
@@ -76,11 +76,16 @@ pub fn separation(state: &(impl Read + ?Sized), id: &SeparationId) -> Result<Opt
 /// # Errors
 /// When the state can't be read.
 pub fn separations(state: &(impl Read + ?Sized)) -> Result<Vec<Separation>, KvError> {
-    all(state, SEPARATIONS)
+    values(state, SEPARATIONS)
 }
 
-fn all<T: Typed>(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<T>, KvError> {
-    Ok(load_all(state, prefix, None, usize::MAX)?.into_iter().map(|(_, one)| one).collect())
+/// What nobody may hold together now.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn configured_separations(state: &(impl Read + ?Sized)) -> Result<Vec<SeparationSpec>, KvError> {
+    let configured = separations(state)?.into_iter().filter(|one| one.standing == Standing::Configured);
+    Ok(configured.map(|one| one.spec).collect())
 }
 
 /// Whether apps and roles are being changed together, and not all of it is known yet.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Recorded;
 use crate::governance::approval::{ApprovalChanged, ApprovalStep};
 use crate::ids::{IdentityId, Sequence};
-use crate::kv::{KvError, Read, Write, load, load_all, store};
+use crate::kv::{KvError, Read, Write, load, load_all, store, values};
 
 const PREFIX: &str = "approval/";
 
@@ -70,6 +70,6 @@ pub fn approval(state: &(impl Read + ?Sized), id: &str) -> Result<Option<Waiting
 /// # Errors
 /// When the state can't be read.
 pub fn approvals(state: &(impl Read + ?Sized), now: Timestamp) -> Result<Vec<WaitingApproval>, KvError> {
-    let all: Vec<(String, WaitingApproval)> = load_all(state, PREFIX, None, usize::MAX)?;
-    Ok(all.into_iter().map(|(_, waiting)| waiting).filter(|waiting| waiting.expires_at > now).collect())
+    let all: Vec<WaitingApproval> = values(state, PREFIX)?;
+    Ok(all.into_iter().filter(|waiting| waiting.expires_at > now).collect())
 }

@@ -19,13 +19,12 @@ use crate::access::role::Standing;
 use crate::app::Connection;
 use crate::decision::Holder;
 use crate::decision::access_rules::AccessRules;
-use crate::decision::rule::{Rule, counting};
+use crate::decision::rule::{Rule, group_rules};
 use crate::directory;
 use crate::drift::DriftItem;
 use crate::drift::kind::DriftKind;
 use crate::identity::Identity;
 use crate::identity::lifecycle::Lifecycle;
-use crate::identity::name::name_key;
 use crate::ids::{AppId, IdentityId, PolicyId, RoleId, SeparationId};
 use crate::kv::{KvError, Read};
 
@@ -236,10 +235,7 @@ pub fn explain(
     if app.connection == Connection::Removed {
         missing.push(Missing::AppRemoved);
     }
-    let mut forbidden = asked.forbidden(spec, &entitlement.part);
-    if entitlement.part != Part::Account {
-        forbidden.extend(asked.forbidden(spec, &Part::Account));
-    }
+    let forbidden = asked.forbidden_with_account(spec, &entitlement.part);
     if !forbidden.is_empty() {
         missing.push(Missing::Forbidden(forbidden));
     }
@@ -256,10 +252,9 @@ pub fn explain(
             if !spec.manages(name) {
                 missing.push(Missing::NotManaged);
             }
-            let theirs = counting(&holder.groups, &spec.groups_from);
-            let is_in = |from: &str| theirs.iter().any(|(group, _)| name_key(group.display_name()) == name_key(from));
+            let is_in_one = group_rules(spec, &holder.groups).any(|rule| rule.to == *name);
             let from: Vec<String> = spec.groups.iter().filter(|r| r.to == *name).map(|r| r.from.clone()).collect();
-            if !from.is_empty() && !from.iter().any(|from| is_in(from)) {
+            if !from.is_empty() && !is_in_one {
                 missing.push(Missing::NotInGroups(from));
             } else if !from.is_empty() && decision.is_empty() {
                 // They are in the group, and have no account that it would be held with.

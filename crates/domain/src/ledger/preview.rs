@@ -13,11 +13,8 @@ use crate::access::account::Account;
 use crate::access::desired::Target;
 use crate::access::entitlement::{EntitlementId, Part};
 use crate::access::holding::{Decision, Reason, decision_of};
-use crate::access::policy::PolicySpec;
-use crate::access::role::Standing;
-use crate::access::separation::SeparationSpec;
 use crate::app::App;
-use crate::decision::access_rules::{AccessRules, AccessSpec, apps_of_policy, ask_about_roles};
+use crate::decision::access_rules::{AccessRules, AccessSpec, apps_of_policies};
 use crate::directory;
 use crate::directory::app_changes::{configure, configure_policies, configure_roles};
 use crate::event::Event;
@@ -132,7 +129,7 @@ pub struct Preview {
     pub violations_some: Vec<(SeparationId, IdentityId, BTreeSet<EntitlementId>)>,
 }
 
-/// What would change in who holds what if this were configured. `progress` is told after some identities how many were asked about,
+/// What would change in who holds what if this were configured, of which the rules have been read. `progress` is told after some identities how many were asked about,
 /// and says whether anybody still wants to know: what was found by then is given back.
 ///
 /// # Errors
@@ -141,15 +138,11 @@ pub fn preview(
     state: &impl Read,
     catalogue: Catalogue,
     spec: &AccessSpec,
+    rules: AccessRules,
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Preview, KvError> {
-    let affected = affected(state, spec)?;
-    let candidate = Candidate {
-        catalogue,
-        rules: AccessRules::configured(spec, &catalogue),
-        separations: spec.separations.clone(),
-        affected,
-    };
+    let affected = affected(state, &catalogue, spec, &rules)?;
+    let candidate = Candidate { catalogue, rules, affected };
     let apps = candidate.affected.iter().filter(|id| candidate.rules.apps.contains_key(*id));
     let mut found =
         Preview { apps: apps.map(|id| (id.clone(), AppPreview::default())).collect(), ..Preview::default() };
@@ -169,7 +162,12 @@ pub fn preview(
 }
 
 /// The apps in which anything may be decided otherwise.
-fn affected(state: &impl Read, spec: &AccessSpec) -> Result<BTreeSet<AppId>, KvError> {
+fn affected(
+    state: &impl Read,
+    catalogue: &Catalogue,
+    spec: &AccessSpec,
+    rules: &AccessRules,
+) -> Result<BTreeSet<AppId>, KvError> {
     let all = || spec.apps.iter().map(|app| app.id.clone()).collect::<BTreeSet<_>>();
     let (roles, policies) = (directory::roles(state)?, directory::policies(state)?);
     let mut apps = BTreeSet::new();
@@ -179,9 +177,9 @@ fn affected(state: &impl Read, spec: &AccessSpec) -> Result<BTreeSet<AppId>, KvE
         }
     }
     let changed = configure_roles(&roles, &spec.roles);
-    let configured = policies.iter().filter(|policy| policy.standing == Standing::Configured);
-    let before: Vec<PolicySpec> = configured.map(|policy| policy.spec.clone()).collect();
-    if !changed.is_empty() && (ask_about_roles(&spec.policies) || ask_about_roles(&before)) {
+    let ask_about_roles =
+        || Ok(rules.policies.ask_about_roles() || AccessRules::of(state, catalogue)?.policies.ask_about_roles());
+    if !changed.is_empty() && ask_about_roles()? {
         return Ok(all());
     }
     for event in changed {
@@ -203,11 +201,9 @@ fn affected(state: &impl Read, spec: &AccessSpec) -> Result<BTreeSet<AppId>, KvE
             _ => continue,
         };
         let before = policies.iter().map(|policy| &policy.spec).filter(|spec| spec.id == *id);
-        for spec in before.chain(now) {
-            match apps_of_policy(spec) {
-                Some(mut these) => apps.append(&mut these),
-                None => return Ok(all()),
-            }
+        match apps_of_policies(before.chain(now)) {
+            Some(mut these) => apps.append(&mut these),
+            None => return Ok(all()),
         }
     }
     Ok(apps)
@@ -217,7 +213,6 @@ fn affected(state: &impl Read, spec: &AccessSpec) -> Result<BTreeSet<AppId>, KvE
 struct Candidate {
     catalogue: Catalogue,
     rules: AccessRules,
-    separations: Vec<SeparationSpec>,
     affected: BTreeSet<AppId>,
 }
 
@@ -225,7 +220,7 @@ impl Candidate {
     /// Counts what would change for somebody.
     fn ask(&self, state: &impl Read, identity: Identity, found: &mut Preview) -> Result<(), KvError> {
         let id = identity.id;
-        if self.affected.is_empty() && self.separations.is_empty() {
+        if self.affected.is_empty() && self.rules.separations.is_empty() {
             return Ok(());
         }
         let mut accounts: BTreeMap<AppId, Account> =
@@ -243,7 +238,7 @@ impl Candidate {
             if !self.rules.decides(app, rule, &holder.identity) {
                 found.undecided += usize::from(before.is_some());
                 let parts = before.into_iter().flat_map(|account| account.holds.into_keys());
-                held.extend(parts.map(|part| EntitlementId { app: app.spec.id.clone(), part }));
+                held.extend(EntitlementId::of_app(&app.spec.id, parts));
                 continue;
             }
             let now = holder.decide(app, rule, &roles, asked);
@@ -265,22 +260,15 @@ impl Candidate {
                 (Target::Absent, Target::Absent) => {}
             }
             let was = before.map(|account| decision_of(&account.holds)).unwrap_or_default();
-            let forbidden = |part: &Part| {
-                let mut by = asked.forbidden(&app.spec, part);
-                if *part != Part::Account {
-                    by.extend(asked.forbidden(&app.spec, &Part::Account));
-                }
-                by
-            };
+            let forbidden = |part: &Part| asked.forbidden_with_account(&app.spec, part);
             differences(id, app, &was, &now, forbidden, found);
-            held.extend(now.into_keys().map(|part| EntitlementId { app: app.spec.id.clone(), part }));
+            held.extend(EntitlementId::of_app(&app.spec.id, now.into_keys()));
         }
         for account in accounts.into_values() {
-            let app = account.app;
-            held.extend(account.holds.into_keys().map(|part| EntitlementId { app: app.clone(), part }));
+            held.extend(EntitlementId::of_app(&account.app, account.holds.into_keys()));
         }
         let known = violations_of(state, id)?;
-        for separation in &self.separations {
+        for separation in &self.rules.separations {
             let together = separation.violated_by(&held);
             let is_known = known.iter().any(|one| one.separation == separation.id && together.is_subset(&one.held));
             if together.is_empty() || is_known {

@@ -19,7 +19,7 @@ use crate::drift::DriftItem;
 use crate::drift::reconciliation::Reconciled;
 use crate::governance::hold::{Cause, Hold};
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
-use crate::kv::{KeyPage, KvError, Read, Typed, decode, load, load_all, suffixes};
+use crate::kv::{KeyPage, KvError, Read, Typed, decode, load, load_all, suffixes, values};
 
 /// The key prefix of all accounts.
 pub const ACCOUNTS: &str = "account/";
@@ -539,10 +539,6 @@ pub fn firing_alerts(state: &(impl Read + ?Sized)) -> Result<Vec<Alert>, KvError
 pub(super) fn listed(key: &str) -> Result<ObligationId, KvError> {
     let id = key.rsplit('/').next().unwrap_or_default();
     id.parse().map_err(|e: BadId| KvError::Damaged { key: key.into(), reason: e.to_string() })
-}
-
-pub(super) fn values<T: Typed>(state: &(impl Read + ?Sized), prefix: &str) -> Result<Vec<T>, KvError> {
-    Ok(load_all(state, prefix, None, usize::MAX)?.into_iter().map(|(_, value)| value).collect())
 }
 
 pub(super) fn found<T: Typed>(

@@ -7,7 +7,7 @@ use super::read::micros;
 use crate::event::{Event, Recorded};
 use crate::identity::{EffectFailed, IdentityChanged, effective_at, is_scheduled};
 use crate::ids::{IdentityId, Sequence, SourceName};
-use crate::kv::{KvError, Read, Write, load, load_all, store};
+use crate::kv::{KvError, Read, Write, load, load_all, store, values};
 
 const SCHEDULED: &str = "scheduled/";
 
@@ -79,7 +79,7 @@ pub fn failed(state: &mut impl Write, failed: &EffectFailed) -> Result<(), KvErr
 /// # Errors
 /// When the state can't be read.
 pub fn stuck(state: &(impl Read + ?Sized)) -> Result<Vec<EffectFailed>, KvError> {
-    Ok(load_all(state, STUCK, None, usize::MAX)?.into_iter().map(|(_, failed)| failed).collect())
+    values(state, STUCK)
 }
 
 /// What was said to take effect after a time, the soonest first, at most `limit`.

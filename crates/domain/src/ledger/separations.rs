@@ -16,12 +16,11 @@ use crate::access::entitlement::{EntitlementId, Grantable, Part};
 use crate::access::holding::Holdings;
 use crate::access::role::Standing;
 use crate::access::separation::{Acceptance, Separated, SeparationSpec, Violation, ViolationAccepted};
-use crate::decision::rule::counting;
+use crate::decision::rule::group_rules;
 use crate::directory;
 use crate::event::Recorded;
-use crate::identity::name::name_key;
-use crate::ids::{AppId, IdentityId, SeparationId, Sequence};
-use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
+use crate::ids::{AppId, IdentityId, SeparationId};
+use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes, values};
 
 /// The key prefix of all violations.
 pub const VIOLATIONS: &str = "violation/";
@@ -38,15 +37,6 @@ fn key(separation: &SeparationId, identity: IdentityId) -> String {
 
 fn of_prefix(identity: IdentityId) -> String {
     format!("violation-of/{identity}/")
-}
-
-/// The separations that are configured.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn configured_separations(state: &(impl Read + ?Sized)) -> Result<Vec<SeparationSpec>, KvError> {
-    let all = directory::separations(state)?.into_iter();
-    Ok(all.filter(|one| one.standing == Standing::Configured).map(|one| one.spec).collect())
 }
 
 /// That somebody violates a separation.
@@ -71,19 +61,12 @@ pub fn violations_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Resu
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// Who violates a separation, or any, after one and at most `limit`.
+/// Who violates any separation.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn violations(
-    state: &(impl Read + ?Sized),
-    of: Option<&SeparationId>,
-    after: Option<(&SeparationId, IdentityId)>,
-    limit: usize,
-) -> Result<Vec<Violation>, KvError> {
-    let prefix = of.map_or_else(|| VIOLATIONS.to_owned(), |id| format!("{VIOLATIONS}{id}/"));
-    let after = after.map(|(separation, identity)| key(separation, identity));
-    Ok(load_all(state, &prefix, after.as_deref(), limit)?.into_iter().map(|(_, found)| found).collect())
+pub fn violations(state: &(impl Read + ?Sized)) -> Result<Vec<Violation>, KvError> {
+    values(state, VIOLATIONS)
 }
 
 /// How many violate separations.
@@ -141,16 +124,6 @@ pub fn count_violations(state: &(impl Read + ?Sized), now: Timestamp) -> Result<
     }))
 }
 
-/// What is held with accounts, as it was decided.
-fn held_with(accounts: &[Account]) -> BTreeSet<EntitlementId> {
-    let of = |account: &Account| {
-        let app = account.app.clone();
-        let id = |part| EntitlementId { app: app.clone(), part };
-        account.holds.keys().cloned().map(id).collect::<Vec<_>>()
-    };
-    accounts.iter().flat_map(of).collect()
-}
-
 /// What comes with something that is asked for: a group of an app brings the account there.
 fn named_by(state: &(impl Read + ?Sized), what: &Grantable) -> Result<BTreeSet<EntitlementId>, KvError> {
     let named = match what {
@@ -175,10 +148,7 @@ fn with_groups(
     let mut all = BTreeSet::new();
     for EntitlementId { app, .. } in wanted.iter().filter(|id| id.part == Part::Account) {
         let Some(spec) = directory::app(state, app)?.map(|app| app.spec) else { continue };
-        let theirs = counting(&groups, &spec.groups_from);
-        let is_in = |from: &str| theirs.iter().any(|(group, _)| name_key(group.display_name()) == name_key(from));
-        let given = spec.groups.iter().filter(|rule| is_in(&rule.from));
-        all.extend(given.map(|rule| EntitlementId { app: app.clone(), part: Part::Group(rule.to.clone()) }));
+        all.extend(EntitlementId::of_app(app, group_rules(&spec, &groups).map(|rule| Part::Group(rule.to.clone()))));
     }
     Ok(all)
 }
@@ -192,24 +162,27 @@ fn granted(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<BTreeSe
     Ok(all)
 }
 
-fn leaving_prefix(identity: IdentityId) -> String {
+fn taken_prefix(identity: IdentityId) -> String {
     format!("taken-away/{identity}/")
 }
 
-/// What somebody is to hold no more in an app that was not read back since, with the event that took each away.
-type Leaving = BTreeMap<Part, Sequence>;
+/// What somebody is to hold no more in an app that was not read back since.
+type Taken = BTreeSet<Part>;
 
-fn leaving(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<(AppId, Leaving)>, KvError> {
-    let prefix = leaving_prefix(identity);
-    let all: Vec<(String, Leaving)> = load_all(state, &prefix, None, usize::MAX)?;
+fn taken_away(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<(AppId, Taken)>, KvError> {
+    let prefix = taken_prefix(identity);
+    let all: Vec<(String, Taken)> = load_all(state, &prefix, None, usize::MAX)?;
     Ok(all.into_iter().filter_map(|(key, parts)| Some((key.strip_prefix(&prefix)?.parse().ok()?, parts))).collect())
 }
 
 /// What somebody holds, or is not verified to hold no more.
 fn held_by(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<BTreeSet<EntitlementId>, KvError> {
-    let mut held = held_with(&accounts_of(state, identity)?);
-    for (app, parts) in leaving(state, identity)? {
-        held.extend(parts.into_keys().map(|part| EntitlementId { app: app.clone(), part }));
+    let mut held = BTreeSet::new();
+    for account in accounts_of(state, identity)? {
+        held.extend(EntitlementId::of_app(&account.app, account.holds.into_keys()));
+    }
+    for (app, parts) in taken_away(state, identity)? {
+        held.extend(EntitlementId::of_app(&app, parts));
     }
     Ok(held)
 }
@@ -221,28 +194,24 @@ pub fn lost(
     all: &[SeparationSpec],
     account: (IdentityId, &AppId),
     (was, now): (&Holdings, &Holdings),
-    event: &Recorded,
 ) -> Result<(), KvError> {
     let (identity, app) = account;
     if all.is_empty() || (was.is_empty() && now.is_empty()) {
         return Ok(());
     }
-    let key = format!("{}{app}", leaving_prefix(identity));
-    let before: Leaving = load(state, &key)?.unwrap_or_default();
+    let key = format!("{}{app}", taken_prefix(identity));
+    let before: Taken = load(state, &key)?.unwrap_or_default();
     let is_separated = |part: &Part| {
         let id = EntitlementId { app: app.clone(), part: part.clone() };
         all.iter().any(|one| one.entitlements.contains(&id) || one.never_with.contains(&id))
     };
-    let mut parts = before.clone();
-    for part in was.keys().filter(|part| !now.contains_key(*part) && is_separated(part)) {
-        parts.entry(part.clone()).or_insert(event.sequence);
-    }
-    parts.retain(|part, _| !now.contains_key(part));
-    keep_leaving(state, key, &before, &parts);
+    let lost = was.keys().filter(|part| is_separated(part));
+    let parts = before.iter().chain(lost).filter(|part| !now.contains_key(*part)).cloned().collect();
+    keep_taken(state, key, &before, &parts);
     Ok(())
 }
 
-fn keep_leaving(state: &mut impl Write, key: String, before: &Leaving, now: &Leaving) {
+fn keep_taken(state: &mut impl Write, key: String, before: &Taken, now: &Taken) {
     if now.is_empty() && !before.is_empty() {
         state.delete(&key);
     } else if now != before {
@@ -255,7 +224,7 @@ fn keep_leaving(state: &mut impl Write, key: String, before: &Leaving, now: &Lea
 /// # Errors
 /// When the state can't be read.
 pub fn separated(state: &impl Read, identity: IdentityId, what: &Grantable) -> Result<Vec<Separated>, KvError> {
-    let all = configured_separations(state)?;
+    let all = directory::configured_separations(state)?;
     if all.is_empty() {
         return Ok(Vec::new());
     }
@@ -268,7 +237,7 @@ pub fn separated(state: &impl Read, identity: IdentityId, what: &Grantable) -> R
 /// Whether a grant must not begin, by what was granted before it: who has approved another at the same time did not know. What rules
 /// and roles give is not looked at: it is not known of whoever was erased since.
 pub fn forbids(state: &impl Read, identity: IdentityId, what: &Grantable) -> Result<bool, KvError> {
-    let all = configured_separations(state)?;
+    let all = directory::configured_separations(state)?;
     if all.is_empty() {
         return Ok(false);
     }
@@ -372,7 +341,7 @@ pub fn all_configured(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Res
 }
 
 fn everybody(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), KvError> {
-    let all = configured_separations(state)?;
+    let all = directory::configured_separations(state)?;
     for id in suffixes(state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
         look(state, &all, id, event)?;
     }
@@ -381,16 +350,16 @@ fn everybody(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), K
 
 /// An app was read back: what was to be taken away may be gone now. Whoever is switched off is read as inactive, and else as it was.
 pub fn read_back(state: &mut impl Write, app: &AppId, identity: IdentityId, event: &Recorded) -> Result<(), KvError> {
-    let key = format!("{}{app}", leaving_prefix(identity));
-    let Some(before) = load::<Leaving>(state, &key)? else { return Ok(()) };
+    let key = format!("{}{app}", taken_prefix(identity));
+    let Some(before) = load::<Taken>(state, &key)? else { return Ok(()) };
     let is_read = |account: &Account| !account.is_pending() && account.desired != Desired::Off;
     if account(state, identity, app)?.is_some_and(|account| is_read(&account)) {
-        keep_leaving(state, key, &before, &Leaving::new());
+        keep_taken(state, key, &before, &Taken::new());
     }
     if suffixes(state, &of_prefix(identity))?.is_empty() {
         return Ok(());
     }
-    let all = configured_separations(state)?;
+    let all = directory::configured_separations(state)?;
     look(state, &all, identity, event)
 }
 
@@ -411,8 +380,8 @@ pub fn forget(state: &mut impl Write, identity: IdentityId) -> Result<(), KvErro
         drop_one(state, &found.separation, identity)?;
         state.forget(&key(&found.separation, identity));
     }
-    for (app, _) in leaving(state, identity)? {
-        state.delete(&format!("{}{app}", leaving_prefix(identity)));
+    for (app, _) in taken_away(state, identity)? {
+        state.delete(&format!("{}{app}", taken_prefix(identity)));
     }
     Ok(())
 }

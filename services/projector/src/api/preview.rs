@@ -62,18 +62,18 @@ async fn preview(
         seconds: 10,
     })?;
     let catalogue = api.catalogue;
-    let read = move || -> Result<AccessSpec, ApiError> {
+    let read = move || -> Result<(AccessSpec, AccessRules), ApiError> {
         let spec = serde_json::from_slice(&body).map_err(|e| ApiError::BadRequest(format!("the body: {e}")))?;
-        readable(&spec, &catalogue)?;
-        Ok(spec)
+        let rules = readable(&spec, &catalogue)?;
+        Ok((spec, rules))
     };
-    let spec = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::Stopped)??;
+    let (spec, rules) = tokio::task::spawn_blocking(read).await.map_err(|_| ApiError::Stopped)??;
     let view = api.fresh().await?;
     let is_told = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes() == b"application/x-ndjson");
     if !is_told {
         let work = move || {
             let _turn = turn;
-            found(&view, catalogue, &spec, |_| ControlFlow::Continue(()))
+            found(&view, catalogue, &spec, rules, |_| ControlFlow::Continue(()))
         };
         return Ok(Json(tokio::task::spawn_blocking(work).await.map_err(|_| ApiError::Stopped)??).into_response());
     }
@@ -91,7 +91,7 @@ async fn preview(
         };
         let work = move || {
             let _turn = turn;
-            found(&view, catalogue, &spec, tell)
+            found(&view, catalogue, &spec, rules, tell)
         };
         let done = match tokio::task::spawn_blocking(work).await {
             Ok(Ok(view)) => serde_json::to_value(&view).map_err(|_| ApiError::Stopped),
@@ -121,14 +121,15 @@ fn found(
     view: &View,
     catalogue: Catalogue,
     spec: &AccessSpec,
+    rules: AccessRules,
     tell: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<PreviewView, ApiError> {
-    let found = ledger::preview(view, catalogue, spec, tell)?;
+    let found = ledger::preview(view, catalogue, spec, rules, tell)?;
     Ok(PreviewView::of(view, &found, spec)?)
 }
 
-/// Refuses what could not be decided by.
-fn readable(spec: &AccessSpec, catalogue: &Catalogue) -> Result<(), ApiError> {
+/// The rules of a configuration; refused when nothing could be decided by them.
+fn readable(spec: &AccessSpec, catalogue: &Catalogue) -> Result<AccessRules, ApiError> {
     let rules = AccessRules::configured(spec, catalogue);
     if rules.policies.readable() == Readable::No {
         return Err(ApiError::BadRequest("a policy can't be read: `rollcall check` says which, and why".into()));
@@ -147,5 +148,5 @@ fn readable(spec: &AccessSpec, catalogue: &Catalogue) -> Result<(), ApiError> {
             "the rule of role '{id}' can't be read here: `rollcall check` says why"
         )));
     }
-    Ok(())
+    Ok(rules)
 }
