@@ -77,6 +77,7 @@ event_types! {
     HoldPlaced = "hold.placed" in "HoldPlaced";
     HoldReleased = "hold.released" in "HoldDecided";
     HoldRejected = "hold.rejected" in "HoldDecided";
+    HoldLapsed = "hold.lapsed" in "HoldDecided";
     ReconciliationRequested = "reconciliation.requested" in "Reconciliation";
     ReconciliationStarted = "reconciliation.started" in "Reconciliation";
     ReconciliationProgressed = "reconciliation.progressed" in "Reconciliation";

@@ -35,6 +35,7 @@ pub(crate) fn alerting(mut s: Section<'_>) -> AlertingConfig {
     let config = AlertingConfig {
         escalate_after: steps,
         patience: s.duration("patience", Duration::from_secs(60)),
+        remind_before: s.duration("remind_before", Duration::from_secs(86_400)),
         far_ahead: s.duration("far_ahead", Duration::from_secs(366 * 86_400)),
         max_lag_events: s.integer("max_lag_events", 1..=100_000_000, 10_000),
     };

@@ -865,6 +865,11 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "How long the log may be away, the monitor may lag, or a sink may fail, before someone is told.",
         "",
     ),
+    (
+        "alerting.remind_before",
+        "How long before a grant ends people are reminded; one that is shorter than ten times that, at the last tenth of it. `0s`: never.",
+        "",
+    ),
     ("alerting.far_ahead", "How far ahead a change may be dated before someone is told.", ""),
     (
         "alerting.max_lag_events",

@@ -518,6 +518,8 @@ pub struct AlertingConfig {
     pub patience: Duration,
     /// How far ahead a change may be said to take effect before someone is told.
     pub far_ahead: Duration,
+    /// How long before a grant ends people are reminded.
+    pub remind_before: Duration,
     /// How many events the monitor may lag behind.
     pub max_lag_events: u64,
 }

@@ -79,6 +79,13 @@ pub enum About {
         /// The statement.
         by: Sequence,
     },
+    /// What somebody holds for a time ends soon: whoever needs it longer asks now.
+    GrantEnds {
+        /// Whose.
+        identity: IdentityId,
+        /// The request.
+        by: Sequence,
+    },
     /// Nothing came from a source for longer than is usual.
     Silence {
         /// Which.
@@ -126,6 +133,7 @@ impl About {
             Self::Grant { app, identity, opened_by } => format!("grant-{app}-{identity}-{opened_by}"),
             Self::Stuck { identity, by } => format!("stuck-{identity}-{by}"),
             Self::FarAhead { identity, by } => format!("far-ahead-{identity}-{by}"),
+            Self::GrantEnds { identity, by } => format!("grant-ends-{identity}-{by}"),
             Self::Silence { source } => format!("silence-{source}"),
             Self::Sink { name } => format!("sink-{name}"),
             Self::Log => "log".to_owned(),
@@ -147,10 +155,21 @@ impl About {
             Self::Hold { .. } => "RemovalsHeld",
             Self::Stuck { .. } => "ScheduledChangeStuck",
             Self::FarAhead { .. } => "ScheduledFarAhead",
+            Self::GrantEnds { .. } => "GrantEndsSoon",
             Self::Silence { .. } => "SourceSilent",
             Self::Sink { .. } => "AlertDeliveryFailing",
             Self::Log => "LogUnreachable",
             Self::Lag => "ProjectionLagging",
+        }
+    }
+
+    /// How much of a hurry it is in, as receivers sort alerts.
+    #[must_use]
+    pub const fn severity(&self, level: Level) -> &'static str {
+        match self {
+            Self::GrantEnds { .. } => "info",
+            _ if level.0 < Level::WRONG.0 => "warning",
+            _ => "critical",
         }
     }
 
@@ -163,7 +182,8 @@ impl About {
             | Self::Disable { identity, .. }
             | Self::Grant { identity, .. }
             | Self::Stuck { identity, .. }
-            | Self::FarAhead { identity, .. } => Some(*identity),
+            | Self::FarAhead { identity, .. }
+            | Self::GrantEnds { identity, .. } => Some(*identity),
             _ => None,
         }
     }

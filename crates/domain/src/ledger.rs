@@ -71,7 +71,9 @@ pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
 pub use explain::{Held, Missing, Progress, explain, forbidden, grant_for, held_by, progress};
-pub use grants::{active_grants_of, count_grants, grant, grants_in, grants_of, grants_ringing, next_grant_ring};
+pub use grants::{
+    active_grants_of, count_grants, grant, grants_ending, grants_in, grants_of, grants_ringing, next_grant_ring,
+};
 pub use guarded::present;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
@@ -80,10 +82,10 @@ pub use others::others_of;
 pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
     ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
-    drift, drift_of, firing_alerts, held, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
-    obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers, open_obligations,
-    overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced, unsaid_completions,
-    verified_between,
+    drift, drift_of, firing_alerts, held, hold, holds, holds_something, identities_at, is_hold_said, is_waived,
+    last_obligation, leaver, obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers,
+    open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced,
+    unsaid_completions, verified_between,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
 pub use separations::{

@@ -7,6 +7,7 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use rollcall_domain::access::desired::{Desired, Queue, Target};
 use rollcall_domain::access::entitlement::{Grantable, Part};
 use rollcall_domain::access::grant::{GrantEnd, GrantStatus, Lasts};
@@ -220,6 +221,30 @@ fn a_grant_lasts_longer_by_an_approved_request_and_its_old_end_ends_it_no_more()
     assert_eq!(ledger::grant(&world.state, grant_id(1)).unwrap().unwrap().until, Some(at(900)));
     end(&mut world, 1, person(1), GrantEnd::Expired, Some(at(900)));
     assert_eq!(groups(&world, person(1), "code"), None);
+}
+
+#[test]
+fn people_are_reminded_of_an_end_before_it_comes_and_of_a_short_one_at_its_last_tenth() {
+    let mut world = with_code();
+    world.join(person(1), employee("Dev"));
+    let hour = Duration::from_secs(3600);
+    request(&mut world, 1, person(1), admins(Lasts::For(hour * 24)));
+    let begun = approve(&mut world, "olga", 1, person(1));
+    request(&mut world, 2, person(1), Ask { what: "crm", ..admins(Lasts::For(Duration::from_secs(1000))) });
+    let short = approve(&mut world, "olga", 2, person(1));
+    request(&mut world, 3, person(1), Ask { what: "role:oncall", ..admins(Lasts::Standing) });
+    approve(&mut world, "olga", 3, person(1));
+    let reminded = |now, before| -> Vec<_> {
+        ledger::grants_ending(&world.state, now, before, 100).unwrap().into_iter().map(|grant| grant.id).collect()
+    };
+    let (long_end, short_end) = (at(begun.0 + 86_400), at(short.0 + 1000));
+    assert_eq!(reminded(short_end - SignedDuration::from_secs(101), hour), []);
+    assert_eq!(reminded(short_end - SignedDuration::from_secs(100), hour), [grant_id(2)]);
+    assert_eq!(reminded(short_end - SignedDuration::from_secs(1), Duration::ZERO), [], "never, when it is zero");
+    end(&mut world, 2, person(1), GrantEnd::Expired, Some(short_end));
+    let reminded = |now| ledger::grants_ending(&world.state, now, hour, 100).unwrap().len();
+    assert_eq!(reminded(long_end - SignedDuration::from_secs(3601)), 0, "what has ended is no news");
+    assert_eq!(reminded(long_end - SignedDuration::from_secs(3600)), 1);
 }
 
 #[test]

@@ -603,6 +603,38 @@ fn too_many_removals_of_a_source_wait_for_a_person_and_joiners_go_on() {
 }
 
 #[test]
+fn a_hold_ends_once_all_that_waits_is_wanted_again_and_what_was_taken_away_counts_on() {
+    let mut world = two_apps();
+    let guard = Guard { max_removals: 3, max_percent: 100, window: Duration::from_secs(100_000) };
+    let configured = |assign: &str| Event::AppConfigured(Box::new(AppSpec { guard, ..spec("chat", assign) }));
+    world.append(configured(r#"userType eq "Employee""#));
+    for n in 1..=6 {
+        world.join(person(n), employee("Dev"));
+        world.verify(person(n), "chat");
+    }
+    let lapsed = |cause: &Cause, through| {
+        let (cause, reason) = (cause.clone(), String::new());
+        Event::HoldDecided(HoldDecided { cause, through, decision: Decision::Lapse, reason })
+    };
+    world.append(configured(r#"userType eq "Employe""#));
+    let cause = Cause::Configuration(app_id("chat"));
+    let hold = ledger::hold(&world.state, &cause).unwrap().unwrap();
+    assert!(ledger::holds_something(&world.state, &hold).unwrap());
+    // Said on a state that had not caught up: they wait all the same.
+    world.append(lapsed(&cause, Sequence(u64::MAX)));
+    assert_eq!(ledger::hold(&world.state, &cause).unwrap().unwrap(), hold);
+
+    world.append(configured(r#"userType eq "Employee""#));
+    assert!(!ledger::holds_something(&world.state, &hold).unwrap());
+    world.append(lapsed(&cause, hold.by));
+    assert!(ledger::holds(&world.state).unwrap().is_empty());
+    // Nobody has looked at what was taken away: the very next is one too many again.
+    world.append(configured(r#"userType eq "Employee" and not (id eq "00000000-0000-7000-8000-000000000001")"#));
+    world.append(configured(r#"userType eq "Employe""#));
+    assert_eq!(ledger::held(&world.state, &ledger::hold(&world.state, &cause).unwrap().unwrap()).unwrap().len(), 6);
+}
+
+#[test]
 fn a_decision_is_about_what_was_seen_and_a_changed_rule_is_held_as_a_source_is() {
     let mut world = two_apps();
     let guard = Guard { max_removals: 3, max_percent: 100, window: Duration::from_secs(1000) };

@@ -307,6 +307,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         "grant" => About::Grant { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
         "stuck" => About::Stuck { identity: m.identity_id.parse().ok()?, by },
         "far_ahead" => About::FarAhead { identity: m.identity_id.parse().ok()?, by },
+        "grant_ends" => About::GrantEnds { identity: m.identity_id.parse().ok()?, by },
         "silence" => About::Silence { source: m.source.parse().ok()? },
         "sink" => About::Sink { name: m.failing_sink },
         "log" => About::Log,
@@ -324,10 +325,10 @@ fn rejection(cause: i32, status: u32, detail: String) -> Option<Rejection> {
 
 fn hold_decided(kind: EventType, payload: &[u8]) -> Option<Event> {
     let m = v1::HoldDecided::decode(payload).ok()?;
-    let decision = if kind == EventType::HoldReleased {
-        Decision::Release
-    } else {
-        Decision::Reject { expires_at: m.expires_at.and_then(wire::from_proto_time)? }
+    let decision = match kind {
+        EventType::HoldReleased => Decision::Release,
+        EventType::HoldLapsed => Decision::Lapse,
+        _ => Decision::Reject { expires_at: m.expires_at.and_then(wire::from_proto_time)? },
     };
     // Before it was said a decision was about everything.
     let through = Sequence(if m.through == 0 { u64::MAX } else { m.through });
@@ -547,7 +548,7 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
                 since: m.since.and_then(wire::from_proto_time)?,
             })
         }
-        EventType::HoldReleased | EventType::HoldRejected => hold_decided(kind, payload)?,
+        EventType::HoldReleased | EventType::HoldRejected | EventType::HoldLapsed => hold_decided(kind, payload)?,
         EventType::ReconciliationRequested
         | EventType::ReconciliationStarted
         | EventType::ReconciliationProgressed

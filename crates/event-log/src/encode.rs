@@ -69,6 +69,7 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::HoldDecided(decided) => match decided.decision {
             Decision::Release => EventType::HoldReleased,
             Decision::Reject { .. } => EventType::HoldRejected,
+            Decision::Lapse => EventType::HoldLapsed,
         },
         Event::Reconciliation(step) => match step.event {
             ReconciliationEvent::Requested => EventType::ReconciliationRequested,
@@ -337,7 +338,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         .encode_to_vec(),
         Event::HoldDecided(e) => {
             let expires_at = match e.decision {
-                Decision::Release => None,
+                Decision::Release | Decision::Lapse => None,
                 Decision::Reject { expires_at } => Some(wire::to_proto_time(expires_at)),
             };
             v1::HoldDecided { source: e.cause.to_string(), reason: e.reason.clone(), expires_at, through: e.through.0 }
@@ -489,6 +490,9 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         }
         About::FarAhead { identity, by } => {
             v1::AlertChanged { about: about("far_ahead"), identity_id: identity.to_string(), opened_by: by.0, ..told }
+        }
+        About::GrantEnds { identity, by } => {
+            v1::AlertChanged { about: about("grant_ends"), identity_id: identity.to_string(), opened_by: by.0, ..told }
         }
         About::Silence { source } => v1::AlertChanged { about: about("silence"), source: source.to_string(), ..told },
         About::Sink { name } => v1::AlertChanged { about: about("sink"), failing_sink: name.clone(), ..told },

@@ -8,7 +8,7 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Applied;
-use rollcall_domain::governance::hold::{Cause, HoldDecided};
+use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::identity::{Identity, IdentityChanged};
 use rollcall_domain::kv::{KvError, Memory, Read};
@@ -84,6 +84,7 @@ impl Authorities {
                 self.switched.insert(switched.id);
                 Vec::new()
             }
+            Event::HoldDecided(HoldDecided { decision: Decision::Lapse, .. }) => Vec::new(),
             Event::HoldDecided(HoldDecided { cause, through, .. }) => {
                 let decided = self.decided.entry(cause.clone()).or_default();
                 *decided = (*decided).max(*through);

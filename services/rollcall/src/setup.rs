@@ -48,7 +48,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "configuration",
         ],
     ),
-    ("provisioner", &["account", "drift", "app-state", "reconciliation", "configuration"]),
+    ("provisioner", &["account", "drift", "app-state", "hold", "reconciliation", "configuration"]),
     (
         "sla-monitor",
         &["identity", "obligation", "hold", "leaver", "alert", "effect", "grant", "switch", "configuration"],

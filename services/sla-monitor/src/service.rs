@@ -100,6 +100,7 @@ impl Monitor {
             escalate_after: config.alerting.escalate_after.clone(),
             silent_after: config.sources.iter().filter_map(|s| Some((named(s), s.silent_after?))).collect(),
             far_ahead: Some(config.alerting.far_ahead),
+            remind_before: config.alerting.remind_before,
             listening_since: clock(),
         };
         let context = Context {

@@ -223,6 +223,15 @@ impl Grant {
         }
     }
 
+    /// When people are reminded of its end: `before` it, and where it is short at the last tenth; `None`: never.
+    #[must_use]
+    pub fn reminds_at(&self, before: SignedDuration) -> Option<Timestamp> {
+        let (since, until) = (self.active_since?, self.until?);
+        let ahead = before.min(until.duration_since(since) / 10);
+        (self.status() == GrantStatus::Active && ahead > SignedDuration::ZERO)
+            .then(|| until.checked_sub(ahead).unwrap_or(Timestamp::MIN))
+    }
+
     /// When its clock rings: when it ends, or when it can't be approved any more; `None`: never.
     #[must_use]
     pub fn rings_at(&self) -> Option<Timestamp> {

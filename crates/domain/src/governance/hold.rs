@@ -118,7 +118,7 @@ impl Hold {
     }
 }
 
-/// What a person decided about the removals that wait.
+/// How removals ended to wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// They are right: they are done.
@@ -128,9 +128,11 @@ pub enum Decision {
         /// When the waivers expire.
         expires_at: Timestamp,
     },
+    /// Nobody decided: nothing waits any more, since all of it is wanted again.
+    Lapse,
 }
 
-/// A named person decided about a hold.
+/// A hold ended, or the part of it that was seen: by the decision of a named person, or because nothing waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct HoldDecided {

@@ -3,8 +3,9 @@
 //! Keys: `grant/<id>`, `grant-of/<identity>/<id>`, `grant-held/<identity>/<id>` while it is held, `grant-in/<status>/<id>`, `grant-rings/<micros>/<id>`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::read::micros;
 use crate::access::entitlement::Grantable;
@@ -114,6 +115,23 @@ pub fn grants_ringing(
         }
     }
     Ok(due)
+}
+
+/// The grants whose end people are reminded of, the earliest first and at most `limit`: `before` the end, and where they are
+/// short at the last tenth.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn grants_ending(
+    state: &(impl Read + ?Sized),
+    now: Timestamp,
+    before: Duration,
+    limit: usize,
+) -> Result<Vec<Grant>, KvError> {
+    let ahead = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
+    let horizon = now.checked_add(ahead).unwrap_or(Timestamp::MAX);
+    let ending = grants_ringing(state, horizon, limit)?.into_iter().map(|(_, grant)| grant);
+    Ok(ending.filter(|grant| grant.reminds_at(ahead).is_some_and(|at| at <= now)).collect())
 }
 
 /// When the next grant ends, or the next request expires.

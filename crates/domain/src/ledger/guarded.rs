@@ -94,6 +94,13 @@ pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &
     let cause = &decided.cause;
     let Some(mut hold) = hold(state, cause)? else { return Ok(()) };
     let waiting = waiting(state, &hold)?;
+    if decided.decision == Decision::Lapse {
+        // Something may have begun to wait meanwhile. The count stays: nobody has looked at what was taken away.
+        if waiting.is_empty() {
+            state.delete(&hold_key(cause));
+        }
+        return Ok(());
+    }
     let (seen, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|a| a.desired_version <= decided.through);
     match later.iter().map(|account| account.desired_version).min() {
         None => {

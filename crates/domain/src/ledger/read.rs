@@ -463,6 +463,29 @@ pub fn held(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, K
     Ok(all)
 }
 
+/// Whether a removal waits for a decision about this hold, by the list of what is pending.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn holds_something(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool, KvError> {
+    for app in directory::apps(state)? {
+        let mut after = None;
+        loop {
+            let some = pending(state, &app.spec.id, Queue::Absent, after, CHUNK)?;
+            for (identity, _) in &some {
+                if account(state, *identity, &app.spec.id)?.is_some_and(|account| hold.covers(&account)) {
+                    return Ok(true);
+                }
+            }
+            after = some.last().map(|(identity, _)| *identity);
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Every hold.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use rollcall_domain::access::desired::Queue;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::health::Quarantined;
+use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{AppId, Event, Sequence, ledger};
 use rollcall_telemetry::TraceParts;
@@ -203,6 +204,9 @@ impl Worker {
                 break;
             }
             schedule.turn();
+            if let Err(e) = self.end_empty_holds().await {
+                error!(app = %self.app, error = %e, "whether a hold still holds something can't be told");
+            }
             let free = self.max_in_flight.saturating_sub(busy.len());
             // An app that asks for a pause is asked all the same to switch somebody off.
             let which = if throttled_until <= Instant::now() { &Queue::ALL[..] } else { &[Queue::Off] };
@@ -268,6 +272,22 @@ impl Worker {
                 error!(app = %self.app, error = %e, "the quarantine is not on the log");
             }
         }
+    }
+
+    /// Says that a hold on removals in this app ended where all that it kept from being done is wanted again.
+    async fn end_empty_holds(&self) -> Result<(), ProvisionerError> {
+        let view = self.connector.store.view();
+        for hold in ledger::holds(&view)?.into_iter().filter(|hold| hold.app == self.app) {
+            // First it is told that it began.
+            if !ledger::is_hold_said(&view, &hold)? || ledger::holds_something(&view, &hold)? {
+                continue;
+            }
+            let (cause, through) = (hold.cause, self.connector.store.cursor());
+            info!(app = %self.app, %cause, "no removal waits any more");
+            let lapsed = HoldDecided { cause, through, decision: Decision::Lapse, reason: String::new() };
+            self.connector.say(Event::HoldDecided(lapsed)).await?;
+        }
+        Ok(())
     }
 
     /// The accounts to work on now, the most urgent first.

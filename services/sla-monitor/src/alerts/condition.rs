@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::case::Case;
+use rollcall_domain::access::grant::Grant;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::subject::Subject;
@@ -20,6 +21,9 @@ use rollcall_domain::{Event, SourceName};
 /// The most changes that are far ahead that people are told of at once: a wrong feed has them by the thousand.
 const MOST_FAR: usize = 100;
 
+/// The most grants that end soon that people are reminded of at once.
+const MOST_ENDING: usize = 100;
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
@@ -30,6 +34,7 @@ pub enum AlertCondition {
     Hold(Hold),
     Stuck(EffectFailed),
     FarAhead(Scheduled),
+    GrantEnds(Grant),
     Silence { source: SourceName, last: Option<Timestamp> },
     Sink { name: String, reason: String },
     Log,
@@ -60,6 +65,8 @@ pub struct Rules {
     pub silent_after: BTreeMap<SourceName, Duration>,
     /// How far ahead a change may be said to take effect; `None`: for ever.
     pub far_ahead: Option<Duration>,
+    /// How long before a grant ends people are reminded; zero: never.
+    pub remind_before: Duration,
     /// Since when the monitor has listened: a source that it has never heard is silent from then on.
     pub listening_since: Timestamp,
 }
@@ -86,6 +93,7 @@ impl AlertCondition {
             Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
             Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
             Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
+            Self::GrantEnds(grant) => About::GrantEnds { identity: grant.identity, by: grant.requested_in },
             Self::Silence { source, .. } => About::Silence { source: source.clone() },
             Self::Sink { name, .. } => About::Sink { name: name.clone() },
             Self::Log => About::Log,
@@ -102,7 +110,7 @@ impl AlertCondition {
                 None => return Level::AT_RISK,
             },
             Self::Access(obligation) => obligation.overdue_at,
-            Self::FarAhead(_) => return Level::AT_RISK,
+            Self::FarAhead(_) | Self::GrantEnds(_) => return Level::AT_RISK,
             _ => None,
         };
         let Some(since) = since else { return Level::WRONG };
@@ -134,6 +142,8 @@ pub fn conditions(
     if let Some(far) = far {
         all.extend(ledger::far_ahead(state, far, MOST_FAR)?.into_iter().map(AlertCondition::FarAhead));
     }
+    let ending = ledger::grants_ending(state, now, rules.remind_before, MOST_ENDING)?;
+    all.extend(ending.into_iter().map(AlertCondition::GrantEnds));
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?;
         let quiet = now.duration_since(last.unwrap_or(rules.listening_since));

@@ -133,7 +133,7 @@ pub fn compose(
         alert: name,
         status,
         key: about.key(),
-        severity: if level < Level::WRONG { "warning" } else { "critical" },
+        severity: about.severity(level),
         escalation: level.0.saturating_sub(Level::WRONG.0),
         summary: match news {
             AlertChange::Fire(wrong, level) => summary(state, wrong, *level, owed.as_deref().unwrap_or_default())?,
@@ -159,7 +159,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
         AlertCondition::Hold(hold) => Some(hold.since),
         AlertCondition::Silence { last, .. } => *last,
         AlertCondition::Stuck(failed) => Some(failed.effective_at),
-        AlertCondition::FarAhead(_) => None,
+        AlertCondition::FarAhead(_) | AlertCondition::GrantEnds(_) => None,
         AlertCondition::Sink { .. } | AlertCondition::Log | AlertCondition::Lag { .. } => None,
     }
 }
@@ -223,6 +223,10 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
         }
         AlertCondition::FarAhead(scheduled) => {
             format!("what was said of {} takes effect at {} only", who(scheduled.identity)?, scheduled.at)
+        }
+        AlertCondition::GrantEnds(grant) => {
+            let end = grant.until.map(|until| until.to_string()).unwrap_or_default();
+            format!("{} holds {} until {end}: who needs it longer asks for that now", who(grant.identity)?, grant.what)
         }
         AlertCondition::Silence { source, last } => match last {
             Some(last) => format!("nothing came from source {source} since {last}"),
