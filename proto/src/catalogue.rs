@@ -83,6 +83,11 @@ event_types! {
     ReconciliationProgressed = "reconciliation.progressed" in "Reconciliation";
     ReconciliationCompleted = "reconciliation.completed" in "Reconciliation";
     ReconciliationFailed = "reconciliation.failed" in "Reconciliation";
+    DrillRequested = "drill.requested" in "Drill";
+    DrillStarted = "drill.started" in "Drill";
+    DrillMade = "drill.made" in "Drill";
+    DrillCompleted = "drill.completed" in "Drill";
+    DrillFailed = "drill.failed" in "Drill";
     SyncRequested = "sync.requested" in "SyncRequested";
     AlertFired = "alert.fired" in "AlertChanged";
     AlertResolved = "alert.resolved" in "AlertChanged";

@@ -38,6 +38,8 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("HoldPlaced", &[], &[1, 2, 3, 4, 5]),
     ("HoldDecided", &[], &[1, 2, 3, 4]),
     ("Reconciliation", &[], &[1, 2, 3, 4, 5]),
+    ("Drill", &[], &[1, 2, 3, 4, 5, 6, 7]),
+    ("DrillResult", &[], &[1, 2, 3, 4, 5]),
     ("SyncRequested", &[], &[1, 2]),
     ("AlertChanged", &[4], &[1, 2, 3, 5, 6, 7, 8, 9, 10]),
     ("Checkpoint", &[], &[1, 2, 3, 4]),

@@ -19,7 +19,7 @@ use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Filter};
 
-use crate::model::{AppConfig, PrivateAddresses};
+use crate::model::{AppConfig, DrillSettings, PrivateAddresses};
 use crate::preset;
 use crate::roles::entitlement;
 use crate::section::{Entry, Section, TOKEN, duration, http_url, size, some_text, truth};
@@ -86,6 +86,7 @@ pub(crate) fn app(
     let protected = s.list("protected", some_text).unwrap_or_default();
     let essential = s.list("essential", |path| essential_path(path, &attributes)).unwrap_or_default();
     let guard = guard(s.table("guard"));
+    let drill = drill(s.table("drill"));
     let capabilities = capabilities(s.table("capabilities"));
     let quarantine_after = s.integer("quarantine_after", 1..=1000, 5);
     let probe_every = s.duration("probe_every", Duration::from_secs(5));
@@ -147,6 +148,7 @@ pub(crate) fn app(
         quarantine_after: u32::try_from(quarantine_after).unwrap_or(u32::MAX),
         probe_every,
         private_addresses,
+        drill,
     };
     Some((line, config))
 }
@@ -314,6 +316,25 @@ fn guard(mut s: Section<'_>) -> Guard {
     };
     s.finish();
     guard
+}
+
+/// When the app is drilled, and as whom.
+fn drill(mut s: Section<'_>) -> DrillSettings {
+    let usual = DrillSettings::default();
+    let drill = DrillSettings {
+        every: s.span("every"),
+        user_name: s
+            .parsed("user_name", |text| match text.matches("{id}").count() {
+                1 if text.trim() == text => Ok(text.to_owned()),
+                _ => Err(format!("'{text}' must have {{id}} in it once: each canary has a name of its own")),
+            })
+            .unwrap_or(usual.user_name),
+        group: s.parsed("group", some_text),
+        hours: s.parsed("hours", str::parse),
+        patience: s.duration("patience", usual.patience),
+    };
+    s.finish();
+    drill
 }
 
 /// How the app keeps attributes: `title = "not kept"`.

@@ -20,10 +20,10 @@ mod sources;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DurabilityChoice,
-    ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PersonAttribute, PrivateAddresses, Reads,
-    Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig,
-    TwoPeople,
+    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DrillSettings,
+    DurabilityChoice, ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PersonAttribute,
+    PrivateAddresses, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl,
+    SourceConfig, TelemetryConfig, TwoPeople,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

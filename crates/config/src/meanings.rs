@@ -526,6 +526,24 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ("apps.max_scan", "The most accounts that are read one by one when a filter of the app can't be trusted.", ""),
     ("apps.quarantine_after", "How many failures in a row there may be before the app is left alone.", ""),
     ("apps.probe_every", "How often an app that is left alone is asked whether it answers again.", ""),
+    ("apps.drill.every", "How often the app is drilled; without it only when a person asks.", "\"7d\""),
+    (
+        "apps.drill.user_name",
+        "The user name of the account that goes through the app in a drill: `{id}` stands for another word each time. Nobody may have \
+         such a name; without it `rollcall-drill-{id}@example.com`.",
+        "\"rollcall-drill-{id}@example.com\"",
+    ),
+    (
+        "apps.drill.group",
+        "The managed group that it enters and leaves; without it the first that is not of high or critical risk.",
+        "\"Sales EMEA\"",
+    ),
+    (
+        "apps.drill.hours",
+        "The days, hours and time zone in which the app is drilled by itself; without it at any time.",
+        "\"Mon-Fri 09:00-17:00 Europe/Berlin\"",
+    ),
+    ("apps.drill.patience", "How long a change may take to show in the app.", ""),
     (
         "apps.adopt",
         "`never`, `own_name` (the default: by the identity's own user name) or `unlinked` (by whatever user name the \

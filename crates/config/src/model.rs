@@ -11,6 +11,7 @@ use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::access::separation::SeparationSpec;
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::hours::BusinessHours;
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::governance::configuration::Settings;
 use rollcall_domain::identity::authority::Authority;
@@ -451,6 +452,35 @@ pub struct AppConfig {
     pub probe_every: Duration,
     /// Whether its name may stand for an address of a private network.
     pub private_addresses: PrivateAddresses,
+    /// When it is drilled, and as whom.
+    pub drill: DrillSettings,
+}
+
+/// When an app is drilled, and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrillSettings {
+    /// How often; `None`: only when a person asks.
+    pub every: Option<Duration>,
+    /// The user name of the account that goes through it; `{id}` is another word each time.
+    pub user_name: String,
+    /// The managed group that it enters and leaves; `None`: the first that is not of high risk.
+    pub group: Option<String>,
+    /// When it may be drilled by itself; `None`: at any time.
+    pub hours: Option<BusinessHours>,
+    /// How long a change may take to show.
+    pub patience: Duration,
+}
+
+impl Default for DrillSettings {
+    fn default() -> Self {
+        Self {
+            every: None,
+            user_name: "rollcall-drill-{id}@example.com".to_owned(),
+            group: None,
+            hours: None,
+            patience: Duration::from_secs(30),
+        }
+    }
 }
 
 /// Whether an app's host name may resolve to an address that is not public.

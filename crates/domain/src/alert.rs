@@ -31,6 +31,13 @@ pub enum About {
         /// Since when.
         by: Sequence,
     },
+    /// An app has kept access in a drill that should have ended.
+    Drill {
+        /// Which.
+        app: AppId,
+        /// The drill that has shown it.
+        by: Sequence,
+    },
     /// The removals by one cause wait for a person.
     Hold {
         /// What took them away.
@@ -127,6 +134,7 @@ impl About {
             Self::Leaver { identity, opened_by } => format!("leaver-{identity}-{opened_by}"),
             Self::Quarantine { app, by } => format!("quarantine-{app}-{by}"),
             Self::Vanished { app, by } => format!("vanished-{app}-{by}"),
+            Self::Drill { app, by } => format!("drill-{app}-{by}"),
             Self::Hold { cause, by } => format!("hold-{cause}-{by}"),
             Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
             Self::Disable { app, identity, opened_by } => format!("disable-{app}-{identity}-{opened_by}"),
@@ -152,6 +160,7 @@ impl About {
             Self::Grant { .. } => "GrantOverdue",
             Self::Quarantine { .. } => "AppQuarantined",
             Self::Vanished { .. } => "AppVanished",
+            Self::Drill { .. } => "AppFailsDrill",
             Self::Hold { .. } => "RemovalsHeld",
             Self::Stuck { .. } => "ScheduledChangeStuck",
             Self::FarAhead { .. } => "ScheduledFarAhead",
@@ -194,6 +203,7 @@ impl About {
         match self {
             Self::Quarantine { app, .. }
             | Self::Vanished { app, .. }
+            | Self::Drill { app, .. }
             | Self::Zombie { app, .. }
             | Self::Disable { app, .. }
             | Self::Grant { app, .. } => Some(app),

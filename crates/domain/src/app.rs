@@ -3,6 +3,7 @@
 pub mod capability;
 pub mod conformance;
 pub mod deprovision;
+pub mod drill;
 pub mod guard;
 pub mod health;
 pub mod hours;

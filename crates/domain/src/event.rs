@@ -15,6 +15,7 @@ use crate::access::separation::{SeparationSpec, ViolationAccepted};
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
+use crate::app::drill::Drill;
 use crate::app::health::Quarantined;
 use crate::drift::reconciliation::{Reconciliation, SyncRequested};
 use crate::drift::{DriftAccepted, DriftDetected, DriftId};
@@ -89,6 +90,7 @@ pub enum Event {
     HoldPlaced(Hold),
     HoldDecided(HoldDecided),
     Reconciliation(Reconciliation),
+    Drill(Drill),
     SyncRequested(SyncRequested),
     AlertFired(AlertChanged),
     AlertResolved(AlertChanged),
@@ -177,6 +179,7 @@ impl Event {
             | Self::HoldPlaced(_)
             | Self::HoldDecided(_)
             | Self::Reconciliation(_)
+            | Self::Drill(_)
             | Self::Checkpoint(_)
             | Self::Session(_)
             | Self::ApiToken(_)

@@ -18,6 +18,7 @@ mod causation;
 mod clock;
 mod counts;
 mod drifts;
+mod drills;
 mod erasure;
 mod explain;
 mod grants;
@@ -69,6 +70,7 @@ pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
+pub use drills::{drill_reports, drilled};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
 pub use explain::{Held, Missing, Progress, explain, forbidden, grant_for, held_by, progress};
 pub use grants::{
@@ -273,6 +275,7 @@ impl Ledger {
             Event::AppQuarantined(quarantined) => apps::quarantined(state, quarantined, event),
             Event::AppRecovered(app) => apps::recovered(state, app),
             Event::Reconciliation(step) => apps::reconciliation(state, step, event)?,
+            Event::Drill(drill) => drills::changed(state, drill, event)?,
             Event::AlertFired(fired) => {
                 let alert = Alert {
                     key: fired.key.clone(),

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use prost::Message as _;
+use std::time::Duration;
+
 use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
 use rollcall_domain::access::obligation::{AtRisk, Overdue, Waived};
 use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
@@ -11,6 +13,7 @@ use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::rejection::Rejection;
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::app::capability::Discovered;
+use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
 use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::drift::{DriftAccepted, DriftDetected, DriftId};
@@ -299,6 +302,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         }
         "quarantine" => About::Quarantine { app: m.app_id.parse().ok()?, by },
         "vanished" => About::Vanished { app: m.app_id.parse().ok()?, by },
+        "drill" => About::Drill { app: m.app_id.parse().ok()?, by },
         "hold" => About::Hold { cause: m.source.parse().ok()?, by },
         "zombie" => About::Zombie { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
         "disable" => {
@@ -333,6 +337,31 @@ fn hold_decided(kind: EventType, payload: &[u8]) -> Option<Event> {
     // Before it was said a decision was about everything.
     let through = Sequence(if m.through == 0 { u64::MAX } else { m.through });
     Some(Event::HoldDecided(HoldDecided { cause: m.source.parse().ok()?, through, decision, reason: m.reason }))
+}
+
+fn drilled(kind: EventType, payload: &[u8]) -> Option<Event> {
+    let m = v1::Drill::decode(payload).ok()?;
+    let result = |r: v1::DrillResult| {
+        Some(DrillResult {
+            step: DrillStep::named(&r.step)?,
+            of: r.of,
+            verdict: DrillVerdict::ALL.into_iter().find(|verdict| verdict.name() == r.verdict)?,
+            detail: r.detail,
+            visible_after: r.visible_after_ms.map(Duration::from_millis),
+        })
+    };
+    let event = match kind {
+        EventType::DrillRequested => DrillEvent::Requested,
+        EventType::DrillStarted => DrillEvent::Started(Canary { user_name: m.user_name, external_id: m.external_id }),
+        EventType::DrillMade => DrillEvent::Made { remote_id: m.remote_id },
+        // A step that a newer version knows is not shown.
+        EventType::DrillCompleted => DrillEvent::Completed {
+            results: m.results.into_iter().filter_map(result).collect(),
+            left_behind: m.left_behind,
+        },
+        _ => DrillEvent::Failed { detail: m.detail, left_behind: m.left_behind },
+    };
+    Some(Event::Drill(Drill { app: m.app_id.parse().ok()?, event }))
 }
 
 fn reconciled(kind: EventType, payload: &[u8]) -> Option<Event> {
@@ -549,6 +578,11 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
             })
         }
         EventType::HoldReleased | EventType::HoldRejected | EventType::HoldLapsed => hold_decided(kind, payload)?,
+        EventType::DrillRequested
+        | EventType::DrillStarted
+        | EventType::DrillMade
+        | EventType::DrillCompleted
+        | EventType::DrillFailed => drilled(kind, payload)?,
         EventType::ReconciliationRequested
         | EventType::ReconciliationStarted
         | EventType::ReconciliationProgressed

@@ -5,6 +5,7 @@ use rollcall_domain::access::departure::AppOutcome;
 use rollcall_domain::access::grant::GrantStep;
 use rollcall_domain::access::outcome::Left;
 use rollcall_domain::alert::{About, AlertChanged};
+use rollcall_domain::app::drill::{Drill, DrillEvent, DrillResult};
 use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep};
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
@@ -24,6 +25,7 @@ use rollcall_domain::{AppId, Event, KeyRef, NewEvent};
 use rollcall_privacy::{DataKey, PrivacyError, SealedPart};
 use rollcall_proto::{EventType, SCHEMA_VERSION, personal, v1};
 
+use crate::app_wire::millis;
 use crate::subject::Subject;
 use crate::{access_wire, app_wire, wire};
 
@@ -70,6 +72,13 @@ fn type_of(event: &Event) -> Option<EventType> {
             Decision::Release => EventType::HoldReleased,
             Decision::Reject { .. } => EventType::HoldRejected,
             Decision::Lapse => EventType::HoldLapsed,
+        },
+        Event::Drill(drill) => match drill.event {
+            DrillEvent::Requested => EventType::DrillRequested,
+            DrillEvent::Started(_) => EventType::DrillStarted,
+            DrillEvent::Made { .. } => EventType::DrillMade,
+            DrillEvent::Completed { .. } => EventType::DrillCompleted,
+            DrillEvent::Failed { .. } => EventType::DrillFailed,
         },
         Event::Reconciliation(step) => match step.event {
             ReconciliationEvent::Requested => EventType::ReconciliationRequested,
@@ -345,6 +354,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
                 .encode_to_vec()
         }
         Event::Reconciliation(e) => reconciliation(e).encode_to_vec(),
+        Event::Drill(e) => drill(e).encode_to_vec(),
         Event::SyncRequested(e) => match e {
             SyncRequested::Identity(id) => v1::SyncRequested { identity_id: id.to_string(), ..Default::default() },
             SyncRequested::App(app) => v1::SyncRequested { app_id: app.to_string(), ..Default::default() },
@@ -461,6 +471,9 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         About::Vanished { app, by } => {
             v1::AlertChanged { about: about("vanished"), app_id: app.to_string(), opened_by: by.0, ..told }
         }
+        About::Drill { app, by } => {
+            v1::AlertChanged { about: about("drill"), app_id: app.to_string(), opened_by: by.0, ..told }
+        }
         About::Hold { cause, by } => {
             v1::AlertChanged { about: about("hold"), source: cause.to_string(), opened_by: by.0, ..told }
         }
@@ -508,6 +521,31 @@ fn to_outcome(outcome: &AppOutcome) -> v1::AppOutcome {
         applied_at: outcome.applied_at.map(wire::to_proto_time),
         verified_at: outcome.verified_at.map(wire::to_proto_time),
         overdue_at: outcome.overdue_at.map(wire::to_proto_time),
+    }
+}
+
+fn drill(e: &Drill) -> v1::Drill {
+    let drill = v1::Drill { app_id: e.app.to_string(), ..Default::default() };
+    match &e.event {
+        DrillEvent::Requested => drill,
+        DrillEvent::Started(canary) => {
+            v1::Drill { user_name: canary.user_name.clone(), external_id: canary.external_id.clone(), ..drill }
+        }
+        DrillEvent::Made { remote_id } => v1::Drill { remote_id: remote_id.clone(), ..drill },
+        DrillEvent::Completed { results, left_behind } => {
+            let result = |result: &DrillResult| v1::DrillResult {
+                step: result.step.name().to_owned(),
+                of: result.of.clone(),
+                verdict: result.verdict.name().to_owned(),
+                detail: result.detail.clone(),
+                visible_after_ms: result.visible_after.map(millis),
+            };
+            let results = results.iter().map(result).collect();
+            v1::Drill { results, left_behind: left_behind.clone(), ..drill }
+        }
+        DrillEvent::Failed { detail, left_behind } => {
+            v1::Drill { detail: detail.clone(), left_behind: left_behind.clone(), ..drill }
+        }
     }
 }
 

@@ -203,6 +203,7 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::ObligationWaived(waived) => Subject::obligation(&waived.id),
         Event::HoldPlaced(hold) => Subject::hold(&hold.cause),
         Event::HoldDecided(decided) => Subject::hold(&decided.cause),
+        Event::Drill(drill) => Subject(format!("rollcall.drill.{}", drill.app)),
         Event::Reconciliation(step) => Subject(format!("rollcall.reconciliation.{}", step.app)),
         Event::SyncRequested(SyncRequested::Identity(id)) => Subject(format!("rollcall.sync.identity.{id}")),
         Event::SyncRequested(SyncRequested::App(app)) => Subject(format!("rollcall.sync.app.{app}")),

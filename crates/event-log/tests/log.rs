@@ -331,6 +331,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::app::GroupRule;
     use rollcall_domain::app::capability::{Capabilities, Discovered, Support};
     use rollcall_domain::app::deprovision::Deprovision;
+    use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
     use rollcall_domain::app::guard::Guard;
     use rollcall_domain::app::health::Quarantined;
     use rollcall_domain::app::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
@@ -464,6 +465,12 @@ async fn every_kind_of_event_survives_the_log() {
         since: until,
     };
     let (cause, reason) = (hold.cause.clone(), "r".to_owned());
+    let drill = |event| Event::Drill(Drill { app: "crm".parse().unwrap(), event });
+    let drilled = DrillStep::ALL.into_iter().zip(DrillVerdict::ALL.into_iter().cycle()).map(|(step, verdict)| {
+        let took = (verdict == DrillVerdict::Passed).then_some(std::time::Duration::from_millis(1500));
+        DrillResult { step, of: "title".into(), verdict, detail: "d".into(), visible_after: took }
+    });
+    let drilled = drilled.collect();
     let step = |event| Event::Reconciliation(Reconciliation { app: "crm".parse().unwrap(), event });
     let progress = Progress { accounts: 1, groups: 2, findings: 3 };
     let version_7 = Sequence(7);
@@ -617,6 +624,11 @@ async fn every_kind_of_event_survives_the_log() {
             decision: Decision::Reject { expires_at: until },
             reason,
         }),
+        drill(DrillEvent::Requested),
+        drill(DrillEvent::Started(Canary { user_name: "rollcall-drill-1".into(), external_id: "e".into() })),
+        drill(DrillEvent::Made { remote_id: "17".into() }),
+        drill(DrillEvent::Completed { results: drilled, left_behind: vec!["17".into()] }),
+        drill(DrillEvent::Failed { detail: "down".into(), left_behind: vec!["17".into()] }),
         step(ReconciliationEvent::Requested),
         step(ReconciliationEvent::Started),
         step(ReconciliationEvent::Progressed { progress }),

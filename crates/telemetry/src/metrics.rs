@@ -31,6 +31,8 @@ pub struct Metrics {
     pub drift_items: Gauge<u64>,
     pub drift_debt_hours: Gauge<f64>,
     pub app_quarantined: Gauge<u64>,
+    pub app_drill_score: Gauge<u64>,
+    pub app_drill_keeps_access: Gauge<u64>,
     pub app_vanished: Gauge<u64>,
     pub removals_held: Gauge<u64>,
     pub scheduled_stuck: Gauge<u64>,
@@ -107,6 +109,14 @@ impl Metrics {
             ),
             grants_requested: gauge("rollcall_grants_requested", "What somebody has asked for that waits for approval"),
             app_vanished: gauge("rollcall_app_vanished", "1 while everything known to be in an app is missing at once"),
+            app_drill_score: gauge(
+                "rollcall_app_drill_score",
+                "How many of a hundred tried steps of its last drill an app did",
+            ),
+            app_drill_keeps_access: gauge(
+                "rollcall_app_drill_keeps_access",
+                "Steps of its last drill by which an app keeps access that should have ended, and accounts that it has kept",
+            ),
             app_quarantined: gauge("rollcall_app_quarantined", "1 while an app is left alone because it fails"),
             removals_held: gauge("rollcall_removals_held", "Sources whose removals wait for a decision"),
             projection_lag_events: gauge(

@@ -8,6 +8,7 @@ pub mod context;
 pub mod decisions;
 pub mod disclosure;
 pub mod drift;
+pub mod drills;
 pub mod erasure;
 pub mod grants;
 pub mod holds;

@@ -34,6 +34,8 @@ pub const HISTORY: History = History::of(&[
     "quarantine/",
     "conformance/",
     "reconciled/",
+    "drill/",
+    "drill-report/",
     "count-open/",
 ]);
 

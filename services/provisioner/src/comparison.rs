@@ -83,6 +83,11 @@ impl Schedule {
         self.running = Some(AbortOnDropHandle::new(tokio::spawn(async move { run(&connector).await })));
     }
 
+    /// Whether one runs.
+    pub const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// When it is time again.
     pub const fn wake(&self) -> Instant {
         self.due

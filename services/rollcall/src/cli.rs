@@ -12,8 +12,8 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    access, apps, assemble, backup, configuration_watch, demo, erase, export, import, init, key, keys, lists, operator,
-    policy, process, ready, reference, separations, setup, timeline, token, verify,
+    access, apps, assemble, backup, configuration_watch, demo, drill, erase, export, import, init, key, keys, lists,
+    operator, policy, process, ready, reference, separations, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -129,6 +129,9 @@ enum Command {
     Disable(access::SwitchArgs),
     /// Switch somebody on again: what their source says counts again
     Enable(access::SwitchArgs),
+    /// Let an account of Rollcall's own go through apps, and show what they do of what they are asked; exits with 0 when every step
+    /// passed, with 1 when one did not, with 2 when an app could not be drilled
+    Drill(drill::DrillArgs),
     /// Play an identity provider against real apps, and show what Rollcall knows
     Demo(demo::DemoArgs),
 }
@@ -208,6 +211,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Grant(grants) => access::grant(&grants),
         Command::Disable(args) => access::switch(&args, "disable"),
         Command::Enable(args) => access::switch(&args, "enable"),
+        Command::Drill(args) => drill::drill(&args),
         Command::Demo(args) => demo::run(args),
     }
 }

@@ -9,6 +9,7 @@ mod configuration_event;
 mod configuration_watch;
 mod connections;
 mod demo;
+mod drill;
 mod erase;
 mod export;
 mod health;

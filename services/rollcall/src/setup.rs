@@ -34,6 +34,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "drift",
             "hold",
             "reconciliation",
+            "drill",
             "sync",
             "checkpoint",
             "access",
@@ -48,7 +49,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "configuration",
         ],
     ),
-    ("provisioner", &["account", "drift", "app-state", "hold", "reconciliation", "configuration"]),
+    ("provisioner", &["account", "drift", "app-state", "hold", "reconciliation", "drill", "configuration"]),
     (
         "sla-monitor",
         &["identity", "obligation", "hold", "leaver", "alert", "effect", "grant", "switch", "configuration"],

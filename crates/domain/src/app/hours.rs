@@ -93,6 +93,13 @@ impl BusinessHours {
         offset(date.weekday()) <= offset(self.last)
     }
 
+    /// Whether it is one of these hours.
+    #[must_use]
+    pub fn are_now(&self, now: Timestamp) -> bool {
+        let there = self.zone.to_datetime(now);
+        self.works_on(there.date()) && (self.from..self.to).contains(&there.time())
+    }
+
     /// When so much time has passed within these hours, from `start` on.
     #[must_use]
     pub fn after(&self, start: Timestamp, time: Duration) -> Timestamp {

@@ -30,7 +30,7 @@ use crate::api::query::Path;
 use crate::api::views::HoldView;
 use crate::error::{ApiError, Problem};
 
-type Answer = Result<(StatusCode, Json<Said>), ApiError>;
+pub(super) type Answer = Result<(StatusCode, Json<Said>), ApiError>;
 type Shared = State<Arc<Api>>;
 type Who = Extension<Person>;
 
@@ -163,7 +163,7 @@ async fn decide(api: &Api, person: &Person, event: Event, weight: Weight) -> Ans
 }
 
 /// Appends what a person wants; the answer says under which number it is on the log.
-async fn say(api: &Api, person: &Person, event: Event) -> Answer {
+pub(super) async fn say(api: &Api, person: &Person, event: Event) -> Answer {
     let mut meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);
     if let Event::ObligationWaived(Waived { reason, .. })
     | Event::DriftAccepted(DriftAccepted { reason, .. })

@@ -130,7 +130,9 @@ impl Person {
         };
         let id = path.split('/').nth(3).unwrap_or_default();
         let app: Option<AppId> = match route {
-            "/v1/apps/{id}" | "/v1/apps/{id}/reconcile" => id.parse().ok(),
+            "/v1/apps/{id}" | "/v1/apps/{id}/reconcile" | "/v1/apps/{id}/drill" | "/v1/apps/{id}/drills" => {
+                id.parse().ok()
+            }
             "/v1/obligations/{id}/waive" => id.parse::<ObligationId>().ok().and_then(|id| id.subject.app().cloned()),
             "/v1/drift/{id}/accept" => id.parse::<DriftId>().ok().map(|id| id.app),
             "/v1/obligations" | "/v1/drift" | "/v1/timeline" | "/v1/timeline/stream" | "/v1/plan" | "/v1/latency" => {

@@ -30,10 +30,10 @@ impl Tone {
     /// That of a word of the domain: a status, a lifecycle, a kind of drift, a health.
     pub fn of(word: &str) -> Self {
         match word {
-            "overdue" | "zombie" | "quarantined" | "vanished" | "rejected" => Self::Bad,
+            "overdue" | "zombie" | "quarantined" | "vanished" | "rejected" | "failed" => Self::Bad,
             "applied" | "waived" | "leaving" | "missing" | "orphan" | "invited" | "parked" | "held" | "attribute"
             | "membership" | "duplicate" | "residue" | "sealed" => Self::Warn,
-            "verified" | "working" | "active" | "completed" => Self::Good,
+            "verified" | "working" | "active" | "completed" | "passed" => Self::Good,
             "open" | "staged" => Self::Info,
             _ => Self::Plain,
         }

@@ -234,6 +234,7 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::ObligationWaived(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),
         Event::HoldPlaced(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::HoldDecided(_) => (Vec::new(), None, Vec::new()),
+        Event::Drill(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::Reconciliation(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::SyncRequested(SyncRequested::Identity(id)) => (vec![*id], None, Vec::new()),
         Event::SyncRequested(SyncRequested::App(app)) => (Vec::new(), Some(app.clone()), Vec::new()),

@@ -11,6 +11,7 @@ use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
 use rollcall_domain::access::separation::ViolationAccepted;
 use rollcall_domain::access::subject::Subject;
+use rollcall_domain::app::drill::{DrillEvent, DrillVerdict};
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::reconciliation::{ReconciliationEvent, SyncRequested};
@@ -229,6 +230,32 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 Decision::Reject { expires_at } => {
                     format!("{by} calls the removals by {what} a mistake until {expires_at}: {}", e.reason)
                 }
+            }
+        }
+        Event::Drill(e) => {
+            let app = at(state, &e.app)?;
+            match &e.event {
+                DrillEvent::Requested => format!("{} wants {app} drilled now", event.meta.actor),
+                DrillEvent::Started(canary) => {
+                    format!("{app} is drilled: {} goes through it, and is nobody's account", canary.user_name)
+                }
+                DrillEvent::Made { remote_id } => format!("{app} has made the account of the drill, as {remote_id}"),
+                DrillEvent::Completed { results, left_behind } => {
+                    let failed: Vec<String> = results
+                        .iter()
+                        .filter(|result| result.verdict == DrillVerdict::Failed)
+                        .map(|result| format!("{} {}", result.step.name(), result.of).trim().to_owned())
+                        .collect();
+                    let kept = match left_behind.len() {
+                        0 => String::new(),
+                        kept => format!("; it keeps {kept} accounts that it was told to delete"),
+                    };
+                    match failed.as_slice() {
+                        [] => format!("{app} was drilled, and did all that it was asked{kept}"),
+                        failed => format!("{app} was drilled, and failed in: {}{kept}", failed.join(", ")),
+                    }
+                }
+                DrillEvent::Failed { detail, .. } => format!("{app} could not be drilled: {detail}"),
             }
         }
         Event::Reconciliation(e) => {

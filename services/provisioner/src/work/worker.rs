@@ -22,6 +22,7 @@ use tracing::{Instrument as _, error, field, info, info_span, warn};
 use crate::app_client::client::Failure;
 use crate::app_client::discovery::{discover, probe};
 use crate::comparison::Schedule;
+use crate::drill::Drills;
 use crate::error::ProvisionerError;
 use crate::search::control::shows_what_is_known;
 use crate::search::look::Search;
@@ -64,6 +65,7 @@ impl Worker {
     /// Runs until `stop`, then lets what is in flight end.
     pub async fn run(self, stop: CancellationToken) {
         let mut schedule = Schedule::new(Arc::clone(&self.connector), self.reconcile_every);
+        let mut drills = Drills::new(Arc::clone(&self.connector));
         let mut known = Knowledge::Nothing;
         while !stop.is_cancelled() {
             if known == Knowledge::Nothing {
@@ -72,7 +74,7 @@ impl Worker {
             }
             match self.quarantined() {
                 Ok(true) => Box::pin(self.wait_for_recovery(&stop)).await,
-                Ok(false) => Box::pin(self.work(&stop, &mut schedule)).await,
+                Ok(false) => Box::pin(self.work(&stop, &mut schedule, &mut drills)).await,
                 Err(e) => {
                     error!(app = %self.app, error = %e, "the state of the app can't be read");
                     tokio::time::sleep(self.retry_min).await;
@@ -80,6 +82,7 @@ impl Worker {
             }
         }
         schedule.stop().await;
+        drills.stop().await;
     }
 
     fn quarantined(&self) -> Result<bool, ProvisionerError> {
@@ -189,7 +192,7 @@ impl Worker {
     }
 
     /// Works on accounts until `stop`, or until the app has to be left alone.
-    async fn work(&self, stop: &CancellationToken, schedule: &mut Schedule) {
+    async fn work(&self, stop: &CancellationToken, schedule: &mut Schedule, drills: &mut Drills) {
         let mut waiting: BTreeMap<IdentityId, Waiting> = BTreeMap::new();
         let mut busy: BTreeSet<IdentityId> = BTreeSet::new();
         let mut tasks: JoinSet<Done> = JoinSet::new();
@@ -203,7 +206,13 @@ impl Worker {
             if matches!(self.quarantined(), Ok(true)) {
                 break;
             }
-            schedule.turn();
+            // One at a time: a comparison would find the canary.
+            if !drills.is_running() {
+                schedule.turn();
+            }
+            if !schedule.is_running() {
+                drills.turn();
+            }
             if let Err(e) = self.end_empty_holds().await {
                 error!(app = %self.app, error = %e, "whether a hold still holds something can't be told");
             }
@@ -224,7 +233,11 @@ impl Worker {
             }
             let now = Instant::now();
             let retries = waiting.iter().filter(|(id, _)| !busy.contains(id)).map(|(_, w)| w.until);
-            let wake = retries.chain([throttled_until, schedule.wake()]).filter(|until| *until > now).min();
+            let wake = retries
+                .chain([throttled_until, schedule.wake()])
+                .chain(drills.wake())
+                .filter(|until| *until > now)
+                .min();
             let wake = wake.unwrap_or(now + IDLE).min(now + IDLE);
             // In this order, so that the same seed is the same run.
             tokio::select! {
@@ -256,6 +269,7 @@ impl Worker {
                     }
                 },
                 () = schedule.ended() => {}
+                () = drills.ended() => {}
                 changed = news.changed(), if busy.len() < self.max_in_flight => {
                     if changed.is_err() {
                         break;

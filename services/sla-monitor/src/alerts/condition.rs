@@ -10,13 +10,15 @@ use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
+use rollcall_domain::app::Connection;
+use rollcall_domain::app::drill::DrillReport;
 use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Scheduled};
-use rollcall_domain::{Event, SourceName};
+use rollcall_domain::{AppId, Event, SourceName, directory};
 
 /// The most changes that are far ahead that people are told of at once: a wrong feed has them by the thousand.
 const MOST_FAR: usize = 100;
@@ -31,6 +33,7 @@ pub enum AlertCondition {
     Leaver(Case),
     Access(Obligation),
     Quarantine(Quarantine),
+    Drill(AppId, DrillReport),
     Hold(Hold),
     Stuck(EffectFailed),
     FarAhead(Scheduled),
@@ -90,6 +93,7 @@ impl AlertCondition {
                 About::Vanished { app: q.app.clone(), by: q.by }
             }
             Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
+            Self::Drill(app, report) => About::Drill { app: app.clone(), by: report.sequence },
             Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
             Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
             Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
@@ -110,7 +114,7 @@ impl AlertCondition {
                 None => return Level::AT_RISK,
             },
             Self::Access(obligation) => obligation.overdue_at,
-            Self::FarAhead(_) | Self::GrantEnds(_) => return Level::AT_RISK,
+            Self::FarAhead(_) | Self::GrantEnds(_) | Self::Drill(..) => return Level::AT_RISK,
             _ => None,
         };
         let Some(since) = since else { return Level::WRONG };
@@ -135,6 +139,10 @@ pub fn conditions(
         ledger::alerting_leavers(state)?.into_iter().map(AlertCondition::Leaver).collect();
     all.extend(ledger::overdue_access(state)?.into_iter().map(AlertCondition::Access));
     all.extend(ledger::quarantines(state)?.into_iter().map(AlertCondition::Quarantine));
+    for app in directory::apps(state)?.into_iter().filter(|app| app.connection == Connection::Configured) {
+        let kept = ledger::drilled(state, &app.spec.id)?.last.filter(|last| last.keeps_access().next().is_some());
+        all.extend(kept.map(|report| AlertCondition::Drill(app.spec.id, report)));
+    }
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));
     let far =

@@ -126,7 +126,9 @@ pub fn compose(
     let path = match (&about, &identity) {
         (About::Hold { .. }, _) => "/v1/holds".to_owned(),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
-        (About::Quarantine { app, .. } | About::Vanished { app, .. }, None) => format!("/v1/apps/{app}"),
+        (About::Quarantine { app, .. } | About::Vanished { app, .. } | About::Drill { app, .. }, None) => {
+            format!("/v1/apps/{app}")
+        }
         _ => "/readyz".to_owned(),
     };
     Ok(AlertMessage {
@@ -156,6 +158,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
         AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.opened_at)),
         AlertCondition::Access(obligation) => obligation.overdue_at,
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
+        AlertCondition::Drill(_, report) => Some(report.at),
         AlertCondition::Hold(hold) => Some(hold.since),
         AlertCondition::Silence { last, .. } => *last,
         AlertCondition::Stuck(failed) => Some(failed.effective_at),
@@ -211,6 +214,14 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
         AlertCondition::Quarantine(quarantine) => {
             let (app, detail) = (app_name(state, &quarantine.app)?, &quarantine.rejection.detail);
             format!("{app} is left alone since {}: it failed again and again, at last with: {detail}", quarantine.since)
+        }
+        AlertCondition::Drill(app, report) => {
+            let steps: Vec<&str> = report.keeps_access().map(|result| result.step.name()).collect();
+            format!(
+                "{} keeps access that should end: in its last drill it did not do: {}",
+                app_name(state, app)?,
+                steps.join(", ")
+            )
         }
         AlertCondition::Hold(hold) => {
             let (app, removals) = (app_name(state, &hold.app)?, hold.removals);

@@ -3,6 +3,7 @@
 mod access;
 mod app;
 mod drift;
+mod drill;
 mod grant;
 mod identity;
 mod obligation;
@@ -17,6 +18,7 @@ pub use access::{
 };
 pub use app::{AppView, FailureView, HoldView};
 pub use drift::{ChangedView, DriftView};
+pub use drill::{DrillResultView, DrillsView};
 pub use grant::GrantView;
 pub use identity::{IdentitySummary, IdentityView};
 pub use obligation::{ExceptionView, LeaverView, ObligationView};

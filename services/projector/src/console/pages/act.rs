@@ -25,6 +25,7 @@ use super::{Who, app_link, drift, grants, obligations, violations, whose};
 use crate::api::approvals;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::decisions;
+use crate::api::drills;
 use crate::api::grants as api_grants;
 use crate::api::person::Person;
 use crate::api::plan;
@@ -176,7 +177,7 @@ async fn what(
                 format!("It is about all {all} removals up to event {last}; the first {} are listed", rows.len());
             Ok(Table::new(caption, &WAITS).with(rows))
         }
-        Act::Reconcile | Act::SyncApp => {
+        Act::Reconcile | Act::Drill | Act::SyncApp => {
             let mut rows = Vec::new();
             for id in ids {
                 let app: AppId = id.parse().map_err(|_| unknown("app", id))?;
@@ -380,6 +381,7 @@ async fn one(
             decisions::reject(state, who, path, body(rejected)).await?
         }
         Act::Reconcile => decisions::reconcile(state, who, path).await?,
+        Act::Drill => drills::drill(state, who, path).await?,
         Act::SyncApp => decisions::sync(state, who, body(json!({ "app": id }))).await?,
         Act::Sync => decisions::sync(state, who, body(json!({ "identity": id }))).await?,
         Act::Disable => switch::disable(state, who, path, body(json!({ "reason": reason }))).await?,

@@ -12,6 +12,7 @@ pub enum Act {
     Release,
     Reject,
     Reconcile,
+    Drill,
     SyncApp,
     Sync,
     Approve,
@@ -26,12 +27,13 @@ pub enum Act {
 }
 
 impl Act {
-    const ALL: [(Self, &'static str); 16] = [
+    const ALL: [(Self, &'static str); 17] = [
         (Self::Waive, "waive"),
         (Self::Accept, "accept"),
         (Self::Release, "release"),
         (Self::Reject, "reject"),
         (Self::Reconcile, "reconcile"),
+        (Self::Drill, "drill"),
         (Self::SyncApp, "sync-app"),
         (Self::Sync, "sync"),
         (Self::Approve, "approve"),
@@ -88,6 +90,11 @@ impl Act {
                 "Compare apps now",
                 "Every account that the app shows is read and compared with what is desired. Drift is found, and repaired where the policy says so.",
                 ("Compare now", "primary"),
+            ),
+            Self::Drill => (
+                "Drill apps now",
+                "An account of Rollcall's own is made in the app, changed, put into a group, renamed, switched off and on, and deleted; each time the app is read. Nothing else is touched there, and the account is removed at the end.",
+                ("Drill now", "primary"),
             ),
             Self::SyncApp => (
                 "Look at every account of an app again",
@@ -178,6 +185,7 @@ impl Act {
             Self::Release => format!("POST /v1/holds/{id}/release"),
             Self::Reject => format!("POST /v1/holds/{id}/reject"),
             Self::Reconcile => format!("POST /v1/apps/{id}/reconcile"),
+            Self::Drill => format!("rollcall drill {id}, or POST /v1/apps/{id}/drill"),
             Self::SyncApp => format!("rollcall sync {id}, or POST /v1/sync {{\"app\": \"{id}\"}}"),
             Self::Sync => format!("rollcall sync {id}, or POST /v1/sync {{\"identity\": \"{id}\"}}"),
             Self::Approve => format!("POST /v1/approvals/{id}/approve"),

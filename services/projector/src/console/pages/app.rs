@@ -15,7 +15,7 @@ use super::frame::{Frame, answer};
 use super::{Who, apps, drift, events};
 use crate::api::context::{Shared, unknown};
 use crate::api::latency::{self, GroupBy};
-use crate::api::views::AppView;
+use crate::api::views::{AppView, DrillResultView, DrillsView};
 use crate::console::asked::Asked;
 use crate::console::format::at_or_none;
 use crate::console::ui::{Action, Cell, Column, Head, Notice, Stat, Table, Tone, Weight, span_of};
@@ -100,12 +100,14 @@ pub async fn app(
         let state = view.clone();
         let measured = tokio::task::spawn_blocking(move || latency::by_group(&state, &choice, GroupBy::Change));
         let measured = measured.await.map_err(|_| ApiError::Stopped)??;
+        let drills = DrillsView::of(&view, &app, person.sees())?;
         let mut items: Vec<DriftItem> = ledger::drift(&view, Some(&app))?;
         items.sort_by_key(|item| item.detected_at);
         items.truncate(SOME);
         let mut sections = vec![
             Section::table("Does what it says", operations(&shown), "Nothing it confirmed was read back yet."),
             Section::table("How long changes took, the last 7 days", times(&measured), "Nothing was verified."),
+            Section::table("The last drill", drilled(&drills), "It was never drilled."),
             Section::table(
                 "What it can do",
                 capabilities(&found.spec.capabilities, &shown.capabilities),
@@ -138,6 +140,15 @@ pub async fn app(
             let text = format!("Left alone but for a probe since {since}: {} {said}", reason.cause);
             notes.push(Notice { text, tone: Tone::Bad, sequence: None });
         }
+        if let Some(why) = &drills.failure {
+            let text = format!("The last drill could not be done to its end: {why}");
+            notes.push(Notice { text, tone: Tone::Warn, sequence: None });
+        }
+        if !drills.left_behind.is_empty() {
+            let text =
+                format!("Drills have left accounts there, as {}: remove them by hand", drills.left_behind.join(", "));
+            notes.push(Notice { text, tone: Tone::Bad, sequence: None });
+        }
         let mut head = Head::new(shown.name.clone(), shown.base_url.clone());
         head.badges = apps::health(&shown);
         head.crumb = Some(("Apps", "/console/apps"));
@@ -145,6 +156,7 @@ pub async fn app(
             let act = |what: &str| format!("/console/act?do={what}&id={app}&back=/console/apps/{app}");
             head.actions = vec![
                 Action::new("Compare now", act("reconcile"), Weight::Primary),
+                Action::new("Drill now", act("drill"), Weight::Usual),
                 Action::new("Look at every account again", act("sync-app"), Weight::Usual),
             ];
         }
@@ -196,6 +208,32 @@ pub async fn app(
         })
     };
     answer(&api, &person, page.await)
+}
+
+const DRILLED: [Column; 6] = [
+    Column::text("step", "Step"),
+    Column::text("of", "Of"),
+    Column::text("verdict", "Went"),
+    Column::text("before", "Before"),
+    Column::number("visible", "Showed after"),
+    Column::text("detail", "What was seen"),
+];
+
+fn drilled(drills: &DrillsView) -> Table {
+    let Some(report) = drills.reports.first() else { return Table::new("Each step", &DRILLED) };
+    let row = |result: &DrillResultView| {
+        vec![
+            Cell::text(result.step.replace('_', " ")),
+            Cell::text(result.of.clone()),
+            Cell::word(result.verdict),
+            Cell::text(result.before.unwrap_or_default()),
+            Cell::number(result.visible_after_seconds.map_or_else(|| "–".to_owned(), span_of)),
+            Cell::text(result.detail.clone().unwrap_or_else(|| "left out".to_owned())),
+        ]
+    };
+    let score = report.score.map_or_else(|| "–".to_owned(), |score| score.to_string());
+    let caption = format!("{}: {score} of 100", at_or_none(Some(report.at)));
+    Table::new(caption, &DRILLED).with(report.results.iter().map(row))
 }
 
 fn groups(app: &AppView) -> String {

@@ -1,0 +1,561 @@
+//! The course of a drill, step by step; and what is done afterwards so that nothing is left of it.
+
+use std::collections::BTreeSet;
+
+use rollcall_config::DrillSettings;
+use rollcall_domain::access::desired::{Desired, Presence};
+use rollcall_domain::access::entitlement::{Part, Risk};
+use rollcall_domain::access::plan::differences;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::capability::Support;
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::drill::{Canary, DrillResult, DrillStep, DrillVerdict};
+use rollcall_domain::app::mapping::Attributes;
+use rollcall_domain::app::standard::{Invitation, Standard};
+use rollcall_scim::Changed;
+use serde_json::Value;
+
+use crate::app_client::client::Failure;
+use crate::app_client::memberships::{Member, Memberships};
+use crate::app_client::requests::{Created, create, deactivate, delete, update};
+use crate::drill::canary::{Person, known_as, word_of};
+use crate::drill::sight::{Names, Seen, Sight, Way};
+use crate::error::ProvisionerError;
+use crate::search::look::{Answered, read_by_id, search};
+use crate::search::wanted::same;
+use crate::work::error::WorkError;
+
+/// Where it is kept what the app has made, before anything else is asked of it.
+pub trait Journal {
+    /// The app has made an account of this id.
+    async fn made(&self, remote_id: &str) -> Result<(), ProvisionerError>;
+}
+
+/// What a drill goes by.
+pub struct Course<'a, J> {
+    pub spec: &'a AppSpec,
+    pub settings: &'a DrillSettings,
+    pub memberships: &'a Memberships,
+    pub journal: &'a J,
+    pub sight: Sight<'a>,
+    pub standard: Standard,
+    /// How the canary is known.
+    pub canary: Canary,
+    /// What it is by now.
+    pub person: Person,
+    /// What it is when it is renamed.
+    pub renamed: Person,
+    /// The attributes that the app has shown otherwise once: that is said, and keeps no later step from being judged.
+    pub given_up: BTreeSet<String>,
+    /// The app's ids of what was made.
+    pub made: Vec<String>,
+    pub results: Vec<DrillResult>,
+    /// Whether the app deletes accounts, as far as that was tried.
+    pub deletion: Support,
+}
+
+/// How a change went: done; refused in so many words; or not to be tried.
+enum Asked {
+    Done,
+    Refused(String),
+    Skipped(String),
+}
+
+impl Asked {
+    /// What the app's answer means for one step. That the app itself can't be used says nothing of the step.
+    fn of(outcome: Result<(), Failure>) -> Result<Self, Failure> {
+        match outcome {
+            Ok(()) => Ok(Self::Done),
+            Err(failure) if is_about_the_step(&failure) => Ok(Self::Refused(in_words(&failure))),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// Whether the app has answered to what it was asked, however badly: one that is not there, or sends us away, has not.
+fn is_about_the_step(failure: &Failure) -> bool {
+    match (failure.rejection.cause, failure.rejection.status) {
+        (RejectionCause::Throttled | RejectionCause::NotConnected, _) => false,
+        (RejectionCause::NotScim | RejectionCause::Conflict | RejectionCause::Unmappable, _) => true,
+        (_, Some(401 | 408 | 425 | 502..=504)) => false,
+        (_, status) => status.is_some(),
+    }
+}
+
+/// What an app has answered, for people.
+pub fn in_words(failure: &Failure) -> String {
+    let status = failure.rejection.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    format!("{}{status}: {}", failure.rejection.cause.name(), failure.rejection.detail)
+}
+
+impl<J: Journal> Course<'_, J> {
+    fn attributes(&self) -> Attributes {
+        self.person.attributes(self.spec)
+    }
+
+    fn names(&self) -> Names {
+        let known = known_as(&self.attributes()).unwrap_or_else(|| self.canary.clone());
+        Names { user_name: known.user_name, external_id: known.external_id }
+    }
+
+    fn note(&mut self, step: DrillStep, of: &str, verdict: DrillVerdict, detail: impl Into<String>) {
+        let (of, detail) = (of.to_owned(), detail.into());
+        self.results.push(DrillResult { step, of, verdict, detail, visible_after: None });
+    }
+
+    fn saw(&mut self, step: DrillStep, of: &str, seen: Seen) -> DrillVerdict {
+        let (verdict, detail, visible_after) = match seen {
+            Ok(took) => (DrillVerdict::Passed, String::new(), Some(took)),
+            Err(why) => (DrillVerdict::Failed, why, None),
+        };
+        self.results.push(DrillResult { step, of: of.to_owned(), verdict, detail, visible_after });
+        verdict
+    }
+
+    /// Takes the canary through the app.
+    ///
+    /// # Errors
+    /// When the app can't be used, or our own log: what was tried by then is in the results.
+    pub async fn run(&mut self) -> Result<(), WorkError> {
+        self.refuse_what_is_there().await?;
+        let Some(id) = self.create(DrillStep::Create).await? else { return Ok(()) };
+        self.find(&id).await?;
+        self.change(&id).await?;
+        self.group(&id).await?;
+        self.rename(&id).await?;
+        self.switch(&id).await?;
+        if self.delete(&id).await? {
+            self.create(DrillStep::CreateAgain).await?;
+        } else {
+            self.note(DrillStep::CreateAgain, "", DrillVerdict::Skipped, "the first account is still there");
+        }
+        Ok(())
+    }
+
+    /// An account that is there already is somebody's, and never touched.
+    async fn refuse_what_is_there(&self) -> Result<(), Failure> {
+        if self.sight.search.can.filter == Support::No {
+            return Ok(());
+        }
+        let name = &self.canary.user_name;
+        let found = self.sight.patiently(|| search(&self.sight.search, "userName", name)).await?;
+        match found {
+            Answered::Complete(found) if !found.is_empty() => Err(Failure::new(
+                RejectionCause::Conflict,
+                format!("the app has an account '{name}' already: choose another [apps.drill] user_name"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What the canary must show; what an app does not keep of our id is no mistake.
+    fn shows_all(&self) -> impl Fn(Option<&Remote>) -> Result<(), String> + Send + Sync + use<J> {
+        let (attributes, standard, given_up) = (self.attributes(), self.standard.clone(), self.given_up.clone());
+        move |remote| {
+            let Some(remote) = remote else { return Err("it is not there".into()) };
+            let is_empty = |shown: &Option<Value>| shown.as_ref().is_none_or(|value| value.as_str() == Some(""));
+            let mut differ = differences(&attributes, remote, &standard);
+            differ.retain(|change| {
+                !(change.path == "externalId" && is_empty(&change.after)) && !given_up.contains(&change.path)
+            });
+            let shown = |change: &Changed| {
+                let shown = change.after.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+                format!("{} shows {shown}", change.path)
+            };
+            match differ.as_slice() {
+                [] => Ok(()),
+                all => Err(all.iter().map(shown).collect::<Vec<_>>().join("; ")),
+            }
+        }
+    }
+
+    async fn create(&mut self, step: DrillStep) -> Result<Option<String>, WorkError> {
+        let can = self.sight.search.can;
+        let attributes = self.attributes();
+        let managed = attributes.iter().filter(|(path, _)| self.standard.is_managed(path));
+        let sent: Attributes = managed.map(|(path, value)| (path.clone(), value.clone())).collect();
+        let made = self.sight.patiently(|| create(self.sight.search.client, &sent, can)).await;
+        let id = match made {
+            Ok(Created::As(id) | Created::Bare(id)) => id,
+            Ok(Created::Somewhere) => match self.by_name().await? {
+                Some(id) => id,
+                None => {
+                    let why = "the app says that it has made it, not as what, and does not show it under its name";
+                    self.note(step, "", DrillVerdict::Failed, why);
+                    return Ok(None);
+                }
+            },
+            Ok(Created::Conflict(failure)) => {
+                self.note(step, "", DrillVerdict::Failed, format!("its name can't be used: {}", in_words(&failure)));
+                return Ok(None);
+            }
+            Err(failure) if is_about_the_step(&failure) => {
+                self.note(step, "", DrillVerdict::Failed, in_words(&failure));
+                return Ok(None);
+            }
+            Err(failure) => return Err(failure.into()),
+        };
+        self.made.push(id.clone());
+        self.journal.made(&id).await?;
+        let seen = self.sight.until_shown(&id, &self.names(), &self.shows_all()).await?;
+        if self.saw(step, "", seen) != DrillVerdict::Passed {
+            self.give_up_what_differs(&id).await?;
+        }
+        Ok(Some(id))
+    }
+
+    /// What the app makes of attributes that give nobody access is known now.
+    async fn give_up_what_differs(&mut self, id: &str) -> Result<(), Failure> {
+        let client = self.sight.search.client;
+        let Some(remote) = self.sight.patiently(|| read_by_id(client, id)).await? else { return Ok(()) };
+        let differ = differences(&self.attributes(), &remote, &self.standard);
+        let describes = |path: &String| !["userName", "externalId", "active"].contains(&path.as_str());
+        self.given_up.extend(differ.into_iter().map(|change| change.path).filter(describes));
+        Ok(())
+    }
+
+    async fn by_name(&self) -> Result<Option<String>, Failure> {
+        let name = &self.canary.user_name;
+        let found = self.sight.patiently(|| search(&self.sight.search, "userName", name)).await?;
+        let Answered::Complete(found) = found else { return Ok(None) };
+        Ok(found.into_iter().next().map(|remote| remote.id))
+    }
+
+    /// Looks for it in every way that there is; those that show it are relied on from here on.
+    async fn find(&mut self, id: &str) -> Result<(), Failure> {
+        let filters = self.sight.search.can.filter != Support::No;
+        let ways = [
+            (Way::UserName, DrillStep::FindByUserName),
+            (Way::ExternalId, DrillStep::FindByExternalId),
+            (Way::List, DrillStep::List),
+        ];
+        let there = |remote: Option<&Remote>| remote.map(|_| ()).ok_or_else(|| "it does not show it".to_owned());
+        for (way, step) in ways {
+            let kept = || async {
+                let remote = read_by_id(self.sight.search.client, id).await?;
+                Ok(remote.is_some_and(|remote| same(remote.text("externalId"), &self.canary.external_id)))
+            };
+            if way != Way::List && !filters {
+                self.note(step, "", DrillVerdict::Skipped, "the app does not filter");
+            } else if way == Way::ExternalId && !self.sight.patiently(kept).await? {
+                self.note(step, "", DrillVerdict::Skipped, "the app keeps no externalId");
+            } else if way == Way::List
+                && let Err(why) = self.sight.by(way, id, &self.names()).await?
+            {
+                self.note(step, "", DrillVerdict::Skipped, why);
+            } else {
+                let seen = self.sight.until_by(way, id, &self.names(), &there).await?;
+                if self.saw(step, "", seen) == DrillVerdict::Passed {
+                    self.sight.ways.insert(way);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for what the canary is now, where it shows something else.
+    async fn update(&self, id: &str) -> Result<Asked, Failure> {
+        let attributes = self.attributes();
+        let client = self.sight.search.client;
+        let Some(remote) = self.sight.patiently(|| read_by_id(client, id)).await? else {
+            return Ok(Asked::Refused("it is not there any more".into()));
+        };
+        let mut changes = differences(&attributes, &remote, &self.standard);
+        changes.retain(|change| !self.given_up.contains(&change.path));
+        if changes.is_empty() {
+            return Ok(Asked::Done);
+        }
+        let desired = Desired::Present(Presence { attributes, groups: BTreeSet::new() });
+        let (can, essential) = (self.sight.search.can, &self.spec.essential);
+        let ask = || update(client, can, &changes, &desired, &remote, essential);
+        Asked::of(self.sight.patiently(ask).await)
+    }
+
+    async fn judge(&mut self, step: DrillStep, of: &str, id: &str, asked: Asked) -> Result<DrillVerdict, Failure> {
+        match asked {
+            Asked::Skipped(why) => {
+                self.note(step, of, DrillVerdict::Skipped, why);
+                Ok(DrillVerdict::Skipped)
+            }
+            Asked::Refused(why) => {
+                self.note(step, of, DrillVerdict::Failed, why);
+                Ok(DrillVerdict::Failed)
+            }
+            Asked::Done => {
+                let seen = self.sight.until_shown(id, &self.names(), &self.shows_all()).await?;
+                let verdict = self.saw(step, of, seen);
+                if verdict != DrillVerdict::Passed {
+                    self.give_up_what_differs(id).await?;
+                }
+                Ok(verdict)
+            }
+        }
+    }
+
+    async fn change(&mut self, id: &str) -> Result<(), Failure> {
+        let paths: Vec<String> = self.attributes().keys().cloned().collect();
+        for path in paths.into_iter().filter(|path| !["userName", "externalId", "active"].contains(&path.as_str())) {
+            if !self.standard.is_managed(&path) || self.given_up.contains(&path) {
+                self.note(DrillStep::Change, &path, DrillVerdict::Skipped, "the app does not keep it");
+                continue;
+            }
+            let Some(changed) = self.person.changed(self.spec, &path) else {
+                let why = "it is the same for everybody, made of others, or empty";
+                self.note(DrillStep::Change, &path, DrillVerdict::Skipped, why);
+                continue;
+            };
+            let before = std::mem::replace(&mut self.person, changed);
+            let asked = self.update(id).await?;
+            let refused = matches!(asked, Asked::Refused(_));
+            self.judge(DrillStep::Change, &path, id, asked).await?;
+            if refused {
+                self.person = before;
+            }
+        }
+        Ok(())
+    }
+
+    /// The managed group that it enters: none that gives much.
+    fn chosen_group(&self) -> Result<String, String> {
+        let managed = self.spec.managed_groups();
+        if let Some(wanted) = &self.settings.group {
+            let known = managed.contains(wanted).then(|| wanted.clone());
+            return known.ok_or_else(|| format!("'{wanted}' is no group that Rollcall manages here"));
+        }
+        let is_harmless = |name: &&String| {
+            let described = self.spec.entitlement(&Part::Group((*name).clone()));
+            described.is_none_or(|entitlement| entitlement.terms.risk < Risk::High)
+        };
+        managed.iter().find(is_harmless).cloned().ok_or_else(|| "there is no managed group without high risk".into())
+    }
+
+    async fn group(&mut self, id: &str) -> Result<(), Failure> {
+        let (client, can) = (self.sight.search.client, self.sight.search.can);
+        let name = match self.chosen_group() {
+            Ok(name) => name,
+            Err(why) => {
+                self.note(DrillStep::EnterGroup, "", DrillVerdict::Skipped, why.clone());
+                self.note(DrillStep::LeaveGroup, "", DrillVerdict::Skipped, why);
+                return Ok(());
+            }
+        };
+        let one = BTreeSet::from([name.clone()]);
+        let user_name = self.names().user_name;
+        let member = Member { id, user_name: &user_name, remote: None };
+        let is_in = || async { Ok(self.memberships.of(client, can, &one, member).await?.contains(&name)) };
+        let was_in = self.sight.patiently(is_in).await;
+        let missing = self.memberships.lacks_any(&one);
+        match was_in {
+            Ok(_) if !missing => {}
+            // A group that was made for the canary would stay.
+            Ok(_) => {
+                let why = "the app has no such group yet";
+                self.note(DrillStep::EnterGroup, &name, DrillVerdict::Skipped, why);
+                self.note(DrillStep::LeaveGroup, &name, DrillVerdict::Skipped, why);
+                return Ok(());
+            }
+            Err(failure) if is_about_the_step(&failure) => {
+                self.note(DrillStep::EnterGroup, &name, DrillVerdict::Failed, in_words(&failure));
+                self.note(DrillStep::LeaveGroup, &name, DrillVerdict::Skipped, "it never entered");
+                return Ok(());
+            }
+            Err(failure) => return Err(failure),
+        }
+        for step in [DrillStep::EnterGroup, DrillStep::LeaveGroup] {
+            let must_be_in = step == DrillStep::EnterGroup;
+            let ask = || async {
+                match step {
+                    DrillStep::EnterGroup => self.memberships.enter(client, can, &name, member).await,
+                    _ => self.memberships.leave(client, can, &name, member).await,
+                }
+            };
+            let asked = Asked::of(self.sight.patiently(ask).await)?;
+            match asked {
+                Asked::Done => {
+                    let seen = self
+                        .sight
+                        .until(|| async {
+                            let wrong = || if must_be_in { "it is not in it" } else { "it is still in it" };
+                            Ok((is_in().await? == must_be_in).then_some(()).ok_or_else(|| wrong().to_owned()))
+                        })
+                        .await?;
+                    self.saw(step, &name, seen);
+                }
+                Asked::Refused(why) | Asked::Skipped(why) => self.note(step, &name, DrillVerdict::Failed, why),
+            }
+        }
+        Ok(())
+    }
+
+    async fn rename(&mut self, id: &str) -> Result<(), Failure> {
+        // What was changed before stays so: only the name is another.
+        let renamed = self.person.with_name_of(&self.renamed);
+        let name = |attributes: Attributes| attributes.get("userName").cloned();
+        if name(renamed.attributes(self.spec)) == name(self.attributes()) {
+            let why = "the mapping makes its user name of something else than userName and emails";
+            self.note(DrillStep::Rename, "", DrillVerdict::Skipped, why);
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.person, renamed);
+        let asked = self.update(id).await?;
+        if self.judge(DrillStep::Rename, "", id, asked).await? != DrillVerdict::Passed {
+            let client = self.sight.search.client;
+            let remote = self.sight.patiently(|| read_by_id(client, id)).await?;
+            // It may have the new name all the same, and something else may be wrong.
+            if remote.is_none_or(|remote| !same(remote.text("userName"), &self.names().user_name)) {
+                self.person = before;
+            }
+        }
+        Ok(())
+    }
+
+    async fn switch(&mut self, id: &str) -> Result<(), Failure> {
+        let (client, can) = (self.sight.search.client, self.sight.search.can);
+        let why = if self.standard.invitation == Invitation::Stands {
+            Some("the app invites people, and nobody accepts for it")
+        } else if can.deactivate == Support::No {
+            Some("the app's accounts have no 'active'")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            self.note(DrillStep::SwitchOff, "", DrillVerdict::Skipped, why);
+            self.note(DrillStep::SwitchOn, "", DrillVerdict::Skipped, why);
+            return Ok(());
+        }
+        let asked = match self.sight.patiently(|| read_by_id(client, id)).await? {
+            Some(remote) => Asked::of(self.sight.patiently(|| deactivate(client, can, &remote)).await)?,
+            None => Asked::Refused("it is not there any more".into()),
+        };
+        match asked {
+            Asked::Done => {
+                let off = |remote: Option<&Remote>| match remote {
+                    // Some show those who are inactive no more.
+                    Some(remote) if remote.is_active() => Err("it is still active".to_owned()),
+                    _ => Ok(()),
+                };
+                let seen = self.sight.until_shown(id, &self.names(), &off).await?;
+                if self.saw(DrillStep::SwitchOff, "", seen) != DrillVerdict::Passed {
+                    self.note(DrillStep::SwitchOn, "", DrillVerdict::Skipped, "it was never off");
+                    return Ok(());
+                }
+            }
+            Asked::Refused(why) | Asked::Skipped(why) => {
+                self.note(DrillStep::SwitchOff, "", DrillVerdict::Failed, why);
+                self.note(DrillStep::SwitchOn, "", DrillVerdict::Skipped, "it was never off");
+                return Ok(());
+            }
+        }
+        let asked = match self.update(id).await? {
+            Asked::Refused(why) if self.standard.deprovision == Deprovision::Delete => Asked::Skipped(why),
+            asked => asked,
+        };
+        self.judge(DrillStep::SwitchOn, "", id, asked).await?;
+        Ok(())
+    }
+
+    /// Deletes it; whether it is gone.
+    async fn delete(&mut self, id: &str) -> Result<bool, Failure> {
+        let client = self.sight.search.client;
+        let Some(remote) = self.sight.patiently(|| read_by_id(client, id)).await? else {
+            self.note(DrillStep::Delete, "", DrillVerdict::Skipped, "it is not there any more");
+            return Ok(true);
+        };
+        match self.sight.patiently(|| delete(client, &remote)).await {
+            Ok(()) => {}
+            Err(failure) if lacks_deletion(&failure) => {
+                self.deletion = Support::No;
+                self.note(DrillStep::Delete, "", DrillVerdict::Skipped, "the app deletes no accounts");
+                return Ok(false);
+            }
+            Err(failure) if is_about_the_step(&failure) => {
+                self.note(DrillStep::Delete, "", DrillVerdict::Failed, in_words(&failure));
+                return Ok(false);
+            }
+            Err(failure) => return Err(failure),
+        }
+        let seen = self.sight.until_shown(id, &self.names(), &gone).await?;
+        Ok(self.saw(DrillStep::Delete, "", seen) == DrillVerdict::Passed)
+    }
+
+    /// Removes whatever is there of this drill and of earlier ones; the app's ids of what stays all the same.
+    ///
+    /// # Errors
+    /// When the app can't be used: it is tried again before the next drill.
+    pub async fn clean_up(&self, earlier: &[String]) -> Result<Vec<String>, Failure> {
+        let client = self.sight.search.client;
+        let mut ids: BTreeSet<String> = self.made.iter().chain(earlier).cloned().collect();
+        // One whose creation was not answered is known by its name alone.
+        let renamed = known_as(&self.renamed.attributes(self.spec)).map(|known| known.user_name);
+        let names = [Some(self.canary.user_name.clone()), renamed];
+        for name in names.into_iter().flatten().filter(|_| self.sight.search.can.filter != Support::No) {
+            let found = self.sight.patiently(|| search(&self.sight.search, "userName", &name)).await?;
+            if let Answered::Complete(found) = found {
+                ids.extend(found.into_iter().map(|remote| remote.id));
+            }
+        }
+        let mut left = Vec::new();
+        for id in ids {
+            let Some(remote) = self.sight.patiently(|| read_by_id(client, &id)).await? else { continue };
+            // An app may give an id again: what does not look like a canary is somebody's.
+            if !self.is_canary(&remote) {
+                continue;
+            }
+            let outcome = self.sight.patiently(|| delete(client, &remote)).await;
+            if outcome.is_err() && remote.is_active() {
+                let can = self.sight.search.can;
+                let _ = self.sight.patiently(|| deactivate(client, can, &remote)).await;
+            }
+            match outcome {
+                Ok(()) => {
+                    if self.sight.until_shown(&id, &self.names(), &gone).await?.is_err() {
+                        left.push(id);
+                    }
+                }
+                Err(_) => left.push(id),
+            }
+        }
+        Ok(left)
+    }
+
+    fn is_canary(&self, remote: &Remote) -> bool {
+        let name = remote.text("userName");
+        // An app may make user names of its own: what it made a moment ago is known by its id then.
+        let own_names = self.standard.user_name.is_some() && self.made.contains(&remote.id);
+        own_names
+            || remote.text("externalId") == self.canary.external_id
+            || same(name, &self.canary.user_name)
+            || word_of(self.spec, &self.settings.user_name, name).is_some()
+    }
+
+    /// Says how it was cleaned up.
+    pub fn cleaned(&mut self, left: &[String]) {
+        match left {
+            [] => self.note(DrillStep::CleanUp, "", DrillVerdict::Passed, ""),
+            left if self.deletion == Support::No => {
+                let detail = format!("the app deletes no accounts: {} stays there, switched off", left.join(", "));
+                self.note(DrillStep::CleanUp, "", DrillVerdict::Skipped, detail);
+            }
+            left => {
+                let detail = format!("still there, as {}: remove it by hand", left.join(", "));
+                self.note(DrillStep::CleanUp, "", DrillVerdict::Failed, detail);
+            }
+        }
+    }
+}
+
+fn gone(remote: Option<&Remote>) -> Result<(), String> {
+    match remote {
+        None => Ok(()),
+        Some(remote) if remote.is_active() => {
+            Err("the app says that it is deleted, and it is still there, active".into())
+        }
+        Some(_) => Err("the app says that it is deleted, and it is still there, inactive".into()),
+    }
+}
+
+fn lacks_deletion(failure: &Failure) -> bool {
+    matches!(failure.rejection.status, Some(405 | 501))
+}
