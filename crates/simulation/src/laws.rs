@@ -14,6 +14,7 @@ use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::obligation::End;
 use rollcall_domain::access::outcome::Verified;
 use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::app::drill::{Drill, DrillEvent};
 use rollcall_domain::app::standard::gives_access;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::orphan_id;
@@ -65,6 +66,7 @@ struct Book {
     notes: Vec<(Timestamp, String)>,
     broken: Vec<(usize, String)>,
     verified: usize,
+    drilled: usize,
     /// Whom nothing else in an app could have proved gone, or not.
     beyond_proof: BTreeSet<(IdentityId, String)>,
     /// Every user name that someone had.
@@ -116,6 +118,11 @@ impl Laws {
         self.book().verified
     }
 
+    /// How many drills were done to their end.
+    pub fn drilled(&self) -> usize {
+        self.book().drilled
+    }
+
     /// Holds one event against the laws, before anyone else sees it.
     pub fn saw(&self, event: &Recorded) {
         let mut book = self.book();
@@ -163,6 +170,21 @@ impl Laws {
         Ok(out)
     }
 
+    /// The apps whose last drill has shown something, or was stopped, and that are not drilled yet.
+    pub fn to_be_drilled_again(&self) -> Result<Vec<AppId>, KvError> {
+        let book = self.book();
+        let mut out = Vec::new();
+        for app in book.apps.keys().filter_map(|app| app.parse().ok()) {
+            let known = ledger::drilled(&book.state, &app)?;
+            let failed = known.last.as_ref().is_some_and(|last| last.keeps_access().next().is_some());
+            let waits = known.running.is_some() || known.requested.is_some();
+            if !waits && (failed || known.failure.is_some() || !known.left_behind.is_empty()) {
+                out.push(app);
+            }
+        }
+        Ok(out)
+    }
+
     /// The causes whose removals wait for a person, each with the last change of those that wait.
     pub fn held(&self) -> Result<Vec<(Cause, Sequence)>, KvError> {
         let book = self.book();
@@ -198,6 +220,12 @@ impl Laws {
             }
             for item in ledger::drift(&book.state, Some(&app))? {
                 out.push(format!("drift {} since {}", item.id, item.detected_at));
+            }
+        }
+        for app in book.apps.keys().filter_map(|app| app.parse().ok()) {
+            let drilled = ledger::drilled(&book.state, &app)?;
+            if drilled.running.is_some() || drilled.requested.is_some() || !drilled.left_behind.is_empty() {
+                out.push(format!("a drill of {app} has not come to its end: {drilled:?}"));
             }
         }
         out.extend(ledger::holds(&book.state)?.iter().map(|hold| format!("the removals by {} wait", hold.cause)));
@@ -242,6 +270,7 @@ impl Book {
         let late = self.reasons.beyond_its_clock(event.recorded_at);
         broken.extend(late.into_iter().map(|what| format!("#{}: {what}", event.sequence)));
         match &event.event {
+            Event::Drill(Drill { event: DrillEvent::Completed { .. }, .. }) => self.drilled += 1,
             Event::AccountVerified(verified) => {
                 self.verified += 1;
                 broken.extend(self.is_true(verified)?.map(|what| format!("#{}: verified, but {what}", event.sequence)));

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
+use rollcall_domain::app::drill::{Drill, DrillEvent};
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::kv::{Pair, Read as _};
@@ -126,6 +127,7 @@ pub struct Report {
     pub events: u64,
     pub verified: usize,
     pub kills: u32,
+    pub drilled: usize,
     /// How much time passed in it.
     pub lasted: Duration,
 }
@@ -252,7 +254,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         process.kill().await?;
     }
     let (events, lasted) = (log.watch().borrow().0, start.elapsed());
-    let report = Report { events, verified: laws.verified(), kills: world.kills, lasted };
+    let report = Report { events, verified: laws.verified(), kills: world.kills, drilled: laws.drilled(), lasted };
     Ok(laws.verdict(seed).map(|()| report))
 }
 
@@ -270,6 +272,16 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let event = Event::SyncRequested(SyncRequested::App(app));
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
+        }
+        // Apps are drilled now and then; one whose last drill has shown something is drilled again until it shows nothing.
+        let drilled = match weather.is_rough() {
+            true => chance.pick(&NATURES).filter(|_| chance.percent(15)).and_then(|nature| nature.id.parse().ok()),
+            false => laws.to_be_drilled_again().unwrap_or_default().into_iter().next(),
+        };
+        if let Some(app) = drilled {
+            let event = Event::Drill(Drill { app, event: DrillEvent::Requested });
+            let meta = by_service("operator", "", None);
+            let _ = log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await;
         }
         let erasable = laws.erasable().unwrap_or_default();
         if let Some((event, id)) = chance.pick(&erasable).and_then(|event| Some((event.clone(), event.person()?)))

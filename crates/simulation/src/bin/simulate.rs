@@ -62,8 +62,8 @@ fn main() -> anyhow::Result<()> {
     println!("from seed {first} on");
     let started = Instant::now();
     let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-    let totals = [const { AtomicU64::new(0) }; 5];
-    let [runs, events, verified, kills, seconds] = &totals;
+    let totals = [const { AtomicU64::new(0) }; 6];
+    let [runs, events, verified, kills, drilled, seconds] = &totals;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -82,6 +82,7 @@ fn main() -> anyhow::Result<()> {
                             events.fetch_add(report.events, Ordering::Relaxed);
                             verified.fetch_add(report.verified as u64, Ordering::Relaxed);
                             kills.fetch_add(u64::from(report.kills), Ordering::Relaxed);
+                            drilled.fetch_add(report.drilled as u64, Ordering::Relaxed);
                             seconds.fetch_add(report.lasted.as_secs(), Ordering::Relaxed);
                             if done % 100 == 0 {
                                 println!("{done} seeds, {} events", events.load(Ordering::Relaxed));
@@ -102,12 +103,13 @@ fn main() -> anyhow::Result<()> {
     });
     let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
     println!(
-        "{} seeds, {} hours in {:.0} s: {} events, {} accounts verified, {} processes killed",
+        "{} seeds, {} hours in {:.0} s: {} events, {} accounts verified, {} apps drilled, {} processes killed",
         read(runs),
         read(seconds) / 3600,
         started.elapsed().as_secs_f64(),
         read(events),
         read(verified),
+        read(drilled),
         read(kills),
     );
     anyhow::ensure!(!failed.load(Ordering::Relaxed), "a law was broken");
