@@ -71,7 +71,7 @@ async fn what_an_app_does_not_do_is_found_by_the_drill_alone() -> anyhow::Result
         (Script { loses_memberships: true, ..Script::default() }, vec!["enter_group eng"]),
         (Script { blind_external_id: true, ..Script::default() }, vec!["find_by_external_id"]),
         (Script { refuses_deactivation: true, ..Script::default() }, vec!["switch_off"]),
-        (Script { deletes_deactivate: true, ..Script::default() }, vec!["delete", "clean_up"]),
+        (Script { deletes_deactivate: true, ..Script::default() }, vec!["clean_up"]),
     ];
     for (script, wanted) in liars {
         let stage = Stage::set(script.clone(), "delete", "", DRILL).await?;
@@ -161,6 +161,82 @@ async fn an_app_can_be_drilled_before_it_is_connected() -> anyhow::Result<()> {
 const REAL: &str = "[apps.drill]\npatience = \"2s\"\n[apps.attributes]\ndisplayName = \"displayName\"\ntitle = \"title\"\n\
                     emails = \"emails\"\n\"name.givenName\" = \"name.givenName\"\n\"name.familyName\" = \"name.familyName\"\n\
                     \"name.formatted\" = { template = \"{name.givenName} {name.familyName}\" }\n";
+
+/// The id of what was left may be somebody's by now, and a mapping may give the canary a name that somebody has.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_taken_for_the_canary() -> anyhow::Result<()> {
+    let script = Script { ignores_deletes: true, ..Script::default() };
+    let stage = Stage::set(script, "delete", "", DRILL).await?;
+    drilled(&stage.rollcall, APP).await?;
+    stage.app.by_hand(APP, |users| {
+        for user in users.values_mut() {
+            user.insert("userName".into(), "alice".into());
+            user.insert("externalId".into(), "4711".into());
+            user.insert("active".into(), true.into());
+        }
+    });
+    stage.app.tell(APP, &Script::default()).await?;
+    let second = drilled(&stage.rollcall, APP).await?;
+    let users = stage.app.users(APP);
+    ensure!(users.len() == 1 && users[0]["userName"] == "alice" && users[0]["active"] == true, "{users:?}");
+    ensure!(second["state"] == "stopped", "{second:#}");
+
+    let tables = "[apps.drill]\npatience = \"2s\"\n[apps.attributes]\nuserName = \"nickName\"\n";
+    let stage = Stage::set(Script::default(), "delete", "", tables).await?;
+    stage.app.fill(APP, std::iter::once(json!({ "userName": "Drill", "active": true })));
+    let drills = drilled(&stage.rollcall, APP).await?;
+    ensure!(drills["state"] == "stopped" && stage.app.users(APP).len() == 1, "{drills:#}");
+    ensure!(stage.app.users(APP)[0]["active"] == true, "somebody was switched off");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_made_and_not_answered_is_removed_all_the_same() -> anyhow::Result<()> {
+    for script in [
+        Script { loses_creations: 1, ..Script::default() },
+        Script { loses_creations: 1, no_filter: true, ..Script::default() },
+        Script { loses_creations: 1, lag_ms: 600, ..Script::default() },
+    ] {
+        let stage = Stage::set(script.clone(), "delete", "", DRILL).await?;
+        let drills = drilled(&stage.rollcall, APP).await?;
+        ensure!(stage.app.users(APP).is_empty(), "{script:?}: it is still there: {drills:#}");
+        ensure!(failed(&drills["reports"][0]) == ["create"], "{script:?}: {drills:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_is_wanted_and_read_from_a_terminal() -> anyhow::Result<()> {
+    let stage = Stage::set(Script { ignores_deactivation: true, ..Script::default() }, "delete", "", DRILL).await?;
+    let run = |arguments: &'static [&'static str]| {
+        let mut command = command();
+        command.arg("drill").args(arguments).args(["--server", &stage.rollcall.address()]);
+        async move { anyhow::Ok(command.env("ROLLCALL_API_TOKEN", "ola-secret").output().await?) }
+    };
+    let none = run(&[APP, "--last"]).await?;
+    ensure!(
+        none.status.code() == Some(2) && String::from_utf8_lossy(&none.stderr).contains("never drilled"),
+        "{none:?}"
+    );
+    let first = run(&[APP]).await?;
+    let said = String::from_utf8_lossy(&first.stdout);
+    ensure!(
+        first.status.code() == Some(1) && said.contains("switch_off") && said.contains("still active"),
+        "{first:?}"
+    );
+    stage.app.tell(APP, &Script::default()).await?;
+    let all = run(&["--all", "--json"]).await?;
+    let report: Value = serde_json::from_slice(&all.stdout)?;
+    ensure!(all.status.code() == Some(0) && report["score"] == 100 && report["app"] == APP, "{all:?}");
+    let last = run(&[APP, "--last"]).await?;
+    ensure!(last.status.code() == Some(0), "{last:?}");
+    let unknown = run(&["nothing"]).await?;
+    ensure!(
+        !unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("there is no app"),
+        "{unknown:?}"
+    );
+    Ok(())
+}
 
 async fn with(base_url: String, deprovision: &'static str, tables: &'static str) -> anyhow::Result<Rollcall> {
     let assign = "userName eq \"nobody\"";

@@ -318,11 +318,19 @@ fn guard(mut s: Section<'_>) -> Guard {
     guard
 }
 
+/// How often an app may be drilled by itself at most.
+const LEAST_EVERY: Duration = Duration::from_secs(3600);
+
 /// When the app is drilled, and as whom.
 fn drill(mut s: Section<'_>) -> DrillSettings {
     let usual = DrillSettings::default();
     let drill = DrillSettings {
-        every: s.span("every"),
+        every: s.span("every").map(|every| {
+            if every < LEAST_EVERY {
+                s.mistake("every is shorter than an hour: each drill makes and deletes accounts");
+            }
+            every
+        }),
         user_name: s
             .parsed("user_name", |text| match text.matches("{id}").count() {
                 1 if text.trim() == text => Ok(text.to_owned()),
@@ -333,6 +341,9 @@ fn drill(mut s: Section<'_>) -> DrillSettings {
         hours: s.parsed("hours", str::parse),
         patience: s.duration("patience", usual.patience),
     };
+    if drill.patience < Duration::from_millis(500) {
+        s.mistake("patience is shorter than 500ms: no app shows everything as soon as that");
+    }
     s.finish();
     drill
 }

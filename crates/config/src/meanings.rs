@@ -535,7 +535,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "apps.drill.group",
-        "The managed group that it enters and leaves; without it the first that is not of high or critical risk.",
+        "The managed group that it enters and leaves; without it the first of `[[apps.entitlements]]` that is not of high or critical risk.",
         "\"Sales EMEA\"",
     ),
     (

@@ -241,6 +241,8 @@ fn people_are_reminded_of_an_end_before_it_comes_and_of_a_short_one_at_its_last_
     assert_eq!(reminded(short_end - SignedDuration::from_secs(101), hour), []);
     assert_eq!(reminded(short_end - SignedDuration::from_secs(100), hour), [grant_id(2)]);
     assert_eq!(reminded(short_end - SignedDuration::from_secs(1), Duration::ZERO), [], "never, when it is zero");
+    let first = ledger::grants_ending(&world.state, short_end - SignedDuration::from_secs(1), hour * 48, 1).unwrap();
+    assert_eq!(first.len(), 1, "what is not yet to be said takes no place");
     end(&mut world, 2, person(1), GrantEnd::Expired, Some(short_end));
     let reminded = |now| ledger::grants_ending(&world.state, now, hour, 100).unwrap().len();
     assert_eq!(reminded(long_end - SignedDuration::from_secs(3601)), 0, "what has ended is no news");

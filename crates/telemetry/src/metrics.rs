@@ -33,6 +33,7 @@ pub struct Metrics {
     pub app_quarantined: Gauge<u64>,
     pub app_drill_score: Gauge<u64>,
     pub app_drill_keeps_access: Gauge<u64>,
+    pub app_drill_age_seconds: Gauge<f64>,
     pub app_vanished: Gauge<u64>,
     pub removals_held: Gauge<u64>,
     pub scheduled_stuck: Gauge<u64>,
@@ -115,7 +116,11 @@ impl Metrics {
             ),
             app_drill_keeps_access: gauge(
                 "rollcall_app_drill_keeps_access",
-                "Steps of its last drill by which an app keeps access that should have ended, and accounts that it has kept",
+                "1 while an app keeps access that should end, as a drill has shown, or the account of a drill",
+            ),
+            app_drill_age_seconds: seconds(
+                "rollcall_app_drill_age_seconds",
+                "Since an app was drilled to the end last",
             ),
             app_quarantined: gauge("rollcall_app_quarantined", "1 while an app is left alone because it fails"),
             removals_held: gauge("rollcall_removals_held", "Sources whose removals wait for a decision"),

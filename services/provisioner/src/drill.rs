@@ -2,6 +2,7 @@
 //! the canary is touched.
 
 mod canary;
+mod cleaning;
 mod course;
 mod rehearsal;
 mod schedule;

@@ -76,16 +76,19 @@ pub fn drill(args: &DrillArgs) -> anyhow::Result<ExitCode> {
             Ok(connected.filter_map(|app| Some(app.get("id")?.as_str()?.to_owned())).collect())
         })?,
     };
-    if !args.last {
-        for id in &apps {
-            run(async {
-                let path = format!("/v1/apps/{}/drill", escaped(id));
-                let said = Api::new(&args.server)?.ask(Method::POST, &path, &[], None).await?;
-                said.map(drop).with_context(|| format!("there is no app '{id}'"))
-            })?;
+    let mut refused = Vec::new();
+    for id in apps.iter().filter(|_| !args.last) {
+        let wanted = run(async {
+            let path = format!("/v1/apps/{}/drill", escaped(id));
+            let said = Api::new(&args.server)?.ask(Method::POST, &path, &[], None).await?;
+            said.map(drop).with_context(|| format!("there is no app '{id}'"))
+        });
+        if let Err(why) = wanted {
+            worst = worst.max(show(args, id, Err(format!("{why:#}")))?);
+            refused.push(id);
         }
     }
-    for id in &apps {
+    for id in apps.iter().filter(|id| !refused.contains(id)) {
         let outcome = run(async { Ok(ended(args, id).await) })?;
         worst = worst.max(show(args, id, outcome.map_err(|e| format!("{e:#}")))?);
     }
@@ -98,8 +101,7 @@ async fn ended(args: &DrillArgs, id: &str) -> anyhow::Result<Value> {
     let until = Instant::now() + Duration::from_secs(args.wait);
     loop {
         let answer = api.ask(Method::GET, &format!("/v1/apps/{}/drills", escaped(id)), &[], None).await?;
-        let item =
-            answer.and_then(|answer| answer.get("item").cloned()).with_context(|| format!("there is no app '{id}'"))?;
+        let item = answer.with_context(|| format!("there is no app '{id}'"))?;
         let state = item.get("state").and_then(Value::as_str).unwrap_or_default();
         match state {
             "wanted" | "running" if Instant::now() < until && !args.last => tokio::time::sleep(LOOK_EVERY).await,

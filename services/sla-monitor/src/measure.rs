@@ -76,11 +76,14 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
     let sick: BTreeSet<&AppId> = quarantines.iter().map(|q| &q.app).collect();
     for app in &apps {
         metrics().app_vanished.record(u64::from(vanished(app)), &[label("app", app.as_str())]);
+        let drilled = ledger::drilled(state, app)?;
+        let labels = [label("app", app.as_str())];
+        metrics().app_drill_keeps_access.record(u64::from(drilled.failing_since.is_some()), &labels);
         // An app that was never drilled has no score, rather than a bad one.
-        if let Some(report) = ledger::drilled(state, app)?.last {
+        if let Some(report) = drilled.last {
             let labels = [label("app", app.as_str())];
             report.score().into_iter().for_each(|score| metrics().app_drill_score.record(score.into(), &labels));
-            metrics().app_drill_keeps_access.record(report.keeps_access().count() as u64, &labels);
+            metrics().app_drill_age_seconds.record(seconds(now.duration_since(report.at)), &labels);
         }
         metrics().app_quarantined.record(u64::from(sick.contains(app)), &[label("app", app.as_str())]);
     }

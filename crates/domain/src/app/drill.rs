@@ -86,7 +86,7 @@ impl DrillStep {
     /// Whether somebody keeps access where an app does not do it.
     #[must_use]
     pub const fn ends_access(self) -> bool {
-        matches!(self, Self::LeaveGroup | Self::SwitchOff | Self::Delete | Self::CleanUp)
+        matches!(self, Self::LeaveGroup | Self::SwitchOff | Self::Delete)
     }
 }
 
@@ -230,6 +230,15 @@ impl DrillReport {
     }
 }
 
+/// An account of a drill that was there when it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftBehind {
+    /// The app's id.
+    pub id: String,
+    /// How it is known.
+    pub canary: Canary,
+}
+
 /// The drills of one app, in a projection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drilled {
@@ -243,7 +252,9 @@ pub struct Drilled {
     /// Why the last one was not done to its end.
     pub failure: Option<String>,
     /// The app's ids of accounts of drills that were there when they ended: they are removed before the next one begins.
-    pub left_behind: Vec<String>,
+    pub left_behind: Vec<LeftBehind>,
+    /// Since which drill it is known that the app keeps access that should end, or an account of a drill that was stopped.
+    pub failing_since: Option<Sequence>,
     /// The last one that was done to its end.
     pub last: Option<DrillReport>,
 }

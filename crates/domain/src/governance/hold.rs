@@ -128,7 +128,7 @@ pub enum Decision {
         /// When the waivers expire.
         expires_at: Timestamp,
     },
-    /// Nobody decided: nothing waits any more, since all of it is wanted again.
+    /// Nobody decided: nothing waits any more, since all of it is wanted again, or was done by another decision.
     Lapse,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Keys: `drill/<app>`, `drill-report/<app>/<sequence>`.
 
-use crate::app::drill::{Drill, DrillEvent, DrillReport, Drilled, RunningDrill};
+use crate::app::drill::{Drill, DrillEvent, DrillReport, Drilled, LeftBehind, RunningDrill};
 use crate::event::Recorded;
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
@@ -39,6 +39,16 @@ pub fn drill_reports(state: &(impl Read + ?Sized), app: &AppId) -> Result<Vec<Dr
     Ok(all.into_iter().rev().map(|(_, report)| report).collect())
 }
 
+/// Notes which accounts are left: those of the drill that runs, and of those before.
+fn left(now: &mut Drilled, ids: &[String]) {
+    let before = std::mem::take(&mut now.left_behind);
+    for id in ids {
+        let earlier = before.iter().find(|left| left.id == *id).cloned();
+        let own = now.running.as_ref().map(|running| LeftBehind { id: id.clone(), canary: running.canary.clone() });
+        now.left_behind.extend(earlier.or(own));
+    }
+}
+
 /// A drill went one step on.
 pub fn changed(state: &mut impl Write, drill: &Drill, event: &Recorded) -> Result<(), KvError> {
     let app = &drill.app;
@@ -53,6 +63,7 @@ pub fn changed(state: &mut impl Write, drill: &Drill, event: &Recorded) -> Resul
             now.running.iter_mut().for_each(|running| running.made.push(remote_id.clone()));
         }
         DrillEvent::Completed { results, left_behind } => {
+            left(&mut now, left_behind);
             let report = DrillReport {
                 sequence: event.sequence,
                 at: event.recorded_at,
@@ -66,14 +77,21 @@ pub fn changed(state: &mut impl Write, drill: &Drill, event: &Recorded) -> Resul
                 state.delete(&format!("{}{old}", reports(app)));
             }
             (now.ended_at, now.failure) = (Some(event.recorded_at), None);
-            now.left_behind.clone_from(left_behind);
+            now.failing_since = match report.keeps_access().next() {
+                Some(_) => now.failing_since.or(Some(event.sequence)),
+                None => None,
+            };
             now.last = Some(report);
         }
         DrillEvent::Failed { detail, left_behind } => {
+            let is_known = |id: &String| now.left_behind.iter().any(|left| left.id == *id);
+            if !left_behind.iter().all(is_known) {
+                now.failing_since = now.failing_since.or(Some(event.sequence));
+            }
+            left(&mut now, left_behind);
             // Also one that could not begin has answered the request.
             (now.requested, now.running) = (None, None);
             (now.ended_at, now.failure) = (Some(event.recorded_at), Some(detail.clone()));
-            now.left_behind.clone_from(left_behind);
         }
     }
     store(state, key(app), &now);

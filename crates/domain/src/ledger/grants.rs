@@ -16,6 +16,9 @@ use crate::ids::{GrantId, IdentityId};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 
 const OF: &str = "grant-of/";
+/// How many are read at once.
+const CHUNK: usize = 500;
+
 const RINGS: &str = "grant-rings/";
 
 fn key(id: GrantId) -> String {
@@ -130,8 +133,24 @@ pub fn grants_ending(
 ) -> Result<Vec<Grant>, KvError> {
     let ahead = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
     let horizon = now.checked_add(ahead).unwrap_or(Timestamp::MAX);
-    let ending = grants_ringing(state, horizon, limit)?.into_iter().map(|(_, grant)| grant);
-    Ok(ending.filter(|grant| grant.reminds_at(ahead).is_some_and(|at| at <= now)).collect())
+    let (mut ending, mut after) = (Vec::new(), None::<String>);
+    loop {
+        let some: Vec<(String, ())> = load_all(state, RINGS, after.as_deref(), CHUNK)?;
+        for (key, ()) in &some {
+            let id = key.rsplit_once('/').and_then(|(_, id)| id.parse().ok());
+            let Some(found) = id.map(|id| grant(state, id)).transpose()?.flatten() else { continue };
+            if ending.len() == limit || found.rings_at().is_none_or(|at| at > horizon) {
+                return Ok(ending);
+            }
+            if found.reminds_at(ahead).is_some_and(|at| at <= now) {
+                ending.push(found);
+            }
+        }
+        after = some.last().map(|(key, ())| key.clone());
+        if after.is_none() {
+            return Ok(ending);
+        }
+    }
 }
 
 /// When the next grant ends, or the next request expires.

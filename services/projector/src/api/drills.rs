@@ -27,7 +27,7 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
 
 /// Wants an app drilled now: an account of Rollcall's own goes through it, and is removed again.
 #[utoipa::path(post, path = "/v1/apps/{id}/drill", tag = "decisions", params(("id" = String, Path, description = "Which.")), responses(
-    (status = 202, body = Said), Problem
+    (status = 202, body = Said), (status = 409, description = "One is wanted already, or runs, or the app is not connected any more.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
 ))]
 pub async fn drill(State(api): Shared, Extension(person): Who, Path(id): Path<String>) -> decisions::Answer {
     person.needs(Role::Operator)?;

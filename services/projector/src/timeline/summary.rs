@@ -226,7 +226,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let (by, what) = (&event.meta.actor, e.cause.in_words());
             match e.decision {
                 Decision::Release => format!("{by} lets the removals by {what} go on: {}", e.reason),
-                Decision::Lapse => format!("no removal by {what} waits any more: all of them are wanted again"),
+                Decision::Lapse => format!("no removal by {what} waits any more"),
                 Decision::Reject { expires_at } => {
                     format!("{by} calls the removals by {what} a mistake until {expires_at}: {}", e.reason)
                 }

@@ -270,6 +270,26 @@ impl Memberships {
         }
     }
 
+    /// Takes an account out of a group in the usual form alone, whatever comes of it: nobody else's membership is written.
+    ///
+    /// # Errors
+    /// When the app does not do it.
+    pub async fn leave_alone(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: Member<'_>,
+    ) -> Result<(), Failure> {
+        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
+        let shown = group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned();
+        let remove = match client.experience.removes_by_value(can) {
+            true => Operation::remove_values("members", json!([{ "value": shown }])),
+            false => Operation::remove(&format!("members[value eq {}]", Value::from(shown.as_str()))),
+        };
+        patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?.done()
+    }
+
     /// Takes an account out of a group: by a path as RFC 7644 §3.5.2.2 has it, else by the list of those who stay. An app that
     /// confirms the one without effect, and refuses the other, is asked by value in the end.
     ///

@@ -111,17 +111,49 @@ pub fn known_as(attributes: &Attributes) -> Option<Canary> {
     Some(Canary { user_name, external_id: text("externalId")? })
 }
 
+/// How many hexadecimal digits the word of a canary has.
+const WORD: usize = 10;
+
+/// A word that no other canary has.
+pub fn new_word() -> String {
+    let id = Uuid::now_v7().simple().to_string();
+    id.get(id.len().saturating_sub(WORD)..).unwrap_or(&id).to_owned()
+}
+
 /// The word by which a user name is that of a canary of an app; `None`: it is none's.
-pub fn word_of(spec: &AppSpec, pattern: &str, user_name: &str) -> Option<String> {
+fn word_of(spec: &AppSpec, pattern: &str, user_name: &str) -> Option<String> {
     const MARK: &str = "0d0d0d0d0d";
     let made = known_as(&Person::new(spec, pattern, MARK).attributes(spec))?.user_name;
     let (before, after) = made.split_once(MARK)?;
     let start = user_name.get(..before.len())?;
     let word = user_name.get(before.len()..user_name.len().checked_sub(after.len())?)?;
     let end = user_name.get(user_name.len() - after.len()..)?;
-    // A name that is only the word would be anybody's.
-    let fits = !before.is_empty() && !word.is_empty() && same(start, before) && same(end, after);
-    fits.then(|| word.to_owned())
+    let is_word = word.len() == WORD && word.chars().all(|c| c.is_ascii_hexdigit());
+    (is_word && same(start, before) && same(end, after)).then(|| word.to_owned())
+}
+
+/// The user name that a canary of an app has once it was renamed; `None`: it would not be told from others by it.
+pub fn renamed_of(spec: &AppSpec, pattern: &str, canary: &Canary) -> Option<String> {
+    let word = word_of(spec, pattern, &canary.user_name)?;
+    let renamed = known_as(&Person::renamed(spec, pattern, &word).attributes(spec))?.user_name;
+    (renamed.contains(&word) && renamed != canary.user_name).then_some(renamed)
+}
+
+/// The canary of an app that this word tells from others.
+///
+/// # Errors
+/// Why there can be none, for people.
+pub fn canary(spec: &AppSpec, pattern: &str, word: &str) -> Result<Canary, String> {
+    let known = known_as(&Person::new(spec, pattern, word).attributes(spec))
+        .ok_or("the mapping gives the canary no userName: mend [apps.attributes]")?;
+    match word_of(spec, pattern, &known.user_name) {
+        Some(_) => Ok(known),
+        None => Err(format!(
+            "the mapping makes '{}' of the canary's name, which tells it from nobody: the app can't be drilled unless userName is made \
+             of userName or emails",
+            known.user_name
+        )),
+    }
 }
 
 /// Another value for an attribute.

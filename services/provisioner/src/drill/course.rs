@@ -11,19 +11,20 @@ use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::Support;
 use rollcall_domain::app::deprovision::Deprovision;
-use rollcall_domain::app::drill::{Canary, DrillResult, DrillStep, DrillVerdict};
+use rollcall_domain::app::drill::{Canary, DrillResult, DrillStep, DrillVerdict, LeftBehind};
 use rollcall_domain::app::mapping::Attributes;
 use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_scim::Changed;
 use serde_json::Value;
 
-use crate::app_client::client::Failure;
+use crate::app_client::client::{Failure, shorten};
 use crate::app_client::memberships::{Member, Memberships};
 use crate::app_client::requests::{Created, create, deactivate, delete, update};
-use crate::drill::canary::{Person, known_as, word_of};
+use crate::drill::canary::{Person, known_as, renamed_of};
+use crate::drill::cleaning::{Cleaning, Looked, Removal, Trust};
 use crate::drill::sight::{Names, Seen, Sight, Way};
 use crate::error::ProvisionerError;
-use crate::search::look::{Answered, read_by_id, search};
+use crate::search::look::read_by_id;
 use crate::search::wanted::same;
 use crate::work::error::WorkError;
 
@@ -31,6 +32,9 @@ use crate::work::error::WorkError;
 pub trait Journal {
     /// The app has made an account of this id.
     async fn made(&self, remote_id: &str) -> Result<(), ProvisionerError>;
+
+    /// Whether we know an account of this id as somebody's.
+    fn is_somebodys(&self, remote_id: &str) -> Result<bool, ProvisionerError>;
 }
 
 /// What a drill goes by.
@@ -51,9 +55,30 @@ pub struct Course<'a, J> {
     pub given_up: BTreeSet<String>,
     /// The app's ids of what was made.
     pub made: Vec<String>,
+    /// The one of these that was not deleted since.
+    pub standing: Option<String>,
+    /// Whether there may be one whose id is not known.
+    pub unanswered: Unanswered,
     pub results: Vec<DrillResult>,
     /// Whether the app deletes accounts, as far as that was tried.
     pub deletion: Support,
+}
+
+/// Whether a creation was sent whose answer does not say what was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    No,
+    /// It may have been carried out.
+    Perhaps,
+}
+
+/// What is there of a drill after it was cleaned up after.
+#[derive(Debug, Clone, Default)]
+pub struct Cleaned {
+    /// The app's ids of accounts that are there all the same.
+    pub left: Vec<String>,
+    /// What is wrong, for people.
+    pub words: Vec<String>,
 }
 
 /// How a change went: done; refused in so many words; or not to be tried.
@@ -75,7 +100,7 @@ impl Asked {
 }
 
 /// Whether the app has answered to what it was asked, however badly: one that is not there, or sends us away, has not.
-fn is_about_the_step(failure: &Failure) -> bool {
+pub fn is_about_the_step(failure: &Failure) -> bool {
     match (failure.rejection.cause, failure.rejection.status) {
         (RejectionCause::Throttled | RejectionCause::NotConnected, _) => false,
         (RejectionCause::NotScim | RejectionCause::Conflict | RejectionCause::Unmappable, _) => true,
@@ -100,15 +125,20 @@ impl<J: Journal> Course<'_, J> {
         Names { user_name: known.user_name, external_id: known.external_id }
     }
 
+    fn cleaning(&self) -> Cleaning<'_, J> {
+        let (spec, pattern) = (self.spec, self.settings.user_name.as_str());
+        Cleaning { spec, pattern, sight: &self.sight, journal: self.journal }
+    }
+
     fn note(&mut self, step: DrillStep, of: &str, verdict: DrillVerdict, detail: impl Into<String>) {
-        let (of, detail) = (of.to_owned(), detail.into());
+        let (of, detail) = (of.to_owned(), shorten(&detail.into()));
         self.results.push(DrillResult { step, of, verdict, detail, visible_after: None });
     }
 
     fn saw(&mut self, step: DrillStep, of: &str, seen: Seen) -> DrillVerdict {
         let (verdict, detail, visible_after) = match seen {
             Ok(took) => (DrillVerdict::Passed, String::new(), Some(took)),
-            Err(why) => (DrillVerdict::Failed, why, None),
+            Err(why) => (DrillVerdict::Failed, shorten(&why), None),
         };
         self.results.push(DrillResult { step, of: of.to_owned(), verdict, detail, visible_after });
         verdict
@@ -136,18 +166,23 @@ impl<J: Journal> Course<'_, J> {
 
     /// An account that is there already is somebody's, and never touched.
     async fn refuse_what_is_there(&self) -> Result<(), Failure> {
-        if self.sight.search.can.filter == Support::No {
-            return Ok(());
-        }
-        let name = &self.canary.user_name;
-        let found = self.sight.patiently(|| search(&self.sight.search, "userName", name)).await?;
-        match found {
-            Answered::Complete(found) if !found.is_empty() => Err(Failure::new(
+        let (found, _) = self.cleaning().named(&self.all_names()).await?;
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::new(
                 RejectionCause::Conflict,
-                format!("the app has an account '{name}' already: choose another [apps.drill] user_name"),
+                format!(
+                    "the app has an account '{}' already: choose another [apps.drill] user_name",
+                    self.canary.user_name
+                ),
             )),
-            _ => Ok(()),
         }
+    }
+
+    /// The user names that the canary has, one after the other.
+    fn all_names(&self) -> Vec<String> {
+        let renamed = renamed_of(self.spec, &self.settings.user_name, &self.canary);
+        std::iter::once(self.canary.user_name.clone()).chain(renamed).collect()
     }
 
     /// What the canary must show; what an app does not keep of our id is no mistake.
@@ -176,10 +211,12 @@ impl<J: Journal> Course<'_, J> {
         let attributes = self.attributes();
         let managed = attributes.iter().filter(|(path, _)| self.standard.is_managed(path));
         let sent: Attributes = managed.map(|(path, value)| (path.clone(), value.clone())).collect();
+        // What is sent may be carried out, whatever is answered.
+        self.unanswered = Unanswered::Perhaps;
         let made = self.sight.patiently(|| create(self.sight.search.client, &sent, can)).await;
         let id = match made {
-            Ok(Created::As(id) | Created::Bare(id)) => id,
-            Ok(Created::Somewhere) => match self.by_name().await? {
+            Ok(Created::As(id) | Created::Bare(id)) if !id.trim().is_empty() => id,
+            Ok(Created::As(_) | Created::Bare(_) | Created::Somewhere) => match self.by_name().await? {
                 Some(id) => id,
                 None => {
                     let why = "the app says that it has made it, not as what, and does not show it under its name";
@@ -188,16 +225,22 @@ impl<J: Journal> Course<'_, J> {
                 }
             },
             Ok(Created::Conflict(failure)) => {
+                self.unanswered = Unanswered::No;
                 self.note(step, "", DrillVerdict::Failed, format!("its name can't be used: {}", in_words(&failure)));
                 return Ok(None);
             }
             Err(failure) if is_about_the_step(&failure) => {
+                if !failure.is_unanswered() {
+                    self.unanswered = Unanswered::No;
+                }
                 self.note(step, "", DrillVerdict::Failed, in_words(&failure));
                 return Ok(None);
             }
             Err(failure) => return Err(failure.into()),
         };
+        self.unanswered = Unanswered::No;
         self.made.push(id.clone());
+        self.standing = Some(id.clone());
         self.journal.made(&id).await?;
         let seen = self.sight.until_shown(&id, &self.names(), &self.shows_all()).await?;
         if self.saw(step, "", seen) != DrillVerdict::Passed {
@@ -217,10 +260,9 @@ impl<J: Journal> Course<'_, J> {
     }
 
     async fn by_name(&self) -> Result<Option<String>, Failure> {
-        let name = &self.canary.user_name;
-        let found = self.sight.patiently(|| search(&self.sight.search, "userName", name)).await?;
-        let Answered::Complete(found) = found else { return Ok(None) };
-        Ok(found.into_iter().next().map(|remote| remote.id))
+        // Before it was made there was none of this name.
+        let (found, _) = self.cleaning().named(&[self.names().user_name]).await?;
+        Ok(found.into_iter().next())
     }
 
     /// Looks for it in every way that there is; those that show it are relied on from here on.
@@ -324,16 +366,23 @@ impl<J: Journal> Course<'_, J> {
             let known = managed.contains(wanted).then(|| wanted.clone());
             return known.ok_or_else(|| format!("'{wanted}' is no group that Rollcall manages here"));
         }
+        // What nobody has described may give anything.
         let is_harmless = |name: &&String| {
             let described = self.spec.entitlement(&Part::Group((*name).clone()));
-            described.is_none_or(|entitlement| entitlement.terms.risk < Risk::High)
+            described.is_some_and(|entitlement| entitlement.terms.risk < Risk::High)
         };
-        managed.iter().find(is_harmless).cloned().ok_or_else(|| "there is no managed group without high risk".into())
+        let chosen = managed.iter().find(is_harmless).cloned();
+        chosen.ok_or_else(|| "no group is described as one without high risk, and [apps.drill] names none".into())
     }
 
     async fn group(&mut self, id: &str) -> Result<(), Failure> {
         let (client, can) = (self.sight.search.client, self.sight.search.can);
-        let name = match self.chosen_group() {
+        // Without PATCH everybody else in the group would be written anew.
+        let chosen = match can.patch {
+            Support::No => Err("the app has no PATCH: a group can only be replaced with all that are in it".into()),
+            _ => self.chosen_group(),
+        };
+        let name = match chosen {
             Ok(name) => name,
             Err(why) => {
                 self.note(DrillStep::EnterGroup, "", DrillVerdict::Skipped, why.clone());
@@ -368,7 +417,7 @@ impl<J: Journal> Course<'_, J> {
             let ask = || async {
                 match step {
                     DrillStep::EnterGroup => self.memberships.enter(client, can, &name, member).await,
-                    _ => self.memberships.leave(client, can, &name, member).await,
+                    _ => self.memberships.leave_alone(client, can, &name, member).await,
                 }
             };
             let asked = Asked::of(self.sight.patiently(ask).await)?;
@@ -449,7 +498,9 @@ impl<J: Journal> Course<'_, J> {
             }
         }
         let asked = match self.update(id).await? {
-            Asked::Refused(why) if self.standard.deprovision == Deprovision::Delete => Asked::Skipped(why),
+            Asked::Refused(_) if self.standard.deprovision == Deprovision::Delete => {
+                Asked::Skipped("the app refuses it, and leavers are deleted there".into())
+            }
             asked => asked,
         };
         self.judge(DrillStep::SwitchOn, "", id, asked).await?;
@@ -459,12 +510,15 @@ impl<J: Journal> Course<'_, J> {
     /// Deletes it; whether it is gone.
     async fn delete(&mut self, id: &str) -> Result<bool, Failure> {
         let client = self.sight.search.client;
-        let Some(remote) = self.sight.patiently(|| read_by_id(client, id)).await? else {
-            self.note(DrillStep::Delete, "", DrillVerdict::Skipped, "it is not there any more");
-            return Ok(true);
-        };
+        let remote = self.sight.patiently(|| read_by_id(client, id)).await?;
+        // Some hide whoever is inactive: it is deleted whatever they show.
+        let remote = remote.unwrap_or_else(|| Remote {
+            id: id.to_owned(),
+            resource: serde_json::Map::new(),
+            groups: BTreeSet::new(),
+        });
         match self.sight.patiently(|| delete(client, &remote)).await {
-            Ok(()) => {}
+            Ok(()) => self.standing = None,
             Err(failure) if lacks_deletion(&failure) => {
                 self.deletion = Support::No;
                 self.note(DrillStep::Delete, "", DrillVerdict::Skipped, "the app deletes no accounts");
@@ -477,76 +531,103 @@ impl<J: Journal> Course<'_, J> {
             Err(failure) => return Err(failure),
         }
         let seen = self.sight.until_shown(id, &self.names(), &gone).await?;
-        Ok(self.saw(DrillStep::Delete, "", seen) == DrillVerdict::Passed)
+        let is_gone = seen.is_ok();
+        let kept = match is_gone {
+            true => None,
+            false => self.sight.patiently(|| read_by_id(client, id)).await?,
+        };
+        match kept {
+            // Nobody can sign in: it is said, and cleaning up says what is left.
+            Some(remote) if !remote.is_active() => {
+                self.note(DrillStep::Delete, "", DrillVerdict::Passed, "the app keeps it, switched off");
+            }
+            _ => drop(self.saw(DrillStep::Delete, "", seen)),
+        }
+        Ok(is_gone)
     }
 
-    /// Removes whatever is there of this drill and of earlier ones; the app's ids of what stays all the same.
+    /// Removes whatever is there of this drill.
     ///
     /// # Errors
-    /// When the app can't be used: it is tried again before the next drill.
-    pub async fn clean_up(&self, earlier: &[String]) -> Result<Vec<String>, Failure> {
-        let client = self.sight.search.client;
-        let mut ids: BTreeSet<String> = self.made.iter().chain(earlier).cloned().collect();
-        // One whose creation was not answered is known by its name alone.
-        let renamed = known_as(&self.renamed.attributes(self.spec)).map(|known| known.user_name);
-        let names = [Some(self.canary.user_name.clone()), renamed];
-        for name in names.into_iter().flatten().filter(|_| self.sight.search.can.filter != Support::No) {
-            let found = self.sight.patiently(|| search(&self.sight.search, "userName", &name)).await?;
-            if let Answered::Complete(found) = found {
-                ids.extend(found.into_iter().map(|remote| remote.id));
+    /// When the app can't be used, or our own state: nothing is said of it then, and it is tried again.
+    pub async fn clean_up(&self) -> Result<Cleaned, WorkError> {
+        let mut ids: BTreeSet<String> = self.made.iter().cloned().collect();
+        let mut cleaned = Cleaned::default();
+        if self.unanswered == Unanswered::Perhaps {
+            let names = self.all_names();
+            let look = || async {
+                let (found, looked) = self.cleaning().named(&names).await?;
+                // One that can't be looked through is not waited for either.
+                Ok(if found.is_empty() && looked == Looked::Whole { Err("not yet".to_owned()) } else { Ok(()) })
+            };
+            let _ = self.sight.until(look).await?;
+            let (found, looked) = self.cleaning().named(&names).await?;
+            if found.is_empty() && looked == Looked::InPart {
+                cleaned.words.push(format!("there may be an account {}: look for it by hand", names.join(" or ")));
             }
+            ids.extend(found);
         }
-        let mut left = Vec::new();
         for id in ids {
-            let Some(remote) = self.sight.patiently(|| read_by_id(client, &id)).await? else { continue };
-            // An app may give an id again: what does not look like a canary is somebody's.
-            if !self.is_canary(&remote) {
-                continue;
-            }
-            let outcome = self.sight.patiently(|| delete(client, &remote)).await;
-            if outcome.is_err() && remote.is_active() {
-                let can = self.sight.search.can;
-                let _ = self.sight.patiently(|| deactivate(client, can, &remote)).await;
-            }
-            match outcome {
-                Ok(()) => {
-                    if self.sight.until_shown(&id, &self.names(), &gone).await?.is_err() {
-                        left.push(id);
-                    }
-                }
-                Err(_) => left.push(id),
-            }
+            let trust = if self.standing.as_ref() == Some(&id) { Trust::Made } else { Trust::Shown };
+            cleaned.note(&id, self.cleaning().remove(&id, &self.canary, trust).await?, trust);
         }
-        Ok(left)
+        Ok(cleaned)
     }
 
-    fn is_canary(&self, remote: &Remote) -> bool {
-        let name = remote.text("userName");
-        // An app may make user names of its own: what it made a moment ago is known by its id then.
-        let own_names = self.standard.user_name.is_some() && self.made.contains(&remote.id);
-        own_names
-            || remote.text("externalId") == self.canary.external_id
-            || same(name, &self.canary.user_name)
-            || word_of(self.spec, &self.settings.user_name, name).is_some()
+    /// Removes what earlier drills have left.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn clean_up_earlier(&self, earlier: &[LeftBehind]) -> Result<Cleaned, WorkError> {
+        let mut cleaned = Cleaned::default();
+        for LeftBehind { id, canary } in earlier {
+            let removal = self.cleaning().remove(id, canary, Trust::Shown).await?;
+            // It may be the canary under a name of the app's own: only a person can tell.
+            let removal = if removal == Removal::NotRecognised && !self.journal.is_somebodys(id)? {
+                Removal::KeptActive
+            } else {
+                removal
+            };
+            cleaned.note(id, removal, Trust::Shown);
+        }
+        Ok(cleaned)
     }
 
     /// Says how it was cleaned up.
-    pub fn cleaned(&mut self, left: &[String]) {
-        match left {
-            [] => self.note(DrillStep::CleanUp, "", DrillVerdict::Passed, ""),
-            left if self.deletion == Support::No => {
-                let detail = format!("the app deletes no accounts: {} stays there, switched off", left.join(", "));
+    pub fn cleaned(&mut self, cleaned: &Cleaned) {
+        let words = cleaned.words.join("; ");
+        match words.is_empty() {
+            true => self.note(DrillStep::CleanUp, "", DrillVerdict::Passed, ""),
+            false
+                if self.deletion == Support::No && cleaned.words.iter().all(|words| words.ends_with(SWITCHED_OFF)) =>
+            {
+                let detail = format!("the app deletes no accounts: {words}");
                 self.note(DrillStep::CleanUp, "", DrillVerdict::Skipped, detail);
             }
-            left => {
-                let detail = format!("still there, as {}: remove it by hand", left.join(", "));
-                self.note(DrillStep::CleanUp, "", DrillVerdict::Failed, detail);
-            }
+            false => self.note(DrillStep::CleanUp, "", DrillVerdict::Failed, format!("{words}: remove it by hand")),
         }
     }
 }
 
-fn gone(remote: Option<&Remote>) -> Result<(), String> {
+/// How an account is that is kept and can't be used.
+const SWITCHED_OFF: &str = "is still there, switched off";
+
+impl Cleaned {
+    fn note(&mut self, id: &str, removal: Removal, trust: Trust) {
+        let words = match (removal, trust) {
+            (Removal::Gone, _) => return,
+            // The id is somebody's by now: it was deleted, and the app has given it again.
+            (Removal::NotRecognised, Trust::Shown) => return,
+            (Removal::NotRecognised, Trust::Made) => format!("{id} does not look like what was made"),
+            (Removal::KeptInactive, _) => format!("{id} {SWITCHED_OFF}"),
+            (Removal::KeptActive, _) => format!("{id} is still there, and may be used"),
+        };
+        self.words.push(words);
+        self.left.push(id.to_owned());
+    }
+}
+
+pub fn gone(remote: Option<&Remote>) -> Result<(), String> {
     match remote {
         None => Ok(()),
         Some(remote) if remote.is_active() => {
@@ -556,6 +637,6 @@ fn gone(remote: Option<&Remote>) -> Result<(), String> {
     }
 }
 
-fn lacks_deletion(failure: &Failure) -> bool {
+pub fn lacks_deletion(failure: &Failure) -> bool {
     matches!(failure.rejection.status, Some(405 | 501))
 }

@@ -9,14 +9,14 @@ use rollcall_domain::app::drill::{Canary, DrillReport};
 use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_domain::ids::Sequence;
 use rollcall_event_log::Lease;
-use uuid::Uuid;
+use tracing::warn;
 
 use crate::app_client::client::ScimClient;
 use crate::app_client::discovery::discover;
 use crate::app_client::memberships::Memberships;
 use crate::app_client::transport::Http;
-use crate::drill::canary::{Person, known_as};
-use crate::drill::course::{Course, Journal};
+use crate::drill::canary::{Person, canary, new_word};
+use crate::drill::course::{Course, Journal, Unanswered, in_words};
 use crate::drill::sight::Sight;
 use crate::error::ProvisionerError;
 use crate::search::controls::Controls;
@@ -49,6 +49,8 @@ pub fn course<'a, J: Journal>(
         renamed: Person::renamed(&config.spec, &config.drill.user_name, word),
         given_up: BTreeSet::new(),
         made: Vec::new(),
+        standing: None,
+        unanswered: Unanswered::No,
         results: Vec::new(),
         deletion: Support::Unknown,
     }
@@ -58,8 +60,14 @@ pub fn course<'a, J: Journal>(
 struct Nowhere;
 
 impl Journal for Nowhere {
-    async fn made(&self, _: &str) -> Result<(), ProvisionerError> {
+    async fn made(&self, remote_id: &str) -> Result<(), ProvisionerError> {
+        // Whoever cuts this off has to know what to remove.
+        warn!(remote_id, "the app has made the account of the drill");
         Ok(())
+    }
+
+    fn is_somebodys(&self, _: &str) -> Result<bool, ProvisionerError> {
+        Ok(false)
     }
 }
 
@@ -75,26 +83,25 @@ pub async fn rehearse(config: &AppConfig) -> Result<DrillReport, String> {
     let can = config.spec.capabilities.over(&learned);
     let (memberships, controls) = (Memberships::default(), Controls::default());
     let search = Search { client: &client, can: &can, max_scan: config.max_scan, controls: &controls };
-    let id = Uuid::now_v7().simple().to_string();
-    let word = id.get(id.len().saturating_sub(10)..).unwrap_or(&id);
-    let person = Person::new(&config.spec, &config.drill.user_name, word);
-    let canary = known_as(&person.attributes(&config.spec))
-        .ok_or("the mapping gives the canary no userName: mend [apps.attributes]")?;
-    let mut course = course(config, &memberships, search, &Nowhere, canary.clone(), word);
+    let word = new_word();
+    let canary = canary(&config.spec, &config.drill.user_name, &word)?;
+    warn!(canary = canary.user_name, "an account of this name goes through the app");
+    let mut course = course(config, &memberships, search, &Nowhere, canary.clone(), &word);
     let ran = course.run().await;
-    let left_behind = course.clean_up(&[]).await.map_err(|failure| {
-        let made = course.made.join(", ");
-        format!(
-            "it can't be cleaned up after: {}; look for '{}' there ({made})",
-            failure.rejection.detail, canary.user_name
-        )
-    })?;
-    match ran {
-        Ok(()) => {}
-        Err(WorkError::App(failure)) => return Err(failure.rejection.detail),
-        Err(WorkError::Ours(e)) => return Err(e.to_string()),
+    let wrong = |error: WorkError| match error {
+        WorkError::App(failure) => in_words(&failure),
+        WorkError::Ours(e) => e.to_string(),
+    };
+    let (name, made) = (&canary.user_name, course.made.join(", "));
+    let cleaned = course
+        .clean_up()
+        .await
+        .map_err(|error| format!("it can't be cleaned up after: {}; look for '{name}' there ({made})", wrong(error)))?;
+    if let Err(error) = ran {
+        let left = if cleaned.words.is_empty() { String::new() } else { format!("; {}", cleaned.words.join("; ")) };
+        return Err(format!("{}{left}", wrong(error)));
     }
-    course.cleaned(&left_behind);
+    course.cleaned(&cleaned);
     let (results, at) = (course.results, jiff::Timestamp::now());
-    Ok(DrillReport { sequence: Sequence(0), at, canary: Some(canary), results, left_behind })
+    Ok(DrillReport { sequence: Sequence(0), at, canary: Some(canary), results, left_behind: cleaned.left })
 }

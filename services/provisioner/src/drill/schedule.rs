@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_config::DrillSettings;
-use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, Drilled};
+use rollcall_domain::app::capability::Capabilities;
+use rollcall_domain::app::drill::{Drill, DrillEvent, Drilled, LeftBehind, RunningDrill};
 use rollcall_domain::{Event, directory, ledger};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
-use uuid::Uuid;
+use tracing::{error, info, warn};
 
-use crate::app_client::client::Failure;
-use crate::drill::canary::{Person, known_as, word_of};
-use crate::drill::course::{Journal, in_words};
+use crate::drill::canary::{canary, new_word};
+use crate::drill::course::{Journal, Unanswered, in_words};
 use crate::drill::rehearsal::course;
 use crate::error::ProvisionerError;
 use crate::search::look::Search;
@@ -27,13 +26,15 @@ const LATER: Duration = Duration::from_secs(60);
 pub struct Drills {
     connector: Arc<Connector>,
     due: Option<Instant>,
+    /// Until when none begins, since the last one could not even say how it went.
+    pause_until: Option<Instant>,
     running: Option<AbortOnDropHandle<()>>,
 }
 
 impl Drills {
     /// Goes on where an earlier process was.
     pub fn new(connector: Arc<Connector>) -> Self {
-        let mut drills = Self { connector, due: None, running: None };
+        let mut drills = Self { connector, due: None, pause_until: None, running: None };
         drills.plan();
         drills
     }
@@ -62,8 +63,12 @@ impl Drills {
     /// Starts one when it is time, when someone has asked for one, or when one was cut off.
     pub fn turn(&mut self) {
         let Some(settings) = self.settings().filter(|_| self.running.is_none()) else { return };
+        if self.pause_until.is_some_and(|until| until > Instant::now()) {
+            return;
+        }
         let known = self.known();
-        let is_due = self.due.is_some_and(|due| due <= Instant::now());
+        // Where the app keeps what was there of the last one, only a person wants another.
+        let is_due = known.left_behind.is_empty() && self.due.is_some_and(|due| due <= Instant::now());
         let is_open = settings.hours.as_ref().is_none_or(|hours| hours.are_now((self.connector.clock)()));
         if is_due && !is_open {
             self.due = Some(Instant::now() + LATER);
@@ -84,8 +89,12 @@ impl Drills {
     /// Waits for the end of the drill that runs; for ever when none does.
     pub async fn ended(&mut self) {
         let Some(running) = &mut self.running else { return std::future::pending().await };
-        let _ = running.await;
+        let ended = running.await;
         self.running = None;
+        if let Err(e) = ended {
+            error!(app = %self.connector.app, error = %e, "a drill stopped unexpectedly");
+            self.pause_until = Some(Instant::now() + LATER);
+        }
         self.plan();
     }
 
@@ -105,6 +114,10 @@ impl Journal for OnTheLog<'_> {
     async fn made(&self, remote_id: &str) -> Result<(), ProvisionerError> {
         say(self.0, DrillEvent::Made { remote_id: remote_id.to_owned() }).await
     }
+
+    fn is_somebodys(&self, remote_id: &str) -> Result<bool, ProvisionerError> {
+        Ok(ledger::linked(&self.0.store.view(), &self.0.app, remote_id)?.is_some())
+    }
 }
 
 async fn say(connector: &Connector, event: DrillEvent) -> Result<(), ProvisionerError> {
@@ -114,90 +127,85 @@ async fn say(connector: &Connector, event: DrillEvent) -> Result<(), Provisioner
 async fn run(connector: &Connector, known: Drilled) {
     let Some(link) = &connector.link else { return };
     let outcome = match &known.running {
-        Some(running) => recover(connector, link, &running.canary, &running.made, &known.left_behind).await,
+        Some(running) => recover(connector, link, running).await,
         None => drill(connector, link, &known.left_behind).await,
     };
-    if let Err(e) = outcome {
-        warn!(app = %connector.app, error = %e, "what came of the drill is not on the log");
-        // The log may be away: whatever is there of it is cleaned up after later.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    match outcome {
+        Ok(()) => return,
+        Err(WorkError::App(failure)) => {
+            warn!(app = %connector.app, detail = in_words(&failure), "what a drill has made can't be removed yet");
+        }
+        Err(WorkError::Ours(e)) => warn!(app = %connector.app, error = %e, "what came of the drill is not on the log"),
     }
+    // Whatever is there of it is removed later: until then it runs, by the log.
+    tokio::time::sleep(LATER).await;
 }
 
 /// Cleans up after a drill that was cut off.
-async fn recover(
-    connector: &Connector,
-    link: &Link,
-    canary: &Canary,
-    made: &[String],
-    earlier: &[String],
-) -> Result<(), ProvisionerError> {
+async fn recover(connector: &Connector, link: &Link, running: &RunningDrill) -> Result<(), WorkError> {
     let can = connector.capabilities(&link.config)?;
-    let search =
-        Search { client: &link.client, can: &can, max_scan: link.config.max_scan, controls: &connector.controls };
+    let search = search_of(connector, link, &can);
     let journal = OnTheLog(connector);
-    // Under another pattern by now it may have been renamed in a way that nobody knows: its id is on the log.
-    let word = word_of(&link.config.spec, &link.config.drill.user_name, &canary.user_name).unwrap_or_default();
-    let mut course = course(&link.config, &link.memberships, search, &journal, canary.clone(), &word);
-    course.made = made.to_vec();
-    match course.clean_up(earlier).await {
-        Ok(left_behind) => say(connector, DrillEvent::Failed { detail: "it was cut off".into(), left_behind }).await,
-        Err(failure) => {
-            warn!(app = %connector.app, detail = failure.rejection.detail, "a drill that was cut off can't be cleaned up after");
-            tokio::time::sleep(LATER).await;
-            Ok(())
-        }
-    }
+    let mut course = course(&link.config, &link.memberships, search, &journal, running.canary.clone(), "");
+    course.made.clone_from(&running.made);
+    // What was sent last may have been carried out, and not been said.
+    course.unanswered = Unanswered::Perhaps;
+    let cleaned = course.clean_up().await?;
+    let words = cleaned.words.iter().map(|words| format!("; {words}")).collect::<String>();
+    let detail = format!("it was cut off{words}");
+    Ok(say(connector, DrillEvent::Failed { detail, left_behind: cleaned.left }).await?)
 }
 
-async fn drill(connector: &Connector, link: &Link, earlier: &[String]) -> Result<(), ProvisionerError> {
+fn search_of<'a>(connector: &'a Connector, link: &'a Link, can: &'a Capabilities) -> Search<'a> {
+    Search { client: &link.client, can, max_scan: link.config.max_scan, controls: &connector.controls }
+}
+
+async fn drill(connector: &Connector, link: &Link, earlier: &[LeftBehind]) -> Result<(), WorkError> {
     let can = connector.capabilities(&link.config)?;
-    let search =
-        Search { client: &link.client, can: &can, max_scan: link.config.max_scan, controls: &connector.controls };
-    let id = Uuid::now_v7().simple().to_string();
-    let word = id.get(id.len().saturating_sub(10)..).unwrap_or(&id);
-    let (spec, pattern) = (&link.config.spec, &link.config.drill.user_name);
-    let Some(canary) = known_as(&Person::new(spec, pattern, word).attributes(spec)) else {
-        let detail = "the mapping gives the canary no userName: mend [apps.attributes]".to_owned();
-        return say(connector, DrillEvent::Failed { detail, left_behind: earlier.to_vec() }).await;
+    let search = search_of(connector, link, &can);
+    let word = new_word();
+    let stopped = async |detail: String, left_behind: Vec<String>| {
+        Ok::<(), WorkError>(say(connector, DrillEvent::Failed { detail, left_behind }).await?)
+    };
+    let known: Vec<String> = earlier.iter().map(|left| left.id.clone()).collect();
+    let canary = match canary(&link.config.spec, &link.config.drill.user_name, &word) {
+        Ok(canary) => canary,
+        Err(why) => return stopped(why, known).await,
     };
     if directory::identity_by_user_name(&connector.store.view(), &canary.user_name)?.is_some() {
-        let detail = format!("'{}' is somebody's user name: choose another [apps.drill] user_name", canary.user_name);
-        return say(connector, DrillEvent::Failed { detail, left_behind: earlier.to_vec() }).await;
+        let why = format!("'{}' is somebody's user name: choose another [apps.drill] user_name", canary.user_name);
+        return stopped(why, known).await;
     }
     let journal = OnTheLog(connector);
-    let mut course = course(&link.config, &link.memberships, search, &journal, canary.clone(), word);
+    let mut course = course(&link.config, &link.memberships, search, &journal, canary.clone(), &word);
     // First what an earlier one has left: a second account may be a second seat.
-    let left = match course.clean_up(earlier).await {
-        Ok(left) => left,
-        Err(failure) => return fail(connector, &failure, earlier.to_vec()).await,
+    let left = match course.clean_up_earlier(earlier).await {
+        Ok(cleaned) => cleaned,
+        Err(WorkError::App(failure)) => return stopped(in_words(&failure), known).await,
+        Err(e) => return Err(e),
     };
-    if !left.is_empty() {
-        let detail = format!("an earlier drill has left {} there: remove it by hand", left.join(", "));
-        return say(connector, DrillEvent::Failed { detail, left_behind: left }).await;
+    if !left.left.is_empty() {
+        let why = format!("of an earlier drill {}: remove it by hand", left.words.join("; "));
+        return stopped(why, left.left).await;
     }
     info!(app = %connector.app, canary = canary.user_name, "drilled");
     say(connector, DrillEvent::Started(canary)).await?;
     let ran = course.run().await;
-    let cleaned = course.clean_up(&[]).await;
-    let left_behind = match &cleaned {
-        Ok(left) => left.clone(),
-        Err(_) => course.made.clone(),
-    };
+    // Where that fails nothing is said: it is cleaned up after later.
+    let cleaned = course.clean_up().await?;
     // What its answers have taught holds for everybody's accounts.
     connector.learn_ways().await?;
-    match (ran, cleaned) {
-        (Err(WorkError::Ours(e)), _) => Err(e),
-        (Err(WorkError::App(failure)), _) | (Ok(()), Err(failure)) => fail(connector, &failure, left_behind).await,
-        (Ok(()), Ok(left)) => {
-            course.cleaned(&left);
-            say(connector, DrillEvent::Completed { results: course.results, left_behind }).await
+    match ran {
+        Err(WorkError::Ours(e)) => Err(e.into()),
+        Err(WorkError::App(failure)) => {
+            warn!(app = %connector.app, detail = in_words(&failure), "the app can't be drilled");
+            let words = cleaned.words.iter().map(|words| format!("; {words}")).collect::<String>();
+            stopped(format!("{}{words}", in_words(&failure)), cleaned.left).await
+        }
+        Ok(()) => {
+            course.cleaned(&cleaned);
+            let completed = DrillEvent::Completed { results: course.results, left_behind: cleaned.left };
+            Ok(say(connector, completed).await?)
         }
     }
-}
-
-async fn fail(connector: &Connector, failure: &Failure, left_behind: Vec<String>) -> Result<(), ProvisionerError> {
-    let detail = in_words(failure);
-    warn!(app = %connector.app, detail, "the app can't be drilled");
-    say(connector, DrillEvent::Failed { detail, left_behind }).await
 }

@@ -64,7 +64,10 @@ impl Sight<'_> {
             match ask().await {
                 Err(failure) if failure.rejection.cause == RejectionCause::Throttled && Instant::now() < until => {
                     let pause = failure.retry_after.unwrap_or(LONGEST_PAUSE);
-                    sleep(pause.clamp(FIRST_PAUSE, self.patience)).await;
+                    if pause > self.patience {
+                        return Err(failure);
+                    }
+                    sleep(pause.max(FIRST_PAUSE)).await;
                 }
                 outcome => return outcome,
             }

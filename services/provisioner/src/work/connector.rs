@@ -8,6 +8,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::{Capabilities, Discovered};
+use rollcall_domain::app::drill::DrillEvent;
 use rollcall_domain::drift::{DriftDetected, DriftItem};
 use rollcall_domain::{AppId, Event, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
@@ -141,6 +142,16 @@ impl Connector {
                 verified.observed.values_mut().for_each(|value| secrets.out_of_value(value));
                 clean(&mut verified.differences);
                 Event::AccountVerified(verified)
+            }
+            Event::Drill(mut drill) => {
+                match &mut drill.event {
+                    DrillEvent::Completed { results, .. } => {
+                        results.iter_mut().for_each(|result| result.detail = secrets.out_of(&result.detail));
+                    }
+                    DrillEvent::Failed { detail, .. } => *detail = secrets.out_of(detail),
+                    DrillEvent::Requested | DrillEvent::Started(_) | DrillEvent::Made { .. } => {}
+                }
+                Event::Drill(drill)
             }
             Event::DriftDetected(mut drift) => {
                 clean(&mut drift.differences);

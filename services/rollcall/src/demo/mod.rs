@@ -5,6 +5,7 @@ mod asking;
 mod careless;
 mod composing;
 mod deployed;
+mod drilling;
 mod play;
 mod rollcall;
 mod show;
@@ -65,6 +66,7 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     let apps = apps::start(folder.path()).await?;
     let alerts = webhook::Receiver::start().await?;
     let mut rollcall = rollcall::Rollcall::start(folder.path(), &apps, &alerts.url).await?;
+    drilling::every_app(&rollcall, &apps).await?;
     let cast = play::walk(&rollcall, &apps).await?;
     asking::for_a_while(&rollcall, &apps, &cast.asks, &cast.manager).await?;
     careless::policy(&mut rollcall, &apps).await?;

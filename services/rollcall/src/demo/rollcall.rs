@@ -160,6 +160,12 @@ impl Rollcall {
         answered(request, &format!("GET {path}")).await
     }
 
+    /// Wants something of the API, as its operator.
+    pub async fn want(&self, path: &str) -> anyhow::Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.address)).bearer_auth(&self.api_token);
+        answered(request, &format!("POST {path}")).await
+    }
+
     /// One request to the API that somebody makes with their own token.
     pub async fn act(&self, path: &str, user_name: &str, body: &Value) -> anyhow::Result<Value> {
         let token = self.personal_tokens.get(user_name).with_context(|| format!("{user_name} has no token"))?;
@@ -222,7 +228,7 @@ token_env = "DEMO_SOURCE_TOKEN"
 
 [[api_tokens]]
 name = "auditor"
-role = "auditor"
+role = "operator"
 token_env = "DEMO_API_TOKEN"
 "#,
     );

@@ -11,7 +11,7 @@ use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::app::Connection;
-use rollcall_domain::app::drill::DrillReport;
+use rollcall_domain::app::drill::Drilled;
 use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
@@ -33,7 +33,7 @@ pub enum AlertCondition {
     Leaver(Case),
     Access(Obligation),
     Quarantine(Quarantine),
-    Drill(AppId, DrillReport),
+    Drill(AppId, Drilled),
     Hold(Hold),
     Stuck(EffectFailed),
     FarAhead(Scheduled),
@@ -93,7 +93,9 @@ impl AlertCondition {
                 About::Vanished { app: q.app.clone(), by: q.by }
             }
             Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
-            Self::Drill(app, report) => About::Drill { app: app.clone(), by: report.sequence },
+            Self::Drill(app, drilled) => {
+                About::Drill { app: app.clone(), by: drilled.failing_since.unwrap_or_default() }
+            }
             Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
             Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
             Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
@@ -140,8 +142,10 @@ pub fn conditions(
     all.extend(ledger::overdue_access(state)?.into_iter().map(AlertCondition::Access));
     all.extend(ledger::quarantines(state)?.into_iter().map(AlertCondition::Quarantine));
     for app in directory::apps(state)?.into_iter().filter(|app| app.connection == Connection::Configured) {
-        let kept = ledger::drilled(state, &app.spec.id)?.last.filter(|last| last.keeps_access().next().is_some());
-        all.extend(kept.map(|report| AlertCondition::Drill(app.spec.id, report)));
+        let drilled = ledger::drilled(state, &app.spec.id)?;
+        if drilled.failing_since.is_some() {
+            all.push(AlertCondition::Drill(app.spec.id, drilled));
+        }
     }
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));

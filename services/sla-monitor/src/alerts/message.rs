@@ -158,7 +158,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
         AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.opened_at)),
         AlertCondition::Access(obligation) => obligation.overdue_at,
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
-        AlertCondition::Drill(_, report) => Some(report.at),
+        AlertCondition::Drill(_, drilled) => drilled.ended_at,
         AlertCondition::Hold(hold) => Some(hold.since),
         AlertCondition::Silence { last, .. } => *last,
         AlertCondition::Stuck(failed) => Some(failed.effective_at),
@@ -215,13 +215,16 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
             let (app, detail) = (app_name(state, &quarantine.app)?, &quarantine.rejection.detail);
             format!("{app} is left alone since {}: it failed again and again, at last with: {detail}", quarantine.since)
         }
-        AlertCondition::Drill(app, report) => {
-            let steps: Vec<&str> = report.keeps_access().map(|result| result.step.name()).collect();
-            format!(
-                "{} keeps access that should end: in its last drill it did not do: {}",
-                app_name(state, app)?,
-                steps.join(", ")
-            )
+        AlertCondition::Drill(app, drilled) => {
+            let app = app_name(state, app)?;
+            let kept = drilled.last.iter().flat_map(|report| report.keeps_access());
+            let steps: Vec<&str> = kept.map(|result| result.step.name()).collect();
+            match &drilled.failure {
+                Some(failure) => format!("a drill of {app} has left an account there: {failure}"),
+                None => {
+                    format!("{app} keeps access that should end: in its last drill it did not do: {}", steps.join(", "))
+                }
+            }
         }
         AlertCondition::Hold(hold) => {
             let (app, removals) = (app_name(state, &hold.app)?, hold.removals);

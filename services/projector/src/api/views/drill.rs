@@ -56,7 +56,7 @@ pub struct DrillResultView {
     pub verdict: &'static str,
     /// How it went in the drill before, where that was otherwise.
     pub before: Option<&'static str>,
-    /// What was seen instead, or why it was not tried; absent for viewers where the app may say it.
+    /// What was seen instead, or why it was not tried; absent for viewers: an app may say it.
     pub detail: Option<String>,
     /// How long it took until it showed in every way.
     pub visible_after_seconds: Option<f64>,
@@ -87,7 +87,7 @@ impl DrillsView {
             state: word,
             failure: known.failure.map(|failure| detail.show(failure).unwrap_or_else(|| "left out".to_owned())),
             ended_at: known.ended_at,
-            left_behind: known.left_behind,
+            left_behind: known.left_behind.into_iter().map(|left| left.id).collect(),
             reports: views.collect(),
         })
     }
@@ -106,11 +106,7 @@ impl DrillReportView {
             of: result.of.clone(),
             verdict: result.verdict.name(),
             before: was(result),
-            detail: match result.verdict {
-                // In our own words.
-                DrillVerdict::Passed | DrillVerdict::Skipped => Some(result.detail.clone()),
-                DrillVerdict::Failed => detail.show(result.detail.clone()),
-            },
+            detail: detail.show(result.detail.clone()),
             visible_after_seconds: result.visible_after.map(|took| took.as_secs_f64()),
         };
         Self {
