@@ -325,11 +325,10 @@ const LEAST_EVERY: Duration = Duration::from_secs(3600);
 fn drill(mut s: Section<'_>) -> DrillSettings {
     let usual = DrillSettings::default();
     let drill = DrillSettings {
-        every: s.span("every").map(|every| {
-            if every < LEAST_EVERY {
+        every: s.span("every").inspect(|every| {
+            if *every < LEAST_EVERY {
                 s.mistake("every is shorter than an hour: each drill makes and deletes accounts");
             }
-            every
         }),
         user_name: s
             .parsed("user_name", |text| match text.matches("{id}").count() {

@@ -192,9 +192,8 @@ impl<J: Journal> Course<'_, J> {
             let Some(remote) = remote else { return Err("it is not there".into()) };
             let is_empty = |shown: &Option<Value>| shown.as_ref().is_none_or(|value| value.as_str() == Some(""));
             let mut differ = differences(&attributes, remote, &standard);
-            differ.retain(|change| {
-                !(change.path == "externalId" && is_empty(&change.after)) && !given_up.contains(&change.path)
-            });
+            let not_kept = |change: &Changed| change.path == "externalId" && is_empty(&change.after);
+            differ.retain(|change| !not_kept(change) && !given_up.contains(&change.path));
             let shown = |change: &Changed| {
                 let shown = change.after.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
                 format!("{} shows {shown}", change.path)
