@@ -70,7 +70,7 @@ pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
-pub use drills::{drill_reports, drilled};
+pub use drills::{drill_reports, drilled, failing_drills};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
 pub use explain::{Held, Missing, Progress, explain, forbidden, grant_for, held_by, progress};
 pub use grants::{

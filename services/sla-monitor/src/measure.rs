@@ -81,7 +81,6 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
         metrics().app_drill_keeps_access.record(u64::from(drilled.failing_since.is_some()), &labels);
         // An app that was never drilled has no score, rather than a bad one.
         if let Some(report) = drilled.last {
-            let labels = [label("app", app.as_str())];
             report.score().into_iter().for_each(|score| metrics().app_drill_score.record(score.into(), &labels));
             metrics().app_drill_age_seconds.record(seconds(now.duration_since(report.at)), &labels);
         }

@@ -116,10 +116,7 @@ pub fn judge(
         match step {
             Step::Create(_) => kind = Some(DriftKind::Missing),
             Step::Update(differences) => {
-                // Many apps keep none: whose account it is we know by our own link.
-                let is_empty = |shown: &Option<Value>| shown.as_ref().is_none_or(|value| value.as_str() == Some(""));
-                let not_kept = |c: &Changed| c.path == "externalId" && is_empty(&c.after);
-                let differences = differences.into_iter().filter(|c| !not_kept(c));
+                let differences = differences.into_iter().filter(|c| !is_unkept_id(c));
                 let (gives_access, rest): (Vec<_>, _) = differences.partition(|c| standard.gives_access(&c.path));
                 if !gives_access.is_empty() {
                     kind = Some(DriftKind::Attribute);
@@ -150,6 +147,12 @@ pub fn judge(
     };
     access.extend(profile);
     Err((kind, access))
+}
+
+/// Whether a difference is only that an app shows no `externalId`: many keep none, and whose account it is we know by our own link.
+#[must_use]
+pub fn is_unkept_id(change: &Changed) -> bool {
+    change.path == "externalId" && change.after.as_ref().is_none_or(|value| value.as_str() == Some(""))
 }
 
 /// Whether nobody can sign in with an account any more: also not by accepting an invitation.

@@ -10,8 +10,10 @@ use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 /// The most drills of an app that are remembered; all of them are on the log.
 pub const MAX_REPORTS: usize = 50;
 
+const DRILLS: &str = "drill/";
+
 fn key(app: &AppId) -> String {
-    format!("drill/{app}")
+    format!("{DRILLS}{app}")
 }
 
 fn reports(app: &AppId) -> String {
@@ -28,6 +30,16 @@ fn report_key(app: &AppId, sequence: Sequence) -> String {
 /// When the state can't be read.
 pub fn drilled(state: &(impl Read + ?Sized), app: &AppId) -> Result<Drilled, KvError> {
     Ok(load(state, &key(app))?.unwrap_or_default())
+}
+
+/// The apps that keep access, or an account of a drill, as a drill has shown.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn failing_drills(state: &(impl Read + ?Sized)) -> Result<Vec<(AppId, Drilled)>, KvError> {
+    let all: Vec<(String, Drilled)> = load_all(state, DRILLS, None, usize::MAX)?;
+    let failing = all.into_iter().filter(|(_, drilled)| drilled.failing_since.is_some());
+    Ok(failing.filter_map(|(key, drilled)| Some((key.strip_prefix(DRILLS)?.parse().ok()?, drilled))).collect())
 }
 
 /// The drills of an app that were done to their end and are remembered, the newest first.

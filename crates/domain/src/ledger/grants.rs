@@ -108,16 +108,8 @@ pub fn grants_ringing(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<(Timestamp, Grant)>, KvError> {
-    let mut due = Vec::new();
-    for (key, ()) in load_all::<()>(state, RINGS, None, limit)? {
-        let id = key.rsplit_once('/').and_then(|(_, id)| id.parse().ok());
-        let Some(found) = id.map(|id| grant(state, id)).transpose()?.flatten() else { continue };
-        match found.rings_at() {
-            Some(at) if at <= now => due.push((at, found)),
-            _ => break,
-        }
-    }
-    Ok(due)
+    let due = ringing(state, now, limit, |_| true)?;
+    Ok(due.into_iter().filter_map(|grant| Some((grant.rings_at()?, grant))).collect())
 }
 
 /// The grants whose end people are reminded of, the earliest first and at most `limit`: `before` the end, and where they are
@@ -133,22 +125,32 @@ pub fn grants_ending(
 ) -> Result<Vec<Grant>, KvError> {
     let ahead = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
     let horizon = now.checked_add(ahead).unwrap_or(Timestamp::MAX);
-    let (mut ending, mut after) = (Vec::new(), None::<String>);
+    ringing(state, horizon, limit, |grant| grant.reminds_at(ahead).is_some_and(|at| at <= now))
+}
+
+/// Those that ring at or before a time, the earliest first, that are `such`; at most `limit`.
+fn ringing(
+    state: &(impl Read + ?Sized),
+    until: Timestamp,
+    limit: usize,
+    such: impl Fn(&Grant) -> bool,
+) -> Result<Vec<Grant>, KvError> {
+    let (mut found, mut after) = (Vec::new(), None::<String>);
     loop {
         let some: Vec<(String, ())> = load_all(state, RINGS, after.as_deref(), CHUNK)?;
         for (key, ()) in &some {
             let id = key.rsplit_once('/').and_then(|(_, id)| id.parse().ok());
-            let Some(found) = id.map(|id| grant(state, id)).transpose()?.flatten() else { continue };
-            if ending.len() == limit || found.rings_at().is_none_or(|at| at > horizon) {
-                return Ok(ending);
+            let Some(next) = id.map(|id| grant(state, id)).transpose()?.flatten() else { continue };
+            if found.len() == limit || next.rings_at().is_none_or(|at| at > until) {
+                return Ok(found);
             }
-            if found.reminds_at(ahead).is_some_and(|at| at <= now) {
-                ending.push(found);
+            if such(&next) {
+                found.push(next);
             }
         }
         after = some.last().map(|(key, ())| key.clone());
         if after.is_none() {
-            return Ok(ending);
+            return Ok(found);
         }
     }
 }

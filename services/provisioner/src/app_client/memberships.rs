@@ -282,11 +282,7 @@ impl Memberships {
         account: Member<'_>,
     ) -> Result<(), Failure> {
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
-        let shown = group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned();
-        let remove = match client.experience.removes_by_value(can) {
-            true => Operation::remove_values("members", json!([{ "value": shown }])),
-            false => Operation::remove(&format!("members[value eq {}]", Value::from(shown.as_str()))),
-        };
+        let remove = removal(client, can, &shown_as(&group, account));
         patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?.done()
     }
 
@@ -303,17 +299,14 @@ impl Memberships {
         account: Member<'_>,
     ) -> Result<(), Failure> {
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
-        // As the app itself names it.
-        let shown = group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned();
+        let shown = shown_as(&group, account);
         let others = |members: &mut Vec<Value>| {
             members.retain(|member| named(member).is_none_or(|value| value != shown));
         };
+        let asked = self.change(client, can, name, &group, removal(client, can, &shown), others).await;
         if client.experience.removes_by_value(can) {
-            let remove = Operation::remove_values("members", json!([{ "value": shown }]));
-            return self.change(client, can, name, &group, remove, others).await;
+            return asked;
         }
-        let remove = Operation::remove(&format!("members[value eq {}]", Value::from(shown.as_str())));
-        let asked = self.change(client, can, name, &group, remove, others).await;
         // One that is known to show changes late is judged when it has had its time, and one that can't be reached not at all.
         let refused = |status| matches!(status, 400 | 404 | 405 | 422 | 500 | 501);
         let is_answer = asked.as_ref().err().is_none_or(|failure| failure.rejection.status.is_some_and(refused));
@@ -433,6 +426,19 @@ fn called_otherwise(name: &str, shown: &str) -> Failure {
         "the app calls a group that is made as '{name}' '{shown}': write to = \"{shown}\" in [[apps.groups]], so that it is found again"
     );
     Failure::new(RejectionCause::Unmappable, detail)
+}
+
+/// A member as the app itself names it.
+fn shown_as(group: &RemoteGroup, account: Member<'_>) -> String {
+    group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned()
+}
+
+/// Takes a member out of a group, in the form that the app is known to take.
+fn removal(client: &ScimClient, can: &Capabilities, shown: &str) -> Operation {
+    match client.experience.removes_by_value(can) {
+        true => Operation::remove_values("members", json!([{ "value": shown }])),
+        false => Operation::remove(&format!("members[value eq {}]", Value::from(shown))),
+    }
 }
 
 /// An account as a group is told of it.

@@ -110,8 +110,8 @@ pub async fn deactivate(client: &ScimClient, can: &Capabilities, remote: &Remote
 }
 
 /// Removes an account; one that is not there any more is.
-pub async fn delete(client: &ScimClient, remote: &Remote) -> Result<(), Failure> {
-    let answer = client.delete(Endpoint::Users, &remote.id).await?;
+pub async fn delete(client: &ScimClient, id: &str) -> Result<(), Failure> {
+    let answer = client.delete(Endpoint::Users, id).await?;
     if answer.status == StatusCode::NOT_FOUND { Ok(()) } else { answer.done() }
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::Support;
-use rollcall_domain::app::drill::Canary;
-use serde_json::Map;
+use rollcall_domain::app::drill::{Canary, LeftBehind};
 
 use crate::app_client::client::{Endpoint, Failure};
 use crate::app_client::pages::Pages;
 use crate::app_client::requests::{deactivate, delete};
+use crate::drill::answers::{gone, is_about_the_step, lacks_deletion};
 use crate::drill::canary::renamed_of;
-use crate::drill::course::{Journal, gone, is_about_the_step, lacks_deletion};
+use crate::drill::course::Journal;
 use crate::drill::sight::{MAX_LISTED, Names, Sight};
 use crate::search::look::{Answered, read_by_id, search};
 use crate::search::wanted::same;
@@ -46,6 +46,79 @@ pub enum Looked {
     InPart,
 }
 
+/// Whether a creation was sent whose answer does not say what was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    No,
+    /// It may have been carried out.
+    Perhaps,
+}
+
+/// What is known of what a drill has made.
+#[derive(Debug, Clone)]
+pub struct Traces {
+    /// How the canary is known.
+    pub canary: Canary,
+    /// The app's ids of what was made.
+    pub made: Vec<String>,
+    /// The one of these that was not deleted since.
+    pub standing: Option<String>,
+    /// Whether there may be one whose id is not known.
+    pub unanswered: Unanswered,
+}
+
+impl Traces {
+    /// Those of a canary of which nothing was made yet.
+    pub const fn of(canary: Canary) -> Self {
+        Self { canary, made: Vec::new(), standing: None, unanswered: Unanswered::No }
+    }
+}
+
+/// What is there of a drill after it was cleaned up after.
+#[derive(Debug, Clone, Default)]
+pub struct Cleaned {
+    /// The app's ids of accounts that are there all the same, and how.
+    kept: Vec<(String, Removal)>,
+    /// The user names under which there may be another.
+    may_be: Option<String>,
+}
+
+impl Cleaned {
+    fn note(&mut self, id: &str, removal: Removal, trust: Trust) {
+        match (removal, trust) {
+            // The id is somebody's by now: it was deleted, and the app has given it again.
+            (Removal::Gone, _) | (Removal::NotRecognised, Trust::Shown) => {}
+            (removal, _) => self.kept.push((id.to_owned(), removal)),
+        }
+    }
+
+    /// The app's ids of accounts that are there all the same.
+    pub fn left(&self) -> Vec<String> {
+        self.kept.iter().map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Whether all that is there can't be used.
+    pub fn is_switched_off(&self) -> bool {
+        self.may_be.is_none() && self.kept.iter().all(|(_, removal)| *removal == Removal::KeptInactive)
+    }
+
+    /// What is wrong, for people; none: nothing is left.
+    pub fn words(&self) -> Vec<String> {
+        let may_be = self.may_be.iter().map(|names| format!("there may be an account {names}: look for it by hand"));
+        let kept = self.kept.iter().map(|(id, removal)| match removal {
+            Removal::KeptInactive => format!("{id} is still there, switched off"),
+            Removal::NotRecognised => format!("{id} does not look like what was made"),
+            Removal::KeptActive | Removal::Gone => format!("{id} is still there, and may be used"),
+        });
+        may_be.chain(kept).collect()
+    }
+
+    /// The same after what else is wrong.
+    pub fn after(&self, why: &str) -> String {
+        std::iter::once(why.to_owned()).chain(self.words()).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// Removes canaries from an app.
 pub struct Cleaning<'a, J> {
     pub spec: &'a AppSpec,
@@ -55,6 +128,59 @@ pub struct Cleaning<'a, J> {
 }
 
 impl<J: Journal> Cleaning<'_, J> {
+    /// The user names that a canary has, one after the other.
+    pub fn names_of(&self, canary: &Canary) -> Vec<String> {
+        let renamed = renamed_of(self.spec, self.pattern, canary);
+        std::iter::once(canary.user_name.clone()).chain(renamed).collect()
+    }
+
+    /// Removes whatever is there of a drill.
+    ///
+    /// # Errors
+    /// When the app can't be used, or our own state.
+    pub async fn all_of(&self, traces: &Traces) -> Result<Cleaned, WorkError> {
+        let mut ids: BTreeSet<String> = traces.made.iter().cloned().collect();
+        let mut cleaned = Cleaned::default();
+        if traces.unanswered == Unanswered::Perhaps {
+            let names = self.names_of(&traces.canary);
+            let look = || async {
+                let (found, looked) = self.named(&names).await?;
+                // One that can't be looked through is not waited for either.
+                Ok(if found.is_empty() && looked == Looked::Whole { Err("not yet".to_owned()) } else { Ok(()) })
+            };
+            let _ = self.sight.until(look).await?;
+            let (found, looked) = self.named(&names).await?;
+            if found.is_empty() && looked == Looked::InPart {
+                cleaned.may_be = Some(names.join(" or "));
+            }
+            ids.extend(found);
+        }
+        for id in ids {
+            let trust = if traces.standing.as_ref() == Some(&id) { Trust::Made } else { Trust::Shown };
+            cleaned.note(&id, self.remove(&id, &traces.canary, trust).await?, trust);
+        }
+        Ok(cleaned)
+    }
+
+    /// Removes what earlier drills have left.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn earlier(&self, earlier: &[LeftBehind]) -> Result<Cleaned, WorkError> {
+        let mut cleaned = Cleaned::default();
+        for LeftBehind { id, canary } in earlier {
+            let removal = self.remove(id, canary, Trust::Shown).await?;
+            // It may be the canary under a name of the app's own: only a person can tell.
+            let removal = if removal == Removal::NotRecognised && !self.journal.is_somebodys(id)? {
+                Removal::KeptActive
+            } else {
+                removal
+            };
+            cleaned.note(id, removal, Trust::Shown);
+        }
+        Ok(cleaned)
+    }
+
     /// Whether an account is a canary: never one that is protected, or linked to somebody, or says that it is another's.
     fn is_canary(&self, remote: &Remote, canary: &Canary, trust: Trust) -> Result<bool, WorkError> {
         if self.spec.protects(remote) || self.journal.is_somebodys(&remote.id)? {
@@ -65,8 +191,7 @@ impl<J: Journal> Cleaning<'_, J> {
             return Ok(said == canary.external_id);
         }
         let name = remote.text("userName");
-        let renamed = renamed_of(self.spec, self.pattern, canary);
-        let is_named = same(name, &canary.user_name) || renamed.is_some_and(|renamed| same(name, &renamed));
+        let is_named = self.names_of(canary).iter().any(|known| same(name, known));
         Ok(trust == Trust::Made || is_named)
     }
 
@@ -79,8 +204,7 @@ impl<J: Journal> Cleaning<'_, J> {
         let Some(remote) = self.sight.patiently(|| read_by_id(client, id)).await? else {
             if trust == Trust::Made {
                 // Some hide whoever is inactive: what was made is deleted whatever they show.
-                let hidden = Remote { id: id.to_owned(), resource: Map::new(), groups: BTreeSet::new() };
-                match self.sight.patiently(|| delete(client, &hidden)).await {
+                match self.sight.patiently(|| delete(client, id)).await {
                     Err(failure) if lacks_deletion(&failure) => return Ok(Removal::KeptInactive),
                     Err(failure) if !is_about_the_step(&failure) => return Err(failure.into()),
                     _ => {}
@@ -91,7 +215,7 @@ impl<J: Journal> Cleaning<'_, J> {
         if !self.is_canary(&remote, canary, trust)? {
             return Ok(Removal::NotRecognised);
         }
-        match self.sight.patiently(|| delete(client, &remote)).await {
+        match self.sight.patiently(|| delete(client, id)).await {
             Ok(()) => {
                 let names = Names { user_name: canary.user_name.clone(), external_id: canary.external_id.clone() };
                 if self.sight.until_shown(id, &names, &gone).await?.is_ok() {

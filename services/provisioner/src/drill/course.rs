@@ -2,26 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_config::DrillSettings;
+use rollcall_config::{AppConfig, DrillSettings};
 use rollcall_domain::access::desired::{Desired, Presence};
 use rollcall_domain::access::entitlement::{Part, Risk};
-use rollcall_domain::access::plan::differences;
+use rollcall_domain::access::plan::{differences, is_unkept_id};
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::Support;
 use rollcall_domain::app::deprovision::Deprovision;
-use rollcall_domain::app::drill::{Canary, DrillResult, DrillStep, DrillVerdict, LeftBehind};
+use rollcall_domain::app::drill::{Canary, DrillResult, DrillStep, DrillVerdict};
 use rollcall_domain::app::mapping::Attributes;
 use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_scim::Changed;
-use serde_json::Value;
 
 use crate::app_client::client::{Failure, shorten};
 use crate::app_client::memberships::{Member, Memberships};
 use crate::app_client::requests::{Created, create, deactivate, delete, update};
-use crate::drill::canary::{Person, known_as, renamed_of};
-use crate::drill::cleaning::{Cleaning, Looked, Removal, Trust};
+use crate::drill::answers::{gone, in_words, is_about_the_step, lacks_deletion};
+use crate::drill::canary::{Person, known_as};
+use crate::drill::cleaning::{Cleaned, Cleaning, Traces, Unanswered};
 use crate::drill::sight::{Names, Seen, Sight, Way};
 use crate::error::ProvisionerError;
 use crate::search::look::read_by_id;
@@ -45,41 +45,23 @@ pub struct Course<'a, J> {
     pub journal: &'a J,
     pub sight: Sight<'a>,
     pub standard: Standard,
-    /// How the canary is known.
-    pub canary: Canary,
+    /// How the canary is known, and what was made of it.
+    pub traces: Traces,
     /// What it is by now.
     pub person: Person,
     /// What it is when it is renamed.
     pub renamed: Person,
     /// The attributes that the app has shown otherwise once: that is said, and keeps no later step from being judged.
     pub given_up: BTreeSet<String>,
-    /// The app's ids of what was made.
-    pub made: Vec<String>,
-    /// The one of these that was not deleted since.
-    pub standing: Option<String>,
-    /// Whether there may be one whose id is not known.
-    pub unanswered: Unanswered,
     pub results: Vec<DrillResult>,
     /// Whether the app deletes accounts, as far as that was tried.
     pub deletion: Support,
 }
 
-/// Whether a creation was sent whose answer does not say what was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unanswered {
-    No,
-    /// It may have been carried out.
-    Perhaps,
-}
+const GROUP_STEPS: [DrillStep; 2] = [DrillStep::EnterGroup, DrillStep::LeaveGroup];
 
-/// What is there of a drill after it was cleaned up after.
-#[derive(Debug, Clone, Default)]
-pub struct Cleaned {
-    /// The app's ids of accounts that are there all the same.
-    pub left: Vec<String>,
-    /// What is wrong, for people.
-    pub words: Vec<String>,
-}
+/// What is no attribute that only describes somebody.
+const TELLS_APART: [&str; 3] = ["userName", "externalId", "active"];
 
 /// How a change went: done; refused in so many words; or not to be tried.
 enum Asked {
@@ -99,33 +81,48 @@ impl Asked {
     }
 }
 
-/// Whether the app has answered to what it was asked, however badly: one that is not there, or sends us away, has not.
-pub fn is_about_the_step(failure: &Failure) -> bool {
-    match (failure.rejection.cause, failure.rejection.status) {
-        (RejectionCause::Throttled | RejectionCause::NotConnected, _) => false,
-        (RejectionCause::NotScim | RejectionCause::Conflict | RejectionCause::Unmappable, _) => true,
-        (_, Some(401 | 408 | 425 | 502..=504)) => false,
-        (_, status) => status.is_some(),
+impl<'a, J: Journal> Course<'a, J> {
+    /// That of a drill of an app that can do what `search` says, by the canary that `word` tells from others.
+    pub fn new(
+        config: &'a AppConfig,
+        memberships: &'a Memberships,
+        sight: Sight<'a>,
+        journal: &'a J,
+        canary: Canary,
+        word: &str,
+    ) -> Self {
+        let (spec, settings) = (&config.spec, &config.drill);
+        let mut standard = Standard::of(spec, sight.search.can);
+        if sight.search.can.invites == Support::Yes {
+            standard.invitation = Invitation::Stands;
+        }
+        Self {
+            spec,
+            settings,
+            memberships,
+            journal,
+            sight,
+            standard,
+            traces: Traces::of(canary),
+            person: Person::new(spec, &settings.user_name, word),
+            renamed: Person::renamed(spec, &settings.user_name, word),
+            given_up: BTreeSet::new(),
+            results: Vec::new(),
+            deletion: Support::Unknown,
+        }
     }
-}
 
-/// What an app has answered, for people.
-pub fn in_words(failure: &Failure) -> String {
-    let status = failure.rejection.status.map(|status| format!(" ({status})")).unwrap_or_default();
-    format!("{}{status}: {}", failure.rejection.cause.name(), failure.rejection.detail)
-}
-
-impl<J: Journal> Course<'_, J> {
     fn attributes(&self) -> Attributes {
         self.person.attributes(self.spec)
     }
 
     fn names(&self) -> Names {
-        let known = known_as(&self.attributes()).unwrap_or_else(|| self.canary.clone());
+        let known = known_as(&self.attributes()).unwrap_or_else(|| self.traces.canary.clone());
         Names { user_name: known.user_name, external_id: known.external_id }
     }
 
-    fn cleaning(&self) -> Cleaning<'_, J> {
+    /// What removes its traces.
+    pub fn cleaning(&self) -> Cleaning<'_, J> {
         let (spec, pattern) = (self.spec, self.settings.user_name.as_str());
         Cleaning { spec, pattern, sight: &self.sight, journal: self.journal }
     }
@@ -133,6 +130,10 @@ impl<J: Journal> Course<'_, J> {
     fn note(&mut self, step: DrillStep, of: &str, verdict: DrillVerdict, detail: impl Into<String>) {
         let (of, detail) = (of.to_owned(), shorten(&detail.into()));
         self.results.push(DrillResult { step, of, verdict, detail, visible_after: None });
+    }
+
+    fn skip(&mut self, steps: &[DrillStep], of: &str, why: &str) {
+        steps.iter().for_each(|step| self.note(*step, of, DrillVerdict::Skipped, why));
     }
 
     fn saw(&mut self, step: DrillStep, of: &str, seen: Seen) -> DrillVerdict {
@@ -166,23 +167,17 @@ impl<J: Journal> Course<'_, J> {
 
     /// An account that is there already is somebody's, and never touched.
     async fn refuse_what_is_there(&self) -> Result<(), Failure> {
-        let (found, _) = self.cleaning().named(&self.all_names()).await?;
+        let (found, _) = self.cleaning().named(&self.cleaning().names_of(&self.traces.canary)).await?;
         match found.is_empty() {
             true => Ok(()),
             false => Err(Failure::new(
                 RejectionCause::Conflict,
                 format!(
                     "the app has an account '{}' already: choose another [apps.drill] user_name",
-                    self.canary.user_name
+                    self.traces.canary.user_name
                 ),
             )),
         }
-    }
-
-    /// The user names that the canary has, one after the other.
-    fn all_names(&self) -> Vec<String> {
-        let renamed = renamed_of(self.spec, &self.settings.user_name, &self.canary);
-        std::iter::once(self.canary.user_name.clone()).chain(renamed).collect()
     }
 
     /// What the canary must show; what an app does not keep of our id is no mistake.
@@ -190,10 +185,8 @@ impl<J: Journal> Course<'_, J> {
         let (attributes, standard, given_up) = (self.attributes(), self.standard.clone(), self.given_up.clone());
         move |remote| {
             let Some(remote) = remote else { return Err("it is not there".into()) };
-            let is_empty = |shown: &Option<Value>| shown.as_ref().is_none_or(|value| value.as_str() == Some(""));
             let mut differ = differences(&attributes, remote, &standard);
-            let not_kept = |change: &Changed| change.path == "externalId" && is_empty(&change.after);
-            differ.retain(|change| !not_kept(change) && !given_up.contains(&change.path));
+            differ.retain(|change| !is_unkept_id(change) && !given_up.contains(&change.path));
             let shown = |change: &Changed| {
                 let shown = change.after.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
                 format!("{} shows {shown}", change.path)
@@ -211,7 +204,7 @@ impl<J: Journal> Course<'_, J> {
         let managed = attributes.iter().filter(|(path, _)| self.standard.is_managed(path));
         let sent: Attributes = managed.map(|(path, value)| (path.clone(), value.clone())).collect();
         // What is sent may be carried out, whatever is answered.
-        self.unanswered = Unanswered::Perhaps;
+        self.traces.unanswered = Unanswered::Perhaps;
         let made = self.sight.patiently(|| create(self.sight.search.client, &sent, can)).await;
         let id = match made {
             Ok(Created::As(id) | Created::Bare(id)) if !id.trim().is_empty() => id,
@@ -224,22 +217,22 @@ impl<J: Journal> Course<'_, J> {
                 }
             },
             Ok(Created::Conflict(failure)) => {
-                self.unanswered = Unanswered::No;
+                self.traces.unanswered = Unanswered::No;
                 self.note(step, "", DrillVerdict::Failed, format!("its name can't be used: {}", in_words(&failure)));
                 return Ok(None);
             }
             Err(failure) if is_about_the_step(&failure) => {
                 if !failure.is_unanswered() {
-                    self.unanswered = Unanswered::No;
+                    self.traces.unanswered = Unanswered::No;
                 }
                 self.note(step, "", DrillVerdict::Failed, in_words(&failure));
                 return Ok(None);
             }
             Err(failure) => return Err(failure.into()),
         };
-        self.unanswered = Unanswered::No;
-        self.made.push(id.clone());
-        self.standing = Some(id.clone());
+        self.traces.unanswered = Unanswered::No;
+        self.traces.made.push(id.clone());
+        self.traces.standing = Some(id.clone());
         self.journal.made(&id).await?;
         let seen = self.sight.until_shown(&id, &self.names(), &self.shows_all()).await?;
         if self.saw(step, "", seen) != DrillVerdict::Passed {
@@ -253,7 +246,7 @@ impl<J: Journal> Course<'_, J> {
         let client = self.sight.search.client;
         let Some(remote) = self.sight.patiently(|| read_by_id(client, id)).await? else { return Ok(()) };
         let differ = differences(&self.attributes(), &remote, &self.standard);
-        let describes = |path: &String| !["userName", "externalId", "active"].contains(&path.as_str());
+        let describes = |path: &String| !TELLS_APART.contains(&path.as_str());
         self.given_up.extend(differ.into_iter().map(|change| change.path).filter(describes));
         Ok(())
     }
@@ -276,7 +269,7 @@ impl<J: Journal> Course<'_, J> {
         for (way, step) in ways {
             let kept = || async {
                 let remote = read_by_id(self.sight.search.client, id).await?;
-                Ok(remote.is_some_and(|remote| same(remote.text("externalId"), &self.canary.external_id)))
+                Ok(remote.is_some_and(|remote| same(remote.text("externalId"), &self.traces.canary.external_id)))
             };
             if way != Way::List && !filters {
                 self.note(step, "", DrillVerdict::Skipped, "the app does not filter");
@@ -337,7 +330,7 @@ impl<J: Journal> Course<'_, J> {
 
     async fn change(&mut self, id: &str) -> Result<(), Failure> {
         let paths: Vec<String> = self.attributes().keys().cloned().collect();
-        for path in paths.into_iter().filter(|path| !["userName", "externalId", "active"].contains(&path.as_str())) {
+        for path in paths.into_iter().filter(|path| !TELLS_APART.contains(&path.as_str())) {
             if !self.standard.is_managed(&path) || self.given_up.contains(&path) {
                 self.note(DrillStep::Change, &path, DrillVerdict::Skipped, "the app does not keep it");
                 continue;
@@ -384,8 +377,7 @@ impl<J: Journal> Course<'_, J> {
         let name = match chosen {
             Ok(name) => name,
             Err(why) => {
-                self.note(DrillStep::EnterGroup, "", DrillVerdict::Skipped, why.clone());
-                self.note(DrillStep::LeaveGroup, "", DrillVerdict::Skipped, why);
+                self.skip(&GROUP_STEPS, "", &why);
                 return Ok(());
             }
         };
@@ -399,9 +391,7 @@ impl<J: Journal> Course<'_, J> {
             Ok(_) if !missing => {}
             // A group that was made for the canary would stay.
             Ok(_) => {
-                let why = "the app has no such group yet";
-                self.note(DrillStep::EnterGroup, &name, DrillVerdict::Skipped, why);
-                self.note(DrillStep::LeaveGroup, &name, DrillVerdict::Skipped, why);
+                self.skip(&GROUP_STEPS, &name, "the app has no such group yet");
                 return Ok(());
             }
             Err(failure) if is_about_the_step(&failure) => {
@@ -411,7 +401,7 @@ impl<J: Journal> Course<'_, J> {
             }
             Err(failure) => return Err(failure),
         }
-        for step in [DrillStep::EnterGroup, DrillStep::LeaveGroup] {
+        for step in GROUP_STEPS {
             let must_be_in = step == DrillStep::EnterGroup;
             let ask = || async {
                 match step {
@@ -469,8 +459,7 @@ impl<J: Journal> Course<'_, J> {
             None
         };
         if let Some(why) = why {
-            self.note(DrillStep::SwitchOff, "", DrillVerdict::Skipped, why);
-            self.note(DrillStep::SwitchOn, "", DrillVerdict::Skipped, why);
+            self.skip(&[DrillStep::SwitchOff, DrillStep::SwitchOn], "", why);
             return Ok(());
         }
         let asked = match self.sight.patiently(|| read_by_id(client, id)).await? {
@@ -509,15 +498,9 @@ impl<J: Journal> Course<'_, J> {
     /// Deletes it; whether it is gone.
     async fn delete(&mut self, id: &str) -> Result<bool, Failure> {
         let client = self.sight.search.client;
-        let remote = self.sight.patiently(|| read_by_id(client, id)).await?;
         // Some hide whoever is inactive: it is deleted whatever they show.
-        let remote = remote.unwrap_or_else(|| Remote {
-            id: id.to_owned(),
-            resource: serde_json::Map::new(),
-            groups: BTreeSet::new(),
-        });
-        match self.sight.patiently(|| delete(client, &remote)).await {
-            Ok(()) => self.standing = None,
+        match self.sight.patiently(|| delete(client, id)).await {
+            Ok(()) => self.traces.standing = None,
             Err(failure) if lacks_deletion(&failure) => {
                 self.deletion = Support::No;
                 self.note(DrillStep::Delete, "", DrillVerdict::Skipped, "the app deletes no accounts");
@@ -550,92 +533,19 @@ impl<J: Journal> Course<'_, J> {
     /// # Errors
     /// When the app can't be used, or our own state: nothing is said of it then, and it is tried again.
     pub async fn clean_up(&self) -> Result<Cleaned, WorkError> {
-        let mut ids: BTreeSet<String> = self.made.iter().cloned().collect();
-        let mut cleaned = Cleaned::default();
-        if self.unanswered == Unanswered::Perhaps {
-            let names = self.all_names();
-            let look = || async {
-                let (found, looked) = self.cleaning().named(&names).await?;
-                // One that can't be looked through is not waited for either.
-                Ok(if found.is_empty() && looked == Looked::Whole { Err("not yet".to_owned()) } else { Ok(()) })
-            };
-            let _ = self.sight.until(look).await?;
-            let (found, looked) = self.cleaning().named(&names).await?;
-            if found.is_empty() && looked == Looked::InPart {
-                cleaned.words.push(format!("there may be an account {}: look for it by hand", names.join(" or ")));
-            }
-            ids.extend(found);
-        }
-        for id in ids {
-            let trust = if self.standing.as_ref() == Some(&id) { Trust::Made } else { Trust::Shown };
-            cleaned.note(&id, self.cleaning().remove(&id, &self.canary, trust).await?, trust);
-        }
-        Ok(cleaned)
-    }
-
-    /// Removes what earlier drills have left.
-    ///
-    /// # Errors
-    /// As above.
-    pub async fn clean_up_earlier(&self, earlier: &[LeftBehind]) -> Result<Cleaned, WorkError> {
-        let mut cleaned = Cleaned::default();
-        for LeftBehind { id, canary } in earlier {
-            let removal = self.cleaning().remove(id, canary, Trust::Shown).await?;
-            // It may be the canary under a name of the app's own: only a person can tell.
-            let removal = if removal == Removal::NotRecognised && !self.journal.is_somebodys(id)? {
-                Removal::KeptActive
-            } else {
-                removal
-            };
-            cleaned.note(id, removal, Trust::Shown);
-        }
-        Ok(cleaned)
+        self.cleaning().all_of(&self.traces).await
     }
 
     /// Says how it was cleaned up.
     pub fn cleaned(&mut self, cleaned: &Cleaned) {
-        let words = cleaned.words.join("; ");
+        let words = cleaned.words().join("; ");
         match words.is_empty() {
             true => self.note(DrillStep::CleanUp, "", DrillVerdict::Passed, ""),
-            false
-                if self.deletion == Support::No && cleaned.words.iter().all(|words| words.ends_with(SWITCHED_OFF)) =>
-            {
+            false if self.deletion == Support::No && cleaned.is_switched_off() => {
                 let detail = format!("the app deletes no accounts: {words}");
                 self.note(DrillStep::CleanUp, "", DrillVerdict::Skipped, detail);
             }
             false => self.note(DrillStep::CleanUp, "", DrillVerdict::Failed, format!("{words}: remove it by hand")),
         }
     }
-}
-
-/// How an account is that is kept and can't be used.
-const SWITCHED_OFF: &str = "is still there, switched off";
-
-impl Cleaned {
-    fn note(&mut self, id: &str, removal: Removal, trust: Trust) {
-        let words = match (removal, trust) {
-            (Removal::Gone, _) => return,
-            // The id is somebody's by now: it was deleted, and the app has given it again.
-            (Removal::NotRecognised, Trust::Shown) => return,
-            (Removal::NotRecognised, Trust::Made) => format!("{id} does not look like what was made"),
-            (Removal::KeptInactive, _) => format!("{id} {SWITCHED_OFF}"),
-            (Removal::KeptActive, _) => format!("{id} is still there, and may be used"),
-        };
-        self.words.push(words);
-        self.left.push(id.to_owned());
-    }
-}
-
-pub fn gone(remote: Option<&Remote>) -> Result<(), String> {
-    match remote {
-        None => Ok(()),
-        Some(remote) if remote.is_active() => {
-            Err("the app says that it is deleted, and it is still there, active".into())
-        }
-        Some(_) => Err("the app says that it is deleted, and it is still there, inactive".into()),
-    }
-}
-
-pub fn lacks_deletion(failure: &Failure) -> bool {
-    matches!(failure.rejection.status, Some(405 | 501))
 }

@@ -1,12 +1,9 @@
 //! A drill of an app that is not connected yet: nothing of it is on a log.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rollcall_config::AppConfig;
-use rollcall_domain::app::capability::Support;
-use rollcall_domain::app::drill::{Canary, DrillReport};
-use rollcall_domain::app::standard::{Invitation, Standard};
+use rollcall_domain::app::drill::DrillReport;
 use rollcall_domain::ids::Sequence;
 use rollcall_event_log::Lease;
 use tracing::warn;
@@ -15,46 +12,14 @@ use crate::app_client::client::ScimClient;
 use crate::app_client::discovery::discover;
 use crate::app_client::memberships::Memberships;
 use crate::app_client::transport::Http;
-use crate::drill::canary::{Person, canary, new_word};
-use crate::drill::course::{Course, Journal, Unanswered, in_words};
+use crate::drill::answers::in_words;
+use crate::drill::canary::{canary, new_word};
+use crate::drill::course::{Course, Journal};
 use crate::drill::sight::Sight;
 use crate::error::ProvisionerError;
 use crate::search::controls::Controls;
 use crate::search::look::Search;
 use crate::work::error::WorkError;
-
-/// The course of a drill of an app that can do what `search` says.
-pub fn course<'a, J: Journal>(
-    config: &'a AppConfig,
-    memberships: &'a Memberships,
-    search: Search<'a>,
-    journal: &'a J,
-    canary: Canary,
-    word: &str,
-) -> Course<'a, J> {
-    let mut standard = Standard::of(&config.spec, search.can);
-    if search.can.invites == Support::Yes {
-        standard.invitation = Invitation::Stands;
-    }
-    let patience = config.drill.patience.max(search.can.consistency_delay.unwrap_or_default());
-    Course {
-        spec: &config.spec,
-        settings: &config.drill,
-        memberships,
-        journal,
-        sight: Sight { search, patience, ways: BTreeSet::new() },
-        standard,
-        canary,
-        person: Person::new(&config.spec, &config.drill.user_name, word),
-        renamed: Person::renamed(&config.spec, &config.drill.user_name, word),
-        given_up: BTreeSet::new(),
-        made: Vec::new(),
-        standing: None,
-        unanswered: Unanswered::No,
-        results: Vec::new(),
-        deletion: Support::Unknown,
-    }
-}
 
 /// Nobody goes on with what is cut off.
 struct Nowhere;
@@ -86,22 +51,22 @@ pub async fn rehearse(config: &AppConfig) -> Result<DrillReport, String> {
     let word = new_word();
     let canary = canary(&config.spec, &config.drill.user_name, &word)?;
     warn!(canary = canary.user_name, "an account of this name goes through the app");
-    let mut course = course(config, &memberships, search, &Nowhere, canary.clone(), &word);
+    let sight = Sight::new(search, &config.drill);
+    let mut course = Course::new(config, &memberships, sight, &Nowhere, canary.clone(), &word);
     let ran = course.run().await;
     let wrong = |error: WorkError| match error {
         WorkError::App(failure) => in_words(&failure),
         WorkError::Ours(e) => e.to_string(),
     };
-    let (name, made) = (&canary.user_name, course.made.join(", "));
+    let (name, made) = (&canary.user_name, course.traces.made.join(", "));
     let cleaned = course
         .clean_up()
         .await
         .map_err(|error| format!("it can't be cleaned up after: {}; look for '{name}' there ({made})", wrong(error)))?;
     if let Err(error) = ran {
-        let left = if cleaned.words.is_empty() { String::new() } else { format!("; {}", cleaned.words.join("; ")) };
-        return Err(format!("{}{left}", wrong(error)));
+        return Err(cleaned.after(&wrong(error)));
     }
     course.cleaned(&cleaned);
     let (results, at) = (course.results, jiff::Timestamp::now());
-    Ok(DrillReport { sequence: Sequence(0), at, canary: Some(canary), results, left_behind: cleaned.left })
+    Ok(DrillReport { sequence: Sequence(0), at, canary: Some(canary), results, left_behind: cleaned.left() })
 }

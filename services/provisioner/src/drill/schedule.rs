@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
+use crate::drill::answers::in_words;
 use crate::drill::canary::{canary, new_word};
-use crate::drill::course::{Journal, Unanswered, in_words};
-use crate::drill::rehearsal::course;
+use crate::drill::cleaning::{Cleaning, Traces, Unanswered};
+use crate::drill::course::{Course, Journal};
+use crate::drill::sight::Sight;
 use crate::error::ProvisionerError;
 use crate::search::look::Search;
 use crate::work::connector::{Connector, Link};
@@ -144,25 +146,25 @@ async fn run(connector: &Connector, known: Drilled) {
 /// Cleans up after a drill that was cut off.
 async fn recover(connector: &Connector, link: &Link, running: &RunningDrill) -> Result<(), WorkError> {
     let can = connector.capabilities(&link.config)?;
-    let search = search_of(connector, link, &can);
-    let journal = OnTheLog(connector);
-    let mut course = course(&link.config, &link.memberships, search, &journal, running.canary.clone(), "");
-    course.made.clone_from(&running.made);
+    let (sight, journal) = (sight_of(connector, link, &can), OnTheLog(connector));
+    let (spec, pattern) = (&link.config.spec, link.config.drill.user_name.as_str());
+    let cleaning = Cleaning { spec, pattern, sight: &sight, journal: &journal };
     // What was sent last may have been carried out, and not been said.
-    course.unanswered = Unanswered::Perhaps;
-    let cleaned = course.clean_up().await?;
-    let words = cleaned.words.iter().map(|words| format!("; {words}")).collect::<String>();
-    let detail = format!("it was cut off{words}");
-    Ok(say(connector, DrillEvent::Failed { detail, left_behind: cleaned.left }).await?)
+    let (canary, made) = (running.canary.clone(), running.made.clone());
+    let traces = Traces { made, unanswered: Unanswered::Perhaps, ..Traces::of(canary) };
+    let cleaned = cleaning.all_of(&traces).await?;
+    let (detail, left_behind) = (cleaned.after("it was cut off"), cleaned.left());
+    Ok(say(connector, DrillEvent::Failed { detail, left_behind }).await?)
 }
 
-fn search_of<'a>(connector: &'a Connector, link: &'a Link, can: &'a Capabilities) -> Search<'a> {
-    Search { client: &link.client, can, max_scan: link.config.max_scan, controls: &connector.controls }
+fn sight_of<'a>(connector: &'a Connector, link: &'a Link, can: &'a Capabilities) -> Sight<'a> {
+    let (client, max_scan, controls) = (&link.client, link.config.max_scan, &connector.controls);
+    Sight::new(Search { client, can, max_scan, controls }, &link.config.drill)
 }
 
 async fn drill(connector: &Connector, link: &Link, earlier: &[LeftBehind]) -> Result<(), WorkError> {
     let can = connector.capabilities(&link.config)?;
-    let search = search_of(connector, link, &can);
+    let sight = sight_of(connector, link, &can);
     let word = new_word();
     let stopped = async |detail: String, left_behind: Vec<String>| {
         Ok::<(), WorkError>(say(connector, DrillEvent::Failed { detail, left_behind }).await?)
@@ -177,16 +179,16 @@ async fn drill(connector: &Connector, link: &Link, earlier: &[LeftBehind]) -> Re
         return stopped(why, known).await;
     }
     let journal = OnTheLog(connector);
-    let mut course = course(&link.config, &link.memberships, search, &journal, canary.clone(), &word);
+    let mut course = Course::new(&link.config, &link.memberships, sight, &journal, canary.clone(), &word);
     // First what an earlier one has left: a second account may be a second seat.
-    let left = match course.clean_up_earlier(earlier).await {
+    let left = match course.cleaning().earlier(earlier).await {
         Ok(cleaned) => cleaned,
         Err(WorkError::App(failure)) => return stopped(in_words(&failure), known).await,
         Err(e) => return Err(e),
     };
-    if !left.left.is_empty() {
-        let why = format!("of an earlier drill {}: remove it by hand", left.words.join("; "));
-        return stopped(why, left.left).await;
+    if !left.left().is_empty() {
+        let why = format!("of an earlier drill {}: remove it by hand", left.words().join("; "));
+        return stopped(why, left.left()).await;
     }
     info!(app = %connector.app, canary = canary.user_name, "drilled");
     say(connector, DrillEvent::Started(canary)).await?;
@@ -199,12 +201,11 @@ async fn drill(connector: &Connector, link: &Link, earlier: &[LeftBehind]) -> Re
         Err(WorkError::Ours(e)) => Err(e.into()),
         Err(WorkError::App(failure)) => {
             warn!(app = %connector.app, detail = in_words(&failure), "the app can't be drilled");
-            let words = cleaned.words.iter().map(|words| format!("; {words}")).collect::<String>();
-            stopped(format!("{}{words}", in_words(&failure)), cleaned.left).await
+            stopped(cleaned.after(&in_words(&failure)), cleaned.left()).await
         }
         Ok(()) => {
             course.cleaned(&cleaned);
-            let completed = DrillEvent::Completed { results: course.results, left_behind: cleaned.left };
+            let completed = DrillEvent::Completed { results: course.results, left_behind: cleaned.left() };
             Ok(say(connector, completed).await?)
         }
     }

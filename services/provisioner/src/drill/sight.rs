@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rollcall_config::DrillSettings;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use tokio::time::{Instant, sleep};
@@ -53,7 +54,13 @@ pub struct Sight<'a> {
 /// When it showed what it must; or what it showed instead.
 pub type Seen = Result<Duration, String>;
 
-impl Sight<'_> {
+impl<'a> Sight<'a> {
+    /// That of an app, by no other way than the id yet.
+    pub fn new(search: Search<'a>, settings: &DrillSettings) -> Self {
+        let patience = settings.patience.max(search.can.consistency_delay.unwrap_or_default());
+        Self { search, patience, ways: BTreeSet::new() }
+    }
+
     /// Asks, and asks again while the app wants to be asked later.
     pub async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Failure>
     where

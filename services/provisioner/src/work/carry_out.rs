@@ -137,7 +137,7 @@ impl Connector {
                 (Step::Deactivate, Some(found)) => deactivate(client, can, &found.remote).await?,
                 // An app without deletion: nobody signs in any more, and the account is left.
                 (Step::Delete, Some(found)) if found.remote.is_active() => {
-                    if let Err(failure) = delete(client, &found.remote).await {
+                    if let Err(failure) = delete(client, &found.remote.id).await {
                         let is_missing = matches!(failure.rejection.status, Some(405 | 501));
                         if !is_missing {
                             return Err(failure.into());
@@ -146,7 +146,7 @@ impl Connector {
                         operation = Operation::Deactivate;
                     }
                 }
-                (Step::Delete, Some(found)) => delete(client, &found.remote).await?,
+                (Step::Delete, Some(found)) => delete(client, &found.remote.id).await?,
                 (Step::Update(_) | Step::Deactivate | Step::Delete, None) => continue,
             }
             let applied = Applied {

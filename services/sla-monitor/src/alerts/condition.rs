@@ -141,10 +141,9 @@ pub fn conditions(
         ledger::alerting_leavers(state)?.into_iter().map(AlertCondition::Leaver).collect();
     all.extend(ledger::overdue_access(state)?.into_iter().map(AlertCondition::Access));
     all.extend(ledger::quarantines(state)?.into_iter().map(AlertCondition::Quarantine));
-    for app in directory::apps(state)?.into_iter().filter(|app| app.connection == Connection::Configured) {
-        let drilled = ledger::drilled(state, &app.spec.id)?;
-        if drilled.failing_since.is_some() {
-            all.push(AlertCondition::Drill(app.spec.id, drilled));
+    for (id, drilled) in ledger::failing_drills(state)? {
+        if directory::app(state, &id)?.is_some_and(|app| app.connection == Connection::Configured) {
+            all.push(AlertCondition::Drill(id, drilled));
         }
     }
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
