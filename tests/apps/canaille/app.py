@@ -7,6 +7,7 @@ push BASE TOKEN          an identity provider: one joins a team, moves and leave
 import datetime
 import json
 import sys
+import threading
 
 from canaille import create_app
 from canaille.app import models
@@ -38,6 +39,18 @@ def known_client(uri):
     Backend.instance.save(access)
 
 
+class OneAtATime:
+    """Canaille's store in memory is for one request at a time: two that write at once lose a group from its index."""
+
+    def __init__(self, inner):
+        self.inner, self.alone = inner, threading.Lock()
+
+    def __call__(self, environ, start_response):
+        with self.alone:
+            # A list: what is written is written before the next one is let in.
+            return list(self.inner(environ, start_response))
+
+
 def push():
     person = models.User(user_name="cora", formatted_name="Cora Lee", family_name="Lee", given_name="Cora",
                          display_name="Cora", title="Dev", emails=["cora@example.com"])
@@ -64,6 +77,7 @@ def push():
 if mode == "serve":
     with app.app_context(), Backend.instance.session():
         known_client("http://rollcall.example.com")
+    app.wsgi_app = OneAtATime(app.wsgi_app)
     app.run(port=int(where), threaded=True, debug=False, use_reloader=False)
 else:
     with app.test_request_context(), Backend.instance.session():
