@@ -119,6 +119,10 @@ event_types! {
     GrantRequested = "grant.requested" in "GrantRequested";
     GrantApproved = "grant.approved" in "GrantApproved";
     GrantEnded = "grant.ended" in "GrantEnded";
+    MachinesConfigured = "machines.configured" in "MachinesConfigured";
+    HandoverAccepted = "handover.accepted" in "HandoverChanged";
+    HandoverPassed = "handover.passed" in "HandoverChanged";
+    HandoverRetired = "handover.retired" in "HandoverChanged";
     AccessRead = "access.read" in "Access";
     AccessDenied = "access.denied" in "Access";
 }

@@ -8,7 +8,8 @@ use crate::catalogue::EventType;
 
 /// The message, its fields that are personal, and those that are not, by their numbers.
 const FIELDS: &[(&str, &[u32], &[u32])] = &[
-    ("IdentityChanged", &[5, 6], &[1, 2, 3, 4, 7, 8, 9, 10]),
+    ("IdentityChanged", &[5, 6], &[1, 2, 3, 4, 7, 8, 9, 10, 11]),
+    ("Ownership", &[], &[1, 2, 3, 4]),
     ("ChangeRefused", &[4, 5], &[1, 2, 3]),
     ("NameChanged", &[1], &[2, 3]),
     // Groups, other resources and apps are nobody's in particular.
@@ -65,6 +66,8 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     // That it has no personal field would leave the reason of its envelope readable: nobody gives one.
     ("GrantApproved", &[], &[1, 2]),
     ("GrantEnded", &[5], &[1, 2, 3, 4]),
+    ("MachinesConfigured", &[], &[1]),
+    ("HandoverChanged", &[4], &[1, 2, 3]),
     ("Access", &[3], &[1, 2, 4]),
 ];
 

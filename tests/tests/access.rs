@@ -352,6 +352,28 @@ async fn whoever_is_switched_off_is_off_whatever_waits_and_on_again_as_before() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_again_under_a_name_that_is_off_is_switched_on_with_who_had_it() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let anna = join(&stage, "anna", "Dev", None).await?;
+    stage.verified(&anna).await?;
+    let why = json!({ "reason": "she came back" });
+    ensure!(post(&stage, &format!("/v1/identities/{anna}/disable"), "ola-secret", &why).await?.0 == 202);
+    stage.verified(&anna).await?;
+    stage.leave(&anna).await?;
+    let again = join(&stage, "anna", "Dev", None).await?;
+    let path = format!("/v1/identities/{again}");
+    until("she is off under her name", || async {
+        Ok(stage.rollcall.api(&path).await?["disabled"].is_object().then_some(()))
+    })
+    .await?;
+    let (status, answer) = post(&stage, &format!("{path}/enable"), "ola-secret", &why).await?;
+    ensure!(status == 202, "{status} {answer}");
+    stage.verified(&again).await?;
+    ensure!(stage.rollcall.api(&path).await?["disabled"].is_null());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn neither_a_hold_nor_a_waiver_keeps_somebody_on() -> anyhow::Result<()> {
     let operator = "[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\ntoken = \"ola-secret\"\n";
     let app = Faulty::start().await?;

@@ -141,7 +141,7 @@ not = ["wiki", "wiki:group:Editors"]
         ("[[cases]]\nname = \"x\"\nuser = { titel = \"Dev\" }\nholds = [\"wiki\"]\n", "titel"),
         ("[[cases]]\nname = \"x\"\nuser = { title = \"Dev\" }\nholds = [\"crm\"]\n", "there is no app 'crm'"),
         ("[[cases]]\nname = \"x\"\nuser = { title = \"Dev\" }\n", "it says nothing"),
-        ("[[cases]]\nname = \"x\"\nholds = [\"wiki\"]\n", "give one of 'user' and 'agent'"),
+        ("[[cases]]\nname = \"x\"\nholds = [\"wiki\"]\n", "give one of 'user', 'agent' and 'service_account'"),
         ("[[cases]]\nname = \"x\"\nuser = {}\nhold = [\"wiki\"]\n", "unknown field `hold`"),
     ] {
         let (code, said) = test(text).await?;

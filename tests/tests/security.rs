@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 56] = [
+const OPENED_BY: [(&str, &str, &str); 62] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -95,6 +95,13 @@ const OPENED_BY: [(&str, &str, &str); 56] = [
     ("POST", "/v1/policies/preview", "auditor"),
     ("GET", "/v1/roles", "viewer"),
     ("GET", "/v1/separations", "viewer"),
+    ("GET", "/v1/machines", "viewer"),
+    ("GET", "/v1/machines/{id}", "viewer"),
+    ("GET", "/v1/handovers", "viewer"),
+    // By what they are to it, or as an operator.
+    ("POST", "/v1/handovers/{id}/accept", "operator"),
+    ("POST", "/v1/handovers/{id}/pass", "operator"),
+    ("POST", "/v1/handovers/{id}/retire", "operator"),
     ("GET", "/v1/violations", "viewer"),
     ("POST", "/v1/violations/{id}/accept", "operator"),
 ];

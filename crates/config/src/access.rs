@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{
-    ApiToken, ApprovalConfig, AuditConfig, OidcConfig, PersonAttribute, PrivacyConfig, Reads, Retention, Role,
-    TwoPeople,
+    ApiToken, ApprovalConfig, AuditConfig, MachinesConfig, OidcConfig, PersonAttribute, PrivacyConfig, Reads,
+    Retention, Role, TwoPeople, WithoutOwner,
 };
 use crate::secret::Token;
 use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
+use rollcall_domain::access::handover::MachinePolicy;
 
 /// Who keeps people for less than this has perhaps mistaken the unit.
 const SHORTEST_USUAL: Duration = Duration::from_secs(30 * 86_400);
@@ -125,6 +126,22 @@ pub(crate) fn approvals(mut s: Section<'_>) -> ApprovalConfig {
         two_people: s.parsed("two_people", choice).unwrap_or(TwoPeople::WhenPossible),
         expires_after: s.duration("expires_after", Duration::from_secs(86_400)),
         grant_expires_after: s.duration("grant_expires_after", Duration::from_secs(7 * 86_400)),
+    };
+    s.finish();
+    config
+}
+
+pub(crate) fn machines(mut s: Section<'_>) -> MachinesConfig {
+    let choice = |text: &str| match text {
+        "stage" => Ok(WithoutOwner::Stage),
+        "refuse" => Ok(WithoutOwner::Refuse),
+        "allow" => Ok(WithoutOwner::Allow),
+        _ => Err(format!("'{text}' must be stage, refuse or allow")),
+    };
+    let usual = MachinePolicy::default();
+    let config = MachinesConfig {
+        policy: MachinePolicy { handover_within: s.duration("handover_within", usual.handover_within) },
+        without_owner: s.parsed("without_owner", choice).unwrap_or_default(),
     };
     s.finish();
     config

@@ -48,7 +48,8 @@ pub(crate) fn app(
     let identities = s.list("identities", |text| match text {
         "user" => Ok(IdentityKind::User),
         "agent" => Ok(IdentityKind::Agent),
-        _ => Err(format!("'{text}' must be user or agent")),
+        "service_account" => Ok(IdentityKind::ServiceAccount),
+        _ => Err(format!("'{text}' must be user, agent or service_account")),
     });
     let deprovision = s.parsed("deprovision", |text| match text {
         "deactivate" => Ok(Deprovision::Deactivate),

@@ -21,9 +21,9 @@ mod sources;
 pub use load::{load, parse};
 pub use model::{
     AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DrillSettings,
-    DurabilityChoice, ExternalIds, JwtConfig, KeyPlace, NatsConfig, NatsPlace, OidcConfig, PersonAttribute,
-    PrivateAddresses, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl,
-    SourceConfig, TelemetryConfig, TwoPeople,
+    DurabilityChoice, ExternalIds, JwtConfig, KeyPlace, MachinesConfig, NatsConfig, NatsPlace, OidcConfig,
+    PersonAttribute, PrivateAddresses, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind,
+    SinkUrl, SourceConfig, TelemetryConfig, TwoPeople, WithoutOwner,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

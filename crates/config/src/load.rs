@@ -14,7 +14,7 @@ use rollcall_domain::identity::authority::{Authority, Precedence};
 use rollcall_policy::Scope;
 use toml::de::{DeTable, DeValue};
 
-use crate::access::{api_token, approvals, audit, oidc, privacy, signing_key};
+use crate::access::{api_token, approvals, audit, machines, oidc, privacy, signing_key};
 use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
 use crate::model::{AppConfig, Config, Role, TwoPeople};
@@ -112,6 +112,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "audit",
         "privacy",
         "approvals",
+        "machines",
         "oidc",
         "signing_keys",
         "tiers",
@@ -142,6 +143,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let audit = audit(section("audit").with_environment("AUDIT"), signing_keys);
     let privacy = privacy(section("privacy").with_environment("PRIVACY"));
     let approvals = approvals(section("approvals").with_environment("APPROVALS"));
+    let machines = machines(section("machines").with_environment("MACHINES"));
     let oidc = root_table.get("oidc").is_some().then(|| oidc(section("oidc"), server.public_url.is_some())).flatten();
     let tiers = tiers(section("tiers"));
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
@@ -224,6 +226,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         audit,
         privacy,
         approvals,
+        machines,
         oidc,
         alerting,
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),

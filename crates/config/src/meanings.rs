@@ -342,6 +342,17 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ("approvals.grant_expires_after", "How long access that somebody has asked for can be approved.", ""),
     ("approvals.expires_after", "How long what was asked for can be approved.", ""),
     (
+        "machines.handover_within",
+        "How long whoever leaves, or somebody for them, has to hand over a machine that they answer for.",
+        "",
+    ),
+    (
+        "machines.without_owner",
+        "What becomes of a service account or an agent that would begin and names no owner who is there: `stage` (the default: it is \
+         known, and has no access until it names one), `refuse` or `allow`.",
+        "\"refuse\"",
+    ),
+    (
         "oidc.name",
         "The name of the identity provider on the sign-in button; without it `your identity provider`.",
         "\"Okta\"",
@@ -488,7 +499,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "apps.identities",
-        "The kinds of identity that may have an account, of `user` and `agent`; without it users.",
+        "The kinds of identity that may have an account, of `user`, `agent` and `service_account`; without it users.",
         "[\"user\", \"agent\"]",
     ),
     (

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::access::separation::SeparationSpec;
@@ -48,6 +49,8 @@ pub struct Config {
     pub privacy: PrivacyConfig,
     /// What needs a second person.
     pub approvals: ApprovalConfig,
+    /// What is said of machines.
+    pub machines: MachinesConfig,
     /// Who else knows the people who use the console.
     pub oidc: Option<OidcConfig>,
     pub alerting: AlertingConfig,
@@ -168,6 +171,27 @@ pub struct ApprovalConfig {
     pub expires_after: Duration,
     /// The same for access that somebody has asked for.
     pub grant_expires_after: Duration,
+}
+
+/// What is said of machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachinesConfig {
+    /// What the services derive by.
+    pub policy: MachinePolicy,
+    /// What becomes of one that would begin without an owner.
+    pub without_owner: WithoutOwner,
+}
+
+/// What becomes of a machine that would begin, and for which nobody answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WithoutOwner {
+    /// It is known, and has no access until somebody does.
+    #[default]
+    Stage,
+    /// It is refused.
+    Refuse,
+    /// It begins, and is listed as one without an owner.
+    Allow,
 }
 
 /// Whether what is dangerous needs a second person.

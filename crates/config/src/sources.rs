@@ -110,9 +110,9 @@ pub(crate) fn group_authority(mut s: Section<'_>, known: &[SourceName]) -> Optio
     Some(GroupAuthority { names: names?, sources: sources? })
 }
 
-/// An attribute of a User or an Agent, such as `title` or `urn:…:enterprise:2.0:User:department`.
+/// An attribute of a User, an Agent or a ServiceAccount, such as `title` or `urn:…:enterprise:2.0:User:department`.
 pub(crate) fn attribute_path(text: &str, catalogue: &Catalogue) -> Result<AttributePath, String> {
-    let kinds = [catalogue.user(), catalogue.agent()];
+    let kinds = [catalogue.user(), catalogue.agent(), catalogue.service_account()];
     let (urn, name) = match text.rsplit_once(':') {
         Some((urn, name)) => (Some(urn), name),
         None => (None, text),
@@ -123,7 +123,9 @@ pub(crate) fn attribute_path(text: &str, catalogue: &Catalogue) -> Result<Attrib
     });
     let found = schemas.filter_map(|schema| Some((schema, schema.attribute(name)?))).next();
     let Some((schema, attribute)) = found else {
-        return Err(format!("'{text}' is no attribute of a User or an Agent; an extension's is written urn:…:name"));
+        return Err(format!(
+            "'{text}' is no attribute of a User, an Agent or a ServiceAccount; an extension's is written urn:…:name"
+        ));
     };
     Ok(AttributePath { extension: urn.map(|_| schema.id.to_owned()), name: attribute.name.to_owned() })
 }

@@ -6,6 +6,7 @@ pub mod departure;
 pub mod desired;
 pub mod entitlement;
 pub mod grant;
+pub mod handover;
 pub mod holding;
 pub mod obligation;
 pub mod operation;

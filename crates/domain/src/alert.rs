@@ -72,6 +72,13 @@ pub enum About {
         /// Its beginning, or its end.
         opened_by: Sequence,
     },
+    /// Nobody has taken over, in time, machines that somebody who leaves answers for.
+    Handover {
+        /// Who leaves; a machine for which nobody ever answered.
+        owner: IdentityId,
+        /// The departure.
+        opened_by: Sequence,
+    },
     /// What was said to take effect can't: someone may have access who has left.
     Stuck {
         /// Whose.
@@ -139,6 +146,7 @@ impl About {
             Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
             Self::Disable { app, identity, opened_by } => format!("disable-{app}-{identity}-{opened_by}"),
             Self::Grant { app, identity, opened_by } => format!("grant-{app}-{identity}-{opened_by}"),
+            Self::Handover { owner, opened_by } => format!("handover-{owner}-{opened_by}"),
             Self::Stuck { identity, by } => format!("stuck-{identity}-{by}"),
             Self::FarAhead { identity, by } => format!("far-ahead-{identity}-{by}"),
             Self::GrantEnds { identity, by } => format!("grant-ends-{identity}-{by}"),
@@ -158,6 +166,7 @@ impl About {
             Self::Zombie { .. } => "ZombieOverdue",
             Self::Disable { .. } => "DisableOverdue",
             Self::Grant { .. } => "GrantOverdue",
+            Self::Handover { .. } => "HandoverOverdue",
             Self::Quarantine { .. } => "AppQuarantined",
             Self::Vanished { .. } => "AppVanished",
             Self::Drill { .. } => "AppFailsDrill",
@@ -177,6 +186,8 @@ impl About {
     pub const fn severity(&self, level: Level) -> &'static str {
         match self {
             Self::GrantEnds { .. } => "info",
+            // Nobody who has left can sign in by it.
+            Self::Handover { .. } => "warning",
             _ if level.0 < Level::WRONG.0 => "warning",
             _ => "critical",
         }
@@ -192,7 +203,8 @@ impl About {
             | Self::Grant { identity, .. }
             | Self::Stuck { identity, .. }
             | Self::FarAhead { identity, .. }
-            | Self::GrantEnds { identity, .. } => Some(*identity),
+            | Self::GrantEnds { identity, .. }
+            | Self::Handover { owner: identity, .. } => Some(*identity),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Keys: `identity/<id>`, `user-name/<kind>/<hash of the key>`, `external-id/<hash of the value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
-//! `role/<id>`, `policy/<id>`, `separation/<id>`, `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
+//! `machine-policy`, `role/<id>`, `policy/<id>`, `separation/<id>`, `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
 mod access_rules;
 pub mod app_changes;
@@ -26,8 +26,8 @@ use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
 use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes, values};
 
 pub use access_rules::{
-    POLICIES, ROLES, SEPARATIONS, configured_separations, is_configuring, policies, policy, role, roles, separation,
-    separations,
+    POLICIES, ROLES, SEPARATIONS, configured_machine_policy, configured_separations, is_configuring, machine_policy,
+    policies, policy, role, roles, separation, separations,
 };
 
 /// The key prefix of all identities.
@@ -61,12 +61,15 @@ pub fn identity(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Option<I
     load(state, &identity_key(id))
 }
 
-/// The user that owns a user name, in any case.
+/// Whose a `userName` is, in any case: a person's, else a service account's.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn identity_by_user_name(state: &(impl Read + ?Sized), name: &str) -> Result<Option<Identity>, KvError> {
-    identity_by_name(state, IdentityKind::User, name)
+    match identity_by_name(state, IdentityKind::User, name)? {
+        Some(person) => Ok(Some(person)),
+        None => identity_by_name(state, IdentityKind::ServiceAccount, name),
+    }
 }
 
 /// The identity of a kind that signs in with a name, in any case.
@@ -213,6 +216,7 @@ pub fn members_after(
 pub enum MemberKind {
     User,
     Agent,
+    ServiceAccount,
     Group,
     Unknown,
 }
@@ -222,6 +226,7 @@ fn kind_of(state: &(impl Read + ?Sized), member: &MemberId) -> Result<MemberKind
         match identity(state, id)?.map(|i| i.kind) {
             Some(IdentityKind::User) => return Ok(MemberKind::User),
             Some(IdentityKind::Agent) => return Ok(MemberKind::Agent),
+            Some(IdentityKind::ServiceAccount) => return Ok(MemberKind::ServiceAccount),
             None => {}
         }
     }

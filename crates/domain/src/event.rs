@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::access::departure::LeaverCompleted;
 use crate::access::grant::GrantChanged;
+use crate::access::handover::{HandoverChanged, MachinePolicy};
 use crate::access::obligation::{AtRisk, Overdue, Waived};
 use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::access::policy::PolicySpec;
@@ -130,6 +131,10 @@ pub enum Event {
     Configuring(Configuring),
     /// Something was asked for, agreed to, or is over.
     Grant(GrantChanged),
+    /// The configuration says something else of machines.
+    MachinesConfigured(MachinePolicy),
+    /// A person has done something about the hand-over of a machine.
+    Handover(HandoverChanged),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
     Unknown,
 }
@@ -165,6 +170,7 @@ impl Event {
             Self::IdentityErased(e) => Some(e.id),
             Self::IdentitySwitched(e) => Some(e.id),
             Self::Grant(e) => Some(e.identity),
+            Self::Handover(e) => Some(e.owner),
             Self::ViolationAccepted(e) => Some(e.identity),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
@@ -191,6 +197,7 @@ impl Event {
             | Self::SeparationConfigured(_)
             | Self::SeparationRemoved(_)
             | Self::Configuring(_)
+            | Self::MachinesConfigured(_)
             | Self::Unknown => None,
         }
     }

@@ -5,6 +5,7 @@ pub mod content;
 pub mod group;
 pub mod lifecycle;
 pub mod name;
+pub mod ownership;
 pub mod resource;
 pub mod switch;
 
@@ -19,26 +20,42 @@ use uuid::Uuid;
 use crate::identity::content::Content;
 use crate::identity::lifecycle::{Active, Effect, IdentityChange, Lifecycle, Urgency, classify, next};
 use crate::identity::name::NameSpace;
+use crate::identity::ownership::Ownership;
 use crate::ids::{IdentityId, Sequence, SourceName};
 use crate::key_ref::KeyRef;
 
 /// What kind of identity it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum IdentityKind {
-    /// A person, or a service account.
+    /// A person.
     #[default]
     User,
     /// An AI agent.
     Agent,
+    /// A service account.
+    ServiceAccount,
 }
 
 impl IdentityKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::User, Self::Agent, Self::ServiceAccount];
+
+    /// Whether it is one that somebody must answer for.
+    #[must_use]
+    pub const fn is_machine(self) -> bool {
+        match self {
+            Self::User => false,
+            Self::Agent | Self::ServiceAccount => true,
+        }
+    }
+
     /// The name of its resource type.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::User => "User",
             Self::Agent => "Agent",
+            Self::ServiceAccount => "ServiceAccount",
         }
     }
 }
@@ -80,6 +97,8 @@ pub struct IdentityChanged {
     pub effective_at: Option<Timestamp>,
     /// Which source set the attributes that have a rule.
     pub provenance: Provenance,
+    /// Who answers for it, where it is a machine.
+    pub ownership: Ownership,
 }
 
 /// What was said of an identity should take effect, and can't: it is not tried again until something else is said.
@@ -216,11 +235,19 @@ fn with_own_date(last: &IdentityChanged, mut resource: Map<String, Value>) -> Ma
     resource
 }
 
+/// Who answers for an identity, and when it ends: of a machine what its resource says, of people nothing.
+#[must_use]
+pub fn ownership(kind: IdentityKind, resource: &Map<String, Value>) -> Ownership {
+    if kind.is_machine() { Ownership::stated(resource) } else { Ownership::default() }
+}
+
 /// A new identity; one whose source does not say is active.
 #[must_use]
 pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>, now: Timestamp) -> IdentityChanged {
+    let ended = ownership(kind, &resource).has_ended(now);
     let active = is_active(&resource).unwrap_or(true);
     let (resource, active) = with_active(resource, active);
+    let active = if ended { Active::No } else { active };
     let after = next(None, active, effect(&resource, now));
     IdentityChanged {
         id,
@@ -231,6 +258,7 @@ pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>, 
         deleted: false,
         changed: changed_paths(&Map::new(), &resource),
         effective_at: effective_at(&resource),
+        ownership: ownership(kind, &resource),
         resource,
         provenance: Provenance::new(),
     }
@@ -257,7 +285,9 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
         return None;
     }
     let effect = effect(&resource, now);
+    let ownership = ownership(last.kind, &resource);
     let after = match is_active(&resource) {
+        Some(true) if ownership.has_ended(now) => next(Some(last.after), Active::No, Effect::Now),
         Some(true) => next(Some(last.after), Active::Yes, effect),
         Some(false) => next(Some(last.after), Active::No, effect),
         None if last.after == Lifecycle::Leaving => next(Some(last.after), Active::No, effect),
@@ -268,6 +298,7 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
         before: Some(last.after),
         after,
         effective_at: taken_at(&resource, now),
+        ownership,
         resource,
         changed,
         ..last.clone()
@@ -277,7 +308,14 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
 /// What was said before takes effect now; `None` when nothing does.
 #[must_use]
 pub fn take_effect(last: &IdentityChanged, now: Timestamp) -> Option<IdentityChanged> {
-    let at = effective_at(&last.resource).filter(|at| *at <= now && !last.deleted)?;
+    if last.deleted {
+        return None;
+    }
+    if let Some(end) = last.ownership.ends_at.filter(|end| *end <= now) {
+        let after = next(Some(last.after), Active::No, Effect::Now);
+        return (after != last.after).then(|| at_its_time(last, after, end));
+    }
+    let at = effective_at(&last.resource).filter(|at| *at <= now)?;
     let active = match is_active(&last.resource) {
         Some(true) => Active::Yes,
         Some(false) => Active::No,
@@ -286,14 +324,44 @@ pub fn take_effect(last: &IdentityChanged, now: Timestamp) -> Option<IdentityCha
         None => return None,
     };
     let after = next(Some(last.after), active, Effect::Now);
-    (after != last.after).then(|| IdentityChanged {
+    (after != last.after).then(|| at_its_time(last, after, at))
+}
+
+/// What was said before has made a lifecycle of an identity at a time.
+fn at_its_time(last: &IdentityChanged, after: Lifecycle, at: Timestamp) -> IdentityChanged {
+    IdentityChanged {
         change: classify(Some(last.after), after),
         before: Some(last.after),
         after,
         effective_at: Some(at),
         changed: Vec::new(),
         ..last.clone()
-    })
+    }
+}
+
+/// The same change of a machine for which nobody answers: it does not begin by it. One that has access keeps it: who answers for it then
+/// is owed.
+#[must_use]
+pub fn without_owner(changed: IdentityChanged) -> IdentityChanged {
+    let had_access = changed.before.is_some_and(Lifecycle::has_access);
+    if !changed.kind.is_machine() || had_access || !changed.after.has_access() {
+        return changed;
+    }
+    let after = changed.before.unwrap_or(Lifecycle::Staged);
+    IdentityChanged { change: classify(changed.before, after), after, ..changed }
+}
+
+/// When an identity next becomes something else by what was said of it before: `said` is the date of that. A machine also ends, and one
+/// that has ended does not begin by an older statement.
+#[must_use]
+pub fn takes_effect_at(changed: &IdentityChanged, said: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    if changed.deleted {
+        return None;
+    }
+    let has_ended = changed.ownership.has_ended(now);
+    let said = said.filter(|_| !has_ended && is_scheduled(changed.after, &changed.resource));
+    let end = changed.ownership.ends_at.filter(|_| changed.after.has_access());
+    [said, end].into_iter().flatten().min()
 }
 
 /// Whether something that was said before has yet to take effect.

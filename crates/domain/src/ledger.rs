@@ -23,10 +23,12 @@ mod erasure;
 mod explain;
 mod grants;
 mod guarded;
+mod handovers;
 mod holders;
 mod links;
 mod listing;
 mod lists;
+mod machines;
 mod obligations;
 mod others;
 mod preview;
@@ -59,7 +61,7 @@ use crate::event::{Event, Recorded};
 use crate::governance::configuration::Configuring;
 use crate::identity::content::Content;
 use crate::identity::group::{GroupChange, GroupChanged};
-use crate::identity::lifecycle::{ChangeKind, IdentityChange, Urgency};
+use crate::identity::lifecycle::{ChangeKind, IdentityChange, Lifecycle, Urgency};
 use crate::identity::switch::{Switch, Switched};
 use crate::identity::{IdentityChanged, urgency};
 use crate::ids::{AppId, IdentityId, RoleId};
@@ -68,7 +70,7 @@ use crate::kv::{KvError, Read, Write, store, suffixes};
 pub use approvals::{WaitingApproval, approval, approvals};
 pub use causation::causation_of;
 pub use clock::ringing;
-pub use counts::{count_of, counts, oldest_overdue};
+pub use counts::{count_handovers, count_of, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
 pub use drills::{drill_reports, drilled, failing_drills};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
@@ -77,9 +79,15 @@ pub use grants::{
     active_grants_of, count_grants, grant, grants_ending, grants_in, grants_of, grants_ringing, next_grant_ring,
 };
 pub use guarded::present;
+pub use handovers::{
+    HANDOVERS, LateHandovers, handover, handovers_after, handovers_of, handovers_of_machine, late_handovers,
+};
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};
+pub use machines::{
+    MACHINES, can_own, count_without_owner, is_without_owner, machine, machines_owned, machines_without_owner,
+};
 pub use others::others_of;
 pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
@@ -189,9 +197,12 @@ impl Ledger {
                     let opened = self.owe(state, changed.id, change, None, event)?;
                     match kind {
                         ChangeKind::Leaver => {
+                            let handed_over = machines::owner_left(state, changed.id, change, event)?;
+                            let opened = opened + handed_over;
                             obligations::open_leaver(state, changed.id, change, opened, event, &mut facts);
                         }
                         ChangeKind::Joiner if changed.change == IdentityChange::Rehired => {
+                            machines::owner_came_back(state, changed.id, event, &mut facts)?;
                             obligations::came_back(state, changed.id, event.sequence)?;
                         }
                         ChangeKind::Joiner
@@ -201,6 +212,10 @@ impl Ledger {
                         | ChangeKind::Disable
                         | ChangeKind::Grant => {}
                     }
+                }
+                machines::changed(state, changed, event, &mut facts)?;
+                if changed.before.is_some_and(Lifecycle::has_access) != changed.after.has_access() {
+                    machines::owner_changed(state, changed.id, event, &mut facts)?;
                 }
             }
             Event::Group(_) => {
@@ -239,7 +254,11 @@ impl Ledger {
                 separations::all_configured(state, event)?;
             }
             Event::Configuring(Configuring::Begins) => {}
-            Event::IdentitySwitched(switched) => self.switch(state, switched, event)?,
+            Event::IdentitySwitched(switched) => {
+                self.switch(state, switched, event)?;
+                machines::read_back(state, switched.id, event, &mut facts)?;
+            }
+            Event::Handover(changed) => machines::handed(state, changed, event, &mut facts)?,
             Event::Grant(changed) => {
                 if let Some(grants::Affected { identity, what }) = grants::changed(state, changed, event)? {
                     let apps = match what {
@@ -254,6 +273,7 @@ impl Ledger {
             Event::AccountVerified(verified) => {
                 accounts::verified(state, verified, event, &mut facts)?;
                 separations::read_back(state, &verified.app, verified.identity, event)?;
+                machines::read_back(state, verified.identity, event, &mut facts)?;
             }
             Event::ViolationAccepted(accepted) => separations::accepted(state, accepted, event)?,
             Event::AccountAttempted(attempted) => accounts::attempted(state, attempted, event)?,
@@ -290,11 +310,15 @@ impl Ledger {
             Event::Approval(changed) => approvals::changed(state, changed, event),
             Event::EffectFailed(failed) => schedule::failed(state, failed)?,
             Event::ErasureOrdered(order) => erasure::order(state, order, event)?,
-            Event::IdentityErased(erased) => erasure::erased(state, erased, event)?,
+            Event::IdentityErased(erased) => {
+                erasure::erased(state, erased, event)?;
+                machines::erased(state, erased.id, event, &mut facts)?;
+            }
             Event::AlertResolved(resolved) => state.delete(&read::alert_key(&resolved.key, &resolved.sink)),
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
-            Event::NameClaimed(_)
+            Event::MachinesConfigured(_)
+            | Event::NameClaimed(_)
             | Event::NameReleased(_)
             | Event::Resource(_)
             | Event::ChangeRefused(_)

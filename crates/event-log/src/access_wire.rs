@@ -1,14 +1,15 @@
-//! Roles, entitlements, separations and grants, to and from their stored form.
+//! Roles, entitlements, separations, grants and hand-overs, to and from their stored form.
 
 use std::time::Duration;
 
 use prost::Message as _;
 use rollcall_domain::access::entitlement::{Entitlement, Part, Requestable, Terms};
 use rollcall_domain::access::grant::{GrantChanged, GrantRequested, GrantStep, Lasts};
+use rollcall_domain::access::handover::{HandoverChanged, HandoverStep, MachinePolicy};
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::access::separation::{SeparationSpec, ViolationAccepted};
 use rollcall_domain::identity::switch::{Switch, Switched};
-use rollcall_proto::v1;
+use rollcall_proto::{EventType, v1};
 
 use crate::app_wire::millis;
 use crate::wire;
@@ -202,4 +203,38 @@ pub fn from_violation_accepted(payload: &[u8]) -> Option<ViolationAccepted> {
         reason: stored.reason,
         expires_at: wire::from_proto_time(stored.expires_at?)?,
     })
+}
+
+pub fn to_machine_policy(policy: MachinePolicy) -> Vec<u8> {
+    v1::MachinesConfigured { handover_within_ms: millis(policy.handover_within) }.encode_to_vec()
+}
+
+pub fn from_machine_policy(payload: &[u8]) -> Option<MachinePolicy> {
+    let stored = v1::MachinesConfigured::decode(payload).ok()?;
+    Some(MachinePolicy { handover_within: Duration::from_millis(stored.handover_within_ms) })
+}
+
+pub fn to_handover(changed: &HandoverChanged) -> Vec<u8> {
+    let to = match changed.step {
+        HandoverStep::Accepted(to) | HandoverStep::Passed(to) => to.to_string(),
+        HandoverStep::Retired => String::new(),
+    };
+    v1::HandoverChanged {
+        machine_id: changed.machine.to_string(),
+        owner_id: changed.owner.to_string(),
+        to_id: to,
+        reason: changed.reason.clone(),
+    }
+    .encode_to_vec()
+}
+
+pub fn from_handover(kind: EventType, payload: &[u8]) -> Option<HandoverChanged> {
+    let stored = v1::HandoverChanged::decode(payload).ok()?;
+    let step = match kind {
+        EventType::HandoverAccepted => HandoverStep::Accepted(stored.to_id.parse().ok()?),
+        EventType::HandoverPassed => HandoverStep::Passed(stored.to_id.parse().ok()?),
+        _ => HandoverStep::Retired,
+    };
+    let (machine, owner) = (stored.machine_id.parse().ok()?, stored.owner_id.parse().ok()?);
+    Some(HandoverChanged { machine, owner, step, reason: stored.reason })
 }

@@ -251,6 +251,7 @@ fn identity_changed(change: IdentityChange, payload: &[u8]) -> Option<Event> {
         changed,
         effective_at: m.effective_at.and_then(wire::from_proto_time),
         provenance: m.provenance.into_iter().filter_map(|(path, source)| Some((path, source.parse().ok()?))).collect(),
+        ownership: m.ownership.map(wire::from_ownership).unwrap_or_default(),
     }))
 }
 
@@ -309,6 +310,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
             About::Disable { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by }
         }
         "grant" => About::Grant { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
+        "handover" => About::Handover { owner: m.identity_id.parse().ok()?, opened_by: by },
         "stuck" => About::Stuck { identity: m.identity_id.parse().ok()?, by },
         "far_ahead" => About::FarAhead { identity: m.identity_id.parse().ok()?, by },
         "grant_ends" => About::GrantEnds { identity: m.identity_id.parse().ok()?, by },
@@ -445,6 +447,10 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
         }
         EventType::ConfigurationChangeBegan => Event::Configuring(Configuring::Begins),
         EventType::ConfigurationChangeEnded => Event::Configuring(Configuring::Ends),
+        EventType::MachinesConfigured => Event::MachinesConfigured(access_wire::from_machine_policy(payload)?),
+        EventType::HandoverAccepted | EventType::HandoverPassed | EventType::HandoverRetired => {
+            Event::Handover(access_wire::from_handover(kind, payload)?)
+        }
         EventType::GrantRequested => Event::Grant(access_wire::from_grant_requested(payload)?),
         EventType::GrantApproved => Event::Grant(access_wire::from_grant_approved(payload)?),
         EventType::GrantEnded => Event::Grant(access_wire::from_grant_ended(payload)?),

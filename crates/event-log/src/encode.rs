@@ -3,6 +3,7 @@
 use prost::Message as _;
 use rollcall_domain::access::departure::AppOutcome;
 use rollcall_domain::access::grant::GrantStep;
+use rollcall_domain::access::handover::HandoverStep;
 use rollcall_domain::access::outcome::Left;
 use rollcall_domain::alert::{About, AlertChanged};
 use rollcall_domain::app::drill::{Drill, DrillEvent, DrillResult};
@@ -130,6 +131,12 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::ViolationAccepted(_) => EventType::SeparationViolationAccepted,
         Event::Configuring(Configuring::Begins) => EventType::ConfigurationChangeBegan,
         Event::Configuring(Configuring::Ends) => EventType::ConfigurationChangeEnded,
+        Event::MachinesConfigured(_) => EventType::MachinesConfigured,
+        Event::Handover(changed) => match changed.step {
+            HandoverStep::Accepted(_) => EventType::HandoverAccepted,
+            HandoverStep::Passed(_) => EventType::HandoverPassed,
+            HandoverStep::Retired => EventType::HandoverRetired,
+        },
         Event::Grant(changed) => match changed.step {
             GrantStep::Requested(_) => EventType::GrantRequested,
             GrantStep::Approved => EventType::GrantApproved,
@@ -225,6 +232,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             kind: wire::to_kind(e.kind),
             emergency: urgency(&e.resource) == Urgency::Emergency,
             provenance: e.provenance.iter().map(|(path, source)| (path.clone(), source.to_string())).collect(),
+            ownership: wire::to_ownership(&e.ownership),
         }
         .encode_to_vec(),
         Event::NameClaimed(e) | Event::NameReleased(e) => {
@@ -430,6 +438,8 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         Event::SeparationRemoved(id) => v1::SeparationRemoved { separation_id: id.to_string() }.encode_to_vec(),
         Event::ViolationAccepted(e) => access_wire::to_violation_accepted(e).encode_to_vec(),
         Event::Configuring(_) => v1::Configuring {}.encode_to_vec(),
+        Event::MachinesConfigured(e) => access_wire::to_machine_policy(*e),
+        Event::Handover(e) => access_wire::to_handover(e),
         Event::Grant(e) => access_wire::to_grant(e),
         Event::EffectFailed(e) => v1::EffectFailed {
             identity_id: e.id.to_string(),
@@ -488,6 +498,12 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
             about: about("grant"),
             app_id: app.to_string(),
             identity_id: identity.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
+        About::Handover { owner, opened_by } => v1::AlertChanged {
+            about: about("handover"),
+            identity_id: owner.to_string(),
             opened_by: opened_by.0,
             ..told
         },

@@ -90,6 +90,12 @@ impl Subject {
         Self(format!("rollcall.role.{id}"))
     }
 
+    /// What the configuration says of machines.
+    #[must_use]
+    pub fn machines() -> Self {
+        Self("rollcall.machines.policy".to_owned())
+    }
+
     /// The events of one policy.
     #[must_use]
     pub fn policy(id: &PolicyId) -> Self {
@@ -137,6 +143,7 @@ impl Subject {
     pub fn obligation(id: &ObligationId) -> Self {
         match &id.subject {
             About::Account { app, identity } => Self(format!("rollcall.obligation.{app}.{identity}")),
+            About::Handover { machine, owner } => Self(format!("rollcall.obligation.handover:{machine}.{owner}")),
         }
     }
 
@@ -227,6 +234,8 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::SeparationRemoved(id) => Subject::separation(id),
         Event::ViolationAccepted(e) => Subject(format!("rollcall.violation.{}.{}", e.separation, e.identity)),
         Event::Configuring(_) => Subject("rollcall.configuring.log".to_owned()),
+        Event::MachinesConfigured(_) => Subject::machines(),
+        Event::Handover(changed) => Subject(format!("rollcall.handover.{}", changed.machine)),
         Event::Grant(changed) => Subject(format!("rollcall.grant.{}", changed.id)),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),

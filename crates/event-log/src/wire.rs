@@ -14,6 +14,7 @@ use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::policy::Policy;
 use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
+use rollcall_domain::identity::ownership::Ownership;
 use rollcall_proto::v1;
 use rollcall_scim::Changed;
 use serde_json::{Map, Value};
@@ -85,6 +86,26 @@ pub fn optional(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// Who answers for a machine; nothing of whom nothing is said.
+pub fn to_ownership(ownership: &Ownership) -> Option<v1::Ownership> {
+    (*ownership != Ownership::default()).then(|| v1::Ownership {
+        owner_id: ownership.owner.map(|id| id.to_string()).unwrap_or_default(),
+        second_owner_id: ownership.second_owner.map(|id| id.to_string()).unwrap_or_default(),
+        team_id: ownership.team.map(|id| id.to_string()).unwrap_or_default(),
+        ends_at: ownership.ends_at.map(to_proto_time),
+    })
+}
+
+/// The same as it was stored.
+pub fn from_ownership(stored: v1::Ownership) -> Ownership {
+    Ownership {
+        owner: stored.owner_id.parse().ok(),
+        second_owner: stored.second_owner_id.parse().ok(),
+        team: stored.team_id.parse().ok(),
+        ends_at: stored.ends_at.and_then(from_proto_time),
+    }
+}
+
 macro_rules! enum_conversion {
     ($to:ident, $from:ident, $domain:ty, $proto:ty, $($domain_variant:ident = $proto_variant:ident),+) => {
         pub fn $to(value: $domain) -> i32 {
@@ -99,7 +120,15 @@ macro_rules! enum_conversion {
     };
 }
 
-enum_conversion!(to_kind, from_kind, IdentityKind, v1::IdentityKind, User = User, Agent = Agent);
+enum_conversion!(
+    to_kind,
+    from_kind,
+    IdentityKind,
+    v1::IdentityKind,
+    User = User,
+    Agent = Agent,
+    ServiceAccount = ServiceAccount
+);
 enum_conversion!(
     to_lifecycle,
     from_lifecycle,

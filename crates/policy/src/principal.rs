@@ -14,6 +14,7 @@ use crate::schema::{ENTERPRISE, attributes};
 pub enum Kind {
     User,
     Agent,
+    ServiceAccount,
 }
 
 /// An identity, as policies are asked about it.
@@ -43,6 +44,7 @@ impl Principal {
         let (name, of) = match kind {
             Kind::User => ("User", catalogue.user()),
             Kind::Agent => ("Agent", catalogue.agent()),
+            Kind::ServiceAccount => ("ServiceAccount", catalogue.service_account()),
         };
         let uid_of = uid(name, id)?;
         let groups = groups.filter_map(|group| uid("Group", group));

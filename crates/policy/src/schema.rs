@@ -26,7 +26,8 @@ impl PolicySchema {
     /// When the catalogue has an attribute that Cedar can't name: with what Cedar says.
     pub fn of(catalogue: &Catalogue) -> Result<Self, String> {
         let mut text = String::from("entity Group;\nentity Role;\n");
-        for (name, kind) in [("User", catalogue.user()), ("Agent", catalogue.agent())] {
+        let kinds = [catalogue.user(), catalogue.agent(), catalogue.service_account()];
+        for (name, kind) in kinds.map(|kind| (kind.name, kind)) {
             let _ = writeln!(text, "entity {name} in [Group, Role] = {{\n{}}};", identity(kind));
         }
         text.push_str("entity App = {\n  \"owner\": String,\n};\n");
@@ -34,7 +35,7 @@ impl PolicySchema {
             "entity Entitlement in [App] = {\n  \"kind\": String,\n  \"name\": String,\n  \"owner\": String,\n  \"risk\": String,\n};\n",
         );
         text.push_str(
-            "action \"hold\", \"request\", \"approve\" appliesTo {\n  principal: [User, Agent],\n  resource: [Entitlement],\n};\n",
+            "action \"hold\", \"request\", \"approve\" appliesTo {\n  principal: [User, Agent, ServiceAccount],\n  resource: [Entitlement],\n};\n",
         );
         let schema = Schema::from_cedarschema_str(&text).map(|(schema, _)| schema).map_err(|e| e.to_string())?;
         Ok(Self { schema, text })

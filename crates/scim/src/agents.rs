@@ -72,7 +72,7 @@ pub static AGENT_TYPE: ResourceType = ResourceType {
     endpoint: "/Agents",
     description: "Identities of AI agents",
     core: &AGENT,
-    extensions: &[],
+    extensions: &[crate::machines::EXTENSION],
 };
 
 /// Agentic applications.

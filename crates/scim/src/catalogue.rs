@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::agents::{AGENT, AGENT_TYPE, AGENTIC_APPLICATION, AGENTIC_APPLICATION_TYPE};
+use crate::machines::{MACHINE, SERVICE_ACCOUNT, SERVICE_ACCOUNT_TYPE};
 use crate::schema::{
     Attribute, Case, Extension, Kind, Mutability, Plurality, Presence, ResourceType, Returned, Schema, Uniqueness,
 };
@@ -31,8 +32,10 @@ pub struct Catalogue {
     types: &'static [&'static ResourceType],
 }
 
-static CORE_SCHEMAS: [&Schema; 5] = [&USER, &ENTERPRISE_USER, &GROUP, &AGENT, &AGENTIC_APPLICATION];
-static CORE_TYPES: [&ResourceType; 4] = [&USER_TYPE, &GROUP_TYPE, &AGENT_TYPE, &AGENTIC_APPLICATION_TYPE];
+static CORE_SCHEMAS: [&Schema; 7] =
+    [&USER, &ENTERPRISE_USER, &GROUP, &AGENT, &AGENTIC_APPLICATION, &SERVICE_ACCOUNT, &MACHINE];
+static CORE_TYPES: [&ResourceType; 5] =
+    [&USER_TYPE, &GROUP_TYPE, &AGENT_TYPE, &AGENTIC_APPLICATION_TYPE, &SERVICE_ACCOUNT_TYPE];
 
 impl Default for Catalogue {
     fn default() -> Self {
@@ -71,7 +74,7 @@ impl Catalogue {
     #[must_use]
     pub fn with_effective_dates(self) -> Self {
         let extend = |kind: &&'static ResourceType| {
-            if kind.name != USER_TYPE.name && kind.name != AGENT_TYPE.name {
+            if ![USER_TYPE.name, AGENT_TYPE.name, SERVICE_ACCOUNT_TYPE.name].contains(&kind.name) {
                 return *kind;
             }
             let mut extensions = kind.extensions.to_vec();
@@ -124,6 +127,12 @@ impl Catalogue {
     #[must_use]
     pub fn agent(&self) -> &'static ResourceType {
         self.resource_type(AGENT_TYPE.name).unwrap_or(&AGENT_TYPE)
+    }
+
+    /// Service accounts.
+    #[must_use]
+    pub fn service_account(&self) -> &'static ResourceType {
+        self.resource_type(SERVICE_ACCOUNT_TYPE.name).unwrap_or(&SERVICE_ACCOUNT_TYPE)
     }
 }
 

@@ -151,10 +151,12 @@ pub static GROUP: Schema = Schema {
         string("displayName", "The group's name.").required(),
         Attribute::new("members", Kind::Complex, "Who is in the group.").multi().with(&[
             string("value", "The member's id.").case_exact().mutability(Mutability::Immutable),
-            reference("$ref", "The member.").references(&["User", "Group", "Agent"]).mutability(Mutability::Immutable),
+            reference("$ref", "The member.")
+                .references(&["User", "Group", "Agent", "ServiceAccount"])
+                .mutability(Mutability::Immutable),
             string("display", "The member's name.").mutability(Mutability::ReadOnly),
             string("type", "What the member is.")
-                .canonical(&["User", "Group", "Agent"])
+                .canonical(&["User", "Group", "Agent", "ServiceAccount"])
                 .mutability(Mutability::Immutable),
         ]),
     ],

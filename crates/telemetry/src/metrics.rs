@@ -41,6 +41,9 @@ pub struct Metrics {
     pub grants_active: Gauge<u64>,
     pub grants_requested: Gauge<u64>,
     pub separation_violations: Gauge<u64>,
+    pub machines_without_owner: Gauge<u64>,
+    pub handovers_open: Gauge<u64>,
+    pub handovers_overdue: Gauge<u64>,
     pub projection_lag_events: Gauge<u64>,
     pub downstream_requests: Counter<u64>,
     pub alerts: Counter<u64>,
@@ -107,6 +110,15 @@ impl Metrics {
             separation_violations: gauge(
                 "rollcall_separation_violations",
                 "Who holds together what a separation of duties forbids, open or accepted by two people for a time",
+            ),
+            machines_without_owner: gauge(
+                "rollcall_machines_without_owner",
+                "Service accounts and agents with access for which nobody answers who is there",
+            ),
+            handovers_open: gauge("rollcall_handovers_open", "Machines that are to be handed over"),
+            handovers_overdue: gauge(
+                "rollcall_handovers_overdue",
+                "Machines that nobody has taken over, past the deadline",
             ),
             grants_requested: gauge("rollcall_grants_requested", "What somebody has asked for that waits for approval"),
             app_vanished: gauge("rollcall_app_vanished", "1 while everything known to be in an app is missing at once"),

@@ -3,6 +3,7 @@
 pub mod bulk;
 pub mod groups;
 pub mod identities;
+pub mod machines;
 pub mod names;
 pub mod operation;
 pub mod perform;

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
-use rollcall_config::{Config, ExternalIds, SourceConfig};
+use rollcall_config::{Config, ExternalIds, SourceConfig, WithoutOwner};
 use rollcall_domain::identity::authority::{Authority, Settled};
-use rollcall_domain::identity::name::{NameSpace, UniqueValue, former_name_key, unique_values};
+use rollcall_domain::identity::name::{NameSpace, UniqueValue, former_name_key, name_key, unique_values};
+use rollcall_domain::identity::ownership::referred;
 use rollcall_domain::identity::{self, IdentityKind, NameChanged};
 use rollcall_domain::ids::{IdentityId, Sequence, SourceName};
 use rollcall_domain::{Event, EventMeta, NewEvent};
 use rollcall_event_log::{EventLog, Expect, LogError, NameHash, Subject, Unit, by_request, newest};
-use rollcall_scim::{Catalogue, Reading, ResourceType, normalize};
+use rollcall_scim::{Catalogue, MACHINE, Reading, ResourceType, normalize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::change::{names, scope};
+use crate::change::{machines, names, scope};
 
 /// How often one is decided anew when someone else takes the same name meanwhile.
 const ATTEMPTS: usize = 10;
@@ -68,6 +69,7 @@ pub struct Import {
     source: Arc<SourceConfig>,
     catalogue: Catalogue,
     authority: Authority,
+    without_owner: WithoutOwner,
     max_resource_bytes: usize,
     correlation_id: String,
     /// Whether the last one was there before: so is the next one, probably, and is looked for first. An append that fails
@@ -101,6 +103,7 @@ impl Import {
             source,
             catalogue: config.scim.catalogue,
             authority,
+            without_owner: config.machines.without_owner,
             max_resource_bytes: config.scim.max_resource_bytes,
             correlation_id,
             was_there,
@@ -135,12 +138,52 @@ impl Import {
         Ok(Newcomer { id, kind: of, rules, names, quirks })
     }
 
+    /// A machine as it is meant, and who answers for it: an owner may be given by user name. Refused is what the door would refuse.
+    async fn with_owner(
+        &self,
+        mut resource: Map<String, Value>,
+    ) -> Result<(Map<String, Value>, Option<IdentityId>), NotAdded> {
+        machines::well_formed(None, &resource, Timestamp::now()).map_err(|e| NotAdded::Refused(e.detail))?;
+        let Some(owner) = resource.get_mut(MACHINE.id).and_then(|machine| machine.get_mut("owner")) else {
+            return Ok((resource, None));
+        };
+        let named = owner.as_str().unwrap_or_default().to_owned();
+        let id = referred("Users", &named).unwrap_or_default();
+        let (id, known) = match id.parse::<IdentityId>() {
+            // The log finds whoever never changed by their name alone.
+            Ok(id) => (Some(id), None),
+            Err(_) => {
+                let subject = Subject::name(self.log.names(), &NameSpace::default(), &name_key(&named));
+                let claimed = self.log.last(&subject).await?;
+                (names::owner(claimed.as_ref()).map(IdentityId), claimed.map(|claimed| claimed.sequence))
+            }
+        };
+        let newest = match id {
+            Some(id) => newest(&self.log, id, known).await?.map(|newest| newest.recorded.event),
+            None => None,
+        };
+        let standing = match newest {
+            Some(Event::Identity(owner)) => Some((owner.kind, owner.after, owner.deleted)),
+            _ => None,
+        };
+        machines::is_person("owner", &named, standing)
+            .map_err(|e| NotAdded::Refused(format!("{} (in a file give the owner's userName)", e.detail)))?;
+        if let Some(id) = id {
+            *owner = id.to_string().into();
+        }
+        Ok((resource, id))
+    }
+
     /// Adds one that was read.
     ///
     /// # Errors
     /// Why it can't be; nothing has changed then.
     pub async fn add(&self, newcomer: Newcomer) -> Result<Added, NotAdded> {
-        let Newcomer { mut id, kind, rules, names, quirks } = newcomer;
+        let Newcomer { mut id, kind, mut rules, names, quirks } = newcomer;
+        let mut owner = None;
+        if kind.is_machine() {
+            (rules.resource, owner) = self.with_owner(rules.resource).await?;
+        }
         let mut claims: Vec<(&UniqueValue, Sequence)> = names.iter().map(|name| (name, Sequence(0))).collect();
         // Names that were hashed otherwise are no conflict.
         let mut may_be_there = self.was_there.load(Ordering::Relaxed) || self.log.names().since() > Sequence(0);
@@ -156,6 +199,8 @@ impl Import {
             }
             let mut created = identity::create(id, kind, rules.resource.clone(), Timestamp::now());
             created.provenance.clone_from(&rules.provenance);
+            let created = machines::begins(self.without_owner, created, |of| Ok(owner == Some(of)))
+                .map_err(|e| NotAdded::Refused(e.to_string()))?;
             let own = NameSpace::of_identities(kind);
             let mut unit = Unit::default();
             let mut expect = Expect::Last(Sequence(0));
@@ -220,10 +265,14 @@ impl Import {
     }
 
     fn kind(&self, body: &Value) -> (&'static ResourceType, IdentityKind) {
-        let agent = self.catalogue.agent();
         let schemas = body.get("schemas").and_then(Value::as_array);
-        let is_agent = schemas.is_some_and(|all| all.iter().any(|s| s.as_str() == Some(agent.core.id)));
-        if is_agent { (agent, IdentityKind::Agent) } else { (self.catalogue.user(), IdentityKind::User) }
+        let is = |kind: &ResourceType| schemas.is_some_and(|all| all.iter().any(|s| s.as_str() == Some(kind.core.id)));
+        let machines = [
+            (self.catalogue.agent(), IdentityKind::Agent),
+            (self.catalogue.service_account(), IdentityKind::ServiceAccount),
+        ];
+        let machine = machines.into_iter().find(|(kind, _)| is(kind));
+        machine.unwrap_or((self.catalogue.user(), IdentityKind::User))
     }
 
     fn meta(&self, quirks: &[String]) -> EventMeta {

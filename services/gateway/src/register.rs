@@ -1,8 +1,9 @@
-//! Apps, roles, policies and separations are events too: what the configuration says differently from the log is appended at start, before the first
+//! Apps, roles, policies, separations and what is said of machines are events too: what the configuration says differently from the log is appended at start, before the first
 //! change is accepted, so that every change finds those it concerns.
 
 use std::time::Duration;
 
+use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::directory::app_changes::{configure, configure_policies, configure_roles, configure_separations};
 use rollcall_domain::governance::configuration::Configuring;
@@ -17,11 +18,19 @@ use crate::error::GatewayError;
 use crate::state::NAME;
 
 /// Appends until log and configuration agree. Another gateway may be doing the same.
-pub async fn register(log: &EventLog, store: &Store, configured: &AccessSpec) -> Result<(), GatewayError> {
+pub async fn register(
+    log: &EventLog,
+    store: &Store,
+    configured: &AccessSpec,
+    machines: MachinePolicy,
+) -> Result<(), GatewayError> {
     loop {
         store.wait_for(log.head().await?, Duration::from_secs(3600)).await?;
         let view = store.view();
-        let events = what_differs(&view, configured)?;
+        let mut events = what_differs(&view, configured)?;
+        if directory::machine_policy(&view)? != machines {
+            events.insert(0, Event::MachinesConfigured(machines));
+        }
         if events.is_empty() {
             return Ok(());
         }
@@ -38,6 +47,7 @@ pub async fn register(log: &EventLog, store: &Store, configured: &AccessSpec) ->
                     (format!("separation {}", spec.id), known_separation(&view, &spec.id)?)
                 }
                 Event::SeparationRemoved(id) => (format!("separation {id}"), known_separation(&view, id)?),
+                Event::MachinesConfigured(_) => ("machines".to_owned(), Expect::Any),
                 _ => ("what changes together".to_owned(), Expect::Any),
             };
             let mut meta = by_service(NAME, &correlation, None);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use axum::routing::{any, get, post};
 use axum::{Router, middleware};
 use rollcall_config::Config;
+use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Event, Recorded, directory};
@@ -28,13 +29,14 @@ use crate::register::register;
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 10;
+const STAMP: u32 = 11;
 
 /// The gateway.
 #[derive(Debug)]
 pub struct Gateway {
     state: Arc<GatewayState>,
     configured: AccessSpec,
+    machines: MachinePolicy,
 }
 
 struct DirectoryProjection(Indexer);
@@ -76,6 +78,7 @@ impl Gateway {
             sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
             catalogue: config.scim.catalogue,
             authority: config.authority.clone(),
+            without_owner: config.machines.without_owner,
             origin: Origin::of(&config.server),
             max_body_bytes: config.server.max_body_bytes,
             max_resource_bytes: config.scim.max_resource_bytes,
@@ -95,7 +98,7 @@ impl Gateway {
             patience: config.server.read_patience,
             registered: watch::Sender::new(false),
         };
-        Ok(Self { state: Arc::new(state), configured: config.access_spec() })
+        Ok(Self { state: Arc::new(state), configured: config.access_spec(), machines: config.machines.policy })
     }
 
     /// Its state, for readiness.
@@ -156,7 +159,7 @@ impl Gateway {
         let registered = async {
             tokio::select! {
                 () = stop.cancelled() => Ok(()),
-                done = register(&self.state.log, &self.state.store, &self.configured) => {
+                done = register(&self.state.log, &self.state.store, &self.configured, self.machines) => {
                     if done.is_err() {
                         stop.cancel();
                     } else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rollcall_config::WithoutOwner;
 use rollcall_domain::identity::authority::Authority;
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Store, View};
@@ -29,6 +30,7 @@ pub struct GatewayState {
     pub sources: Vec<KnownSource>,
     pub catalogue: Catalogue,
     pub authority: Authority,
+    pub without_owner: WithoutOwner,
     pub origin: Origin,
     pub max_body_bytes: usize,
     pub max_resource_bytes: usize,

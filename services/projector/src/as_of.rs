@@ -37,6 +37,11 @@ pub const HISTORY: History = History::of(&[
     "drill/",
     "drill-report/",
     "count-open/",
+    "machine/",
+    "owns/",
+    "ownerless/",
+    "handover/",
+    "handover-of/",
 ]);
 
 /// Current or past state.

@@ -13,7 +13,7 @@ use rollcall_telemetry::Otlp;
 use crate::service::Service;
 use crate::{
     access, apps, assemble, backup, configuration_watch, demo, drill, erase, export, import, init, key, keys, lists,
-    operator, policy, process, ready, reference, separations, setup, timeline, token, verify,
+    machines, operator, policy, process, ready, reference, separations, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -122,6 +122,10 @@ enum Command {
     Separations(separations::SeparationsArgs),
     /// Who holds it together all the same; or leave that so for a while
     Violations(separations::ViolationsArgs),
+    /// Service accounts and agents, and who answers for them
+    Machines(machines::MachinesArgs),
+    /// Machines of those who leave: take one over, ask somebody to, or end it
+    Handovers(machines::HandoversArgs),
     /// Ask for something for a time, approve it, end it
     #[command(subcommand)]
     Grant(access::Grants),
@@ -208,6 +212,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Policy(policies) => policy::policy(&policies),
         Command::Separations(args) => separations::separations(&args),
         Command::Violations(args) => separations::violations(&args),
+        Command::Machines(args) => machines::machines(&args),
+        Command::Handovers(args) => machines::handovers(&args),
         Command::Grant(grants) => access::grant(&grants),
         Command::Disable(args) => access::switch(&args, "disable"),
         Command::Enable(args) => access::switch(&args, "enable"),

@@ -18,6 +18,7 @@ mod init;
 mod key;
 mod keys;
 mod lists;
+mod machines;
 mod name_order;
 mod operator;
 mod policy;

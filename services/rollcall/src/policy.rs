@@ -72,6 +72,8 @@ struct Case {
     user: Option<Map<String, Value>>,
     /// The same for an agent.
     agent: Option<Map<String, Value>>,
+    /// The same for a service account.
+    service_account: Option<Map<String, Value>>,
     /// Groups of ours that they are in: `NAME`, or `SOURCE/NAME`.
     #[serde(default)]
     groups: Vec<String>,
@@ -208,10 +210,11 @@ fn read(file: &Path) -> anyhow::Result<Vec<Case>> {
 
 /// What is not as a case says.
 fn against(case: Case, config: &Config, rules: &AccessRules, catalogue: &Catalogue) -> anyhow::Result<Vec<String>> {
-    let (kind, attributes) = match (case.user, case.agent) {
-        (Some(user), None) => (IdentityKind::User, user),
-        (None, Some(agent)) => (IdentityKind::Agent, agent),
-        _ => bail!("give one of 'user' and 'agent'"),
+    let (kind, attributes) = match (case.user, case.agent, case.service_account) {
+        (Some(user), None, None) => (IdentityKind::User, user),
+        (None, Some(agent), None) => (IdentityKind::Agent, agent),
+        (None, None, Some(account)) => (IdentityKind::ServiceAccount, account),
+        _ => bail!("give one of 'user', 'agent' and 'service_account'"),
     };
     ensure!(
         !case.holds.is_empty() || !case.not.is_empty() || case.nothing_else,
@@ -258,6 +261,7 @@ fn resource(
     let (of, named) = match kind {
         IdentityKind::User => (catalogue.user(), "userName"),
         IdentityKind::Agent => (catalogue.agent(), "name"),
+        IdentityKind::ServiceAccount => (catalogue.service_account(), "userName"),
     };
     let texts = attributes.iter().filter_map(|(path, value)| Some((path.as_str(), value.as_str()?)));
     let mut body = resource_of(texts).map_err(anyhow::Error::msg)?;

@@ -9,7 +9,7 @@ use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep};
 use rollcall_domain::access::obligation::{AtRisk, Obligation, Overdue};
 use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::identity::switch::{Switch, Switched};
-use rollcall_domain::identity::{EffectFailed, take_effect};
+use rollcall_domain::identity::{EffectFailed, take_effect, without_owner};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, Scheduled};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence};
@@ -83,17 +83,17 @@ pub fn due_events(state: &impl Read, now: Timestamp) -> Result<Vec<DueEvent>, Kv
 /// The record of a departure that is complete.
 fn completion(state: &impl Read, leaver: &Case) -> Result<Option<LeaverCompleted>, KvError> {
     let Some(completed_at) = leaver.completed_at else { return Ok(None) };
-    let outcome = |o: Obligation| {
-        let About::Account { app, .. } = &o.id.subject;
-        AppOutcome {
+    let outcome = |o: Obligation| match &o.id.subject {
+        About::Account { app, .. } => Some(AppOutcome {
             app: app.clone(),
             deadline: o.deadline,
             applied_at: o.applied_at,
             verified_at: o.verified_at(),
             overdue_at: o.overdue_at,
-        }
+        }),
+        About::Handover { .. } => None,
     };
-    let apps = ledger::obligations_of_leaver(state, leaver)?.into_iter().map(outcome).collect();
+    let apps = ledger::obligations_of_leaver(state, leaver)?.into_iter().filter_map(outcome).collect();
     let (identity, opened_by, left_at) = (leaver.identity, leaver.opened_by, leaver.opened_at);
     Ok(Some(LeaverCompleted { identity, opened_by, left_at, completed_at, apps }))
 }
@@ -138,7 +138,7 @@ pub async fn bring_into_effect(log: &dyn Log, store: &Store, now: Timestamp) -> 
         let (due, next) = ledger::taking_effect(&view, now, place.as_deref(), BATCH)?;
         let mut last: Option<Sequence> = None;
         for scheduled in &due {
-            last = last.max(take_effect_of(log, scheduled, now).await?);
+            last = last.max(take_effect_of(log, store, scheduled, now).await?);
         }
         done += due.len();
         if let Some(last) = last {
@@ -154,6 +154,7 @@ pub async fn bring_into_effect(log: &dyn Log, store: &Store, now: Timestamp) -> 
 /// Brings one into effect, or says that it can't be; the last event of that.
 async fn take_effect_of(
     log: &dyn Log,
+    store: &Store,
     scheduled: &Scheduled,
     now: Timestamp,
 ) -> Result<Option<Sequence>, MonitorError> {
@@ -171,6 +172,15 @@ async fn take_effect_of(
     let Some(changed) = take_effect(before, now) else {
         return failed(log, scheduled, "it would change nothing").await;
     };
+    // Who answered for a machine that is to begin may have left meanwhile.
+    let has_owner = match changed.ownership.owner {
+        Some(owner) => ledger::can_own(&store.view(), owner)?,
+        None => false,
+    };
+    let changed = if has_owner { changed } else { without_owner(changed) };
+    if changed.before == Some(changed.after) {
+        return failed(log, scheduled, "nobody answers for the machine who is there").await;
+    }
     info!(identity = %id, "what was said before takes effect");
     let mut meta = by_service(NAME, &recorded.meta.correlation_id, Some(recorded.meta.event_id));
     meta.source.clone_from(&recorded.meta.source);

@@ -96,6 +96,10 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
             metrics().separation_violations.record(count as u64, &labels);
         }
     }
+    metrics().machines_without_owner.record(ledger::count_without_owner(state)?, &[]);
+    let handovers = ledger::count_handovers(state)?;
+    metrics().handovers_open.record(handovers.open, &[]);
+    metrics().handovers_overdue.record(handovers.overdue, &[]);
     metrics().approvals_waiting.record(ledger::approvals(state, now)?.len() as u64, &[]);
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?.unwrap_or(rules.listening_since);

@@ -29,8 +29,10 @@ pub(crate) fn meta(store: &Store, word: &DueEvent) -> Result<EventMeta, MonitorE
     let view = store.view();
     let account = match &word.event {
         Event::ObligationOverdue(Overdue { id, .. }) | Event::ObligationAtRisk(AtRisk { id, .. }) => {
-            let Subject::Account { app, identity } = &id.subject;
-            ledger::account(&view, *identity, app)?
+            match &id.subject {
+                Subject::Account { app, identity } => ledger::account(&view, *identity, app)?,
+                Subject::Handover { .. } => None,
+            }
         }
         Event::LeaverCompleted(done) => ledger::account_of_leaver(&view, done.identity, done.opened_by)?,
         _ => None,

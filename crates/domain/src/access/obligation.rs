@@ -108,6 +108,13 @@ pub struct Obligation<Id = ObligationId> {
     pub end: Option<End>,
 }
 
+/// Until when something is owed, and by which rule.
+struct Due {
+    deadline: Timestamp,
+    rule: String,
+    at_risk_percent: u32,
+}
+
 /// How an obligation ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -244,7 +251,19 @@ impl Obligation {
     pub fn new(change: Change, subject: Subject, sla: &ServiceLevel, target: Target) -> Self {
         let Allowed { time, rule, hours } = sla.allowed(change.kind, target, change.urgency);
         let deadline = hours.map_or_else(|| later(change.due_from, time), |hours| hours.after(change.due_from, time));
-        let share = share(deadline.duration_since(change.due_from), sla.at_risk_percent);
+        Self::due(change, subject, target, Due { deadline, rule, at_risk_percent: sla.at_risk_percent })
+    }
+
+    /// What a departure owes for something that is in no app: that somebody sees to it in time.
+    #[must_use]
+    pub fn within(change: Change, subject: Subject, time: Duration, rule: String) -> Self {
+        let deadline = later(change.due_from, time);
+        Self::due(change, subject, Target::Present, Due { deadline, rule, at_risk_percent: 100 })
+    }
+
+    fn due(change: Change, subject: Subject, target: Target, due: Due) -> Self {
+        let Due { deadline, rule, at_risk_percent } = due;
+        let share = share(deadline.duration_since(change.due_from), at_risk_percent);
         Self {
             id: ObligationId { opened_by: change.sequence, subject },
             change: change.kind,

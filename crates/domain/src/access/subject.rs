@@ -15,6 +15,13 @@ pub enum Subject {
         /// Whose.
         identity: IdentityId,
     },
+    /// A machine for which somebody who leaves answers: somebody else must, or it must end.
+    Handover {
+        /// Which.
+        machine: IdentityId,
+        /// Who leaves.
+        owner: IdentityId,
+    },
 }
 
 impl Subject {
@@ -23,6 +30,7 @@ impl Subject {
     pub const fn identity(&self) -> IdentityId {
         match self {
             Self::Account { identity, .. } => *identity,
+            Self::Handover { owner, .. } => *owner,
         }
     }
 
@@ -31,23 +39,29 @@ impl Subject {
     pub const fn app(&self) -> Option<&AppId> {
         match self {
             Self::Account { app, .. } => Some(app),
+            Self::Handover { .. } => None,
         }
     }
 
-    /// Where it is, in a word, for metrics and pages: the app's id.
+    /// Where it is, in a word, for metrics and pages: the app's id, or what no app's id can be.
     #[must_use]
     pub fn place(&self) -> &str {
         match self {
             Self::Account { app, .. } => app.as_str(),
+            Self::Handover { .. } => HANDOVER,
         }
     }
 }
 
-/// `APP.IDENTITY` for an account.
+/// What no app's id begins with.
+const HANDOVER: &str = "handover:";
+
+/// `APP.IDENTITY` for an account, `handover:MACHINE.OWNER` for a hand-over.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Account { app, identity } => write!(f, "{app}.{identity}"),
+            Self::Handover { machine, owner } => write!(f, "{HANDOVER}{machine}.{owner}"),
         }
     }
 }
@@ -56,7 +70,10 @@ impl FromStr for Subject {
     type Err = BadId;
     fn from_str(text: &str) -> Result<Self, BadId> {
         let bad = || BadId { text: text.into(), wanted: "what an obligation is about" };
-        let (app, identity) = text.split_once('.').ok_or_else(bad)?;
-        Ok(Self::Account { app: app.parse()?, identity: identity.parse()? })
+        let (what, whose) = text.split_once('.').ok_or_else(bad)?;
+        match what.strip_prefix(HANDOVER) {
+            Some(machine) => Ok(Self::Handover { machine: machine.parse()?, owner: whose.parse()? }),
+            None => Ok(Self::Account { app: what.parse()?, identity: whose.parse()? }),
+        }
     }
 }

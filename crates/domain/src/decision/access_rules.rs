@@ -146,7 +146,7 @@ fn undecidable(roles: &[(Role, Rules)], policies: &Policies) -> Undecidable {
     let mut apps = BTreeSet::new();
     let mut found = Undecidable::Nowhere;
     for (role, rules) in roles.iter().filter(|(role, _)| role.standing == Standing::Configured) {
-        for kind in [IdentityKind::User, IdentityKind::Agent] {
+        for kind in IdentityKind::ALL {
             if matches!(rules.of(kind), Rule::Unreadable) {
                 found = Undecidable::Anywhere;
                 apps.extend(role.spec.entitlements.iter().map(|id| (kind, id.app.clone())));

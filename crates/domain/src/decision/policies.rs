@@ -76,6 +76,7 @@ impl Policies {
         let kind = match identity.kind {
             IdentityKind::User => Kind::User,
             IdentityKind::Agent => Kind::Agent,
+            IdentityKind::ServiceAccount => Kind::ServiceAccount,
         };
         let groups = groups.iter().map(|(group, _)| group.display_name());
         Principal::new(catalogue, kind, &identity.id.to_string(), &identity.resource, groups, roles)

@@ -21,6 +21,7 @@ pub type InGroup = (Group, Membership);
 pub struct Rules {
     user: Rule,
     agent: Rule,
+    service_account: Rule,
 }
 
 /// A rule for one kind of identity.
@@ -44,18 +45,22 @@ impl Rules {
     /// Who has a role.
     #[must_use]
     pub fn of_role(role: &RoleSpec, catalogue: &Catalogue) -> Self {
-        Self::read(&role.members, &[IdentityKind::User, IdentityKind::Agent], catalogue)
+        Self::read(&role.members, &IdentityKind::ALL, catalogue)
     }
 
     fn read(filter: &str, kinds: &[IdentityKind], catalogue: &Catalogue) -> Self {
         if filter.is_empty() {
-            return Self { user: Rule::Nobody, agent: Rule::Nobody };
+            return Self { user: Rule::Nobody, agent: Rule::Nobody, service_account: Rule::Nobody };
         }
         let parse = |kind| Filter::parse(filter, kind).ok().map(|f| Rule::Matches(Box::new(f)));
         let user = if kinds.contains(&IdentityKind::User) { parse(catalogue.user()) } else { Some(Rule::Nobody) };
-        // A rule about attributes that only people have chooses no agents.
-        let agent = if kinds.contains(&IdentityKind::Agent) { parse(catalogue.agent()) } else { None };
-        Self { user: user.unwrap_or(Rule::Unreadable), agent: agent.unwrap_or(Rule::Nobody) }
+        // A rule about attributes that only people have chooses no machines.
+        let machine = |kind, of| kinds.contains(&kind).then(|| parse(of)).flatten().unwrap_or(Rule::Nobody);
+        Self {
+            user: user.unwrap_or(Rule::Unreadable),
+            agent: machine(IdentityKind::Agent, catalogue.agent()),
+            service_account: machine(IdentityKind::ServiceAccount, catalogue.service_account()),
+        }
     }
 
     /// The one for a kind of identity.
@@ -64,6 +69,7 @@ impl Rules {
         match kind {
             IdentityKind::User => &self.user,
             IdentityKind::Agent => &self.agent,
+            IdentityKind::ServiceAccount => &self.service_account,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Roles, policies and separations, as they are configured.
 
+use crate::access::handover::MachinePolicy;
 use crate::access::policy::{Policy, PolicySpec};
 use crate::access::role::{Role, RoleSpec, Standing};
 use crate::access::separation::{Separation, SeparationSpec};
@@ -17,6 +18,7 @@ pub const POLICIES: &str = "policy/";
 /// The key prefix of all separations.
 pub const SEPARATIONS: &str = "separation/";
 
+const MACHINES: &str = "machine-policy";
 const CONFIGURING: &str = "configuring";
 
 fn role_key(id: &RoleId) -> String {
@@ -88,6 +90,22 @@ pub fn configured_separations(state: &(impl Read + ?Sized)) -> Result<Vec<Separa
     Ok(configured.map(|one| one.spec).collect())
 }
 
+/// What the configuration says of machines.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn machine_policy(state: &(impl Read + ?Sized)) -> Result<MachinePolicy, KvError> {
+    Ok(configured_machine_policy(state)?.unwrap_or_default())
+}
+
+/// The same as it is on the log; none: nothing was said of it.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn configured_machine_policy(state: &(impl Read + ?Sized)) -> Result<Option<MachinePolicy>, KvError> {
+    load(state, MACHINES)
+}
+
 /// Whether apps and roles are being changed together, and not all of it is known yet.
 ///
 /// # Errors
@@ -117,6 +135,7 @@ pub(super) fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Res
                 put_separation(state, separation.spec, Standing::Removed, event);
             }
         }
+        Event::MachinesConfigured(policy) => store(state, MACHINES.to_owned(), policy),
         Event::Configuring(Configuring::Begins) => store(state, CONFIGURING.to_owned(), &()),
         Event::Configuring(Configuring::Ends) => state.delete(CONFIGURING),
         _ => {}

@@ -52,6 +52,7 @@ impl NameSpace {
         match kind {
             IdentityKind::User => Self::default(),
             IdentityKind::Agent => "Agent-Agent-name".into(),
+            IdentityKind::ServiceAccount => "ServiceAccount-ServiceAccount-userName".into(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::read::{listed, obligation};
+use super::read::{HANDED, listed, obligation};
 use crate::access::obligation::{Count, Obligation};
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::AppId;
@@ -46,7 +46,20 @@ pub fn counts(state: &(impl Read + ?Sized)) -> Result<BTreeMap<(AppId, ChangeKin
 /// # Errors
 /// When the state can't be read.
 pub fn count_of(state: &(impl Read + ?Sized), app: &AppId) -> Result<Count, KvError> {
-    let found: Vec<(String, Count)> = load_all(state, &format!("{PREFIX}{app}/"), None, usize::MAX)?;
+    count_at(state, app.as_str())
+}
+
+/// How many hand-overs are how far.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn count_handovers(state: &(impl Read + ?Sized)) -> Result<Count, KvError> {
+    count_at(state, HANDED)
+}
+
+/// What is open at one place, as [`Subject::place`](crate::access::subject::Subject::place) names it.
+fn count_at(state: &(impl Read + ?Sized), place: &str) -> Result<Count, KvError> {
+    let found: Vec<(String, Count)> = load_all(state, &format!("{PREFIX}{place}/"), None, usize::MAX)?;
     Ok(found.iter().fold(Count::default(), |all, (_, one)| all.moved(Count::default(), *one)))
 }
 

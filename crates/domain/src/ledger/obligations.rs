@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::handovers::{self, handover, handover_key};
 use super::lists::Kept;
 use super::read::{
     account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
@@ -12,6 +13,7 @@ use crate::access::account::Account;
 use crate::access::case::Case;
 use crate::access::departure::LeaverCompleted;
 use crate::access::desired::{Desired, Target};
+use crate::access::handover::Handover;
 use crate::access::holding::Holdings;
 use crate::access::obligation::{
     AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue, Waived,
@@ -55,7 +57,10 @@ pub fn open_decided(
     Decided { desired, urgency, holds }: Decided,
     event: &Recorded,
 ) -> Result<(), KvError> {
-    let ObligationId { subject: Subject::Account { app, identity }, opened_by } = obligation.id.clone();
+    let ObligationId { subject: Subject::Account { app, identity }, opened_by } = obligation.id.clone() else {
+        // What is owed of anything else is no account.
+        return Ok(());
+    };
     let is_new = before.is_none();
     let pending = before.as_ref().filter(|before| before.is_pending()).map(Account::queue);
     let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
@@ -150,13 +155,33 @@ fn change(
     id: &ObligationId,
     now: impl FnOnce(&Obligation) -> Option<Obligation>,
 ) -> Result<(), KvError> {
-    let Subject::Account { app, identity } = &id.subject;
+    let (app, identity) = match &id.subject {
+        Subject::Account { app, identity } => (app, identity),
+        Subject::Handover { machine, owner } => return change_handover(state, id, *owner, *machine, now),
+    };
     let Some(mut account) = account(state, *identity, app)? else { return Ok(()) };
     let Some(open) = account.owes.iter_mut().find(|open| open.id == *id) else { return Ok(()) };
     let Some(now) = now(open) else { return Ok(()) };
     moved(state, Some(open), &now)?;
     *open = now;
     store(state, account_key(*identity, app), &account);
+    Ok(())
+}
+
+/// The same of a hand-over.
+fn change_handover(
+    state: &mut impl Write,
+    id: &ObligationId,
+    owner: IdentityId,
+    machine: IdentityId,
+    now: impl FnOnce(&Obligation) -> Option<Obligation>,
+) -> Result<(), KvError> {
+    let Some(handover) = handover(state, owner, machine)? else { return Ok(()) };
+    let Some(open) = handover.obligation().filter(|open| open.id == *id) else { return Ok(()) };
+    let Some(now) = now(&open) else { return Ok(()) };
+    moved(state, Some(&open), &now)?;
+    let owes = Some(now.known_as(|id| id.opened_by));
+    store(state, handover_key(owner, machine), &Handover { owes, ..handover });
     Ok(())
 }
 
@@ -218,13 +243,16 @@ pub fn applied(
 
 /// Keeps in line with an obligation the lists that it is in, its clock, what is counted, and its departure; returns the
 /// departure when this completed it.
-fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Case>, KvError> {
+pub fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligation) -> Result<Option<Case>, KvError> {
     let (was_in, is_in) = (before.map(lists).unwrap_or_default(), lists(now));
     was_in.difference(&is_in).for_each(|key| state.delete(key));
     is_in.difference(&was_in).for_each(|key| store(state, key.clone(), &()));
     clock::moved(state, &now.id, before.and_then(Obligation::next_ring), now.next_ring())?;
     let (was, is) = (before.map(Count::of).unwrap_or_default(), Count::of(now));
     counts::moved(state, now, was, is)?;
+    if let Subject::Handover { owner, .. } = now.id.subject {
+        handovers::late(state, owner, now, was, is)?;
+    }
     // A departure begins with all of its obligations.
     let is_leavers = before.is_some() && now.change == ChangeKind::Leaver;
     if is_leavers && was != is { keep_leaver(state, now, was, is) } else { Ok(None) }
@@ -240,7 +268,8 @@ fn lists(obligation: &Obligation) -> BTreeSet<String> {
         ChangeKind::Grant => true,
         ChangeKind::Joiner | ChangeKind::Mover | ChangeKind::Leaver | ChangeKind::Residue => false,
     };
-    let paging = (is_overdue && pages).then(|| paging_key(&obligation.id));
+    let is_account = obligation.id.subject.app().is_some();
+    let paging = (is_overdue && pages && is_account).then(|| paging_key(&obligation.id));
     let ended = obligation.verified_at().map(|at| ended_key(at, &obligation.id));
     [overdue, paging, ended].into_iter().flatten().collect()
 }
@@ -248,6 +277,12 @@ fn lists(obligation: &Obligation) -> BTreeSet<String> {
 /// Keeps a departure in line with one of its obligations, which counted for `was` and counts for `is`.
 fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) -> Result<Option<Case>, KvError> {
     let Some(mut leaver) = leaver(state, now.id.subject.identity(), now.id.opened_by)? else { return Ok(None) };
+    // What is late of a hand-over is told of itself: that somebody who has left has access is another thing.
+    let counted = |count: Count| match now.id.subject {
+        Subject::Account { .. } => count,
+        Subject::Handover { .. } => Count { overdue: 0, at_risk: 0, ..count },
+    };
+    let (was, is) = (counted(was), counted(is));
     leaver.count = leaver.count.moved(was, is);
     if let Some(at) = now.overdue_at.filter(|_| is.overdue > 0) {
         leaver.overdue_since = Some(leaver.overdue_since.map_or(at, |since| since.min(at)));

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::handovers::{HANDOVERS, handover, handovers_of};
 use super::lists::List;
 use crate::access::account::Account;
 use crate::access::case::Case;
 use crate::access::desired::Queue;
+use crate::access::handover::Handover;
 use crate::access::obligation::{Obligation, ObligationId};
 use crate::access::subject::Subject;
 use crate::alert::Alert;
@@ -50,7 +52,22 @@ pub(super) fn obligation_key(id: &ObligationId) -> String {
 pub(super) fn place(id: &ObligationId) -> String {
     match &id.subject {
         Subject::Account { app, identity } => format!("{identity}/{app}/{:020}", id.opened_by.0),
+        Subject::Handover { machine, owner } => format!("{owner}/{HANDED}{machine}/{:020}", id.opened_by.0),
     }
+}
+
+/// What stands in a place where an app's id does, before the machine that is handed over; no app's id has it.
+pub(super) const HANDED: &str = "handover:";
+
+/// What a place says: what it is about, and which change opened it.
+pub(super) fn placed(place: &str) -> Option<(Subject, Sequence)> {
+    let mut parts = place.splitn(3, '/');
+    let (identity, what, opened_by) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?.parse().ok()?);
+    let subject = match what.strip_prefix(HANDED) {
+        Some(machine) => Subject::Handover { machine: machine.parse().ok()?, owner: identity },
+        None => Subject::Account { app: what.parse().ok()?, identity },
+    };
+    Some((subject, Sequence(opened_by)))
 }
 
 /// The key prefix of those who have, or had, an account in an app.
@@ -289,8 +306,14 @@ pub(super) fn accounts_where(
 /// # Errors
 /// When the state can't be read.
 pub fn obligation(state: &(impl Read + ?Sized), id: &ObligationId) -> Result<Option<Obligation>, KvError> {
-    let Subject::Account { app, identity } = &id.subject;
-    let open = account(state, *identity, app)?.and_then(|a| a.owes.into_iter().find(|open| open.id == *id));
+    let open = match &id.subject {
+        Subject::Account { app, identity } => {
+            account(state, *identity, app)?.and_then(|a| a.owes.into_iter().find(|open| open.id == *id))
+        }
+        Subject::Handover { machine, owner } => {
+            handover(state, *owner, *machine)?.and_then(|h| h.obligation()).filter(|open| open.id == *id)
+        }
+    };
     // In this order: one that ends meanwhile is found where it went.
     if open.is_some() { Ok(open) } else { load(state, &obligation_key(id)) }
 }
@@ -301,7 +324,8 @@ pub fn obligation(state: &(impl Read + ?Sized), id: &ObligationId) -> Result<Opt
 /// When the state can't be read.
 pub fn obligations_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Obligation>, KvError> {
     let open = accounts_of(state, identity)?.into_iter().flat_map(|account| account.owes);
-    let mut all: BTreeMap<String, Obligation> = open.map(|open| (place(&open.id), open)).collect();
+    let handed = handovers_of(state, identity)?.into_iter().filter_map(|handover| handover.obligation());
+    let mut all: BTreeMap<String, Obligation> = open.chain(handed).map(|open| (place(&open.id), open)).collect();
     // One that ends meanwhile is found twice, and has ended.
     let ended: Vec<Obligation> = values(state, &format!("{ENDED}{identity}/"))?;
     all.extend(ended.into_iter().map(|ended| (place(&ended.id), ended)));
@@ -359,7 +383,13 @@ pub fn obligations_opened_by(
         open.map_or_else(|| load(state, &obligation_key(&id)), |open| Ok(Some(open)))
     };
     let found = accounts_of(state, identity)?.into_iter().map(sought).collect::<Result<Vec<_>, _>>()?;
-    Ok(found.into_iter().flatten().collect())
+    let mut found: Vec<Obligation> = found.into_iter().flatten().collect();
+    for handover in handovers_of(state, identity)? {
+        let id = ObligationId { opened_by, subject: handover.subject() };
+        let open = handover.obligation().filter(|open| open.id == id);
+        found.extend(open.map_or_else(|| load(state, &obligation_key(&id)), |open| Ok(Some(open)))?);
+    }
+    Ok(found)
 }
 
 /// The open obligations of every app, or of one; reads every account.
@@ -368,7 +398,12 @@ pub fn obligations_opened_by(
 /// When the state can't be read.
 pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Result<Vec<Obligation>, KvError> {
     let chosen = accounts_where(state, |account| app.is_none_or(|app| *app == account.app))?;
-    Ok(chosen.into_iter().flat_map(|account| account.owes).collect())
+    let mut all: Vec<Obligation> = chosen.into_iter().flat_map(|account| account.owes).collect();
+    if app.is_none() {
+        let handovers: Vec<Handover> = values(state, HANDOVERS)?;
+        all.extend(handovers.iter().filter_map(Handover::obligation));
+    }
+    Ok(all)
 }
 
 /// The departures that are not complete.

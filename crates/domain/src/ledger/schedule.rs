@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::micros;
 use crate::event::{Event, Recorded};
-use crate::identity::{EffectFailed, IdentityChanged, effective_at, is_scheduled};
+use crate::identity::{EffectFailed, IdentityChanged, effective_at, takes_effect_at};
 use crate::ids::{IdentityId, Sequence, SourceName};
 use crate::kv::{KvError, Read, Write, load, load_all, store, values};
 
@@ -41,10 +41,9 @@ pub fn keep(state: &mut impl Write, changed: &IdentityChanged, event: &Recorded)
     }
     // What could not take effect is said anew.
     state.delete(&stuck_key(changed.id));
-    let ahead = !changed.deleted && is_scheduled(changed.after, &changed.resource);
     // When it takes effect is readable, also where the resource is not: it can't be brought into effect then, and somebody is told.
     let said = if event.seal.is_closed() { changed.effective_at } else { effective_at(&changed.resource) };
-    if let Some(at) = said.filter(|_| ahead) {
+    if let Some(at) = takes_effect_at(changed, said, event.recorded_at) {
         let place = format!("{SCHEDULED}{:020}/{}", micros(at), changed.id);
         store(state, place.clone(), &Scheduled { identity: changed.id, at, version });
         store(state, place_key(changed.id), &place);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::read::{ACCOUNTS, ENDED};
+use super::read::{ACCOUNTS, ENDED, placed};
 use crate::access::account::{Account, MayExist};
 use crate::access::desired::Desired;
 use crate::access::holding::Holdings;
@@ -75,8 +75,10 @@ impl Typed for Account {
 
 impl Typed for Obligation {
     fn decode(key: &str, bytes: &[u8]) -> Result<Self, KvError> {
-        let (identity, app) = whose(key, ENDED)?;
-        Ok(of(decode(key, bytes)?, &app, identity))
+        let stored: Obligation<Sequence> = decode(key, bytes)?;
+        let damaged = || KvError::Damaged { key: key.into(), reason: "it names nothing that is owed".into() };
+        let (subject, _) = key.strip_prefix(ENDED).and_then(placed).ok_or_else(damaged)?;
+        Ok(stored.known_as(|opened_by| ObligationId { opened_by, subject }))
     }
 }
 

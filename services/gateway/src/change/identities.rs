@@ -1,4 +1,4 @@
-//! Users and Agents: joiners, movers and leavers come in here.
+//! Users, Agents and ServiceAccounts: joiners, movers and leavers come in here.
 
 use axum::http::StatusCode;
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::auth::caller::Caller;
+use crate::change::machines;
 use crate::change::names::{self, Holder, Source};
 use crate::change::operation::{Done, Edit};
 use crate::change::scope;
@@ -47,6 +48,7 @@ pub async fn create(
         state.refuse(caller, kind, "create", None, &detail, rules.denied).await?;
         return Err(ScimError::status(403, detail).into());
     }
+    machines::check(state, of, None, &rules.resource).await?;
     if caller.source.recreate == Recreate::Restore
         && let Some(id) = restorable(&state.fresh().await?, caller, of, &rules.resource)?
     {
@@ -59,6 +61,7 @@ pub async fn create(
         let id = IdentityId(Uuid::now_v7());
         let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
         created.provenance.clone_from(&rules.provenance);
+        let created = machines::begins_here(state, created)?;
         let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
@@ -177,6 +180,7 @@ pub async fn change(
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let view = state.store.view();
         let refused = scope::partly_refused(&view, caller, meta(), kind, edit.name(), id.0, rules.denied)?;
+        machines::check(state, of, Some(&last.resource), &rules.resource).await?;
         let Some(mut changed) = identity::update(&last, rules.resource, Timestamp::now()) else {
             if let Some(event) = refused {
                 state.log.append(&Unit::one(event, Expect::Any)).await?;
@@ -187,6 +191,7 @@ pub async fn change(
             return settled(state, &last, version, &caller.base).await;
         };
         changed.provenance = rules.provenance;
+        let changed = machines::begins_here(state, changed)?;
         let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));

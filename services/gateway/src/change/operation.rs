@@ -23,6 +23,7 @@ impl Family {
         match kind.name {
             "User" => Self::Identity(IdentityKind::User),
             "Agent" => Self::Identity(IdentityKind::Agent),
+            "ServiceAccount" => Self::Identity(IdentityKind::ServiceAccount),
             "Group" => Self::Group,
             _ => Self::Plain,
         }

@@ -80,6 +80,7 @@ fn member(id: &MemberId, kind: MemberKind, base: &str) -> Value {
     match kind {
         MemberKind::User => known("User"),
         MemberKind::Agent => known("Agent"),
+        MemberKind::ServiceAccount => known("ServiceAccount"),
         MemberKind::Group => known("Group"),
         MemberKind::Unknown => json!({ "value": id }),
     }

@@ -429,7 +429,7 @@ fn index(query: &Query) -> Option<Index<'_>> {
     let family = Family::of(query.kind);
     query.filter.as_ref()?.equalities().into_iter().find_map(|(attribute, value)| match (family, attribute.as_str()) {
         (_, "id") => Some(Index::Id(value)),
-        (Family::Identity(of @ IdentityKind::User), "userName")
+        (Family::Identity(of @ (IdentityKind::User | IdentityKind::ServiceAccount)), "userName")
         | (Family::Identity(of @ IdentityKind::Agent), "name") => Some(Index::Name(of, value)),
         (Family::Identity(_), "externalId") => Some(Index::ExternalId(value)),
         (Family::Group, "displayName") => Some(Index::GroupName(value)),

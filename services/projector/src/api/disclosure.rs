@@ -21,7 +21,8 @@ use crate::api::views::Detail;
 use crate::error::ApiError;
 
 /// The paths that answer with what is personal.
-const PERSONAL: [&str; 12] = [
+const PERSONAL: [&str; 13] = [
+    "/v1/machines/{id}",
     "/v1/approvals",
     "/v1/policies/preview",
     "/v1/identities/{id}",
@@ -37,7 +38,9 @@ const PERSONAL: [&str; 12] = [
 ];
 
 /// The paths that show people to those who may see them, one page after the other.
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 11] = [
+    "/v1/machines",
+    "/v1/handovers",
     "/v1/identities",
     "/v1/leavers",
     "/v1/obligations",

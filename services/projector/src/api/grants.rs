@@ -27,6 +27,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::access::reasons_in_words;
+use crate::api::candidates::manager_of;
 use crate::api::context::{Api, Pairs, Shared, unknown};
 use crate::api::decisions::{read, reason};
 use crate::api::identities::known_identity;
@@ -182,7 +183,7 @@ fn bad(text: impl Into<String>) -> ApiError {
 }
 
 /// By id, or by user name.
-fn whom(state: &impl Read, text: &str) -> Result<Identity, ApiError> {
+pub fn whom(state: &impl Read, text: &str) -> Result<Identity, ApiError> {
     // An id first: somebody may be called like another one's.
     if text.parse::<IdentityId>().is_ok() {
         return known_identity(state, text);
@@ -340,7 +341,7 @@ fn ticket(text: Option<String>) -> Result<String, ApiError> {
 /// Refuses who may not ask for something for someone, and for whom nothing can be asked.
 fn may_ask_for(state: &impl Read, person: &Person, identity: &Identity) -> Result<(), ApiError> {
     let them = person.identity(state)?;
-    let is_manager = them.is_some_and(|them| crate::api::relations::manager_of(identity) == Some(them));
+    let is_manager = them.is_some_and(|them| manager_of(identity) == Some(them));
     if them != Some(identity.id) && !is_manager && person.role < Role::Operator {
         return Err(not_theirs(person));
     }

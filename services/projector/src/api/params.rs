@@ -148,6 +148,26 @@ list! {
 }
 
 list! {
+    /// A page of machines.
+    Machines {
+        /// Only those for which this person answers, by id or user name.
+        owner: Option<String>,
+        /// Only those that are so: without_owner, handed_over (a hand-over is open) or ending (within 30 days).
+        r#is: Option<String>,
+    }
+}
+
+list! {
+    /// A page of hand-overs.
+    Handovers {
+        /// open, retiring, accepted, reassigned, retired or returned.
+        status: Option<String>,
+        /// Only of this person who leaves, by id or user name.
+        owner: Option<String>,
+    }
+}
+
+list! {
     /// A page of who holds something.
     Holders {
     }

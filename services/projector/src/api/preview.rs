@@ -113,7 +113,7 @@ fn line(value: &Value) -> Bytes {
 
 fn identities(view: &View) -> usize {
     let count = |kind: IdentityKind| directory::count(view, kind.name()).unwrap_or_default();
-    let all = count(IdentityKind::User).saturating_add(count(IdentityKind::Agent));
+    let all = IdentityKind::ALL.into_iter().map(count).fold(0, u64::saturating_add);
     usize::try_from(all).unwrap_or(usize::MAX)
 }
 
@@ -134,9 +134,8 @@ fn readable(spec: &AccessSpec, catalogue: &Catalogue) -> Result<AccessRules, Api
     if rules.policies.readable() == Readable::No {
         return Err(ApiError::BadRequest("a policy can't be read: `rollcall check` says which, and why".into()));
     }
-    let is_unreadable = |rules: &Rules| {
-        [IdentityKind::User, IdentityKind::Agent].iter().any(|kind| matches!(rules.of(*kind), Rule::Unreadable))
-    };
+    let is_unreadable =
+        |rules: &Rules| IdentityKind::ALL.iter().any(|kind| matches!(rules.of(*kind), Rule::Unreadable));
     if let Some(id) = rules.apps.iter().find(|(_, (_, rules))| is_unreadable(rules)).map(|(id, _)| id) {
         return Err(ApiError::BadRequest(format!(
             "the rule of app '{id}' can't be read here: `rollcall check` says why"

@@ -12,9 +12,9 @@ use rollcall_domain::identity::{Identity, IdentityKind, actor, identity_of_actor
 use rollcall_domain::ids::{IdentityId, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
-use rollcall_scim::ENTERPRISE_USER;
 use serde_json::Value;
 
+use crate::api::candidates::manager_of;
 use crate::api::context::Api;
 use crate::api::person::{Person, Vouched};
 use crate::error::ApiError;
@@ -31,11 +31,6 @@ pub enum Relation {
     Approver,
     /// Nothing.
     None,
-}
-
-/// The manager of an identity, by the enterprise extension (RFC 7643 §4.3).
-pub fn manager_of(identity: &Identity) -> Option<IdentityId> {
-    identity.resource.get(ENTERPRISE_USER.id)?.get("manager")?.get("value")?.as_str()?.parse().ok()
 }
 
 /// Every name by which somebody may act: that of their token, of whoever has made it, and those of the identities behind these.

@@ -18,7 +18,7 @@ use crate::api::person::Credential;
 use crate::api::relations::may_act;
 use crate::api::{
     access, api_tokens, approvals, apps, decisions, drift, drills, erasure, grants, holds, identities, latency,
-    leavers, obligations, plan, preview, proofs, separations, sessions, switch, timeline,
+    leavers, machines, obligations, plan, preview, proofs, separations, sessions, switch, timeline,
 };
 use crate::error::ApiError;
 use crate::export::stream;
@@ -48,6 +48,7 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(grants::router())
         .merge(switch::router())
         .merge(separations::router())
+        .merge(machines::router())
         .merge(preview::router())
         .merge(drills::router())
 }

@@ -10,7 +10,7 @@ use rollcall_config::Role;
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::{Event, NewEvent, directory, ledger};
+use rollcall_domain::{Event, EventMeta, NewEvent, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -87,14 +87,14 @@ async fn switch(api: &Api, Extension(person): Who, Path(id): Path<String>, body:
     if to == Switch::On && is_them(api, &view, &person, id)? {
         return Err(ApiError::Forbidden("nobody switches themselves on again".into()));
     }
-    let mut meta = by_service(&person.actor(&view)?, &Uuid::now_v7().to_string(), None);
-    meta.reason.clone_from(&reason);
+    let (actor, correlation_id) = (person.actor(&view)?, Uuid::now_v7().to_string());
+    let meta = || EventMeta { reason: reason.clone(), ..by_service(&actor, &correlation_id, None) };
     let switched = |id| Event::IdentitySwitched(Switched { id, to, reason: reason.clone() });
-    let mut unit = Unit::one(NewEvent { meta: meta.clone(), event: switched(id) }, Expect::Any);
+    let mut unit = Unit::one(NewEvent { meta: meta(), event: switched(id) }, Expect::Any);
     if to == Switch::On {
         // Whoever had the name before them and is gone would switch off the next one who gets it.
         for before in ledger::switched_off_under_a_name_of(&view, id)? {
-            unit.push(NewEvent { meta: meta.clone(), event: switched(before) }, Expect::Any);
+            unit.push(NewEvent { meta: meta(), event: switched(before) }, Expect::Any);
         }
     }
     let sequence = api.append_unit(&unit).await?;

@@ -64,6 +64,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/approvals", get(pages::approvals))
         .route("/console/grants", get(pages::grants))
         .route("/console/violations", get(pages::violations))
+        .route("/console/machines", get(pages::machines))
+        .route("/console/handovers", get(pages::handovers))
         .route("/console/ask", get(pages::ask).post(pages::asked))
         .route("/console/events", get(pages::events))
         .route("/console/events/{sequence}", get(pages::event))

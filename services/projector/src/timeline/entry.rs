@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use rollcall_domain::access::entitlement::Grantable;
 use rollcall_domain::access::grant::GrantStep;
+use rollcall_domain::access::handover::HandoverStep;
 use rollcall_domain::access::outcome::{Applied, Rejected, Verified};
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::kind::DriftKind;
@@ -264,6 +265,14 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         | Event::SeparationRemoved(_)
         | Event::Configuring(_) => (Vec::new(), None, Vec::new()),
         Event::ViolationAccepted(e) => (vec![e.identity], None, Vec::new()),
+        Event::MachinesConfigured(_) => (Vec::new(), None, Vec::new()),
+        Event::Handover(e) => {
+            let to = match e.step {
+                HandoverStep::Accepted(to) | HandoverStep::Passed(to) => Some(to),
+                HandoverStep::Retired => None,
+            };
+            ([e.owner, e.machine].into_iter().chain(to).collect(), None, Vec::new())
+        }
         Event::Grant(e) => {
             let app = match &e.step {
                 GrantStep::Requested(asked) => match &asked.what {

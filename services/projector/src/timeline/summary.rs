@@ -6,6 +6,7 @@ use std::time::Duration;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::entitlement::EntitlementId;
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep, Lasts};
+use rollcall_domain::access::handover::HandoverStep;
 use rollcall_domain::access::obligation::Waived;
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
@@ -23,7 +24,7 @@ use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::governance::session::{SessionHolder, SessionStep};
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::identity::group::GroupChange;
-use rollcall_domain::identity::lifecycle::IdentityChange;
+use rollcall_domain::identity::lifecycle::{ChangeKind, IdentityChange};
 use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::ResourceChange;
 use rollcall_domain::identity::switch::Switch;
@@ -58,6 +59,20 @@ fn at(state: &impl Read, id: &AppId) -> Result<String, KvError> {
 
 fn space(space: &NameSpace) -> String {
     if *space == NameSpace::default() { "user name".to_owned() } else { format!("{space} name") }
+}
+
+/// What is owed, for people.
+fn owed(state: &impl Read, subject: &Subject, change: ChangeKind) -> Result<String, KvError> {
+    Ok(match subject {
+        Subject::Account { app, identity } => {
+            let (name, app) = (who(state, *identity)?, at(state, app)?);
+            format!("in {app} the {} obligation for {name}", change.name())
+        }
+        Subject::Handover { machine, owner } => match machine == owner {
+            true => format!("an owner for {}", who(state, *machine)?),
+            false => format!("the hand-over of {} by {}", who(state, *machine)?, who(state, *owner)?),
+        },
+    })
 }
 
 /// What an event says, for people; `state` is the directory with the event in it.
@@ -168,20 +183,18 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{app} was read and differs for {name}: {} {paths}", e.id.kind.name()).trim_end().to_owned()
         }
         Event::ObligationAtRisk(e) => {
-            let Subject::Account { app, identity } = &e.id.subject;
-            let (name, app) = (who(state, *identity)?, at(state, app)?);
-            format!("at risk in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
+            format!("at risk: {}, due {}", owed(state, &e.id.subject, e.change)?, e.deadline)
         }
         Event::LeaverCompleted(e) => {
             let late = e.apps.iter().filter(|a| a.overdue_at.is_some()).count();
-            let took = e.completed_at.duration_since(e.left_at);
+            // What they answered for may have been handed over later.
+            let gone_at = e.apps.iter().filter_map(|a| a.verified_at).max().unwrap_or(e.completed_at);
+            let took = gone_at.duration_since(e.left_at);
             let (name, apps) = (who(state, e.identity)?, e.apps.len());
             format!("{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late")
         }
         Event::ObligationOverdue(e) => {
-            let Subject::Account { app, identity } = &e.id.subject;
-            let (name, app) = (who(state, *identity)?, at(state, app)?);
-            format!("overdue in {app}: the {} obligation for {name}, due {}", e.change.name(), e.deadline)
+            format!("overdue: {}, due {}", owed(state, &e.id.subject, e.change)?, e.deadline)
         }
         Event::AccountAttempted(e) => {
             let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
@@ -213,10 +226,17 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{by} leaves the {kind} in {app} in place until {until}: {}", e.reason)
         }
         Event::ObligationWaived(e) => {
-            let Subject::Account { app, identity } = &e.id.subject;
-            let (name, app) = (who(state, *identity)?, at(state, app)?);
             let (by, until) = (&event.meta.actor, e.expires_at);
-            format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
+            match &e.id.subject {
+                Subject::Account { app, identity } => {
+                    let (name, app) = (who(state, *identity)?, at(state, app)?);
+                    format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
+                }
+                Subject::Handover { .. } => {
+                    let what = owed(state, &e.id.subject, ChangeKind::Leaver)?;
+                    format!("{by} waives {what} until {until}: {}", e.reason)
+                }
+            }
         }
         Event::HoldPlaced(e) => {
             let (by, app, removals) = (e.cause.in_words(), at(state, &e.app)?, e.removals);
@@ -353,6 +373,22 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::Configuring(Configuring::Begins) => "apps and roles change together".to_owned(),
         Event::Configuring(Configuring::Ends) => "apps and roles have changed together".to_owned(),
         Event::Grant(e) => grant(state, e)?,
+        Event::MachinesConfigured(e) => {
+            let within = jiff::SignedDuration::try_from(e.handover_within).unwrap_or(jiff::SignedDuration::MAX);
+            format!("hand-overs of machines may take {within:#}")
+        }
+        Event::Handover(e) => {
+            let machine = who(state, e.machine)?;
+            let owner = if e.owner == e.machine { "nobody".to_owned() } else { who(state, e.owner)? };
+            let by = actor(state, &event.meta.actor)?;
+            match e.step {
+                HandoverStep::Accepted(to) => {
+                    format!("{} answers for {machine} now, for which {owner} did", who(state, to)?)
+                }
+                HandoverStep::Passed(to) => format!("{by} asks {} to take over {machine} of {owner}", who(state, to)?),
+                HandoverStep::Retired => format!("{by} ends {machine}, for which {owner} answered: {}", e.reason),
+            }
+        }
         Event::EffectFailed(e) => {
             let (at, reason) = (e.effective_at, &e.reason);
             format!("what was said of {} for {at} can't take effect: {reason}", who(state, e.id)?)

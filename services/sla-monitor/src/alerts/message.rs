@@ -125,6 +125,7 @@ pub fn compose(
     let base = context.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let path = match (&about, &identity) {
         (About::Hold { .. }, _) => "/v1/holds".to_owned(),
+        (About::Handover { owner, .. }, _) => format!("/v1/handovers?owner={owner}"),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
         (About::Quarantine { app, .. } | About::Vanished { app, .. } | About::Drill { app, .. }, None) => {
             format!("/v1/apps/{app}")
@@ -157,6 +158,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
     match wrong {
         AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.opened_at)),
         AlertCondition::Access(obligation) => obligation.overdue_at,
+        AlertCondition::Handovers(late) => Some(late.since),
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
         AlertCondition::Drill(_, drilled) => drilled.ended_at,
         AlertCondition::Hold(hold) => Some(hold.since),
@@ -195,7 +197,9 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
             format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
         }
         AlertCondition::Access(obligation) => {
-            let Subject::Account { app, identity } = &obligation.id.subject;
+            let Subject::Account { app, identity } = &obligation.id.subject else {
+                return Ok(format!("a hand-over by {} is late", who(obligation.id.subject.identity())?));
+            };
             let (name, app) = (who(*identity)?, app_name(state, app)?);
             match obligation.change {
                 ChangeKind::Disable => {
@@ -207,6 +211,19 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
                 _ => format!("the account of {name} in {app} came back and lives, past the deadline"),
             }
         }
+        AlertCondition::Handovers(late) => match (ledger::machine(state, late.owner)?, late.count) {
+            (Some(_), _) => format!("nobody answers for {}, past the deadline", who(late.owner)?),
+            (None, 1) => {
+                format!(
+                    "{} has left, and nobody has taken over a machine of theirs, past the deadline",
+                    who(late.owner)?
+                )
+            }
+            (None, count) => format!(
+                "{} has left, and nobody has taken over {count} machines of theirs, past the deadline",
+                who(late.owner)?
+            ),
+        },
         AlertCondition::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
             let app = app_name(state, &q.app)?;
             format!("nothing is believed of {app} since {}: {}", q.since, q.rejection.detail)

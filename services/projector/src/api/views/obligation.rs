@@ -41,8 +41,12 @@ impl ExceptionView {
 pub struct ObligationView {
     #[schema(value_type = String)]
     pub id: ObligationId,
-    #[schema(value_type = String)]
-    pub app: AppId,
+    /// The app; null for a hand-over.
+    #[schema(value_type = Option<String>)]
+    pub app: Option<AppId>,
+    /// The machine that is handed over; null for an account.
+    #[schema(value_type = Option<Uuid>)]
+    pub machine: Option<IdentityId>,
     #[schema(value_type = uuid::Uuid)]
     pub identity: IdentityId,
     /// The event of the change.
@@ -92,11 +96,15 @@ impl ObligationView {
             Some(End::Superseded { by, because, .. }) => Some((by, because)),
             _ => None,
         };
-        let Subject::Account { app, identity } = obligation.id.subject.clone();
+        let (app, machine) = match &obligation.id.subject {
+            Subject::Account { app, .. } => (Some(app.clone()), None),
+            Subject::Handover { machine, .. } => (None, Some(*machine)),
+        };
         Self {
             id: obligation.id.clone(),
             app,
-            identity,
+            machine,
+            identity: obligation.id.subject.identity(),
             opened_by: obligation.id.opened_by,
             change: obligation.change,
             target: obligation.target,
@@ -132,7 +140,8 @@ pub struct LeaverView {
     pub status: CaseStatus,
     #[schema(schema_with = schema::time_or_null)]
     pub completed_at: Option<Timestamp>,
-    /// When nobody could sign in with any of their accounts any more; the same as `completed_at`.
+    /// When nobody could sign in with any of their accounts any more. `completed_at` is later where machines of theirs were handed over
+    /// after that.
     #[schema(schema_with = schema::time_or_null)]
     pub gone_at: Option<Timestamp>,
     /// When, besides, nothing was left of them: in no managed group, and absent where accounts are deleted.
@@ -180,6 +189,14 @@ impl Remains {
     }
 }
 
+/// When the last app was read without a live account of theirs; what they answer for may be handed over later.
+fn gone_at(leaver: &Case, owed: &[Obligation]) -> Option<Timestamp> {
+    let of_apps = owed.iter().filter(|owed| owed.id.subject.app().is_some());
+    let verified = of_apps.map(Obligation::verified_at).collect::<Option<Vec<_>>>()?;
+    // Who never had an account has none from the start.
+    Some(verified.into_iter().max().unwrap_or(leaver.opened_at))
+}
+
 /// When the last of what was left was removed.
 fn cleaned_at(state: &impl Read, leaver: &Case, gone_at: Timestamp) -> Result<Timestamp, KvError> {
     let later = ledger::obligations_of(state, leaver.identity)?;
@@ -200,12 +217,13 @@ impl LeaverView {
             let items = ledger::drift_of(state, app, leaver.identity)?;
             remains.extend(items.iter().filter(|item| item.id.kind == DriftKind::Residue).map(Remains::of));
         }
-        let clean_at = match leaver.completed_at.filter(|_| remains.is_empty()) {
+        let gone_at = gone_at(leaver, &owed);
+        let clean_at = match gone_at.filter(|_| remains.is_empty()) {
             Some(gone_at) => Some(cleaned_at(state, leaver, gone_at)?),
             None => None,
         };
         Ok(Self {
-            gone_at: leaver.completed_at,
+            gone_at,
             clean_at,
             remains,
             identity: leaver.identity,

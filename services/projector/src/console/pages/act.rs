@@ -19,14 +19,15 @@ use rollcall_domain::{directory, ledger};
 use rollcall_projection::View;
 use serde_json::{Value, json};
 
-use super::acts::Act;
+use super::acts::{Act, Whom};
 use super::frame::{Frame, answer, problem};
-use super::{Who, app_link, drift, grants, obligations, violations, whose};
+use super::{Who, app_link, drift, grants, handovers, obligations, violations, whose};
 use crate::api::approvals;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::decisions;
 use crate::api::drills;
 use crate::api::grants as api_grants;
+use crate::api::machines;
 use crate::api::person::Person;
 use crate::api::plan;
 use crate::api::query::Path;
@@ -64,6 +65,9 @@ struct ActPage {
     effect: &'static str,
     asks_reason: bool,
     reason: String,
+    asks_whom: bool,
+    must_say_whom: bool,
+    whom: String,
     asks_control: bool,
     control: String,
     asks_time: bool,
@@ -108,6 +112,9 @@ async fn page(api: &Api, person: &Person, asked: &Asked, problem: Option<String>
         effect,
         asks_reason: act.asks_reason(),
         reason: asked.get("reason").to_owned(),
+        asks_whom: act.asks_whom().is_some(),
+        must_say_whom: act.asks_whom() == Some(Whom::Somebody),
+        whom: asked.get("whom").to_owned(),
         asks_control: act.asks_control(),
         control: asked.get("control").to_owned(),
         asks_time: act.asks_time(),
@@ -193,6 +200,13 @@ async fn what(
                 found.push(ledger::violation(view, &separation, identity)?.ok_or_else(|| unknown("violation", id))?);
             }
             Ok(violations::table(view, person, &found, "As it is now".into())?.unchosen())
+        }
+        Act::AcceptHandover | Act::PassHandover | Act::RetireHandover => {
+            let mut found = Vec::new();
+            for id in ids {
+                found.push(machines::known(view, id)?);
+            }
+            Ok(handovers::table(view, person, &found, "As it is now".into())?.unchosen())
         }
         Act::ApproveGrant | Act::DenyGrant | Act::WithdrawGrant | Act::EndGrant => {
             let mut found = Vec::new();
@@ -373,6 +387,14 @@ async fn one(
             let accepted = json!({ "reason": reason, "control": asked.get("control"), "expires_at": until()? });
             separations::accept(state, who, path, body(accepted)).await?
         }
+        Act::AcceptHandover => {
+            let whom = Some(asked.get("whom").trim()).filter(|whom| !whom.is_empty());
+            machines::accept(state, who, path, body(json!({ "reason": reason, "owner": whom }))).await?
+        }
+        Act::PassHandover => {
+            machines::pass(state, who, path, body(json!({ "reason": reason, "to": asked.get("whom").trim() }))).await?
+        }
+        Act::RetireHandover => machines::retire(state, who, path, body(json!({ "reason": reason }))).await?,
         Act::Release => {
             decisions::release(state, who, path, body(json!({ "reason": reason, "through": through }))).await?
         }

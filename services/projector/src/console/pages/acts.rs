@@ -4,6 +4,14 @@ use rollcall_config::Role;
 
 use crate::error::ApiError;
 
+/// Who is meant where nobody is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    Oneself,
+    /// Nobody: somebody has to be named.
+    Somebody,
+}
+
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
@@ -24,10 +32,13 @@ pub enum Act {
     WithdrawGrant,
     EndGrant,
     AcceptViolation,
+    AcceptHandover,
+    PassHandover,
+    RetireHandover,
 }
 
 impl Act {
-    const ALL: [(Self, &'static str); 17] = [
+    const ALL: [(Self, &'static str); 20] = [
         (Self::Waive, "waive"),
         (Self::Accept, "accept"),
         (Self::Release, "release"),
@@ -45,6 +56,9 @@ impl Act {
         (Self::WithdrawGrant, "withdraw-grant"),
         (Self::EndGrant, "end-grant"),
         (Self::AcceptViolation, "accept-violation"),
+        (Self::AcceptHandover, "accept-handover"),
+        (Self::PassHandover, "pass-handover"),
+        (Self::RetireHandover, "retire-handover"),
     ];
 
     /// The one with this name.
@@ -147,6 +161,21 @@ impl Act {
                 "A second person has to approve it. Until the time is over it is counted as accepted; nothing is taken away. Both names, the reason and what is done instead are on the log for ever.",
                 ("Ask for approval", "danger"),
             ),
+            Self::AcceptHandover => (
+                "Take machines over",
+                "Whoever takes them answers for them from now on: their source goes on saying what it says, until it names somebody else. An operator may say who; without a name it is you.",
+                ("Take over", "primary"),
+            ),
+            Self::PassHandover => (
+                "Ask somebody to take machines over",
+                "They are proposed first, and may take them. Until somebody does they stay owed.",
+                ("Ask", "primary"),
+            ),
+            Self::RetireHandover => (
+                "End machines",
+                "They are switched off in every app, now, and whatever runs with them stops. The hand-over is done once each app was read back without a live account. Nothing that their source says switches them on again: a person does.",
+                ("End them", "danger"),
+            ),
         }
     }
 
@@ -164,6 +193,9 @@ impl Act {
                 | Self::WithdrawGrant
                 | Self::EndGrant
                 | Self::AcceptViolation
+                | Self::AcceptHandover
+                | Self::PassHandover
+                | Self::RetireHandover
         )
     }
 
@@ -175,6 +207,15 @@ impl Act {
     /// Whether it is asked what is done instead.
     pub const fn asks_control(self) -> bool {
         matches!(self, Self::AcceptViolation)
+    }
+
+    /// Whether it is asked who, and whether it has to be said.
+    pub const fn asks_whom(self) -> Option<Whom> {
+        match self {
+            Self::AcceptHandover => Some(Whom::Oneself),
+            Self::PassHandover => Some(Whom::Somebody),
+            _ => None,
+        }
     }
 
     /// The call of the API, and of the command line where there is one.
@@ -196,6 +237,15 @@ impl Act {
             Self::DenyGrant => format!("rollcall grant deny {id} --reason …, or POST /v1/grants/{id}/deny"),
             Self::WithdrawGrant => format!("rollcall grant withdraw {id} --reason …, or POST /v1/grants/{id}/withdraw"),
             Self::EndGrant => format!("rollcall grant end {id} --reason …, or POST /v1/grants/{id}/end"),
+            Self::AcceptHandover => {
+                format!("rollcall handovers accept {id} --reason …, or POST /v1/handovers/{id}/accept")
+            }
+            Self::PassHandover => {
+                format!("rollcall handovers pass {id} --to … --reason …, or POST /v1/handovers/{id}/pass")
+            }
+            Self::RetireHandover => {
+                format!("rollcall handovers retire {id} --reason …, or POST /v1/handovers/{id}/retire")
+            }
             Self::AcceptViolation => {
                 format!(
                     "rollcall violations accept {id} --control … --for … --reason …, or POST /v1/violations/{id}/accept"
@@ -204,10 +254,11 @@ impl Act {
         }
     }
 
-    /// The least role that may do it: about grants, what somebody is to whoever gets it decides besides.
+    /// The least role that may do it: about grants and hand-overs, what somebody is to whom it is about decides besides.
     pub const fn least(self) -> Role {
         match self {
             Self::ApproveGrant | Self::DenyGrant | Self::WithdrawGrant | Self::EndGrant => Role::Viewer,
+            Self::AcceptHandover | Self::PassHandover | Self::RetireHandover => Role::Viewer,
             _ => Role::Operator,
         }
     }

@@ -50,6 +50,7 @@ struct Waiting {
     approvals: usize,
     grants: usize,
     violations: usize,
+    handovers: usize,
 }
 
 impl Waiting {
@@ -65,6 +66,7 @@ impl Waiting {
             holds: ledger::holds(&view)?.len(),
             grants: ledger::count_grants(&view, GrantStatus::Requested)?,
             violations: ledger::count_violations(&view, Timestamp::now())?.open,
+            handovers: usize::try_from(ledger::count_handovers(&view)?.open).unwrap_or(usize::MAX),
             approvals,
         })
     }
@@ -120,6 +122,8 @@ impl Frame {
             item("/console/approvals", "Approvals", self.waiting.approvals, "waiting"),
             item("/console/grants", "Access requests", self.waiting.grants, "waiting"),
             item("/console/violations", "Separation", self.waiting.violations, "open"),
+            item("/console/machines", "Machines", 0, ""),
+            item("/console/handovers", "Hand-overs", self.waiting.handovers, "open"),
             item("/console/events", "Events", 0, ""),
         ];
         // Whoever may not see a page is not led there.

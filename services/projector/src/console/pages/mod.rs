@@ -12,12 +12,14 @@ mod event;
 mod events;
 mod frame;
 mod grants;
+mod handovers;
 mod hold;
 mod holds;
 mod identities;
 mod identity;
 mod leavers;
 mod list;
+mod machines;
 mod obligations;
 mod overview;
 mod violations;
@@ -25,6 +27,7 @@ mod violations;
 use axum::Extension;
 use jiff::Timestamp;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::directory;
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::ids::{AppId, IdentityId};
@@ -47,11 +50,13 @@ pub use drift::drift;
 pub use event::event;
 pub use events::events;
 pub use grants::grants;
+pub use handovers::handovers;
 pub use hold::hold;
 pub use holds::holds;
 pub use identities::identities;
 pub use identity::identity;
 pub use leavers::leavers;
+pub use machines::machines;
 pub use obligations::obligations;
 pub use overview::overview;
 pub use violations::violations;
@@ -88,11 +93,18 @@ fn app_link(view: &impl Read, id: &AppId) -> Result<Cell, ApiError> {
     Ok(Cell::link(name, format!("/console/apps/{id}")))
 }
 
+/// A link to a machine, by the name that it signs in with.
+fn machine_link(view: &impl Read, id: IdentityId) -> Result<Cell, ApiError> {
+    let name = directory::identity(view, id)?.filter(|machine| machine.content == Content::Open);
+    let name = name.map_or_else(|| id.to_string(), |machine| machine.user_name().to_owned());
+    Ok(Cell::link(name, format!("/console/identities/{id}")))
+}
+
 /// A link to where something is owed.
 fn place(view: &impl Read, owed: &Obligation) -> Result<Cell, ApiError> {
-    match owed.id.subject.app() {
-        Some(app) => app_link(view, app),
-        None => Ok(Cell::text(owed.id.subject.place())),
+    match &owed.id.subject {
+        Subject::Account { app, .. } => app_link(view, app),
+        Subject::Handover { machine, .. } => machine_link(view, *machine),
     }
 }
 

@@ -1,0 +1,121 @@
+//! Where hand-overs are kept, and how they are read.
+//!
+//! Keys: `handover/<owner>/<machine>`, `handover-of/<machine>/<owner>`: those that are open, and `late-handovers/<owner>/<opened_by>`: how
+//! many of a departure are late.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::access::handover::Handover;
+use crate::access::obligation::{Count, Obligation};
+use crate::ids::{IdentityId, Sequence};
+use crate::kv::{KeyPage, KvError, Read, Write, decode, load, load_all, store, suffixes, values};
+
+/// The key prefix of hand-overs.
+pub const HANDOVERS: &str = "handover/";
+
+const LATE: &str = "late-handovers/";
+
+pub(super) fn handovers_prefix(owner: IdentityId) -> String {
+    format!("{HANDOVERS}{owner}/")
+}
+
+pub(super) fn handover_key(owner: IdentityId, machine: IdentityId) -> String {
+    format!("{}{machine}", handovers_prefix(owner))
+}
+
+fn open_of_prefix(machine: IdentityId) -> String {
+    format!("handover-of/{machine}/")
+}
+
+pub(super) fn open_key(machine: IdentityId, owner: IdentityId) -> String {
+    format!("{}{owner}", open_of_prefix(machine))
+}
+
+/// The hand-overs of one departure of which time is up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateHandovers {
+    /// Who leaves; the machine itself, where nobody ever answered for it.
+    pub owner: IdentityId,
+    /// The departure.
+    pub opened_by: Sequence,
+    /// How many they are.
+    pub count: u64,
+    /// Since when the first of them is late.
+    #[serde(with = "crate::stored::time")]
+    pub since: Timestamp,
+}
+
+/// The departures of which hand-overs are late, at most `limit`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn late_handovers(state: &(impl Read + ?Sized), limit: usize) -> Result<Vec<LateHandovers>, KvError> {
+    Ok(load_all(state, LATE, None, limit)?.into_iter().map(|(_, late)| late).collect())
+}
+
+/// Keeps count of those that are late, for each departure: one of ten thousand machines is one alert.
+pub(super) fn late(
+    state: &mut impl Write,
+    owner: IdentityId,
+    now: &Obligation,
+    was: Count,
+    is: Count,
+) -> Result<(), KvError> {
+    if was.overdue == is.overdue {
+        return Ok(());
+    }
+    let key = format!("{LATE}{owner}/{:020}", now.id.opened_by.0);
+    let before: Option<LateHandovers> = load(state, &key)?;
+    let since = before.map(|late| late.since).or(now.overdue_at).unwrap_or(now.deadline);
+    let count = (before.map_or(0, |late| late.count) + is.overdue).saturating_sub(was.overdue);
+    match count {
+        0 => state.delete(&key),
+        _ => store(state, key, &LateHandovers { owner, opened_by: now.id.opened_by, count, since }),
+    }
+    Ok(())
+}
+
+/// The hand-over of a machine by somebody, open or ended.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn handover(
+    state: &(impl Read + ?Sized),
+    owner: IdentityId,
+    machine: IdentityId,
+) -> Result<Option<Handover>, KvError> {
+    load(state, &handover_key(owner, machine))
+}
+
+/// Every hand-over of somebody, ended ones included.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn handovers_of(state: &(impl Read + ?Sized), owner: IdentityId) -> Result<Vec<Handover>, KvError> {
+    values(state, &handovers_prefix(owner))
+}
+
+/// The open hand-overs of a machine.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn handovers_of_machine(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Vec<Handover>, KvError> {
+    let owners = suffixes(state, &open_of_prefix(id))?;
+    let found = owners.iter().filter_map(|owner| owner.parse().ok()).map(|owner| handover(state, owner, id));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// Hand-overs by owner and machine, after a key; those among the next `look`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn handovers_after(
+    state: &(impl Read + ?Sized),
+    after: Option<&str>,
+    look: usize,
+) -> Result<KeyPage<Handover>, KvError> {
+    let KeyPage { pairs, next } = state.scan_some(HANDOVERS, after, look)?;
+    let pairs = pairs.into_iter().map(|(key, value)| Ok((key.clone(), decode(&key, &value)?)));
+    Ok(KeyPage { pairs: pairs.collect::<Result<_, KvError>>()?, next })
+}

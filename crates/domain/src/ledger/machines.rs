@@ -1,0 +1,385 @@
+//! Machines: who answers for each, and the hand-overs of those who leave.
+//!
+//! Keys: `machine/<id>`, `owns/<owner>/<machine>`: those that have access, `ownerless/<machine>`: those of them for which nobody answers who
+//! is there, and `count-ownerless`.
+
+use super::handovers::{handover, handover_key, handovers_of, handovers_of_machine, open_key};
+use super::lists::Kept;
+use super::read::{accounts_of, obligation_key};
+use super::switch::switched_off;
+use super::{Fact, obligations};
+use crate::access::desired::Target;
+use crate::access::handover::{Handover, HandoverChanged, HandoverEnd, HandoverStep, Machine, MachinePolicy};
+use crate::access::obligation::{Because, Change, End, Obligation};
+use crate::access::subject::Subject;
+use crate::app::service_level::span;
+use crate::directory;
+use crate::event::Recorded;
+use crate::identity::content::Content;
+use crate::identity::lifecycle::{ChangeKind, Lifecycle};
+use crate::identity::{Identity, IdentityChanged, IdentityKind};
+use crate::ids::IdentityId;
+use crate::kv::{KvError, Read, Write, load, load_all, store};
+
+/// The key prefix of what is known of machines.
+pub const MACHINES: &str = "machine/";
+
+const OWNERLESS: &str = "ownerless/";
+const COUNT_OWNERLESS: &str = "count-ownerless";
+
+fn machine_key(id: IdentityId) -> String {
+    format!("{MACHINES}{id}")
+}
+
+fn owns_prefix(owner: IdentityId) -> String {
+    format!("owns/{owner}/")
+}
+
+fn ownerless_key(id: IdentityId) -> String {
+    format!("{OWNERLESS}{id}")
+}
+
+/// Who answers for a machine; none: it is not known as one.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn machine(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Option<Machine>, KvError> {
+    load(state, &machine_key(id))
+}
+
+/// The machines with access for which somebody answers, after one and at most `limit`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn machines_owned(
+    state: &(impl Read + ?Sized),
+    owner: IdentityId,
+    after: Option<IdentityId>,
+    limit: usize,
+) -> Result<Vec<IdentityId>, KvError> {
+    let prefix = owns_prefix(owner);
+    let after = after.map(|id| format!("{prefix}{id}"));
+    let found = load_all::<()>(state, &prefix, after.as_deref(), limit)?;
+    Ok(found.into_iter().filter_map(|(key, ())| key.strip_prefix(&prefix)?.parse().ok()).collect())
+}
+
+/// The machines with access for which nobody answers who is there, after one and at most `limit`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn machines_without_owner(
+    state: &(impl Read + ?Sized),
+    after: Option<IdentityId>,
+    limit: usize,
+) -> Result<Vec<IdentityId>, KvError> {
+    let found = load_all::<()>(state, OWNERLESS, after.map(ownerless_key).as_deref(), limit)?;
+    Ok(found.into_iter().filter_map(|(key, ())| key.strip_prefix(OWNERLESS)?.parse().ok()).collect())
+}
+
+/// Whether a machine has access and nobody answers for it who is there.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_without_owner(state: &(impl Read + ?Sized), id: IdentityId) -> Result<bool, KvError> {
+    Ok(state.get(&ownerless_key(id))?.is_some())
+}
+
+/// How many machines with access nobody answers for who is there.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn count_without_owner(state: &(impl Read + ?Sized)) -> Result<u64, KvError> {
+    Ok(load(state, COUNT_OWNERLESS)?.unwrap_or_default())
+}
+
+/// Whether somebody is there who may answer for a machine: a person who has access.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn can_own(state: &(impl Read + ?Sized), id: IdentityId) -> Result<bool, KvError> {
+    let owner = directory::identity(state, id)?;
+    Ok(owner.is_some_and(|owner| owner.kind == IdentityKind::User && owner.is_active()))
+}
+
+/// A machine was changed by its source, or came to its end.
+pub(super) fn changed(
+    state: &mut Kept<'_, impl Write>,
+    changed: &IdentityChanged,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    if !changed.kind.is_machine() {
+        return Ok(());
+    }
+    let (id, stated) = (changed.id, changed.ownership.owner);
+    let before = machine(state, id)?;
+    let begins = !changed.before.is_some_and(Lifecycle::has_access) && changed.after.has_access();
+    let says_anew = before.as_ref().is_none_or(|before| before.stated != stated);
+    if begins || says_anew {
+        own(state, id, stated, stated, before.as_ref(), event);
+        if let Some(owner) = stated.filter(|_| says_anew)
+            && can_own(state, owner)?
+        {
+            for handover in handovers_of_machine(state, id)?.into_iter().filter(|open| open.owner != owner) {
+                end(state, handover, HandoverEnd::Reassigned(owner), verified(event), facts)?;
+            }
+        }
+    }
+    look(state, id, before.and_then(|before| before.owner), event, facts)
+}
+
+fn own(
+    state: &mut impl Write,
+    id: IdentityId,
+    owner: Option<IdentityId>,
+    stated: Option<IdentityId>,
+    before: Option<&Machine>,
+    event: &Recorded,
+) {
+    let same = before.filter(|before| before.owner == owner);
+    let (since, since_at) = same.map_or((event.sequence, event.recorded_at), |before| (before.since, before.since_at));
+    store(state, machine_key(id), &Machine { id, owner, stated, since, since_at });
+}
+
+/// Whether a machine should have access, as far as its source and those who switch it off say.
+fn is_on(state: &impl Read, machine: Option<&Identity>) -> Result<bool, KvError> {
+    match machine.filter(|machine| machine.is_active()) {
+        Some(machine) => Ok(switched_off(state, machine.id)?.is_none()),
+        None => Ok(false),
+    }
+}
+
+/// Brings in line what is listed of a machine, and ends its hand-overs once it has ended and is gone.
+fn look(
+    state: &mut Kept<'_, impl Write>,
+    id: IdentityId,
+    owner_before: Option<IdentityId>,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let Some(machine) = machine(state, id)? else { return Ok(()) };
+    let identity = directory::identity(state, id)?;
+    let is_on = is_on(state, identity.as_ref())?;
+    for owner in [owner_before, machine.owner].into_iter().flatten() {
+        let key = format!("{}{id}", owns_prefix(owner));
+        match is_on && machine.owner == Some(owner) {
+            true => store(state, key, &()),
+            false => state.delete(&key),
+        }
+    }
+    let has_owner = match machine.owner {
+        Some(owner) => can_own(state, owner)?,
+        None => false,
+    };
+    let is_without = is_on && !has_owner;
+    list_without_owner(state, id, is_without)?;
+    if is_without && handovers_of_machine(state, id)?.is_empty() {
+        let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
+        open(state, id, machine.owner.unwrap_or(id), change, event)?;
+    }
+    if !is_on {
+        ended(state, id, event, facts)?;
+    }
+    Ok(())
+}
+
+fn list_without_owner(state: &mut impl Write, id: IdentityId, is: bool) -> Result<(), KvError> {
+    let was = is_without_owner(state, id)?;
+    let count = count_without_owner(state)?;
+    match (was, is) {
+        (false, true) => {
+            store(state, ownerless_key(id), &());
+            store(state, COUNT_OWNERLESS.to_owned(), &(count + 1));
+        }
+        (true, false) => {
+            state.delete(&ownerless_key(id));
+            store(state, COUNT_OWNERLESS.to_owned(), &count.saturating_sub(1));
+        }
+        (true, true) | (false, false) => {}
+    }
+    Ok(())
+}
+
+/// A machine that is off, or has left: what is handed over of it is done once it is gone in every app.
+fn ended(
+    state: &mut Kept<'_, impl Write>,
+    id: IdentityId,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let open = handovers_of_machine(state, id)?;
+    if open.is_empty() || !is_gone(state, id)? {
+        return Ok(());
+    }
+    for handover in open {
+        end(state, handover, HandoverEnd::Retired, verified(event), facts)?;
+    }
+    Ok(())
+}
+
+/// Whether every app in which a machine had an account was read back without a live one.
+fn is_gone(state: &impl Read, id: IdentityId) -> Result<bool, KvError> {
+    let must_go = |owed: &Obligation| owed.target == Target::Absent;
+    let accounts = accounts_of(state, id)?;
+    Ok(accounts.iter().all(|a| a.desired.target() == Target::Absent && !a.owes.iter().any(must_go)))
+}
+
+/// An account of a machine was read back, or the machine was switched off or on.
+pub(super) fn read_back(
+    state: &mut Kept<'_, impl Write>,
+    id: IdentityId,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    // Of most there is nothing to look for.
+    let Some(machine) = machine(state, id)? else { return Ok(()) };
+    look(state, id, machine.owner, event, facts)
+}
+
+/// Somebody who may answer for machines has come, has left, or is back: what they answer for is listed anew.
+pub(super) fn owner_changed(
+    state: &mut Kept<'_, impl Write>,
+    owner: IdentityId,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    for id in machines_owned(state, owner, None, usize::MAX)? {
+        look(state, id, Some(owner), event, facts)?;
+    }
+    Ok(())
+}
+
+/// Somebody leaves: each machine that they answer for is to be handed over. Returns how many those are.
+pub(super) fn owner_left(
+    state: &mut Kept<'_, impl Write>,
+    owner: IdentityId,
+    change: Change,
+    event: &Recorded,
+) -> Result<u64, KvError> {
+    let mut opened = 0;
+    for id in machines_owned(state, owner, None, usize::MAX)? {
+        // Whoever leaves a second time before it is done owes it once.
+        if handover(state, owner, id)?.is_some_and(|before| before.end.is_none()) {
+            continue;
+        }
+        open(state, id, owner, change, event)?;
+        opened += 1;
+    }
+    Ok(opened)
+}
+
+/// Opens the hand-over of a machine: by whoever leaves, or by itself where nobody ever answered for it.
+fn open(
+    state: &mut Kept<'_, impl Write>,
+    machine: IdentityId,
+    owner: IdentityId,
+    change: Change,
+    event: &Recorded,
+) -> Result<(), KvError> {
+    let MachinePolicy { handover_within } = directory::machine_policy(state)?;
+    let rule = format!("hand-over: {}", span(handover_within));
+    let obligation = Obligation::within(change, Subject::Handover { machine, owner }, handover_within, rule);
+    let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
+    obligations::moved(state, None, &obligation)?;
+    let handover = Handover {
+        machine,
+        owner,
+        opened_by: change.sequence,
+        opened_at: event.recorded_at,
+        passed_to: None,
+        retired_in: None,
+        owes: Some(obligation.known_as(|id| id.opened_by)),
+        end: None,
+    };
+    store(state, handover_key(owner, machine), &handover);
+    store(state, open_key(machine, owner), &());
+    Ok(())
+}
+
+/// Who left is back: what they were to hand over stays theirs, where it still is.
+pub(super) fn owner_came_back(
+    state: &mut Kept<'_, impl Write>,
+    owner: IdentityId,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let end_of = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Rehired };
+    for open in handovers_of(state, owner)?.into_iter().filter(|open| open.end.is_none()) {
+        let id = open.machine;
+        end(state, open, HandoverEnd::Returned, end_of.clone(), facts)?;
+        // Its source may name nobody by now.
+        look(state, id, None, event, facts)?;
+    }
+    Ok(())
+}
+
+/// A person has done something about a hand-over.
+pub(super) fn handed(
+    state: &mut Kept<'_, impl Write>,
+    changed: &HandoverChanged,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let HandoverChanged { machine: id, owner, step, .. } = *changed;
+    let Some(open) = handover(state, owner, id)?.filter(|open| open.end.is_none()) else { return Ok(()) };
+    match step {
+        HandoverStep::Accepted(to) => {
+            // Who has left meanwhile answers for nothing.
+            if to == owner || !can_own(state, to)? {
+                return Ok(());
+            }
+            let before = machine(state, id)?;
+            let stated = before.as_ref().and_then(|before| before.stated);
+            own(state, id, Some(to), stated, before.as_ref(), event);
+            for open in handovers_of_machine(state, id)? {
+                end(state, open, HandoverEnd::Accepted(to), verified(event), facts)?;
+            }
+            look(state, id, before.and_then(|before| before.owner), event, facts)
+        }
+        HandoverStep::Passed(to) => {
+            store(state, handover_key(owner, id), &Handover { passed_to: Some(to), ..open });
+            Ok(())
+        }
+        HandoverStep::Retired => {
+            store(state, handover_key(owner, id), &Handover { retired_in: Some(event.sequence), ..open });
+            read_back(state, id, event, facts)
+        }
+    }
+}
+
+/// Nothing is known any more of a machine that is erased; whoever is erased answers for nothing.
+pub(super) fn erased(
+    state: &mut Kept<'_, impl Write>,
+    id: IdentityId,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    if directory::identity(state, id)?.is_none_or(|identity| identity.content != Content::Erased) {
+        return Ok(());
+    }
+    owner_changed(state, id, event, facts)?;
+    read_back(state, id, event, facts)
+}
+
+const fn verified(event: &Recorded) -> End {
+    End::Verified { at: event.recorded_at, by: event.sequence }
+}
+
+fn end(
+    state: &mut Kept<'_, impl Write>,
+    handover: Handover,
+    what: HandoverEnd,
+    how: End,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let Some(open) = handover.obligation() else { return Ok(()) };
+    let ended = Obligation { end: Some(how), waived: None, ..open.clone() };
+    facts.extend(obligations::moved(state, Some(&open), &ended)?.map(Fact::LeaverCompleted));
+    if state.remembers(&ended) {
+        store(state, obligation_key(&ended.id), &ended);
+    }
+    let (owner, machine) = (handover.owner, handover.machine);
+    store(state, handover_key(owner, machine), &Handover { owes: None, end: Some(what), ..handover });
+    state.delete(&open_key(machine, owner));
+    Ok(())
+}
