@@ -97,7 +97,7 @@ with sync_playwright() as playwright:
     places = [
         "/", "/console/leavers", "/console/identities", "/console/apps", "/console/apps/lying", "/console/drift",
         "/console/obligations?status=overdue", "/console/holds", "/console/events", "/console/events/3",
-        "/console/grants", "/console/grants?status=ended", "/console/ask",
+        "/console/grants", "/console/grants?status=ended", "/console/ask", "/console/machines", "/console/handovers",
         "/console/design",
     ]
     for scheme, size, label in [("light", DESK, "light"), ("dark", DESK, "dark"), ("light", PHONE, "phone")]:

@@ -171,3 +171,40 @@ async fn a_table_is_imported_by_its_columns() -> anyhow::Result<()> {
     ensure!(shown["title"] == "Head, Sales" && found["Resources"][1]["active"] == false, "{found}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machines_are_imported_with_the_user_names_of_those_who_answer_for_them() -> anyhow::Result<()> {
+    const SERVICE_ACCOUNT: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:ServiceAccount";
+    const MACHINE: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Machine";
+    let (_app, rollcall) = stage().await?;
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str, lines: &[Value]| {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).map(|()| path)
+    };
+    let people = file("people.ndjson", &[person(1), person(2)])?;
+    ensure!(import(&rollcall, &people, &[]).await?.0 == Some(0));
+    let machine =
+        |name: &str, said: Value| json!({ "schemas": [SERVICE_ACCOUNT, MACHINE], "userName": name, MACHINE: said });
+    let lines = [
+        machine("svc-a", json!({ "owner": "PERSON1@example.com", "environment": "production" })),
+        machine("svc-b", json!({ "owner": "nobody@example.com" })),
+        machine("svc-c", json!({})),
+        machine("svc-d", json!({ "owner": "person2@example.com", "expiresAt": "2001-01-01T00:00:00Z" })),
+    ];
+    let machines = file("machines.ndjson", &lines)?;
+    for added in ["2 added", "0 added"] {
+        let (code, said, complaints) = import(&rollcall, &machines, &[]).await?;
+        ensure!(code == Some(1) && said.contains("4 lines read") && said.contains(added), "{said}{complaints}");
+        ensure!(complaints.contains("line 2: owner: there is no User 'nobody@example.com'"), "{complaints}");
+        ensure!(complaints.contains("line 4: expiresAt: 2001-01-01T00:00:00Z is past"), "{complaints}");
+    }
+    rollcall.start().await?;
+    let machines = rollcall.items("/v1/machines").await?;
+    ensure!(machines.len() == 2, "{machines:?}");
+    let of = |name: &str| machines.iter().find(|machine| machine["name"] == name).cloned().unwrap_or_default();
+    ensure!(of("svc-a")["owner"]["user_name"] == "person1@example.com", "{machines:?}");
+    ensure!(of("svc-a")["lifecycle"] == "active" && of("svc-c")["lifecycle"] == "staged", "{machines:?}");
+    Ok(())
+}

@@ -5,6 +5,7 @@ use std::process::Output;
 use anyhow::{Context as _, ensure};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
+use rollcall_tests::browser::Browser;
 use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
 use rollcall_tests::stage::{APP, Stage, USER};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
@@ -147,6 +148,23 @@ async fn a_leaver_is_complete_once_one_machine_is_taken_over_and_one_is_verified
     ensure!(shown["owner"]["id"] == *cy && shown["without_owner"] == false, "{shown}");
     let (status, answer) = post(&stage, &accept, "cy-secret", &json!({ "reason": "again" })).await?;
     ensure!(status == 409 || status == 403, "{status} {answer}");
+
+    // The console shows what is left, and an act what it would do.
+    let ola = Browser::signed_in(&stage.rollcall, "ola-secret").await?;
+    let (status, page) = ola.page("/console/handovers").await?;
+    ensure!(status == 200 && page.contains("svc-job") && page.contains("bea (manager)"), "{page}");
+    let (status, page) = ola.page("/console/machines?is=without_owner").await?;
+    ensure!(status == 200 && page.contains("svc-job") && !page.contains("svc-bot"), "{page}");
+    let (status, page) = ola.page(&format!("/console/act?do=pass-handover&id={of_job}")).await?;
+    ensure!(status == 200 && page.contains("svc-job") && page.contains("Who takes them"), "{page}");
+    let fields = [("do", "pass-handover"), ("id", of_job.as_str()), ("reason", "yours?"), ("whom", "nobody")];
+    let (status, _, page) = ola.act(&fields).await?;
+    ensure!(status == 404 && page.contains("yours?"), "{status} {page}");
+    let fields = [("do", "pass-handover"), ("id", of_job.as_str()), ("reason", "yours?"), ("whom", "cy")];
+    let (status, to, page) = ola.act(&fields).await?;
+    ensure!(status == 303 && to.contains("done="), "{status} {to} {page}");
+    let (_, page) = ola.page("/console/handovers").await?;
+    ensure!(page.contains("cy (asked), bea (manager)"), "{page}");
 
     // The other one ends: not before its account was read back inactive.
     let said = rollcall(&stage, &["handovers", "retire", &of_job, "--reason", "nobody needs it", "--yes"]).await?;

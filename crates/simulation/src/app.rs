@@ -112,6 +112,14 @@ impl SimApp {
         live.map(|(id, user)| (id.clone(), user.clone(), groups(id))).collect()
     }
 
+    /// A live account: what it is, and the groups that it is in.
+    pub fn live_account(&self, id: &str) -> Option<(Map<String, Value>, BTreeSet<String>)> {
+        let truth = self.truth();
+        let user = truth.now.users.get(id).filter(|user| is_live(user))?.clone();
+        let of = truth.now.groups.values().filter(|(_, members)| members.contains(id));
+        Some((user, of.map(|(name, _)| name.clone()).collect()))
+    }
+
     /// Whether an account is live.
     pub fn is_live(&self, id: &str) -> bool {
         self.truth().now.users.get(id).is_some_and(is_live)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::handover::{HandoverChanged, HandoverStep};
 use rollcall_domain::access::obligation::End;
 use rollcall_domain::access::outcome::Verified;
 use rollcall_domain::access::rejection::RejectionCause;
@@ -29,6 +30,8 @@ use serde_json::{Map, Value};
 use crate::apart;
 use crate::app::SimApp;
 use crate::authorities::Authorities;
+use crate::chance::Chance;
+use crate::handovers::{self, Answers};
 use crate::reasons::Reasons;
 
 /// How long a change by hand excuses what was seen before it: the longest that a look can take until it is on the log.
@@ -67,12 +70,14 @@ struct Book {
     broken: Vec<(usize, String)>,
     verified: usize,
     drilled: usize,
+    handed_over: usize,
     /// Whom nothing else in an app could have proved gone, or not.
     beyond_proof: BTreeSet<(IdentityId, String)>,
     /// Every user name that someone had.
     names: BTreeMap<IdentityId, BTreeSet<String>>,
     authorities: Authorities,
     reasons: Reasons,
+    answers: Answers,
 }
 
 /// Keeps the book.
@@ -121,6 +126,11 @@ impl Laws {
     /// How many drills were done to their end.
     pub fn drilled(&self) -> usize {
         self.book().drilled
+    }
+
+    /// How many machines somebody has taken over.
+    pub fn handed_over(&self) -> usize {
+        self.book().handed_over
     }
 
     /// Holds one event against the laws, before anyone else sees it.
@@ -207,6 +217,11 @@ impl Laws {
         apart::acceptances(&self.book().state, until)
     }
 
+    /// What a person could do about the machines of whoever has left: each is a unit.
+    pub fn handover_decisions(&self, chance: &Chance) -> Result<Vec<Vec<Event>>, KvError> {
+        handovers::decisions(&self.book().state, chance)
+    }
+
     /// What is still to be done, in a line each; nothing: all has come to rest.
     pub fn unfinished(&self) -> Result<Vec<String>, KvError> {
         let book = self.book();
@@ -228,6 +243,7 @@ impl Laws {
                 out.push(format!("a drill of {app} has not come to its end: {drilled:?}"));
             }
         }
+        out.extend(handovers::unfinished(&book.state)?);
         out.extend(ledger::holds(&book.state)?.iter().map(|hold| format!("the removals by {} wait", hold.cause)));
         let ringing = ledger::grants_ringing(&book.state, Timestamp::MAX, usize::MAX)?;
         out.extend(ringing.iter().map(|(at, grant)| format!("grant {} has not ended, and is to at {at}", grant.id)));
@@ -270,6 +286,7 @@ impl Book {
         let late = self.reasons.beyond_its_clock(event.recorded_at);
         broken.extend(late.into_iter().map(|what| format!("#{}: {what}", event.sequence)));
         match &event.event {
+            Event::Handover(HandoverChanged { step: HandoverStep::Accepted(_), .. }) => self.handed_over += 1,
             Event::Drill(Drill { event: DrillEvent::Completed { .. }, .. }) => self.drilled += 1,
             Event::AccountVerified(verified) => {
                 self.verified += 1;
@@ -296,11 +313,19 @@ impl Book {
             }
             _ => {}
         }
+        self.answers.learn(&self.state, &event.event)?;
         let facts = self.ledger.evolve(&mut self.state, event)?;
+        broken.extend(
+            handovers::wrong(&self.state, event.recorded_at)?.map(|what| format!("#{}: {what}", event.sequence)),
+        );
         broken.extend(apart::wrong(&self.state, event)?.map(|what| format!("#{}: {what}", event.sequence)));
         for fact in facts {
             let Fact::LeaverCompleted(leaver) = fact else { continue };
             let whose = leaver.identity;
+            let left = self.answers.left_of(&self.state, whose)?;
+            if !left.is_empty() {
+                broken.push(format!("#{}: the leaver {whose} is complete, and answers for {left:?}", event.sequence));
+            }
             // Each app was seen at its own time; what a person has done there since is found by the next comparison.
             let departed = Duration::try_from(event.recorded_at.duration_since(leaver.opened_at)).unwrap_or_default();
             for app in self.apps.values() {
@@ -406,7 +431,12 @@ impl Book {
                 if let Some(what) = self.reasons.contradicts(verified, &presence.groups) {
                     return Ok(Some(what));
                 }
-                let shows = live.iter().any(|(_, user, groups)| {
+                // One that was taken over may still say that it is whose it was: that is written when the app does it.
+                let taken_over = match app.live_account(&remote_id) {
+                    Some((user, groups)) if self.is_left_behind(&user)? => Some((remote_id.clone(), user, groups)),
+                    _ => None,
+                };
+                let shows = live.iter().chain(&taken_over).any(|(_, user, groups)| {
                     let same = presence.attributes.iter().filter(|(path, _)| kept(path)).all(|(path, value)| {
                         let shown = user.get(path).unwrap_or(&Value::Null);
                         shown == value || (path == "active" && shown.is_null()) || said(path)
@@ -416,6 +446,13 @@ impl Book {
                 (!shows).then(|| format!("{whose} has no such account in {}: {presence:?} and {live:?}", verified.app))
             }
         })
+    }
+
+    /// Whether whoever an account says that it is has left.
+    fn is_left_behind(&self, user: &Map<String, Value>) -> Result<bool, KvError> {
+        let said = user.get("externalId").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        let Some(said) = said else { return Ok(false) };
+        Ok(directory::identity(&self.state, said)?.is_none_or(|who| !who.is_active()))
     }
 
     /// Whose account it is, by what the app keeps of that.

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::authorities::{AUTHORITY, OTHER, Said};
 use crate::chance::Chance;
 use crate::log::SimLog;
+use crate::machines;
 
 const NAMES: [&str; 6] = ["anna", "ben", "cleo", "dan", "eva", "finn"];
 
@@ -34,6 +35,8 @@ pub struct People {
     pub clock: Clock,
     /// Who is here, or was and may come back; by name.
     pub here: BTreeMap<&'static str, IdentityId>,
+    /// The machines that there are, by name.
+    pub machines: BTreeMap<&'static str, IdentityId>,
     /// Who is in the group.
     pub members: BTreeSet<IdentityId>,
     /// What was asked for, and for whom.
@@ -45,7 +48,7 @@ pub struct People {
 type Resource = Map<String, Value>;
 
 impl People {
-    fn event(&self, event: Event, by: &str, reason: &str) -> NewEvent {
+    pub fn event(&self, event: Event, by: &str, reason: &str) -> NewEvent {
         NewEvent {
             meta: EventMeta {
                 event_id: self.chance.uuid(),
@@ -63,7 +66,7 @@ impl People {
     }
 
     /// Appends, again and again when no answer comes, as the gateway does.
-    async fn append(&self, event: NewEvent, expect: Expect) -> Result<Sequence, LogError> {
+    pub async fn append(&self, event: NewEvent, expect: Expect) -> Result<Sequence, LogError> {
         self.append_unit(Unit::one(event, expect)).await
     }
 
@@ -77,7 +80,7 @@ impl People {
     }
 
     /// Makes a change of one identity from its newest state, again when someone was faster.
-    async fn change(
+    pub async fn change(
         &self,
         id: IdentityId,
         by: &str,
@@ -95,7 +98,7 @@ impl People {
             let reason = said.map(Said::text).unwrap_or_default();
             let mut unit = Unit::default();
             if changed.deleted {
-                let Some((name, expect)) = self.name(user_name(&before.resource)).await else { return };
+                let Some((name, expect)) = self.name(before.kind, user_name(&before.resource)).await else { return };
                 unit.push(self.event(Event::NameReleased(NameChanged { owner: id.0, ..name }), by, ""), expect);
             }
             unit.push(self.event(Event::Identity(changed), by, &reason), Expect::Last(last));
@@ -108,13 +111,13 @@ impl People {
     }
 
     /// Where the log has said of an identity something first.
-    fn known(&self, id: IdentityId) -> Option<Sequence> {
+    pub fn known(&self, id: IdentityId) -> Option<Sequence> {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
     }
 
-    /// A user name that nobody owns yet, and what an event about it expects.
-    async fn name(&self, name: &str) -> Option<(NameChanged, Expect)> {
-        let (space, name) = (NameSpace::default(), name_key(name));
+    /// The user name of an identity of a kind, and what an event about it expects.
+    pub async fn name(&self, of: IdentityKind, name: &str) -> Option<(NameChanged, Expect)> {
+        let (space, name) = (NameSpace::of_identities(of), name_key(name));
         let last = self
             .log
             .last(&Subject::name(self.log.names(), &space, &name))
@@ -124,7 +127,7 @@ impl People {
         Some((NameChanged { space, name, owner: Uuid::nil() }, Expect::Last(last)))
     }
 
-    fn acknowledge(&self, id: IdentityId, at: Sequence) {
+    pub fn acknowledge(&self, id: IdentityId, at: Sequence) {
         self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert(id, at);
     }
 
@@ -159,6 +162,10 @@ impl People {
 
     /// Something happens to someone.
     pub async fn act(&mut self) {
+        if self.chance.percent(15) {
+            machines::act(self).await;
+            return;
+        }
         let Some(name) = self.chance.pick(&NAMES).copied() else { return };
         let title = if self.chance.percent(50) { "Sales" } else { "Dev" };
         let Some(id) = self.here.get(name).copied() else {
@@ -170,7 +177,7 @@ impl People {
             let changed = identity::create(id, IdentityKind::User, resource, (self.clock)());
             let said = Said { active: true, from: None }.text();
             let event = self.event(Event::Identity(IdentityChanged { provenance, ..changed }), AUTHORITY, &said);
-            let Some((_, expect)) = self.name(name).await else { return };
+            let Some((_, expect)) = self.name(IdentityKind::User, name).await else { return };
             if let Ok(at) = self.append(event, expect).await {
                 self.here.insert(name, id);
                 self.acknowledge(id, at);
@@ -206,7 +213,7 @@ impl People {
     }
 
     /// A person switches them off, or on again.
-    async fn switch(&self, id: IdentityId) {
+    pub async fn switch(&self, id: IdentityId) {
         let to = if self.chance.percent(40) { Switch::Off } else { Switch::On };
         let event = Event::IdentitySwitched(Switched { id, to, reason: String::new() });
         let _ = self.append(self.by_person("operator", event), Expect::Any).await;

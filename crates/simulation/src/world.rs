@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
+use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::drill::{Drill, DrillEvent};
@@ -54,6 +55,7 @@ const NATURES: [Nature; 4] = [
 const APPS: &str = r#"
 [[apps]]
 id = "chat"
+identities = ["user", "service_account"]
 base_url = "https://chat.example/scim"
 owner = "it"
 assign = "active eq true"
@@ -76,6 +78,7 @@ assign = 'title eq "Sales"'
 deprovision = "delete"
 [[apps]]
 id = "late"
+identities = ["user", "service_account"]
 guard = { max_removals = 1000000, max_percent = 100 }
 
 base_url = "https://late.example/scim"
@@ -128,6 +131,7 @@ pub struct Report {
     pub verified: usize,
     pub kills: u32,
     pub drilled: usize,
+    pub handed_over: usize,
     /// How much time passed in it.
     pub lasted: Duration,
 }
@@ -186,6 +190,9 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
         apps.push((app, config));
     }
+    let policy = MachinePolicy { handover_within: Duration::from_secs(90) };
+    let configured = NewEvent { meta: by_service("gateway", "", None), event: Event::MachinesConfigured(policy) };
+    while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
     for role in &roles {
         let event = Event::RoleConfigured(Box::new(role.clone()));
         let configured = NewEvent { meta: by_service("gateway", "", None), event };
@@ -206,6 +213,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         chance: chance.clone(),
         clock: real,
         here: BTreeMap::new(),
+        machines: BTreeMap::new(),
         members: BTreeSet::new(),
         grants: Vec::new(),
         acknowledged: Arc::clone(&acknowledged),
@@ -254,7 +262,14 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         process.kill().await?;
     }
     let (events, lasted) = (log.watch().borrow().0, start.elapsed());
-    let report = Report { events, verified: laws.verified(), kills: world.kills, drilled: laws.drilled(), lasted };
+    let report = Report {
+        events,
+        verified: laws.verified(),
+        kills: world.kills,
+        drilled: laws.drilled(),
+        handed_over: laws.handed_over(),
+        lasted,
+    };
     Ok(laws.verdict(seed).map(|()| report))
 }
 
@@ -302,6 +317,13 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let event = Event::HoldDecided(HoldDecided { cause, through, decision, reason: String::new() });
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
+        }
+        if let Some(events) = chance.pick(&laws.handover_decisions(&chance).unwrap_or_default()).cloned() {
+            let mut unit = Unit::default();
+            for event in events {
+                unit.push(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any);
+            }
+            let _ = log.append(&unit).await;
         }
         let until = laws.now() + SignedDuration::from_secs(60);
         if let Some(event) = chance.pick(&laws.acceptances(until).unwrap_or_default()).cloned() {

@@ -62,8 +62,8 @@ fn main() -> anyhow::Result<()> {
     println!("from seed {first} on");
     let started = Instant::now();
     let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
-    let totals = [const { AtomicU64::new(0) }; 6];
-    let [runs, events, verified, kills, drilled, seconds] = &totals;
+    let totals = [const { AtomicU64::new(0) }; 7];
+    let [runs, events, verified, kills, drilled, handed_over, seconds] = &totals;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -83,6 +83,7 @@ fn main() -> anyhow::Result<()> {
                             verified.fetch_add(report.verified as u64, Ordering::Relaxed);
                             kills.fetch_add(u64::from(report.kills), Ordering::Relaxed);
                             drilled.fetch_add(report.drilled as u64, Ordering::Relaxed);
+                            handed_over.fetch_add(report.handed_over as u64, Ordering::Relaxed);
                             seconds.fetch_add(report.lasted.as_secs(), Ordering::Relaxed);
                             if done % 100 == 0 {
                                 println!("{done} seeds, {} events", events.load(Ordering::Relaxed));
@@ -103,13 +104,14 @@ fn main() -> anyhow::Result<()> {
     });
     let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
     println!(
-        "{} seeds, {} hours in {:.0} s: {} events, {} accounts verified, {} apps drilled, {} processes killed",
+        "{} seeds, {} hours in {:.0} s: {} events, {} accounts verified, {} apps drilled, {} machines taken over, {} processes killed",
         read(runs),
         read(seconds) / 3600,
         started.elapsed().as_secs_f64(),
         read(events),
         read(verified),
         read(drilled),
+        read(handed_over),
         read(kills),
     );
     anyhow::ensure!(!failed.load(Ordering::Relaxed), "a law was broken");

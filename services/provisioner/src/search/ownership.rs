@@ -63,8 +63,21 @@ pub fn ownership(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<
             }
             None => as_it_says(state, wanted, remote),
         },
-        None => as_it_says(state, wanted, remote),
+        None => match as_it_says(state, wanted, remote)? {
+            Ownership::Foreign if has_their_name_alone(state, wanted, remote)? => Ok(Ownership::Unlinked),
+            whose => Ok(whose),
+        },
     }
+}
+
+/// Whether an account that is linked to nobody has the name of somebody who must have none, and nobody else has that name now. We may have
+/// made it for them, and died before we could say so: whatever anyone has written into it since, nobody is gone while it lives.
+fn has_their_name_alone(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<bool, KvError> {
+    if wanted.target == Target::Present || !wanted.is_named(remote) {
+        return Ok(false);
+    }
+    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
+    Ok(claimed_by.is_none_or(|owner| owner.id == wanted.identity))
 }
 
 /// What an account is to an identity that nobody who must have it is linked to, by the app's answer.
