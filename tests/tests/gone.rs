@@ -57,6 +57,37 @@ async fn a_creation_whose_answer_is_lost_is_found_when_they_leave() -> anyhow::R
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_gone_while_an_account_that_nobody_is_linked_to_has_their_name() -> anyhow::Result<()> {
+    let stage = Stage::simple(Script::default()).await?;
+    let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    let hers = stage.account(&ada).await?["remote_id"].as_str().context("no id")?.to_owned();
+    // Another account has her name now, and says that it is Bob's, who has one of his own.
+    stage.app.by_hand(APP, |users| {
+        if let Some(mut account) = users.remove(&hers) {
+            account.insert("id".into(), "made-by-hand".into());
+            account.insert("externalId".into(), bob.clone().into());
+            users.insert("made-by-hand".into(), account);
+        }
+    });
+    stage.leave(&ada).await?;
+    stage.seen("account.rejected").await?;
+    let account = stage.account(&ada).await?;
+    let why = account["last_failure"]["detail"].as_str().unwrap_or_default();
+    ensure!(account["verified"] != true && why.contains("(id made-by-hand)"), "{account}");
+    ensure!(why.contains("not gone while it can be used"), "{account}");
+    let live = named(&stage, "ada").context("it is there")?;
+    ensure!(live["active"] == true, "nobody touches what may be somebody else's: {live}");
+    // A person has looked, and it goes: she is gone once that was seen.
+    set(&stage, "made-by-hand", "active", false.into());
+    let (status, answer) = stage.decide("/v1/sync", &json!({ "identity": ada })).await?;
+    ensure!(status == 202, "{status} {answer}");
+    stage.verified(&ada).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_says_it_is_someone_elses_is_gone_with_its_owner_and_comes_back_as_a_zombie()
 -> anyhow::Result<()> {
     let stage = Stage::set(Script::default(), "deactivate", "", "[apps.drift]\nzombie = \"report\"\n").await?;

@@ -47,11 +47,17 @@ pub fn check_mapping(desired: &Desired) -> Result<(), Failure> {
     }
 }
 
-pub fn refuse_foreign(located: Option<&Located>) -> Result<(), Failure> {
+/// Refuses to touch an account that is not theirs, with what a person can do about it.
+pub fn refuse_foreign(located: Option<&Located>, target: Target) -> Result<(), Failure> {
     let Some(found) = located.filter(|l| l.ownership.is_out_of_reach()) else { return Ok(()) };
     let (name, id) = (found.remote.text("userName"), &found.remote.id);
     let why = match found.ownership {
         Ownership::Protected => "is one of the app's protected accounts".to_owned(),
+        Ownership::Unlinked if target == Target::Absent => {
+            "is linked to nobody: they are not gone while it can be used. Switch it off there, give it another name, or list it \
+             under `protected`"
+                .to_owned()
+        }
         Ownership::Unlinked => {
             "was not made by Rollcall, and the app's `adopt` does not let anyone have it: link it by \
                                 `adopt = \"unlinked\"`, list it under `protected`, or remove it"

@@ -109,7 +109,7 @@ impl Connector {
         let mut unfinished = None;
         loop {
             let mut located = locate(&search, &self.store.view(), &wanted).await?;
-            refuse_foreign(located.as_ref())?;
+            refuse_foreign(located.as_ref(), wanted.target)?;
             if located.as_ref().is_some_and(|l| l.ownership == Ownership::Contested || !claim.add(&l.remote.id)) {
                 return Ok(Attempt::Wait(CONTESTED_PAUSE));
             }
