@@ -187,6 +187,8 @@ async fn a_leaver_is_complete_once_one_machine_is_taken_over_and_one_is_verified
     }
     let then = stage.rollcall.items(&format!("/v1/machines?owner={ada}&as_of={opened}")).await?;
     ensure!(then.len() == 2, "{then:?}");
+    let latency = stage.rollcall.api("/v1/latency?group_by=app").await?;
+    ensure!(!latency.to_string().contains("handover"), "{latency}");
     let listed = rollcall(&stage, &["machines", "--owner", "cy", "--json"]).await?;
     ensure!(String::from_utf8_lossy(&listed.stdout).contains("svc-bot"), "{listed:?}");
     Ok(())

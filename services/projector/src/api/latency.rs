@@ -42,8 +42,11 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// How long it takes until access is as it must be: a hand-over is none.
     fn wants(&self, obligation: &Obligation) -> bool {
-        self.app.as_ref().is_none_or(|app| obligation.id.subject.app() == Some(app))
+        let of_app = obligation.id.subject.app();
+        of_app.is_some()
+            && self.app.as_ref().is_none_or(|app| of_app == Some(app))
             && self.change.is_none_or(|change| change == obligation.change)
             && self.source.as_ref().is_none_or(|source| obligation.source.as_ref() == Some(source))
     }

@@ -6,6 +6,7 @@ mod careless;
 mod composing;
 mod deployed;
 mod drilling;
+mod handing_over;
 mod play;
 mod rollcall;
 mod show;
@@ -69,6 +70,7 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     drilling::every_app(&rollcall, &apps).await?;
     let cast = play::walk(&rollcall, &apps).await?;
     asking::for_a_while(&rollcall, &apps, &cast.asks, &cast.manager).await?;
+    handing_over::machines(&rollcall, &apps, &cast.leaver, &cast.manager).await?;
     careless::policy(&mut rollcall, &apps).await?;
     let overdue = cast.next;
     play::leave_while_down(&rollcall, &apps, &alerts, &overdue).await?;

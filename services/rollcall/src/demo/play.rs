@@ -28,6 +28,13 @@ pub struct Person {
     department: &'static str,
 }
 
+impl Person {
+    /// A service account, which is in no department.
+    pub fn machine(id: &str, user_name: &str) -> Self {
+        Self { id: id.to_owned(), user_name: user_name.to_owned(), department: "" }
+    }
+}
+
 const SALES: &str = "Sales";
 const ENGINEERING: &str = "Engineering";
 
@@ -175,13 +182,13 @@ async fn move_department(rollcall: &Rollcall, apps: &[App], person: &Person) -> 
     Ok(())
 }
 
-async fn set_active(rollcall: &Rollcall, person: &Person, active: bool) -> anyhow::Result<()> {
+pub async fn set_active(rollcall: &Rollcall, person: &Person, active: bool) -> anyhow::Result<()> {
     let change = patch(json!([{ "op": "replace", "path": "active", "value": active }]));
     rollcall.scim(Method::PATCH, &format!("/Users/{}", person.id), &change).await?;
     Ok(())
 }
 
-async fn leaver_record(rollcall: &Rollcall, person: &Person, status: &str) -> anyhow::Result<Option<Value>> {
+pub async fn leaver_record(rollcall: &Rollcall, person: &Person, status: &str) -> anyhow::Result<Option<Value>> {
     let leavers = rollcall.items(&format!("/v1/leavers?status={status}")).await?;
     Ok(leavers.into_iter().find(|l| l.get("identity").and_then(Value::as_str) == Some(&person.id)))
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use super::apps::{App, CRM};
+use super::apps::{App, CHAT, CRM};
 
 /// How long a leaver's access may last in the demo.
 pub const LEAVER_SLA: &str = "5s";
@@ -250,12 +250,23 @@ owner = "crm-owners@example.com"
 requestable = true
 max_duration = "8h"
 approvers = ["manager"]
+
+[[roles]]
+id = "robots"
+name = "What posts to Chat"
+members = 'userName sw "svc-"'
+entitlements = ["{chat}"]
+owner = "chat-owners@example.com"
 "#,
-        crm = CRM.id
+        crm = CRM.id,
+        chat = CHAT.id
     ));
     for app in apps {
-        let token = format!("token_env = \"{}\"", token_of(app));
-        text.push_str(&connected(app, &token, LEAVER_SLA));
+        let mut more = format!("token_env = \"{}\"", token_of(app));
+        if app.role == CHAT {
+            more.push_str("\nidentities = [\"user\", \"service_account\"]");
+        }
+        text.push_str(&connected(app, &more, LEAVER_SLA));
     }
     text
 }
