@@ -245,9 +245,8 @@ pub fn ownership(kind: IdentityKind, resource: &Map<String, Value>) -> Ownership
 #[must_use]
 pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>, now: Timestamp) -> IdentityChanged {
     let ended = ownership(kind, &resource).has_ended(now);
-    let active = is_active(&resource).unwrap_or(true);
+    let active = is_active(&resource).unwrap_or(true) && !ended;
     let (resource, active) = with_active(resource, active);
-    let active = if ended { Active::No } else { active };
     let after = next(None, active, effect(&resource, now));
     IdentityChanged {
         id,
@@ -279,15 +278,18 @@ pub fn completed(last: &IdentityChanged, resource: Map<String, Value>) -> Map<St
 /// said before stands all the same, and takes effect at its date.
 #[must_use]
 pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timestamp) -> Option<IdentityChanged> {
-    let resource = with_own_date(last, resource);
+    let mut resource = with_own_date(last, resource);
+    let ownership = ownership(last.kind, &resource);
+    // Whoever goes on saying so, or says its end anew, does not begin it again by that.
+    if ownership.has_ended(now) {
+        resource = with_active(resource, false).0;
+    }
     let changed = changed_paths(&last.resource, &resource);
     if changed.is_empty() {
         return None;
     }
     let effect = effect(&resource, now);
-    let ownership = ownership(last.kind, &resource);
     let after = match is_active(&resource) {
-        Some(true) if ownership.has_ended(now) => next(Some(last.after), Active::No, Effect::Now),
         Some(true) => next(Some(last.after), Active::Yes, effect),
         Some(false) => next(Some(last.after), Active::No, effect),
         None if last.after == Lifecycle::Leaving => next(Some(last.after), Active::No, effect),
@@ -313,7 +315,9 @@ pub fn take_effect(last: &IdentityChanged, now: Timestamp) -> Option<IdentityCha
     }
     if let Some(end) = last.ownership.ends_at.filter(|end| *end <= now) {
         let after = next(Some(last.after), Active::No, Effect::Now);
-        return (after != last.after).then(|| at_its_time(last, after, end));
+        let (resource, _) = with_active(last.resource.clone(), false);
+        let changed = changed_paths(&last.resource, &resource);
+        return (after != last.after).then(|| IdentityChanged { resource, changed, ..at_its_time(last, after, end) });
     }
     let at = effective_at(&last.resource).filter(|at| *at <= now)?;
     let active = match is_active(&last.resource) {

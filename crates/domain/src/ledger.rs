@@ -197,7 +197,7 @@ impl Ledger {
                     let opened = self.owe(state, changed.id, change, None, event)?;
                     match kind {
                         ChangeKind::Leaver => {
-                            let handed_over = machines::owner_left(state, changed.id, change, event)?;
+                            let handed_over = machines::owner_left(state, changed.id, change, event, &mut facts)?;
                             let opened = opened + handed_over;
                             obligations::open_leaver(state, changed.id, change, opened, event, &mut facts);
                         }
@@ -256,7 +256,7 @@ impl Ledger {
             Event::Configuring(Configuring::Begins) => {}
             Event::IdentitySwitched(switched) => {
                 self.switch(state, switched, event)?;
-                machines::read_back(state, switched.id, event, &mut facts)?;
+                machines::switched(state, switched, event, &mut facts)?;
             }
             Event::Handover(changed) => machines::handed(state, changed, event, &mut facts)?,
             Event::Grant(changed) => {
@@ -594,7 +594,8 @@ fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> C
     let says_nothing = match event.seal.is_closed() {
         // What it says is not readable; who says it is.
         true => event.meta.actor == NOTES,
-        false => changed.changed.is_empty(),
+        // The end of a machine also says that it is not active.
+        false => changed.changed.is_empty() || event.meta.actor == NOTES,
     };
     let noted = says_nothing && !changed.deleted && changed.effective_at.is_some();
     let at = if noted { effective } else { effective.max(received) };

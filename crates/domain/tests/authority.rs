@@ -106,3 +106,21 @@ fn without_rules_everyone_changes_everything() {
     let settled = Authority::default().settle(&source("any"), None, map(json!({ "title": "x" })));
     assert!(settled.denied.is_empty() && settled.provenance.is_empty());
 }
+
+#[test]
+fn the_end_of_a_machine_is_part_of_whether_it_is_active() {
+    const MACHINE: &str = rollcall_scim::MACHINE.id;
+    let said = |end: &str| map(json!({ "userName": "svc", "active": true, MACHINE: { "expiresAt": end } }));
+    let rules = authority();
+    let made = rules.settle(&source("hr"), None, said("2030-01-01T00:00:00Z"));
+    let mut last = create(IdentityId(Uuid::from_u128(9)), IdentityKind::ServiceAccount, made.resource, NOW);
+    last.provenance = made.provenance;
+    let settled = rules.settle(&source("okta"), Some(&last), said("2026-01-01T00:00:00Z"));
+    assert_eq!(settled.resource[MACHINE]["expiresAt"], "2030-01-01T00:00:00Z");
+    assert_eq!(settled.denied[0].change.path, format!("{MACHINE}:expiresAt"));
+    let settled = rules.settle(&source("hr"), Some(&last), said("2026-06-01T00:00:00Z"));
+    assert_eq!(
+        (settled.resource[MACHINE]["expiresAt"].as_str(), settled.denied.len()),
+        (Some("2026-06-01T00:00:00Z"), 0)
+    );
+}

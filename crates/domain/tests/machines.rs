@@ -189,6 +189,11 @@ fn a_machine_leaves_at_its_end_and_begins_again_when_that_lies_ahead() {
     assert_eq!(renamed.after, Lifecycle::Left);
     let renewed = identity::update(&ended, resource(ending("bot", BEN, at(3000))), at(2000)).unwrap();
     assert_eq!(renewed.change, IdentityChange::Rehired);
+    // Nor does an incomplete statement begin it: only who says that it is active.
+    let without_end = json!({ "userName": "bot", MACHINE.id: { "owner": person(BEN).to_string() } });
+    let incomplete = identity::update(&ended, identity::completed(&ended, resource(without_end)), at(2000)).unwrap();
+    assert_eq!(incomplete.after, Lifecycle::Left);
+    assert_eq!(ended.resource["active"], false);
     // One that has ended when it is first heard of never begins.
     let late = identity::create(person(JOB), IdentityKind::ServiceAccount, resource(ending("job", BEN, end)), at(2000));
     assert_eq!(late.after, Lifecycle::Staged);
@@ -244,6 +249,71 @@ fn what_ends_a_hand_over_besides_its_acceptance() {
     assert_eq!(ended.id.opened_by, left);
     assert_eq!(world.owner(BOT), Some(person(BEN)));
     assert_eq!(ledger::count_without_owner(&world.state).unwrap(), 0);
+}
+
+#[test]
+fn one_that_is_only_switched_off_is_somebodys_and_its_owner_who_is_off_is_not_there() {
+    let mut world = a_world();
+    let switch = |to, n| Event::IdentitySwitched(Switched { id: person(n), to, reason: String::new() });
+    world.adds(BOT, machine("bot", Some(ADA)));
+    world.adds(JOB, machine("job", Some(ADA)));
+    // Off when she leaves: it is handed over all the same, and not done by its being off.
+    world.append_by("ola", switch(Switch::Off, BOT));
+    let left = world.leaves(ADA);
+    world.verify(person(ADA), "wiki");
+    world.verify(person(BOT), "wiki");
+    assert_eq!(world.handover(ADA, BOT).status(), HandoverStatus::Open);
+    world.hands(JOB, ADA, HandoverStep::Retired);
+    world.append_by("ola", switch(Switch::Off, JOB));
+    // Somebody wants it after all.
+    world.append_by("ola", switch(Switch::On, JOB));
+    assert_eq!(world.handover(ADA, JOB).status(), HandoverStatus::Open);
+    assert!(!world.completed(ADA, left));
+    world.hands(BOT, ADA, HandoverStep::Accepted(person(BEN)));
+    world.hands(JOB, ADA, HandoverStep::Accepted(person(BEN)));
+    assert!(world.completed(ADA, left));
+    // Ben is switched off: somebody else must answer, from then on; when he leaves, that is part of his departure.
+    world.append_by("ola", switch(Switch::On, BOT));
+    world.append_by("ola", switch(Switch::Off, BEN));
+    assert_eq!(world.handover(BEN, BOT).status(), HandoverStatus::Open);
+    assert_eq!(ledger::count_without_owner(&world.state).unwrap(), 2);
+    world.append_by("ola", switch(Switch::On, BEN));
+    assert_eq!(world.handover(BEN, BOT).status(), HandoverStatus::Returned);
+    world.append_by("ola", switch(Switch::Off, BEN));
+    let left = world.leaves(BEN);
+    world.verify(person(BEN), "wiki");
+    assert_eq!(world.handover(BEN, JOB).opened_by, left);
+    assert!(!world.completed(BEN, left));
+    assert!(ledger::obstacles(&world.state, person(BEN)).unwrap().contains(&ledger::Obstacle::Answers(person(BOT))));
+    for n in [BOT, JOB] {
+        world.hands(n, BEN, HandoverStep::Accepted(person(CY)));
+    }
+    assert!(world.completed(BEN, left));
+}
+
+#[test]
+fn an_owner_who_answers_again_ends_what_another_was_to_hand_over() {
+    let mut world = a_world();
+    world.adds(BOT, machine("bot", Some(ADA)));
+    world.leaves(ADA);
+    world.hands(BOT, ADA, HandoverStep::Accepted(person(BEN)));
+    let last = world.last(person(ADA)).unwrap();
+    let back = identity::IdentityChanged {
+        before: Some(Lifecycle::Left),
+        after: Lifecycle::Active,
+        change: IdentityChange::Rehired,
+        deleted: false,
+        ..last
+    };
+    world.append(Event::Identity(back));
+    world.leaves(BEN);
+    assert_eq!(world.handover(BEN, BOT).status(), HandoverStatus::Open);
+    // Its source ends it and begins it again, for whom it has named all the time.
+    let said = json!({ "userName": "bot", "active": false, MACHINE.id: { "owner": person(ADA).to_string() } });
+    world.says(BOT, said).unwrap();
+    world.says(BOT, machine("bot", Some(ADA))).unwrap();
+    assert_eq!(world.owner(BOT), Some(person(ADA)));
+    assert_eq!(world.handover(BEN, BOT).status(), HandoverStatus::Reassigned);
 }
 
 #[test]
@@ -321,6 +391,8 @@ fn a_step() -> impl Strategy<Value = Step> {
         who().prop_map(Step::Leaves),
         who().prop_map(Step::Returns),
         prop_oneof![who(), what()].prop_map(Step::Verified),
+        who().prop_map(Step::Off),
+        who().prop_map(Step::On),
         (what(), who(), who()).prop_map(|(m, o, to)| Step::Accepted(m, o, to)),
         (what(), who()).prop_map(|(m, o)| Step::Retired(m, o)),
         what().prop_map(Step::Off),
@@ -380,14 +452,15 @@ proptest! {
             for n in [BOT, JOB] {
                 let id = person(n);
                 let identity = directory::identity(state, id).unwrap();
-                let on = identity.is_some_and(|i| i.is_active()) && ledger::switched_off(state, id).unwrap().is_none();
+                let is_active = identity.is_some_and(|i| i.is_active());
+                let on = is_active && ledger::switched_off(state, id).unwrap().is_none();
                 let owner = ledger::machine(state, id).unwrap().and_then(|machine| machine.owner);
                 let there = owner.is_some_and(|owner| ledger::can_own(state, owner).unwrap());
                 prop_assert_eq!(ledger::is_without_owner(state, id).unwrap(), on && !there, "{:?}", step);
                 without += u64::from(on && !there);
                 for n in ADA..=CY {
                     let owns = ledger::machines_owned(state, person(n), None, 10).unwrap().contains(&id);
-                    prop_assert_eq!(owns, on && owner == Some(person(n)), "{:?}", step);
+                    prop_assert_eq!(owns, is_active && owner == Some(person(n)), "{:?}", step);
                 }
                 let of_machine = ledger::handovers_of_machine(state, id).unwrap();
                 open += of_machine.len() as u64;
@@ -398,6 +471,7 @@ proptest! {
                 }
                 // One that is on has an owner, or somebody owes that it gets one.
                 prop_assert!(!on || there || !of_machine.is_empty(), "{:?}", step);
+                prop_assert!(!is_active || !there || of_machine.is_empty(), "{:?}", step);
             }
             prop_assert_eq!(ledger::count_without_owner(state).unwrap(), without);
             prop_assert_eq!(ledger::count_handovers(state).unwrap().open, open);

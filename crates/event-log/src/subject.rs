@@ -96,6 +96,12 @@ impl Subject {
         Self("rollcall.machines.policy".to_owned())
     }
 
+    /// What people decide about the hand-overs of a machine.
+    #[must_use]
+    pub fn handover(machine: IdentityId) -> Self {
+        Self(format!("rollcall.handover.{machine}"))
+    }
+
     /// The events of one policy.
     #[must_use]
     pub fn policy(id: &PolicyId) -> Self {
@@ -235,7 +241,7 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::ViolationAccepted(e) => Subject(format!("rollcall.violation.{}.{}", e.separation, e.identity)),
         Event::Configuring(_) => Subject("rollcall.configuring.log".to_owned()),
         Event::MachinesConfigured(_) => Subject::machines(),
-        Event::Handover(changed) => Subject(format!("rollcall.handover.{}", changed.machine)),
+        Event::Handover(changed) => Subject::handover(changed.machine),
         Event::Grant(changed) => Subject(format!("rollcall.grant.{}", changed.id)),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),

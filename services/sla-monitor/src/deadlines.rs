@@ -166,6 +166,9 @@ async fn take_effect_of(
     if recorded.sequence > scheduled.version {
         return Ok(None);
     }
+    if recorded.seal.is_closed() {
+        return failed(log, scheduled, "what it says is sealed, and its key is not here").await;
+    }
     let Event::Identity(before) = &recorded.event else {
         return failed(log, scheduled, "a newer version of Rollcall has written it").await;
     };

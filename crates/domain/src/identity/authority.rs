@@ -1,6 +1,6 @@
 //! Whose word counts: the precedence of sources for single attributes of identities.
 
-use rollcall_scim::{Changed, LIFECYCLE};
+use rollcall_scim::{Changed, LIFECYCLE, MACHINE};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -152,8 +152,9 @@ impl Authority {
         // When someone comes or goes, and how urgently, is part of whether they are active.
         if let Some(rule) = self.about_active() {
             let held_by = provenance.get("active").cloned();
-            for name in ["effectiveAt", "emergency"] {
-                let attribute = AttributePath { extension: Some(LIFECYCLE.id.to_owned()), name: name.to_owned() };
+            let dates = [(LIFECYCLE.id, "effectiveAt"), (LIFECYCLE.id, "emergency"), (MACHINE.id, "expiresAt")];
+            for (extension, name) in dates {
+                let attribute = AttributePath { extension: Some(extension.to_owned()), name: name.to_owned() };
                 let (have, want) = (attribute.get(before).cloned(), attribute.get(&resource).cloned());
                 let may = rule.allows(source, last.and(held_by.as_ref()));
                 if have != want && !may {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::handovers::handovers_of;
 use super::links::linked;
 use super::lists::Kept;
 use super::others::{self, others_of};
@@ -101,6 +102,8 @@ pub enum Obstacle {
     NotLeft,
     /// Something is still owed for them in an app.
     Owed(AppId),
+    /// A machine that they answered for is not handed over.
+    Answers(IdentityId),
     /// An app still shows a second account of theirs, or it is not verified that it is gone.
     Second(AppId),
     /// An app still shows an account of theirs, which nobody can sign in with.
@@ -112,6 +115,7 @@ impl std::fmt::Display for Obstacle {
         match self {
             Self::NotLeft => f.write_str("they have not left"),
             Self::Owed(app) => write!(f, "{app}: something is still owed there, and it is not verified"),
+            Self::Answers(machine) => write!(f, "the machine {machine} is not handed over, for which they answered"),
             Self::Second(app) => write!(f, "{app}: it has a second account of theirs"),
             Self::Kept(app) => {
                 write!(f, "{app}: it keeps an account of theirs, inactive, which has to be deleted there first")
@@ -136,6 +140,8 @@ pub fn obstacles(state: &impl Read, id: IdentityId) -> Result<Vec<Obstacle>, KvE
             all.push(Obstacle::Second(duplicate.app));
         }
     }
+    let open = handovers_of(state, id)?.into_iter().find(|handover| handover.end.is_none());
+    all.extend(open.map(|handover| Obstacle::Answers(handover.machine)));
     for other in others_of(state, id)? {
         let account = super::account(state, other.nobody, &other.app)?;
         if account.is_some_and(|account| obstacle(&account).is_some())

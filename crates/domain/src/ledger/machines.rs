@@ -17,7 +17,8 @@ use crate::directory;
 use crate::event::Recorded;
 use crate::identity::content::Content;
 use crate::identity::lifecycle::{ChangeKind, Lifecycle};
-use crate::identity::{Identity, IdentityChanged, IdentityKind};
+use crate::identity::switch::{Switch, Switched};
+use crate::identity::{IdentityChanged, IdentityKind};
 use crate::ids::IdentityId;
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 
@@ -92,13 +93,14 @@ pub fn count_without_owner(state: &(impl Read + ?Sized)) -> Result<u64, KvError>
     Ok(load(state, COUNT_OWNERLESS)?.unwrap_or_default())
 }
 
-/// Whether somebody is there who may answer for a machine: a person who has access.
+/// Whether somebody is there who may answer for a machine: a person who has access, and whom nobody has switched off.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn can_own(state: &(impl Read + ?Sized), id: IdentityId) -> Result<bool, KvError> {
     let owner = directory::identity(state, id)?;
-    Ok(owner.is_some_and(|owner| owner.kind == IdentityKind::User && owner.is_active()))
+    let is_there = owner.is_some_and(|owner| owner.kind == IdentityKind::User && owner.is_active());
+    Ok(is_there && switched_off(state, id)?.is_none())
 }
 
 /// A machine was changed by its source, or came to its end.
@@ -117,13 +119,6 @@ pub(super) fn changed(
     let says_anew = before.as_ref().is_none_or(|before| before.stated != stated);
     if begins || says_anew {
         own(state, id, stated, stated, before.as_ref(), event);
-        if let Some(owner) = stated.filter(|_| says_anew)
-            && can_own(state, owner)?
-        {
-            for handover in handovers_of_machine(state, id)?.into_iter().filter(|open| open.owner != owner) {
-                end(state, handover, HandoverEnd::Reassigned(owner), verified(event), facts)?;
-            }
-        }
     }
     look(state, id, before.and_then(|before| before.owner), event, facts)
 }
@@ -141,15 +136,8 @@ fn own(
     store(state, machine_key(id), &Machine { id, owner, stated, since, since_at });
 }
 
-/// Whether a machine should have access, as far as its source and those who switch it off say.
-fn is_on(state: &impl Read, machine: Option<&Identity>) -> Result<bool, KvError> {
-    match machine.filter(|machine| machine.is_active()) {
-        Some(machine) => Ok(switched_off(state, machine.id)?.is_none()),
-        None => Ok(false),
-    }
-}
-
-/// Brings in line what is listed of a machine, and ends its hand-overs once it has ended and is gone.
+/// Brings in line what is listed of a machine, and ends its hand-overs: once somebody else answers for it, or once it has ended and is
+/// gone. One that is switched off for a while is somebody's all the same.
 fn look(
     state: &mut Kept<'_, impl Write>,
     id: IdentityId,
@@ -159,26 +147,40 @@ fn look(
 ) -> Result<(), KvError> {
     let Some(machine) = machine(state, id)? else { return Ok(()) };
     let identity = directory::identity(state, id)?;
-    let is_on = is_on(state, identity.as_ref())?;
+    let is_active = identity.is_some_and(|identity| identity.is_active());
+    let is_on = is_active && switched_off(state, id)?.is_none();
     for owner in [owner_before, machine.owner].into_iter().flatten() {
         let key = format!("{}{id}", owns_prefix(owner));
-        match is_on && machine.owner == Some(owner) {
+        match is_active && machine.owner == Some(owner) {
             true => store(state, key, &()),
             false => state.delete(&key),
         }
     }
-    let has_owner = match machine.owner {
-        Some(owner) => can_own(state, owner)?,
-        None => false,
+    let there = match machine.owner {
+        Some(owner) if can_own(state, owner)? => Some(owner),
+        Some(_) | None => None,
     };
-    let is_without = is_on && !has_owner;
+    let is_without = is_on && there.is_none();
     list_without_owner(state, id, is_without)?;
-    if is_without && handovers_of_machine(state, id)?.is_empty() {
+    let open_ones = handovers_of_machine(state, id)?;
+    if is_without && open_ones.is_empty() {
         let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
         open(state, id, machine.owner.unwrap_or(id), change, event)?;
     }
-    if !is_on {
-        ended(state, id, event, facts)?;
+    if let Some(owner) = there.filter(|_| is_active) {
+        for handover in open_ones {
+            let what = if handover.owner == owner { HandoverEnd::Returned } else { HandoverEnd::Reassigned(owner) };
+            end(state, handover, what, verified(event), facts)?;
+        }
+        return Ok(());
+    }
+    // Of one that is only switched off what somebody has decided to end ends.
+    let ends = |handover: &Handover| !is_active || (!is_on && handover.retired_in.is_some());
+    let ending: Vec<Handover> = open_ones.into_iter().filter(ends).collect();
+    if !ending.is_empty() && is_gone(state, id)? {
+        for handover in ending {
+            end(state, handover, HandoverEnd::Retired, verified(event), facts)?;
+        }
     }
     Ok(())
 }
@@ -196,23 +198,6 @@ fn list_without_owner(state: &mut impl Write, id: IdentityId, is: bool) -> Resul
             store(state, COUNT_OWNERLESS.to_owned(), &count.saturating_sub(1));
         }
         (true, true) | (false, false) => {}
-    }
-    Ok(())
-}
-
-/// A machine that is off, or has left: what is handed over of it is done once it is gone in every app.
-fn ended(
-    state: &mut Kept<'_, impl Write>,
-    id: IdentityId,
-    event: &Recorded,
-    facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
-    let open = handovers_of_machine(state, id)?;
-    if open.is_empty() || !is_gone(state, id)? {
-        return Ok(());
-    }
-    for handover in open {
-        end(state, handover, HandoverEnd::Retired, verified(event), facts)?;
     }
     Ok(())
 }
@@ -236,6 +221,27 @@ pub(super) fn read_back(
     look(state, id, machine.owner, event, facts)
 }
 
+/// Somebody was switched off, or on: a machine, or a person who answers for some.
+pub(super) fn switched(
+    state: &mut Kept<'_, impl Write>,
+    switched: &Switched,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    if switched.to == Switch::On {
+        // Whoever switches it on again does not want it to end.
+        for open in handovers_of_machine(state, switched.id)? {
+            store(state, handover_key(open.owner, open.machine), &Handover { retired_in: None, ..open });
+        }
+    }
+    read_back(state, switched.id, event, facts)?;
+    // Whoever has left meanwhile is not back by that.
+    if can_own(state, switched.id)? {
+        came_back(state, switched.id, Because::Changed, event, facts)?;
+    }
+    owner_changed(state, switched.id, event, facts)
+}
+
 /// Somebody who may answer for machines has come, has left, or is back: what they answer for is listed anew.
 pub(super) fn owner_changed(
     state: &mut Kept<'_, impl Write>,
@@ -255,12 +261,14 @@ pub(super) fn owner_left(
     owner: IdentityId,
     change: Change,
     event: &Recorded,
+    facts: &mut Vec<Fact>,
 ) -> Result<u64, KvError> {
     let mut opened = 0;
     for id in machines_owned(state, owner, None, usize::MAX)? {
-        // Whoever leaves a second time before it is done owes it once.
-        if handover(state, owner, id)?.is_some_and(|before| before.end.is_none()) {
-            continue;
+        // What was owed before they left, such as since they were switched off, is part of their departure now.
+        if let Some(before) = handover(state, owner, id)?.filter(|before| before.end.is_none()) {
+            let end_of = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Left };
+            end(state, before, HandoverEnd::Returned, end_of, facts)?;
         }
         open(state, id, owner, change, event)?;
         opened += 1;
@@ -303,7 +311,17 @@ pub(super) fn owner_came_back(
     event: &Recorded,
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
-    let end_of = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Rehired };
+    came_back(state, owner, Because::Rehired, event, facts)
+}
+
+fn came_back(
+    state: &mut Kept<'_, impl Write>,
+    owner: IdentityId,
+    because: Because,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let end_of = End::Superseded { at: event.recorded_at, by: event.sequence, because };
     for open in handovers_of(state, owner)?.into_iter().filter(|open| open.end.is_none()) {
         let id = open.machine;
         end(state, open, HandoverEnd::Returned, end_of.clone(), facts)?;

@@ -261,14 +261,14 @@ pub fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligati
 /// The lists that an obligation is in.
 fn lists(obligation: &Obligation) -> BTreeSet<String> {
     let is_overdue = obligation.status() == ObligationStatus::Overdue;
-    let overdue = is_overdue.then(|| overdue_key(obligation));
+    let is_account = obligation.id.subject.app().is_some();
+    let overdue = (is_overdue && is_account).then(|| overdue_key(obligation));
     let pages = match obligation.change {
         ChangeKind::Repair | ChangeKind::Disable => obligation.target == Target::Absent,
         // Of a group that is left the account stays.
         ChangeKind::Grant => true,
         ChangeKind::Joiner | ChangeKind::Mover | ChangeKind::Leaver | ChangeKind::Residue => false,
     };
-    let is_account = obligation.id.subject.app().is_some();
     let paging = (is_overdue && pages && is_account).then(|| paging_key(&obligation.id));
     let ended = obligation.verified_at().map(|at| ended_key(at, &obligation.id));
     [overdue, paging, ended].into_iter().flatten().collect()

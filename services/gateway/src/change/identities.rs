@@ -48,7 +48,7 @@ pub async fn create(
         state.refuse(caller, kind, "create", None, &detail, rules.denied).await?;
         return Err(ScimError::status(403, detail).into());
     }
-    machines::check(state, of, None, &rules.resource).await?;
+    machines::check(state, caller, of, None, &rules.resource).await?;
     if caller.source.recreate == Recreate::Restore
         && let Some(id) = restorable(&state.fresh().await?, caller, of, &rules.resource)?
     {
@@ -61,7 +61,7 @@ pub async fn create(
         let id = IdentityId(Uuid::now_v7());
         let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
         created.provenance.clone_from(&rules.provenance);
-        let created = machines::begins_here(state, created)?;
+        let created = machines::begins_here(state, created).await?;
         let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let from = if attempt == 0 { Source::State } else { Source::Log };
         let mut unit = Unit::default();
@@ -180,7 +180,7 @@ pub async fn change(
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let view = state.store.view();
         let refused = scope::partly_refused(&view, caller, meta(), kind, edit.name(), id.0, rules.denied)?;
-        machines::check(state, of, Some(&last.resource), &rules.resource).await?;
+        machines::check(state, caller, of, Some(&last.resource), &rules.resource).await?;
         let Some(mut changed) = identity::update(&last, rules.resource, Timestamp::now()) else {
             if let Some(event) = refused {
                 state.log.append(&Unit::one(event, Expect::Any)).await?;
@@ -191,7 +191,7 @@ pub async fn change(
             return settled(state, &last, version, &caller.base).await;
         };
         changed.provenance = rules.provenance;
-        let changed = machines::begins_here(state, changed)?;
+        let changed = machines::begins_here(state, changed).await?;
         let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));

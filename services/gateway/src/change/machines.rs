@@ -5,13 +5,15 @@ use rollcall_config::WithoutOwner;
 use rollcall_domain::directory;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::identity::ownership::referred;
-use rollcall_domain::identity::{Identity, IdentityChanged, IdentityKind, without_owner};
+use rollcall_domain::identity::{Identity, IdentityChanged, IdentityKind, effective_at, without_owner};
 use rollcall_domain::ids::{GroupId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::can_own;
 use rollcall_scim::{MACHINE, ScimError, ScimType};
 use serde_json::{Map, Value};
 
+use crate::auth::caller::Caller;
+use crate::change::scope;
 use crate::error::Refusal;
 use crate::state::GatewayState;
 
@@ -41,6 +43,7 @@ fn says_anew(before: Option<&Map<String, Value>>, after: &Map<String, Value>) ->
 /// 400, with which attribute and why.
 pub async fn check(
     state: &GatewayState,
+    caller: &Caller,
     of: IdentityKind,
     before: Option<&Map<String, Value>>,
     after: &Map<String, Value>,
@@ -53,13 +56,13 @@ pub async fn check(
     well_formed(before, after, Timestamp::now())?;
     for name in ["owner", "secondOwner"] {
         if let Some(owner) = said(Some(after), name).filter(|owner| said(before, name) != Some(owner)) {
-            person(&view, name, text(owner))?;
+            person(&view, caller, name, text(owner))?;
         }
     }
     if let Some(team) = said(Some(after), "team").filter(|team| said(before, "team") != Some(team)) {
         let id: Option<GroupId> = referred("Groups", text(team)).and_then(|id| id.parse().ok());
         let found = id.map(|id| directory::group(&view, id)).transpose()?.flatten();
-        if found.is_none() {
+        if found.is_none_or(|group| !scope::sees(caller, group.created_by.as_ref())) {
             return Err(wrong(format!("team: there is no group '{}'", text(team))).into());
         }
     }
@@ -78,6 +81,10 @@ pub fn well_formed(
     let end = said(Some(after), "expiresAt").filter(|end| said(before, "expiresAt") != Some(end));
     if let Some(end) = end.and_then(Value::as_str) {
         let at: Timestamp = end.parse().map_err(|_| wrong(format!("expiresAt: '{end}' is no time")))?;
+        let begins = effective_at(after).filter(|begins| *begins >= at);
+        if let Some(begins) = begins {
+            return Err(wrong(format!("expiresAt: {end} is before it takes effect, at {begins}")));
+        }
         if at <= now {
             return Err(wrong(format!("expiresAt: {end} is past; to end the machine now send active: false")));
         }
@@ -85,9 +92,11 @@ pub fn well_formed(
     Ok(())
 }
 
-fn person(state: &impl Read, attribute: &str, id: &str) -> Result<(), Refusal> {
+fn person(state: &impl Read, caller: &Caller, attribute: &str, id: &str) -> Result<(), Refusal> {
     let parsed: Option<IdentityId> = referred("Users", id).and_then(|id| id.parse().ok());
     let found = parsed.map(|id| directory::identity(state, id)).transpose()?.flatten();
+    // Who is not seen is not there.
+    let found = found.filter(|found| scope::sees(caller, found.created_by.as_ref()));
     is_person(attribute, id, found.as_ref().map(standing)).map_err(Into::into)
 }
 
@@ -143,7 +152,10 @@ pub fn begins(
 ///
 /// # Errors
 /// As [`begins`], and when the state can't be read.
-pub fn begins_here(state: &GatewayState, changed: IdentityChanged) -> Result<IdentityChanged, Refusal> {
-    let view = state.store.view();
+pub async fn begins_here(state: &GatewayState, changed: IdentityChanged) -> Result<IdentityChanged, Refusal> {
+    if !changed.kind.is_machine() {
+        return Ok(changed);
+    }
+    let view = state.fresh().await?;
     begins(state.without_owner, changed, |owner| can_own(&view, owner))
 }

@@ -44,7 +44,25 @@ impl Because {
     }
 }
 
-/// Who may take over a machine, as far as they are there: who was asked to, the manager of whoever leaves, its second owner, its team.
+/// The most members of a team who are proposed.
+const MOST_PROPOSED: usize = 20;
+
+/// Whether somebody may take over a machine.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_candidate(state: &impl Read, handover: &Handover, id: IdentityId) -> Result<bool, KvError> {
+    if candidates(state, handover)?.iter().any(|candidate| candidate.id == id) {
+        return Ok(true);
+    }
+    // A team may have more than are proposed.
+    let machine = directory::identity(state, handover.machine)?;
+    let Some(team) = machine.and_then(|machine| Ownership::stated(&machine.resource).team) else { return Ok(false) };
+    let is_in = directory::groups_of(state, id)?.iter().any(|(group, _)| group.id == team);
+    Ok(is_in && id != handover.owner && ledger::can_own(state, id)?)
+}
+
+/// Who may take over a machine, as far as they are there: who was asked to, the manager of whoever leaves, its second owner, some of its team.
 ///
 /// # Errors
 /// When the state can't be read.
@@ -52,12 +70,13 @@ pub fn candidates(state: &impl Read, handover: &Handover) -> Result<Vec<Candidat
     let machine = directory::identity(state, handover.machine)?;
     let stated = machine.map(|machine| Ownership::stated(&machine.resource)).unwrap_or_default();
     let manager = directory::identity(state, handover.owner)?.and_then(|owner| manager_of(&owner));
-    let team = stated.team.map(|team| directory::identities_in(state, team)).transpose()?;
+    let team = stated.team.map(|team| directory::members_after(state, team, None, MOST_PROPOSED)).transpose()?;
+    let team = team.into_iter().flatten().filter_map(|(member, _)| member.identity());
     let as_because = |because: Because| move |id: IdentityId| Candidate { id, because };
     let mut all: Vec<Candidate> = handover.passed_to.map(as_because(Because::Asked)).into_iter().collect();
     all.extend(manager.map(as_because(Because::Manager)));
     all.extend(stated.second_owner.map(as_because(Because::SecondOwner)));
-    all.extend(team.into_iter().flatten().map(as_because(Because::Team)));
+    all.extend(team.map(as_because(Because::Team)));
     let mut there = Vec::new();
     for candidate in all {
         if candidate.id != handover.owner && ledger::can_own(state, candidate.id)? {

@@ -10,13 +10,13 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::handover::{Handover, HandoverChanged, HandoverStatus, HandoverStep, Machine};
 use rollcall_domain::access::obligation::ObligationId;
-use rollcall_domain::access::subject::Subject;
+use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::identity::ownership::Ownership;
 use rollcall_domain::identity::switch::{Switch, Switched};
-use rollcall_domain::ids::IdentityId;
+use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KeyPage, KvError, Read};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory, ledger};
-use rollcall_event_log::{Expect, Unit, by_service};
+use rollcall_event_log::{Expect, LogError, Subject, Unit, by_service};
 use rollcall_projection::View;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use crate::api::candidates::candidates;
+use crate::api::candidates::is_candidate;
 use crate::api::context::{Api, Pairs, Shared, unknown};
 use crate::api::decisions::{Answer as Decided, Said, read, reason};
 use crate::api::grants::whom;
@@ -105,6 +105,28 @@ fn by_ids(
     }
 }
 
+/// Of whom somebody asks: who may not look for people by name gives an id.
+fn asked_owner(state: &impl Read, person: &Person, text: &str) -> Result<IdentityId, ApiError> {
+    match text.parse() {
+        Ok(id) => Ok(id),
+        Err(_) if person.role < Role::Auditor => {
+            Err(ApiError::Forbidden(format!("'{}' does not look for people by name: give an id", person.name)))
+        }
+        Err(_) => Ok(whom(state, text)?.id),
+    }
+}
+
+/// Who is to take a machine over; who may not look for people learns no more than that they can't.
+fn taker(state: &View, person: &Person, open: &Handover, text: &str) -> Result<IdentityId, ApiError> {
+    let found = whom(state, text).map(|who| who.id).and_then(|id| may_be_given(state, open, id).map(|()| id));
+    found.map_err(|e| match e {
+        ApiError::NotFound(_) | ApiError::Conflict(_) if person.role < Role::Operator => {
+            ApiError::Conflict(format!("'{text}' can't take it over"))
+        }
+        e => e,
+    })
+}
+
 /// Service accounts and agents, and who answers for them.
 #[utoipa::path(get, path = "/v1/machines", tag = "machines", params(params::Machines), responses(
     (status = 200, body = List<MachineView>), Problem
@@ -114,7 +136,7 @@ async fn machines(State(api): Shared, Extension(person): Who, pairs: Pairs) -> A
     let wanted: Option<MachineIs> = query.word("is")?;
     let snapshot = api.snapshot(&query).await?;
     let state = &snapshot.state;
-    let owner = query.text("owner").map(|owner| whom(state, owner)).transpose()?.map(|owner| owner.id);
+    let owner = query.text("owner").map(|owner| asked_owner(state, &person, owner)).transpose()?;
     let now = snapshot.as_of.instant;
     // What can't be read is not left out: it is said.
     let mut failed = None;
@@ -174,7 +196,7 @@ async fn handovers(State(api): Shared, Extension(person): Who, pairs: Pairs) -> 
     let status: Option<HandoverStatus> = query.word("status")?;
     let snapshot = api.snapshot(&query).await?;
     let state = &snapshot.state;
-    let owner = query.text("owner").map(|owner| whom(state, owner)).transpose()?.map(|owner| owner.id);
+    let owner = query.text("owner").map(|owner| asked_owner(state, &person, owner)).transpose()?;
     let wanted = |handover: &Handover| {
         status.is_none_or(|status| status == handover.status()) && owner.is_none_or(|owner| owner == handover.owner)
     };
@@ -217,13 +239,13 @@ struct RetireBody {
     (status = 409, description = "It has ended, or whoever is to take it can't.", content_type = "application/problem+json", body = ProblemBody), Problem
 ))]
 pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Decided {
-    let view = api.fresh().await?;
+    let (before, view) = before(&api, &id).await?;
     let open = decidable(&view, &person, &id)?;
     let AcceptBody { reason: said, owner } = read(&body)?;
     let reason = reason(&said)?;
     let me = person.identity(&view)?;
     let to = match owner {
-        Some(owner) => whom(&view, &owner)?.id,
+        Some(owner) => taker(&view, &person, &open, &owner)?,
         None => me.ok_or_else(|| {
             ApiError::BadRequest("'owner' must say who takes it: you are not known as an identity".into())
         })?,
@@ -232,7 +254,7 @@ pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<S
         person.needs(Role::Operator)?;
     }
     may_be_given(&view, &open, to)?;
-    append(&api, &view, &person, &open, HandoverStep::Accepted(to), reason).await
+    append(&api, &view, &person, (&open, before), HandoverStep::Accepted(to), reason).await
 }
 
 /// Asks somebody to take over a machine.
@@ -242,13 +264,12 @@ pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<S
     (status = 409, description = "It has ended, or whoever is to take it can't.", content_type = "application/problem+json", body = ProblemBody), Problem
 ))]
 pub async fn pass(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Decided {
-    let view = api.fresh().await?;
+    let (before, view) = before(&api, &id).await?;
     let open = decidable(&view, &person, &id)?;
     let PassBody { reason: said, to } = read(&body)?;
     let reason = reason(&said)?;
-    let to = whom(&view, &to)?.id;
-    may_be_given(&view, &open, to)?;
-    append(&api, &view, &person, &open, HandoverStep::Passed(to), reason).await
+    let to = taker(&view, &person, &open, &to)?;
+    append(&api, &view, &person, (&open, before), HandoverStep::Passed(to), reason).await
 }
 
 /// Ends a machine: it is switched off in every app, and the hand-over is done once each of them was read back without a live account of it.
@@ -258,11 +279,11 @@ pub async fn pass(State(api): Shared, Extension(person): Who, Path(id): Path<Str
     (status = 409, description = "It has ended.", content_type = "application/problem+json", body = ProblemBody), Problem
 ))]
 pub async fn retire(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Decided {
-    let view = api.fresh().await?;
+    let (before, view) = before(&api, &id).await?;
     let open = decidable(&view, &person, &id)?;
     let RetireBody { reason: said } = read(&body)?;
     let reason = reason(&said)?;
-    append(&api, &view, &person, &open, HandoverStep::Retired, reason).await
+    append(&api, &view, &person, (&open, before), HandoverStep::Retired, reason).await
 }
 
 /// The hand-over with this id, open or ended.
@@ -272,8 +293,8 @@ pub async fn retire(State(api): Shared, Extension(person): Who, Path(id): Path<S
 pub fn known(state: &View, id: &str) -> Result<Handover, ApiError> {
     let parsed: ObligationId = id.parse().map_err(|_| unknown("hand-over", id))?;
     let found = match &parsed.subject {
-        Subject::Handover { machine, owner } => ledger::handover(state, *owner, *machine)?,
-        Subject::Account { .. } => None,
+        About::Handover { machine, owner } => ledger::handover(state, *owner, *machine)?,
+        About::Account { .. } => None,
     };
     found.filter(|handover| handover.id() == parsed).ok_or_else(|| unknown("hand-over", id))
 }
@@ -289,7 +310,7 @@ fn decidable(state: &View, person: &Person, id: &str) -> Result<Handover, ApiErr
         let me = person.identity(state)?;
         let mut may = false;
         if let (Some(me), Some(handover)) = (me, &found) {
-            may = candidates(state, handover)?.iter().any(|candidate| candidate.id == me);
+            may = is_candidate(state, handover, me)?;
         }
         // Who may not decide about it does not learn whether it is there.
         if !may {
@@ -302,6 +323,27 @@ fn decidable(state: &View, person: &Person, id: &str) -> Result<Handover, ApiErr
         None => Ok(found),
         Some(_) => Err(ApiError::Conflict(format!("it has ended: {}", in_words(found.status())))),
     }
+}
+
+/// Where the log was when it was looked at: what was decided about the hand-overs of a machine, and what its source has said of it.
+struct Before {
+    decided: Sequence,
+    said: Sequence,
+}
+
+/// The state to decide on, and what it must not be older than when that is appended; none: the id names no hand-over.
+async fn before(api: &Api, id: &str) -> Result<(Option<Before>, View), ApiError> {
+    let parsed: Option<ObligationId> = id.parse().ok();
+    let Some(About::Handover { machine, .. }) = parsed.map(|id| id.subject) else {
+        return Ok((None, api.fresh().await?));
+    };
+    // In this order: the state has all that these are.
+    let last = async |subject: &Subject| {
+        Ok::<_, LogError>(api.log.last(subject).await?.map_or(Sequence(0), |event| event.sequence))
+    };
+    let before =
+        Before { decided: last(&Subject::handover(machine)).await?, said: last(&Subject::identity(machine)).await? };
+    Ok((Some(before), api.fresh().await?))
 }
 
 const fn in_words(status: HandoverStatus) -> &'static str {
@@ -336,7 +378,7 @@ async fn append(
     api: &Api,
     view: &View,
     person: &Person,
-    open: &Handover,
+    (open, before): (&Handover, Option<Before>),
     step: HandoverStep,
     reason: String,
 ) -> Decided {
@@ -344,11 +386,20 @@ async fn append(
     let meta = || EventMeta { reason: reason.clone(), ..by_service(&actor, &correlation_id, None) };
     let (machine, owner) = (open.machine, open.owner);
     let changed = HandoverChanged { machine, owner, step, reason: reason.clone() };
-    let mut unit = Unit::one(NewEvent { meta: meta(), event: Event::Handover(changed) }, Expect::Any);
+    let Some(before) = before else { return Err(unknown("hand-over", &open.id().to_string())) };
+    let mut unit = Unit::default();
+    unit.push(NewEvent { meta: meta(), event: Event::Handover(changed) }, Expect::Last(before.decided));
+    let same = Subject::identity(machine);
     if step == HandoverStep::Retired && ledger::switched_off(view, machine)?.is_none() {
         let event = Event::IdentitySwitched(Switched { id: machine, to: Switch::Off, reason: reason.clone() });
-        unit.push(NewEvent { meta: meta(), event }, Expect::Any);
+        // Whoever was named meanwhile by its source would find it off.
+        unit.push_while(NewEvent { meta: meta(), event }, same, before.said);
     }
-    let sequence = api.append_unit(&unit).await?;
+    let sequence = api.append_unit(&unit).await.map_err(|e| match e {
+        ApiError::Log(LogError::Conflict { .. }) => ApiError::Conflict(
+            "somebody has decided about it, or its source has changed it, meanwhile: look again".into(),
+        ),
+        e => e,
+    })?;
     Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
 }

@@ -3,6 +3,7 @@
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::remote::Remote;
+use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
@@ -70,14 +71,28 @@ pub fn ownership(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<
     }
 }
 
-/// Whether an account that is linked to nobody has the name of somebody who must have none, and nobody else has that name now. We may have
+/// Whether an account that is linked to nobody has the name of somebody who must have none, and nobody who must have one has that name now. We may have
 /// made it for them, and died before we could say so: whatever anyone has written into it since, nobody is gone while it lives.
 fn has_their_name_alone(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<bool, KvError> {
     if wanted.target == Target::Present || !wanted.is_named(remote) {
         return Ok(false);
     }
-    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
-    Ok(claimed_by.is_none_or(|owner| owner.id == wanted.identity))
+    let is_wanted = match claimed_by(state, wanted, remote)? {
+        Some(owner) if owner.id != wanted.identity => must_have(state, owner.id, &wanted.spec.id)?.is_some(),
+        Some(_) | None => false,
+    };
+    Ok(!is_wanted)
+}
+
+/// Whose a user name is: theirs, where it is, else that of whoever has it. A person and a service account may have the same.
+fn claimed_by(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Option<Identity>, KvError> {
+    let name = remote.text("userName");
+    if let Some(theirs) = directory::identity(state, wanted.identity)?
+        && directory::id_by_name(state, theirs.kind, name)? == Some(theirs.id)
+    {
+        return Ok(Some(theirs));
+    }
+    directory::identity_by_user_name(state, name)
 }
 
 /// What an account is to an identity that nobody who must have it is linked to, by the app's answer.
@@ -87,7 +102,7 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
     if says(remote, identity) {
         return Ok(Ownership::Ours);
     }
-    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
+    let claimed_by = claimed_by(state, wanted, remote)?;
     let made = wanted.may_have_made(remote);
     // We may have made it ourselves, before anyone could write into it.
     if made == Made::Yes && claimed_by.as_ref().is_none_or(|owner| owner.id == identity) {
@@ -131,7 +146,7 @@ fn says(remote: &Remote, identity: IdentityId) -> bool {
 /// What the account of someone else, who must have none, is to one who must: theirs to take over by name when its owner has
 /// left the company.
 fn left_behind(state: &impl Read, wanted: &Wanted, remote: &Remote, holder: IdentityId) -> Result<Ownership, KvError> {
-    let claimed_by = directory::identity_by_user_name(state, remote.text("userName"))?;
+    let claimed_by = claimed_by(state, wanted, remote)?;
     let is_free = claimed_by.is_none_or(|owner| owner.id == wanted.identity);
     let stays = directory::identity(state, holder)?.is_some_and(|i| !i.deleted && i.lifecycle != Lifecycle::Left);
     Ok(if is_free && !stays { by_name(wanted) } else { Ownership::Foreign })

@@ -27,7 +27,7 @@ const MOST_FAR: usize = 100;
 const MOST_ENDING: usize = 100;
 
 /// The most departures of which hand-overs are late that people are told of at once.
-const MOST_HANDED_OVER: usize = 100;
+const MOST_HANDED_OVER: usize = 10_000;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq)]
