@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod world;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod world;
-
 use jiff::Timestamp;
 use proptest::prelude::*;
 use rollcall_domain::access::case::CaseStatus;
@@ -19,7 +17,7 @@ use rollcall_domain::{Event, IdentityId, Sequence, directory};
 use rollcall_scim::MACHINE;
 use serde_json::{Value, json};
 
-use world::{World, app_id, at, employee, person, resource, spec};
+use crate::world::{World, app_id, at, employee, person, resource, spec};
 
 const ADA: u128 = 1;
 const BEN: u128 = 2;

@@ -1,0 +1,12 @@
+//! All tests of this crate in one binary, as those of the whole are.
+
+mod access;
+mod account;
+mod authority;
+mod identity;
+mod ledger;
+mod machines;
+mod own_way;
+mod preview;
+mod separation;
+mod world;

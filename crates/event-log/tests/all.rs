@@ -1,0 +1,5 @@
+//! All tests of this crate in one binary, as those of the whole are.
+
+mod leases;
+mod log;
+mod sealing;

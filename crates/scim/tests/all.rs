@@ -1,0 +1,6 @@
+//! All tests of this crate in one binary, as those of the whole are.
+
+mod filter;
+mod hostile;
+mod patch;
+mod resource;

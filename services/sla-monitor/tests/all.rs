@@ -1,0 +1,4 @@
+//! All tests of this crate in one binary, as those of the whole are.
+
+mod alerts;
+mod clock;
