@@ -72,7 +72,11 @@ fn a_process_that_is_killed_while_it_commits_leaves_whole_commits() {
     let dir = tempfile::tempdir().unwrap();
     for rounds in 1..=12 {
         let mut doomed = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "projection::a_process_that_is_killed_while_it_commits_leaves_whole_commits", "--nocapture"])
+            .args([
+                "--exact",
+                "projection::a_process_that_is_killed_while_it_commits_leaves_whole_commits",
+                "--nocapture",
+            ])
             .env(DOOMED, dir.path())
             .stdout(Stdio::piped())
             .spawn()
