@@ -123,6 +123,10 @@ event_types! {
     HandoverAccepted = "handover.accepted" in "HandoverChanged";
     HandoverPassed = "handover.passed" in "HandoverChanged";
     HandoverRetired = "handover.retired" in "HandoverChanged";
+    CredentialListed = "credential.listed" in "CredentialListed";
+    CredentialUnlisted = "credential.unlisted" in "CredentialUnlisted";
+    CredentialCompromised = "credential.compromised" in "CredentialCompromised";
+    InventoryRead = "inventory.read" in "InventoryRead";
     AccessRead = "access.read" in "Access";
     AccessDenied = "access.denied" in "Access";
 }

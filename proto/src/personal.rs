@@ -66,7 +66,11 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     // That it has no personal field would leave the reason of its envelope readable: nobody gives one.
     ("GrantApproved", &[], &[1, 2]),
     ("GrantEnded", &[5], &[1, 2, 3, 4]),
-    ("MachinesConfigured", &[], &[1]),
+    ("MachinesConfigured", &[], &[1, 2, 3]),
+    ("CredentialListed", &[7, 8], &[1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 13]),
+    ("CredentialUnlisted", &[], &[1, 2, 3, 4]),
+    ("CredentialCompromised", &[3], &[1, 2]),
+    ("InventoryRead", &[], &[1, 2, 3, 4, 5, 6, 7, 8]),
     ("HandoverChanged", &[4], &[1, 2, 3]),
     ("Access", &[3], &[1, 2, 4]),
 ];

@@ -17,6 +17,7 @@ mod client_requests;
 mod conformance;
 mod console;
 mod crash;
+mod credentials;
 mod docs;
 mod drill;
 mod erasure;

@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 62] = [
+const OPENED_BY: [(&str, &str, &str); 66] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -96,6 +96,10 @@ const OPENED_BY: [(&str, &str, &str); 62] = [
     ("GET", "/v1/roles", "viewer"),
     ("GET", "/v1/separations", "viewer"),
     ("GET", "/v1/machines", "viewer"),
+    ("GET", "/v1/credentials", "viewer"),
+    ("GET", "/v1/credentials/{id}", "viewer"),
+    ("POST", "/v1/credentials/{id}/compromised", "operator"),
+    ("GET", "/v1/inventories", "viewer"),
     ("GET", "/v1/machines/{id}", "viewer"),
     ("GET", "/v1/handovers", "viewer"),
     // By what they are to it, or as an operator.

@@ -140,7 +140,11 @@ pub(crate) fn machines(mut s: Section<'_>) -> MachinesConfig {
     };
     let usual = MachinePolicy::default();
     let config = MachinesConfig {
-        policy: MachinePolicy { handover_within: s.duration("handover_within", usual.handover_within) },
+        policy: MachinePolicy {
+            handover_within: s.duration("handover_within", usual.handover_within),
+            revoke_within: s.duration("revoke_within", usual.revoke_within),
+            compromised_within: s.duration("compromised_within", usual.compromised_within),
+        },
         without_owner: s.parsed("without_owner", choice).unwrap_or_default(),
     };
     s.finish();

@@ -3,6 +3,7 @@
 mod access;
 mod alerts;
 mod app;
+mod inventories;
 mod load;
 mod meanings;
 mod model;
@@ -21,9 +22,10 @@ mod sources;
 pub use load::{load, parse};
 pub use model::{
     AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DrillSettings,
-    DurabilityChoice, ExternalIds, JwtConfig, KeyPlace, MachinesConfig, NatsConfig, NatsPlace, OidcConfig,
-    PersonAttribute, PrivateAddresses, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind,
-    SinkUrl, SourceConfig, TelemetryConfig, TwoPeople, WithoutOwner,
+    DurabilityChoice, ExternalIds, HolderBy, InventoryConfig, InventoryField, InventoryPreset, InventoryShape,
+    JwtConfig, KeyPlace, MachinesConfig, NatsConfig, NatsPlace, OidcConfig, PersonAttribute, PrivateAddresses, Reads,
+    Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig,
+    TwoPeople, WithoutOwner,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

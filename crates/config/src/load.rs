@@ -17,6 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::access::{api_token, approvals, audit, machines, oidc, privacy, signing_key};
 use crate::alerts::{alert, alerting, tiers};
 use crate::app::app;
+use crate::inventories::inventory;
 use crate::model::{AppConfig, Config, Role, TwoPeople};
 use crate::policies::policies;
 use crate::roles::{known_entitlement, role};
@@ -113,6 +114,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "privacy",
         "approvals",
         "machines",
+        "inventories",
         "oidc",
         "signing_keys",
         "tiers",
@@ -151,6 +153,9 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let specs: Vec<_> = apps.iter().map(|(_, app)| &app.spec).collect();
     let roles: Vec<_> =
         sections("roles").into_iter().filter_map(|s| role(s, &scim.catalogue, &names, &specs)).collect();
+    let inventories: Vec<_> =
+        sections("inventories").into_iter().filter_map(|s| inventory(s, &names, &specs)).collect();
+    unique(reading, "inventory", inventories.iter().map(|(line, i)| (*line, i.name.to_string())));
     let role_specs = || roles.iter().map(|(_, role)| role);
     let separations: Vec<_> =
         sections("separations").into_iter().filter_map(|s| separation(s, &specs, role_specs())).collect();
@@ -227,6 +232,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         privacy,
         approvals,
         machines,
+        inventories: inventories.into_iter().map(|(_, inventory)| inventory).collect(),
         oidc,
         alerting,
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),

@@ -49,6 +49,11 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "\"10.0.0.0/8, 192.0.2.7\"",
     ),
     ("server.max_body_bytes", "The largest body of a request in bytes; a larger one is answered 413.", ""),
+    (
+        "server.max_inventory_bytes",
+        "The largest list of an inventory in bytes; a larger one is answered 413. It is held in memory while it is compared.",
+        "",
+    ),
     ("server.max_page", "The most results on a page of SCIM or of the API; larger pages are cut.", ""),
     (
         "server.max_requests_in_flight",
@@ -344,6 +349,58 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "machines.handover_within",
         "How long whoever leaves, or somebody for them, has to hand over a machine that they answer for.",
+        "",
+    ),
+    (
+        "machines.revoke_within",
+        "How long credentials of somebody who has left, who is switched off, or whose machine has ended may go on working.",
+        "",
+    ),
+    ("machines.compromised_within", "How long credentials that somebody has reported may go on working.", ""),
+    (
+        "inventories.name",
+        "The name of a list of credentials; it is part of the path that it is sent to. Required.",
+        "\"vault\"",
+    ),
+    (
+        "inventories.source",
+        "The source that sends it, by a name of `[[sources]]`; no other may. Required.",
+        "\"vault\"",
+    ),
+    (
+        "inventories.preset",
+        "How it is written: `vault`, `aws-credential-report`, `github-tokens` or `kubernetes-service-accounts`; without it, by \
+         `columns`.",
+        "\"vault\"",
+    ),
+    (
+        "inventories.columns.name",
+        "What the list calls the field with the id, accessor or fingerprint of a credential, never its secret.",
+        "\"Key ID\"",
+    ),
+    ("inventories.columns.holder", "The same of whose it is.", "\"Owner\""),
+    ("inventories.columns.kind", "The same of its kind.", "\"Type\""),
+    ("inventories.columns.issued_at", "The same of when it was made.", "\"Created\""),
+    ("inventories.columns.expires_at", "The same of when it stops working by itself.", "\"Expires\""),
+    ("inventories.columns.rotated_at", "The same of when its secret was last another one.", "\"Rotated\""),
+    ("inventories.columns.used_at", "The same of when it was last used.", "\"Last used\""),
+    ("inventories.columns.active", "The same of whether it works: true or false.", "\"Active\""),
+    (
+        "inventories.kind",
+        "What its credentials are, where it does not say: `api_key`, `client_secret`, `certificate`, `personal_access_token`, \
+         `ssh_key`, `token` or `password`.",
+        "\"api_key\"",
+    ),
+    ("inventories.app", "The app that they open, by an id of `[[apps]]`.", "\"crm\""),
+    (
+        "inventories.holder",
+        "How it names whose a credential is: `userName` (the default), `externalId` or `id`.",
+        "\"externalId\"",
+    ),
+    (
+        "inventories.max_missing_percent",
+        "So many of the credentials that were listed may be missing from the next list, in percent; a list that lacks more, and more \
+         than five, is refused until somebody confirms their number.",
         "",
     ),
     (

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rollcall_domain::access::credential::CredentialKind;
 use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
@@ -16,6 +17,7 @@ use rollcall_domain::app::hours::BusinessHours;
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::governance::configuration::Settings;
 use rollcall_domain::identity::authority::Authority;
+use rollcall_domain::ids::InventoryName;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Strictness};
 use secrecy::SecretString;
@@ -51,6 +53,8 @@ pub struct Config {
     pub approvals: ApprovalConfig,
     /// What is said of machines.
     pub machines: MachinesConfig,
+    /// The lists of credentials.
+    pub inventories: Vec<InventoryConfig>,
     /// Who else knows the people who use the console.
     pub oidc: Option<OidcConfig>,
     pub alerting: AlertingConfig,
@@ -78,6 +82,8 @@ pub struct ServerConfig {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// The largest request body in bytes.
     pub max_body_bytes: usize,
+    /// The largest list of an inventory in bytes.
+    pub max_inventory_bytes: usize,
     /// The largest page of a list.
     pub max_page: usize,
     /// The most requests that are worked on at once.
@@ -192,6 +198,126 @@ pub enum WithoutOwner {
     Refuse,
     /// It begins, and is listed as one without an owner.
     Allow,
+}
+
+/// The list of a vault, a cloud account or a code host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InventoryConfig {
+    /// Its name.
+    pub name: InventoryName,
+    /// Who sends it.
+    pub source: SourceName,
+    /// How it is written.
+    pub shape: InventoryShape,
+    /// What it lists, where it does not say so itself.
+    pub kind: CredentialKind,
+    /// The app that its credentials open.
+    pub app: Option<AppId>,
+    /// How it names whose a credential is.
+    pub holder: HolderBy,
+    /// So many of what was listed may be missing from the next list, in percent, before a person has to confirm it.
+    pub max_missing_percent: u32,
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InventoryShape {
+    /// As a system that many have writes it.
+    Preset(InventoryPreset),
+    /// With names of its own for some of its fields.
+    Columns(BTreeMap<InventoryField, String>),
+}
+
+/// A system whose lists are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InventoryPreset {
+    /// The answers of HashiCorp Vault to `auth/token/lookup-accessor`.
+    Vault,
+    /// The credential report of AWS IAM.
+    AwsCredentialReport,
+    /// What GitHub lists at `/orgs/{org}/personal-access-tokens`.
+    GithubTokens,
+    /// What `kubectl get serviceaccounts -A -o json` writes.
+    KubernetesServiceAccounts,
+}
+
+impl InventoryPreset {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Vault, Self::AwsCredentialReport, Self::GithubTokens, Self::KubernetesServiceAccounts];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vault => "vault",
+            Self::AwsCredentialReport => "aws-credential-report",
+            Self::GithubTokens => "github-tokens",
+            Self::KubernetesServiceAccounts => "kubernetes-service-accounts",
+        }
+    }
+
+    pub(crate) const fn kind(self) -> CredentialKind {
+        match self {
+            Self::Vault | Self::KubernetesServiceAccounts => CredentialKind::Token,
+            Self::AwsCredentialReport => CredentialKind::ApiKey,
+            Self::GithubTokens => CredentialKind::PersonalAccessToken,
+        }
+    }
+}
+
+/// A field of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum InventoryField {
+    Name,
+    Holder,
+    Kind,
+    IssuedAt,
+    ExpiresAt,
+    RotatedAt,
+    UsedAt,
+    Active,
+}
+
+impl InventoryField {
+    /// Every field.
+    pub const ALL: [Self; 8] = [
+        Self::Name,
+        Self::Holder,
+        Self::Kind,
+        Self::IssuedAt,
+        Self::ExpiresAt,
+        Self::RotatedAt,
+        Self::UsedAt,
+        Self::Active,
+    ];
+
+    /// What it is called where a list has no name of its own for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Holder => "holder",
+            Self::Kind => "kind",
+            Self::IssuedAt => "issued_at",
+            Self::ExpiresAt => "expires_at",
+            Self::RotatedAt => "rotated_at",
+            Self::UsedAt => "used_at",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// How a list names whose a credential is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HolderBy {
+    /// By the name that they sign in with: a person's, a service account's, or an agent's.
+    #[default]
+    UserName,
+    /// By the id that their source gave them.
+    ExternalId,
+    /// By Rollcall's own id.
+    Id,
 }
 
 /// Whether what is dangerous needs a second person.

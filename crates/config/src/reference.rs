@@ -31,6 +31,9 @@ userName = { attribute = "userName" }
 title = "not kept"
 [[roles]]
 [[separations]]
+[[inventories]]
+[inventories.columns]
+name = "id"
 [[alerts]]
 "#;
 
@@ -47,7 +50,7 @@ file. Tables in double brackets may be there several times; `*` is a name of you
 ";
 
 /// The tables that a file may have several of.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 12] = [
     "sources",
     "precedence",
     "group_authority",
@@ -58,6 +61,7 @@ const LISTS: [&str; 11] = [
     "apps.entitlements",
     "roles",
     "separations",
+    "inventories",
     "alerts",
 ];
 

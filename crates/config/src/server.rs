@@ -23,6 +23,7 @@ pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
         projector_ca_file: s.parsed("projector_ca_file", file),
         tls: certificate(&mut s),
         max_body_bytes: size(s.integer("max_body_bytes", 1024..=16 << 20, 1 << 20)),
+        max_inventory_bytes: size(s.integer("max_inventory_bytes", 1024..=4 << 30, 256 << 20)),
         max_page: size(s.integer("max_page", 1..=10_000, 200)),
         max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
         max_streams: size(s.integer("max_streams", 1..=65_536, 256)),

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod case;
+pub mod credential;
 pub mod departure;
 pub mod desired;
 pub mod entitlement;

@@ -79,6 +79,13 @@ pub enum About {
         /// The departure.
         opened_by: Sequence,
     },
+    /// The credentials of somebody who has left, or that were reported, were not revoked in time.
+    Revocation {
+        /// Whose they are.
+        holder: IdentityId,
+        /// What asks for it.
+        opened_by: Sequence,
+    },
     /// What was said to take effect can't: someone may have access who has left.
     Stuck {
         /// Whose.
@@ -147,6 +154,7 @@ impl About {
             Self::Disable { app, identity, opened_by } => format!("disable-{app}-{identity}-{opened_by}"),
             Self::Grant { app, identity, opened_by } => format!("grant-{app}-{identity}-{opened_by}"),
             Self::Handover { owner, opened_by } => format!("handover-{owner}-{opened_by}"),
+            Self::Revocation { holder, opened_by } => format!("revocation-{holder}-{opened_by}"),
             Self::Stuck { identity, by } => format!("stuck-{identity}-{by}"),
             Self::FarAhead { identity, by } => format!("far-ahead-{identity}-{by}"),
             Self::GrantEnds { identity, by } => format!("grant-ends-{identity}-{by}"),
@@ -167,6 +175,7 @@ impl About {
             Self::Disable { .. } => "DisableOverdue",
             Self::Grant { .. } => "GrantOverdue",
             Self::Handover { .. } => "HandoverOverdue",
+            Self::Revocation { .. } => "CredentialOverdue",
             Self::Quarantine { .. } => "AppQuarantined",
             Self::Vanished { .. } => "AppVanished",
             Self::Drill { .. } => "AppFailsDrill",
@@ -204,7 +213,8 @@ impl About {
             | Self::Stuck { identity, .. }
             | Self::FarAhead { identity, .. }
             | Self::GrantEnds { identity, .. }
-            | Self::Handover { owner: identity, .. } => Some(*identity),
+            | Self::Handover { owner: identity, .. }
+            | Self::Revocation { holder: identity, .. } => Some(*identity),
             _ => None,
         }
     }

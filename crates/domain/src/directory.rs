@@ -2,10 +2,11 @@
 //!
 //! Keys: `identity/<id>`, `user-name/<kind>/<hash of the key>`, `external-id/<hash of the value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
-//! `machine-policy`, `role/<id>`, `policy/<id>`, `separation/<id>`, `former-name/<id>/<key of the name>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
+//! `machine-policy`, `credential/<id>`, `inventory/<name>`, `role/<id>`, `policy/<id>`, `separation/<id>`, `former-name/<id>/<key of the name>`, `last-<key of the name>`: who had it last, where it is free, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
 mod access_rules;
 pub mod app_changes;
+mod credentials;
 
 use std::collections::BTreeSet;
 
@@ -28,6 +29,9 @@ use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes, v
 pub use access_rules::{
     POLICIES, ROLES, SEPARATIONS, configured_machine_policy, configured_separations, is_configuring, machine_policy,
     policies, policy, role, roles, separation, separations,
+};
+pub use credentials::{
+    CREDENTIALS, INVENTORIES, credential, credentials_after, credentials_in, credentials_of, inventories, inventory,
 };
 
 /// The key prefix of all identities.
@@ -85,6 +89,18 @@ pub fn identity_by_name(
     identity(state, id)
 }
 
+/// The id of who signed in with a name last, in any case, and does not any more: whoever was renamed or deleted since.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn id_by_last_name(
+    state: &(impl Read + ?Sized),
+    kind: IdentityKind,
+    name: &str,
+) -> Result<Option<IdentityId>, KvError> {
+    load(state, &last_name(&name_of(kind, name)))
+}
+
 /// The id of the identity of a kind that signs in with a name, in any case.
 ///
 /// # Errors
@@ -96,6 +112,11 @@ pub fn id_by_name(state: &(impl Read + ?Sized), kind: IdentityKind, name: &str) 
 /// Names are hashed: a key, and its history, would say them when the person is erased.
 fn name_of(kind: IdentityKind, name: &str) -> String {
     format!("user-name/{}/{}", kind.name(), hash(&name_key(name)))
+}
+
+/// Who had a name last that is free again, by the key of the name.
+fn last_name(key: &str) -> String {
+    format!("last-{key}")
 }
 
 const FORMER: &str = "former-name/";
@@ -364,14 +385,20 @@ pub fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<Bef
         Event::Identity(changed) => return identity_changed(state, changed, event),
         Event::Group(changed) => group_changed(state, changed, event)?,
         Event::Resource(changed) => resource_changed(state, changed, event)?,
-        Event::IdentityErased(erased) => identity_erased(state, erased.id, event)?,
+        Event::IdentityErased(erased) => {
+            identity_erased(state, erased.id, event)?;
+            credentials::erased(state, erased.id)?;
+        }
         Event::AppConfigured(spec) => put_app(state, (**spec).clone(), Connection::Configured, event),
         Event::AppRemoved(id) => {
             if let Some(app) = app(state, id)? {
                 put_app(state, app.spec, Connection::Removed, event);
             }
         }
-        _ => access_rules::evolve(state, event)?,
+        _ => {
+            access_rules::evolve(state, event)?;
+            credentials::evolve(state, event)?;
+        }
     }
     Ok(Before::Other)
 }
@@ -453,6 +480,7 @@ fn unname(
     // A name that was released may already have a new owner.
     if load::<IdentityId>(state, &key)? == Some(id) {
         state.delete(&key);
+        store(state, last_name(&key), &id);
     }
     if let Some(value) = external_id(resource) {
         state.delete(&external_id_key(value, &id));
@@ -468,6 +496,11 @@ fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Re
     let names = suffixes(state, &former)?;
     for name in names.iter().map(String::as_str).chain([key.as_str()]) {
         state.forget_value(name, &encode(&id));
+        let last = last_name(name);
+        if load::<IdentityId>(state, &last)? == Some(id) {
+            state.delete(&last);
+        }
+        state.forget_value(&last, &encode(&id));
         state.delete(&format!("{former}{name}"));
     }
     if !before.deleted {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::access::credential::{Compromised, InventoryRead, Listed, Unlisted, holder_of};
 use crate::access::departure::LeaverCompleted;
 use crate::access::grant::GrantChanged;
 use crate::access::handover::{HandoverChanged, MachinePolicy};
@@ -135,6 +136,14 @@ pub enum Event {
     MachinesConfigured(MachinePolicy),
     /// A person has done something about the hand-over of a machine.
     Handover(HandoverChanged),
+    /// A list says of a credential what was not known of it.
+    CredentialListed(Box<Listed>),
+    /// A list lacks a credential that the one before had.
+    CredentialUnlisted(Unlisted),
+    /// Others may know the secret of a credential.
+    CredentialCompromised(Compromised),
+    /// The list of an inventory was compared with what was known.
+    InventoryRead(InventoryRead),
     /// Written by a newer version, or damaged: carried and shown, never acted on.
     Unknown,
 }
@@ -171,6 +180,9 @@ impl Event {
             Self::IdentitySwitched(e) => Some(e.id),
             Self::Grant(e) => Some(e.identity),
             Self::Handover(e) => Some(e.owner),
+            Self::CredentialListed(e) => Some(e.person()),
+            Self::CredentialUnlisted(e) => Some(holder_of(e.id, e.holder)),
+            Self::CredentialCompromised(e) => Some(holder_of(e.id, e.holder)),
             Self::ViolationAccepted(e) => Some(e.identity),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
@@ -198,6 +210,7 @@ impl Event {
             | Self::SeparationRemoved(_)
             | Self::Configuring(_)
             | Self::MachinesConfigured(_)
+            | Self::InventoryRead(_)
             | Self::Unknown => None,
         }
     }

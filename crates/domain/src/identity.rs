@@ -343,12 +343,19 @@ fn at_its_time(last: &IdentityChanged, after: Lifecycle, at: Timestamp) -> Ident
     }
 }
 
+impl IdentityChanged {
+    /// Whether it gives access to whoever had none.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        self.after.has_access() && !self.before.is_some_and(Lifecycle::has_access)
+    }
+}
+
 /// The same change of a machine for which nobody answers: it does not begin by it. One that has access keeps it: who answers for it then
 /// is owed.
 #[must_use]
 pub fn without_owner(changed: IdentityChanged) -> IdentityChanged {
-    let had_access = changed.before.is_some_and(Lifecycle::has_access);
-    if !changed.kind.is_machine() || had_access || !changed.after.has_access() {
+    if !changed.kind.is_machine() || !changed.begins() {
         return changed;
     }
     let after = changed.before.unwrap_or(Lifecycle::Staged);

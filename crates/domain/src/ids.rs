@@ -53,6 +53,8 @@ uuid_id! {
     ResourceId, "a resource id";
     /// A grant, and the request for it.
     GrantId, "a grant id";
+    /// A key, a token or a certificate.
+    CredentialId, "a credential id";
 }
 
 /// The position of an event in the stream, from 1; 0 is before the first.
@@ -122,6 +124,8 @@ slug_id! {
     PolicyId, "a policy id: 1 to 64 of a-z, 0-9, - and _";
     /// A separation.
     SeparationId, "a separation id: 1 to 64 of a-z, 0-9, - and _";
+    /// A list of credentials, such as that of a vault.
+    InventoryName, "an inventory name: 1 to 64 of a-z, 0-9, - and _";
     /// A named set of entitlements.
     RoleId, "a role id: 1 to 64 of a-z, 0-9, - and _";
 }

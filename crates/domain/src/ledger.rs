@@ -17,6 +17,7 @@ mod apps;
 mod causation;
 mod clock;
 mod counts;
+mod credentials;
 mod drifts;
 mod drills;
 mod erasure;
@@ -25,6 +26,7 @@ mod grants;
 mod guarded;
 mod handovers;
 mod holders;
+mod late;
 mod links;
 mod listing;
 mod lists;
@@ -34,6 +36,7 @@ mod others;
 mod preview;
 mod read;
 mod recorded;
+mod revocations;
 mod schedule;
 mod separations;
 mod switch;
@@ -70,7 +73,7 @@ use crate::kv::{KvError, Read, Write, store, suffixes};
 pub use approvals::{WaitingApproval, approval, approvals};
 pub use causation::causation_of;
 pub use clock::ringing;
-pub use counts::{count_handovers, count_of, counts, oldest_overdue};
+pub use counts::{count_handovers, count_of, count_revocations, counts, oldest_overdue};
 pub use drifts::{duplicate_of, is_refused};
 pub use drills::{drill_reports, drilled, failing_drills};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
@@ -79,9 +82,8 @@ pub use grants::{
     active_grants_of, count_grants, grant, grants_ending, grants_in, grants_of, grants_ringing, next_grant_ring,
 };
 pub use guarded::present;
-pub use handovers::{
-    HANDOVERS, LateHandovers, handover, handovers_after, handovers_of, handovers_of_machine, late_handovers,
-};
+pub use handovers::{HANDOVERS, handover, handovers_after, handovers_of, handovers_of_machine, late_handovers};
+pub use late::Late;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
 pub use lists::{List, Remembered};
@@ -96,6 +98,9 @@ pub use read::{
     last_obligation, leaver, obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers,
     open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced,
     unsaid_completions, verified_between,
+};
+pub use revocations::{
+    REVOCATIONS, late_revocations, revocation, revocations_after, revocations_of, revocations_of_credential,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
 pub use separations::{
@@ -198,7 +203,8 @@ impl Ledger {
                     match kind {
                         ChangeKind::Leaver => {
                             let handed_over = machines::owner_left(state, changed.id, change, event, &mut facts)?;
-                            let opened = opened + handed_over;
+                            let revoked = credentials::holder_left(state, changed.id, change, event, &mut facts)?;
+                            let opened = opened + handed_over + revoked;
                             obligations::open_leaver(state, changed.id, change, opened, event, &mut facts);
                         }
                         ChangeKind::Joiner if changed.change == IdentityChange::Rehired => {
@@ -210,12 +216,14 @@ impl Ledger {
                         | ChangeKind::Repair
                         | ChangeKind::Residue
                         | ChangeKind::Disable
-                        | ChangeKind::Grant => {}
+                        | ChangeKind::Grant
+                        | ChangeKind::Compromise => {}
                     }
                 }
                 machines::changed(state, changed, event, &mut facts)?;
                 if changed.before.is_some_and(Lifecycle::has_access) != changed.after.has_access() {
                     machines::owner_changed(state, changed.id, event, &mut facts)?;
+                    credentials::holder_changed(state, changed.id, event, &mut facts)?;
                 }
             }
             Event::Group(_) => {
@@ -257,7 +265,11 @@ impl Ledger {
             Event::IdentitySwitched(switched) => {
                 self.switch(state, switched, event)?;
                 machines::switched(state, switched, event, &mut facts)?;
+                credentials::holder_changed(state, switched.id, event, &mut facts)?;
             }
+            Event::CredentialListed(listed) => credentials::look(state, listed.id, event, &mut facts)?,
+            Event::CredentialUnlisted(unlisted) => credentials::look(state, unlisted.id, event, &mut facts)?,
+            Event::CredentialCompromised(report) => credentials::look(state, report.id, event, &mut facts)?,
             Event::Handover(changed) => machines::handed(state, changed, event, &mut facts)?,
             Event::Grant(changed) => {
                 if let Some(grants::Affected { identity, what }) = grants::changed(state, changed, event)? {
@@ -313,11 +325,13 @@ impl Ledger {
             Event::IdentityErased(erased) => {
                 erasure::erased(state, erased, event)?;
                 machines::erased(state, erased.id, event, &mut facts)?;
+                credentials::holder_changed(state, erased.id, event, &mut facts)?;
             }
             Event::AlertResolved(resolved) => state.delete(&read::alert_key(&resolved.key, &resolved.sink)),
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
             Event::MachinesConfigured(_)
+            | Event::InventoryRead(_)
             | Event::NameClaimed(_)
             | Event::NameReleased(_)
             | Event::Resource(_)

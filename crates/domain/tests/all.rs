@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod authority;
+mod credentials;
 mod identity;
 mod ledger;
 mod machines;

@@ -338,7 +338,7 @@ fn nobody_takes_over_who_is_not_there_and_nothing_is_handed_over_twice() {
 fn a_hand_over_has_a_deadline_of_its_own_and_pages_nobody_as_a_leaver() {
     let mut world = a_world();
     let within = std::time::Duration::from_secs(500);
-    world.append(Event::MachinesConfigured(MachinePolicy { handover_within: within }));
+    world.append(Event::MachinesConfigured(MachinePolicy { handover_within: within, ..MachinePolicy::default() }));
     world.adds(BOT, machine("bot", Some(ADA)));
     let left = world.leaves(ADA);
     world.verify(person(ADA), "wiki");
@@ -353,7 +353,7 @@ fn a_hand_over_has_a_deadline_of_its_own_and_pages_nobody_as_a_leaver() {
     assert_eq!(world.handover(ADA, BOT).obligation().unwrap().status(), ObligationStatus::Overdue);
     assert_eq!(ledger::alerting_leavers(&world.state).unwrap(), []);
     assert_eq!(ledger::overdue_access(&world.state).unwrap(), []);
-    let late: Vec<_> = ledger::late_handovers(&world.state, 10).unwrap().iter().map(|l| (l.owner, l.count)).collect();
+    let late: Vec<_> = ledger::late_handovers(&world.state, 10).unwrap().iter().map(|l| (l.whose, l.count)).collect();
     assert_eq!(late, [(person(ADA), 1)]);
     assert_eq!(ledger::ringing(&world.state, at(99_999), 10).unwrap(), []);
     world

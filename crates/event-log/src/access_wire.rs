@@ -206,12 +206,24 @@ pub fn from_violation_accepted(payload: &[u8]) -> Option<ViolationAccepted> {
 }
 
 pub fn to_machine_policy(policy: MachinePolicy) -> Vec<u8> {
-    v1::MachinesConfigured { handover_within_ms: millis(policy.handover_within) }.encode_to_vec()
+    v1::MachinesConfigured {
+        handover_within_ms: millis(policy.handover_within),
+        revoke_within_ms: millis(policy.revoke_within),
+        compromised_within_ms: millis(policy.compromised_within),
+    }
+    .encode_to_vec()
 }
 
 pub fn from_machine_policy(payload: &[u8]) -> Option<MachinePolicy> {
     let stored = v1::MachinesConfigured::decode(payload).ok()?;
-    Some(MachinePolicy { handover_within: Duration::from_millis(stored.handover_within_ms) })
+    let usual = MachinePolicy::default();
+    // What an older version has written says nothing of credentials.
+    let given = |ms: u64, usual: Duration| if ms == 0 { usual } else { Duration::from_millis(ms) };
+    Some(MachinePolicy {
+        handover_within: Duration::from_millis(stored.handover_within_ms),
+        revoke_within: given(stored.revoke_within_ms, usual.revoke_within),
+        compromised_within: given(stored.compromised_within_ms, usual.compromised_within),
+    })
 }
 
 pub fn to_handover(changed: &HandoverChanged) -> Vec<u8> {

@@ -41,7 +41,7 @@ use serde_json::{Map, json};
 use tracing::error;
 use uuid::Uuid;
 
-use crate::{access_wire, app_wire, wire};
+use crate::{access_wire, app_wire, credential_wire, wire};
 
 /// A stored event; one that does not decode is `Event::Unknown` with its bytes. What is sealed stays closed.
 pub fn decode(sequence: Sequence, recorded_at: Timestamp, subject: &str, stored: &[u8]) -> Recorded {
@@ -311,6 +311,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         }
         "grant" => About::Grant { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
         "handover" => About::Handover { owner: m.identity_id.parse().ok()?, opened_by: by },
+        "revocation" => About::Revocation { holder: m.identity_id.parse().ok()?, opened_by: by },
         "stuck" => About::Stuck { identity: m.identity_id.parse().ok()?, by },
         "far_ahead" => About::FarAhead { identity: m.identity_id.parse().ok()?, by },
         "grant_ends" => About::GrantEnds { identity: m.identity_id.parse().ok()?, by },
@@ -451,6 +452,10 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
         EventType::HandoverAccepted | EventType::HandoverPassed | EventType::HandoverRetired => {
             Event::Handover(access_wire::from_handover(kind, payload)?)
         }
+        EventType::CredentialListed => Event::CredentialListed(Box::new(credential_wire::from_listed(payload)?)),
+        EventType::CredentialUnlisted => Event::CredentialUnlisted(credential_wire::from_unlisted(payload)?),
+        EventType::CredentialCompromised => Event::CredentialCompromised(credential_wire::from_compromised(payload)?),
+        EventType::InventoryRead => Event::InventoryRead(credential_wire::from_inventory_read(payload)?),
         EventType::GrantRequested => Event::Grant(access_wire::from_grant_requested(payload)?),
         EventType::GrantApproved => Event::Grant(access_wire::from_grant_approved(payload)?),
         EventType::GrantEnded => Event::Grant(access_wire::from_grant_ended(payload)?),

@@ -28,7 +28,7 @@ use rollcall_proto::{EventType, SCHEMA_VERSION, personal, v1};
 
 use crate::app_wire::millis;
 use crate::subject::Subject;
-use crate::{access_wire, app_wire, wire};
+use crate::{access_wire, app_wire, credential_wire, wire};
 
 /// The type of a domain event; `None` for one this version does not know.
 fn type_of(event: &Event) -> Option<EventType> {
@@ -137,6 +137,10 @@ fn type_of(event: &Event) -> Option<EventType> {
             HandoverStep::Passed(_) => EventType::HandoverPassed,
             HandoverStep::Retired => EventType::HandoverRetired,
         },
+        Event::CredentialListed(_) => EventType::CredentialListed,
+        Event::CredentialUnlisted(_) => EventType::CredentialUnlisted,
+        Event::CredentialCompromised(_) => EventType::CredentialCompromised,
+        Event::InventoryRead(_) => EventType::InventoryRead,
         Event::Grant(changed) => match changed.step {
             GrantStep::Requested(_) => EventType::GrantRequested,
             GrantStep::Approved => EventType::GrantApproved,
@@ -440,6 +444,10 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         Event::Configuring(_) => v1::Configuring {}.encode_to_vec(),
         Event::MachinesConfigured(e) => access_wire::to_machine_policy(*e),
         Event::Handover(e) => access_wire::to_handover(e),
+        Event::CredentialListed(e) => credential_wire::to_listed(e),
+        Event::CredentialUnlisted(e) => credential_wire::to_unlisted(e),
+        Event::CredentialCompromised(e) => credential_wire::to_compromised(e),
+        Event::InventoryRead(e) => credential_wire::to_inventory_read(e),
         Event::Grant(e) => access_wire::to_grant(e),
         Event::EffectFailed(e) => v1::EffectFailed {
             identity_id: e.id.to_string(),
@@ -504,6 +512,12 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         About::Handover { owner, opened_by } => v1::AlertChanged {
             about: about("handover"),
             identity_id: owner.to_string(),
+            opened_by: opened_by.0,
+            ..told
+        },
+        About::Revocation { holder, opened_by } => v1::AlertChanged {
+            about: about("revocation"),
+            identity_id: holder.to_string(),
             opened_by: opened_by.0,
             ..told
         },

@@ -9,6 +9,7 @@ mod append;
 mod backup;
 mod commit;
 mod connection;
+mod credential_wire;
 mod decode;
 mod dial;
 mod duty;

@@ -3,15 +3,17 @@
 use std::fmt;
 
 use rollcall_domain::access::obligation::ObligationId;
-use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::name::{NameSpace, name_of_creation};
-use rollcall_domain::ids::{AppId, GroupId, IdentityId, PolicyId, ResourceId, RoleId, SeparationId};
+use rollcall_domain::ids::{
+    AppId, CredentialId, GroupId, IdentityId, InventoryName, PolicyId, ResourceId, RoleId, SeparationId,
+};
 use rollcall_domain::{Event, EventMeta, Sequence};
 use rollcall_privacy::NameKey;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// A subject of the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +39,13 @@ impl NameHash {
             Self::Plain => Sequence(0),
             Self::Keyed(key) => Sequence(key.since()),
         }
+    }
+
+    /// The id of a credential by what its inventory calls it, from which nobody can guess the name who has not the key.
+    #[must_use]
+    pub fn credential(&self, inventory: &InventoryName, name: &str) -> CredentialId {
+        let hash = self.of(&format!("credential {inventory} {name}"));
+        CredentialId(Uuid::new_v5(&Uuid::NAMESPACE_OID, hash.as_bytes()))
     }
 
     fn of(&self, name: &str) -> String {
@@ -102,6 +111,18 @@ impl Subject {
         Self(format!("rollcall.handover.{machine}"))
     }
 
+    /// The events of one credential.
+    #[must_use]
+    pub fn credential(id: CredentialId) -> Self {
+        Self(format!("rollcall.credential.{id}"))
+    }
+
+    /// The lists of one inventory.
+    #[must_use]
+    pub fn inventory(name: &InventoryName) -> Self {
+        Self(format!("rollcall.inventory.{name}"))
+    }
+
     /// The events of one policy.
     #[must_use]
     pub fn policy(id: &PolicyId) -> Self {
@@ -144,13 +165,10 @@ impl Subject {
         Self(format!("rollcall.app-state.{id}"))
     }
 
-    /// The obligations of one account.
+    /// The obligations about one thing.
     #[must_use]
     pub fn obligation(id: &ObligationId) -> Self {
-        match &id.subject {
-            About::Account { app, identity } => Self(format!("rollcall.obligation.{app}.{identity}")),
-            About::Handover { machine, owner } => Self(format!("rollcall.obligation.handover:{machine}.{owner}")),
-        }
+        Self(format!("rollcall.obligation.{}", id.subject))
     }
 
     /// The drift of one account.
@@ -242,6 +260,10 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::Configuring(_) => Subject("rollcall.configuring.log".to_owned()),
         Event::MachinesConfigured(_) => Subject::machines(),
         Event::Handover(changed) => Subject::handover(changed.machine),
+        Event::CredentialListed(e) => Subject::credential(e.id),
+        Event::CredentialUnlisted(e) => Subject::credential(e.id),
+        Event::CredentialCompromised(e) => Subject::credential(e.id),
+        Event::InventoryRead(e) => Subject::inventory(&e.inventory),
         Event::Grant(changed) => Subject(format!("rollcall.grant.{}", changed.id)),
         Event::EffectFailed(failed) => Subject(format!("rollcall.effect.{}", failed.id)),
         Event::Access(_) => Subject("rollcall.access.api".to_owned()),

@@ -119,6 +119,7 @@ macro_rules! enum_conversion {
         }
     };
 }
+pub(crate) use enum_conversion;
 
 enum_conversion!(
     to_kind,
@@ -200,7 +201,8 @@ enum_conversion!(
     Repair = Repair,
     Residue = Residue,
     Disable = Disable,
-    Grant = Grant
+    Grant = Grant,
+    Compromise = Compromise
 );
 enum_conversion!(to_risk, from_risk, Risk, v1::Risk, Low = Low, Medium = Medium, High = High, Critical = Critical);
 enum_conversion!(

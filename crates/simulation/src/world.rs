@@ -190,7 +190,11 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
         apps.push((app, config));
     }
-    let policy = MachinePolicy { handover_within: Duration::from_secs(90) };
+    let policy = MachinePolicy {
+        handover_within: Duration::from_secs(90),
+        revoke_within: Duration::from_secs(60),
+        compromised_within: Duration::from_secs(20),
+    };
     let configured = NewEvent { meta: by_service("gateway", "", None), event: Event::MachinesConfigured(policy) };
     while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
     for role in &roles {

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub machines_without_owner: Gauge<u64>,
     pub handovers_open: Gauge<u64>,
     pub handovers_overdue: Gauge<u64>,
+    pub revocations_open: Gauge<u64>,
+    pub revocations_overdue: Gauge<u64>,
     pub projection_lag_events: Gauge<u64>,
     pub downstream_requests: Counter<u64>,
     pub alerts: Counter<u64>,
@@ -116,6 +118,11 @@ impl Metrics {
                 "Service accounts and agents with access for which nobody answers who is there",
             ),
             handovers_open: gauge("rollcall_handovers_open", "Machines that are to be handed over"),
+            revocations_open: gauge("rollcall_revocations_open", "Credentials that are to be revoked"),
+            revocations_overdue: gauge(
+                "rollcall_revocations_overdue",
+                "Credentials that were not revoked in time, those of departures included",
+            ),
             handovers_overdue: gauge(
                 "rollcall_handovers_overdue",
                 "Machines that nobody has taken over, past the deadline",

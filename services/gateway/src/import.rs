@@ -163,7 +163,7 @@ impl Import {
             None => None,
         };
         let standing = match newest {
-            Some(Event::Identity(owner)) => Some((owner.kind, owner.after, owner.deleted)),
+            Some(Event::Identity(owner)) if !owner.deleted => Some((owner.kind, owner.after)),
             _ => None,
         };
         machines::is_person("owner", &named, standing)

@@ -7,6 +7,7 @@ mod error;
 mod http;
 mod import;
 mod index;
+mod inventory;
 mod proxy;
 mod read;
 mod register;

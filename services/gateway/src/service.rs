@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use axum::{Router, middleware};
 use rollcall_config::Config;
 use rollcall_domain::access::handover::MachinePolicy;
@@ -21,7 +21,7 @@ use crate::auth::refusals::Refusals;
 use crate::auth::source::KnownSource;
 use crate::change::{names, scope};
 use crate::error::GatewayError;
-use crate::http::{discovery, path_form, routes};
+use crate::http::{discovery, inventories, path_form, routes};
 use crate::index::indexer::Indexer;
 use crate::index::names::Indexes;
 use crate::read::query::Bounds;
@@ -29,7 +29,7 @@ use crate::register::register;
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 11;
+const STAMP: u32 = 12;
 
 /// The gateway.
 #[derive(Debug)]
@@ -81,6 +81,8 @@ impl Gateway {
             without_owner: config.machines.without_owner,
             origin: Origin::of(&config.server),
             max_body_bytes: config.server.max_body_bytes,
+            inventories: config.inventories.iter().cloned().map(Arc::new).collect(),
+            max_inventory_bytes: config.server.max_inventory_bytes,
             max_resource_bytes: config.scim.max_resource_bytes,
             refusals: Refusals::default(),
             guesses: Attempts::new(config.server.max_refusals_per_minute),
@@ -142,7 +144,8 @@ impl Gateway {
         let scim = secured(scim).fallback(odd);
         // A nested router does not answer at its own address with a slash.
         let root = Router::new().route("/scim/v2/", get(routes::list_everything));
-        Router::new().nest("/scim/v2", scim).merge(secured(root))
+        let inventories = Router::new().route("/inventories/{name}", put(inventories::put));
+        Router::new().nest("/scim/v2", scim).merge(secured(root)).merge(secured(inventories))
     }
 
     /// Registers the apps, then keeps its state up to date until `stop`.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::WithoutOwner;
+use rollcall_config::{InventoryConfig, WithoutOwner};
 use rollcall_domain::identity::authority::Authority;
 use rollcall_event_log::EventLog;
 use rollcall_projection::{Store, View};
@@ -33,6 +33,8 @@ pub struct GatewayState {
     pub without_owner: WithoutOwner,
     pub origin: Origin,
     pub max_body_bytes: usize,
+    pub inventories: Vec<Arc<InventoryConfig>>,
+    pub max_inventory_bytes: usize,
     pub max_resource_bytes: usize,
     pub refusals: Refusals,
     /// Tokens that are no source's.

@@ -6,6 +6,7 @@ pub mod approvals;
 pub mod apps;
 pub mod candidates;
 pub mod context;
+pub mod credentials;
 pub mod decisions;
 pub mod disclosure;
 pub mod drift;

@@ -42,6 +42,11 @@ pub const HISTORY: History = History::of(&[
     "ownerless/",
     "handover/",
     "handover-of/",
+    "credential/",
+    "credentials-of/",
+    "inventory/",
+    "revocation/",
+    "revoking/",
 ]);
 
 /// Current or past state.

@@ -29,7 +29,7 @@ use crate::work::settled::Settled;
 use crate::work::worker::Worker;
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 22;
+const STAMP: u32 = 23;
 
 /// The provisioner.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    access, apps, assemble, backup, configuration_watch, demo, drill, erase, export, import, init, key, keys, lists,
-    machines, operator, policy, process, ready, reference, separations, setup, timeline, token, verify,
+    access, apps, assemble, backup, configuration_watch, credentials, demo, drill, erase, export, import, init, key,
+    keys, lists, machines, operator, policy, process, ready, reference, separations, setup, timeline, token, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -126,6 +126,12 @@ enum Command {
     Machines(machines::MachinesArgs),
     /// Machines of those who leave: take one over, ask somebody to, or end it
     Handovers(machines::HandoversArgs),
+    /// Keys, tokens and certificates; or report some as compromised
+    Credentials(credentials::CredentialsArgs),
+    /// The lists of credentials that were sent
+    Inventories(credentials::InventoriesArgs),
+    /// Send the whole list of an inventory: what it lacks is gone
+    Inventory(credentials::InventoryArgs),
     /// Ask for something for a time, approve it, end it
     #[command(subcommand)]
     Grant(access::Grants),
@@ -214,6 +220,9 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Violations(args) => separations::violations(&args),
         Command::Machines(args) => machines::machines(&args),
         Command::Handovers(args) => machines::handovers(&args),
+        Command::Credentials(args) => credentials::credentials(&args),
+        Command::Inventories(args) => credentials::inventories(&args),
+        Command::Inventory(args) => credentials::send(&args),
         Command::Grant(grants) => access::grant(&grants),
         Command::Disable(args) => access::switch(&args, "disable"),
         Command::Enable(args) => access::switch(&args, "enable"),

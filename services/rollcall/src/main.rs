@@ -8,6 +8,7 @@ mod cli;
 mod configuration_event;
 mod configuration_watch;
 mod connections;
+mod credentials;
 mod demo;
 mod drill;
 mod erase;

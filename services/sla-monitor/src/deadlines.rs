@@ -91,7 +91,7 @@ fn completion(state: &impl Read, leaver: &Case) -> Result<Option<LeaverCompleted
             verified_at: o.verified_at(),
             overdue_at: o.overdue_at,
         }),
-        About::Handover { .. } => None,
+        About::Handover { .. } | About::Credential { .. } => None,
     };
     let apps = ledger::obligations_of_leaver(state, leaver)?.into_iter().filter_map(outcome).collect();
     let (identity, opened_by, left_at) = (leaver.identity, leaver.opened_by, leaver.opened_at);

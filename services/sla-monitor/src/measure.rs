@@ -97,6 +97,9 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
         }
     }
     metrics().machines_without_owner.record(ledger::count_without_owner(state)?, &[]);
+    let revocations = ledger::count_revocations(state)?;
+    metrics().revocations_open.record(revocations.open, &[]);
+    metrics().revocations_overdue.record(revocations.overdue, &[]);
     let handovers = ledger::count_handovers(state)?;
     metrics().handovers_open.record(handovers.open, &[]);
     metrics().handovers_overdue.record(handovers.overdue, &[]);

@@ -31,7 +31,7 @@ pub(crate) fn meta(store: &Store, word: &DueEvent) -> Result<EventMeta, MonitorE
         Event::ObligationOverdue(Overdue { id, .. }) | Event::ObligationAtRisk(AtRisk { id, .. }) => {
             match &id.subject {
                 Subject::Account { app, identity } => ledger::account(&view, *identity, app)?,
-                Subject::Handover { .. } => None,
+                Subject::Handover { .. } | Subject::Credential { .. } => None,
             }
         }
         Event::LeaverCompleted(done) => ledger::account_of_leaver(&view, done.identity, done.opened_by)?,

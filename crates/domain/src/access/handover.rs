@@ -14,11 +14,16 @@ use crate::ids::{IdentityId, Sequence};
 pub struct MachinePolicy {
     /// How long a hand-over may take.
     pub handover_within: Duration,
+    /// How long the credentials of whoever has left may go on working.
+    pub revoke_within: Duration,
+    /// How long those may that were reported.
+    pub compromised_within: Duration,
 }
 
 impl Default for MachinePolicy {
     fn default() -> Self {
-        Self { handover_within: Duration::from_secs(72 * 3600) }
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        Self { handover_within: hours(72), revoke_within: hours(24), compromised_within: hours(1) }
     }
 }
 

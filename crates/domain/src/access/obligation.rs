@@ -254,11 +254,18 @@ impl Obligation {
         Self::due(change, subject, target, Due { deadline, rule, at_risk_percent: sla.at_risk_percent })
     }
 
-    /// What a departure owes for something that is in no app: that somebody sees to it in time.
+    /// What a change owes for something that is no account: that somebody sees to it in time. Besides the time it is said after which
+    /// part of it, in percent, somebody is told.
     #[must_use]
-    pub fn within(change: Change, subject: Subject, time: Duration, rule: String) -> Self {
+    pub fn within(
+        change: Change,
+        subject: Subject,
+        target: Target,
+        (time, at_risk_percent): (Duration, u32),
+        rule: String,
+    ) -> Self {
         let deadline = later(change.due_from, time);
-        Self::due(change, subject, Target::Present, Due { deadline, rule, at_risk_percent: 100 })
+        Self::due(change, subject, target, Due { deadline, rule, at_risk_percent })
     }
 
     fn due(change: Change, subject: Subject, target: Target, due: Due) -> Self {

@@ -58,6 +58,8 @@ pub enum ChangeKind {
     Disable,
     /// Something was granted for a time, or that time is over.
     Grant,
+    /// Somebody has said that others may know the secret of a credential.
+    Compromise,
 }
 
 impl From<ChangeKind> for u8 {
@@ -68,8 +70,16 @@ impl From<ChangeKind> for u8 {
 
 impl ChangeKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Joiner, Self::Mover, Self::Leaver, Self::Repair, Self::Residue, Self::Disable, Self::Grant];
+    pub const ALL: [Self; 8] = [
+        Self::Joiner,
+        Self::Mover,
+        Self::Leaver,
+        Self::Repair,
+        Self::Residue,
+        Self::Disable,
+        Self::Grant,
+        Self::Compromise,
+    ];
 
     /// The word in metrics and answers.
     #[must_use]
@@ -82,6 +92,7 @@ impl ChangeKind {
             Self::Residue => "residue",
             Self::Disable => "disable",
             Self::Grant => "grant",
+            Self::Compromise => "compromise",
         }
     }
 }

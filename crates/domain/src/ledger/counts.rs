@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::read::{HANDED, listed, obligation};
+use super::read::{listed, obligation};
 use crate::access::obligation::{Count, Obligation};
+use crate::access::subject::{CREDENTIAL, HANDOVER};
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::AppId;
 use crate::kv::{KvError, Read, Write, load, load_all, store};
@@ -54,7 +55,15 @@ pub fn count_of(state: &(impl Read + ?Sized), app: &AppId) -> Result<Count, KvEr
 /// # Errors
 /// When the state can't be read.
 pub fn count_handovers(state: &(impl Read + ?Sized)) -> Result<Count, KvError> {
-    count_at(state, HANDED)
+    count_at(state, HANDOVER)
+}
+
+/// How many credentials that are to be revoked are how far.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn count_revocations(state: &(impl Read + ?Sized)) -> Result<Count, KvError> {
+    count_at(state, CREDENTIAL)
 }
 
 /// What is open at one place, as [`Subject::place`](crate::access::subject::Subject::place) names it.

@@ -3,18 +3,15 @@
 //! Keys: `handover/<owner>/<machine>`, `handover-of/<machine>/<owner>`: those that are open, and `late-handovers/<owner>/<opened_by>`: how
 //! many of a departure are late.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
+use super::late::{self, Late};
 use crate::access::handover::Handover;
-use crate::access::obligation::{Count, Obligation};
-use crate::ids::{IdentityId, Sequence};
-use crate::kv::{KeyPage, KvError, Read, Write, decode, load, load_all, store, suffixes, values};
+use crate::ids::IdentityId;
+use crate::kv::{KeyPage, KvError, Read, decode, load, suffixes, values};
 
 /// The key prefix of hand-overs.
 pub const HANDOVERS: &str = "handover/";
 
-const LATE: &str = "late-handovers/";
+pub(super) const LATE: &str = "late-handovers/";
 
 pub(super) fn handovers_prefix(owner: IdentityId) -> String {
     format!("{HANDOVERS}{owner}/")
@@ -32,48 +29,12 @@ pub(super) fn open_key(machine: IdentityId, owner: IdentityId) -> String {
     format!("{}{owner}", open_of_prefix(machine))
 }
 
-/// The hand-overs of one departure of which time is up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LateHandovers {
-    /// Who leaves; the machine itself, where nobody ever answered for it.
-    pub owner: IdentityId,
-    /// The departure.
-    pub opened_by: Sequence,
-    /// How many they are.
-    pub count: u64,
-    /// Since when the first of them is late.
-    #[serde(with = "crate::stored::time")]
-    pub since: Timestamp,
-}
-
 /// The departures of which hand-overs are late, at most `limit`.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn late_handovers(state: &(impl Read + ?Sized), limit: usize) -> Result<Vec<LateHandovers>, KvError> {
-    Ok(load_all(state, LATE, None, limit)?.into_iter().map(|(_, late)| late).collect())
-}
-
-/// Keeps count of those that are late, for each departure: one of ten thousand machines is one alert.
-pub(super) fn late(
-    state: &mut impl Write,
-    owner: IdentityId,
-    now: &Obligation,
-    was: Count,
-    is: Count,
-) -> Result<(), KvError> {
-    if was.overdue == is.overdue {
-        return Ok(());
-    }
-    let key = format!("{LATE}{owner}/{:020}", now.id.opened_by.0);
-    let before: Option<LateHandovers> = load(state, &key)?;
-    let since = before.map(|late| late.since).or(now.overdue_at).unwrap_or(now.deadline);
-    let count = (before.map_or(0, |late| late.count) + is.overdue).saturating_sub(was.overdue);
-    match count {
-        0 => state.delete(&key),
-        _ => store(state, key, &LateHandovers { owner, opened_by: now.id.opened_by, count, since }),
-    }
-    Ok(())
+pub fn late_handovers(state: &(impl Read + ?Sized), limit: usize) -> Result<Vec<Late>, KvError> {
+    late::read(state, LATE, limit)
 }
 
 /// The hand-over of a machine by somebody, open or ended.

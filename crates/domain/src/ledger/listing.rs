@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::handovers::{HANDOVERS, handovers_after};
-use super::read::{ACCOUNTS, ENDED, HANDED, place};
+use super::handovers::HANDOVERS;
+use super::read::{ACCOUNTS, ENDED, place};
+use super::revocations::REVOCATIONS;
 use crate::access::account::Account;
+use crate::access::credential::Revocation;
 use crate::access::handover::Handover;
 use crate::access::obligation::{Obligation, ObligationStatus};
+use crate::access::subject::{CREDENTIAL, HANDOVER};
 use crate::kv::{KeyPage, KvError, Read, decode, end_of, load, load_some};
 
 /// Which obligations a list is about.
@@ -46,10 +49,11 @@ pub fn obligations_after(
     // In this order: one that ends meanwhile is found twice and not never, and has ended.
     let is_open = among != Among::Ended;
     let open = if is_open { open_after(state, after, look)? } else { KeyPage::default() };
-    let handed = if is_open { handed_over_after(state, after, look)? } else { KeyPage::default() };
+    let besides = |what: &Besides| if is_open { what.after(state, after, look) } else { Ok(KeyPage::default()) };
+    let (handed, revoked) = (besides(&HANDED)?, besides(&REVOKED)?);
     let ended = if among == Among::Open { KeyPage::default() } else { load_some(state, ENDED, after, look)? };
-    let next = [open.next, handed.next, ended.next].into_iter().flatten().min();
-    let open = open.pairs.into_iter().chain(handed.pairs);
+    let next = [open.next, handed.next, revoked.next, ended.next].into_iter().flatten().min();
+    let open = open.pairs.into_iter().chain(handed.pairs).chain(revoked.pairs);
     let mut all: BTreeMap<String, Obligation> = open.chain(ended.pairs).collect();
     all.retain(|place, _| after.is_none_or(|after| place.as_str() > after) && next.as_ref().is_none_or(|n| place <= n));
     Ok(KeyPage { pairs: all.into_iter().collect(), next })
@@ -69,28 +73,54 @@ fn open_after(state: &impl Read, after: Option<&str>, look: usize) -> Result<Key
     Ok(KeyPage { pairs, next: next.and_then(last) })
 }
 
-/// The open hand-overs, which stand among the obligations of an identity where the app `handover:…` would.
-fn handed_over_after(state: &impl Read, after: Option<&str>, look: usize) -> Result<KeyPage<Obligation>, KvError> {
-    let (mut start, mut begun) = (None, None);
-    if let Some((owner, rest)) = after.and_then(|after| after.split_once('/')) {
-        let prefix = format!("{HANDOVERS}{owner}/");
-        start = Some(match rest.strip_prefix(HANDED).and_then(|rest| rest.split_once('/')) {
-            Some((machine, _)) => {
-                // The one of the last place may be owed anew.
-                let key = format!("{prefix}{machine}");
-                begun = load::<Handover>(state, &key)?.and_then(|handover| handover.obligation());
-                key
-            }
-            None if rest < HANDED => prefix,
-            None => end_of(&prefix),
-        });
+/// Where something besides accounts is kept that somebody owes: `<prefix><whose>/<what>`, which stands among their obligations where
+/// the app `<mark><what>` would.
+struct Besides {
+    prefix: &'static str,
+    mark: &'static str,
+    owed: fn(&str, &[u8]) -> Result<Vec<Obligation>, KvError>,
+}
+
+const HANDED: Besides = Besides {
+    prefix: HANDOVERS,
+    mark: HANDOVER,
+    owed: |key, value| Ok(decode::<Handover>(key, value)?.obligation().into_iter().collect()),
+};
+
+const REVOKED: Besides = Besides {
+    prefix: REVOCATIONS,
+    mark: CREDENTIAL,
+    owed: |key, value| Ok(decode::<Revocation>(key, value)?.obligations()),
+};
+
+impl Besides {
+    fn after(&self, state: &impl Read, after: Option<&str>, look: usize) -> Result<KeyPage<Obligation>, KvError> {
+        let Self { prefix, mark, owed } = *self;
+        let (mut start, mut open) = (None, Vec::new());
+        if let Some((whose, rest)) = after.and_then(|after| after.split_once('/')) {
+            let theirs = format!("{prefix}{whose}/");
+            start = Some(match rest.strip_prefix(mark).and_then(|rest| rest.split_once('/')) {
+                Some((what, _)) => {
+                    // That of the last place may owe more, or anew.
+                    let key = format!("{theirs}{what}");
+                    if let Some(value) = state.get(&key)? {
+                        open = owed(&key, &value)?;
+                    }
+                    key
+                }
+                None if rest < mark => theirs,
+                None => end_of(&theirs),
+            });
+        }
+        let KeyPage { pairs, next } = state.scan_some(prefix, start.as_deref(), look)?;
+        for (key, value) in pairs {
+            open.extend(owed(&key, &value)?);
+        }
+        let pairs = open.into_iter().map(|open| (place(&open.id), open)).collect();
+        let last = |key: String| {
+            let (whose, what) = key.strip_prefix(prefix)?.split_once('/')?;
+            Some(format!("{whose}/{mark}{what}/{:020}", u64::MAX))
+        };
+        Ok(KeyPage { pairs, next: next.and_then(last) })
     }
-    let KeyPage { pairs, next } = handovers_after(state, start.as_deref(), look)?;
-    let open = begun.into_iter().chain(pairs.into_iter().filter_map(|(_, handover)| handover.obligation()));
-    let pairs = open.map(|open| (place(&open.id), open)).collect();
-    let last = |key: String| {
-        let (owner, machine) = key.strip_prefix(HANDOVERS)?.split_once('/')?;
-        Some(format!("{owner}/{HANDED}{machine}/{:020}", u64::MAX))
-    };
-    Ok(KeyPage { pairs, next: next.and_then(last) })
 }

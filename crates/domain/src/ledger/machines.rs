@@ -5,7 +5,7 @@
 
 use super::handovers::{handover, handover_key, handovers_of, handovers_of_machine, open_key};
 use super::lists::Kept;
-use super::read::{accounts_of, obligation_key};
+use super::read::accounts_of;
 use super::switch::switched_off;
 use super::{Fact, obligations};
 use crate::access::desired::Target;
@@ -16,7 +16,7 @@ use crate::app::service_level::span;
 use crate::directory;
 use crate::event::Recorded;
 use crate::identity::content::Content;
-use crate::identity::lifecycle::{ChangeKind, Lifecycle};
+use crate::identity::lifecycle::ChangeKind;
 use crate::identity::switch::{Switch, Switched};
 use crate::identity::{IdentityChanged, IdentityKind};
 use crate::ids::IdentityId;
@@ -115,9 +115,8 @@ pub(super) fn changed(
     }
     let (id, stated) = (changed.id, changed.ownership.owner);
     let before = machine(state, id)?;
-    let begins = !changed.before.is_some_and(Lifecycle::has_access) && changed.after.has_access();
     let says_anew = before.as_ref().is_none_or(|before| before.stated != stated);
-    if begins || says_anew {
+    if changed.begins() || says_anew {
         own(state, id, stated, stated, before.as_ref(), event);
     }
     look(state, id, before.and_then(|before| before.owner), event, facts)
@@ -186,18 +185,16 @@ fn look(
 }
 
 fn list_without_owner(state: &mut impl Write, id: IdentityId, is: bool) -> Result<(), KvError> {
-    let was = is_without_owner(state, id)?;
+    if is_without_owner(state, id)? == is {
+        return Ok(());
+    }
     let count = count_without_owner(state)?;
-    match (was, is) {
-        (false, true) => {
-            store(state, ownerless_key(id), &());
-            store(state, COUNT_OWNERLESS.to_owned(), &(count + 1));
-        }
-        (true, false) => {
-            state.delete(&ownerless_key(id));
-            store(state, COUNT_OWNERLESS.to_owned(), &count.saturating_sub(1));
-        }
-        (true, true) | (false, false) => {}
+    if is {
+        store(state, ownerless_key(id), &());
+        store(state, COUNT_OWNERLESS.to_owned(), &(count + 1));
+    } else {
+        state.delete(&ownerless_key(id));
+        store(state, COUNT_OWNERLESS.to_owned(), &count.saturating_sub(1));
     }
     Ok(())
 }
@@ -284,9 +281,10 @@ fn open(
     change: Change,
     event: &Recorded,
 ) -> Result<(), KvError> {
-    let MachinePolicy { handover_within } = directory::machine_policy(state)?;
+    let MachinePolicy { handover_within, .. } = directory::machine_policy(state)?;
     let rule = format!("hand-over: {}", span(handover_within));
-    let obligation = Obligation::within(change, Subject::Handover { machine, owner }, handover_within, rule);
+    let subject = Subject::Handover { machine, owner };
+    let obligation = Obligation::within(change, subject, Target::Present, (handover_within, 100), rule);
     let obligation = Obligation { source: event.meta.source.clone(), ..obligation };
     obligations::moved(state, None, &obligation)?;
     let handover = Handover {
@@ -391,11 +389,7 @@ fn end(
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
     let Some(open) = handover.obligation() else { return Ok(()) };
-    let ended = Obligation { end: Some(how), waived: None, ..open.clone() };
-    facts.extend(obligations::moved(state, Some(&open), &ended)?.map(Fact::LeaverCompleted));
-    if state.remembers(&ended) {
-        store(state, obligation_key(&ended.id), &ended);
-    }
+    obligations::end_one(state, &open, how, facts)?;
     let (owner, machine) = (handover.owner, handover.machine);
     store(state, handover_key(owner, machine), &Handover { owes: None, end: Some(what), ..handover });
     state.delete(&open_key(machine, owner));

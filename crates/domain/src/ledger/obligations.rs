@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::handovers::{self, handover, handover_key};
+use super::late;
 use super::lists::Kept;
 use super::read::{
     account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
     overdue_key, paging_key, parked_key, pending_key, unsaid_key,
 };
+use super::revocations::{self, revocation, revocation_key};
 use super::{Fact, clock, counts};
 use crate::access::account::Account;
 use crate::access::case::Case;
@@ -22,8 +24,8 @@ use crate::access::subject::Subject;
 use crate::event::{Event, Recorded};
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
-use crate::ids::{IdentityId, Sequence};
-use crate::kv::{KvError, Write, store, suffixes};
+use crate::ids::{CredentialId, IdentityId, Sequence};
+use crate::kv::{KvError, Write, load, store, suffixes};
 
 /// Opens an obligation, and makes its account what it asks for.
 pub fn open(
@@ -106,9 +108,12 @@ pub fn open_decided(
     let because = match obligation.change {
         ChangeKind::Joiner => Because::Rehired,
         ChangeKind::Leaver => Because::Left,
-        ChangeKind::Mover | ChangeKind::Repair | ChangeKind::Residue | ChangeKind::Disable | ChangeKind::Grant => {
-            Because::Changed
-        }
+        ChangeKind::Mover
+        | ChangeKind::Repair
+        | ChangeKind::Residue
+        | ChangeKind::Disable
+        | ChangeKind::Grant
+        | ChangeKind::Compromise => Because::Changed,
     };
     let end = End::Superseded { at: event.recorded_at, by: opened_by, because };
     end_those(state, &mut account, opposite, &end, &mut Vec::new())?;
@@ -139,14 +144,36 @@ pub fn end_those(
 ) -> Result<Vec<Obligation>, KvError> {
     let mut all = Vec::new();
     for before in account.owes.extract_if(.., |open| which(open)) {
-        let ended = Obligation { end: Some(end.clone()), waived: None, ..before.clone() };
-        facts.extend(moved(state, Some(&before), &ended)?.map(Fact::LeaverCompleted));
-        if state.remembers(&ended) {
-            store(state, obligation_key(&ended.id), &ended);
-        }
-        all.push(ended);
+        all.push(end_one(state, &before, end.clone(), facts)?);
     }
     Ok(all)
+}
+
+/// Ends one open obligation, and returns it as it is now. What owed it owes it no longer: it is for the caller to store that.
+pub fn end_one(
+    state: &mut Kept<'_, impl Write>,
+    before: &Obligation,
+    end: End,
+    facts: &mut Vec<Fact>,
+) -> Result<Obligation, KvError> {
+    let ended = Obligation { end: Some(end), waived: None, ..before.clone() };
+    facts.extend(moved(state, Some(before), &ended)?.map(Fact::LeaverCompleted));
+    if state.remembers(&ended) {
+        store(state, obligation_key(&ended.id), &ended);
+    }
+    Ok(ended)
+}
+
+/// Opens an obligation that a departure has besides those that it began with, or has again.
+pub fn join(state: &mut Kept<'_, impl Write>, now: &Obligation) -> Result<(), KvError> {
+    let key = obligation_key(&now.id);
+    if let Some(ended) = load::<Obligation>(state, &key)? {
+        moved(state, Some(&ended), now)?;
+        state.delete(&key);
+        return Ok(());
+    }
+    moved(state, None, now)?;
+    keep_leaver(state, now, Count::default(), Count::of(now)).map(drop)
 }
 
 /// Changes one obligation to what `now` says; nothing, when it is not open any more, or `now` has nothing to say.
@@ -158,6 +185,7 @@ fn change(
     let (app, identity) = match &id.subject {
         Subject::Account { app, identity } => (app, identity),
         Subject::Handover { machine, owner } => return change_handover(state, id, *owner, *machine, now),
+        Subject::Credential { credential, holder } => return change_revocation(state, id, *holder, *credential, now),
     };
     let Some(mut account) = account(state, *identity, app)? else { return Ok(()) };
     let Some(open) = account.owes.iter_mut().find(|open| open.id == *id) else { return Ok(()) };
@@ -182,6 +210,24 @@ fn change_handover(
     moved(state, Some(&open), &now)?;
     let owes = Some(now.known_as(|id| id.opened_by));
     store(state, handover_key(owner, machine), &Handover { owes, ..handover });
+    Ok(())
+}
+
+/// The same of a credential that is to be revoked.
+fn change_revocation(
+    state: &mut impl Write,
+    id: &ObligationId,
+    holder: IdentityId,
+    credential: CredentialId,
+    now: impl FnOnce(&Obligation) -> Option<Obligation>,
+) -> Result<(), KvError> {
+    let Some(mut revocation) = revocation(state, holder, credential)? else { return Ok(()) };
+    let Some(open) = revocation.obligations().into_iter().find(|open| open.id == *id) else { return Ok(()) };
+    let Some(now) = now(&open) else { return Ok(()) };
+    moved(state, Some(&open), &now)?;
+    let now = now.known_as(|id| id.opened_by);
+    revocation.owes.iter_mut().filter(|owed| owed.id == now.id).for_each(|owed| *owed = now.clone());
+    store(state, revocation_key(holder, credential), &revocation);
     Ok(())
 }
 
@@ -250,8 +296,13 @@ pub fn moved(state: &mut impl Write, before: Option<&Obligation>, now: &Obligati
     clock::moved(state, &now.id, before.and_then(Obligation::next_ring), now.next_ring())?;
     let (was, is) = (before.map(Count::of).unwrap_or_default(), Count::of(now));
     counts::moved(state, now, was, is)?;
-    if let Subject::Handover { owner, .. } = now.id.subject {
-        handovers::late(state, owner, now, was, is)?;
+    match now.id.subject {
+        Subject::Handover { .. } => late::moved(state, handovers::LATE, now, was, is)?,
+        // Of a departure the leaver is late.
+        Subject::Credential { .. } if now.change != ChangeKind::Leaver => {
+            late::moved(state, revocations::LATE, now, was, is)?;
+        }
+        Subject::Account { .. } | Subject::Credential { .. } => {}
     }
     // A departure begins with all of its obligations.
     let is_leavers = before.is_some() && now.change == ChangeKind::Leaver;
@@ -267,7 +318,9 @@ fn lists(obligation: &Obligation) -> BTreeSet<String> {
         ChangeKind::Repair | ChangeKind::Disable => obligation.target == Target::Absent,
         // Of a group that is left the account stays.
         ChangeKind::Grant => true,
-        ChangeKind::Joiner | ChangeKind::Mover | ChangeKind::Leaver | ChangeKind::Residue => false,
+        ChangeKind::Joiner | ChangeKind::Mover | ChangeKind::Leaver | ChangeKind::Residue | ChangeKind::Compromise => {
+            false
+        }
     };
     let paging = (is_overdue && pages && is_account).then(|| paging_key(&obligation.id));
     let ended = obligation.verified_at().map(|at| ended_key(at, &obligation.id));
@@ -279,7 +332,7 @@ fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) 
     let Some(mut leaver) = leaver(state, now.id.subject.identity(), now.id.opened_by)? else { return Ok(None) };
     // What is late of a hand-over is told of itself: that somebody who has left has access is another thing.
     let counted = |count: Count| match now.id.subject {
-        Subject::Account { .. } => count,
+        Subject::Account { .. } | Subject::Credential { .. } => count,
         Subject::Handover { .. } => Count { overdue: 0, at_risk: 0, ..count },
     };
     let (was, is) = (counted(was), counted(is));

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::handovers::{HANDOVERS, handover, handovers_of};
 use super::lists::List;
+use super::revocations::{REVOCATIONS, revocation, revocations_of};
 use crate::access::account::Account;
 use crate::access::case::Case;
+use crate::access::credential::Revocation;
 use crate::access::desired::Queue;
 use crate::access::handover::Handover;
 use crate::access::obligation::{Obligation, ObligationId};
@@ -50,24 +52,14 @@ pub(super) fn obligation_key(id: &ObligationId) -> String {
 
 /// Where an obligation is among all of them.
 pub(super) fn place(id: &ObligationId) -> String {
-    match &id.subject {
-        Subject::Account { app, identity } => format!("{identity}/{app}/{:020}", id.opened_by.0),
-        Subject::Handover { machine, owner } => format!("{owner}/{HANDED}{machine}/{:020}", id.opened_by.0),
-    }
+    format!("{}/{}/{:020}", id.subject.identity(), id.subject.within(), id.opened_by.0)
 }
-
-/// What stands in a place where an app's id does, before the machine that is handed over; no app's id has it.
-pub(super) const HANDED: &str = "handover:";
 
 /// What a place says: what it is about, and which change opened it.
 pub(super) fn placed(place: &str) -> Option<(Subject, Sequence)> {
     let mut parts = place.splitn(3, '/');
     let (identity, what, opened_by) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?.parse().ok()?);
-    let subject = match what.strip_prefix(HANDED) {
-        Some(machine) => Subject::Handover { machine: machine.parse().ok()?, owner: identity },
-        None => Subject::Account { app: what.parse().ok()?, identity },
-    };
-    Some((subject, Sequence(opened_by)))
+    Some((Subject::named(what, identity).ok()?, Sequence(opened_by)))
 }
 
 /// The key prefix of those who have, or had, an account in an app.
@@ -313,6 +305,10 @@ pub fn obligation(state: &(impl Read + ?Sized), id: &ObligationId) -> Result<Opt
         Subject::Handover { machine, owner } => {
             handover(state, *owner, *machine)?.and_then(|h| h.obligation()).filter(|open| open.id == *id)
         }
+        Subject::Credential { credential, holder } => {
+            let owed = revocation(state, *holder, *credential)?.map(|r| r.obligations()).unwrap_or_default();
+            owed.into_iter().find(|open| open.id == *id)
+        }
     };
     // In this order: one that ends meanwhile is found where it went.
     if open.is_some() { Ok(open) } else { load(state, &obligation_key(id)) }
@@ -325,7 +321,9 @@ pub fn obligation(state: &(impl Read + ?Sized), id: &ObligationId) -> Result<Opt
 pub fn obligations_of(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Obligation>, KvError> {
     let open = accounts_of(state, identity)?.into_iter().flat_map(|account| account.owes);
     let handed = handovers_of(state, identity)?.into_iter().filter_map(|handover| handover.obligation());
-    let mut all: BTreeMap<String, Obligation> = open.chain(handed).map(|open| (place(&open.id), open)).collect();
+    let revoked = revocations_of(state, identity)?.into_iter().flat_map(|revocation| revocation.obligations());
+    let open = open.chain(handed).chain(revoked);
+    let mut all: BTreeMap<String, Obligation> = open.map(|open| (place(&open.id), open)).collect();
     // One that ends meanwhile is found twice, and has ended.
     let ended: Vec<Obligation> = values(state, &format!("{ENDED}{identity}/"))?;
     all.extend(ended.into_iter().map(|ended| (place(&ended.id), ended)));
@@ -384,10 +382,10 @@ pub fn obligations_opened_by(
     };
     let found = accounts_of(state, identity)?.into_iter().map(sought).collect::<Result<Vec<_>, _>>()?;
     let mut found: Vec<Obligation> = found.into_iter().flatten().collect();
-    for handover in handovers_of(state, identity)? {
-        let id = ObligationId { opened_by, subject: handover.subject() };
-        let open = handover.obligation().filter(|open| open.id == id);
-        found.extend(open.map_or_else(|| load(state, &obligation_key(&id)), |open| Ok(Some(open)))?);
+    let handed = handovers_of(state, identity)?.into_iter().map(|handover| handover.subject());
+    let revoked = revocations_of(state, identity)?.into_iter().map(|revocation| revocation.subject());
+    for subject in handed.chain(revoked) {
+        found.extend(obligation(state, &ObligationId { opened_by, subject })?);
     }
     Ok(found)
 }
@@ -402,6 +400,8 @@ pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Re
     if app.is_none() {
         let handovers: Vec<Handover> = values(state, HANDOVERS)?;
         all.extend(handovers.iter().filter_map(Handover::obligation));
+        let revocations: Vec<Revocation> = values(state, REVOCATIONS)?;
+        all.extend(revocations.iter().flat_map(Revocation::obligations));
     }
     Ok(all)
 }

@@ -5,7 +5,7 @@ use rollcall_config::WithoutOwner;
 use rollcall_domain::directory;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::identity::ownership::referred;
-use rollcall_domain::identity::{Identity, IdentityChanged, IdentityKind, effective_at, without_owner};
+use rollcall_domain::identity::{IdentityChanged, IdentityKind, effective_at, without_owner};
 use rollcall_domain::ids::{GroupId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::can_own;
@@ -97,24 +97,21 @@ fn person(state: &impl Read, caller: &Caller, attribute: &str, id: &str) -> Resu
     let found = parsed.map(|id| directory::identity(state, id)).transpose()?.flatten();
     // Who is not seen is not there.
     let found = found.filter(|found| scope::sees(caller, found.created_by.as_ref()));
-    is_person(attribute, id, found.as_ref().map(standing)).map_err(Into::into)
-}
-
-fn standing(identity: &Identity) -> (IdentityKind, Lifecycle, bool) {
-    (identity.kind, identity.lifecycle, identity.deleted)
+    let found = found.filter(|found| !found.deleted);
+    is_person(attribute, id, found.map(|found| (found.kind, found.lifecycle))).map_err(Into::into)
 }
 
 /// Refuses an owner who is not there, is a machine, or has left.
 ///
 /// # Errors
 /// 400, with why.
-pub fn is_person(attribute: &str, id: &str, found: Option<(IdentityKind, Lifecycle, bool)>) -> Result<(), ScimError> {
+pub fn is_person(attribute: &str, id: &str, found: Option<(IdentityKind, Lifecycle)>) -> Result<(), ScimError> {
     match found {
-        None | Some((_, _, true)) => Err(wrong(format!("{attribute}: there is no User '{id}'"))),
-        Some((kind, ..)) if kind.is_machine() => {
+        None => Err(wrong(format!("{attribute}: there is no User '{id}'"))),
+        Some((kind, _)) if kind.is_machine() => {
             Err(wrong(format!("{attribute}: '{id}' is a machine ({}): a person answers for a machine", kind.name())))
         }
-        Some((_, lifecycle, _)) if !lifecycle.has_access() => {
+        Some((_, lifecycle)) if !lifecycle.has_access() => {
             Err(wrong(format!("{attribute}: '{id}' has left, or is not active yet: give somebody who is there")))
         }
         Some(_) => Ok(()),
@@ -130,9 +127,7 @@ pub fn begins(
     changed: IdentityChanged,
     has_owner: impl FnOnce(IdentityId) -> Result<bool, KvError>,
 ) -> Result<IdentityChanged, Refusal> {
-    let had_access = changed.before.is_some_and(Lifecycle::has_access);
-    let begins = changed.kind.is_machine() && changed.after.has_access() && !had_access;
-    if !begins || without == WithoutOwner::Allow {
+    if !changed.kind.is_machine() || !changed.begins() || without == WithoutOwner::Allow {
         return Ok(changed);
     }
     let is_owned = match changed.ownership.owner {
@@ -153,7 +148,8 @@ pub fn begins(
 /// # Errors
 /// As [`begins`], and when the state can't be read.
 pub async fn begins_here(state: &GatewayState, changed: IdentityChanged) -> Result<IdentityChanged, Refusal> {
-    if !changed.kind.is_machine() {
+    // Of most changes there is nothing to ask.
+    if !changed.kind.is_machine() || !changed.begins() {
         return Ok(changed);
     }
     let view = state.fresh().await?;

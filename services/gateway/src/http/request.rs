@@ -24,7 +24,7 @@ pub struct Path<T>(pub T);
 pub struct Query<T>(pub T);
 
 /// A body within a bound.
-async fn read_body(body: Body, max_bytes: usize) -> Result<Vec<u8>, Refusal> {
+pub async fn read_body(body: Body, max_bytes: usize) -> Result<Vec<u8>, Refusal> {
     let mut chunks = body.into_data_stream();
     let (mut read, mut seen) = (Vec::new(), 0_usize);
     while let Some(chunk) = chunks.next().await {

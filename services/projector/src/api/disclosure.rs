@@ -21,7 +21,8 @@ use crate::api::views::Detail;
 use crate::error::ApiError;
 
 /// The paths that answer with what is personal.
-const PERSONAL: [&str; 13] = [
+const PERSONAL: [&str; 14] = [
+    "/v1/credentials/{id}",
     "/v1/machines/{id}",
     "/v1/approvals",
     "/v1/policies/preview",
@@ -38,7 +39,8 @@ const PERSONAL: [&str; 13] = [
 ];
 
 /// The paths that show people to those who may see them, one page after the other.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 12] = [
+    "/v1/credentials",
     "/v1/machines",
     "/v1/handovers",
     "/v1/identities",

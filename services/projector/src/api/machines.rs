@@ -106,7 +106,7 @@ fn by_ids(
 }
 
 /// Of whom somebody asks: who may not look for people by name gives an id.
-fn asked_owner(state: &impl Read, person: &Person, text: &str) -> Result<IdentityId, ApiError> {
+pub fn asked_owner(state: &impl Read, person: &Person, text: &str) -> Result<IdentityId, ApiError> {
     match text.parse() {
         Ok(id) => Ok(id),
         Err(_) if person.role < Role::Auditor => {
@@ -246,14 +246,17 @@ pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<S
     let me = person.identity(&view)?;
     let to = match owner {
         Some(owner) => taker(&view, &person, &open, &owner)?,
-        None => me.ok_or_else(|| {
-            ApiError::BadRequest("'owner' must say who takes it: you are not known as an identity".into())
-        })?,
+        None => {
+            let me = me.ok_or_else(|| {
+                ApiError::BadRequest("'owner' must say who takes it: you are not known as an identity".into())
+            })?;
+            may_be_given(&view, &open, me)?;
+            me
+        }
     };
     if me != Some(to) {
         person.needs(Role::Operator)?;
     }
-    may_be_given(&view, &open, to)?;
     append(&api, &view, &person, (&open, before), HandoverStep::Accepted(to), reason).await
 }
 
@@ -294,7 +297,7 @@ pub fn known(state: &View, id: &str) -> Result<Handover, ApiError> {
     let parsed: ObligationId = id.parse().map_err(|_| unknown("hand-over", id))?;
     let found = match &parsed.subject {
         About::Handover { machine, owner } => ledger::handover(state, *owner, *machine)?,
-        About::Account { .. } => None,
+        About::Account { .. } | About::Credential { .. } => None,
     };
     found.filter(|handover| handover.id() == parsed).ok_or_else(|| unknown("hand-over", id))
 }

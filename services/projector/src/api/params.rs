@@ -158,6 +158,24 @@ list! {
 }
 
 list! {
+    /// A page of credentials: those that are listed.
+    Credentials {
+        /// Only those of this person or machine, by id or user name.
+        holder: Option<String>,
+        /// Only those that this inventory lists.
+        inventory: Option<String>,
+        /// Only those that are so: to_revoke, compromised, of_nobody, expired, unused (for 90 days) or gone.
+        r#is: Option<String>,
+    }
+}
+
+list! {
+    /// A page of inventories.
+    Inventories {
+    }
+}
+
+list! {
     /// A page of hand-overs.
     Handovers {
         /// open, retiring, accepted, reassigned, retired or returned.

@@ -17,8 +17,8 @@ use crate::api::disclosure::Asked;
 use crate::api::person::Credential;
 use crate::api::relations::may_act;
 use crate::api::{
-    access, api_tokens, approvals, apps, decisions, drift, drills, erasure, grants, holds, identities, latency,
-    leavers, machines, obligations, plan, preview, proofs, separations, sessions, switch, timeline,
+    access, api_tokens, approvals, apps, credentials, decisions, drift, drills, erasure, grants, holds, identities,
+    latency, leavers, machines, obligations, plan, preview, proofs, separations, sessions, switch, timeline,
 };
 use crate::error::ApiError;
 use crate::export::stream;
@@ -49,6 +49,7 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(switch::router())
         .merge(separations::router())
         .merge(machines::router())
+        .merge(credentials::router())
         .merge(preview::router())
         .merge(drills::router())
 }

@@ -65,6 +65,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/grants", get(pages::grants))
         .route("/console/violations", get(pages::violations))
         .route("/console/machines", get(pages::machines))
+        .route("/console/credentials", get(pages::credentials))
         .route("/console/handovers", get(pages::handovers))
         .route("/console/ask", get(pages::ask).post(pages::asked))
         .route("/console/events", get(pages::events))

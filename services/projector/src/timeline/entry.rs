@@ -265,7 +265,10 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         | Event::SeparationRemoved(_)
         | Event::Configuring(_) => (Vec::new(), None, Vec::new()),
         Event::ViolationAccepted(e) => (vec![e.identity], None, Vec::new()),
-        Event::MachinesConfigured(_) => (Vec::new(), None, Vec::new()),
+        Event::MachinesConfigured(_) | Event::InventoryRead(_) => (Vec::new(), None, Vec::new()),
+        Event::CredentialListed(e) => (e.holder.into_iter().collect(), e.app.clone(), Vec::new()),
+        Event::CredentialUnlisted(e) => (e.holder.into_iter().collect(), None, Vec::new()),
+        Event::CredentialCompromised(e) => (e.holder.into_iter().collect(), None, Vec::new()),
         Event::Handover(e) => {
             let to = match e.step {
                 HandoverStep::Accepted(to) | HandoverStep::Passed(to) => Some(to),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use rollcall_domain::access::credential::{Extent, Listed, Usability};
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::entitlement::EntitlementId;
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep, Lasts};
@@ -29,7 +30,7 @@ use rollcall_domain::identity::name::NameSpace;
 use rollcall_domain::identity::resource::ResourceChange;
 use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::identity::{identity_of_actor, user_name};
-use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::ids::{AppId, CredentialId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, Recorded, directory, ledger};
 use serde_json::Value;
@@ -72,6 +73,18 @@ fn owed(state: &impl Read, subject: &Subject, change: ChangeKind) -> Result<Stri
             true => format!("an owner for {}", who(state, *machine)?),
             false => format!("the hand-over of {} by {}", who(state, *machine)?, who(state, *owner)?),
         },
+        Subject::Credential { credential, .. } => format!("the revocation of {}", credential_of(state, *credential)?),
+    })
+}
+
+/// A credential in words: what it is, whose, and which inventory lists it.
+fn credential_of(state: &impl Read, id: CredentialId) -> Result<String, KvError> {
+    let Some(known) = directory::credential(state, id)? else { return Ok(format!("credential {id}")) };
+    let Listed { kind, holder, inventory, name, .. } = known.listed;
+    let (kind, name) = (kind.name().replace('_', " "), if name.is_empty() { id.to_string() } else { name });
+    Ok(match holder {
+        Some(holder) => format!("the {kind} {name} of {} in {inventory}", who(state, holder)?),
+        None => format!("the {kind} {name} of nobody in {inventory}"),
     })
 }
 
@@ -232,7 +245,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                     let (name, app) = (who(state, *identity)?, at(state, app)?);
                     format!("{by} waives what {app} owes for {name} until {until}: {}", e.reason)
                 }
-                Subject::Handover { .. } => {
+                Subject::Handover { .. } | Subject::Credential { .. } => {
                     let what = owed(state, &e.id.subject, ChangeKind::Leaver)?;
                     format!("{by} waives {what} until {until}: {}", e.reason)
                 }
@@ -374,8 +387,13 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::Configuring(Configuring::Ends) => "apps and roles have changed together".to_owned(),
         Event::Grant(e) => grant(state, e)?,
         Event::MachinesConfigured(e) => {
-            let within = jiff::SignedDuration::try_from(e.handover_within).unwrap_or(jiff::SignedDuration::MAX);
-            format!("hand-overs of machines may take {within:#}")
+            let span = |time| jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
+            let (handover, revoke, reported) =
+                (span(e.handover_within), span(e.revoke_within), span(e.compromised_within));
+            format!(
+                "hand-overs of machines may take {handover:#}, revocations of credentials {revoke:#}, or {reported:#} once they are \
+                 reported"
+            )
         }
         Event::Handover(e) => {
             let machine = who(state, e.machine)?;
@@ -388,6 +406,26 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 HandoverStep::Passed(to) => format!("{by} asks {} to take over {machine} of {owner}", who(state, to)?),
                 HandoverStep::Retired => format!("{by} ends {machine}, for which {owner} answered: {}", e.reason),
             }
+        }
+        Event::CredentialListed(e) => {
+            let what = credential_of(state, e.id)?;
+            let off = if e.usability == Usability::Disabled { ", switched off" } else { "" };
+            format!("{what} is listed{off}, as of {}", e.taken_at)
+        }
+        Event::CredentialUnlisted(e) => {
+            format!("{} is gone: the list of {} lacks it", credential_of(state, e.id)?, e.taken_at)
+        }
+        Event::CredentialCompromised(e) => {
+            let by = actor(state, &event.meta.actor)?;
+            format!("{by} reports that others may know the secret of {}: {}", credential_of(state, e.id)?, e.reason)
+        }
+        Event::InventoryRead(e) => {
+            let (name, listed, gone) = (&e.inventory, e.listed, e.gone);
+            let how = if e.extent == Extent::Whole { "was compared" } else { "is being compared" };
+            format!(
+                "the list of {name} {how}: {listed} credentials, {} new, {} changed, {gone} gone",
+                e.added, e.changed
+            )
         }
         Event::EffectFailed(e) => {
             let (at, reason) = (e.effective_at, &e.reason);

@@ -1,6 +1,7 @@
 //! The scene in which somebody leaves who answers for machines.
 
 use anyhow::{Context as _, ensure};
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -12,7 +13,8 @@ use super::rollcall::Rollcall;
 const SERVICE_ACCOUNT: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:ServiceAccount";
 const MACHINE: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Machine";
 
-/// Somebody answers for two service accounts and leaves: their manager takes one and ends the other, and only then are they complete.
+/// Somebody answers for two service accounts, has a token, and leaves: the token is missing in the next list, their manager takes one
+/// machine and ends the other, and only then are they complete.
 pub async fn machines(rollcall: &Rollcall, apps: &[App], owner: &Person, manager: &Person) -> anyhow::Result<()> {
     let chat = apps.iter().find(|app| app.role == CHAT).context("no Chat")?;
     let started = Instant::now();
@@ -25,12 +27,36 @@ pub async fn machines(rollcall: &Rollcall, apps: &[App], owner: &Person, manager
         account(rollcall, machine, CHAT.id, "present").await?;
     }
     let name = &owner.user_name;
-    done(started, &format!("{name} answers for two service accounts, whose accounts in Chat are verified"));
+    let tokens = [("token 7", name.as_str()), ("token 8", &manager.user_name)];
+    rollcall.list(&tokens, Timestamp::now()).await?;
+    done(
+        started,
+        &format!("{name} answers for two service accounts, whose accounts in Chat are verified, and has a token"),
+    );
     set_active(rollcall, owner, false).await?;
+    let accounts_are_gone = |leaver: Value| {
+        let owed =
+            leaver.get("obligations")?.as_array()?.iter().filter(|owed| owed.get("app").is_some_and(Value::is_string));
+        owed.map(|owed| owed.get("verified_at")?.as_str()).collect::<Option<Vec<_>>>().map(drop)
+    };
+    until("no account of the leaver lives", || async {
+        Ok(leaver_record(rollcall, owner, "open").await?.and_then(accounts_are_gone))
+    })
+    .await?;
+    let leaving = leaver_record(rollcall, owner, "open").await?.context("no open departure")?;
+    ensure!(leaver_is_not_gone(&leaving), "the leaver is called gone while their token is listed: {leaving}");
+    done(
+        started,
+        &format!("{name} left: no account lives, and they are not gone: the code host still lists their token"),
+    );
+    rollcall.list(&tokens[1..], Timestamp::now()).await?;
     let is_gone = |leaver: Value| leaver.get("gone_at").is_some_and(Value::is_string).then_some(());
     until("the leaver is gone", || async { Ok(leaver_record(rollcall, owner, "open").await?.and_then(is_gone)) })
         .await?;
-    done(started, &format!("{name} left: verified gone from every app, and not complete: two machines have no owner"));
+    done(
+        started,
+        &format!("the next list lacks it: {name} is verified gone, and not complete: two machines have no owner"),
+    );
     let open = rollcall.items("/v1/handovers?status=open").await?;
     let of = |machine: &Person| {
         let found = open.iter().find(|h| h.get("machine").and_then(Value::as_str) == Some(&machine.id));
@@ -47,6 +73,10 @@ pub async fn machines(rollcall: &Rollcall, apps: &[App], owner: &Person, manager
     ensure!(is_live(chat, &reports).await? && !is_live(chat, &old).await?, "Chat itself does not show the machines so");
     done(started, &format!("svc-old-sync ends, and is read back inactive in Chat: {name} is complete"));
     Ok(())
+}
+
+fn leaver_is_not_gone(leaver: &Value) -> bool {
+    leaver.get("gone_at").is_none_or(Value::is_null)
 }
 
 async fn machine(rollcall: &Rollcall, name: &str, owner: &Person) -> anyhow::Result<Person> {

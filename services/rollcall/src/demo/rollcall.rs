@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use reqwest::{Client, Method, RequestBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -19,6 +20,9 @@ use super::apps::{App, CHAT, CRM};
 pub const LEAVER_SLA: &str = "5s";
 
 /// The configuration, and the folder of its policies.
+/// Which tokens there are, and whose.
+const INVENTORY: &str = "code-host";
+
 const CONFIG: &str = "rollcall.toml";
 const POLICIES: &str = "policies";
 
@@ -154,6 +158,15 @@ impl Rollcall {
         answered(request, &format!("{method} {path}")).await
     }
 
+    /// Sends the list of the code host: the ids of tokens, and whose they are, as it was at a time.
+    pub async fn list(&self, tokens: &[(&str, &str)], taken_at: Timestamp) -> anyhow::Result<Value> {
+        let rows = tokens.iter().map(|(name, holder)| format!("{name},{holder}\n"));
+        let body = format!("name,holder\n{}", rows.collect::<String>());
+        let url = format!("{}/inventories/{INVENTORY}?taken_at={taken_at}", self.address);
+        let request = self.http.put(url).bearer_auth(&self.source_token).header("content-type", "text/csv").body(body);
+        answered(request, "the list of tokens").await
+    }
+
     /// One request to the API.
     pub async fn api(&self, path: &str) -> anyhow::Result<Value> {
         let request = self.http.get(format!("{}{path}", self.address)).bearer_auth(&self.api_token);
@@ -218,13 +231,18 @@ fn http() -> anyhow::Result<Client> {
 }
 
 fn configuration(folder: &Path, apps: &[App], alerts: &str) -> String {
-    let mut text = String::from(
+    let mut text = format!(
         r#"[server]
 listen = "127.0.0.1:0"
 
 [[sources]]
 name = "idp"
 token_env = "DEMO_SOURCE_TOKEN"
+
+[[inventories]]
+name = "{INVENTORY}"
+source = "idp"
+kind = "personal_access_token"
 
 [[api_tokens]]
 name = "auditor"

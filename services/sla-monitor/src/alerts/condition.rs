@@ -17,7 +17,7 @@ use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::ledger::{self, LateHandovers, Scheduled};
+use rollcall_domain::ledger::{self, Late, Scheduled};
 use rollcall_domain::{AppId, Event, SourceName, directory};
 
 /// The most changes that are far ahead that people are told of at once: a wrong feed has them by the thousand.
@@ -29,13 +29,17 @@ const MOST_ENDING: usize = 100;
 /// The most departures of which hand-overs are late that people are told of at once.
 const MOST_HANDED_OVER: usize = 10_000;
 
+/// The most people and machines whose credentials are late that people are told of at once.
+const MOST_REVOKED: usize = 10_000;
+
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
 pub enum AlertCondition {
     Leaver(Case),
     Access(Obligation),
-    Handovers(LateHandovers),
+    Handovers(Late),
+    Revocations(Late),
     Quarantine(Quarantine),
     Drill(AppId, Drilled),
     Hold(Hold),
@@ -88,6 +92,7 @@ impl AlertCondition {
                 let opened_by = o.id.opened_by;
                 match (o.id.subject.clone(), o.change) {
                     (Subject::Handover { owner, .. }, _) => About::Handover { owner, opened_by },
+                    (Subject::Credential { holder, .. }, _) => About::Revocation { holder, opened_by },
                     (Subject::Account { app, identity }, ChangeKind::Disable) => {
                         About::Disable { app, identity, opened_by }
                     }
@@ -97,7 +102,8 @@ impl AlertCondition {
                     (Subject::Account { app, identity }, _) => About::Zombie { app, identity, opened_by },
                 }
             }
-            Self::Handovers(late) => About::Handover { owner: late.owner, opened_by: late.opened_by },
+            Self::Handovers(late) => About::Handover { owner: late.whose, opened_by: late.opened_by },
+            Self::Revocations(late) => About::Revocation { holder: late.whose, opened_by: late.opened_by },
             Self::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
                 About::Vanished { app: q.app.clone(), by: q.by }
             }
@@ -125,7 +131,7 @@ impl AlertCondition {
                 None => return Level::AT_RISK,
             },
             Self::Access(obligation) => obligation.overdue_at,
-            Self::Handovers(late) => Some(late.since),
+            Self::Handovers(late) | Self::Revocations(late) => Some(late.since),
             Self::FarAhead(_) | Self::GrantEnds(_) | Self::Drill(..) => return Level::AT_RISK,
             _ => None,
         };
@@ -151,6 +157,7 @@ pub fn conditions(
         ledger::alerting_leavers(state)?.into_iter().map(AlertCondition::Leaver).collect();
     all.extend(ledger::overdue_access(state)?.into_iter().map(AlertCondition::Access));
     all.extend(ledger::late_handovers(state, MOST_HANDED_OVER)?.into_iter().map(AlertCondition::Handovers));
+    all.extend(ledger::late_revocations(state, MOST_REVOKED)?.into_iter().map(AlertCondition::Revocations));
     all.extend(ledger::quarantines(state)?.into_iter().map(AlertCondition::Quarantine));
     for (id, drilled) in ledger::failing_drills(state)? {
         if directory::app(state, &id)?.is_some_and(|app| app.connection == Connection::Configured) {

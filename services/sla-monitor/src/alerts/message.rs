@@ -126,6 +126,7 @@ pub fn compose(
     let path = match (&about, &identity) {
         (About::Hold { .. }, _) => "/v1/holds".to_owned(),
         (About::Handover { owner, .. }, _) => format!("/v1/handovers?owner={owner}"),
+        (About::Revocation { holder, .. }, _) => format!("/v1/credentials?holder={holder}"),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
         (About::Quarantine { app, .. } | About::Vanished { app, .. } | About::Drill { app, .. }, None) => {
             format!("/v1/apps/{app}")
@@ -158,7 +159,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
     match wrong {
         AlertCondition::Leaver(leaver) => leaver.overdue_since.or(Some(leaver.opened_at)),
         AlertCondition::Access(obligation) => obligation.overdue_at,
-        AlertCondition::Handovers(late) => Some(late.since),
+        AlertCondition::Handovers(late) | AlertCondition::Revocations(late) => Some(late.since),
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
         AlertCondition::Drill(_, drilled) => drilled.ended_at,
         AlertCondition::Hold(hold) => Some(hold.since),
@@ -178,10 +179,26 @@ fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
     Ok(directory::app(state, app)?.map_or_else(|| app.to_string(), |a| a.spec.name))
 }
 
-/// The names of the apps whose obligation is such.
+/// Where an account is, or which inventory lists a credential; none: it is a hand-over.
+fn place_name(state: &impl Read, subject: &Subject) -> Result<Option<String>, KvError> {
+    match subject {
+        Subject::Account { app, .. } => app_name(state, app).map(Some),
+        Subject::Credential { credential, .. } => {
+            let listed = directory::credential(state, *credential)?.map(|known| known.listed);
+            Ok(listed.map(|listed| format!("{} ({})", listed.inventory, listed.kind.name().replace('_', " "))))
+        }
+        Subject::Handover { .. } => Ok(None),
+    }
+}
+
+/// The names of the apps and inventories whose obligation is such.
 fn names_of(state: &impl Read, owed: &[Obligation], such: impl Fn(&Obligation) -> bool) -> Result<String, KvError> {
-    let names = owed.iter().filter(|o| such(o)).filter_map(|o| o.id.subject.app()).map(|app| app_name(state, app));
-    Ok(names.collect::<Result<Vec<_>, _>>()?.join(", "))
+    let mut names = Vec::new();
+    for owed in owed.iter().filter(|o| such(o)) {
+        let name = place_name(state, &owed.id.subject)?;
+        names.extend(name.filter(|name| !names.contains(name)));
+    }
+    Ok(names.join(", "))
 }
 
 fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obligation]) -> Result<String, KvError> {
@@ -198,7 +215,12 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
         }
         AlertCondition::Access(obligation) => {
             let Subject::Account { app, identity } = &obligation.id.subject else {
-                return Ok(format!("a hand-over by {} is late", who(obligation.id.subject.identity())?));
+                let what = if matches!(obligation.id.subject, Subject::Handover { .. }) {
+                    "a hand-over by"
+                } else {
+                    "a credential of"
+                };
+                return Ok(format!("{what} {} is late", who(obligation.id.subject.identity())?));
             };
             let (name, app) = (who(*identity)?, app_name(state, app)?);
             match obligation.change {
@@ -211,17 +233,21 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
                 _ => format!("the account of {name} in {app} came back and lives, past the deadline"),
             }
         }
-        AlertCondition::Handovers(late) => match (ledger::machine(state, late.owner)?, late.count) {
-            (Some(_), _) => format!("nobody answers for {}, past the deadline", who(late.owner)?),
+        AlertCondition::Revocations(late) => {
+            let (holder, count) = (who(late.whose)?, late.count);
+            format!("credentials of {holder} that must not open anything any more still do, past the deadline: {count}")
+        }
+        AlertCondition::Handovers(late) => match (ledger::machine(state, late.whose)?, late.count) {
+            (Some(_), _) => format!("nobody answers for {}, past the deadline", who(late.whose)?),
             (None, 1) => {
                 format!(
                     "{} has left, and nobody has taken over a machine of theirs, past the deadline",
-                    who(late.owner)?
+                    who(late.whose)?
                 )
             }
             (None, count) => format!(
                 "{} has left, and nobody has taken over {count} machines of theirs, past the deadline",
-                who(late.owner)?
+                who(late.whose)?
             ),
         },
         AlertCondition::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {

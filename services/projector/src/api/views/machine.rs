@@ -33,7 +33,8 @@ pub struct OwnerView {
 }
 
 impl OwnerView {
-    fn of(state: &impl Read, id: IdentityId, detail: Detail) -> Result<Self, KvError> {
+    /// Somebody.
+    pub fn of(state: &impl Read, id: IdentityId, detail: Detail) -> Result<Self, KvError> {
         let identity = directory::identity(state, id)?;
         Ok(Self {
             id,

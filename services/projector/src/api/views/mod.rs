@@ -2,6 +2,7 @@
 
 mod access;
 mod app;
+mod credential;
 mod drift;
 mod drill;
 mod grant;
@@ -18,6 +19,7 @@ pub use access::{
     policy_in_words, reason_in_words, separation_in_words,
 };
 pub use app::{AppView, FailureView, HoldView};
+pub use credential::{CredentialView, InventoryView};
 pub use drift::{ChangedView, DriftView};
 pub use drill::{DrillResultView, DrillsView};
 pub use grant::GrantView;

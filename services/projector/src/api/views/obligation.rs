@@ -9,7 +9,7 @@ use rollcall_domain::drift::DriftItem;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::governance::exception::Exception;
 use rollcall_domain::identity::lifecycle::ChangeKind;
-use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
+use rollcall_domain::ids::{AppId, CredentialId, IdentityId, Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
 use serde::Serialize;
@@ -41,12 +41,15 @@ impl ExceptionView {
 pub struct ObligationView {
     #[schema(value_type = String)]
     pub id: ObligationId,
-    /// The app; null for a hand-over.
+    /// The app; null for a hand-over and a credential.
     #[schema(value_type = Option<String>)]
     pub app: Option<AppId>,
-    /// The machine that is handed over; null for an account.
+    /// The machine that is handed over; null for anything else.
     #[schema(value_type = Option<Uuid>)]
     pub machine: Option<IdentityId>,
+    /// The credential that is to be revoked; null for anything else.
+    #[schema(value_type = Option<Uuid>)]
+    pub credential: Option<CredentialId>,
     #[schema(value_type = uuid::Uuid)]
     pub identity: IdentityId,
     /// The event of the change.
@@ -96,14 +99,16 @@ impl ObligationView {
             Some(End::Superseded { by, because, .. }) => Some((by, because)),
             _ => None,
         };
-        let (app, machine) = match &obligation.id.subject {
-            Subject::Account { app, .. } => (Some(app.clone()), None),
-            Subject::Handover { machine, .. } => (None, Some(*machine)),
+        let (machine, credential) = match &obligation.id.subject {
+            Subject::Account { .. } => (None, None),
+            Subject::Handover { machine, .. } => (Some(*machine), None),
+            Subject::Credential { credential, .. } => (None, Some(*credential)),
         };
         Self {
             id: obligation.id.clone(),
-            app,
+            app: obligation.id.subject.app().cloned(),
             machine,
+            credential,
             identity: obligation.id.subject.identity(),
             opened_by: obligation.id.opened_by,
             change: obligation.change,
@@ -140,7 +145,7 @@ pub struct LeaverView {
     pub status: CaseStatus,
     #[schema(schema_with = schema::time_or_null)]
     pub completed_at: Option<Timestamp>,
-    /// When nobody could sign in with any of their accounts any more. `completed_at` is later where machines of theirs were handed over
+    /// When nobody could sign in with any of their accounts any more, nor with any credential of theirs that is listed. `completed_at` is later where machines of theirs were handed over
     /// after that.
     #[schema(schema_with = schema::time_or_null)]
     pub gone_at: Option<Timestamp>,
@@ -189,10 +194,14 @@ impl Remains {
     }
 }
 
-/// When the last app was read without a live account of theirs; what they answer for may be handed over later.
+/// When the last app was read without a live account of theirs, and the last list without a credential that still opens something; what
+/// they answer for may be handed over later.
 fn gone_at(leaver: &Case, owed: &[Obligation]) -> Option<Timestamp> {
-    let of_apps = owed.iter().filter(|owed| owed.id.subject.app().is_some());
-    let verified = of_apps.map(Obligation::verified_at).collect::<Option<Vec<_>>>()?;
+    let of_access = owed.iter().filter(|owed| match owed.id.subject {
+        Subject::Account { .. } | Subject::Credential { .. } => true,
+        Subject::Handover { .. } => false,
+    });
+    let verified = of_access.map(Obligation::verified_at).collect::<Option<Vec<_>>>()?;
     // Who never had an account has none from the start.
     Some(verified.into_iter().max().unwrap_or(leaver.opened_at))
 }

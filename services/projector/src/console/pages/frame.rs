@@ -124,6 +124,7 @@ impl Frame {
             item("/console/violations", "Separation", self.waiting.violations, "open"),
             item("/console/machines", "Machines", 0, ""),
             item("/console/handovers", "Hand-overs", self.waiting.handovers, "open"),
+            item("/console/credentials", "Credentials", 0, ""),
             item("/console/events", "Events", 0, ""),
         ];
         // Whoever may not see a page is not led there.

@@ -6,6 +6,7 @@ mod app;
 mod approvals;
 mod apps;
 mod ask;
+mod credentials;
 mod design;
 mod drift;
 mod event;
@@ -30,7 +31,7 @@ use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::directory;
 use rollcall_domain::identity::content::Content;
-use rollcall_domain::ids::{AppId, IdentityId};
+use rollcall_domain::ids::{AppId, CredentialId, IdentityId};
 use rollcall_domain::kv::Read;
 use rollcall_projection::View;
 
@@ -45,6 +46,7 @@ pub use app::app;
 pub use approvals::approvals;
 pub use apps::apps;
 pub use ask::{ask, asked};
+pub use credentials::credentials;
 pub use design::design;
 pub use drift::drift;
 pub use event::event;
@@ -100,11 +102,22 @@ fn machine_link(view: &impl Read, id: IdentityId) -> Result<Cell, ApiError> {
     Ok(Cell::link(name, format!("/console/identities/{id}")))
 }
 
+/// A link to a credential, by its kind and the inventory that lists it: what it is called is not for everybody.
+fn credential_link(view: &impl Read, id: CredentialId) -> Result<Cell, ApiError> {
+    let known = directory::credential(view, id)?.map(|known| known.listed);
+    let name = known.map_or_else(
+        || id.to_string(),
+        |known| format!("{} in {}", known.kind.name().replace('_', " "), known.inventory),
+    );
+    Ok(Cell::link(name, format!("/console/credentials?id={id}")))
+}
+
 /// A link to where something is owed.
 fn place(view: &impl Read, owed: &Obligation) -> Result<Cell, ApiError> {
     match &owed.id.subject {
         Subject::Account { app, .. } => app_link(view, app),
         Subject::Handover { machine, .. } => machine_link(view, *machine),
+        Subject::Credential { credential, .. } => credential_link(view, *credential),
     }
 }
 

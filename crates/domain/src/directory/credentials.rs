@@ -1,0 +1,168 @@
+//! Credentials and inventories, as their lists say.
+//!
+//! Keys: `credential/<id>`, `credentials-in/<inventory>/<id>`: those that are listed, `credentials-of/<holder>/<id>`, and
+//! `inventory/<name>`.
+
+use crate::access::credential::{Credential, Extent, Inventory, InventoryRead, Listed, Presence, Report, Unlisted};
+use crate::event::{Event, Recorded};
+use crate::ids::{CredentialId, IdentityId, InventoryName};
+use crate::kv::{KeyPage, KvError, Read, Write, load, load_all, load_some, store, suffixes, values};
+
+/// The key prefix of all credentials.
+pub const CREDENTIALS: &str = "credential/";
+
+/// The key prefix of all inventories.
+pub const INVENTORIES: &str = "inventory/";
+
+fn credential_key(id: CredentialId) -> String {
+    format!("{CREDENTIALS}{id}")
+}
+
+fn in_prefix(inventory: &InventoryName) -> String {
+    format!("credentials-in/{inventory}/")
+}
+
+fn of_prefix(holder: IdentityId) -> String {
+    format!("credentials-of/{holder}/")
+}
+
+fn inventory_key(name: &InventoryName) -> String {
+    format!("{INVENTORIES}{name}")
+}
+
+/// A credential, also one that is gone.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn credential(state: &(impl Read + ?Sized), id: CredentialId) -> Result<Option<Credential>, KvError> {
+    load(state, &credential_key(id))
+}
+
+/// Credentials by id, after one; those among the next `look`, also those that are gone.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn credentials_after(
+    state: &(impl Read + ?Sized),
+    after: Option<CredentialId>,
+    look: usize,
+) -> Result<KeyPage<Credential>, KvError> {
+    let after = after.map(|id| id.to_string());
+    load_some(state, CREDENTIALS, after.as_deref(), look)
+}
+
+/// The credentials that an inventory lists, after one and at most `limit`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn credentials_in(
+    state: &(impl Read + ?Sized),
+    inventory: &InventoryName,
+    after: Option<CredentialId>,
+    limit: usize,
+) -> Result<Vec<CredentialId>, KvError> {
+    let prefix = in_prefix(inventory);
+    let after = after.map(|id| format!("{prefix}{id}"));
+    let found = load_all::<()>(state, &prefix, after.as_deref(), limit)?;
+    Ok(found.into_iter().filter_map(|(key, ())| key.strip_prefix(&prefix)?.parse().ok()).collect())
+}
+
+/// The credentials of somebody, also those that are gone; that of nobody stands for its own holder.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn credentials_of(state: &(impl Read + ?Sized), holder: IdentityId) -> Result<Vec<CredentialId>, KvError> {
+    Ok(suffixes(state, &of_prefix(holder))?.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// An inventory of which something was read.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn inventory(state: &(impl Read + ?Sized), name: &InventoryName) -> Result<Option<Inventory>, KvError> {
+    load(state, &inventory_key(name))
+}
+
+/// Every inventory of which a whole list was read.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn inventories(state: &(impl Read + ?Sized)) -> Result<Vec<Inventory>, KvError> {
+    values(state, INVENTORIES)
+}
+
+/// Brings them up to date with one event.
+pub(super) fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<(), KvError> {
+    match &event.event {
+        Event::CredentialListed(listed) => self::listed(state, listed, event),
+        Event::CredentialUnlisted(unlisted) => self::unlisted(state, unlisted, event),
+        Event::CredentialCompromised(compromised) => {
+            if let Some(before) = credential(state, compromised.id)? {
+                let report = Report { by: event.sequence, at: event.recorded_at };
+                let now = Credential { compromised: Some(report), ..before };
+                store(state, credential_key(compromised.id), &now);
+            }
+            Ok(())
+        }
+        Event::InventoryRead(read) => inventory_read(state, read, event),
+        _ => Ok(()),
+    }
+}
+
+fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) -> Result<(), KvError> {
+    let before = credential(state, listed.id)?;
+    if let Some(before) = before.as_ref().filter(|before| before.listed.person() != listed.person()) {
+        state.delete(&format!("{}{}", of_prefix(before.listed.person()), listed.id));
+    }
+    let now = Credential {
+        listed: listed.clone(),
+        version: event.sequence,
+        first_listed_at: before.as_ref().map_or(event.recorded_at, |before| before.first_listed_at),
+        presence: Presence::Listed,
+        compromised: before.and_then(|before| before.compromised),
+    };
+    store(state, credential_key(listed.id), &now);
+    store(state, format!("{}{}", in_prefix(&listed.inventory), listed.id), &());
+    store(state, format!("{}{}", of_prefix(listed.person()), listed.id), &());
+    Ok(())
+}
+
+fn unlisted(state: &mut (impl Write + ?Sized), unlisted: &Unlisted, event: &Recorded) -> Result<(), KvError> {
+    let Some(before) = credential(state, unlisted.id)? else { return Ok(()) };
+    state.delete(&format!("{}{}", in_prefix(&before.listed.inventory), unlisted.id));
+    let presence = Presence::Gone { at: unlisted.taken_at, by: event.sequence };
+    store(state, credential_key(unlisted.id), &Credential { presence, version: event.sequence, ..before });
+    Ok(())
+}
+
+fn inventory_read(state: &mut (impl Write + ?Sized), read: &InventoryRead, event: &Recorded) -> Result<(), KvError> {
+    let before = inventory(state, &read.inventory)?;
+    let now = match read.extent {
+        Extent::Whole => {
+            Inventory { read: Some(read.clone()), read_at: Some(event.recorded_at), version: event.sequence }
+        }
+        Extent::Part => Inventory {
+            read: before.as_ref().and_then(|before| before.read.clone()),
+            read_at: before.and_then(|before| before.read_at),
+            version: event.sequence,
+        },
+    };
+    store(state, inventory_key(&read.inventory), &now);
+    Ok(())
+}
+
+/// Nothing is known any more of what the credentials of somebody are called; that they are there is.
+pub(super) fn erased(state: &mut (impl Write + ?Sized), holder: IdentityId) -> Result<(), KvError> {
+    for id in credentials_of(state, holder)? {
+        forget(state, id)?;
+    }
+    Ok(())
+}
+
+fn forget(state: &mut (impl Write + ?Sized), id: CredentialId) -> Result<(), KvError> {
+    let Some(before) = credential(state, id)? else { return Ok(()) };
+    let listed = Listed { name: String::new(), holder_named: String::new(), ..before.listed };
+    state.forget(&credential_key(id));
+    store(state, credential_key(id), &Credential { listed, ..before });
+    Ok(())
+}

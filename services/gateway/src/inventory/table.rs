@@ -1,0 +1,97 @@
+//! The rows of a list, whichever way it is written: a table (CSV), an object a line (NDJSON), or one JSON document.
+
+use serde_json::{Map, Value};
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    Ndjson,
+    Json,
+}
+
+/// A row, and the line that it begins at, or its place in a document.
+pub struct Row {
+    pub number: u64,
+    pub fields: Map<String, Value>,
+}
+
+/// Calls `each` with every row, until it is refused.
+///
+/// # Errors
+/// With the line, where it is not written as it should be.
+pub fn rows<E: From<String>>(format: Format, body: &[u8], mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
+    match format {
+        Format::Csv => {
+            let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
+            let head = table.headers().map_err(|e| E::from(format!("the first line: {e}")))?.clone();
+            for record in table.records() {
+                let record = record.map_err(|e| E::from(in_csv(&e)))?;
+                let number = record.position().map_or(0, csv::Position::line);
+                let field = |(name, value): (&str, &str)| (name.to_owned(), Value::from(value));
+                each(Row { number, fields: head.iter().zip(record.iter()).map(field).collect() })?;
+            }
+            Ok(())
+        }
+        Format::Ndjson => {
+            for (index, line) in body.split(|byte| *byte == b'\n').enumerate() {
+                let number = index as u64 + 1;
+                if line.iter().all(u8::is_ascii_whitespace) {
+                    continue;
+                }
+                let row = serde_json::from_slice(line).map_err(|e| E::from(format!("line {number}: {e}")))?;
+                each(Row { number, fields: object(row).map_err(|why| E::from(format!("line {number}: {why}")))? })?;
+            }
+            Ok(())
+        }
+        Format::Json => {
+            let document: Value = serde_json::from_slice(body).map_err(|e| E::from(e.to_string()))?;
+            for (index, row) in listed(document)?.into_iter().enumerate() {
+                let number = index as u64 + 1;
+                each(Row { number, fields: object(row).map_err(|why| E::from(format!("entry {number}: {why}")))? })?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn in_csv(error: &csv::Error) -> String {
+    let line = error.position().map(|at| format!("line {}: ", at.line())).unwrap_or_default();
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{line}it has {len} fields, and the first line {expected_len}")
+        }
+        csv::ErrorKind::Utf8 { .. } => format!("{line}it is not UTF-8"),
+        _ => format!("{line}{error}"),
+    }
+}
+
+fn object(row: Value) -> Result<Map<String, Value>, String> {
+    match row {
+        Value::Object(fields) => Ok(fields),
+        other => Err(format!("it is no object: {}", kind(&other))),
+    }
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The entries of a document: itself, or its `items`.
+fn listed<E: From<String>>(document: Value) -> Result<Vec<Value>, E> {
+    match document {
+        Value::Array(all) => Ok(all),
+        Value::Object(mut fields) => match fields.remove("items") {
+            Some(Value::Array(all)) => Ok(all),
+            _ => Err(E::from("it is neither a list nor an object with 'items'".to_owned())),
+        },
+        other => Err(E::from(format!("it is neither a list nor an object with 'items': {}", kind(&other)))),
+    }
+}
