@@ -290,18 +290,10 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
 async fn two_lists_at_once_are_never_mixed_and_one_that_broke_off_is_sent_again() -> anyhow::Result<()> {
     let stage = stage().await?;
     let keys: Vec<String> = (0..2500).map(|n| format!("k{n:04}")).collect();
-    let (even, odd): (Vec<(&str, &str)>, Vec<(&str, &str)>) = keys
-        .iter()
-        .enumerate()
-        .map(|(n, key)| (n, (key.as_str(), "ada")))
-        .fold((vec![], vec![]), |mut all, (n, row)| {
-            if n % 2 == 0 {
-                all.0.push(row)
-            } else {
-                all.1.push(row)
-            }
-            all
-        });
+    let half = |parity: usize| -> Vec<(&str, &str)> {
+        keys.iter().skip(parity).step_by(2).map(|key| (key.as_str(), "ada")).collect()
+    };
+    let (even, odd) = (half(0), half(1));
     let (even, odd) = (table(&even), table(&odd));
     let (one, other) =
         tokio::join!(put(&stage, "keys", "00:00Z", "text/csv", &even), put(&stage, "keys", "00:00Z", "text/csv", &odd));
