@@ -3,6 +3,7 @@
 use std::process::Output;
 
 use anyhow::{Context as _, ensure};
+use jiff::Timestamp;
 use reqwest::{Client, Method};
 use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
 use rollcall_tests::stage::{APP, Stage};
@@ -16,7 +17,7 @@ compromised_within = "2s"
 name = "keys"
 source = "hr"
 kind = "api_key"
-columns = { name = "Key", holder = "Owner", rotated_at = "Rotated" }
+columns = { name = "Key", holder = "Owner" }
 [[inventories]]
 name = "vault"
 source = "hr"
@@ -57,12 +58,16 @@ async fn stage() -> anyhow::Result<Stage> {
     Ok(Stage { app, rollcall })
 }
 
-/// Sends a list, taken at this minute of a day; more of the query may follow.
-async fn put(stage: &Stage, name: &str, minute: &str, kind: &str, body: &str) -> anyhow::Result<(u16, Value)> {
-    let url = format!("{}/inventories/{name}?taken_at=2026-03-01T09:{minute}", stage.rollcall.address());
+/// Sends a list, taken at this time; more of the query may follow.
+async fn put(stage: &Stage, name: &str, taken_at: &str, kind: &str, body: &str) -> anyhow::Result<(u16, Value)> {
+    let url = format!("{}/inventories/{name}?taken_at={taken_at}", stage.rollcall.address());
     let request = Client::new().put(url).bearer_auth(SOURCE_TOKEN).header("content-type", kind);
     let answer = request.body(body.to_owned()).send().await?;
     Ok((answer.status().as_u16(), answer.json().await.unwrap_or_default()))
+}
+
+fn now() -> String {
+    Timestamp::now().to_string()
 }
 
 fn table(rows: &[(&str, &str)]) -> String {
@@ -93,7 +98,7 @@ async fn a_leaver_is_gone_once_the_next_list_lacks_their_token() -> anyhow::Resu
     let stage = stage().await?;
     let ada = stage.join("ada").await?;
     stage.verified(&ada).await?;
-    let (status, said) = put(&stage, "keys", "00:00Z", "text/csv", &table(&[("k1", "ada"), ("k2", "nobody")])).await?;
+    let (status, said) = put(&stage, "keys", &now(), "text/csv", &table(&[("k1", "ada"), ("k2", "nobody")])).await?;
     ensure!(status == 200 && said["added"] == 2 && said["ofNobody"] == 1, "{status} {said}");
     ensure!(said["nobodys"] == json!(["k2 (nobody)"]), "{said}");
     stage.leave(&ada).await?;
@@ -110,15 +115,16 @@ async fn a_leaver_is_gone_once_the_next_list_lacks_their_token() -> anyhow::Resu
     ensure!(owed.len() == 1 && owed[0]["holder"]["active"] == false, "{owed:?}");
 
     // The same list again ends nothing.
-    let (status, said) = put(&stage, "keys", "01:00Z", "text/csv", &table(&[("k1", "ada"), ("k2", "nobody")])).await?;
+    let (status, said) = put(&stage, "keys", &now(), "text/csv", &table(&[("k1", "ada"), ("k2", "nobody")])).await?;
     ensure!(status == 200 && said["changed"] == 0 && said["gone"] == 0, "{status} {said}");
     ensure!(leaver(&stage, &ada).await?["status"] == "open", "it ended by the same list");
-    let (status, said) = put(&stage, "keys", "02:00Z", "text/csv", &table(&[("k2", "nobody")])).await?;
+    let taken_at = now();
+    let (status, said) = put(&stage, "keys", &taken_at, "text/csv", &table(&[("k2", "nobody")])).await?;
     ensure!(status == 200 && said["gone"] == 1, "{status} {said}");
     until("Ada is gone", || async { Ok(leaver(&stage, &ada).await?["completed_at"].as_str().map(drop)) }).await?;
     ensure!(leaver(&stage, &ada).await?["gone_at"].is_string(), "complete and not gone");
     let gone = listed(&stage, "is=gone").await?;
-    ensure!(gone.len() == 1 && gone[0]["gone_at"] == "2026-03-01T09:02:00Z", "{gone:?}");
+    ensure!(gone.len() == 1 && gone[0]["gone_at"] == *taken_at, "{gone:?}");
     let then =
         listed(&stage, &format!("as_of={}", owed[0]["obligations"][0]["opened_at"].as_str().context("no time")?))
             .await?;
@@ -141,7 +147,7 @@ async fn lists_are_read_as_their_systems_write_them() -> anyhow::Result<()> {
         ("kubernetes", "application/json", include_str!("../fixtures/inventories/kubernetes-service-accounts.json")),
     ];
     for (name, kind, body) in lists {
-        let (status, said) = put(&stage, name, "00:00Z", kind, body).await?;
+        let (status, said) = put(&stage, name, &now(), kind, body).await?;
         ensure!(status == 200, "{name}: {status} {said}");
     }
     let all = listed(&stage, "").await?;
@@ -181,11 +187,14 @@ async fn lists_are_read_as_their_systems_write_them() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_wrong_is_refused_by_name_and_changes_nothing() -> anyhow::Result<()> {
     let stage = stage().await?;
+    stage.join("ada").await?;
+    let day = "2026-03-01T09:";
     let keys: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();
     let rows: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "ada")).collect();
-    let (status, said) = put(&stage, "keys", "10:00Z", "text/csv", &table(&rows)).await?;
+    let (status, said) = put(&stage, "keys", &format!("{day}10:00Z"), "text/csv", &table(&rows)).await?;
     ensure!(status == 200 && said["added"] == 20, "{status} {said}");
     let half = table(&rows[..10]);
+    let of_nobody = table(&keys.iter().map(|key| (key.as_str(), "")).collect::<Vec<_>>());
     let secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
     let with_secret = table(&[("k1", "ada"), (secret, "ada")]);
     let twice = table(&[("k1", "ada"), ("k2", "ada"), ("k1", "ben")]);
@@ -198,28 +207,41 @@ async fn a_list_that_is_wrong_is_refused_by_name_and_changes_nothing() -> anyhow
         ("keys", "11:00Z", "text/csv", &twice, 400, "line 4: 'k1' is at line 2 already"),
         ("keys", "11:00Z", "text/csv", "Owner\nada\n", 400, "there is no 'Key'"),
         ("keys", "11:00Z", "text/csv", "Key,Owner\nk1,ada,more\n", 400, "line 2: it has 3 fields"),
-        ("keys", "11:00Z", "text/csv", "Key,Owner,Rotated\nk1,ada,soon\n", 400, "'Rotated' is 'soon'"),
+        ("keys", "11:00Z", "text/csv", "Key,Owner,rotated_at\nk1,ada,soon\n", 400, "'rotated_at' is 'soon'"),
+        ("keys", "11:00Z", "text/csv", "Key\nk1\n", 400, "there is no 'Owner'"),
+        ("keys", "11:00Z", "text/csv", &of_nobody, 409, "says of 20 no longer whose they are"),
+        ("keys", "11:00Z", "text/csv", "Key,Owner,rotated_at\nk1,ada,2027-01-01\n", 400, "line 2: it was rotated at"),
+        ("keys", "11:00Z", "application/json", r#"{"metadata":{"continue":"x"},"items":[]}"#, 400, "more follows"),
         ("keys", "11:00Z", "application/json", "{}", 400, "neither a list"),
         ("keys", "11:00Z", "application/json", "[1]", 400, "entry 1: it is no object: a number"),
-        ("keys", "11:00Z", "application/x-ndjson", "{\"Key\":\"k1\"}\n{", 400, "line 2"),
+        ("keys", "11:00Z", "application/x-ndjson", "{\"Key\":\"k1\",\"Owner\":null}\n{", 400, "line 2"),
         ("keys", "11:00Z", "application/x-ndjson", r#"{"Key":"k1","secret":"x"}"#, 400, "'secret' may be the secret"),
         ("keys", "11:00Z", "application/xml", "<a/>", 400, "content type 'application/xml'"),
         ("keys", "11:00Z&taken=1", "text/csv", &table(&rows), 400, "taken"),
         ("keys", "99:00Z", "text/csv", &table(&rows), 400, "taken_at is"),
         ("vault", "11:00Z", "application/x-ndjson", token, 400, "'id' is the token itself"),
+        (
+            "vault",
+            "11:00Z",
+            "application/x-ndjson",
+            r#"{"errors":["bad token"]}"#,
+            400,
+            "this is an error and no token",
+        ),
+        ("aws", "11:00Z", "text/csv", "user,arn\nada,x\n", 400, "there is no 'password_enabled'"),
         ("theirs", "11:00Z", "text/csv", "name\nk1\n", 403, "for source 'other' to send"),
         ("unknown", "11:00Z", "text/csv", "name\nk1\n", 404, "there is no inventory 'unknown'"),
     ];
     for (name, minute, kind, body, status, detail) in cases {
-        let (got, said) = put(&stage, name, minute, kind, body).await?;
+        let (got, said) = put(&stage, name, &format!("{day}{minute}"), kind, body).await?;
         let text = said["detail"].as_str().unwrap_or_default();
         ensure!(got == *status && text.contains(detail), "{name} {minute} {body:.60}: {got} {said}");
         ensure!(!text.contains(secret), "the secret is repeated: {text}");
     }
     ensure!(listed(&stage, "").await?.len() == 20, "something has changed");
-    let (status, said) = put(&stage, "keys", "11:00Z&confirm_missing=9", "text/csv", &half).await?;
+    let (status, said) = put(&stage, "keys", &format!("{day}11:00Z&confirm_missing=9"), "text/csv", &half).await?;
     ensure!(status == 409, "another number was taken: {status} {said}");
-    let (status, said) = put(&stage, "keys", "11:00Z&confirm_missing=10", "text/csv", &half).await?;
+    let (status, said) = put(&stage, "keys", &format!("{day}11:00Z&confirm_missing=10"), "text/csv", &half).await?;
     ensure!(status == 200 && said["gone"] == 10, "{status} {said}");
     Ok(())
 }
@@ -280,7 +302,7 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
     let told = |part: &str| timeline.iter().any(|entry| entry["summary"].as_str().is_some_and(|s| s.contains(part)));
     ensure!(told("reports that others may know the secret of the api key k1 of ada in keys"), "{timeline:#?}");
     std::fs::write(&file, table(&[("k2", "ada")]))?;
-    let sent = rollcall(&stage, &["inventory", "keys", path, "--taken-at", "2026-03-01T10:00:00Z"]).await?;
+    let sent = rollcall(&stage, &["inventory", "keys", path, "--taken-at", &now()]).await?;
     ensure!(sent.status.success(), "{sent:?}");
     ensure!(listed(&stage, "is=to_revoke").await?.is_empty(), "it is still owed");
     Ok(())
@@ -295,8 +317,10 @@ async fn two_lists_at_once_are_never_mixed_and_one_that_broke_off_is_sent_again(
     };
     let (even, odd) = (half(0), half(1));
     let (even, odd) = (table(&even), table(&odd));
-    let (one, other) =
-        tokio::join!(put(&stage, "keys", "00:00Z", "text/csv", &even), put(&stage, "keys", "00:00Z", "text/csv", &odd));
+    let (one, other) = tokio::join!(
+        put(&stage, "keys", "2026-03-01T09:00:00Z", "text/csv", &even),
+        put(&stage, "keys", "2026-03-01T09:00:00Z", "text/csv", &odd)
+    );
     let (one, other) = (one?, other?);
     let taken = if one.0 == 200 { "even" } else { "odd" };
     ensure!((one.0, other.0) == (200, 409) || (one.0, other.0) == (409, 200), "{one:?} {other:?}");
@@ -315,19 +339,19 @@ async fn two_lists_at_once_are_never_mixed_and_one_that_broke_off_is_sent_again(
         .await?;
         stage.rollcall.kill().await
     };
-    let (sent, killed) = tokio::join!(put(&stage, "keys", "01:00Z", "text/csv", &whole), killed);
+    let (sent, killed) = tokio::join!(put(&stage, "keys", "2026-03-01T09:01:00Z", "text/csv", &whole), killed);
     killed?;
     stage.rollcall.start().await?;
     let said = match sent {
         Ok((200, said)) => said,
         _ => {
-            let (status, said) = put(&stage, "keys", "01:00Z", "text/csv", &whole).await?;
+            let (status, said) = put(&stage, "keys", "2026-03-01T09:01:00Z", "text/csv", &whole).await?;
             ensure!(status == 200, "{status} {said}");
             said
         }
     };
     ensure!(said["gone"] == 0 && listed(&stage, "").await?.len() == 2500, "{said}");
-    let (status, again) = put(&stage, "keys", "01:00Z", "text/csv", &whole).await?;
+    let (status, again) = put(&stage, "keys", "2026-03-01T09:01:00Z", "text/csv", &whole).await?;
     ensure!(status == 200 && again["added"] == 0 && again["changed"] == 0, "{status} {again}");
     Ok(())
 }

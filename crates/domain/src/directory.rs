@@ -2,7 +2,7 @@
 //!
 //! Keys: `identity/<id>`, `user-name/<kind>/<hash of the key>`, `external-id/<hash of the value>/<id>`, `group/<id>`, `group-name/<key>/<id>`,
 //! `member/<group>/<member>`, `member-of/<member>/<group>`, `resource/<type>/<id>`, `app/<id>`, `count/<type>`,
-//! `machine-policy`, `credential/<id>`, `inventory/<name>`, `role/<id>`, `policy/<id>`, `separation/<id>`, `former-name/<id>/<key of the name>`, `last-<key of the name>`: who had it last, where it is free, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
+//! `machine-policy`, `credential/<id>`, `inventory/<name>`, `role/<id>`, `policy/<id>`, `separation/<id>`, `former-name/<id>/<key of the name>`, `last-<place of a name or externalId>/<id>`: who had it before, `lost/<id>/<place>`, and `live/<kind>/<id>`: the identities of a kind that are not deleted.
 
 mod access_rules;
 pub mod app_changes;
@@ -23,7 +23,7 @@ use crate::identity::lifecycle::Lifecycle;
 use crate::identity::name::name_key;
 use crate::identity::resource::{Resource, ResourceChange, ResourceChanged};
 use crate::identity::{Identity, IdentityChanged, IdentityKind, user_name};
-use crate::ids::{AppId, GroupId, IdentityId, ResourceId};
+use crate::ids::{AppId, GroupId, IdentityId, ResourceId, Sequence};
 use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes, values};
 
 pub use access_rules::{
@@ -31,7 +31,8 @@ pub use access_rules::{
     policies, policy, role, roles, separation, separations,
 };
 pub use credentials::{
-    CREDENTIALS, INVENTORIES, credential, credentials_after, credentials_in, credentials_of, inventories, inventory,
+    CREDENTIALS, INVENTORIES, credential, credentials_after, credentials_held_after, credentials_in, credentials_of,
+    inventories, inventory,
 };
 
 /// The key prefix of all identities.
@@ -98,7 +99,22 @@ pub fn id_by_last_name(
     kind: IdentityKind,
     name: &str,
 ) -> Result<Option<IdentityId>, KvError> {
-    load(state, &last_name(&name_of(kind, name)))
+    last_of(state, &name_of(kind, name))
+}
+
+/// The id of who had an `externalId` last, and has it no longer.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn id_by_last_external_id(state: &(impl Read + ?Sized), value: &str) -> Result<Option<IdentityId>, KvError> {
+    last_of(state, &external_ids_of(value))
+}
+
+fn last_of(state: &(impl Read + ?Sized), place: &str) -> Result<Option<IdentityId>, KvError> {
+    let prefix = last_prefix(place);
+    let all: Vec<(String, Sequence)> = load_all(state, &prefix, None, usize::MAX)?;
+    let newest = all.into_iter().max_by_key(|(_, until)| *until);
+    Ok(newest.and_then(|(key, _)| key.strip_prefix(&prefix)?.parse().ok()))
 }
 
 /// The id of the identity of a kind that signs in with a name, in any case.
@@ -114,9 +130,20 @@ fn name_of(kind: IdentityKind, name: &str) -> String {
     format!("user-name/{}/{}", kind.name(), hash(&name_key(name)))
 }
 
-/// Who had a name last that is free again, by the key of the name.
-fn last_name(key: &str) -> String {
-    format!("last-{key}")
+/// Who had a name, or an id, before, by its place: each with the event by which they lost it.
+fn last_prefix(place: &str) -> String {
+    format!("last-{}/", place.trim_end_matches('/'))
+}
+
+/// Where names and ids were that somebody had.
+fn lost_prefix(id: IdentityId) -> String {
+    format!("lost/{id}/")
+}
+
+/// Somebody has a name, or an id, no longer.
+fn lose(state: &mut (impl Write + ?Sized), place: &str, id: IdentityId, by: Sequence) {
+    store(state, format!("{}{id}", last_prefix(place)), &by);
+    store(state, format!("{}{}", lost_prefix(id), place.trim_end_matches('/')), &());
 }
 
 const FORMER: &str = "former-name/";
@@ -153,7 +180,7 @@ fn recount(state: &mut (impl Write + ?Sized), resource_type: &str, change: impl 
 /// # Errors
 /// When the state can't be read.
 pub fn ids_by_external_id(state: &(impl Read + ?Sized), value: &str) -> Result<Vec<IdentityId>, KvError> {
-    let ids = suffixes(state, &format!("external-id/{}/", hash(value)))?;
+    let ids = suffixes(state, &external_ids_of(value))?;
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
@@ -423,7 +450,7 @@ fn identity_changed(
     // What stays as it is, as it mostly does, is not written again.
     if old.map(called) != new.map(called) {
         if let Some((kind, resource)) = old {
-            let key = unname(state, changed.id, kind, resource)?;
+            let key = unname(state, changed.id, kind, resource, event.sequence)?;
             if new.map(|(kind, resource)| name_of(kind, user_name(resource))).is_none_or(|new| new != key) {
                 store(state, former_key(changed.id, &key), &());
             }
@@ -475,15 +502,20 @@ fn unname(
     id: IdentityId,
     kind: IdentityKind,
     resource: &Map<String, Value>,
+    by: Sequence,
 ) -> Result<String, KvError> {
     let key = name_of(kind, user_name(resource));
     // A name that was released may already have a new owner.
     if load::<IdentityId>(state, &key)? == Some(id) {
         state.delete(&key);
-        store(state, last_name(&key), &id);
+        lose(state, &key, id, by);
     }
     if let Some(value) = external_id(resource) {
-        state.delete(&external_id_key(value, &id));
+        let key = external_id_key(value, &id);
+        if state.get(&key)?.is_some() {
+            state.delete(&key);
+            lose(state, &external_ids_of(value), id, by);
+        }
     }
     Ok(key)
 }
@@ -491,17 +523,17 @@ fn unname(
 /// Nothing is known any more of who it was; that it was there is.
 fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Recorded) -> Result<(), KvError> {
     let Some(before) = identity(state, id)?.filter(|i| i.content != Content::Erased) else { return Ok(()) };
-    let key = unname(state, id, before.kind, &before.resource)?;
+    let key = unname(state, id, before.kind, &before.resource, event.sequence)?;
     let former = format!("{FORMER}{id}/");
     let names = suffixes(state, &former)?;
     for name in names.iter().map(String::as_str).chain([key.as_str()]) {
         state.forget_value(name, &encode(&id));
-        let last = last_name(name);
-        if load::<IdentityId>(state, &last)? == Some(id) {
-            state.delete(&last);
-        }
-        state.forget_value(&last, &encode(&id));
         state.delete(&format!("{former}{name}"));
+    }
+    let lost = lost_prefix(id);
+    for place in suffixes(state, &lost)? {
+        state.delete(&format!("{}{id}", last_prefix(&place)));
+        state.delete(&format!("{lost}{place}"));
     }
     if !before.deleted {
         leave_groups(state, &id.into())?;
@@ -523,8 +555,12 @@ fn identity_erased(state: &mut (impl Write + ?Sized), id: IdentityId, event: &Re
     Ok(())
 }
 
+fn external_ids_of(value: &str) -> String {
+    format!("external-id/{}/", hash(value))
+}
+
 fn external_id_key(value: &str, id: &IdentityId) -> String {
-    format!("external-id/{}/{id}", hash(value))
+    format!("{}{id}", external_ids_of(value))
 }
 
 fn leave_groups(state: &mut (impl Write + ?Sized), member: &MemberId) -> Result<(), KvError> {

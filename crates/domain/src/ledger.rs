@@ -221,8 +221,11 @@ impl Ledger {
                     }
                 }
                 machines::changed(state, changed, event, &mut facts)?;
-                if changed.before.is_some_and(Lifecycle::has_access) != changed.after.has_access() {
+                let access_changed = changed.before.is_some_and(Lifecycle::has_access) != changed.after.has_access();
+                if access_changed {
                     machines::owner_changed(state, changed.id, event, &mut facts)?;
+                }
+                if access_changed || changed.deleted {
                     credentials::holder_changed(state, changed.id, event, &mut facts)?;
                 }
             }
@@ -267,6 +270,7 @@ impl Ledger {
                 machines::switched(state, switched, event, &mut facts)?;
                 credentials::holder_changed(state, switched.id, event, &mut facts)?;
             }
+            Event::InventoryRead(read) => credentials::list_read(state, read, event, &mut facts)?,
             Event::CredentialListed(listed) => credentials::look(state, listed.id, event, &mut facts)?,
             Event::CredentialUnlisted(unlisted) => credentials::look(state, unlisted.id, event, &mut facts)?,
             Event::CredentialCompromised(report) => credentials::look(state, report.id, event, &mut facts)?,
@@ -331,7 +335,6 @@ impl Ledger {
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
             Event::MachinesConfigured(_)
-            | Event::InventoryRead(_)
             | Event::NameClaimed(_)
             | Event::NameReleased(_)
             | Event::Resource(_)

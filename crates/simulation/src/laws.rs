@@ -33,6 +33,7 @@ use crate::authorities::Authorities;
 use crate::chance::Chance;
 use crate::handovers::{self, Answers};
 use crate::reasons::Reasons;
+use crate::vault::{self, Mood, Vault};
 
 /// How long a change by hand excuses what was seen before it: the longest that a look can take until it is on the log.
 const GRACE: Duration = Duration::from_secs(60);
@@ -70,6 +71,7 @@ struct Book {
     broken: Vec<(usize, String)>,
     verified: usize,
     drilled: usize,
+    vault: Vault,
     handed_over: usize,
     /// Whom nothing else in an app could have proved gone, or not.
     beyond_proof: BTreeSet<(IdentityId, String)>,
@@ -222,6 +224,12 @@ impl Laws {
         handovers::decisions(&self.book().state, chance)
     }
 
+    /// What happens in the vault of keys, and what its lists say.
+    pub fn vault(&self, chance: &Chance, mood: Mood) -> Result<Vec<Event>, KvError> {
+        let book = &mut *self.book();
+        book.vault.step(&book.state, chance, mood, book.now)
+    }
+
     /// What is still to be done, in a line each; nothing: all has come to rest.
     pub fn unfinished(&self) -> Result<Vec<String>, KvError> {
         let book = self.book();
@@ -244,6 +252,7 @@ impl Laws {
             }
         }
         out.extend(handovers::unfinished(&book.state)?);
+        out.extend(vault::unfinished(&book.state)?);
         out.extend(ledger::holds(&book.state)?.iter().map(|hold| format!("the removals by {} wait", hold.cause)));
         let ringing = ledger::grants_ringing(&book.state, Timestamp::MAX, usize::MAX)?;
         out.extend(ringing.iter().map(|(at, grant)| format!("grant {} has not ended, and is to at {at}", grant.id)));
@@ -325,6 +334,10 @@ impl Book {
             let left = self.answers.left_of(&self.state, whose)?;
             if !left.is_empty() {
                 broken.push(format!("#{}: the leaver {whose} is complete, and answers for {left:?}", event.sequence));
+            }
+            let working = self.vault.working(&self.state, whose)?;
+            if !working.is_empty() {
+                broken.push(format!("#{}: the leaver {whose} is complete, and {working:?} work", event.sequence));
             }
             // Each app was seen at its own time; what a person has done there since is found by the next comparison.
             let departed = Duration::try_from(event.recorded_at.duration_since(leaver.opened_at)).unwrap_or_default();

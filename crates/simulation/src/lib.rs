@@ -13,6 +13,7 @@ mod machines;
 mod people;
 mod process;
 mod reasons;
+mod vault;
 mod weather;
 mod world;
 

@@ -31,6 +31,7 @@ use crate::laws::{Broken, Laws};
 use crate::log::SimLog;
 use crate::people::People;
 use crate::process::{Around, Process, Service};
+use crate::vault::Mood;
 use crate::weather::Weather;
 
 /// How long everything goes wrong.
@@ -329,6 +330,13 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             }
             let _ = log.append(&unit).await;
         }
+        let mood = if weather.is_rough() { Mood::Busy } else { Mood::Finishing };
+        let mut unit = Unit::default();
+        for event in laws.vault(&chance, mood).unwrap_or_default() {
+            unit.push(NewEvent { meta: by_service("gateway", "", None), event }, Expect::Any);
+        }
+        // A list that is lost is taken anew.
+        let _ = if unit.is_empty() { Ok(()) } else { log.append(&unit).await.map(drop) };
         let until = laws.now() + SignedDuration::from_secs(60);
         if let Some(event) = chance.pick(&laws.acceptances(until).unwrap_or_default()).cloned() {
             let meta = by_service("operator", "", None);

@@ -31,6 +31,9 @@ use crate::state::{GatewayState, NAME};
 /// Changes whenever the state would be derived otherwise than before.
 const STAMP: u32 = 12;
 
+/// How many lists of inventories are held and compared at once: each may be large.
+const LISTS_AT_ONCE: usize = 2;
+
 /// The gateway.
 #[derive(Debug)]
 pub struct Gateway {
@@ -83,6 +86,7 @@ impl Gateway {
             max_body_bytes: config.server.max_body_bytes,
             inventories: config.inventories.iter().cloned().map(Arc::new).collect(),
             max_inventory_bytes: config.server.max_inventory_bytes,
+            lists: Semaphore::new(LISTS_AT_ONCE),
             max_resource_bytes: config.scim.max_resource_bytes,
             refusals: Refusals::default(),
             guesses: Attempts::new(config.server.max_refusals_per_minute),

@@ -35,6 +35,8 @@ pub struct GatewayState {
     pub max_body_bytes: usize,
     pub inventories: Vec<Arc<InventoryConfig>>,
     pub max_inventory_bytes: usize,
+    /// How many lists of inventories are held and compared at once.
+    pub lists: Semaphore,
     pub max_resource_bytes: usize,
     pub refusals: Refusals,
     /// Tokens that are no source's.

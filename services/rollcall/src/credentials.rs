@@ -63,9 +63,10 @@ pub struct InventoryArgs {
     /// How the file is written; without it by its name
     #[arg(long)]
     format: Option<Format>,
-    /// When the list was taken, such as 2026-03-01T09:00:00Z; without it, when the file was last written
-    #[arg(long)]
-    taken_at: Option<Timestamp>,
+    /// When the list was begun to be taken, such as 2026-03-01T09:00:00Z, or @ and the seconds since 1970 (date +@%s): what it lacks
+    /// was gone then
+    #[arg(long, value_parser = instant)]
+    taken_at: Timestamp,
     /// So many are missing that were listed, and that is so: the number that a refusal names
     #[arg(long)]
     confirm_missing: Option<u64>,
@@ -138,10 +139,7 @@ async fn send_list(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
     let named = args.file.display();
     let kind = content_type(args)?;
     let body = std::fs::read(&args.file).with_context(|| format!("reading {named}"))?;
-    let taken_at = match args.taken_at {
-        Some(at) => at,
-        None => Timestamp::try_from(std::fs::metadata(&args.file)?.modified()?)?,
-    };
+    let taken_at = args.taken_at;
     let token = std::env::var(&args.token_env).ok().filter(|token| !token.is_empty());
     let token = token.with_context(|| {
         format!("set {} to the token of the inventory's source, or name another --token-env", args.token_env)
@@ -181,6 +179,13 @@ async fn send_list(args: &InventoryArgs) -> anyhow::Result<ExitCode> {
         println!("of nobody that is known: {}, such as {}", count("ofNobody"), names.join(", "));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let seconds = text.strip_prefix('@').and_then(|seconds| Timestamp::from_second(seconds.parse().ok()?).ok());
+    seconds
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| "it is no time as in 2026-03-01T09:00:00Z, nor @ and seconds".into())
 }
 
 fn content_type(args: &InventoryArgs) -> anyhow::Result<&'static str> {

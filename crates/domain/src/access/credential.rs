@@ -174,6 +174,9 @@ pub struct Inventory {
     /// When that was recorded.
     #[serde(with = "crate::stored::time_or_none")]
     pub read_at: Option<Timestamp>,
+    /// When the newest list was taken of which anything is known, also one that broke off.
+    #[serde(with = "crate::stored::time")]
+    pub newest: Timestamp,
     /// The last event of it.
     pub version: Sequence,
 }
@@ -235,6 +238,9 @@ pub struct Revocation {
     pub credential: CredentialId,
     /// Whose it was when that was owed.
     pub holder: IdentityId,
+    /// When the first list was taken that shows it with somebody else, while one does.
+    #[serde(with = "crate::stored::time_or_none")]
+    pub passed_on_at: Option<Timestamp>,
     /// What is open.
     pub owes: Vec<Obligation<Sequence>>,
 }

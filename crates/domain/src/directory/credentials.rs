@@ -1,7 +1,7 @@
 //! Credentials and inventories, as their lists say.
 //!
-//! Keys: `credential/<id>`, `credentials-in/<inventory>/<id>`: those that are listed, `credentials-of/<holder>/<id>`, and
-//! `inventory/<name>`.
+//! Keys: `credential/<id>`, `credentials-in/<inventory>/<id>`: those that are listed, `credentials-of/<holder>/<id>`: those that
+//! somebody has, or ever had, and `inventory/<name>`.
 
 use crate::access::credential::{Credential, Extent, Inventory, InventoryRead, Listed, Presence, Report, Unlisted};
 use crate::event::{Event, Recorded};
@@ -67,12 +67,31 @@ pub fn credentials_in(
     Ok(found.into_iter().filter_map(|(key, ())| key.strip_prefix(&prefix)?.parse().ok()).collect())
 }
 
-/// The credentials of somebody, also those that are gone; that of nobody stands for its own holder.
+/// The credentials that somebody has, or ever had; that of nobody stands for its own holder.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn credentials_of(state: &(impl Read + ?Sized), holder: IdentityId) -> Result<Vec<CredentialId>, KvError> {
     Ok(suffixes(state, &of_prefix(holder))?.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Those of them that are still theirs, also those that are gone, after one; those among the next `look`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn credentials_held_after(
+    state: &(impl Read + ?Sized),
+    holder: IdentityId,
+    after: Option<&str>,
+    look: usize,
+) -> Result<KeyPage<Credential>, KvError> {
+    let KeyPage { pairs, next } = load_some::<()>(state, &of_prefix(holder), after, look)?;
+    let mut held = Vec::new();
+    for (place, ()) in pairs {
+        let known = place.parse().ok().map(|id| credential(state, id)).transpose()?.flatten();
+        held.extend(known.filter(|known| known.listed.person() == holder).map(|known| (place, known)));
+    }
+    Ok(KeyPage { pairs: held, next })
 }
 
 /// An inventory of which something was read.
@@ -111,9 +130,6 @@ pub(super) fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Res
 
 fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) -> Result<(), KvError> {
     let before = credential(state, listed.id)?;
-    if let Some(before) = before.as_ref().filter(|before| before.listed.person() != listed.person()) {
-        state.delete(&format!("{}{}", of_prefix(before.listed.person()), listed.id));
-    }
     let now = Credential {
         listed: listed.clone(),
         version: event.sequence,
@@ -137,16 +153,12 @@ fn unlisted(state: &mut (impl Write + ?Sized), unlisted: &Unlisted, event: &Reco
 
 fn inventory_read(state: &mut (impl Write + ?Sized), read: &InventoryRead, event: &Recorded) -> Result<(), KvError> {
     let before = inventory(state, &read.inventory)?;
-    let now = match read.extent {
-        Extent::Whole => {
-            Inventory { read: Some(read.clone()), read_at: Some(event.recorded_at), version: event.sequence }
-        }
-        Extent::Part => Inventory {
-            read: before.as_ref().and_then(|before| before.read.clone()),
-            read_at: before.and_then(|before| before.read_at),
-            version: event.sequence,
-        },
+    let newest = before.as_ref().map_or(read.taken_at, |before| before.newest.max(read.taken_at));
+    let (whole, read_at) = match read.extent {
+        Extent::Whole => (Some(read.clone()), Some(event.recorded_at)),
+        Extent::Part => before.map(|before| (before.read, before.read_at)).unwrap_or_default(),
     };
+    let now = Inventory { read: whole, read_at, newest, version: event.sequence };
     store(state, inventory_key(&read.inventory), &now);
     Ok(())
 }
@@ -154,15 +166,15 @@ fn inventory_read(state: &mut (impl Write + ?Sized), read: &InventoryRead, event
 /// Nothing is known any more of what the credentials of somebody are called; that they are there is.
 pub(super) fn erased(state: &mut (impl Write + ?Sized), holder: IdentityId) -> Result<(), KvError> {
     for id in credentials_of(state, holder)? {
-        forget(state, id)?;
+        let Some(before) = credential(state, id)? else { continue };
+        // Also of what somebody else has by now it is forgotten who had it.
+        state.forget(&credential_key(id));
+        let is_theirs = before.listed.person() == holder;
+        let listed = match is_theirs {
+            true => Listed { name: String::new(), holder_named: String::new(), ..before.listed },
+            false => before.listed,
+        };
+        store(state, credential_key(id), &Credential { listed, ..before });
     }
-    Ok(())
-}
-
-fn forget(state: &mut (impl Write + ?Sized), id: CredentialId) -> Result<(), KvError> {
-    let Some(before) = credential(state, id)? else { return Ok(()) };
-    let listed = Listed { name: String::new(), holder_named: String::new(), ..before.listed };
-    state.forget(&credential_key(id));
-    store(state, credential_key(id), &Credential { listed, ..before });
     Ok(())
 }

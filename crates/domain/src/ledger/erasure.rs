@@ -10,7 +10,9 @@ use super::links::linked;
 use super::lists::Kept;
 use super::others::{self, others_of};
 use super::read::{account_key, accounts_of, alert_key, firing_alerts, link_key, obligations_of};
-use super::{accounts, approvals, causation, drifts, obligations, recorded, schedule, separations, switch};
+use super::{
+    accounts, approvals, causation, credentials, drifts, obligations, recorded, schedule, separations, switch,
+};
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Change, Obligation};
@@ -24,7 +26,7 @@ use crate::governance::erasure::{Erased, ErasureOrdered, Other, Owed};
 use crate::identity::IdentityChanged;
 use crate::identity::content::Content;
 use crate::identity::lifecycle::{ChangeKind, IdentityChange, Lifecycle, Urgency};
-use crate::ids::{AppId, IdentityId, Sequence};
+use crate::ids::{AppId, CredentialId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 
 const ERASING: &str = "erasing/";
@@ -104,6 +106,8 @@ pub enum Obstacle {
     Owed(AppId),
     /// A machine that they answered for is not handed over.
     Answers(IdentityId),
+    /// A credential of theirs is not revoked.
+    Opens(CredentialId),
     /// An app still shows a second account of theirs, or it is not verified that it is gone.
     Second(AppId),
     /// An app still shows an account of theirs, which nobody can sign in with.
@@ -116,6 +120,7 @@ impl std::fmt::Display for Obstacle {
             Self::NotLeft => f.write_str("they have not left"),
             Self::Owed(app) => write!(f, "{app}: something is still owed there, and it is not verified"),
             Self::Answers(machine) => write!(f, "the machine {machine} is not handed over, for which they answered"),
+            Self::Opens(credential) => write!(f, "the credential {credential} of theirs is not revoked"),
             Self::Second(app) => write!(f, "{app}: it has a second account of theirs"),
             Self::Kept(app) => {
                 write!(f, "{app}: it keeps an account of theirs, inactive, which has to be deleted there first")
@@ -142,6 +147,7 @@ pub fn obstacles(state: &impl Read, id: IdentityId) -> Result<Vec<Obstacle>, KvE
     }
     let open = handovers_of(state, id)?.into_iter().find(|handover| handover.end.is_none());
     all.extend(open.map(|handover| Obstacle::Answers(handover.machine)));
+    all.extend(credentials::opens_something(state, id)?.map(Obstacle::Opens));
     for other in others_of(state, id)? {
         let account = super::account(state, other.nobody, &other.app)?;
         if account.is_some_and(|account| obstacle(&account).is_some())

@@ -173,6 +173,7 @@ pub fn join(state: &mut Kept<'_, impl Write>, now: &Obligation) -> Result<(), Kv
         return Ok(());
     }
     moved(state, None, now)?;
+    // A departure that only begins has its count from the beginning.
     keep_leaver(state, now, Count::default(), Count::of(now)).map(drop)
 }
 

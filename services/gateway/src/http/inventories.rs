@@ -16,7 +16,6 @@ use crate::auth::caller::Caller;
 use crate::error::Refusal;
 use crate::http::request::{Path, Query, read_body};
 use crate::inventory::compare::{List, compare};
-use crate::read::search::Amount;
 use crate::state::GatewayState;
 
 /// What a list says of itself.
@@ -48,7 +47,7 @@ pub async fn put(
     })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     // Lists are large: a few are taken in at once.
-    let _place = state.place(Amount::Many).await;
+    let _place = state.lists.acquire().await;
     let body = read_body(body, state.max_inventory_bytes).await?.into();
     let list = List { inventory, content_type, body, taken_at, confirmed: about.confirm_missing };
     let reading = caller.reading();

@@ -70,6 +70,10 @@ struct Survey {
     nobodys: Vec<String>,
     known: u64,
     missing: Vec<CredentialId>,
+    /// Those of the missing that have not run out by themselves.
+    surprising: u64,
+    /// Those that were somebody's, and are nobody's by this list.
+    without_holder: u64,
 }
 
 enum Why {
@@ -115,8 +119,7 @@ struct Comparison {
 /// it then. 503 when the log can't be used: what was said stays true, and the list can be sent again.
 pub async fn compare(log: &EventLog, view: View, list: List, meta: &EventMeta) -> Result<Outcome, Refusal> {
     let known = directory::inventory(&view, &list.inventory.name)?;
-    let last = known.as_ref().and_then(|known| known.read.as_ref());
-    in_order(&list, last)?;
+    in_order(&list, known.as_ref().map(|known| known.newest))?;
     let version = known.as_ref().map_or(Sequence(0), |known| known.version);
     let comparison = Comparison { list, view, names: log.names().clone() };
     let surveyed = comparison.clone();
@@ -174,14 +177,14 @@ fn last_differs(last: Option<&InventoryRead>, list: &List) -> bool {
 /// How far apart clocks may be.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-fn in_order(list: &List, last: Option<&InventoryRead>) -> Result<(), Refusal> {
+/// Refuses a list that is older than what is known, also by one that broke off.
+fn in_order(list: &List, newest: Option<Timestamp>) -> Result<(), Refusal> {
     let at = list.taken_at;
     if at.duration_since(Timestamp::now()) > SKEW {
         return Err(ScimError::status(400, format!("taken_at is {at}, which lies ahead")).into());
     }
-    match last.filter(|last| last.taken_at > at) {
-        Some(last) => {
-            let newer = last.taken_at;
+    match newest.filter(|newest| *newest > at) {
+        Some(newer) => {
             let detail =
                 format!("this list was taken at {at}, and one that was taken at {newer} is known: send a newer one");
             Err(ScimError::status(409, detail).into())
@@ -190,18 +193,20 @@ fn in_order(list: &List, last: Option<&InventoryRead>) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses a list that lacks much of what was there, until somebody has confirmed how much.
+/// Refuses a list that lacks much of what was there, or of whose it was, until somebody has confirmed how much.
 fn usual(list: &List, survey: &Survey) -> Result<(), Refusal> {
-    let missing = survey.missing.len() as u64;
+    let lost = survey.surprising + survey.without_holder;
     let most = survey.known.saturating_mul(u64::from(list.inventory.max_missing_percent)) / 100;
-    let is_usual = missing <= most.max(FEW) && (survey.listed > 0 || survey.known == 0);
-    if is_usual || list.confirmed == Some(missing) {
+    let is_usual = lost <= most.max(FEW) && (survey.listed > 0 || survey.known == 0);
+    if is_usual || list.confirmed == Some(lost) {
         return Ok(());
     }
-    let (name, known) = (&list.inventory.name, survey.known);
+    let Survey { surprising, without_holder, known, .. } = survey;
+    let name = &list.inventory.name;
     let detail = format!(
-        "this list lacks {missing} of the {known} credentials that '{name}' had, which is more than max_missing_percent = {} allows: \
-         nothing was changed; if they are gone, send it again with confirm_missing={missing}",
+        "this list lacks {surprising} of the {known} credentials that '{name}' had, and says of {without_holder} no longer whose they \
+         are, which is more than max_missing_percent = {} allows: nothing was changed; if that is so, send it again with \
+         confirm_missing={lost}",
         list.inventory.max_missing_percent
     );
     Err(ScimError::status(409, detail).into())
@@ -273,6 +278,7 @@ impl Comparison {
             }
             HolderBy::ExternalId => match directory::ids_by_external_id(view, named)?.as_slice() {
                 [only] => Some(*only),
+                [] => directory::id_by_last_external_id(view, named)?,
                 _ => None,
             },
         };
@@ -282,22 +288,33 @@ impl Comparison {
 
     fn survey(&self) -> Result<Survey, Why> {
         let mut lines: HashMap<CredentialId, u64> = HashMap::new();
-        let mut survey = Survey { listed: 0, of_nobody: 0, nobodys: Vec::new(), known: 0, missing: Vec::new() };
+        let mut survey = Survey {
+            listed: 0,
+            of_nobody: 0,
+            nobodys: Vec::new(),
+            known: 0,
+            missing: Vec::new(),
+            surprising: 0,
+            without_holder: 0,
+        };
         self.entries(|entry| {
+            in_the_past(&entry, self.list.taken_at)?;
             let id = self.id(&entry.name)?;
             if let Some(first) = lines.insert(id, entry.number) {
                 let (line, name) = (entry.number, &entry.name);
                 return Err(format!("line {line}: '{name}' is at line {first} already").into());
             }
             survey.listed += 1;
-            if self.holder(&entry.holder)?.is_none() {
+            let named = if entry.holder.is_empty() { "nobody" } else { &entry.holder };
+            let shown = format!("{} ({named})", entry.name);
+            let listed = self.listed(entry)?;
+            let before = directory::credential(&self.view, id)?;
+            let had = before.as_ref().is_some_and(|b| b.presence == Presence::Listed && b.listed.holder.is_some());
+            if holder_of(before.as_ref(), &listed).is_none() {
+                survey.without_holder += u64::from(had);
                 survey.of_nobody += 1;
                 if survey.nobodys.len() < SHOWN {
-                    survey.nobodys.push(format!(
-                        "{} ({})",
-                        entry.name,
-                        if entry.holder.is_empty() { "nobody" } else { &entry.holder }
-                    ));
+                    survey.nobodys.push(shown);
                 }
             }
             Ok(())
@@ -306,7 +323,11 @@ impl Comparison {
         loop {
             let page = directory::credentials_in(&self.view, &self.list.inventory.name, after, PAGE)?;
             survey.known += page.len() as u64;
-            survey.missing.extend(page.iter().filter(|id| !lines.contains_key(id)));
+            for id in page.iter().filter(|id| !lines.contains_key(id)) {
+                survey.missing.push(*id);
+                let end = directory::credential(&self.view, *id)?.and_then(|known| known.listed.expires_at);
+                survey.surprising += u64::from(end.is_none_or(|end| end > self.list.taken_at));
+            }
             after = page.last().copied();
             if page.len() < PAGE {
                 return Ok(survey);
@@ -367,15 +388,33 @@ impl Comparison {
     }
 }
 
+/// Whose a credential is by a list: whoever it named before it still names, whoever has that name by now.
+fn holder_of(known: Option<&Credential>, now: &Listed) -> Option<IdentityId> {
+    let Some(Credential { listed: before, .. }) = known else { return now.holder };
+    let is_erased = before.name.is_empty();
+    let is_same = before.holder.is_some() && before.holder_named == now.holder_named;
+    if is_same || (is_erased && now.holder.is_none()) { before.holder } else { now.holder }
+}
+
+/// Refuses what is said to have happened after the list was taken.
+fn in_the_past(entry: &Entry, taken_at: Timestamp) -> Result<(), Why> {
+    let times = [("issued", entry.issued_at), ("rotated", entry.rotated_at), ("used", entry.used_at)];
+    for (what, at) in times {
+        if let Some(at) = at.filter(|at| at.duration_since(taken_at) > SKEW) {
+            let line = entry.number;
+            return Err(format!("line {line}: it was {what} at {at}, and the list was taken at {taken_at}").into());
+        }
+    }
+    Ok(())
+}
+
 /// What is to be said of a credential; none: it is as it was.
 fn news(known: Option<&Credential>, now: Listed) -> Option<Listed> {
     let Some(Credential { listed: before, presence, .. }) = known else { return Some(now) };
+    let holder = holder_of(known, &now);
     // What whoever was erased was called is not said again.
-    let is_erased = before.name.is_empty();
+    let is_erased = before.name.is_empty() && holder == before.holder;
     let name = if is_erased { String::new() } else { now.name };
-    // Whoever the list named before it still names, whoever has that name by now.
-    let is_same = before.holder.is_some() && (is_erased || before.holder_named == now.holder_named);
-    let holder = if is_same { before.holder } else { now.holder };
     let holder_named = if is_erased { String::new() } else { now.holder_named };
     let used_again = match (before.used_at, now.used_at) {
         (Some(before), Some(now)) => now.duration_since(before) >= USED_AGAIN,

@@ -30,11 +30,14 @@ fn vault(row: Row, kind: CredentialKind) -> Result<Entry, String> {
     if let Some(Value::Object(data)) = fields.remove("data") {
         fields = data;
     }
+    if fields.contains_key("errors") || fields.contains_key("error") {
+        return Err("this is an error and no token: look it up again, or the list is not whole".into());
+    }
     if !text_at(&fields, "id")?.is_empty() {
         return Err("'id' is the token itself: look tokens up by their accessors".into());
     }
     let from_metadata = text_at(&fields, "meta.username")?;
-    let holder = if from_metadata.is_empty() { text_at(&fields, "display_name")? } else { from_metadata };
+    let holder = if from_metadata.is_empty() { without_mount(&fields)? } else { from_metadata };
     Ok(Entry {
         number,
         name: required(&fields, "accessor")?,
@@ -46,6 +49,17 @@ fn vault(row: Row, kind: CredentialKind) -> Result<Entry, String> {
         rotated_at: None,
         used_at: None,
     })
+}
+
+/// Whom Vault shows: `ldap-ada`, signed in at `auth/ldap/login/ada`, is ada. A token that another one made is nobody's by itself.
+fn without_mount(fields: &Map<String, Value>) -> Result<String, String> {
+    let (shown, path) = (text_at(fields, "display_name")?, text_at(fields, "path")?);
+    if path.starts_with("auth/token/") && (shown == "token" || shown.starts_with("token-")) {
+        return Ok(String::new());
+    }
+    let mount = path.strip_prefix("auth/").and_then(|path| path.split('/').next()).unwrap_or_default();
+    let rest = shown.strip_prefix(mount).and_then(|rest| rest.strip_prefix('-'));
+    Ok(rest.filter(|_| !mount.is_empty()).unwrap_or(&shown).to_owned())
 }
 
 /// A line of the credential report
@@ -75,10 +89,14 @@ fn aws(row: &Row) -> Result<Vec<Entry>, String> {
         ("cert_2", "cert_2_active", "cert_2_last_rotated", "", CredentialKind::Certificate),
     ];
     for (slot, active, rotated, used, kind) in slots {
+        // A report that has lost a column would say that there is no such key.
+        if let Some(missing) = [active, rotated].into_iter().find(|column| !fields.contains_key(*column)) {
+            return Err(format!("there is no '{missing}': send the report as it is"));
+        }
         let usability = match text_at(fields, active)?.to_ascii_lowercase().as_str() {
             "true" => Usability::Usable,
             "false" => Usability::Disabled,
-            "" | "n/a" | "not_supported" | "no_information" => continue,
+            "n/a" | "not_supported" => continue,
             other => return Err(format!("'{active}' is '{other}', and must be true or false")),
         };
         let made = time_at(fields, rotated)?;

@@ -97,10 +97,15 @@ impl<'a> Reader<'a> {
         if let Some(other) = fields.keys().find(|key| is_secret_key(key)) {
             return Err(format!("'{other}' may be the secret itself: leave it out of the list"));
         }
+        // A list that has lost a column says nothing of all that stood in it.
+        let needed = columns.keys().chain([&InventoryField::Name, &InventoryField::Holder]);
+        if let Some(missing) = needed.map(|field| called(*field)).find(|path| value_at(&fields, path).is_none()) {
+            return Err(format!("there is no '{missing}'"));
+        }
         let name = text(InventoryField::Name)?;
         if name.is_empty() {
             return Err(format!(
-                "there is no '{}', which must say what the credential is called",
+                "'{}' is empty, and must say what the credential is called",
                 called(InventoryField::Name)
             ));
         }
@@ -167,7 +172,8 @@ pub fn text_at(fields: &Map<String, Value>, path: &str) -> Result<String, String
     }
 }
 
-fn value_at<'a>(fields: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+/// What stands in a field, which may be inside others.
+pub fn value_at<'a>(fields: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     if let Some(value) = fields.get(path) {
         return Some(value);
     }

