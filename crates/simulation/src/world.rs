@@ -508,7 +508,12 @@ impl World {
         let folder = tempfile::tempdir()?;
         let plain = Store::open("plain", &folder.path().join("s"), 1, 4 << 20, History::NONE)?;
         let mut replay = Replay::of(service);
-        let erased: Vec<String> = self.around.log.erased().iter().map(ToString::to_string).collect();
+        let mut erased: Vec<String> = self.around.log.erased().iter().map(ToString::to_string).collect();
+        // Nor of what they ever had a credential in.
+        for id in self.around.log.erased() {
+            let had = directory::credentials_of(&store.view(), id)?;
+            erased.extend(had.iter().map(ToString::to_string));
+        }
         for look in looks {
             let count = usize::try_from(look.saturating_sub(plain.cursor().0))?;
             replay.apply(&plain, &self.around.log.read(plain.cursor(), count))?;
