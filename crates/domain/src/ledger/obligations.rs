@@ -173,8 +173,11 @@ pub fn join(state: &mut Kept<'_, impl Write>, now: &Obligation) -> Result<(), Kv
         return Ok(());
     }
     moved(state, None, now)?;
-    // A departure that only begins has its count from the beginning.
-    keep_leaver(state, now, Count::default(), Count::of(now)).map(drop)
+    if now.change == ChangeKind::Leaver {
+        // A departure that only begins is counted once all of it is open.
+        keep_leaver(state, now, Count::default(), Count::of(now))?;
+    }
+    Ok(())
 }
 
 /// Changes one obligation to what `now` says; nothing, when it is not open any more, or `now` has nothing to say.
