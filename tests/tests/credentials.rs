@@ -5,6 +5,7 @@ use std::process::Output;
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use reqwest::{Client, Method};
+use rollcall_tests::browser::Browser;
 use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
 use rollcall_tests::stage::{APP, Stage};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
@@ -264,8 +265,16 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
     let key = listed(&stage, "holder=ada").await?.remove(0);
     let id = key["id"].as_str().context("no id")?;
     let act = ["credentials", "compromised", id, "--reason", "in a public repository", "--yes"];
-    let reported = rollcall(&stage, &act).await?;
-    ensure!(reported.status.success(), "{reported:?}");
+    let ola = Browser::signed_in(&stage.rollcall, "ola-secret").await?;
+    let (status, page) = ola.page("/console/credentials").await?;
+    ensure!(status == 200 && page.contains("k1") && page.contains("report as compromised"), "{page}");
+    let (status, page) = ola.page(&format!("/console/act?do=report-credential&id={id}")).await?;
+    ensure!(status == 200 && page.contains("k1") && page.contains("within the shortest time"), "{page}");
+    let fields = [("do", "report-credential"), ("id", id), ("reason", "in a public repository")];
+    let (status, to, page) = ola.act(&fields).await?;
+    ensure!(status == 303 && to.contains("done="), "{status} {to} {page}");
+    let (_, page) = ola.page("/console/credentials?is=to_revoke").await?;
+    ensure!(page.contains("k1") && page.contains("compromised"), "{page}");
     let again = rollcall(&stage, &act).await?;
     ensure!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("reported before"), "{again:?}");
     let (status, _) = stage

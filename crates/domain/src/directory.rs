@@ -32,7 +32,7 @@ pub use access_rules::{
 };
 pub use credentials::{
     CREDENTIALS, INVENTORIES, credential, credentials_after, credentials_held_after, credentials_in, credentials_of,
-    inventories, inventory,
+    holding, inventories, inventory,
 };
 
 /// The key prefix of all identities.

@@ -197,6 +197,14 @@ pub enum Presence {
     },
 }
 
+/// That somebody has a credential, or had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// When the first list was taken that shows it with somebody else; none: it is theirs.
+    #[serde(with = "crate::stored::time_or_none")]
+    pub passed_on_at: Option<Timestamp>,
+}
+
 /// One report that others may know a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -224,6 +232,12 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// When its secret was last another one, as far as the list can know.
+    #[must_use]
+    pub fn rotated_at(&self) -> Option<Timestamp> {
+        self.listed.rotated_at.map(|at| at.min(self.listed.taken_at))
+    }
+
     /// Whether one gets in by it, as far as is known.
     #[must_use]
     pub fn is_usable(&self) -> bool {
@@ -238,9 +252,6 @@ pub struct Revocation {
     pub credential: CredentialId,
     /// Whose it was when that was owed.
     pub holder: IdentityId,
-    /// When the first list was taken that shows it with somebody else, while one does.
-    #[serde(with = "crate::stored::time_or_none")]
-    pub passed_on_at: Option<Timestamp>,
     /// What is open.
     pub owes: Vec<Obligation<Sequence>>,
 }

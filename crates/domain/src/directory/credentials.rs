@@ -3,7 +3,9 @@
 //! Keys: `credential/<id>`, `credentials-in/<inventory>/<id>`: those that are listed, `credentials-of/<holder>/<id>`: those that
 //! somebody has, or ever had, and `inventory/<name>`.
 
-use crate::access::credential::{Credential, Extent, Inventory, InventoryRead, Listed, Presence, Report, Unlisted};
+use crate::access::credential::{
+    Credential, Extent, Holding, Inventory, InventoryRead, Listed, Presence, Report, Unlisted,
+};
 use crate::event::{Event, Recorded};
 use crate::ids::{CredentialId, IdentityId, InventoryName};
 use crate::kv::{KeyPage, KvError, Read, Write, load, load_all, load_some, store, suffixes, values};
@@ -75,7 +77,15 @@ pub fn credentials_of(state: &(impl Read + ?Sized), holder: IdentityId) -> Resul
     Ok(suffixes(state, &of_prefix(holder))?.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// Those of them that are still theirs, also those that are gone, after one; those among the next `look`.
+/// How somebody has a credential, or had it; none: they never did.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn holding(state: &(impl Read + ?Sized), holder: IdentityId, id: CredentialId) -> Result<Option<Holding>, KvError> {
+    load(state, &format!("{}{id}", of_prefix(holder)))
+}
+
+/// The credentials that somebody has, or ever had, after a place; those among the next `look`.
 ///
 /// # Errors
 /// When the state can't be read.
@@ -85,11 +95,11 @@ pub fn credentials_held_after(
     after: Option<&str>,
     look: usize,
 ) -> Result<KeyPage<Credential>, KvError> {
-    let KeyPage { pairs, next } = load_some::<()>(state, &of_prefix(holder), after, look)?;
+    let KeyPage { pairs, next } = load_some::<Holding>(state, &of_prefix(holder), after, look)?;
     let mut held = Vec::new();
-    for (place, ()) in pairs {
+    for (place, _) in pairs {
         let known = place.parse().ok().map(|id| credential(state, id)).transpose()?.flatten();
-        held.extend(known.filter(|known| known.listed.person() == holder).map(|known| (place, known)));
+        held.extend(known.map(|known| (place, known)));
     }
     Ok(KeyPage { pairs: held, next })
 }
@@ -130,6 +140,10 @@ pub(super) fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Res
 
 fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) -> Result<(), KvError> {
     let before = credential(state, listed.id)?;
+    if let Some(former) = before.as_ref().map(|before| before.listed.person()).filter(|of| *of != listed.person()) {
+        let passed_on = Holding { passed_on_at: Some(listed.taken_at) };
+        store(state, format!("{}{}", of_prefix(former), listed.id), &passed_on);
+    }
     let now = Credential {
         listed: listed.clone(),
         version: event.sequence,
@@ -139,7 +153,7 @@ fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) 
     };
     store(state, credential_key(listed.id), &now);
     store(state, format!("{}{}", in_prefix(&listed.inventory), listed.id), &());
-    store(state, format!("{}{}", of_prefix(listed.person()), listed.id), &());
+    store(state, format!("{}{}", of_prefix(listed.person()), listed.id), &Holding { passed_on_at: None });
     Ok(())
 }
 

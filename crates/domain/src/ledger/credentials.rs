@@ -1,7 +1,8 @@
 //! Credentials that must not open anything any more: those of whoever has left or is switched off, and those that were reported.
-//! What ends that is a list of their inventory, taken after it was asked for, that lacks them or shows them switched off.
+//! What ends that is a list of their inventory, taken after it was asked for, that lacks them or shows them switched off; it ends at the end
+//! of that list, when all that is new in it is known.
 //!
-//! Keys: `unconfirmed/<inventory>/<credential>`: those that no longer work by a list that is older than what it would end.
+//! Keys: `unconfirmed/<inventory>/<credential>`: those of which a list has said what may end something.
 
 use jiff::Timestamp;
 
@@ -11,7 +12,7 @@ use super::revocations::{revocation, revocation_key, revocations_of, revocations
 use super::switch::switched_off;
 use super::{Fact, obligations};
 use crate::access::case::Case;
-use crate::access::credential::{Credential, Extent, InventoryRead, Presence, Revocation};
+use crate::access::credential::{Credential, Extent, InventoryRead, Revocation};
 use crate::access::desired::Target;
 use crate::access::obligation::{Because, Change, End, Obligation};
 use crate::app::service_level::span;
@@ -38,10 +39,11 @@ pub(super) fn holder_left(
 ) -> Result<u64, KvError> {
     let mut opened = 0;
     for id in directory::credentials_of(state, holder)? {
-        let Some(credential) = directory::credential(state, id)?.filter(Credential::is_usable) else { continue };
+        let Some(credential) = directory::credential(state, id)? else { continue };
         let before = owed(state, id, holder)?;
-        let knows = before.obligations().iter().any(by_holder);
-        if credential.listed.person() != holder && !knows {
+        let is_owed = before.obligations().iter().any(by_holder);
+        let opens = credential.is_usable() && knows_secret(state, &credential, holder)?;
+        if !is_owed && !opens {
             continue;
         }
         // What was owed before they left, such as since they were switched off, is part of their departure now.
@@ -50,6 +52,13 @@ pub(super) fn holder_left(
         opened += 1;
     }
     Ok(opened)
+}
+
+/// Whether somebody knows the secret of a credential: it is theirs, or was, and is the same since.
+fn knows_secret(state: &Kept<'_, impl Write>, credential: &Credential, holder: IdentityId) -> Result<bool, KvError> {
+    let Some(holding) = directory::holding(state, holder, credential.listed.id)? else { return Ok(false) };
+    let since = |passed_on_at| credential.rotated_at().is_none_or(|rotated| rotated <= passed_on_at);
+    Ok(holding.passed_on_at.is_none_or(since))
 }
 
 /// Somebody has come, has left, is back, or was switched: what their credentials owe is looked at anew.
@@ -78,61 +87,49 @@ pub(super) fn list_read(
     let prefix = unconfirmed_prefix(&read.inventory);
     for id in suffixes(state, &prefix)?.iter().filter_map(|id| id.parse().ok()) {
         state.delete(&format!("{prefix}{id}"));
-        look_at(state, id, Some(read.taken_at), event, facts)?;
+        let Some(credential) = directory::credential(state, id)? else { continue };
+        let read_back = End::Verified { at: event.recorded_at, by: event.sequence };
+        for revocation in revocations_of_credential(state, id)? {
+            let passed_on_at = passed_on_at(state, &revocation)?;
+            let is_over = |owed: &Obligation| is_over(&credential, owed, passed_on_at, read.taken_at);
+            end_where(state, &revocation, is_over, &read_back, facts)?;
+        }
+        // Of what is older than what it would end the next list tells.
+        if !credential.is_usable() && !revocations_of_credential(state, id)?.is_empty() {
+            store(state, format!("{prefix}{id}"), &());
+        }
     }
     Ok(())
 }
 
-/// Opens what a credential owes, and ends what it does not owe any more.
+fn passed_on_at(state: &Kept<'_, impl Write>, revocation: &Revocation) -> Result<Option<Timestamp>, KvError> {
+    let holding = directory::holding(state, revocation.holder, revocation.credential)?;
+    Ok(holding.and_then(|holding| holding.passed_on_at))
+}
+
+/// Opens what a credential owes, and takes back what nothing asks for any more. What a list ends it ends as a whole.
 pub(super) fn look(
     state: &mut Kept<'_, impl Write>,
     id: CredentialId,
     event: &Recorded,
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
-    look_at(state, id, None, event, facts)
-}
-
-/// The same by a list that was taken at this time, and in which it is as it is known; without it, by the last that said so.
-fn look_at(
-    state: &mut Kept<'_, impl Write>,
-    id: CredentialId,
-    taken_at: Option<Timestamp>,
-    event: &Recorded,
-    facts: &mut Vec<Fact>,
-) -> Result<(), KvError> {
     let Some(credential) = directory::credential(state, id)? else { return Ok(()) };
-    let seen_at = taken_at.unwrap_or(match credential.presence {
-        Presence::Listed => credential.listed.taken_at,
-        Presence::Gone { at, .. } => at,
-    });
-    let read_back = End::Verified { at: event.recorded_at, by: event.sequence };
     let because = match &event.event {
         Event::Identity(_) => Because::Rehired,
         _ => Because::Changed,
     };
-    for before in revocations_of_credential(state, id)? {
-        let passed_on_at = match before.holder == credential.listed.person() {
-            true => None,
-            false => before.passed_on_at.or(Some(seen_at)),
-        };
-        let revocation = Revocation { passed_on_at, ..before };
-        keep(state, &revocation);
-        end_where(state, &revocation, |owed| is_over(&credential, owed, passed_on_at, seen_at), &read_back, facts)?;
+    for revocation in revocations_of_credential(state, id)? {
         if reason(state, revocation.holder)?.is_none() {
-            let revocation = owed(state, id, revocation.holder)?;
             end_where(state, &revocation, by_holder, &superseded(event, because), facts)?;
         }
     }
-    if !credential.is_usable() {
-        let unconfirmed = format!("{}{id}", unconfirmed_prefix(&credential.listed.inventory));
-        match revocations_of_credential(state, id)?.is_empty() {
-            true => state.delete(&unconfirmed),
-            false => store(state, unconfirmed, &()),
-        }
-        return Ok(());
+    if matches!(&event.event, Event::CredentialListed(_) | Event::CredentialUnlisted(_))
+        && !revocations_of_credential(state, id)?.is_empty()
+    {
+        store(state, format!("{}{id}", unconfirmed_prefix(&credential.listed.inventory)), &());
     }
-    open_what_is_missing(state, &credential, event)
+    if credential.is_usable() { open_what_is_missing(state, &credential, event) } else { Ok(()) }
 }
 
 /// Whether a list ends what is owed: it was taken after that was asked for, and lacks the credential, or shows it switched off or with
@@ -141,14 +138,14 @@ fn is_over(credential: &Credential, owed: &Obligation, passed_on_at: Option<Time
     if !credential.is_usable() {
         return seen_at >= owed.opened_at;
     }
-    let rotated = credential.listed.rotated_at.map(|at| at.min(credential.listed.taken_at));
     // Who leaves may know the secret, whoever has it now: only another, made once it was not theirs, ends that.
-    let since = match (by_holder(owed), passed_on_at) {
-        (true, None) => return false,
-        (true, Some(passed_on_at)) => owed.opened_at.max(passed_on_at),
-        (false, _) => owed.opened_at,
+    let since = match (by_holder(owed), passed_on_at, &credential.compromised) {
+        (true, None, _) => return false,
+        (true, Some(passed_on_at), _) => owed.opened_at.max(passed_on_at),
+        (false, _, Some(report)) => report.at,
+        (false, _, None) => owed.opened_at,
     };
-    rotated.is_some_and(|rotated| rotated > since)
+    credential.rotated_at().is_some_and(|rotated| rotated > since)
 }
 
 fn open_what_is_missing(
@@ -161,8 +158,7 @@ fn open_what_is_missing(
     let open_ones = revocations_of_credential(state, id)?;
     let is_reported = open_ones.iter().flat_map(Revocation::obligations).any(|owed| !by_holder(&owed));
     if let Some(report) = credential.compromised.as_ref().filter(|_| !is_reported) {
-        let rotated = credential.listed.rotated_at.map(|at| at.min(credential.listed.taken_at));
-        if rotated.is_none_or(|rotated| rotated <= report.at) {
+        if credential.rotated_at().is_none_or(|rotated| rotated <= report.at) {
             let change = Change::at_once(report.by, ChangeKind::Compromise, event.recorded_at);
             open(state, whose, change, event)?;
         }
@@ -204,7 +200,7 @@ fn departure(state: &Kept<'_, impl Write>, holder: IdentityId) -> Result<Option<
 }
 
 fn owed(state: &Kept<'_, impl Write>, credential: CredentialId, holder: IdentityId) -> Result<Revocation, KvError> {
-    let none = || Revocation { credential, holder, passed_on_at: None, owes: Vec::new() };
+    let none = || Revocation { credential, holder, owes: Vec::new() };
     Ok(revocation(state, holder, credential)?.unwrap_or_else(none))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{HolderBy, InventoryConfig};
-use rollcall_domain::access::credential::{Credential, Extent, InventoryRead, Listed, Presence, Unlisted};
+use rollcall_domain::access::credential::{Credential, Extent, InventoryRead, Listed, Presence, Unlisted, Usability};
 use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::identity::content::Content;
 use rollcall_domain::ids::{CredentialId, IdentityId, Sequence};
@@ -74,6 +74,8 @@ struct Survey {
     surprising: u64,
     /// Those that were somebody's, and are nobody's by this list.
     without_holder: u64,
+    /// Those that worked, and are switched off by this list.
+    switched_off: u64,
 }
 
 enum Why {
@@ -195,17 +197,17 @@ fn in_order(list: &List, newest: Option<Timestamp>) -> Result<(), Refusal> {
 
 /// Refuses a list that lacks much of what was there, or of whose it was, until somebody has confirmed how much.
 fn usual(list: &List, survey: &Survey) -> Result<(), Refusal> {
-    let lost = survey.surprising + survey.without_holder;
+    let lost = survey.surprising + survey.without_holder + survey.switched_off;
     let most = survey.known.saturating_mul(u64::from(list.inventory.max_missing_percent)) / 100;
     let is_usual = lost <= most.max(FEW) && (survey.listed > 0 || survey.known == 0);
     if is_usual || list.confirmed == Some(lost) {
         return Ok(());
     }
-    let Survey { surprising, without_holder, known, .. } = survey;
+    let Survey { surprising, without_holder, switched_off, known, .. } = survey;
     let name = &list.inventory.name;
     let detail = format!(
         "this list lacks {surprising} of the {known} credentials that '{name}' had, and says of {without_holder} no longer whose they \
-         are, which is more than max_missing_percent = {} allows: nothing was changed; if that is so, send it again with \
+         are, and shows {switched_off} switched off that were not, which is more than max_missing_percent = {} allows: nothing was changed; if that is so, send it again with \
          confirm_missing={lost}",
         list.inventory.max_missing_percent
     );
@@ -296,9 +298,11 @@ impl Comparison {
             missing: Vec::new(),
             surprising: 0,
             without_holder: 0,
+            switched_off: 0,
         };
+        let now = Timestamp::now();
         self.entries(|entry| {
-            in_the_past(&entry, self.list.taken_at)?;
+            in_the_past(&entry, now)?;
             let id = self.id(&entry.name)?;
             if let Some(first) = lines.insert(id, entry.number) {
                 let (line, name) = (entry.number, &entry.name);
@@ -310,7 +314,10 @@ impl Comparison {
             let listed = self.listed(entry)?;
             let before = directory::credential(&self.view, id)?;
             let had = before.as_ref().is_some_and(|b| b.presence == Presence::Listed && b.listed.holder.is_some());
-            if holder_of(before.as_ref(), &listed).is_none() {
+            let worked = before.as_ref().is_some_and(Credential::is_usable);
+            let has_run_out = listed.expires_at.is_some_and(|end| end <= self.list.taken_at);
+            survey.switched_off += u64::from(worked && listed.usability == Usability::Disabled && !has_run_out);
+            if self.holder_of(before.as_ref(), &listed)?.is_none() {
                 survey.without_holder += u64::from(had);
                 survey.of_nobody += 1;
                 if survey.nobodys.len() < SHOWN {
@@ -348,7 +355,8 @@ impl Comparison {
         self.entries(|entry| {
             let listed = self.listed(entry)?;
             let known = directory::credential(&self.view, listed.id)?;
-            let Some(listed) = news(known.as_ref(), listed) else { return Ok(()) };
+            let holder = self.holder_of(known.as_ref(), &listed)?;
+            let Some(listed) = news(known.as_ref(), Listed { holder, ..listed }) else { return Ok(()) };
             match known {
                 Some(_) => counted.changed += 1,
                 None => counted.added += 1,
@@ -366,6 +374,26 @@ impl Comparison {
             return Ok(());
         }
         send.blocking_send((part, counted)).map_err(|_| Why::Stopped)
+    }
+
+    /// Whose a credential is by a list: whoever it named before it still names, whoever has that name by now.
+    fn holder_of(&self, known: Option<&Credential>, now: &Listed) -> Result<Option<IdentityId>, KvError> {
+        // One that is made anew under a name that was free may be anybody's.
+        let is_new = |known: &Credential| known.presence != Presence::Listed || known.listed.issued_at != now.issued_at;
+        let Some(known) = known.filter(|known| !is_new(known)) else { return Ok(now.holder) };
+        let before = &known.listed;
+        if before.name.is_empty() {
+            // What whoever was erased is called is not known any more.
+            return Ok(now.holder.or(before.holder));
+        }
+        let Some(former) = before.holder.filter(|_| before.holder_named == now.holder_named) else {
+            return Ok(now.holder);
+        };
+        // Whoever was not there any more when it was first listed never had it: somebody of that name has come since.
+        let was_gone = directory::identity(&self.view, former)?
+            .is_some_and(|who| who.deleted && who.changed_at < known.first_listed_at);
+        let successor = now.holder.filter(|holder| was_gone && *holder != former);
+        Ok(Some(successor.unwrap_or(former)))
     }
 
     fn listed(&self, entry: Entry) -> Result<Listed, Why> {
@@ -388,21 +416,13 @@ impl Comparison {
     }
 }
 
-/// Whose a credential is by a list: whoever it named before it still names, whoever has that name by now.
-fn holder_of(known: Option<&Credential>, now: &Listed) -> Option<IdentityId> {
-    let Some(Credential { listed: before, .. }) = known else { return now.holder };
-    let is_erased = before.name.is_empty();
-    let is_same = before.holder.is_some() && before.holder_named == now.holder_named;
-    if is_same || (is_erased && now.holder.is_none()) { before.holder } else { now.holder }
-}
-
-/// Refuses what is said to have happened after the list was taken.
-fn in_the_past(entry: &Entry, taken_at: Timestamp) -> Result<(), Why> {
+/// Refuses what is said to have happened, and lies ahead.
+fn in_the_past(entry: &Entry, now: Timestamp) -> Result<(), Why> {
     let times = [("issued", entry.issued_at), ("rotated", entry.rotated_at), ("used", entry.used_at)];
     for (what, at) in times {
-        if let Some(at) = at.filter(|at| at.duration_since(taken_at) > SKEW) {
+        if let Some(at) = at.filter(|at| at.duration_since(now) > SKEW) {
             let line = entry.number;
-            return Err(format!("line {line}: it was {what} at {at}, and the list was taken at {taken_at}").into());
+            return Err(format!("line {line}: it was {what} at {at}, which lies ahead").into());
         }
     }
     Ok(())
@@ -411,9 +431,8 @@ fn in_the_past(entry: &Entry, taken_at: Timestamp) -> Result<(), Why> {
 /// What is to be said of a credential; none: it is as it was.
 fn news(known: Option<&Credential>, now: Listed) -> Option<Listed> {
     let Some(Credential { listed: before, presence, .. }) = known else { return Some(now) };
-    let holder = holder_of(known, &now);
     // What whoever was erased was called is not said again.
-    let is_erased = before.name.is_empty() && holder == before.holder;
+    let is_erased = before.name.is_empty() && now.holder == before.holder;
     let name = if is_erased { String::new() } else { now.name };
     let holder_named = if is_erased { String::new() } else { now.holder_named };
     let used_again = match (before.used_at, now.used_at) {
@@ -421,7 +440,9 @@ fn news(known: Option<&Credential>, now: Listed) -> Option<Listed> {
         (before, now) => before.is_none() && now.is_some(),
     };
     let used_at = if used_again { now.used_at } else { before.used_at };
-    let now = Listed { name, holder, holder_named, used_at, ..now };
+    // What is not said any more is not taken back.
+    let rotated_at = now.rotated_at.or(before.rotated_at);
+    let now = Listed { name, holder_named, used_at, rotated_at, ..now };
     let same = *before == Listed { taken_at: before.taken_at, ..now.clone() };
     (!same || *presence != Presence::Listed).then_some(now)
 }

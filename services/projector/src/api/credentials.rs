@@ -78,7 +78,8 @@ impl CredentialIs {
         let listed = &credential.listed;
         let is_so = match self {
             Self::Gone => return Ok(credential.presence != Presence::Listed),
-            Self::ToRevoke => !ledger::revocations_of_credential(state, listed.id)?.is_empty(),
+            // Also what a list lacks that is older than what it would end.
+            Self::ToRevoke => return Ok(!ledger::revocations_of_credential(state, listed.id)?.is_empty()),
             Self::Compromised => credential.compromised.is_some(),
             Self::OfNobody => listed.holder.is_none(),
             Self::Expired => listed.expires_at.is_some_and(|end| end <= now),
@@ -108,7 +109,18 @@ async fn credentials(State(api): Shared, Extension(person): Who, pairs: Pairs) -
             Some(is) => is.holds(state, credential, now)?,
             None => credential.presence == Presence::Listed,
         };
-        Ok::<_, KvError>(is_so && inventory.is_none_or(|name| credential.listed.inventory.as_str() == name))
+        let is_theirs = match holder {
+            None => true,
+            Some(holder) if credential.listed.person() == holder => true,
+            // Somebody else has it by now, and they know its secret.
+            Some(holder) => {
+                let owed = ledger::revocation(state, holder, credential.listed.id)?;
+                owed.is_some_and(|owed| !owed.owes.is_empty())
+            }
+        };
+        Ok::<_, KvError>(
+            is_so && is_theirs && inventory.is_none_or(|name| credential.listed.inventory.as_str() == name),
+        )
     };
     // What can't be read is said, and not left out.
     let read = |after: Option<&str>, look: usize| -> Result<KeyPage<Credential>, KvError> {
@@ -148,7 +160,11 @@ async fn credential(
     Ok(Json(One { item, as_of: snapshot.as_of }))
 }
 
-fn known(state: &impl Read, id: &str) -> Result<Credential, ApiError> {
+/// A credential by its id, listed or gone.
+///
+/// # Errors
+/// 404, and when the state can't be read.
+pub fn known(state: &impl Read, id: &str) -> Result<Credential, ApiError> {
     let parsed: CredentialId = id.parse().map_err(|_| unknown("credential", id))?;
     directory::credential(state, parsed)?.ok_or_else(|| unknown("credential", id))
 }
@@ -178,7 +194,7 @@ struct CompromisedBody {
     params(("id" = Uuid, Path, description = "The credential.")), responses(
     (status = 202, body = Said), (status = 409, body = ProblemBody, description = "It is gone, or was reported."), Problem
 ))]
-async fn compromised(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Decided {
+pub async fn compromised(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Decided {
     person.needs(Role::Operator)?;
     let view = api.fresh().await?;
     let found = known(&view, &id)?;

@@ -108,7 +108,7 @@ pub struct Asked<'a> {
 }
 
 /// What says whom somebody looks for by something else than an id.
-const NAMES: [&str; 6] = ["user_name", "name", "text", "q", "reason", "owner"];
+const NAMES: [&str; 7] = ["user_name", "name", "text", "q", "reason", "owner", "holder"];
 
 /// A query as it is recorded for ever: whom somebody has looked for by name may be erased one day.
 fn without_names(query: &str) -> String {

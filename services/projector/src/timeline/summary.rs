@@ -8,7 +8,7 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::entitlement::EntitlementId;
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep, Lasts};
 use rollcall_domain::access::handover::HandoverStep;
-use rollcall_domain::access::obligation::Waived;
+use rollcall_domain::access::obligation::{Obligation, Waived};
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
 use rollcall_domain::access::separation::ViolationAccepted;
@@ -73,7 +73,13 @@ fn owed(state: &impl Read, subject: &Subject, change: ChangeKind) -> Result<Stri
             true => format!("an owner for {}", who(state, *machine)?),
             false => format!("the hand-over of {} by {}", who(state, *machine)?, who(state, *owner)?),
         },
-        Subject::Credential { credential, .. } => format!("the revocation of {}", credential_of(state, *credential)?),
+        // Whoever has it by now is somebody else's timeline.
+        Subject::Credential { credential, holder } => {
+            let known = directory::credential(state, *credential)?.map(|known| known.listed);
+            let what = known.map(|known| format!("{} in {}", known.kind.name().replace('_', " "), known.inventory));
+            let whose = if holder.0 == credential.0 { "nobody".to_owned() } else { who(state, *holder)? };
+            format!("the revocation of {} {credential} of {whose}", what.unwrap_or_else(|| "credential".into()))
+        }
     })
 }
 
@@ -204,7 +210,17 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let gone_at = e.apps.iter().filter_map(|a| a.verified_at).max().unwrap_or(e.completed_at);
             let took = gone_at.duration_since(e.left_at);
             let (name, apps) = (who(state, e.identity)?, e.apps.len());
-            format!("{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late")
+            let owed = ledger::obligations_opened_by(state, e.identity, e.opened_by)?;
+            let revoked = owed.iter().filter(|owed| matches!(owed.id.subject, Subject::Credential { .. }));
+            let revoked: Vec<_> = revoked.filter_map(Obligation::verified_at).collect();
+            let credentials = match revoked.iter().max() {
+                Some(last) => {
+                    let took = last.duration_since(e.left_at);
+                    format!("; credentials revoked: {}, the last after {took:#}", revoked.len())
+                }
+                None => String::new(),
+            };
+            format!("{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late{credentials}")
         }
         Event::ObligationOverdue(e) => {
             format!("overdue: {}, due {}", owed(state, &e.id.subject, e.change)?, e.deadline)

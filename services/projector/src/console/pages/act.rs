@@ -21,9 +21,10 @@ use serde_json::{Value, json};
 
 use super::acts::{Act, Whom};
 use super::frame::{Frame, answer, problem};
-use super::{Who, app_link, drift, grants, handovers, obligations, violations, whose};
+use super::{Who, app_link, credentials, drift, grants, handovers, obligations, violations, whose};
 use crate::api::approvals;
 use crate::api::context::{Api, Shared, unknown};
+use crate::api::credentials as api_credentials;
 use crate::api::decisions;
 use crate::api::drills;
 use crate::api::grants as api_grants;
@@ -207,6 +208,13 @@ async fn what(
                 found.push(machines::known(view, id)?);
             }
             Ok(handovers::table(view, person, &found, "As it is now".into())?.unchosen())
+        }
+        Act::ReportCredential => {
+            let mut found = Vec::new();
+            for id in ids {
+                found.push(api_credentials::known(view, id)?);
+            }
+            Ok(credentials::table(view, person, &found, "As it is now".into())?.unchosen())
         }
         Act::ApproveGrant | Act::DenyGrant | Act::WithdrawGrant | Act::EndGrant => {
             let mut found = Vec::new();
@@ -393,6 +401,9 @@ async fn one(
         }
         Act::PassHandover => {
             machines::pass(state, who, path, body(json!({ "reason": reason, "to": asked.get("whom").trim() }))).await?
+        }
+        Act::ReportCredential => {
+            api_credentials::compromised(state, who, path, body(json!({ "reason": reason }))).await?
         }
         Act::RetireHandover => machines::retire(state, who, path, body(json!({ "reason": reason }))).await?,
         Act::Release => {

@@ -35,10 +35,11 @@ pub enum Act {
     AcceptHandover,
     PassHandover,
     RetireHandover,
+    ReportCredential,
 }
 
 impl Act {
-    const ALL: [(Self, &'static str); 20] = [
+    const ALL: [(Self, &'static str); 21] = [
         (Self::Waive, "waive"),
         (Self::Accept, "accept"),
         (Self::Release, "release"),
@@ -59,6 +60,7 @@ impl Act {
         (Self::AcceptHandover, "accept-handover"),
         (Self::PassHandover, "pass-handover"),
         (Self::RetireHandover, "retire-handover"),
+        (Self::ReportCredential, "report-credential"),
     ];
 
     /// The one with this name.
@@ -176,6 +178,11 @@ impl Act {
                 "They are switched off in every app, now, and whatever runs with them stops. The hand-over is done once each app was read back without a live account. Nothing that their source says switches them on again: a person does.",
                 ("End them", "danger"),
             ),
+            Self::ReportCredential => (
+                "Report that others may know the secrets of credentials",
+                "They are to be revoked within the shortest time, and somebody is told when they are not. Rollcall revokes nothing itself: who runs the vault, the cloud account or the code host does. It is done once a list lacks them, or shows them with another secret.",
+                ("Report them", "danger"),
+            ),
         }
     }
 
@@ -196,6 +203,7 @@ impl Act {
                 | Self::AcceptHandover
                 | Self::PassHandover
                 | Self::RetireHandover
+                | Self::ReportCredential
         )
     }
 
@@ -237,6 +245,9 @@ impl Act {
             Self::DenyGrant => format!("rollcall grant deny {id} --reason …, or POST /v1/grants/{id}/deny"),
             Self::WithdrawGrant => format!("rollcall grant withdraw {id} --reason …, or POST /v1/grants/{id}/withdraw"),
             Self::EndGrant => format!("rollcall grant end {id} --reason …, or POST /v1/grants/{id}/end"),
+            Self::ReportCredential => {
+                format!("rollcall credentials compromised {id} --reason …, or POST /v1/credentials/{id}/compromised")
+            }
             Self::AcceptHandover => {
                 format!("rollcall handovers accept {id} --reason …, or POST /v1/handovers/{id}/accept")
             }

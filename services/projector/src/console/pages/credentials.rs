@@ -59,7 +59,15 @@ fn row(view: &View, person: &Person, credential: &Credential, now: Timestamp) ->
         Cell::when(seen.expires_at, now),
         owed.as_ref().map_or_else(|| Cell::text(String::new()), |owed| due(owed, now)),
     ];
-    Ok(Row { id: None, cells })
+    // What is gone can't be reported.
+    Ok(Row { id: Some(id.to_string()).filter(|_| credential.presence == Presence::Listed), cells })
+}
+
+/// Credentials as a table.
+pub fn table(view: &View, person: &Person, found: &[Credential], caption: String) -> Result<Table, ApiError> {
+    let now = Timestamp::now();
+    let rows = found.iter().map(|one| row(view, person, one, now)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Table::new(caption, &COLUMNS).with(rows))
 }
 
 /// Credentials: those that are listed, those that are so, or one.
@@ -82,7 +90,6 @@ pub async fn credentials(State(api): Shared, Extension(person): Who, RawQuery(qu
                 rows(&view, directory::CREDENTIALS, asked.cursor(), wanted)?
             }
         };
-        let rows = found.iter().map(|one| row(&view, &person, one, now)).collect::<Result<Vec<_>, _>>()?;
         Ok(List {
             here: "/console/credentials",
             call: chosen.map_or_else(|| "/v1/credentials".to_owned(), |is| format!("/v1/credentials?is={is}")),
@@ -93,7 +100,7 @@ pub async fn credentials(State(api): Shared, Extension(person): Who, RawQuery(qu
             ),
             stats: stats(&view)?,
             fields: vec![Field { options: options("all", &words), ..asked.field("is", "Only those", "") }],
-            table: Table::new(format!("{} shown", rows.len()), &COLUMNS).with(rows),
+            table: table(&view, &person, &found, format!("{} shown", found.len()))?,
             empty: Empty::new(
                 Tone::Plain,
                 "No credential is so.",
@@ -101,7 +108,7 @@ pub async fn credentials(State(api): Shared, Extension(person): Who, RawQuery(qu
             ),
             filter: FilterSays::Nothing,
             next,
-            bulk: Vec::new(),
+            bulk: vec![("report-credential", "report as compromised")],
             searched: String::new(),
         })
     };
