@@ -157,11 +157,10 @@ fn open_what_is_missing(
     let whose = (id, holder);
     let open_ones = revocations_of_credential(state, id)?;
     let is_reported = open_ones.iter().flat_map(Revocation::obligations).any(|owed| !by_holder(&owed));
-    if let Some(report) = credential.compromised.as_ref().filter(|_| !is_reported) {
-        if credential.rotated_at().is_none_or(|rotated| rotated <= report.at) {
-            let change = Change::at_once(report.by, ChangeKind::Compromise, event.recorded_at);
-            open(state, whose, change, event)?;
-        }
+    let report = credential.compromised.as_ref().filter(|_| !is_reported);
+    if let Some(report) = report.filter(|report| credential.rotated_at().is_none_or(|rotated| rotated <= report.at)) {
+        let change = Change::at_once(report.by, ChangeKind::Compromise, event.recorded_at);
+        open(state, whose, change, event)?;
     }
     let Some(kind) = reason(state, holder)? else { return Ok(()) };
     if owed(state, id, holder)?.obligations().iter().any(by_holder) {
