@@ -240,6 +240,11 @@ async fn a_list_that_is_wrong_is_refused_by_name_and_changes_nothing() -> anyhow
         ensure!(!text.contains(secret), "the secret is repeated: {text}");
     }
     ensure!(listed(&stage, "").await?.len() == 20, "something has changed");
+    let url = format!("{}/inventories/keys?taken_at={day}12:00Z", stage.rollcall.address());
+    let refused = Client::new().put(&url).bearer_auth("nobody's").body(table(&rows)).send().await?;
+    let form = refused.headers().get("content-type").and_then(|form| form.to_str().ok()).unwrap_or_default().to_owned();
+    ensure!(refused.status() == 401 && form == "application/problem+json", "{refused:?}");
+    ensure!(refused.headers().contains_key("www-authenticate"), "{refused:?}");
     let (status, said) = put(&stage, "keys", &format!("{day}11:00Z&confirm_missing=9"), "text/csv", &half).await?;
     ensure!(status == 409, "another number was taken: {status} {said}");
     let (status, said) = put(&stage, "keys", &format!("{day}11:00Z&confirm_missing=10"), "text/csv", &half).await?;

@@ -148,8 +148,9 @@ impl Gateway {
         let scim = secured(scim).fallback(odd);
         // A nested router does not answer at its own address with a slash.
         let root = Router::new().route("/scim/v2/", get(routes::list_everything));
-        let inventories = Router::new().route("/inventories/{name}", put(inventories::put));
-        Router::new().nest("/scim/v2", scim).merge(secured(root)).merge(secured(inventories))
+        let lists = secured(Router::new().route("/inventories/{name}", put(inventories::put)));
+        let lists = lists.layer(middleware::from_fn(inventories::as_problem));
+        Router::new().nest("/scim/v2", scim).merge(secured(root)).merge(lists)
     }
 
     /// Registers the apps, then keeps its state up to date until `stop`.

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::State;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use jiff::Timestamp;
+use problem_details::ProblemDetails;
 use rollcall_domain::EventMeta;
 use rollcall_scim::ScimError;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::auth::caller::Caller;
 use crate::error::Refusal;
@@ -58,4 +61,26 @@ pub async fn put(
     };
     let outcome = compare(&state.log, state.fresh().await?, list, &meta).await?;
     Ok((StatusCode::OK, Json(outcome)).into_response())
+}
+
+/// The largest error that is put in another form.
+const MAX_ERROR: usize = 64 << 10;
+
+/// Errors in the form of RFC 9457, as everywhere outside SCIM.
+pub async fn as_problem(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, MAX_ERROR).await.unwrap_or_default();
+    let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let detail = said.get("detail").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut problem = ProblemDetails::from_status_code(status).with_detail(detail).into_response();
+    // Such as when to try again.
+    let others = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+    let others = others.filter(|(name, _)| *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH);
+    problem.headers_mut().extend(others);
+    problem
 }
