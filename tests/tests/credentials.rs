@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use reqwest::{Client, Method};
 use rollcall_tests::browser::Browser;
 use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
-use rollcall_tests::stage::{APP, Stage};
+use rollcall_tests::stage::{APP, Stage, USER};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
 use serde_json::{Value, json};
 
@@ -35,6 +35,10 @@ preset = "github-tokens"
 name = "kubernetes"
 source = "hr"
 preset = "kubernetes-service-accounts"
+[[inventories]]
+name = "by-id"
+source = "hr"
+holder = "externalId"
 [[inventories]]
 name = "theirs"
 source = "other"
@@ -367,5 +371,35 @@ async fn two_lists_at_once_are_never_mixed_and_one_that_broke_off_is_sent_again(
     ensure!(said["gone"] == 0 && listed(&stage, "").await?.len() == 2500, "{said}");
     let (status, again) = put(&stage, "keys", "2026-03-01T09:01:00Z", "text/csv", &whole).await?;
     ensure!(status == 200 && again["added"] == 0 && again["changed"] == 0, "{status} {again}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_somebody_who_was_deleted_is_theirs_whoever_has_their_name_by_now() -> anyhow::Result<()> {
+    let stage = stage().await?;
+    let user = json!({ "schemas": [USER], "userName": "ada", "externalId": "e-7" });
+    let made = stage.rollcall.scim(Method::POST, "/Users", &user).await?;
+    let ada = made["id"].as_str().context("no id")?;
+    stage.verified(ada).await?;
+    stage.leave(ada).await?;
+    until("Ada is complete", || async { Ok(leaver(&stage, ada).await?["completed_at"].as_str().map(drop)) }).await?;
+    // The first list that there ever is comes after they were deleted.
+    let (status, said) = put(&stage, "keys", &now(), "text/csv", &table(&[("k1", "ada")])).await?;
+    ensure!(status == 200 && said["ofNobody"] == 0, "{status} {said}");
+    let (status, said) = put(&stage, "by-id", &now(), "text/csv", "name,holder\nk9,e-7\n").await?;
+    ensure!(status == 200 && said["ofNobody"] == 0, "{status} {said}");
+    let owed = listed(&stage, "is=to_revoke").await?;
+    ensure!(owed.len() == 2 && owed.iter().all(|one| one["holder"]["id"] == ada), "{owed:?}");
+
+    let other = stage.join("ada").await?;
+    let (status, said) = put(&stage, "keys", &now(), "text/csv", &table(&[("k1", "ada"), ("k2", "ada")])).await?;
+    ensure!(status == 200, "{status} {said}");
+    let of = |all: Vec<Value>, name: &str| all.into_iter().find(|one| one["name"] == name).context("it is not listed");
+    let key = of(listed(&stage, "").await?, "k2")?;
+    ensure!(key["holder"]["id"] == *other && key["obligations"] == json!([]), "{key}");
+    // Who had it before may know it: that stays owed.
+    let key = of(listed(&stage, "is=to_revoke").await?, "k1")?;
+    ensure!(key["obligations"][0]["identity"] == ada, "{key}");
+    ensure!(listed(&stage, &format!("holder={ada}")).await?.len() == 2, "what they owe is not shown with them");
     Ok(())
 }
