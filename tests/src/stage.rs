@@ -1,10 +1,12 @@
 //! A Rollcall with one faulty app, and what happens on it.
 
+use std::process::Output;
+
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::rollcall::SOURCE_TOKEN;
+use crate::rollcall::{SOURCE_TOKEN, command};
 use crate::{App, Faulty, Rollcall, Script, until};
 
 /// The schema of a user.
@@ -101,6 +103,28 @@ impl Stage {
     /// When something fails, or takes too long.
     pub async fn account(&self, id: &str) -> anyhow::Result<Value> {
         Ok(self.rollcall.api(&format!("/v1/identities/{id}")).await?["accounts"][0].clone())
+    }
+
+    /// Their departure, as the API shows it, however far it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn leaver(&self, id: &str) -> anyhow::Result<Value> {
+        let mut found = Vec::new();
+        for status in ["open", "overdue", "completed"] {
+            found.extend(self.rollcall.items(&format!("/v1/leavers?status={status}")).await?);
+        }
+        found.into_iter().find(|leaver| leaver["identity"] == id).context("no such leaver")
+    }
+
+    /// The program in a terminal, by whoever has this API token; it has that of the source, too.
+    ///
+    /// # Errors
+    /// When it can't be run.
+    pub async fn terminal(&self, token: &str, arguments: &[&str]) -> anyhow::Result<Output> {
+        let mut run = command();
+        run.args(arguments).env("ROLLCALL_SERVER", self.rollcall.address()).env("ROLLCALL_API_TOKEN", token);
+        Ok(run.env("ROLLCALL_SOURCE_TOKEN", SOURCE_TOKEN).output().await?)
     }
 
     /// Waits until it is verified.

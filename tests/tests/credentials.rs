@@ -1,12 +1,10 @@
 //! Keys and tokens, as their inventories list them, and what becomes of those of whoever leaves.
 
-use std::process::Output;
-
 use anyhow::{Context as _, ensure};
 use jiff::Timestamp;
 use reqwest::{Client, Method};
 use rollcall_tests::browser::Browser;
-use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
+use rollcall_tests::rollcall::SOURCE_TOKEN;
 use rollcall_tests::stage::{APP, Stage, USER};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
 use serde_json::{Value, json};
@@ -55,6 +53,9 @@ role = "viewer"
 token = "vic-secret"
 "#;
 
+/// The token of an operator.
+const OLA: &str = "ola-secret";
+
 async fn stage() -> anyhow::Result<Stage> {
     let app = Faulty::start().await?;
     app.tell(APP, &Script::default()).await?;
@@ -80,22 +81,8 @@ fn table(rows: &[(&str, &str)]) -> String {
     format!("Key,Owner\n{}", rows.collect::<String>())
 }
 
-async fn rollcall(stage: &Stage, arguments: &[&str]) -> anyhow::Result<Output> {
-    let mut run = command();
-    run.args(arguments).env("ROLLCALL_SERVER", stage.rollcall.address()).env("ROLLCALL_API_TOKEN", "ola-secret");
-    Ok(run.env("ROLLCALL_SOURCE_TOKEN", SOURCE_TOKEN).output().await?)
-}
-
 async fn listed(stage: &Stage, query: &str) -> anyhow::Result<Vec<Value>> {
     stage.rollcall.items(&format!("/v1/credentials?{query}")).await
-}
-
-async fn leaver(stage: &Stage, id: &str) -> anyhow::Result<Value> {
-    let mut found = Vec::new();
-    for status in ["open", "overdue", "completed"] {
-        found.extend(stage.rollcall.items(&format!("/v1/leavers?status={status}")).await?);
-    }
-    found.into_iter().find(|leaver| leaver["identity"] == id).context("no such leaver")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,13 +95,13 @@ async fn a_leaver_is_gone_once_the_next_list_lacks_their_token() -> anyhow::Resu
     ensure!(said["nobodys"] == json!(["k2 (nobody)"]), "{said}");
     stage.leave(&ada).await?;
     until("Ada's account is gone", || async {
-        let leaver = leaver(&stage, &ada).await?;
+        let leaver = stage.leaver(&ada).await?;
         let owed = leaver["obligations"].as_array().context("no obligations")?;
         let of_app = owed.iter().find(|owed| owed["app"] == APP).context("nothing is owed in the app")?;
         Ok((of_app["status"] == "verified").then_some(()))
     })
     .await?;
-    let before = leaver(&stage, &ada).await?;
+    let before = stage.leaver(&ada).await?;
     ensure!(before["gone_at"].is_null() && before["status"] == "open", "{before}");
     let owed = listed(&stage, "is=to_revoke").await?;
     ensure!(owed.len() == 1 && owed[0]["holder"]["active"] == false, "{owed:?}");
@@ -122,12 +109,12 @@ async fn a_leaver_is_gone_once_the_next_list_lacks_their_token() -> anyhow::Resu
     // The same list again ends nothing.
     let (status, said) = put(&stage, "keys", &now(), "text/csv", &table(&[("k1", "ada"), ("k2", "nobody")])).await?;
     ensure!(status == 200 && said["changed"] == 0 && said["gone"] == 0, "{status} {said}");
-    ensure!(leaver(&stage, &ada).await?["status"] == "open", "it ended by the same list");
+    ensure!(stage.leaver(&ada).await?["status"] == "open", "it ended by the same list");
     let taken_at = now();
     let (status, said) = put(&stage, "keys", &taken_at, "text/csv", &table(&[("k2", "nobody")])).await?;
     ensure!(status == 200 && said["gone"] == 1, "{status} {said}");
-    until("Ada is gone", || async { Ok(leaver(&stage, &ada).await?["completed_at"].as_str().map(drop)) }).await?;
-    ensure!(leaver(&stage, &ada).await?["gone_at"].is_string(), "complete and not gone");
+    until("Ada is gone", || async { Ok(stage.leaver(&ada).await?["completed_at"].as_str().map(drop)) }).await?;
+    ensure!(stage.leaver(&ada).await?["gone_at"].is_string(), "complete and not gone");
     let gone = listed(&stage, "is=gone").await?;
     ensure!(gone.len() == 1 && gone[0]["gone_at"] == *taken_at, "{gone:?}");
     let then =
@@ -264,10 +251,10 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
     let file = folder.path().join("keys.csv");
     std::fs::write(&file, table(&[("k1", "ada")]))?;
     let path = file.to_str().context("no path")?;
-    let sent = rollcall(&stage, &["inventory", "keys", path, "--taken-at", "2026-03-01T09:00:00Z"]).await?;
+    let sent = stage.terminal(OLA, &["inventory", "keys", path, "--taken-at", "2026-03-01T09:00:00Z"]).await?;
     let said = String::from_utf8_lossy(&sent.stdout);
     ensure!(sent.status.success() && said.contains("1 listed as of 2026-03-01T09:00:00Z, 1 new"), "{sent:?}");
-    let refused = rollcall(&stage, &["inventory", "keys", path, "--taken-at", "2026-02-01T09:00:00Z"]).await?;
+    let refused = stage.terminal(OLA, &["inventory", "keys", path, "--taken-at", "2026-02-01T09:00:00Z"]).await?;
     let why = String::from_utf8_lossy(&refused.stderr);
     ensure!(!refused.status.success() && why.contains("send a newer one"), "{refused:?}");
 
@@ -284,7 +271,7 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
     ensure!(status == 303 && to.contains("done="), "{status} {to} {page}");
     let (_, page) = ola.page("/console/credentials?is=to_revoke").await?;
     ensure!(page.contains("k1") && page.contains("compromised"), "{page}");
-    let again = rollcall(&stage, &act).await?;
+    let again = stage.terminal(OLA, &act).await?;
     ensure!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("reported before"), "{again:?}");
     let (status, _) = stage
         .rollcall
@@ -312,15 +299,15 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
             .then_some(()))
     })
     .await?;
-    let shown = rollcall(&stage, &["credentials", "--is", "to_revoke"]).await?;
+    let shown = stage.terminal(OLA, &["credentials", "--is", "to_revoke"]).await?;
     ensure!(String::from_utf8_lossy(&shown.stdout).contains("k1"), "{shown:?}");
-    let inventories = rollcall(&stage, &["inventories"]).await?;
+    let inventories = stage.terminal(OLA, &["inventories"]).await?;
     ensure!(String::from_utf8_lossy(&inventories.stdout).contains("keys"), "{inventories:?}");
     let timeline = stage.rollcall.items(&format!("/v1/identities/{ada}/timeline")).await?;
     let told = |part: &str| timeline.iter().any(|entry| entry["summary"].as_str().is_some_and(|s| s.contains(part)));
     ensure!(told("reports that others may know the secret of the api key k1 of ada in keys"), "{timeline:#?}");
     std::fs::write(&file, table(&[("k2", "ada")]))?;
-    let sent = rollcall(&stage, &["inventory", "keys", path, "--taken-at", &now()]).await?;
+    let sent = stage.terminal(OLA, &["inventory", "keys", path, "--taken-at", &now()]).await?;
     ensure!(sent.status.success(), "{sent:?}");
     ensure!(listed(&stage, "is=to_revoke").await?.is_empty(), "it is still owed");
     Ok(())
@@ -382,7 +369,7 @@ async fn a_key_of_somebody_who_was_deleted_is_theirs_whoever_has_their_name_by_n
     let ada = made["id"].as_str().context("no id")?;
     stage.verified(ada).await?;
     stage.leave(ada).await?;
-    until("Ada is complete", || async { Ok(leaver(&stage, ada).await?["completed_at"].as_str().map(drop)) }).await?;
+    until("Ada is complete", || async { Ok(stage.leaver(ada).await?["completed_at"].as_str().map(drop)) }).await?;
     // The first list that there ever is comes after they were deleted.
     let (status, said) = put(&stage, "keys", &now(), "text/csv", &table(&[("k1", "ada")])).await?;
     ensure!(status == 200 && said["ofNobody"] == 0, "{status} {said}");

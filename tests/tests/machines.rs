@@ -1,12 +1,10 @@
 //! Machines: who answers for them, and what becomes of those for which somebody answers who leaves.
 
-use std::process::Output;
-
 use anyhow::{Context as _, ensure};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use rollcall_tests::browser::Browser;
-use rollcall_tests::rollcall::{SOURCE_TOKEN, command};
+use rollcall_tests::rollcall::SOURCE_TOKEN;
 use rollcall_tests::stage::{APP, Stage, USER};
 use rollcall_tests::{App, Faulty, Rollcall, Script, until};
 use serde_json::{Value, json};
@@ -34,6 +32,9 @@ role = "viewer"
 token = "cy-secret"
 identity = "cy"
 "#;
+
+/// The token of an operator.
+const OLA: &str = "ola-secret";
 
 async fn stage() -> anyhow::Result<Stage> {
     let app = Faulty::start().await?;
@@ -79,20 +80,6 @@ async fn scim(stage: &Stage, method: Method, path: &str, body: &Value) -> anyhow
     Ok((status.as_u16(), answer))
 }
 
-async fn rollcall(stage: &Stage, arguments: &[&str]) -> anyhow::Result<Output> {
-    let mut run = command();
-    run.args(arguments).env("ROLLCALL_SERVER", stage.rollcall.address()).env("ROLLCALL_API_TOKEN", "ola-secret");
-    Ok(run.output().await?)
-}
-
-async fn leaver(stage: &Stage, id: &str) -> anyhow::Result<Value> {
-    let mut found = Vec::new();
-    for status in ["open", "overdue", "completed"] {
-        found.extend(stage.rollcall.items(&format!("/v1/leavers?status={status}")).await?);
-    }
-    found.into_iter().find(|leaver| leaver["identity"] == id).context("no such leaver")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leaver_is_complete_once_one_machine_is_taken_over_and_one_is_verified_gone() -> anyhow::Result<()> {
     let stage = stage().await?;
@@ -109,8 +96,7 @@ async fn a_leaver_is_complete_once_one_machine_is_taken_over_and_one_is_verified
     let (status, answer) =
         stage.rollcall.raw(Method::DELETE, &format!("/scim/v2/Users/{ada}"), SOURCE_TOKEN, None).await?;
     ensure!(status == 204, "{status} {answer}");
-    until("Ada is gone from the app", || async { Ok(leaver(&stage, &ada).await?["gone_at"].as_str().map(drop)) })
-        .await?;
+    until("Ada is gone from the app", || async { Ok(stage.leaver(&ada).await?["gone_at"].as_str().map(drop)) }).await?;
     let open = stage.rollcall.items("/v1/handovers?status=open").await?;
     ensure!(open.len() == 2, "{open:?}");
     let of = |machine: &str| {
@@ -129,7 +115,7 @@ async fn a_leaver_is_complete_once_one_machine_is_taken_over_and_one_is_verified
         Ok(metrics.as_str().is_some_and(|text| text.contains("rollcall_handovers_open 2")).then_some(()))
     })
     .await?;
-    ensure!(leaver(&stage, &ada).await?["completed_at"].is_null(), "complete with two machines left");
+    ensure!(stage.leaver(&ada).await?["completed_at"].is_null(), "complete with two machines left");
 
     // Who has nothing to do with it decides nothing, nor takes it; whoever it is passed to does.
     let accept = format!("/v1/handovers/{of_bot}/accept");
@@ -167,16 +153,16 @@ async fn a_leaver_is_complete_once_one_machine_is_taken_over_and_one_is_verified
     ensure!(page.contains("cy (asked), bea (manager)"), "{page}");
 
     // The other one ends: not before its account was read back inactive.
-    let said = rollcall(&stage, &["handovers", "retire", &of_job, "--reason", "nobody needs it", "--yes"]).await?;
+    let said = stage.terminal(OLA, &["handovers", "retire", &of_job, "--reason", "nobody needs it", "--yes"]).await?;
     ensure!(said.status.success(), "{said:?}");
-    until("the leaver is complete", || async { Ok(leaver(&stage, &ada).await?["completed_at"].as_str().map(drop)) })
+    until("the leaver is complete", || async { Ok(stage.leaver(&ada).await?["completed_at"].as_str().map(drop)) })
         .await?;
     let handovers = stage.rollcall.items("/v1/handovers").await?;
     let status_of = |machine: &str| handovers.iter().find(|h| h["machine"] == machine).map(|h| h["status"].clone());
     ensure!(status_of(&bot) == Some("accepted".into()) && status_of(&job) == Some("retired".into()), "{handovers:?}");
     let accounts = stage.rollcall.api(&format!("/v1/identities/{job}")).await?["accounts"].clone();
     ensure!(accounts[0]["verified"] == true && accounts[0]["desired"]["active"] != true, "{accounts}");
-    let record = leaver(&stage, &ada).await?;
+    let record = stage.leaver(&ada).await?;
     let (gone, complete) = (record["gone_at"].as_str(), record["completed_at"].as_str());
     let (gone, complete): (Timestamp, Timestamp) = (gone.context("no")?.parse()?, complete.context("no")?.parse()?);
     ensure!(gone < complete, "{record}");
@@ -189,7 +175,7 @@ async fn a_leaver_is_complete_once_one_machine_is_taken_over_and_one_is_verified
     ensure!(then.len() == 2, "{then:?}");
     let latency = stage.rollcall.api("/v1/latency?group_by=app").await?;
     ensure!(!latency.to_string().contains("handover"), "{latency}");
-    let listed = rollcall(&stage, &["machines", "--owner", "cy", "--json"]).await?;
+    let listed = stage.terminal(OLA, &["machines", "--owner", "cy", "--json"]).await?;
     ensure!(String::from_utf8_lossy(&listed.stdout).contains("svc-bot"), "{listed:?}");
     Ok(())
 }
@@ -235,7 +221,7 @@ async fn what_can_not_be_said_of_a_machine_is_refused_and_one_without_an_owner_h
     ]});
     stage.rollcall.scim(Method::PATCH, &format!("/ServiceAccounts/{id}"), &change).await?;
     until("it has ended, and is gone", || async {
-        Ok(leaver(&stage, id).await.ok().filter(|l| l["gone_at"].is_string()))
+        Ok(stage.leaver(id).await.ok().filter(|l| l["gone_at"].is_string()))
     })
     .await?;
     let (status, answer) =

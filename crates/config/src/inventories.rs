@@ -11,9 +11,8 @@ use crate::section::{Section, some_text};
 use crate::sources::known_source;
 
 pub(crate) fn credential_kind(text: &str) -> Result<CredentialKind, String> {
-    let found = CredentialKind::ALL.into_iter().find(|kind| kind.name() == text);
     let all = || CredentialKind::ALL.map(CredentialKind::name).join(", ");
-    found.ok_or_else(|| format!("'{text}' must be one of {}", all()))
+    CredentialKind::from_name(text).ok_or_else(|| format!("'{text}' must be one of {}", all()))
 }
 
 pub(crate) fn inventory(

@@ -31,8 +31,7 @@ pub use access_rules::{
     policies, policy, role, roles, separation, separations,
 };
 pub use credentials::{
-    CREDENTIALS, INVENTORIES, credential, credentials_after, credentials_held_after, credentials_in, credentials_of,
-    holding, inventories, inventory,
+    CREDENTIALS, INVENTORIES, credential, credentials_held_after, credentials_in, credentials_of, holding, inventory,
 };
 
 /// The key prefix of all identities.

@@ -100,7 +100,8 @@ pub use read::{
     unsaid_completions, verified_between,
 };
 pub use revocations::{
-    REVOCATIONS, late_revocations, revocation, revocations_after, revocations_of, revocations_of_credential,
+    REVOCATIONS, late_revocations, owed_of_credential, revocation, revocations_after, revocations_of,
+    revocations_of_credential,
 };
 pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
 pub use separations::{

@@ -47,6 +47,18 @@ impl CredentialKind {
             Self::Password => "password",
         }
     }
+
+    /// The kind of a word.
+    #[must_use]
+    pub fn from_name(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == word)
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        self.name().replace('_', " ")
+    }
 }
 
 /// Whether one gets in by it, as its inventory says.
@@ -236,6 +248,13 @@ impl Credential {
     #[must_use]
     pub fn rotated_at(&self) -> Option<Timestamp> {
         self.listed.rotated_at.map(|at| at.min(self.listed.taken_at))
+    }
+
+    /// The report by which others may know the secret that it has now; none: nobody has reported it, or it is another since.
+    #[must_use]
+    pub fn standing_report(&self) -> Option<&Report> {
+        let rotated = self.rotated_at();
+        self.compromised.as_ref().filter(|report| rotated.is_none_or(|rotated| rotated <= report.at))
     }
 
     /// Whether one gets in by it, as far as is known.

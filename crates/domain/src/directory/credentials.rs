@@ -8,7 +8,7 @@ use crate::access::credential::{
 };
 use crate::event::{Event, Recorded};
 use crate::ids::{CredentialId, IdentityId, InventoryName};
-use crate::kv::{KeyPage, KvError, Read, Write, load, load_all, load_some, store, suffixes, values};
+use crate::kv::{KeyPage, KvError, Read, Write, load, load_all, load_some, store, suffixes};
 
 /// The key prefix of all credentials.
 pub const CREDENTIALS: &str = "credential/";
@@ -24,8 +24,16 @@ fn in_prefix(inventory: &InventoryName) -> String {
     format!("credentials-in/{inventory}/")
 }
 
+fn in_key(inventory: &InventoryName, id: CredentialId) -> String {
+    format!("{}{id}", in_prefix(inventory))
+}
+
 fn of_prefix(holder: IdentityId) -> String {
     format!("credentials-of/{holder}/")
+}
+
+fn of_key(holder: IdentityId, id: CredentialId) -> String {
+    format!("{}{id}", of_prefix(holder))
 }
 
 fn inventory_key(name: &InventoryName) -> String {
@@ -38,19 +46,6 @@ fn inventory_key(name: &InventoryName) -> String {
 /// When the state can't be read.
 pub fn credential(state: &(impl Read + ?Sized), id: CredentialId) -> Result<Option<Credential>, KvError> {
     load(state, &credential_key(id))
-}
-
-/// Credentials by id, after one; those among the next `look`, also those that are gone.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn credentials_after(
-    state: &(impl Read + ?Sized),
-    after: Option<CredentialId>,
-    look: usize,
-) -> Result<KeyPage<Credential>, KvError> {
-    let after = after.map(|id| id.to_string());
-    load_some(state, CREDENTIALS, after.as_deref(), look)
 }
 
 /// The credentials that an inventory lists, after one and at most `limit`.
@@ -82,7 +77,7 @@ pub fn credentials_of(state: &(impl Read + ?Sized), holder: IdentityId) -> Resul
 /// # Errors
 /// When the state can't be read.
 pub fn holding(state: &(impl Read + ?Sized), holder: IdentityId, id: CredentialId) -> Result<Option<Holding>, KvError> {
-    load(state, &format!("{}{id}", of_prefix(holder)))
+    load(state, &of_key(holder, id))
 }
 
 /// The credentials that somebody has, or ever had, after a place; those among the next `look`.
@@ -112,14 +107,6 @@ pub fn inventory(state: &(impl Read + ?Sized), name: &InventoryName) -> Result<O
     load(state, &inventory_key(name))
 }
 
-/// Every inventory of which a whole list was read.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn inventories(state: &(impl Read + ?Sized)) -> Result<Vec<Inventory>, KvError> {
-    values(state, INVENTORIES)
-}
-
 /// Brings them up to date with one event.
 pub(super) fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Result<(), KvError> {
     match &event.event {
@@ -142,7 +129,7 @@ fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) 
     let before = credential(state, listed.id)?;
     if let Some(former) = before.as_ref().map(|before| before.listed.person()).filter(|of| *of != listed.person()) {
         let passed_on = Holding { passed_on_at: Some(listed.taken_at) };
-        store(state, format!("{}{}", of_prefix(former), listed.id), &passed_on);
+        store(state, of_key(former, listed.id), &passed_on);
     }
     let now = Credential {
         listed: listed.clone(),
@@ -152,14 +139,14 @@ fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) 
         compromised: before.and_then(|before| before.compromised),
     };
     store(state, credential_key(listed.id), &now);
-    store(state, format!("{}{}", in_prefix(&listed.inventory), listed.id), &());
-    store(state, format!("{}{}", of_prefix(listed.person()), listed.id), &Holding { passed_on_at: None });
+    store(state, in_key(&listed.inventory, listed.id), &());
+    store(state, of_key(listed.person(), listed.id), &Holding { passed_on_at: None });
     Ok(())
 }
 
 fn unlisted(state: &mut (impl Write + ?Sized), unlisted: &Unlisted, event: &Recorded) -> Result<(), KvError> {
     let Some(before) = credential(state, unlisted.id)? else { return Ok(()) };
-    state.delete(&format!("{}{}", in_prefix(&before.listed.inventory), unlisted.id));
+    state.delete(&in_key(&before.listed.inventory, unlisted.id));
     let presence = Presence::Gone { at: unlisted.taken_at, by: event.sequence };
     store(state, credential_key(unlisted.id), &Credential { presence, version: event.sequence, ..before });
     Ok(())
@@ -183,12 +170,12 @@ pub(super) fn erased(state: &mut (impl Write + ?Sized), holder: IdentityId) -> R
         let Some(before) = credential(state, id)? else { continue };
         // Also of what somebody else has by now it is forgotten who had it.
         state.forget(&credential_key(id));
-        let is_theirs = before.listed.person() == holder;
-        let listed = match is_theirs {
-            true => Listed { name: String::new(), holder_named: String::new(), ..before.listed },
-            false => before.listed,
-        };
-        store(state, credential_key(id), &Credential { listed, ..before });
+        let mut now = before;
+        if now.listed.person() == holder {
+            now.listed.name.clear();
+            now.listed.holder_named.clear();
+        }
+        store(state, credential_key(id), &now);
     }
     Ok(())
 }

@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 
 use super::lists::Kept;
-use super::read::leaver;
-use super::revocations::{revocation, revocation_key, revocations_of, revocations_of_credential, revoking_key};
+use super::read::open_departures;
+use super::revocations::{owed_of_credential, revocation, revocation_key, revocations_of_credential, revoking_key};
 use super::switch::switched_off;
 use super::{Fact, obligations};
 use crate::access::case::Case;
@@ -19,7 +19,7 @@ use crate::app::service_level::span;
 use crate::directory;
 use crate::event::{Event, Recorded};
 use crate::identity::lifecycle::{ChangeKind, Lifecycle};
-use crate::ids::{CredentialId, IdentityId, InventoryName, Sequence};
+use crate::ids::{CredentialId, IdentityId, InventoryName};
 use crate::kv::{KvError, Write, store, suffixes};
 
 /// After which part of the time that is allowed somebody is told, in percent.
@@ -27,6 +27,12 @@ const AT_RISK: u32 = 75;
 
 fn unconfirmed_prefix(inventory: &InventoryName) -> String {
     format!("unconfirmed/{inventory}/")
+}
+
+/// The end of a list of its inventory tells whether something of a credential is over.
+fn await_the_list(state: &mut impl Write, credential: &Credential) {
+    let listed = &credential.listed;
+    store(state, format!("{}{}", unconfirmed_prefix(&listed.inventory), listed.id), &());
 }
 
 /// Somebody leaves: each credential that they have, or know the secret of, is to be revoked. Returns how many those are.
@@ -74,7 +80,7 @@ pub(super) fn holder_changed(
     Ok(())
 }
 
-/// A list was read to its end: what it says no longer works, as one before it did, is confirmed by it.
+/// A list was read to its end: what it, or one before it, has said to be over ends by it.
 pub(super) fn list_read(
     state: &mut Kept<'_, impl Write>,
     read: &InventoryRead,
@@ -96,7 +102,7 @@ pub(super) fn list_read(
         }
         // Of what is older than what it would end the next list tells.
         if !credential.is_usable() && !revocations_of_credential(state, id)?.is_empty() {
-            store(state, format!("{prefix}{id}"), &());
+            await_the_list(state, &credential);
         }
     }
     Ok(())
@@ -127,7 +133,7 @@ pub(super) fn look(
     if matches!(&event.event, Event::CredentialListed(_) | Event::CredentialUnlisted(_))
         && !revocations_of_credential(state, id)?.is_empty()
     {
-        store(state, format!("{}{id}", unconfirmed_prefix(&credential.listed.inventory)), &());
+        await_the_list(state, &credential);
     }
     if credential.is_usable() { open_what_is_missing(state, &credential, event) } else { Ok(()) }
 }
@@ -155,10 +161,8 @@ fn open_what_is_missing(
 ) -> Result<(), KvError> {
     let (id, holder) = (credential.listed.id, credential.listed.person());
     let whose = (id, holder);
-    let open_ones = revocations_of_credential(state, id)?;
-    let is_reported = open_ones.iter().flat_map(Revocation::obligations).any(|owed| !by_holder(&owed));
-    let report = credential.compromised.as_ref().filter(|_| !is_reported);
-    if let Some(report) = report.filter(|report| credential.rotated_at().is_none_or(|rotated| rotated <= report.at)) {
+    let is_owed = owed_of_credential(state, id)?.iter().any(|owed| !by_holder(owed));
+    if let Some(report) = credential.standing_report().filter(|_| !is_owed) {
         let change = Change::at_once(report.by, ChangeKind::Compromise, event.recorded_at);
         open(state, whose, change, event)?;
     }
@@ -192,10 +196,8 @@ fn by_holder(owed: &Obligation) -> bool {
 
 /// The departure of somebody that is not complete.
 fn departure(state: &Kept<'_, impl Write>, holder: IdentityId) -> Result<Option<Case>, KvError> {
-    let open = suffixes(state, &format!("leaving/{holder}/"))?;
-    let newest = open.iter().filter_map(|n| n.parse().ok()).max();
-    let found = newest.map(|opened_by| leaver(state, holder, Sequence(opened_by))).transpose()?.flatten();
-    Ok(found.filter(|leaver| leaver.superseded_by.is_none()))
+    let newest = open_departures(state, holder)?.pop();
+    Ok(newest.filter(|leaver| leaver.superseded_by.is_none()))
 }
 
 fn owed(state: &Kept<'_, impl Write>, credential: CredentialId, holder: IdentityId) -> Result<Revocation, KvError> {
@@ -255,13 +257,4 @@ fn end_where(
     let owes = staying.into_iter().map(|open| open.known_as(|id| id.opened_by)).collect();
     keep(state, &Revocation { owes, ..revocation.clone() });
     Ok(())
-}
-
-/// Whether something of somebody's is still to be revoked.
-pub(super) fn opens_something(
-    state: &(impl crate::kv::Read + ?Sized),
-    holder: IdentityId,
-) -> Result<Option<CredentialId>, KvError> {
-    let open = revocations_of(state, holder)?.into_iter().find(|revocation| !revocation.owes.is_empty());
-    Ok(open.map(|revocation| revocation.credential))
 }

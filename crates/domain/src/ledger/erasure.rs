@@ -10,9 +10,8 @@ use super::links::linked;
 use super::lists::Kept;
 use super::others::{self, others_of};
 use super::read::{account_key, accounts_of, alert_key, firing_alerts, link_key, obligations_of};
-use super::{
-    accounts, approvals, causation, credentials, drifts, obligations, recorded, schedule, separations, switch,
-};
+use super::revocations::revocations_of;
+use super::{accounts, approvals, causation, drifts, obligations, recorded, schedule, separations, switch};
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Change, Obligation};
@@ -147,7 +146,8 @@ pub fn obstacles(state: &impl Read, id: IdentityId) -> Result<Vec<Obstacle>, KvE
     }
     let open = handovers_of(state, id)?.into_iter().find(|handover| handover.end.is_none());
     all.extend(open.map(|handover| Obstacle::Answers(handover.machine)));
-    all.extend(credentials::opens_something(state, id)?.map(Obstacle::Opens));
+    let owed = revocations_of(state, id)?.into_iter().find(|revocation| !revocation.owes.is_empty());
+    all.extend(owed.map(|revocation| Obstacle::Opens(revocation.credential)));
     for other in others_of(state, id)? {
         let account = super::account(state, other.nobody, &other.app)?;
         if account.is_some_and(|account| obstacle(&account).is_some())

@@ -7,7 +7,7 @@ use super::late;
 use super::lists::Kept;
 use super::read::{
     account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
-    overdue_key, paging_key, parked_key, pending_key, unsaid_key,
+    open_departures, overdue_key, paging_key, parked_key, pending_key, unsaid_key,
 };
 use super::revocations::{self, revocation, revocation_key};
 use super::{Fact, clock, counts};
@@ -25,7 +25,7 @@ use crate::event::{Event, Recorded};
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{CredentialId, IdentityId, Sequence};
-use crate::kv::{KvError, Write, load, store, suffixes};
+use crate::kv::{KvError, Write, load, store};
 
 /// Opens an obligation, and makes its account what it asks for.
 pub fn open(
@@ -405,11 +405,9 @@ pub fn open_leaver(
 
 /// Whoever is back has not left: what is still owed for an earlier departure stays owed, and does not complete it.
 pub fn came_back(state: &mut impl Write, identity: IdentityId, by: Sequence) -> Result<(), KvError> {
-    for opened_by in suffixes(state, &format!("leaving/{identity}/"))?.iter().filter_map(|n| n.parse().ok()) {
-        if let Some(mut leaver) = leaver(state, identity, Sequence(opened_by))? {
-            leaver.superseded_by.get_or_insert(by);
-            store(state, leaver_key(identity, leaver.opened_by), &leaver);
-        }
+    for mut leaver in open_departures(state, identity)? {
+        leaver.superseded_by.get_or_insert(by);
+        store(state, leaver_key(identity, leaver.opened_by), &leaver);
     }
     Ok(())
 }

@@ -225,8 +225,10 @@ pub(super) fn leaver_key(identity: IdentityId, opened_by: Sequence) -> String {
     format!("leaver/{identity}/{:020}", opened_by.0)
 }
 
+const LEAVING: &str = "leaving/";
+
 pub(super) fn leaving_key(identity: IdentityId, opened_by: Sequence) -> String {
-    format!("leaving/{identity}/{:020}", opened_by.0)
+    format!("{LEAVING}{identity}/{:020}", opened_by.0)
 }
 
 /// The account of an identity in an app.
@@ -411,8 +413,14 @@ pub fn open_obligations(state: &(impl Read + ?Sized), app: Option<&AppId>) -> Re
 /// # Errors
 /// When the state can't be read.
 pub fn open_leavers(state: &(impl Read + ?Sized)) -> Result<Vec<Case>, KvError> {
-    let keys = suffixes(state, "leaving/")?;
+    let keys = suffixes(state, LEAVING)?;
     found(state, keys.into_iter().map(|suffix| format!("leaver/{suffix}")))
+}
+
+/// The departures of somebody that are not complete, oldest first.
+pub(super) fn open_departures(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Vec<Case>, KvError> {
+    let keys = suffixes(state, &format!("{LEAVING}{identity}/"))?;
+    found(state, keys.into_iter().map(|suffix| format!("leaver/{identity}/{suffix}")))
 }
 
 /// One departure.

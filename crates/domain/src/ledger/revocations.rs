@@ -1,9 +1,11 @@
 //! Where it is kept which credentials are to be revoked, and how that is read.
 //!
-//! Keys: `revocation/<holder>/<credential>`, `revoking/<credential>/<holder>`: those of which something is open, and `late-revocations/<holder>/<opened_by>`: how many of those that one event asks for are late.
+//! Keys: `revocation/<holder>/<credential>`, `revoking/<credential>/<holder>`: those of which something is open, and
+//! `late-revocations/<holder>/<opened_by>`: how many of those that one event asks for are late.
 
 use super::late::{self, Late};
 use crate::access::credential::Revocation;
+use crate::access::obligation::Obligation;
 use crate::ids::{CredentialId, IdentityId};
 use crate::kv::{KeyPage, KvError, Read, load, load_some, suffixes, values};
 
@@ -47,6 +49,14 @@ pub fn revocations_of_credential(
     let holders = suffixes(state, &revoking_prefix(credential))?;
     let found = holders.iter().filter_map(|id| id.parse().ok()).map(|holder| revocation(state, holder, credential));
     Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// What is owed of a credential, by whoever had it.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn owed_of_credential(state: &(impl Read + ?Sized), credential: CredentialId) -> Result<Vec<Obligation>, KvError> {
+    Ok(revocations_of_credential(state, credential)?.iter().flat_map(Revocation::obligations).collect())
 }
 
 /// The credentials of somebody that are, or were, to be revoked.

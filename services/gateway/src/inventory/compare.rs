@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::read::{Entry, Malformed, Reader};
+use super::read::{Entry, Reader};
 use crate::error::Refusal;
 
 /// So many events are one unit; the log takes a thousand.
@@ -64,6 +64,7 @@ pub struct Outcome {
 }
 
 /// What is known of a list once all of it was read.
+#[derive(Default)]
 struct Survey {
     listed: u64,
     of_nobody: u64,
@@ -79,14 +80,14 @@ struct Survey {
 }
 
 enum Why {
-    Malformed(Malformed),
+    Malformed(String),
     State(KvError),
     Stopped,
 }
 
 impl From<String> for Why {
     fn from(what: String) -> Self {
-        Self::Malformed(Malformed(what))
+        Self::Malformed(what)
     }
 }
 
@@ -99,7 +100,7 @@ impl From<KvError> for Why {
 impl From<Why> for Refusal {
     fn from(why: Why) -> Self {
         match why {
-            Why::Malformed(what) => Self::Scim(ScimError::status(400, what.to_string())),
+            Why::Malformed(what) => Self::Scim(ScimError::status(400, what)),
             Why::State(e) => Self::State(e),
             Why::Stopped => Self::Scim(ScimError::status(503, "the list was not compared to its end: send it again")),
         }
@@ -125,11 +126,11 @@ pub async fn compare(log: &EventLog, view: View, list: List, meta: &EventMeta) -
     let version = known.as_ref().map_or(Sequence(0), |known| known.version);
     let comparison = Comparison { list, view, names: log.names().clone() };
     let surveyed = comparison.clone();
-    let survey = tokio::task::spawn_blocking(move || surveyed.survey()).await.map_err(|_| Why::Stopped)??;
+    let mut survey = tokio::task::spawn_blocking(move || surveyed.survey()).await.map_err(|_| Why::Stopped)??;
     usual(&comparison.list, &survey)?;
     let list = comparison.list.clone();
     let (send, mut chunks) = mpsc::channel::<(Vec<Event>, Counted)>(2);
-    let missing = survey.missing.clone();
+    let missing = std::mem::take(&mut survey.missing);
     let work = tokio::task::spawn_blocking(move || comparison.changes(&missing, &send));
     let said = |counted: Counted, extent| {
         Event::InventoryRead(InventoryRead {
@@ -207,8 +208,8 @@ fn usual(list: &List, survey: &Survey) -> Result<(), Refusal> {
     let name = &list.inventory.name;
     let detail = format!(
         "this list lacks {surprising} of the {known} credentials that '{name}' had, and says of {without_holder} no longer whose they \
-         are, and shows {switched_off} switched off that were not, which is more than max_missing_percent = {} allows: nothing was changed; if that is so, send it again with \
-         confirm_missing={lost}",
+         are, and shows {switched_off} switched off that were not, which is more than max_missing_percent = {} allows: nothing was \
+         changed; if that is so, send it again with confirm_missing={lost}",
         list.inventory.max_missing_percent
     );
     Err(ScimError::status(409, detail).into())
@@ -246,7 +247,7 @@ struct Counted {
 
 impl Comparison {
     fn entries(&self, each: impl FnMut(Entry) -> Result<(), Why>) -> Result<(), Why> {
-        let reader = Reader::new(&self.list.inventory, &self.list.content_type).map_err(Why::Malformed)?;
+        let reader = Reader::new(&self.list.inventory, &self.list.content_type)?;
         reader.entries(&self.list.body, each)
     }
 
@@ -290,38 +291,26 @@ impl Comparison {
 
     fn survey(&self) -> Result<Survey, Why> {
         let mut lines: HashMap<CredentialId, u64> = HashMap::new();
-        let mut survey = Survey {
-            listed: 0,
-            of_nobody: 0,
-            nobodys: Vec::new(),
-            known: 0,
-            missing: Vec::new(),
-            surprising: 0,
-            without_holder: 0,
-            switched_off: 0,
-        };
+        let mut survey = Survey::default();
         let now = Timestamp::now();
         self.entries(|entry| {
             in_the_past(&entry, now)?;
-            let id = self.id(&entry.name)?;
-            if let Some(first) = lines.insert(id, entry.number) {
-                let (line, name) = (entry.number, &entry.name);
-                return Err(format!("line {line}: '{name}' is at line {first} already").into());
+            let line = entry.number;
+            let (before, listed) = self.compared(entry)?;
+            if let Some(first) = lines.insert(listed.id, line) {
+                return Err(format!("line {line}: '{}' is at line {first} already", listed.name).into());
             }
             survey.listed += 1;
-            let named = if entry.holder.is_empty() { "nobody" } else { &entry.holder };
-            let shown = format!("{} ({named})", entry.name);
-            let listed = self.listed(entry)?;
-            let before = directory::credential(&self.view, id)?;
             let had = before.as_ref().is_some_and(|b| b.presence == Presence::Listed && b.listed.holder.is_some());
             let worked = before.as_ref().is_some_and(Credential::is_usable);
             let has_run_out = listed.expires_at.is_some_and(|end| end <= self.list.taken_at);
             survey.switched_off += u64::from(worked && listed.usability == Usability::Disabled && !has_run_out);
-            if self.holder_of(before.as_ref(), &listed)?.is_none() {
+            if listed.holder.is_none() {
                 survey.without_holder += u64::from(had);
                 survey.of_nobody += 1;
                 if survey.nobodys.len() < SHOWN {
-                    survey.nobodys.push(shown);
+                    let named = if listed.holder_named.is_empty() { "nobody" } else { &listed.holder_named };
+                    survey.nobodys.push(format!("{} ({named})", listed.name));
                 }
             }
             Ok(())
@@ -345,35 +334,41 @@ impl Comparison {
     /// What has changed, in parts, to be said in this order: what is new before what is gone, so that who leaves is not gone in between.
     fn changes(&self, missing: &[CredentialId], send: &mpsc::Sender<(Vec<Event>, Counted)>) -> Result<(), Why> {
         let (mut part, mut counted) = (Vec::new(), Counted::default());
-        let mut say = |event: Option<Event>, counted: Counted| -> Result<(), Why> {
-            part.extend(event);
+        let mut say = |event: Event, counted: Counted| -> Result<(), Why> {
+            part.push(event);
             if part.len() < UNIT {
                 return Ok(());
             }
             send.blocking_send((std::mem::take(&mut part), counted)).map_err(|_| Why::Stopped)
         };
         self.entries(|entry| {
-            let listed = self.listed(entry)?;
-            let known = directory::credential(&self.view, listed.id)?;
-            let holder = self.holder_of(known.as_ref(), &listed)?;
-            let Some(listed) = news(known.as_ref(), Listed { holder, ..listed }) else { return Ok(()) };
+            let (known, listed) = self.compared(entry)?;
+            let Some(listed) = news(known.as_ref(), listed) else { return Ok(()) };
             match known {
                 Some(_) => counted.changed += 1,
                 None => counted.added += 1,
             }
-            say(Some(Event::CredentialListed(Box::new(listed))), counted)
+            say(Event::CredentialListed(Box::new(listed)), counted)
         })?;
         for id in missing {
             let Some(known) = directory::credential(&self.view, *id)? else { continue };
             counted.gone += 1;
             let Listed { inventory, holder, .. } = known.listed;
             let gone = Unlisted { id: *id, inventory, holder, taken_at: self.list.taken_at };
-            say(Some(Event::CredentialUnlisted(gone)), counted)?;
+            say(Event::CredentialUnlisted(gone), counted)?;
         }
         if part.is_empty() {
             return Ok(());
         }
         send.blocking_send((part, counted)).map_err(|_| Why::Stopped)
+    }
+
+    /// What was known of a credential, and what is said of it now.
+    fn compared(&self, entry: Entry) -> Result<(Option<Credential>, Listed), Why> {
+        let listed = self.listed(entry)?;
+        let known = directory::credential(&self.view, listed.id)?;
+        let holder = self.holder_of(known.as_ref(), &listed)?;
+        Ok((known, Listed { holder, ..listed }))
     }
 
     /// Whose a credential is by a list: whoever it named before it still names, whoever has that name by now.

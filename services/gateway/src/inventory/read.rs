@@ -31,17 +31,6 @@ pub struct Entry {
     pub used_at: Option<Timestamp>,
 }
 
-/// A list can't be taken as it is.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub String);
-
-impl From<String> for Malformed {
-    fn from(what: String) -> Self {
-        Self(what)
-    }
-}
-
 /// Reads the lists of one inventory.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
@@ -50,20 +39,20 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// One for lists that are sent as this content type; without one, by how it begins.
+    /// One for lists that are sent as this content type.
     ///
     /// # Errors
     /// When lists are not taken in it.
-    pub fn new(inventory: &'a InventoryConfig, content_type: &str) -> Result<Self, Malformed> {
+    pub fn new(inventory: &'a InventoryConfig, content_type: &str) -> Result<Self, String> {
         let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let format = match essence.as_str() {
             "text/csv" => Format::Csv,
             "application/x-ndjson" | "application/jsonl" | "application/json-lines" => Format::Ndjson,
             "application/json" => Format::Json,
             _ => {
-                return Err(Malformed(format!(
+                return Err(format!(
                     "content type '{essence}' is none of text/csv, application/x-ndjson and application/json"
-                )));
+                ));
             }
         };
         Ok(Self { inventory, format })
@@ -111,7 +100,7 @@ impl<'a> Reader<'a> {
         }
         let kind = match text(InventoryField::Kind)?.as_str() {
             "" => self.inventory.kind,
-            word => CredentialKind::ALL.into_iter().find(|kind| kind.name() == word).ok_or_else(|| {
+            word => CredentialKind::from_name(word).ok_or_else(|| {
                 format!(
                     "'{word}' is no kind of credential: {}",
                     CredentialKind::ALL.map(CredentialKind::name).join(", ")

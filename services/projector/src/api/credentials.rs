@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::credential::{Compromised, Credential, Inventory, Presence};
 use rollcall_domain::ids::CredentialId;
-use rollcall_domain::kv::{KeyPage, KvError, Read};
+use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
 use serde::Deserialize;
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::api::context::{Api, Pairs, Shared, unknown};
 use crate::api::decisions::{Answer as Decided, Said, read, reason};
 use crate::api::machines::asked_owner;
-use crate::api::paging::{Answer, Extent, List, One, Who, page, page_after, under};
+use crate::api::paging::{Answer, Extent, List, One, Who, page, page_where, under};
 use crate::api::params;
 use crate::api::query::Path;
 use crate::api::views::{CredentialView, InventoryView};
@@ -122,21 +122,14 @@ async fn credentials(State(api): Shared, Extension(person): Who, pairs: Pairs) -
             is_so && is_theirs && inventory.is_none_or(|name| credential.listed.inventory.as_str() == name),
         )
     };
-    // What can't be read is said, and not left out.
-    let read = |after: Option<&str>, look: usize| -> Result<KeyPage<Credential>, KvError> {
-        let KeyPage { pairs, next } = match holder {
-            Some(holder) => directory::credentials_held_after(state, holder, after, look)?,
-            None => under(state, directory::CREDENTIALS)(after, look)?,
-        };
-        let mut wanted = Vec::with_capacity(pairs.len());
-        for (place, credential) in pairs {
-            if is_wanted(&credential)? {
-                wanted.push((place, credential));
-            }
+    let extent = Extent::of(&query)?;
+    let (found, next_cursor) = match holder {
+        Some(holder) => {
+            let held = |after: Option<&str>, look| directory::credentials_held_after(state, holder, after, look);
+            page_where(held, query.cursor(), extent, is_wanted)?
         }
-        Ok(KeyPage { pairs: wanted, next })
+        None => page_where(under(state, directory::CREDENTIALS), query.cursor(), extent, is_wanted)?,
     };
-    let (found, next_cursor) = page_after(read, query.cursor(), Extent::of(&query)?, |_| true)?;
     let shown = found.iter().map(|credential| CredentialView::of(state, credential, person.sees()));
     let items = shown.collect::<Result<_, _>>()?;
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))
@@ -203,8 +196,7 @@ pub async fn compromised(State(api): Shared, Extension(person): Who, Path(id): P
     if found.presence != Presence::Listed {
         return Err(ApiError::Conflict("it is gone: its inventory does not list it any more".into()));
     }
-    let rotated = found.listed.rotated_at;
-    if found.compromised.as_ref().is_some_and(|report| rotated.is_none_or(|rotated| rotated <= report.at)) {
+    if found.standing_report().is_some() {
         return Err(ApiError::Conflict("it was reported before, and its secret is the same".into()));
     }
     let (actor, correlation_id) = (person.actor(&view)?, Uuid::now_v7().to_string());

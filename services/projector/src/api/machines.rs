@@ -28,7 +28,7 @@ use crate::api::candidates::is_candidate;
 use crate::api::context::{Api, Pairs, Shared, unknown};
 use crate::api::decisions::{Answer as Decided, Said, read, reason};
 use crate::api::grants::whom;
-use crate::api::paging::{Answer, Extent, List, One, Who, page_after, under};
+use crate::api::paging::{Answer, Extent, List, One, Who, page_after, page_where, under};
 use crate::api::params;
 use crate::api::person::Person;
 use crate::api::query::Path;
@@ -90,7 +90,7 @@ impl MachineIs {
     }
 }
 
-/// The machines of a list of ids, as [`page_after`] reads them.
+/// The machines of a list of ids, as [`page_where`] reads them.
 fn by_ids(
     state: &impl Read,
     ids: impl Fn(Option<IdentityId>, usize) -> Result<Vec<IdentityId>, KvError>,
@@ -138,31 +138,19 @@ async fn machines(State(api): Shared, Extension(person): Who, pairs: Pairs) -> A
     let state = &snapshot.state;
     let owner = query.text("owner").map(|owner| asked_owner(state, &person, owner)).transpose()?;
     let now = snapshot.as_of.instant;
-    // What can't be read is not left out: it is said.
-    let mut failed = None;
-    let failure = std::cell::RefCell::new(&mut failed);
-    let is_wanted = |machine: &Machine| {
-        let is = wanted.map_or(Ok(true), |wanted| wanted.holds(state, machine, now));
-        is.unwrap_or_else(|e| {
-            failure.borrow_mut().get_or_insert(e);
-            true
-        })
-    };
+    let is_wanted = |machine: &Machine| wanted.map_or(Ok(true), |wanted| wanted.holds(state, machine, now));
     let extent = Extent::of(&query)?;
     let (found, next_cursor) = match (owner, wanted) {
         (Some(owner), _) => {
             let ids = |after, look| ledger::machines_owned(state, owner, after, look);
-            page_after(by_ids(state, ids), query.cursor(), extent, is_wanted)?
+            page_where(by_ids(state, ids), query.cursor(), extent, is_wanted)?
         }
         (None, Some(MachineIs::WithoutOwner)) => {
             let ids = |after, look| ledger::machines_without_owner(state, after, look);
-            page_after(by_ids(state, ids), query.cursor(), extent, is_wanted)?
+            page_where(by_ids(state, ids), query.cursor(), extent, is_wanted)?
         }
-        (None, _) => page_after(under(state, ledger::MACHINES), query.cursor(), extent, is_wanted)?,
+        (None, _) => page_where(under(state, ledger::MACHINES), query.cursor(), extent, is_wanted)?,
     };
-    if let Some(failed) = failed {
-        return Err(failed.into());
-    }
     let shown = found.iter().map(|machine| MachineView::of(state, machine, person.sees()));
     let items = shown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     Ok(Json(List { items, next_cursor, as_of: Some(snapshot.as_of) }))

@@ -84,13 +84,23 @@ pub fn page_after<T>(
     extent: Extent,
     wanted: impl Fn(&T) -> bool,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
+    page_where(read, cursor, extent, |value| Ok(wanted(value)))
+}
+
+/// The same where the state says what is wanted: what it can't say is not left out, but said.
+pub fn page_where<T>(
+    read: impl Fn(Option<&str>, usize) -> Result<KeyPage<T>, KvError>,
+    cursor: Option<&str>,
+    extent: Extent,
+    wanted: impl Fn(&T) -> Result<bool, KvError>,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
     let mut after = cursor.map(str::to_owned);
     let Extent { limit, look } = extent;
     let (mut out, mut looked) = (Vec::new(), 0);
     loop {
         let KeyPage { pairs, next } = read(after.as_deref(), CHUNK)?;
         for (place, value) in pairs {
-            if wanted(&value) {
+            if wanted(&value)? {
                 if out.len() == limit {
                     return Ok((out, after));
                 }

@@ -76,7 +76,7 @@ fn owed(state: &impl Read, subject: &Subject, change: ChangeKind) -> Result<Stri
         // Whoever has it by now is somebody else's timeline.
         Subject::Credential { credential, holder } => {
             let known = directory::credential(state, *credential)?.map(|known| known.listed);
-            let what = known.map(|known| format!("{} in {}", known.kind.name().replace('_', " "), known.inventory));
+            let what = known.map(|known| format!("{} in {}", known.kind.in_words(), known.inventory));
             let whose = if holder.0 == credential.0 { "nobody".to_owned() } else { who(state, *holder)? };
             format!("the revocation of {} {credential} of {whose}", what.unwrap_or_else(|| "credential".into()))
         }
@@ -87,7 +87,7 @@ fn owed(state: &impl Read, subject: &Subject, change: ChangeKind) -> Result<Stri
 fn credential_of(state: &impl Read, id: CredentialId) -> Result<String, KvError> {
     let Some(known) = directory::credential(state, id)? else { return Ok(format!("credential {id}")) };
     let Listed { kind, holder, inventory, name, .. } = known.listed;
-    let (kind, name) = (kind.name().replace('_', " "), if name.is_empty() { id.to_string() } else { name });
+    let (kind, name) = (kind.in_words(), if name.is_empty() { id.to_string() } else { name });
     Ok(match holder {
         Some(holder) => format!("the {kind} {name} of {} in {inventory}", who(state, holder)?),
         None => format!("the {kind} {name} of nobody in {inventory}"),

@@ -185,7 +185,7 @@ fn place_name(state: &impl Read, subject: &Subject) -> Result<Option<String>, Kv
         Subject::Account { app, .. } => app_name(state, app).map(Some),
         Subject::Credential { credential, .. } => {
             let listed = directory::credential(state, *credential)?.map(|known| known.listed);
-            Ok(listed.map(|listed| format!("{} ({})", listed.inventory, listed.kind.name().replace('_', " "))))
+            Ok(listed.map(|listed| format!("{} ({})", listed.inventory, listed.kind.in_words())))
         }
         Subject::Handover { .. } => Ok(None),
     }

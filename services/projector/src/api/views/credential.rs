@@ -61,8 +61,7 @@ impl CredentialView {
     /// A credential.
     pub fn of(state: &impl Read, credential: &Credential, detail: Detail) -> Result<Self, KvError> {
         let listed = &credential.listed;
-        let owed = ledger::revocations_of_credential(state, listed.id)?;
-        let owed = owed.iter().flat_map(|revocation| revocation.obligations());
+        let owed = ledger::owed_of_credential(state, listed.id)?;
         Ok(Self {
             id: listed.id,
             inventory: listed.inventory.clone(),
@@ -82,7 +81,7 @@ impl CredentialView {
                 Presence::Listed => None,
             },
             compromised_at: credential.compromised.as_ref().map(|report| report.at),
-            obligations: owed.map(|owed| ObligationView::of(&owed, detail)).collect(),
+            obligations: owed.iter().map(|owed| ObligationView::of(owed, detail)).collect(),
         })
     }
 }

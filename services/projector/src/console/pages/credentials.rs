@@ -47,11 +47,10 @@ fn row(view: &View, person: &Person, credential: &Credential, now: Timestamp) ->
         (None, Some(_)) => "compromised".to_owned(),
         (None, None) => word(&seen.usability),
     };
-    let owed = ledger::revocations_of_credential(view, id)?;
-    let owed = owed.iter().flat_map(|revocation| revocation.obligations()).min_by_key(|owed| owed.deadline);
+    let owed = ledger::owed_of_credential(view, id)?.into_iter().min_by_key(|owed| owed.deadline);
     let cells = vec![
         Cell::link(name, format!("/console/credentials?id={id}")),
-        Cell::text(seen.kind.name().replace('_', " ")),
+        Cell::text(seen.kind.in_words()),
         Cell::text(seen.inventory.to_string()),
         holder,
         Cell::word(state),

@@ -105,10 +105,8 @@ fn machine_link(view: &impl Read, id: IdentityId) -> Result<Cell, ApiError> {
 /// A link to a credential, by its kind and the inventory that lists it: what it is called is not for everybody.
 fn credential_link(view: &impl Read, id: CredentialId) -> Result<Cell, ApiError> {
     let known = directory::credential(view, id)?.map(|known| known.listed);
-    let name = known.map_or_else(
-        || id.to_string(),
-        |known| format!("{} in {}", known.kind.name().replace('_', " "), known.inventory),
-    );
+    let name =
+        known.map_or_else(|| id.to_string(), |known| format!("{} in {}", known.kind.in_words(), known.inventory));
     Ok(Cell::link(name, format!("/console/credentials?id={id}")))
 }
 
