@@ -67,6 +67,7 @@ event_types! {
     AccountRejected = "account.rejected" in "AccountRejected";
     AccountAdopted = "account.adopted" in "AccountAdopted";
     AccountAttempted = "account.attempted" in "AccountAttempted";
+    TaskDone = "task.done" in "TaskDone";
     DriftDetected = "drift.detected" in "DriftDetected";
     DriftCleared = "drift.cleared" in "DriftCleared";
     DriftAccepted = "drift.accepted" in "DriftAccepted";

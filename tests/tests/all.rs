@@ -40,6 +40,7 @@ mod scim_protocol;
 mod security;
 mod separation;
 mod standby;
+mod tasks;
 mod terminal;
 mod tls;
 mod two_people;

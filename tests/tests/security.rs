@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 66] = [
+const OPENED_BY: [(&str, &str, &str); 68] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -96,6 +96,8 @@ const OPENED_BY: [(&str, &str, &str); 66] = [
     ("GET", "/v1/roles", "viewer"),
     ("GET", "/v1/separations", "viewer"),
     ("GET", "/v1/machines", "viewer"),
+    ("GET", "/v1/tasks", "viewer"),
+    ("POST", "/v1/tasks/{id}/done", "viewer"),
     ("GET", "/v1/credentials", "viewer"),
     ("GET", "/v1/credentials/{id}", "viewer"),
     ("POST", "/v1/credentials/{id}/compromised", "operator"),

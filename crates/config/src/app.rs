@@ -8,6 +8,7 @@ use rollcall_domain::access::entitlement::Entitlement;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::mapping::{Mapping, Origin, RESERVED, Rule, WhenEmpty, effective, is_sent, template_paths};
 use rollcall_domain::app::own_way::{Keeps, OwnWays, Way};
 use rollcall_domain::app::service_level::ServiceLevel;
@@ -19,7 +20,7 @@ use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Filter};
 
-use crate::model::{AppConfig, DrillSettings, PrivateAddresses};
+use crate::model::{AppConfig, DrillSettings, PrivateAddresses, Reach};
 use crate::preset;
 use crate::roles::entitlement;
 use crate::section::{Entry, Section, TOKEN, duration, http_url, size, some_text, truth};
@@ -40,7 +41,13 @@ pub(crate) fn app(
     let preset = s.parsed("preset", preset::settings);
     s = s.under(preset);
     let name = s.parsed("name", some_text);
-    let base_url = s.required("base_url", http_url);
+    let kind = s.parsed("kind", |text| match AppKind::from_name(text) {
+        Some(kind) => Ok(kind),
+        None => Err(format!("'{text}' must be scim or manual")),
+    });
+    let kind = kind.unwrap_or_default();
+    let reach = reach(&mut s, kind);
+    let instructions = s.parsed("instructions", instructions).unwrap_or_default();
     let owner = s.required("owner", some_text);
     let assign = s.parsed("assign", |text| {
         Filter::parse(text, catalogue.user()).map(|filter| filter.text().to_owned()).map_err(|e| e.to_string())
@@ -95,11 +102,12 @@ pub(crate) fn app(
         Some(true) => PrivateAddresses::Allowed,
         _ => PrivateAddresses::Refused,
     };
-    let (Some(id), Some(base_url)) = (id, base_url) else {
+    let (Some(id), Some(reach)) = (id, reach) else {
         s.finish();
         return None;
     };
-    if base_url.scheme() == "http" && !is_loopback(&base_url) {
+    let base_url = reach.base_url();
+    if base_url.is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
         s.warn(format!("app '{id}' is reached without TLS: its token and people's data can be read on the way"));
     }
     for path in capabilities.required.iter().filter(|path| !is_sent(&attributes, path)) {
@@ -117,7 +125,9 @@ pub(crate) fn app(
     }
     let spec = AppSpec {
         name: usual_name,
-        base_url: base_url.to_string(),
+        kind,
+        base_url: base_url.map(ToString::to_string).unwrap_or_default(),
+        instructions,
         owner: owner?,
         assign: assign.unwrap_or_default(),
         identities: identities.filter(|all| !all.is_empty()).unwrap_or_else(|| vec![IdentityKind::User]),
@@ -140,7 +150,7 @@ pub(crate) fn app(
     };
     let config = AppConfig {
         spec,
-        base_url,
+        reach,
         token,
         request_timeout,
         retry_min,
@@ -152,6 +162,51 @@ pub(crate) fn app(
         drill,
     };
     Some((line, config))
+}
+
+/// The longest that is said of how people do what is to be done in an app.
+const MAX_INSTRUCTIONS: usize = 2000;
+
+fn instructions(text: &str) -> Result<String, String> {
+    match some_text(text)? {
+        text if text.chars().count() > MAX_INSTRUCTIONS => Err(format!(
+            "instructions have at most {MAX_INSTRUCTIONS} characters: name the address of a page that says more"
+        )),
+        text => Ok(text),
+    }
+}
+
+/// What makes no sense in an app that Rollcall does not ask.
+const ASKED_ONLY: [&str; 16] = [
+    "base_url",
+    "preset",
+    "token",
+    "token_env",
+    "token_file",
+    "max_requests_per_second",
+    "max_in_flight",
+    "request_timeout",
+    "retry_min",
+    "retry_max",
+    "max_scan",
+    "quarantine_after",
+    "probe_every",
+    "allow_private_addresses",
+    "reconcile_every",
+    "drill",
+];
+
+/// How an app is reached.
+fn reach(s: &mut Section<'_>, kind: AppKind) -> Option<Reach> {
+    match kind {
+        AppKind::Scim => s.required("base_url", http_url).map(Reach::Scim),
+        AppKind::Manual | AppKind::List => {
+            for key in ASKED_ONLY.into_iter().filter(|key| s.has(key)) {
+                s.mistake(format!("an app of kind manual is changed by people: take {key} out"));
+            }
+            Some(Reach::People)
+        }
+    }
 }
 
 /// What is described of what can be held in an app: each part once.

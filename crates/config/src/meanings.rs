@@ -544,8 +544,19 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     ("apps.name", "The name of the app for people; without it the `id`.", "\"GitHub\""),
     (
+        "apps.kind",
+        "`scim` (the default: Rollcall changes the app and reads it back) or `manual`: people change it, what is to be done are tasks \
+         of theirs, and what they say is shown as their word.",
+        "\"manual\"",
+    ),
+    (
+        "apps.instructions",
+        "How people do what is to be done in the app, such as the address of a runbook: tasks show it.",
+        "\"https://wiki.example.com/runbooks/wiki-accounts\"",
+    ),
+    (
         "apps.base_url",
-        "The address of the app's SCIM service, up to and without `/Users`; it is required.",
+        "The address of the app's SCIM service, up to and without `/Users`; it is required for an app of kind `scim`.",
         "\"https://api.example.com/scim/v2\"",
     ),
     ("apps.owner", "Who answers for the app; alerts name them; it is required.", "\"dev-platform@example.com\""),

@@ -587,7 +587,7 @@ pub struct ApiToken {
 #[allow(missing_docs)]
 pub struct AppConfig {
     pub spec: AppSpec,
-    pub base_url: Url,
+    pub reach: Reach,
     pub token: Option<Token>,
     /// How long one request to the app may take.
     pub request_timeout: Duration,
@@ -604,6 +604,26 @@ pub struct AppConfig {
     pub private_addresses: PrivateAddresses,
     /// When it is drilled, and as whom.
     pub drill: DrillSettings,
+}
+
+/// How an app is reached; [`AppSpec::kind`] says the same without where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// By SCIM, at this address, up to and without `/Users`.
+    Scim(Url),
+    /// People change it, and nothing can be read.
+    People,
+}
+
+impl Reach {
+    /// Where its SCIM service is; `None`: it has none.
+    #[must_use]
+    pub const fn base_url(&self) -> Option<&Url> {
+        match self {
+            Self::Scim(url) => Some(url),
+            Self::People => None,
+        }
+    }
 }
 
 /// When an app is drilled, and as whom.

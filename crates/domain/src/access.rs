@@ -20,3 +20,5 @@ pub mod remote;
 pub mod role;
 pub mod separation;
 pub mod subject;
+pub mod task;
+pub mod to_do;

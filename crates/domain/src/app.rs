@@ -7,6 +7,7 @@ pub mod drill;
 pub mod guard;
 pub mod health;
 pub mod hours;
+pub mod kind;
 pub mod mapping;
 pub mod own_way;
 pub mod quirk;
@@ -23,6 +24,7 @@ use crate::access::remote::Remote;
 use crate::app::capability::Capabilities;
 use crate::app::deprovision::Deprovision;
 use crate::app::guard::Guard;
+use crate::app::kind::AppKind;
 use crate::app::mapping::{Mapping, names_by_user_name};
 use crate::app::service_level::ServiceLevel;
 use crate::drift::policy::Policies;
@@ -37,8 +39,14 @@ pub struct AppSpec {
     pub id: AppId,
     /// Its name for people.
     pub name: String,
-    /// Where its SCIM service is.
+    /// How it is reached.
+    #[serde(default)]
+    pub kind: AppKind,
+    /// Where its SCIM service is; empty where it has none.
     pub base_url: String,
+    /// How people do what is to be done there, in words, such as the address of a runbook; may be empty.
+    #[serde(default)]
+    pub instructions: String,
     /// Who answers for it.
     pub owner: String,
     /// Who has an account here: a SCIM filter over active identities; empty: only whoever has a role or a grant that gives one.

@@ -14,6 +14,7 @@ use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::access::policy::PolicySpec;
 use crate::access::role::RoleSpec;
 use crate::access::separation::{SeparationSpec, ViolationAccepted};
+use crate::access::task::TaskDone;
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
@@ -82,6 +83,8 @@ pub enum Event {
     AccountAdopted(Adopted),
     /// A creation is about to be sent, or it is known again what may exist.
     AccountAttempted(Attempted),
+    /// Somebody says that they have done what was to be done in an app.
+    TaskDone(TaskDone),
     DriftDetected(DriftDetected),
     DriftCleared(DriftId),
     DriftAccepted(DriftAccepted),
@@ -162,6 +165,7 @@ impl Event {
             Self::AccountRejected(e) => Some(e.identity),
             Self::AccountAttempted(e) => Some(e.identity),
             Self::AccountAdopted(e) => Some(e.identity),
+            Self::TaskDone(e) => Some(e.identity),
             Self::DriftDetected(e) => Some(e.id.identity),
             Self::DriftCleared(id) => Some(id.identity),
             Self::DriftAccepted(e) => Some(e.id.identity),

@@ -40,6 +40,7 @@ mod revocations;
 mod schedule;
 mod separations;
 mod switch;
+mod tasks;
 mod values;
 mod ways;
 
@@ -108,6 +109,7 @@ pub use separations::{
     VIOLATIONS, ViolationCount, count_violations, separated, violation, violation_counts, violations, violations_of,
 };
 pub use switch::{all_switched_off, carried_over, switched_off, switched_off_under_a_name_of};
+pub use tasks::{task, tasks_after};
 pub use ways::shown_ways;
 
 /// What an event led to, for those who measure.
@@ -117,7 +119,9 @@ pub enum Fact {
     Applied(Obligation),
     /// An obligation was read back.
     Verified(Obligation),
-    /// The last obligation of a leaver was read back.
+    /// Somebody has said that an obligation is met, of an app that can't be read.
+    Attested(Obligation),
+    /// The last obligation of a leaver was met.
     LeaverCompleted(Case),
 }
 
@@ -168,7 +172,9 @@ impl Ledger {
             _ => BTreeSet::new(),
         };
         if let Event::AppConfigured(spec) = &event.event {
-            ways::configured(state, directory::app(state, &spec.id)?.as_ref(), spec)?;
+            let before = directory::app(state, &spec.id)?;
+            ways::configured(state, before.as_ref(), spec)?;
+            accounts::reached_otherwise(state, before.as_ref(), spec, event)?;
         }
         if let Some(erased) = &event.erased
             && recorded::remember(state, erased, event.sequence)?
@@ -294,6 +300,11 @@ impl Ledger {
             }
             Event::ViolationAccepted(accepted) => separations::accepted(state, accepted, event)?,
             Event::AccountAttempted(attempted) => accounts::attempted(state, attempted, event)?,
+            Event::TaskDone(done) => {
+                accounts::attested(state, done, event, &mut facts)?;
+                separations::read_back(state, &done.app, done.identity, event)?;
+                machines::read_back(state, done.identity, event, &mut facts)?;
+            }
             Event::AccountRejected(rejected) => accounts::rejected(state, rejected)?,
             Event::AccountAdopted(adopted) => accounts::adopted(state, adopted, event)?,
             Event::SyncRequested(wanted) => accounts::sync(state, wanted, event)?,

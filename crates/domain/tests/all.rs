@@ -10,4 +10,5 @@ mod machines;
 mod own_way;
 mod preview;
 mod separation;
+mod tasks;
 mod world;

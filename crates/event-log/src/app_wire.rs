@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::mapping::{Origin, Rule, WhenEmpty};
 use rollcall_domain::app::own_way::Keeps;
 use rollcall_domain::app::service_level::ServiceLevel;
@@ -55,6 +56,8 @@ pub fn to_stored(spec: &AppSpec) -> v1::AppConfigured {
         entitlements: spec.entitlements.iter().map(access_wire::to_entitlement).collect(),
         disable_sla_ms: millis(spec.sla.disable),
         grant_sla_ms: millis(spec.sla.grant),
+        kind: to_kind(spec.kind).into(),
+        instructions: spec.instructions.clone(),
     }
 }
 
@@ -65,7 +68,9 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
     Some(AppSpec {
         id: stored.app_id.parse().ok()?,
         name: stored.name,
+        kind: from_kind(stored.kind)?,
         base_url: stored.base_url,
+        instructions: stored.instructions,
         owner: stored.owner,
         assign: stored.assign,
         identities: kinds(&stored.identities),
@@ -103,6 +108,23 @@ pub fn from_stored(stored: v1::AppConfigured) -> Option<AppSpec> {
             window: Duration::from_millis(g.window_ms),
         }),
         capabilities: stored.capabilities.map(from_capabilities).unwrap_or_default(),
+    })
+}
+
+const fn to_kind(kind: AppKind) -> v1::AppKind {
+    match kind {
+        AppKind::Scim => v1::AppKind::Scim,
+        AppKind::Manual => v1::AppKind::Manual,
+        AppKind::List => v1::AppKind::List,
+    }
+}
+
+/// None: a newer version knows this kind.
+fn from_kind(stored: i32) -> Option<AppKind> {
+    Some(match v1::AppKind::try_from(stored).ok()? {
+        v1::AppKind::Unspecified | v1::AppKind::Scim => AppKind::Scim,
+        v1::AppKind::Manual => AppKind::Manual,
+        v1::AppKind::List => AppKind::List,
     })
 }
 

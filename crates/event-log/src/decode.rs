@@ -7,10 +7,12 @@ use prost::Message as _;
 use std::time::Duration;
 
 use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
+use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{AtRisk, Overdue, Waived};
 use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::rejection::Rejection;
+use rollcall_domain::access::task::TaskDone;
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
@@ -572,6 +574,16 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
                 sent: m.sent.into_iter().collect(),
             })
         }
+        EventType::TaskDone => {
+            let m = v1::TaskDone::decode(payload).ok()?;
+            Event::TaskDone(TaskDone {
+                app: m.app_id.parse().ok()?,
+                identity: m.identity_id.parse().ok()?,
+                version: Sequence(m.version),
+                target: if m.present { Target::Present } else { Target::Absent },
+                reference: m.reference,
+            })
+        }
         EventType::AccountAdopted => {
             let m = v1::AccountAdopted::decode(payload).ok()?;
             let (app, identity) = (m.app_id.parse().ok()?, m.identity_id.parse().ok()?);
@@ -674,6 +686,7 @@ fn from_outcome(stored: v1::AppOutcome) -> Option<AppOutcome> {
         applied_at: stored.applied_at.and_then(wire::from_proto_time),
         verified_at: stored.verified_at.and_then(wire::from_proto_time),
         overdue_at: stored.overdue_at.and_then(wire::from_proto_time),
+        attested: stored.attested_at.and_then(wire::from_proto_time).map(|at| (at, stored.attested_by)),
     })
 }
 

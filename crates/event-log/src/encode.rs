@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 use rollcall_domain::access::departure::AppOutcome;
+use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::grant::GrantStep;
 use rollcall_domain::access::handover::HandoverStep;
 use rollcall_domain::access::outcome::Left;
@@ -65,6 +66,7 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::AppRecovered(_) => EventType::AppRecovered,
         Event::AccountAdopted(_) => EventType::AccountAdopted,
         Event::AccountAttempted(_) => EventType::AccountAttempted,
+        Event::TaskDone(_) => EventType::TaskDone,
         Event::DriftCleared(_) => EventType::DriftCleared,
         Event::DriftAccepted(_) => EventType::DriftAccepted,
         Event::ObligationWaived(_) => EventType::ObligationWaived,
@@ -304,6 +306,14 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             identity_id: e.identity.to_string(),
             version: e.version.0,
             sent: e.sent.iter().cloned().collect(),
+        }
+        .encode_to_vec(),
+        Event::TaskDone(e) => v1::TaskDone {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            version: e.version.0,
+            present: e.target == Target::Present,
+            reference: e.reference.clone(),
         }
         .encode_to_vec(),
         Event::AccountAdopted(e) => v1::AccountAdopted {
@@ -551,6 +561,8 @@ fn to_outcome(outcome: &AppOutcome) -> v1::AppOutcome {
         applied_at: outcome.applied_at.map(wire::to_proto_time),
         verified_at: outcome.verified_at.map(wire::to_proto_time),
         overdue_at: outcome.overdue_at.map(wire::to_proto_time),
+        attested_at: outcome.attested.as_ref().map(|(at, _)| wire::to_proto_time(*at)),
+        attested_by: outcome.attested.as_ref().map(|(_, who)| who.clone()).unwrap_or_default(),
     }
 }
 

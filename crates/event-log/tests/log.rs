@@ -327,6 +327,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::access::operation::Operation;
     use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Origin, Rejected, Verified};
     use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+    use rollcall_domain::access::task::TaskDone;
     use rollcall_domain::alert::{About, AlertChanged, Level};
     use rollcall_domain::app::GroupRule;
     use rollcall_domain::app::capability::{Capabilities, Discovered, Support};
@@ -334,6 +335,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
     use rollcall_domain::app::guard::Guard;
     use rollcall_domain::app::health::Quarantined;
+    use rollcall_domain::app::kind::AppKind;
     use rollcall_domain::app::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
     use rollcall_domain::app::own_way::{Keeps, Way};
     use rollcall_domain::app::quirk::AppQuirk;
@@ -380,7 +382,9 @@ async fn every_kind_of_event_survives_the_log() {
     let spec = AppSpec {
         id: "crm".parse().unwrap(),
         name: "CRM".into(),
+        kind: AppKind::List,
         base_url: "https://crm".into(),
+        instructions: "ask IT".into(),
         owner: "o".into(),
         assign: "active eq true".into(),
         identities: vec![IdentityKind::User, IdentityKind::Agent],
@@ -589,6 +593,7 @@ async fn every_kind_of_event_survives_the_log() {
                 deadline: until,
                 applied_at: Some(until),
                 verified_at: Some(until),
+                attested: Some((until, "mo".into())),
                 overdue_at: None,
             }],
         }),
@@ -606,6 +611,13 @@ async fn every_kind_of_event_survives_the_log() {
             identity: id,
             version: Sequence(4),
             sent: ["ada".to_owned(), "ada@example.com".to_owned()].into(),
+        }),
+        Event::TaskDone(TaskDone {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: Sequence(4),
+            target: Target::Absent,
+            reference: "T-1".into(),
         }),
         Event::AccountAdopted(Adopted { app: "crm".parse().unwrap(), identity: id, remote_id: "r".into() }),
         Event::DriftCleared(drift.clone()),

@@ -509,11 +509,13 @@ impl Book {
                     .iter()
                     .filter(|o| o.id.subject.app() == Some(&app_id))
                 {
-                    let ended = match o.end {
-                        Some(End::Verified { at, .. } | End::Superseded { at, .. }) => Some(at),
+                    let ended = match &o.end {
+                        Some(End::Verified { at, .. } | End::Superseded { at, .. } | End::Attested { at, .. }) => {
+                            Some(at)
+                        }
                         None => None,
                     };
-                    let late = ended.is_some_and(|at| at > o.deadline + SignedDuration::from_mins(3));
+                    let late = ended.is_some_and(|at| *at > o.deadline + SignedDuration::from_mins(3));
                     if late && o.overdue_at.is_none() {
                         broken.push(format!("{} was met after {} and never called overdue", o.id, o.deadline));
                     }

@@ -34,5 +34,6 @@ pub mod separations;
 pub mod sessions;
 pub mod streams;
 pub mod switch;
+pub mod tasks;
 pub mod timeline;
 pub mod views;

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use crate::app_client::client::ScimClient;
 use crate::app_client::memberships::Memberships;
-use crate::app_client::transport::{Http, Transport};
+use crate::app_client::transport::{Http, Transport, Way};
 use crate::app_leases::{AppLeases, Slot};
 use crate::error::ProvisionerError;
 use crate::search::controls::Controls;
@@ -29,7 +29,7 @@ use crate::work::settled::Settled;
 use crate::work::worker::Worker;
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 23;
+const STAMP: u32 = 24;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -173,8 +173,9 @@ impl Provisioner {
         // that one can't be used as it is configured.
         let mut unreachable =
             "the app is not in the configuration: connect it again, or close its accounts by hand".to_owned();
-        let link = self.apps.get(id).and_then(|config| match self.http.to(config) {
-            Ok(transport) => Some(Link::new(config, Arc::clone(lease), transport)),
+        let asked = self.apps.get(id).filter(|config| !config.spec.kind.is_by_people());
+        let link = asked.and_then(|config| match self.http.to(config) {
+            Ok(way) => Some(Link::new(config, Arc::clone(lease), way)),
             Err(e) => {
                 error!(app = %id, error = %e, "the app can't be used");
                 unreachable = e.to_string();
@@ -206,7 +207,9 @@ impl Worker {
     #[must_use]
     pub fn simulated(config: &AppConfig, around: Surroundings) -> Self {
         let Surroundings { log, clock, store, transport } = around;
-        let link = Some(Link::new(config, Arc::new(Lease::unlimited()), transport));
+        let base = config.reach.base_url().cloned();
+        let way = base.map(|base| Way { base, transport });
+        let link = way.map(|way| Link::new(config, Arc::new(Lease::unlimited()), way));
         let app = config.spec.id.clone();
         let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
         let connector =
@@ -218,6 +221,7 @@ impl Worker {
         let seconds = Duration::from_secs;
         Self {
             app: connector.app.clone(),
+            kind: config.map(|c| c.spec.kind),
             connector: Arc::new(connector),
             max_in_flight: config.map_or(1, |c| usize::try_from(c.spec.max_in_flight).unwrap_or(1)),
             retry_min: config.map_or(seconds(60), |c| c.retry_min),
@@ -230,8 +234,8 @@ impl Worker {
 }
 
 impl Link {
-    fn new(config: &AppConfig, lease: Arc<Lease>, transport: Arc<dyn Transport>) -> Self {
-        let client = ScimClient::new(config, lease, transport);
+    fn new(config: &AppConfig, lease: Arc<Lease>, way: Way) -> Self {
+        let client = ScimClient::new(config, lease, way);
         Self { config: config.clone(), client, memberships: Memberships::default() }
     }
 }

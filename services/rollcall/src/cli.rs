@@ -13,7 +13,8 @@ use rollcall_telemetry::Otlp;
 use crate::service::Service;
 use crate::{
     access, apps, assemble, backup, configuration_watch, credentials, demo, drill, erase, export, import, init, key,
-    keys, lists, machines, operator, policy, process, ready, reference, separations, setup, timeline, token, verify,
+    keys, lists, machines, operator, policy, process, ready, reference, separations, setup, tasks, timeline, token,
+    verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -132,6 +133,8 @@ enum Command {
     Inventories(credentials::InventoriesArgs),
     /// Send the whole list of an inventory: what it lacks is gone
     Inventory(credentials::InventoryArgs),
+    /// What people have to do in apps that Rollcall does not change itself; or say that it is done
+    Tasks(tasks::TasksArgs),
     /// Ask for something for a time, approve it, end it
     #[command(subcommand)]
     Grant(access::Grants),
@@ -222,6 +225,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Handovers(args) => machines::handovers(&args),
         Command::Credentials(args) => credentials::credentials(&args),
         Command::Inventories(args) => credentials::inventories(&args),
+        Command::Tasks(args) => tasks::tasks(&args),
         Command::Inventory(args) => credentials::send(&args),
         Command::Grant(grants) => access::grant(&grants),
         Command::Disable(args) => access::switch(&args, "disable"),

@@ -56,7 +56,7 @@ pub fn drill(args: &DrillArgs) -> anyhow::Result<ExitCode> {
     let mut worst = 0;
     if let Some(file) = &args.config {
         let config = rollcall_config::load(file, &|name| std::env::var(name).ok())?;
-        let known = config.apps.iter().map(|app| app.spec.id.to_string());
+        let known = config.apps.iter().filter(|app| !app.spec.kind.is_by_people()).map(|app| app.spec.id.to_string());
         let apps: Vec<String> = if args.all { known.collect() } else { args.apps.clone() };
         for id in &apps {
             let app: AppId = id.parse()?;
@@ -72,7 +72,9 @@ pub fn drill(args: &DrillArgs) -> anyhow::Result<ExitCode> {
         true => run(async {
             let api = Api::new(&args.server)?;
             let all = crate::terminal::all(&api, "/v1/apps", &[], u64::MAX).await?;
-            let connected = all.iter().filter(|app| app.get("connected") == Some(&Value::Bool(true)));
+            let is = |app: &Value, key: &str, value: &Value| app.get(key) == Some(value);
+            let scim = Value::from("scim");
+            let connected = all.iter().filter(|app| is(app, "connected", &Value::Bool(true)) && is(app, "kind", &scim));
             Ok(connected.filter_map(|app| Some(app.get("id")?.as_str()?.to_owned())).collect())
         })?,
     };

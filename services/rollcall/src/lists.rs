@@ -79,8 +79,8 @@ enum DriftAct {
 pub struct ObligationsArgs {
     #[command(subcommand)]
     act: Option<ObligationAct>,
-    /// open, applied, overdue, waived, verified or superseded
-    #[arg(long, default_value = "open", value_parser = ["open", "applied", "overdue", "waived", "verified", "superseded"])]
+    /// open, applied, overdue, waived, verified, superseded or attested
+    #[arg(long, default_value = "open", value_parser = ["open", "applied", "overdue", "waived", "verified", "superseded", "attested"])]
     status: String,
     /// In one app
     #[arg(long)]

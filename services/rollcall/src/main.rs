@@ -30,6 +30,7 @@ mod separations;
 mod server;
 mod service;
 mod setup;
+mod tasks;
 mod terminal;
 mod timeline;
 mod token;

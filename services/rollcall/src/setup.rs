@@ -51,6 +51,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "handover",
             "credential",
             "violation",
+            "task",
             "configuration",
         ],
     ),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rollcall_domain::access::case::Case;
 use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep};
-use rollcall_domain::access::obligation::{AtRisk, Obligation, Overdue};
+use rollcall_domain::access::obligation::{AtRisk, End, Obligation, Overdue};
 use rollcall_domain::access::subject::Subject as About;
 use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::identity::{EffectFailed, take_effect, without_owner};
@@ -89,6 +89,10 @@ fn completion(state: &impl Read, leaver: &Case) -> Result<Option<LeaverCompleted
             deadline: o.deadline,
             applied_at: o.applied_at,
             verified_at: o.verified_at(),
+            attested: match &o.end {
+                Some(End::Attested { at, who, .. }) => Some((*at, who.clone())),
+                _ => None,
+            },
             overdue_at: o.overdue_at,
         }),
         About::Handover { .. } | About::Credential { .. } => None,

@@ -23,10 +23,11 @@ pub fn record(facts: &[Fact], trace: &TraceContext) {
     for fact in facts {
         match fact {
             Fact::Applied(obligation) => {
-                let at = obligation.applied_at.or_else(|| obligation.verified_at());
+                let at = obligation.applied_at.or_else(|| obligation.met_at());
                 access(obligation, "applied", at, trace_id);
             }
             Fact::Verified(obligation) => access(obligation, "verified", obligation.verified_at(), trace_id),
+            Fact::Attested(obligation) => access(obligation, "attested", obligation.attested_at(), trace_id),
             Fact::LeaverCompleted(leaver) => {
                 if let Some(at) = leaver.completed_at {
                     metrics().leaver_completion_seconds.record(seconds(at.duration_since(leaver.opened_at)), &[]);

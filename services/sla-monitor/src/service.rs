@@ -26,7 +26,7 @@ use crate::meta::NAME;
 use crate::{deadlines, measure};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 23;
+const STAMP: u32 = 24;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);

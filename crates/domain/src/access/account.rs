@@ -11,6 +11,7 @@ use crate::access::desired::{Desired, Queue, Target};
 use crate::access::holding::Holdings;
 use crate::access::obligation::Obligation;
 use crate::access::rejection::Rejection;
+use crate::access::task::{Attested, Weight};
 use crate::app::conformance::Confirmed;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
@@ -44,6 +45,8 @@ pub struct Account {
     /// When that was.
     #[serde(with = "crate::stored::time_or_none")]
     pub verified_at: Option<Timestamp>,
+    /// What somebody said last of it, where it was not read since.
+    pub attested: Option<Attested>,
     /// The last failure since the last success.
     pub rejection: Option<Rejection>,
     /// The version of the app at which its repeated refusal was taken as final, until something changes.
@@ -64,6 +67,17 @@ pub struct Account {
     pub holds: Holdings,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.
     pub owes: Vec<Obligation>,
+}
+
+/// What stands for it that an account is as desired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The app was read back and shows it.
+    Read,
+    /// Somebody says so, and the app can't be read.
+    Word,
+    /// Nothing.
+    None,
 }
 
 /// Accounts that may have been made: a creation was sent, and its outcome is not known until the app was looked through.
@@ -127,10 +141,22 @@ impl Account {
         }
     }
 
-    /// Whether the app still has to be changed or read.
+    /// Whether the app still has to be changed or read, or somebody has to say that it is as desired.
     #[must_use]
     pub fn is_pending(&self) -> bool {
-        self.verified_version.is_none_or(|verified| verified < self.desired_version)
+        self.proof() == Proof::None
+    }
+
+    /// What stands for it that the account is as desired.
+    #[must_use]
+    pub fn proof(&self) -> Proof {
+        let is_newest = |version: Option<Sequence>| version.is_some_and(|version| version >= self.desired_version);
+        let word = self.attested.as_ref().filter(|attested| attested.weight == Weight::Final);
+        match (is_newest(self.verified_version), is_newest(word.map(|word| word.version))) {
+            (true, _) => Proof::Read,
+            (false, true) => Proof::Word,
+            (false, false) => Proof::None,
+        }
     }
 
     /// When the app confirmed the last change of what is desired now.

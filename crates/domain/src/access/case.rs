@@ -7,7 +7,7 @@ use crate::access::obligation::Count;
 use crate::ids::{IdentityId, Sequence, SourceName};
 
 /// What one change has opened for one identity, in a projection: today a departure, which is owed by every app that ever had an
-/// account of theirs. It is complete when the last of its obligations is verified.
+/// account of theirs. It is complete when the last of its obligations is met: verified, or attested where an app can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Case {
     /// Who.
@@ -25,7 +25,7 @@ pub struct Case {
     /// When the first of its obligations was found overdue, while one is.
     #[serde(with = "crate::stored::time_or_none")]
     pub overdue_since: Option<Timestamp>,
-    /// When the last obligation was verified.
+    /// When the last obligation was met.
     #[serde(with = "crate::stored::time_or_none")]
     pub completed_at: Option<Timestamp>,
     /// The later change, such as a rehire, that ended one of its obligations before it was verified.

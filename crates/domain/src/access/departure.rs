@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::ids::{AppId, IdentityId, Sequence};
 
-/// The record of a departure whose last obligation was verified.
+/// The record of a departure whose last obligation was met.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub struct LeaverCompleted {
@@ -23,5 +23,7 @@ pub struct AppOutcome {
     pub deadline: Timestamp,
     pub applied_at: Option<Timestamp>,
     pub verified_at: Option<Timestamp>,
+    /// Where nothing can be read: when somebody said so, and who.
+    pub attested: Option<(Timestamp, String)>,
     pub overdue_at: Option<Timestamp>,
 }

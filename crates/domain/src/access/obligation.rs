@@ -137,6 +137,16 @@ pub enum End {
         /// What it was.
         because: Because,
     },
+    /// Somebody says that it is so, of an app that can't be read: their word, which proves nothing.
+    Attested {
+        /// When.
+        #[serde(with = "crate::stored::time")]
+        at: Timestamp,
+        /// The event that says so.
+        by: Sequence,
+        /// Who.
+        who: String,
+    },
 }
 
 /// Why an obligation ended without a proof.
@@ -165,6 +175,7 @@ pub enum ObligationStatus {
     Waived,
     Verified,
     Superseded,
+    Attested,
 }
 
 /// How many obligations are how far.
@@ -246,6 +257,21 @@ impl Obligation {
         }
     }
 
+    /// When somebody said that it is so, of an app that can't be read.
+    #[must_use]
+    pub const fn attested_at(&self) -> Option<Timestamp> {
+        match self.end {
+            Some(End::Attested { at, .. }) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// When nothing was owed any more since it was met: read back, or said to be so where nothing can be read.
+    #[must_use]
+    pub fn met_at(&self) -> Option<Timestamp> {
+        self.verified_at().or_else(|| self.attested_at())
+    }
+
     /// What `change` owes for something, by the service level that counts for it.
     #[must_use]
     pub fn new(change: Change, subject: Subject, sla: &ServiceLevel, target: Target) -> Self {
@@ -321,6 +347,7 @@ impl Obligation {
         match (&self.end, &self.waived, self.overdue_at, self.applied_at) {
             (Some(End::Verified { .. }), ..) => ObligationStatus::Verified,
             (Some(End::Superseded { .. }), ..) => ObligationStatus::Superseded,
+            (Some(End::Attested { .. }), ..) => ObligationStatus::Attested,
             (None, Some(_), ..) => ObligationStatus::Waived,
             (None, None, Some(_), _) => ObligationStatus::Overdue,
             (None, None, None, Some(_)) => ObligationStatus::Applied,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::access::desired::Target;
@@ -69,7 +70,8 @@ pub struct Verified {
 }
 
 /// Whether something is left of an account with which nobody can sign in any more.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Left {
     /// It is as desired.
     #[default]

@@ -5,11 +5,15 @@ use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
 use super::{Fact, apps, drifts, links, ways};
 use crate::access::account::{Account, MayExist};
-use crate::access::desired::{Queue, Target};
+use crate::access::desired::{Desired, Queue, Target};
 use crate::access::obligation::{End, Obligation};
 use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
+use crate::access::task::{Attested, TaskDone, Weight};
 use crate::app::conformance::Confirmed;
+use crate::app::deprovision::Deprovision;
+use crate::app::kind::AppKind;
+use crate::app::{App, AppSpec};
 use crate::directory;
 use crate::drift::reconciliation::SyncRequested;
 use crate::event::Recorded;
@@ -100,6 +104,7 @@ pub fn verified(
     let profile = drifts::profile(state, verified, account.rejection.as_ref(), event)?;
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
     account.verified_at = Some(event.recorded_at);
+    account.attested.take_if(|attested| attested.version <= verified.version);
     account.rejection = None;
     park(state, &mut account, None);
     let (honoured, waiting) =
@@ -124,6 +129,71 @@ pub fn verified(
         settled(state, &account)?;
     }
     profile.iter().for_each(|item| drifts::keep(state, item));
+    Ok(())
+}
+
+/// Somebody says that an account is as desired, in an app that people change. What is desired otherwise by now is not met by it.
+pub fn attested(
+    state: &mut Kept<'_, impl Write>,
+    done: &TaskDone,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let Some(mut account) = account(state, done.identity, &done.app)? else { return Ok(()) };
+    let is_asked = done.version == account.desired_version && done.target == account.desired.target();
+    let Some(app) = directory::app(state, &done.app)?.filter(|_| is_asked && account.is_pending()) else {
+        return Ok(());
+    };
+    let weight = match app.spec.kind {
+        AppKind::Scim => return Ok(()),
+        AppKind::Manual => Weight::Final,
+        AppKind::List => Weight::UntilRead,
+    };
+    let is_kept = match account.desired {
+        Desired::Present(_) | Desired::Deleted => false,
+        Desired::Off => true,
+        Desired::Absent => app.spec.effective_deprovision() == Deprovision::Deactivate,
+    };
+    account.attested = Some(Attested {
+        version: done.version,
+        at: event.recorded_at,
+        by: event.sequence,
+        who: event.meta.actor.clone(),
+        said: account.desired.clone(),
+        weight,
+        left: if is_kept { Left::Something } else { Left::Nothing },
+    });
+    account.rejection = None;
+    park(state, &mut account, None);
+    facts.extend(obligations::applied(state, &mut account, done.version, event)?.into_iter().map(Fact::Applied));
+    if weight == Weight::Final {
+        let met = |o: &Obligation| o.id.opened_by <= done.version && o.target == done.target;
+        let end = End::Attested { at: event.recorded_at, by: event.sequence, who: event.meta.actor.clone() };
+        let ended = end_those(state, &mut account, met, &end, facts)?;
+        facts.extend(ended.into_iter().map(Fact::Attested));
+    }
+    store(state, account_key(done.identity, &done.app), &account);
+    if !account.is_pending() {
+        settled(state, &account)?;
+    }
+    Ok(())
+}
+
+/// An app that people changed can be read now: what was said of it is to be seen.
+pub fn reached_otherwise(
+    state: &mut Kept<'_, impl Write>,
+    before: Option<&App>,
+    now: &AppSpec,
+    event: &Recorded,
+) -> Result<(), KvError> {
+    if before.is_none_or(|before| before.spec.kind == now.kind || before.spec.kind != AppKind::Manual) {
+        return Ok(());
+    }
+    for mut account in everybody_at(state, &now.id)? {
+        if account.attested.take().is_some() {
+            reopen(state, &mut account, event.sequence);
+        }
+    }
     Ok(())
 }
 
@@ -217,15 +287,24 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
     }
     let accounts = match wanted {
         SyncRequested::Identity(id) => accounts_of(state, *id)?,
-        // Where it is not known who has one every account is looked at: people seldom ask for this.
-        SyncRequested::App(app) if !state.keeps(List::Holders) => accounts_where(state, |a| a.app == *app)?,
-        SyncRequested::App(app) => {
-            let found = identities_at(state, app)?.into_iter().map(|id| account(state, id, app));
-            found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
-        }
+        SyncRequested::App(app) => everybody_at(state, app)?,
     };
     for mut account in accounts {
-        reopen(state, &mut account, event.sequence);
+        // Where nothing can be read there is nothing to look at once more.
+        let by_word = directory::app(state, &account.app)?.is_some_and(|app| app.spec.kind == AppKind::Manual);
+        if !by_word {
+            reopen(state, &mut account, event.sequence);
+        }
     }
     Ok(())
+}
+
+/// Every account in an app, also those that have ended.
+fn everybody_at(state: &Kept<'_, impl Write>, app: &AppId) -> Result<Vec<Account>, KvError> {
+    // Where it is not known who has one every account is looked at: people seldom ask for this.
+    if !state.keeps(List::Holders) {
+        return accounts_where(state, |a| a.app == *app);
+    }
+    let found = identities_at(state, app)?.into_iter().map(|id| account(state, id, app));
+    Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }

@@ -12,9 +12,10 @@ use super::others::{self, others_of};
 use super::read::{account_key, accounts_of, alert_key, firing_alerts, link_key, obligations_of};
 use super::revocations::revocations_of;
 use super::{accounts, approvals, causation, drifts, obligations, recorded, schedule, separations, switch};
-use crate::access::account::Account;
+use crate::access::account::{Account, Proof};
 use crate::access::desired::{Desired, Target};
 use crate::access::obligation::{Change, Obligation};
+use crate::access::outcome::Left;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::directory;
@@ -165,9 +166,17 @@ fn obstacle(account: &Account) -> Option<Obstacle> {
     match (is_gone, account.owes.is_empty()) {
         // Nothing is owed, and it is to be read again.
         (true, true) if account.is_pending() => Some(Obstacle::Owed(app())),
-        (true, true) => account.observed.as_ref().map(|_| Obstacle::Kept(app())),
+        (true, true) => keeps_something(account).then(|| Obstacle::Kept(app())),
         (true, false) => Some(Obstacle::Kept(app())),
         (false, _) => Some(Obstacle::Owed(app())),
+    }
+}
+
+/// Whether an app shows an account with which nobody can sign in, or is said to keep one.
+fn keeps_something(account: &Account) -> bool {
+    match &account.attested {
+        Some(attested) if account.proof() == Proof::Word => attested.left == Left::Something,
+        _ => account.observed.is_some(),
     }
 }
 
@@ -234,6 +243,7 @@ pub fn erased(state: &mut Kept<'_, impl Write>, erased: &Erased, event: &Recorde
 fn leave_behind(state: &mut Kept<'_, impl Write>, mut account: Account, event: &Recorded) -> Result<(), KvError> {
     let Some(spec) = directory::app(state, &account.app)?.map(|app| app.spec) else { return Ok(()) };
     account.observed = None;
+    account.attested = None;
     account.former_names.clear();
     account.holds.clear();
     accounts::requeue(state, &mut account, Urgency::Usual);
@@ -256,6 +266,9 @@ fn forget_account(state: &mut impl Write, mut account: Account, of: IdentityId) 
     }
     account.desired = Desired::Absent;
     account.observed = None;
+    if let Some(attested) = &mut account.attested {
+        attested.said = Desired::Absent;
+    }
     account.former_names.clear();
     account.may_exist = None;
     account.rejection = None;

@@ -10,7 +10,7 @@ use super::holders::holder_of;
 use super::read::{account, accounts_of, drift_of};
 use super::separations::separated;
 use super::{grants, switch};
-use crate::access::account::Account;
+use crate::access::account::{Account, Proof};
 use crate::access::desired::{Desired, Target};
 use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable};
 use crate::access::grant::Grant;
@@ -81,6 +81,8 @@ pub enum Missing {
 pub enum Progress {
     /// The app was read back and shows it.
     Verified,
+    /// Somebody says so, and the app can't be read.
+    Attested,
     /// It is to be changed, or read.
     Pending,
     /// The app was read and shows it otherwise.
@@ -97,6 +99,7 @@ impl Progress {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Verified => "verified",
+            Self::Attested => "attested",
             Self::Pending => "pending",
             Self::Differs => "differs",
             Self::Off => "off",
@@ -118,6 +121,7 @@ pub fn progress(state: &(impl Read + ?Sized), account: &Account, part: &Part) ->
         Desired::Present(_) | Desired::Off if account.is_pending() => Progress::Pending,
         Desired::Present(_) if !account.holds.contains_key(part) => Progress::Pending,
         Desired::Present(_) | Desired::Off if differs => Progress::Differs,
+        Desired::Present(_) if account.proof() == Proof::Word => Progress::Attested,
         Desired::Present(_) => Progress::Verified,
         Desired::Off => Progress::Off,
     })

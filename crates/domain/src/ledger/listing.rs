@@ -30,7 +30,7 @@ impl Among {
             | ObligationStatus::Applied
             | ObligationStatus::Overdue
             | ObligationStatus::Waived => Self::Open,
-            ObligationStatus::Verified | ObligationStatus::Superseded => Self::Ended,
+            ObligationStatus::Verified | ObligationStatus::Superseded | ObligationStatus::Attested => Self::Ended,
         }
     }
 }

@@ -8,6 +8,7 @@ use super::lists::Kept;
 use super::read::accounts_of;
 use super::switch::switched_off;
 use super::{Fact, obligations};
+use crate::access::account::Proof;
 use crate::access::desired::Target;
 use crate::access::handover::{Handover, HandoverChanged, HandoverEnd, HandoverStep, Machine, MachinePolicy};
 use crate::access::obligation::{Because, Change, End, Obligation};
@@ -176,9 +177,11 @@ fn look(
     // Of one that is only switched off what somebody has decided to end ends.
     let ends = |handover: &Handover| !is_active || (!is_on && handover.retired_in.is_some());
     let ending: Vec<Handover> = open_ones.into_iter().filter(ends).collect();
-    if !ending.is_empty() && is_gone(state, id)? {
+    if !ending.is_empty()
+        && let Some(how) = how_gone(state, id, event)?
+    {
         for handover in ending {
-            end(state, handover, HandoverEnd::Retired, verified(event), facts)?;
+            end(state, handover, HandoverEnd::Retired, how.clone(), facts)?;
         }
     }
     Ok(())
@@ -199,11 +202,19 @@ fn list_without_owner(state: &mut impl Write, id: IdentityId, is: bool) -> Resul
     Ok(())
 }
 
-/// Whether every app in which a machine had an account was read back without a live one.
-fn is_gone(state: &impl Read, id: IdentityId) -> Result<bool, KvError> {
+/// That every app in which a machine had an account was read back without a live one, or that somebody says so of those that can't be
+/// read; `None`: there is one.
+fn how_gone(state: &impl Read, id: IdentityId, event: &Recorded) -> Result<Option<End>, KvError> {
     let must_go = |owed: &Obligation| owed.target == Target::Absent;
     let accounts = accounts_of(state, id)?;
-    Ok(accounts.iter().all(|a| a.desired.target() == Target::Absent && !a.owes.iter().any(must_go)))
+    if accounts.iter().any(|a| a.desired.target() == Target::Present || a.owes.iter().any(must_go)) {
+        return Ok(None);
+    }
+    let by_word = accounts.iter().filter(|account| account.proof() == Proof::Word);
+    Ok(Some(match by_word.filter_map(|account| account.attested.as_ref()).max_by_key(|said| said.by) {
+        Some(said) => End::Attested { at: event.recorded_at, by: said.by, who: said.who.clone() },
+        None => verified(event),
+    }))
 }
 
 /// An account of a machine was read back, or the machine was switched off or on.

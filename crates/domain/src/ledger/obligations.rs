@@ -90,6 +90,7 @@ pub fn open_decided(
             verified_version: None,
             observed: None,
             verified_at: None,
+            attested: None,
             rejection: None,
             parked_at: None,
             confirmed: Vec::new(),
@@ -359,7 +360,7 @@ fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) 
     let mut completed = None;
     if leaver.count.open == 0 {
         state.delete(&leaving_key(identity, opened_by));
-        if let (None, Some(at)) = (leaver.superseded_by, now.verified_at()) {
+        if let (None, Some(at)) = (leaver.superseded_by, now.met_at()) {
             leaver.completed_at = Some(at);
             store(state, unsaid_key(identity, opened_by), &());
             completed = Some(leaver.clone());

@@ -13,6 +13,7 @@ use crate::access::holding::Holdings;
 use crate::access::obligation::{Obligation, ObligationId};
 use crate::access::rejection::Rejection;
 use crate::access::subject::Subject;
+use crate::access::task::Attested;
 use crate::app::conformance::Confirmed;
 use crate::identity::lifecycle::Urgency;
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
@@ -31,6 +32,7 @@ struct StoredAccount {
     observed: Option<Map<String, Value>>,
     #[serde(with = "crate::stored::time_or_none")]
     verified_at: Option<Timestamp>,
+    attested: Option<Attested>,
     rejection: Option<Rejection>,
     parked_at: Option<Sequence>,
     confirmed: Vec<Confirmed>,
@@ -57,6 +59,7 @@ impl Typed for Account {
             verified_version: stored.verified_version,
             observed: stored.observed,
             verified_at: stored.verified_at,
+            attested: stored.attested,
             rejection: stored.rejection,
             parked_at: stored.parked_at,
             confirmed: stored.confirmed,

@@ -10,9 +10,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::access::outcome::{Left, Verified};
+use rollcall_domain::access::task::TaskDone;
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::service_level::ServiceLevel;
 use rollcall_domain::app::{Adopt, AppSpec};
 use rollcall_domain::drift::policy::Policies;
@@ -45,7 +47,9 @@ pub fn spec(id: &str, assign: &str) -> AppSpec {
     AppSpec {
         id: app_id(id),
         name: id.to_uppercase(),
+        kind: AppKind::Scim,
         base_url: "http://localhost".into(),
+        instructions: String::new(),
         owner: "owner@example.com".into(),
         assign: assign.into(),
         identities: vec![IdentityKind::User],
@@ -162,6 +166,14 @@ impl World {
             target: account.desired.target(),
             observed: Map::new(),
         }))
+    }
+
+    /// Somebody says that what is to be done for an account is done; nothing, where there is none.
+    pub fn done(&mut self, id: IdentityId, app: &str) -> Option<Sequence> {
+        let account = ledger::account(&self.state, id, &app_id(app)).unwrap()?;
+        let (version, target) = (account.desired_version, account.desired.target());
+        let done = TaskDone { app: app_id(app), identity: id, version, target, reference: "T-1".into() };
+        Some(self.append_by("mo", Event::TaskDone(done)))
     }
 
     pub fn obligation(&self, id: IdentityId, app: &str, opened_by: Sequence) -> Obligation {

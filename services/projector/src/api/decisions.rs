@@ -10,6 +10,8 @@ use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::obligation::{ObligationId, Waived};
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
@@ -255,20 +257,34 @@ pub async fn reject(State(api): Shared, Extension(person): Who, Path(source): Pa
 
 /// Wants an app compared now.
 #[utoipa::path(post, path = "/v1/apps/{id}/reconcile", tag = "decisions", params(("id" = String, Path, description = "Which.")) , responses(
-    (status = 202, body = Said), Problem
+    (status = 202, body = Said), (status = 409, description = "People change it, and nothing of it can be read.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
 ))]
 pub async fn reconcile(State(api): Shared, Extension(person): Who, Path(id): Path<String>) -> Answer {
     person.needs(Role::Operator)?;
     let app: AppId = id.parse().map_err(|_| unknown("app", &id))?;
     let view = api.fresh().await?;
-    directory::app(&view, &app)?.ok_or_else(|| unknown("app", &id))?;
+    asked_by_us(&directory::app(&view, &app)?.ok_or_else(|| unknown("app", &id))?.spec)?;
     let event = Reconciliation { app, event: ReconciliationEvent::Requested };
     say(&api, &person, Event::Reconciliation(event)).await
 }
 
+/// Refuses an app of which nothing can be read.
+///
+/// # Errors
+/// 409.
+pub(super) fn asked_by_us(app: &AppSpec) -> Result<(), ApiError> {
+    match app.kind {
+        AppKind::Scim | AppKind::List => Ok(()),
+        AppKind::Manual => Err(ApiError::Conflict(format!(
+            "app '{}' is changed by people, and nothing of it can be read: see /v1/tasks?app={}",
+            app.id, app.id
+        ))),
+    }
+}
+
 /// Wants accounts read now: those of an identity, or those in an app.
 #[utoipa::path(post, path = "/v1/sync", tag = "decisions", request_body = SyncBody, responses(
-    (status = 202, body = Said), Problem
+    (status = 202, body = Said), (status = 409, description = "People change it, and nothing of it can be read.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
 ))]
 pub async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> Answer {
     person.needs(Role::Operator)?;
@@ -281,7 +297,7 @@ pub async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> An
         }
         SyncBody { identity: None, app: Some(app) } => {
             person.needs_app(Some(&app))?;
-            directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?;
+            asked_by_us(&directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?.spec)?;
             SyncRequested::App(app)
         }
         _ => return Err(ApiError::BadRequest("the body must have one of 'identity' and 'app'".into())),

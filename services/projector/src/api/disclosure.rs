@@ -39,7 +39,8 @@ const PERSONAL: [&str; 14] = [
 ];
 
 /// The paths that show people to those who may see them, one page after the other.
-const LISTS: [&str; 12] = [
+const LISTS: [&str; 13] = [
+    "/v1/tasks",
     "/v1/credentials",
     "/v1/machines",
     "/v1/handovers",

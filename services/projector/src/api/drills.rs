@@ -39,6 +39,9 @@ pub async fn drill(State(api): Shared, Extension(person): Who, Path(id): Path<St
             "app '{id}' is not in the configuration any more: nothing can be tried there"
         )));
     }
+    if known.spec.kind.is_by_people() {
+        return Err(ApiError::Conflict(format!("app '{id}' is changed by people: there is nothing to drill")));
+    }
     let drilled = ledger::drilled(&view, &app)?;
     if drilled.running.is_some() || drilled.requested.is_some() {
         return Err(ApiError::Conflict(format!(

@@ -229,6 +229,23 @@ pub struct Plan {
     limit: Option<u64>,
 }
 
+/// A page of what people have to do.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Tasks {
+    /// In this app.
+    app: Option<String>,
+    /// In the apps that this owner answers for.
+    owner: Option<String>,
+    /// open, overdue, waits or attested.
+    status: Option<String>,
+    /// How many at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// Latencies of a window.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rollcall_config::{ApiToken, PersonAttribute, Role};
 use rollcall_domain::access::obligation::ObligationId;
+use rollcall_domain::access::task::TaskId;
 use rollcall_domain::drift::DriftId;
 use rollcall_domain::identity::{IdentityKind, actor};
 use rollcall_domain::kv::{KvError, Read};
@@ -134,10 +135,15 @@ impl Person {
                 id.parse().ok()
             }
             "/v1/obligations/{id}/waive" => id.parse::<ObligationId>().ok().and_then(|id| id.subject.app().cloned()),
+            "/v1/tasks/{id}/done" => id.parse::<TaskId>().ok().map(|id| id.app),
             "/v1/drift/{id}/accept" => id.parse::<DriftId>().ok().map(|id| id.app),
-            "/v1/obligations" | "/v1/drift" | "/v1/timeline" | "/v1/timeline/stream" | "/v1/plan" | "/v1/latency" => {
-                named()
-            }
+            "/v1/obligations"
+            | "/v1/tasks"
+            | "/v1/drift"
+            | "/v1/timeline"
+            | "/v1/timeline/stream"
+            | "/v1/plan"
+            | "/v1/latency" => named(),
             // The body says it.
             "/v1/sync" => return Ok(()),
             _ => None,

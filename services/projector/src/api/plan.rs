@@ -70,10 +70,6 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
         }
         _ => Vec::new(),
     };
-    let held = match Cause::of(account) {
-        Some(cause) => ledger::hold(state, &cause)?.filter(|hold| hold.covers(account)),
-        None => None,
-    };
     let why = match (&app, &who, account.desired.target()) {
         (Some(app), _, Target::Present) => {
             format!("active, and matches the rule of {}: {}", app.spec.name, app.spec.assign)
@@ -88,11 +84,10 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
         },
         (None, _, _) => "the app is not known any more".to_owned(),
     };
-    let waits = match (&held, ledger::is_waived(state, &account.app, account.identity)?, account.parked_at) {
-        (Some(hold), _, _) => Some(format!("the removals by {} wait for a decision", hold.cause)),
-        (None, true, _) => Some("everything that it owes is waived".to_owned()),
-        (None, false, Some(_)) => Some("the app has refused it for good: something must change first".to_owned()),
-        (None, false, None) => match ledger::quarantine(state, &account.app)? {
+    let waits = match (waits_for_a_person(state, account)?, account.parked_at) {
+        (Some(waits), _) => Some(waits),
+        (None, Some(_)) => Some("the app has refused it for good: something must change first".to_owned()),
+        (None, None) => match ledger::quarantine(state, &account.app)? {
             Some(quarantine) => Some(format!("the app is left alone since {}", quarantine.since)),
             None => None,
         },
@@ -107,6 +102,26 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
         waits,
         steps,
         last_failure: account.rejection.as_ref().map(|r| FailureView::of(r, Detail::Full)),
+    })
+}
+
+/// That an account is not to be removed before somebody has decided; `None`: no hold covers it.
+pub fn held_back(state: &impl Read, account: &Account) -> Result<Option<String>, KvError> {
+    let hold = match Cause::of(account) {
+        Some(cause) => ledger::hold(state, &cause)?.filter(|hold| hold.covers(account)),
+        None => None,
+    };
+    Ok(hold.map(|hold| format!("the removals by {} wait for a decision", hold.cause)))
+}
+
+/// Why nothing is done for an account until somebody decides, or time has passed; `None`: it goes on.
+pub fn waits_for_a_person(state: &impl Read, account: &Account) -> Result<Option<String>, KvError> {
+    Ok(match held_back(state, account)? {
+        Some(held) => Some(held),
+        None if ledger::is_waived(state, &account.app, account.identity)? => {
+            Some("everything that it owes is waived".to_owned())
+        }
+        None => None,
     })
 }
 

@@ -164,18 +164,30 @@ fn in_words(state: &impl Read, approver: &Approver, grant: &Grant) -> Result<Str
     })
 }
 
+/// Whether somebody answers for something, by the owner that is named for it: a person, or a team whose token has its name.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_owner(state: &impl Read, person: &Person, owner: &str) -> Result<bool, KvError> {
+    let Some(them) = person.identity(state)?.map(|id| directory::identity(state, id)).transpose()?.flatten() else {
+        // Whoever is to be known as an identity, and is none, is nobody here any more.
+        let is_known_by_name = person.vouched == Vouched::Yes && person.known_by.is_none();
+        return Ok(is_known_by_name && name_key(owner) == name_key(&person.name));
+    };
+    if !them.is_active() || ledger::switched_off(state, them.id)?.is_some() {
+        return Ok(false);
+    }
+    Ok(addresses(&them).any(|name| name == name_key(owner)))
+}
+
 /// Whether somebody is this approver of a grant.
 fn is(state: &impl Read, person: &Person, approver: &Approver, grant: &Grant) -> Result<bool, KvError> {
+    if *approver == Approver::Owner {
+        let owner = owner_of(state, &grant.what)?;
+        return owner.map_or(Ok(false), |owner| is_owner(state, person, &owner));
+    }
     let Some(them) = person.identity(state)?.map(|id| directory::identity(state, id)).transpose()?.flatten() else {
-        // An owner may be a team, whose token has its name.
-        return match approver {
-            // Whoever is to be known as an identity, and is none, is nobody here any more.
-            Approver::Owner if person.vouched == Vouched::Yes && person.known_by.is_none() => {
-                let owner = owner_of(state, &grant.what)?;
-                Ok(owner.is_some_and(|owner| name_key(&owner) == name_key(&person.name)))
-            }
-            Approver::Owner | Approver::Manager | Approver::Group(_) => Ok(false),
-        };
+        return Ok(false);
     };
     // Whoever has left, or is switched off, decides about nothing.
     if !them.is_active() || ledger::switched_off(state, them.id)?.is_some() {
@@ -185,10 +197,7 @@ fn is(state: &impl Read, person: &Person, approver: &Approver, grant: &Grant) ->
         Approver::Manager => {
             directory::identity(state, grant.identity)?.is_some_and(|who| manager_of(&who) == Some(them.id))
         }
-        Approver::Owner => {
-            let owner = owner_of(state, &grant.what)?.map(|owner| name_key(&owner));
-            owner.is_some_and(|owner| addresses(&them).any(|name| name == owner))
-        }
+        Approver::Owner => false,
         Approver::Group(name) => {
             let groups = counting(&directory::groups_of(state, them.id)?, &groups_from(state, &grant.what)?);
             groups.iter().any(|(group, _)| name_key(group.display_name()) == name_key(name))

@@ -18,7 +18,7 @@ use crate::api::person::Credential;
 use crate::api::relations::may_act;
 use crate::api::{
     access, api_tokens, approvals, apps, credentials, decisions, drift, drills, erasure, grants, holds, identities,
-    latency, leavers, machines, obligations, plan, preview, proofs, separations, sessions, switch, timeline,
+    latency, leavers, machines, obligations, plan, preview, proofs, separations, sessions, switch, tasks, timeline,
 };
 use crate::error::ApiError;
 use crate::export::stream;
@@ -50,6 +50,7 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .merge(separations::router())
         .merge(machines::router())
         .merge(credentials::router())
+        .merge(tasks::router())
         .merge(preview::router())
         .merge(drills::router())
 }

@@ -10,6 +10,8 @@ use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
 use serde::Serialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
+use crate::api::views::TaskStatus;
+
 fn one_of<T: Serialize>(words: impl IntoIterator<Item = T>) -> ObjectBuilder {
     let texts: Vec<_> = words.into_iter().filter_map(|word| serde_json::to_value(word).ok()).collect();
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(texts))
@@ -69,8 +71,12 @@ pub fn drift_kind() -> Object {
 }
 
 pub fn obligation_status() -> Object {
-    use ObligationStatus::{Applied, Open, Overdue, Superseded, Verified, Waived};
-    one_of([Open, Applied, Overdue, Waived, Verified, Superseded]).build()
+    use ObligationStatus::{Applied, Attested, Open, Overdue, Superseded, Verified, Waived};
+    one_of([Open, Applied, Overdue, Waived, Verified, Superseded, Attested]).build()
+}
+
+pub fn task_status() -> Object {
+    one_of(TaskStatus::ALL).build()
 }
 
 pub fn leaver_status() -> Object {

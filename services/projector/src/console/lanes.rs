@@ -40,7 +40,7 @@ pub fn axis(obligations: &[Obligation], now: Timestamp) -> Option<(Timestamp, Ti
 
 fn ended(obligation: &Obligation) -> Option<Timestamp> {
     match &obligation.end {
-        Some(End::Verified { at, .. } | End::Superseded { at, .. }) => Some(*at),
+        Some(End::Verified { at, .. } | End::Superseded { at, .. } | End::Attested { at, .. }) => Some(*at),
         None => None,
     }
 }

@@ -66,6 +66,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/violations", get(pages::violations))
         .route("/console/machines", get(pages::machines))
         .route("/console/credentials", get(pages::credentials))
+        .route("/console/tasks", get(pages::tasks))
         .route("/console/handovers", get(pages::handovers))
         .route("/console/ask", get(pages::ask).post(pages::asked))
         .route("/console/events", get(pages::events))

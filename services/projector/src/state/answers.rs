@@ -15,7 +15,7 @@ use crate::timeline::{selection, time_index};
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-pub(crate) const STAMP: u32 = 26;
+pub(crate) const STAMP: u32 = 27;
 
 /// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
 #[derive(Debug)]

@@ -220,7 +220,23 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 }
                 None => String::new(),
             };
-            format!("{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late{credentials}")
+            let by_word: Vec<_> = e.apps.iter().filter(|a| a.attested.is_some()).collect();
+            if by_word.is_empty() {
+                return Ok(format!(
+                    "{name} is verified gone from all of {apps} apps after {took:#}; {late} of them late{credentials}"
+                ));
+            }
+            let mut said = Vec::new();
+            for outcome in &by_word {
+                let by = outcome.attested.as_ref().map(|(_, who)| who.as_str()).unwrap_or_default();
+                said.push(format!("{} by the word of {}", at(state, &outcome.app)?, actor(state, by)?));
+            }
+            let (read, said) = (apps - by_word.len(), said.join(", "));
+            let read =
+                if read == 0 { "from none".to_owned() } else { format!("from {read} of {apps} apps after {took:#}") };
+            format!(
+                "{name} has left: verified gone {read}, and gone from {said}, which can't be read; {late} of them late{credentials}"
+            )
         }
         Event::ObligationOverdue(e) => {
             format!("overdue: {}, due {}", owed(state, &e.id.subject, e.change)?, e.deadline)
@@ -230,6 +246,14 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             match e.sent.len() {
                 0 => format!("no creation for {name} in {app} is without an answer any more"),
                 _ => format!("an account of {name} is asked for in {app}: until the app was read it may exist"),
+            }
+        }
+        Event::TaskDone(e) => {
+            let (name, app, by) = (who(state, e.identity)?, at(state, &e.app)?, actor(state, &event.meta.actor)?);
+            let looked_up = if e.reference.is_empty() { String::new() } else { format!(", see {}", e.reference) };
+            match e.target {
+                Target::Present => format!("{by} says that the account of {name} in {app} is as it must be{looked_up}"),
+                Target::Absent => format!("{by} says that the account of {name} in {app} is gone{looked_up}"),
             }
         }
         Event::AccountAdopted(e) => {

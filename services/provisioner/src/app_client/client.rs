@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::app_client::experience::Experience;
 use crate::app_client::reading;
-use crate::app_client::transport::{Response, Secrets, Transport};
+use crate::app_client::transport::{Response, Secrets, Transport, Way};
 
 /// The most of an answer that goes into an event.
 const MAX_DETAIL: usize = 500;
@@ -237,12 +237,12 @@ pub struct ScimClient {
 
 impl ScimClient {
     /// One that sends nothing once the lease on its app is lost.
-    pub fn new(config: &AppConfig, lease: Arc<Lease>, transport: Arc<dyn Transport>) -> Self {
+    pub fn new(config: &AppConfig, lease: Arc<Lease>, Way { base, transport }: Way) -> Self {
         let per_second = NonZeroU32::new(config.spec.max_requests_per_second).unwrap_or(NonZeroU32::MIN);
         Self {
             app: config.spec.id.clone(),
             lease,
-            base: config.base_url.clone(),
+            base,
             transport,
             rate: RateLimiter::direct(Quota::per_second(per_second)),
             experience: Experience::default(),

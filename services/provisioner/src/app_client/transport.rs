@@ -79,6 +79,13 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn exchange<'a>(&'a self, method: Method, address: Url, body: Option<&'a Value>) -> Exchange<'a>;
 }
 
+/// Where the SCIM service of an app begins, and how requests reach it.
+#[derive(Debug, Clone)]
+pub struct Way {
+    pub base: Url,
+    pub transport: Arc<dyn Transport>,
+}
+
 /// The most redirects in a row.
 const REDIRECTS: usize = 3;
 
@@ -120,17 +127,22 @@ impl Http {
     /// The way to one app.
     ///
     /// # Errors
-    /// When its address may not be asked.
-    pub fn to(&self, config: &AppConfig) -> Result<Arc<dyn Transport>, ProvisionerError> {
-        if let Some(reason) = refused_address(&config.base_url, config.private_addresses) {
-            return Err(ProvisionerError::Client { app: config.spec.id.to_string(), reason });
+    /// When its address may not be asked, or it has none.
+    pub fn to(&self, config: &AppConfig) -> Result<Way, ProvisionerError> {
+        let wrong = |reason: String| ProvisionerError::Client { app: config.spec.id.to_string(), reason };
+        let Some(base) = config.reach.base_url().cloned() else {
+            return Err(wrong("people change it: there is nothing to ask".into()));
+        };
+        if let Some(reason) = refused_address(&base, config.private_addresses) {
+            return Err(wrong(reason));
         }
         let client = match config.private_addresses {
             PrivateAddresses::Refused => self.public.clone(),
             PrivateAddresses::Allowed => self.private.clone(),
         };
         let token = config.token.clone();
-        Ok(Arc::new(OverHttp { client, token, timeout: config.request_timeout }))
+        let transport = Arc::new(OverHttp { client, token, timeout: config.request_timeout });
+        Ok(Way { base, transport })
     }
 }
 

@@ -42,8 +42,8 @@ impl Journal for Nowhere {
 /// What an operator has to mend, in a sentence.
 pub async fn rehearse(config: &AppConfig) -> Result<DrillReport, String> {
     let http = Http::new().map_err(|e| e.to_string())?;
-    let transport = http.to(config).map_err(|e| e.to_string())?;
-    let client = ScimClient::new(config, Arc::new(Lease::unlimited()), transport);
+    let way = http.to(config).map_err(|e| e.to_string())?;
+    let client = ScimClient::new(config, Arc::new(Lease::unlimited()), way);
     let learned = discover(&client, &config.spec.attributes).await.map_err(|failure| failure.rejection.detail)?;
     let can = config.spec.capabilities.over(&learned);
     let (memberships, controls) = (Memberships::default(), Controls::default());

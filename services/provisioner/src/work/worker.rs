@@ -10,9 +10,10 @@ use rollcall_domain::access::desired::Queue;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::health::Quarantined;
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::{AppId, Event, Sequence, ledger};
+use rollcall_domain::{AppId, Event, Sequence, directory, ledger};
 use rollcall_telemetry::TraceParts;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -42,6 +43,8 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Works on the pending accounts of one app.
 pub struct Worker {
     pub app: AppId,
+    /// How it is reached; `None`: it is not in the configuration.
+    pub kind: Option<AppKind>,
     pub connector: Arc<Connector>,
     pub max_in_flight: usize,
     pub retry_min: Duration,
@@ -64,6 +67,9 @@ type Done = (IdentityId, Sequence, Result<Outcome, ProvisionerError>);
 impl Worker {
     /// Runs until `stop`, then lets what is in flight end.
     pub async fn run(self, stop: CancellationToken) {
+        if self.is_by_people() {
+            return self.leave_to_people(&stop).await;
+        }
         let mut schedule = Schedule::new(Arc::clone(&self.connector), self.reconcile_every);
         let mut drills = Drills::new(Arc::clone(&self.connector));
         let mut known = Knowledge::Nothing;
@@ -83,6 +89,31 @@ impl Worker {
         }
         schedule.stop().await;
         drills.stop().await;
+    }
+
+    /// Whether what is to be done in the app are tasks of people; of one that is not in the configuration any more the log knows it.
+    fn is_by_people(&self) -> bool {
+        let known = || directory::app(&self.connector.store.view(), &self.app).ok().flatten().map(|app| app.spec.kind);
+        self.kind.or_else(known).is_some_and(AppKind::is_by_people)
+    }
+
+    /// Ends only the holds that hold nothing any more.
+    async fn leave_to_people(&self, stop: &CancellationToken) {
+        let mut news = self.connector.store.watch();
+        while !stop.is_cancelled() {
+            news.mark_unchanged();
+            if let Err(e) = self.end_empty_holds().await {
+                error!(app = %self.app, error = %e, "whether a hold still holds something can't be told");
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                changed = news.changed() => if changed.is_err() {
+                    return;
+                },
+                () = tokio::time::sleep(IDLE) => {}
+            }
+        }
     }
 
     fn quarantined(&self) -> Result<bool, ProvisionerError> {

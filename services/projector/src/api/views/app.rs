@@ -10,6 +10,7 @@ use rollcall_domain::app::conformance::Tally;
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
 use rollcall_domain::app::hours::BusinessHours;
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::mapping::Mapping;
 use rollcall_domain::app::{Adopt, App, Connection, GroupRule};
 use rollcall_domain::drift::policy::Policies;
@@ -58,7 +59,7 @@ pub struct ServiceLevelView {
 /// Whether an app is worked with.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HealthView {
-    /// `working`, or `quarantined`: left alone but for a probe.
+    /// `working`, `quarantined`: left alone but for a probe, or `manual`: people change it.
     pub state: &'static str,
     #[schema(schema_with = schema::time_or_null)]
     pub since: Option<Timestamp>,
@@ -82,6 +83,12 @@ pub struct AppView {
     pub id: AppId,
     pub name: String,
     pub owner: String,
+    /// `scim`, or `manual`: people change it.
+    #[schema(value_type = String)]
+    pub kind: AppKind,
+    /// How people do what is to be done there; empty where nothing is said.
+    pub instructions: String,
+    /// Where its SCIM service is; empty where it has none.
     pub base_url: String,
     /// A SCIM filter: who has an account here.
     pub assign: String,
@@ -145,7 +152,11 @@ impl AppView {
                 findings: conformance.findings(),
             },
             health: HealthView {
-                state: if quarantine.is_some() { "quarantined" } else { "working" },
+                state: match (&quarantine, spec.kind.is_by_people()) {
+                    (_, true) => "manual",
+                    (Some(_), false) => "quarantined",
+                    (None, false) => "working",
+                },
                 since: quarantine.as_ref().map(|q| q.since),
                 reason: quarantine.as_ref().map(|q| FailureView::of(&q.rejection, detail)),
             },
@@ -168,6 +179,8 @@ impl AppView {
             id: spec.id,
             name: spec.name,
             owner: spec.owner,
+            kind: spec.kind,
+            instructions: spec.instructions,
             base_url: spec.base_url,
             assign: spec.assign,
             deprovision: spec.deprovision,

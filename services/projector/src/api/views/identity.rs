@@ -1,7 +1,7 @@
 //! Identities and their accounts.
 
 use jiff::Timestamp;
-use rollcall_domain::access::account::Account;
+use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::lifecycle::Lifecycle;
@@ -134,6 +134,10 @@ pub struct AccountView {
     pub verified_version: Option<Sequence>,
     #[schema(schema_with = schema::time_or_null)]
     pub verified_at: Option<Timestamp>,
+    /// When somebody said that it is as desired, of an app that can't be read, or is not read yet: their word.
+    #[schema(schema_with = schema::time_or_null)]
+    pub attested_at: Option<Timestamp>,
+    pub attested_by: Option<String>,
     /// Whether the app's refusal is taken as final until something changes.
     pub parked: bool,
     pub remote_id: Option<String>,
@@ -146,14 +150,17 @@ pub struct AccountView {
 impl AccountView {
     /// An account, as much of it as may be seen.
     pub fn of(account: &Account, detail: Detail) -> Self {
+        let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
         Self {
             app: account.app.clone(),
             identity: account.identity,
             desired: account.desired.target(),
             desired_version: account.desired_version,
-            verified: !account.is_pending(),
+            verified: account.proof() == Proof::Read,
             verified_version: account.verified_version,
             verified_at: account.verified_at,
+            attested_at: said.map(|said| said.at),
+            attested_by: said.map(|said| said.who.clone()),
             parked: account.parked_at.is_some(),
             remote_id: detail.show(account.remote_id.clone()).flatten(),
             observed: detail.show(account.observed.clone()).flatten(),

@@ -11,6 +11,7 @@ mod machine;
 mod obligation;
 mod preview;
 mod separation;
+mod task;
 
 use rollcall_scim::Changed;
 
@@ -28,6 +29,7 @@ pub use machine::{HandoverView, MachineView};
 pub use obligation::{ExceptionView, LeaverView, ObligationView};
 pub use preview::PreviewView;
 pub use separation::{HeldTogetherView, SeparationView, ViolationView};
+pub use task::{TaskStatus, TaskView};
 
 /// How much of a person is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -81,6 +81,14 @@ pub struct ObligationView {
     /// The event of the reading.
     #[schema(value_type = Option<u64>)]
     pub verified_by: Option<Sequence>,
+    /// When somebody said that it is so, of an app that can't be read: their word, which proves nothing.
+    #[schema(schema_with = schema::time_or_null)]
+    pub attested_at: Option<Timestamp>,
+    /// The event of that.
+    #[schema(value_type = Option<u64>)]
+    pub attested_event: Option<Sequence>,
+    /// Who said so.
+    pub attested_by: Option<String>,
     /// The event of the change that took its place.
     #[schema(value_type = Option<u64>)]
     pub superseded_by: Option<Sequence>,
@@ -97,6 +105,10 @@ impl ObligationView {
         };
         let superseded = match obligation.end {
             Some(End::Superseded { by, because, .. }) => Some((by, because)),
+            _ => None,
+        };
+        let attested = match &obligation.end {
+            Some(End::Attested { at, by, who }) => Some((*at, *by, who.clone())),
             _ => None,
         };
         let (machine, credential) = match &obligation.id.subject {
@@ -124,6 +136,9 @@ impl ObligationView {
             waived: obligation.waived.as_ref().map(|exception| ExceptionView::of(exception, detail)),
             verified_at: verified.map(|(at, _)| at),
             verified_by: verified.map(|(_, by)| by),
+            attested_at: obligation.attested_at(),
+            attested_event: attested.as_ref().map(|(_, by, _)| *by),
+            attested_by: attested.map(|(_, _, who)| who),
             superseded_by: superseded.map(|(by, _)| by),
             superseded_because: superseded.map(|(_, because)| because),
         }
@@ -166,6 +181,9 @@ pub struct LeaverView {
     pub waived: Vec<AppId>,
     #[schema(value_type = Vec<String>)]
     pub at_risk: Vec<AppId>,
+    /// The apps of which somebody says that they are gone there, and nothing can be read. `gone_at` stays null while there is one.
+    #[schema(value_type = Vec<String>)]
+    pub attested: Vec<AppId>,
     #[schema(value_type = Option<String>)]
     pub source: Option<SourceName>,
     pub obligations: Vec<ObligationView>,
@@ -247,6 +265,7 @@ impl LeaverView {
             overdue: such(|o| o.status() == ObligationStatus::Overdue),
             waived: such(|o| o.status() == ObligationStatus::Waived),
             at_risk: such(Obligation::is_at_risk),
+            attested: such(|o| o.status() == ObligationStatus::Attested),
             source: leaver.source.clone(),
             obligations: owed.iter().map(|owed| ObligationView::of(owed, detail)).collect(),
         })

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::acts::{Act, Whom};
 use super::frame::{Frame, answer, problem};
-use super::{Who, app_link, credentials, drift, grants, handovers, obligations, violations, whose};
+use super::{Who, app_link, credentials, drift, grants, handovers, obligations, tasks, violations, whose};
 use crate::api::approvals;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::credentials as api_credentials;
@@ -34,6 +34,7 @@ use crate::api::plan;
 use crate::api::query::Path;
 use crate::api::separations;
 use crate::api::switch;
+use crate::api::tasks as api_tasks;
 use crate::console::asked::{Asked, local};
 use crate::console::ui::{Cell, Column, Head, Table};
 use crate::error::ApiError;
@@ -69,6 +70,8 @@ struct ActPage {
     asks_whom: bool,
     must_say_whom: bool,
     whom: String,
+    asks_reference: bool,
+    reference: String,
     asks_control: bool,
     control: String,
     asks_time: bool,
@@ -116,6 +119,8 @@ async fn page(api: &Api, person: &Person, asked: &Asked, problem: Option<String>
         asks_whom: act.asks_whom().is_some(),
         must_say_whom: act.asks_whom() == Some(Whom::Somebody),
         whom: asked.get("whom").to_owned(),
+        asks_reference: act.asks_reference(),
+        reference: asked.get("reference").to_owned(),
         asks_control: act.asks_control(),
         control: asked.get("control").to_owned(),
         asks_time: act.asks_time(),
@@ -215,6 +220,10 @@ async fn what(
                 found.push(api_credentials::known(view, id)?);
             }
             Ok(credentials::table(view, person, &found, "As it is now".into())?.unchosen())
+        }
+        Act::DoneTask => {
+            let found: Vec<_> = ids.iter().map(|id| api_tasks::doable(view, person, id)).collect::<Result<_, _>>()?;
+            Ok(tasks::table(view, person, &found, "As it is now".into())?.unchosen())
         }
         Act::ApproveGrant | Act::DenyGrant | Act::WithdrawGrant | Act::EndGrant => {
             let mut found = Vec::new();
@@ -404,6 +413,9 @@ async fn one(
         }
         Act::ReportCredential => {
             api_credentials::compromised(state, who, path, body(json!({ "reason": reason }))).await?
+        }
+        Act::DoneTask => {
+            api_tasks::done(state, who, path, body(json!({ "reference": asked.get("reference") }))).await?
         }
         Act::RetireHandover => machines::retire(state, who, path, body(json!({ "reason": reason }))).await?,
         Act::Release => {

@@ -36,10 +36,11 @@ pub enum Act {
     PassHandover,
     RetireHandover,
     ReportCredential,
+    DoneTask,
 }
 
 impl Act {
-    const ALL: [(Self, &'static str); 21] = [
+    const ALL: [(Self, &'static str); 22] = [
         (Self::Waive, "waive"),
         (Self::Accept, "accept"),
         (Self::Release, "release"),
@@ -61,6 +62,7 @@ impl Act {
         (Self::PassHandover, "pass-handover"),
         (Self::RetireHandover, "retire-handover"),
         (Self::ReportCredential, "report-credential"),
+        (Self::DoneTask, "done-task"),
     ];
 
     /// The one with this name.
@@ -183,6 +185,11 @@ impl Act {
                 "They are to be revoked within the shortest time, and somebody is told when they are not. Rollcall revokes nothing itself: who runs the vault, the cloud account or the code host does. It is done once a list lacks them, or shows them with another secret.",
                 ("Report them", "danger"),
             ),
+            Self::DoneTask => (
+                "Say that tasks are done",
+                "What is owed there ends with your word: your name is on the log for ever, and it is shown as said by you, not as verified. Say it only of what you have done, or seen.",
+                ("It is done", "primary"),
+            ),
         }
     }
 
@@ -205,6 +212,11 @@ impl Act {
                 | Self::RetireHandover
                 | Self::ReportCredential
         )
+    }
+
+    /// Whether it is asked where it can be looked up.
+    pub const fn asks_reference(self) -> bool {
+        matches!(self, Self::DoneTask)
     }
 
     /// Whether it is asked for how long.
@@ -248,6 +260,7 @@ impl Act {
             Self::ReportCredential => {
                 format!("rollcall credentials compromised {id} --reason …, or POST /v1/credentials/{id}/compromised")
             }
+            Self::DoneTask => format!("rollcall tasks done {id} --reference …, or POST /v1/tasks/{id}/done"),
             Self::AcceptHandover => {
                 format!("rollcall handovers accept {id} --reason …, or POST /v1/handovers/{id}/accept")
             }
@@ -265,11 +278,11 @@ impl Act {
         }
     }
 
-    /// The least role that may do it: about grants and hand-overs, what somebody is to whom it is about decides besides.
+    /// The least role that may do it: about grants, hand-overs and tasks, what somebody is to whom it is about decides besides.
     pub const fn least(self) -> Role {
         match self {
             Self::ApproveGrant | Self::DenyGrant | Self::WithdrawGrant | Self::EndGrant => Role::Viewer,
-            Self::AcceptHandover | Self::PassHandover | Self::RetireHandover => Role::Viewer,
+            Self::AcceptHandover | Self::PassHandover | Self::RetireHandover | Self::DoneTask => Role::Viewer,
             _ => Role::Operator,
         }
     }

@@ -6,13 +6,14 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
+use rollcall_domain::access::account::Account;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::drift::DriftItem;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::{directory, ledger};
 
 use super::frame::{Frame, answer};
-use super::{Who, apps, drift, events};
+use super::{Who, apps, drift, events, tasks};
 use crate::api::context::{Shared, unknown};
 use crate::api::latency::{self, GroupBy};
 use crate::api::views::{AppView, DrillResultView, DrillsView};
@@ -104,6 +105,7 @@ pub async fn app(
         let mut items: Vec<DriftItem> = ledger::drift(&view, Some(&app))?;
         items.sort_by_key(|item| item.detected_at);
         items.truncate(SOME);
+        let by_people = shown.kind.is_by_people();
         let mut sections = vec![
             Section::table("Does what it says", operations(&shown), "Nothing it confirmed was read back yet."),
             Section::table("How long changes took, the last 7 days", times(&measured), "Nothing was verified."),
@@ -124,7 +126,13 @@ pub async fn app(
                 "Every account that was read is as desired.",
             ),
         ];
-        if person.role >= Role::Auditor {
+        if by_people {
+            let found = ledger::tasks_after(&view, Some(&app), None, SOME)?;
+            let found: Vec<Account> = found.pairs.into_iter().map(|(_, account)| account).collect();
+            let table = tasks::table(&view, &person, &found, "The most urgent first".into())?.unchosen();
+            sections = vec![Section::table("What has to be done there", table, "Nobody has anything to do.")];
+        }
+        if person.role >= Role::Auditor && !by_people {
             let wanted =
                 Choice { app: Some(app.clone()), type_name: Some("account.rejected".into()), ..Choice::default() };
             let state = view.clone();
@@ -152,7 +160,10 @@ pub async fn app(
         let mut head = Head::new(shown.name.clone(), shown.base_url.clone());
         head.badges = apps::health(&shown);
         head.crumb = Some(("Apps", "/console/apps"));
-        if person.role >= Role::Operator {
+        if by_people {
+            head.lede = "People change it: what they say is their word, and nothing can be read.".to_owned();
+            head.actions = vec![Action::new("Tasks", format!("/console/tasks?app={app}"), Weight::Primary)];
+        } else if person.role >= Role::Operator {
             let act = |what: &str| format!("/console/act?do={what}&id={app}&back=/console/apps/{app}");
             head.actions = vec![
                 Action::new("Compare now", act("reconcile"), Weight::Primary),
@@ -175,6 +186,7 @@ pub async fn app(
         let facts = [
             ("Id", app.to_string()),
             ("Owner", shown.owner.clone()),
+            ("How it is done there", shown.instructions.clone()),
             ("Who has an account", shown.assign.clone()),
             ("How access ends", crate::console::format::word(&shown.deprovision)),
             ("Deadlines", deadlines),

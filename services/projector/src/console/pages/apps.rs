@@ -117,5 +117,6 @@ fn row(app: &AppView, took: Option<&latency::Quantiles>, now: Timestamp) -> Row 
         Cell::number(format!("{:.1} h", app.drift_debt_hours)),
         Cell::when(app.reconciliation.completed_at, now),
     ];
-    Row { id: Some(app.id.to_string()), cells }
+    // What can be done with several is to read them.
+    Row { id: Some(app.id.to_string()).filter(|_| !app.kind.is_by_people()), cells }
 }

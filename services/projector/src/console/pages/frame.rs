@@ -8,8 +8,8 @@ use rollcall_config::Role;
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::grant::GrantStatus;
 use rollcall_domain::ids::Sequence;
-use rollcall_domain::kv::KvError;
-use rollcall_domain::ledger;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{directory, ledger};
 
 use crate::api::context::Api;
 use crate::api::person::Person;
@@ -51,6 +51,7 @@ struct Waiting {
     grants: usize,
     violations: usize,
     handovers: usize,
+    tasks: usize,
 }
 
 impl Waiting {
@@ -67,9 +68,19 @@ impl Waiting {
             grants: ledger::count_grants(&view, GrantStatus::Requested)?,
             violations: ledger::count_violations(&view, Timestamp::now())?.open,
             handovers: usize::try_from(ledger::count_handovers(&view)?.open).unwrap_or(usize::MAX),
+            tasks: tasks(&view)?,
             approvals,
         })
     }
+}
+
+/// How much is owed in apps that people change.
+fn tasks(state: &impl Read) -> Result<usize, KvError> {
+    let mut all = 0;
+    for app in directory::apps(state)?.iter().filter(|app| app.spec.kind.is_by_people()) {
+        all += ledger::count_of(state, &app.spec.id)?.open;
+    }
+    Ok(usize::try_from(all).unwrap_or(usize::MAX))
 }
 
 impl Frame {
@@ -118,6 +129,7 @@ impl Frame {
             item("/console/apps", "Apps", 0, ""),
             item("/console/drift", "Drift", 0, ""),
             item("/console/obligations", "Obligations", 0, ""),
+            item("/console/tasks", "Tasks", self.waiting.tasks, "open"),
             item("/console/holds", "Holds", self.waiting.holds, "waiting"),
             item("/console/approvals", "Approvals", self.waiting.approvals, "waiting"),
             item("/console/grants", "Access requests", self.waiting.grants, "waiting"),

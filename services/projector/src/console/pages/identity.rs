@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 use jiff::Timestamp;
 use rollcall_config::Role;
-use rollcall_domain::access::account::Account;
+use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
@@ -242,8 +242,13 @@ fn switched_off(
         Detail::Impersonal => String::new(),
     };
     let since = format!("Switched off in every app{by} at {}", at(off.since));
-    let (text, tone) = if places.is_empty() {
+    let by_word: Vec<&str> =
+        accounts.iter().filter(|a| a.proof() == Proof::Word).map(|account| account.app.as_str()).collect();
+    let (text, tone) = if places.is_empty() && by_word.is_empty() {
         (format!("{since}: verified everywhere."), Tone::Good)
+    } else if places.is_empty() {
+        let by_word = by_word.join(", ");
+        (format!("{since}: somebody says so of {by_word}, which can't be read; verified everywhere else."), Tone::Plain)
     } else {
         let places = places.into_iter().collect::<Vec<_>>().join(", ");
         (format!("{since}: not verified, or not so any more, in {places}."), Tone::Bad)
@@ -274,7 +279,19 @@ fn left(view: &View, found: &Identity, owed: &[Obligation], now: Timestamp) -> R
         _ if !open.is_empty() => (format!("Not gone yet: {} still owed, in time.", open.len()), Tone::Warn),
         (Some(case), None) if case.status() == CaseStatus::Completed => {
             let rest = if residue { " Something is left of them that nobody can sign in with." } else { "" };
-            (format!("Gone: every app that had an account of theirs was read back.{rest}"), Tone::Good)
+            let by_word = owed.iter().filter(|o| o.change == ChangeKind::Leaver && o.attested_at().is_some());
+            let by_word: Vec<&str> = by_word.map(|o| o.id.subject.place()).collect();
+            if by_word.is_empty() {
+                (format!("Gone: every app that had an account of theirs was read back.{rest}"), Tone::Good)
+            } else {
+                let by_word = by_word.join(", ");
+                (
+                    format!(
+                        "Done, and not verified gone everywhere: of {by_word}, which can't be read, somebody says so.{rest}"
+                    ),
+                    Tone::Plain,
+                )
+            }
         }
         (Some(_), None) => {
             ("The departure was overtaken by a later change: see what each app shows.".to_owned(), Tone::Warn)
@@ -390,7 +407,11 @@ fn accounts_table(view: &View, person: &Person, accounts: &[Account], now: Times
         }
         let drift = ledger::drift_of(view, &account.app, account.identity)?;
         state.extend(drift.iter().map(|item| Badge::word(word(&item.id.kind))));
-        let verified = account.verified_version == Some(account.desired_version);
+        let proof = match account.proof() {
+            Proof::Read => Badge::word("verified"),
+            Proof::Word => Badge::new("attested: somebody's word", Tone::Plain),
+            Proof::None => Badge::new("not verified", Tone::Warn),
+        };
         let desired = match account.desired.target() {
             Target::Present => "present",
             Target::Absent => "absent",
@@ -399,7 +420,7 @@ fn accounts_table(view: &View, person: &Person, accounts: &[Account], now: Times
         rows.push(vec![
             app_link(view, &account.app)?,
             Cell::text(desired),
-            Cell::Badges(vec![if verified { Badge::word("verified") } else { Badge::new("not verified", Tone::Warn) }]),
+            Cell::Badges(vec![proof]),
             Cell::when(account.verified_at, now),
             Cell::text(id),
             Cell::Badges(state),

@@ -23,6 +23,7 @@ mod list;
 mod machines;
 mod obligations;
 mod overview;
+mod tasks;
 mod violations;
 
 use axum::Extension;
@@ -61,6 +62,7 @@ pub use leavers::leavers;
 pub use machines::machines;
 pub use obligations::obligations;
 pub use overview::overview;
+pub use tasks::tasks;
 pub use violations::violations;
 
 /// The most rows of a page.

@@ -1,0 +1,163 @@
+//! `/v1/tasks`: what people have to do in apps that Rollcall does not change itself, and what they say of it.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use rollcall_config::Role;
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::task::{TaskDone, TaskId};
+use rollcall_domain::identity::name::name_key;
+use rollcall_domain::ids::AppId;
+use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{Event, NewEvent, directory, ledger};
+use rollcall_event_log::{Expect, Unit, by_service};
+use rollcall_projection::View;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::api::context::{Api, Pairs, Shared, unknown};
+use crate::api::decisions::{Answer as Decided, Said, read};
+use crate::api::paging::{Answer, Extent, List, Who, page_where};
+use crate::api::params;
+use crate::api::person::Person;
+use crate::api::plan::held_back;
+use crate::api::query::Path;
+use crate::api::relations::{is_owner, is_them};
+use crate::api::views::{Detail, TaskStatus, TaskView};
+use crate::error::{ApiError, Problem, ProblemBody};
+
+/// The largest body.
+const MAX_BODY: usize = 16 << 10;
+
+/// The longest word on where something can be looked up.
+const MAX_REFERENCE: usize = 500;
+
+/// The paths.
+pub fn router() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(tasks))
+        .routes(routes!(done))
+        .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
+}
+
+/// Whether somebody answers for an app.
+fn answers_for(state: &impl Read, person: &Person, app: &AppId) -> Result<bool, KvError> {
+    match directory::app(state, app)? {
+        Some(app) => is_owner(state, person, &app.spec.owner),
+        None => Ok(false),
+    }
+}
+
+/// A task, as much of it as somebody may see: who answers for the app has to know what to do there.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn seen(state: &impl Read, person: &Person, account: &Account) -> Result<Option<TaskView>, KvError> {
+    let is_theirs = person.sees() == Detail::Impersonal && answers_for(state, person, &account.app)?;
+    TaskView::of(state, account, if is_theirs { Detail::Full } else { person.sees() })
+}
+
+/// What people have to do now in apps of kind `manual` and `list`.
+#[utoipa::path(get, path = "/v1/tasks", tag = "tasks", params(params::Tasks), responses(
+    (status = 200, body = List<TaskView>), Problem
+))]
+async fn tasks(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<TaskView>> {
+    let query = api.query::<params::Tasks>(pairs)?;
+    let status: Option<TaskStatus> = query.word("status")?;
+    let app = query.parsed::<AppId>("app", "an app id")?;
+    let owner = query.text("owner").map(name_key);
+    let view = api.fresh().await?;
+    let read = |after: Option<&str>, look| ledger::tasks_after(&view, app.as_ref(), after, look);
+    let is_wanted = |account: &Account| {
+        let task = TaskView::of(&view, account, Detail::Impersonal)?;
+        Ok(task.is_some_and(|task| {
+            status.is_none_or(|status| status == task.status)
+                && owner.as_ref().is_none_or(|owner| *owner == name_key(&task.owner))
+        }))
+    };
+    let (found, next_cursor) = page_where(read, query.cursor(), Extent::of(&query)?, is_wanted)?;
+    let shown = found.iter().map(|account| seen(&view, &person, account));
+    let items = shown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    Ok(Json(List { items, next_cursor, as_of: None }))
+}
+
+/// Where it can be looked up that something was done.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct DoneBody {
+    /// Such as the number of a ticket, or the hash of a file.
+    reference: String,
+}
+
+/// The account that a task is about, for somebody who may say that it is done: an operator, and who answers for the app.
+///
+/// # Errors
+/// 403, 404, 409 where something else is to be done by now, and when the state can't be read.
+pub fn doable(view: &View, person: &Person, id: &str) -> Result<Account, ApiError> {
+    let parsed: Option<TaskId> = id.parse().ok();
+    if person.role < Role::Operator {
+        let may = match &parsed {
+            Some(parsed) => answers_for(view, person, &parsed.app)?,
+            None => false,
+        };
+        // Who may not say so does not learn whether it is there.
+        if !may {
+            let who = "an operator, or who answers for the app, does";
+            return Err(ApiError::Forbidden(format!("'{}' does not say that it is done: {who}", person.name)));
+        }
+    }
+    let parsed = parsed.ok_or_else(|| unknown("task", id))?;
+    if let Some(found) = ledger::task(view, &parsed)? {
+        return Ok(found);
+    }
+    match ledger::account(view, parsed.identity, &parsed.app)? {
+        Some(_) => Err(ApiError::Conflict(
+            "there is nothing to do, or something else than this: it was done, or what is desired has changed. Look at /v1/tasks again"
+                .into(),
+        )),
+        None => Err(unknown("task", id)),
+    }
+}
+
+/// Says that a task is done: it is shown as the word of whoever says so, and never as verified.
+#[utoipa::path(post, path = "/v1/tasks/{id}/done", tag = "tasks", request_body = DoneBody,
+    params(("id" = String, Path, description = "The task.")), responses(
+    (status = 202, body = Said),
+    (status = 409, description = "It was done, something else is to be done by now, or it waits for a decision.", content_type = "application/problem+json", body = ProblemBody), Problem
+))]
+pub async fn done(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Decided {
+    let view = api.fresh().await?;
+    let found = doable(&view, &person, &id)?;
+    let DoneBody { reference } = if body.is_empty() { DoneBody::default() } else { read(&body)? };
+    let reference = reference.trim().to_owned();
+    if reference.chars().count() > MAX_REFERENCE {
+        return Err(ApiError::BadRequest(format!("'reference' is longer than {MAX_REFERENCE} characters")));
+    }
+    if is_them(&api, &view, &person, found.identity)? {
+        return Err(ApiError::Forbidden(
+            "whose account it is does not say what became of it: somebody else does".into(),
+        ));
+    }
+    if let Some(held) = held_back(&view, &found)? {
+        return Err(ApiError::Conflict(format!("it is not to be done yet: {held}")));
+    }
+    let (actor, correlation_id) = (person.actor(&view)?, Uuid::now_v7().to_string());
+    let meta = by_service(&actor, &correlation_id, None);
+    let TaskId { version, app, identity } = TaskId::of(&found);
+    let target = found.desired.target();
+    let event = Event::TaskDone(TaskDone { app: app.clone(), identity, version, target, reference });
+    let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    // What is desired may have changed just before: then nothing follows from what was said.
+    let now = ledger::account(&api.fresh().await?, identity, &app)?;
+    let counts = |account: &Account| account.attested.as_ref().is_some_and(|said| said.by >= sequence);
+    if !now.as_ref().is_some_and(|account| counts(account) || account.desired_version == version) {
+        return Err(ApiError::Conflict("what is desired has changed meanwhile: look at /v1/tasks again".into()));
+    }
+    Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
+}
