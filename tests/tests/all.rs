@@ -26,6 +26,7 @@ mod front;
 mod gone;
 mod import;
 mod indexes;
+mod listed;
 mod lying_app;
 mod machines;
 mod names_and_filters;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rollcall_domain::access::desired::Target;
-use rollcall_domain::access::entitlement::Entitlement;
+use rollcall_domain::access::entitlement::{Entitlement, Part};
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::guard::Guard;
@@ -20,6 +20,7 @@ use rollcall_domain::identity::IdentityKind;
 use rollcall_domain::{AppId, SourceName};
 use rollcall_scim::{Catalogue, Filter};
 
+use crate::account_list::{account_list, as_listed, unseen};
 use crate::model::{AppConfig, DrillSettings, PrivateAddresses, Reach};
 use crate::preset;
 use crate::roles::entitlement;
@@ -43,10 +44,9 @@ pub(crate) fn app(
     let name = s.parsed("name", some_text);
     let kind = s.parsed("kind", |text| match AppKind::from_name(text) {
         Some(kind) => Ok(kind),
-        None => Err(format!("'{text}' must be scim or manual")),
+        None => Err(format!("'{text}' must be scim, manual or list")),
     });
     let kind = kind.unwrap_or_default();
-    let reach = reach(&mut s, kind);
     let instructions = s.parsed("instructions", instructions).unwrap_or_default();
     let owner = s.required("owner", some_text);
     let assign = s.parsed("assign", |text| {
@@ -81,11 +81,12 @@ pub(crate) fn app(
     let sla = service_level(s.table("sla"), &tier.unwrap_or_else(usual_level));
     let attributes = mapping(s.table("attributes"), catalogue);
     let groups_from = s.list("groups_from", |text| known_source(text, sources));
-    let groups = s.tables("groups").into_iter().filter_map(group_rule).collect();
+    let groups: Vec<GroupRule> = s.tables("groups").into_iter().filter_map(group_rule).collect();
     let usual_name = name.clone().or_else(|| id.as_ref().map(ToString::to_string)).unwrap_or_default();
     let usual_owner = owner.clone().unwrap_or_default();
     let entitlements = entitlements(&mut s, &usual_name, &usual_owner);
     let drift = policies(s.table("drift"));
+    let reach = reach(&mut s, kind, &attributes);
     let adopt = s.parsed("adopt", |text| {
         let all = [Adopt::Never, Adopt::OwnName, Adopt::Unlinked];
         let found = all.into_iter().find(|adopt| adopt.name() == text);
@@ -95,7 +96,10 @@ pub(crate) fn app(
     let essential = s.list("essential", |path| essential_path(path, &attributes)).unwrap_or_default();
     let guard = guard(s.table("guard"));
     let drill = drill(s.table("drill"));
-    let capabilities = capabilities(s.table("capabilities"));
+    let mut capabilities = capabilities(s.table("capabilities"));
+    if let Some(Reach::List(list)) = &reach {
+        capabilities = as_listed(list, &attributes, capabilities);
+    }
     let quarantine_after = s.integer("quarantine_after", 1..=1000, 5);
     let probe_every = s.duration("probe_every", Duration::from_secs(5));
     let private_addresses = match s.parsed("allow_private_addresses", truth) {
@@ -117,12 +121,22 @@ pub(crate) fn app(
         ));
     }
     let line = s.line();
+    let mut is_blind = false;
+    if let Reach::List(list) = &reach {
+        let of_entitlements = entitlements.iter().any(|known| matches!(known.part, Part::Group(_)));
+        for why in unseen(list, of_entitlements || !groups.is_empty(), &essential) {
+            is_blind = true;
+            s.mistake(why);
+        }
+    }
     // A rule that is wrong is none that is missing.
     let is_wrong = s.has("assign") && assign.is_none();
     s.finish();
-    if is_wrong {
+    if is_wrong || is_blind {
         return None;
     }
+    // Whoever is told in a task to make an account makes it under the name that the task says.
+    let usual_adopt = if kind == AppKind::List { Adopt::Unlinked } else { Adopt::default() };
     let spec = AppSpec {
         name: usual_name,
         kind,
@@ -140,7 +154,7 @@ pub(crate) fn app(
         groups,
         groups_from: groups_from.unwrap_or_default().into_iter().collect(),
         drift,
-        adopt: adopt.unwrap_or_default(),
+        adopt: adopt.unwrap_or(usual_adopt),
         protected: protected.into_iter().collect(),
         essential: essential.into_iter().collect(),
         guard,
@@ -176,10 +190,12 @@ fn instructions(text: &str) -> Result<String, String> {
     }
 }
 
-/// What makes no sense in an app that Rollcall does not ask.
-const ASKED_ONLY: [&str; 16] = [
-    "base_url",
-    "preset",
+/// What makes no sense in an app that Rollcall does not change.
+const CHANGED_ONLY: [&str; 4] = ["base_url", "preset", "capabilities", "drill"];
+
+/// What makes no sense in an app of which nothing can be read.
+const READ_ONLY: [&str; 14] = [
+    "list",
     "token",
     "token_env",
     "token_file",
@@ -193,19 +209,31 @@ const ASKED_ONLY: [&str; 16] = [
     "probe_every",
     "allow_private_addresses",
     "reconcile_every",
-    "drill",
 ];
 
 /// How an app is reached.
-fn reach(s: &mut Section<'_>, kind: AppKind) -> Option<Reach> {
+fn reach(s: &mut Section<'_>, kind: AppKind, attributes: &Mapping) -> Option<Reach> {
+    let list = s.table("list");
+    let senseless = match kind {
+        AppKind::Scim => Vec::new(),
+        AppKind::Manual => CHANGED_ONLY.into_iter().chain(READ_ONLY).collect(),
+        AppKind::List => CHANGED_ONLY.to_vec(),
+    };
+    for key in senseless.into_iter().filter(|key| s.has(key)) {
+        s.mistake(format!("an app of kind {} is changed by people: take {key} out", kind.name()));
+    }
     match kind {
-        AppKind::Scim => s.required("base_url", http_url).map(Reach::Scim),
-        AppKind::Manual | AppKind::List => {
-            for key in ASKED_ONLY.into_iter().filter(|key| s.has(key)) {
-                s.mistake(format!("an app of kind manual is changed by people: take {key} out"));
-            }
-            Some(Reach::People)
+        AppKind::Scim if !list.is_absent() => {
+            s.mistake("[apps.list] is for an app of kind list");
+            None
         }
+        AppKind::Scim => s.required("base_url", http_url).map(Reach::Scim),
+        AppKind::Manual => Some(Reach::People),
+        AppKind::List if list.is_absent() => {
+            s.mistake("an app of kind list has its list in [apps.list]");
+            None
+        }
+        AppKind::List => account_list(list, attributes).map(Reach::List),
     }
 }
 

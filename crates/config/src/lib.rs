@@ -1,6 +1,7 @@
 //! The configuration file: read whole, checked whole, every mistake named with its line.
 
 mod access;
+mod account_list;
 mod alerts;
 mod app;
 mod inventories;
@@ -21,11 +22,11 @@ mod sources;
 
 pub use load::{load, parse};
 pub use model::{
-    AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig, Config, Cursors, DrillSettings,
-    DurabilityChoice, ExternalIds, HolderBy, InventoryConfig, InventoryField, InventoryPreset, InventoryShape,
-    JwtConfig, KeyPlace, MachinesConfig, NatsConfig, NatsPlace, OidcConfig, PersonAttribute, PrivateAddresses, Reach,
-    Reads, Recreate, Retention, Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkUrl, SourceConfig,
-    TelemetryConfig, TwoPeople, WithoutOwner,
+    AccountListConfig, AccountListPlace, AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig,
+    Config, Cursors, DrillSettings, DurabilityChoice, ExternalIds, HolderBy, InventoryConfig, InventoryField,
+    InventoryPreset, InventoryShape, JwtConfig, KeyPlace, ListFormat, MachinesConfig, NatsConfig, NatsPlace,
+    OidcConfig, PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig,
+    Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople, WithoutOwner,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

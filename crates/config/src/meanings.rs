@@ -545,10 +545,54 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ("apps.name", "The name of the app for people; without it the `id`.", "\"GitHub\""),
     (
         "apps.kind",
-        "`scim` (the default: Rollcall changes the app and reads it back) or `manual`: people change it, what is to be done are tasks \
-         of theirs, and what they say is shown as their word.",
+        "`scim` (the default: Rollcall changes the app and reads it back), `manual` (people change it, what is to be done are tasks of \
+         theirs, and what they say is shown as their word) or `list` (the same, and a list of its accounts verifies what they say).",
         "\"manual\"",
     ),
+    (
+        "apps.list.file",
+        "The file with the list of the accounts of an app of kind `list`, as the provisioner sees it: written beside, and renamed when it \
+         is whole. When it was written last is when it was taken.",
+        "\"/var/lib/lists/legacy.csv\"",
+    ),
+    (
+        "apps.list.url",
+        "The address that answers with it, with the app's token where it has one; its `Last-Modified` is when it was taken, without one \
+         when it was asked.",
+        "\"https://legacy.example.com/export.csv\"",
+    ),
+    ("apps.list.format", "`csv`, `ndjson` or `json`; without it by the end of its name.", "\"csv\""),
+    (
+        "apps.list.columns.*",
+        "What the list calls what is in the key: `userName` (required), `id` (without it the user name), `active` (without it whoever is \
+         listed has access), `groups`, `externalId`, or an attribute that the accounts show. What has no column is not compared.",
+        "\"Login\"",
+    ),
+    (
+        "apps.list.inactive",
+        "The words in the column `active` that say that an account can't be used: every other word says that it can. Without it `false`, \
+         `no`, `0`, `inactive`, `disabled` and `locked` say so, `true`, `yes`, `1`, `active` and `enabled` the opposite, and a list with \
+         another word is refused.",
+        "[\"suspended\"]",
+    ),
+    ("apps.list.separator", "What stands between two groups in a column; without it `;`.", "\"|\""),
+    (
+        "apps.list.max_age",
+        "An older list proves nothing, and the app is left alone, with an alert, until there is a newer one.",
+        "",
+    ),
+    (
+        "apps.list.written_after",
+        "How long after it was taken the list is written, or copied, at most: it proves nothing of what was done since; without it at once.",
+        "\"1h\"",
+    ),
+    (
+        "apps.list.max_missing_percent",
+        "So many of the accounts of the list before may be missing, in percent; a list that lacks more, and more than five, is refused until \
+         somebody syncs the app, and so says that they are gone.",
+        "",
+    ),
+    ("apps.list.max_bytes", "A longer list is refused.", ""),
     (
         "apps.instructions",
         "How people do what is to be done in the app, such as the address of a runbook: tasks show it.",

@@ -613,6 +613,64 @@ pub enum Reach {
     Scim(Url),
     /// People change it, and nothing can be read.
     People,
+    /// People change it, and a list of its accounts can be read.
+    List(AccountListConfig),
+}
+
+/// Where the list of the accounts of an app is, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountListConfig {
+    pub place: AccountListPlace,
+    pub format: ListFormat,
+    /// What the list calls what an account shows, by its path; `userName` is among them.
+    pub columns: BTreeMap<String, String>,
+    /// The words, in lower case, that say of an account that it can't be used; `None`: the usual ones.
+    pub inactive: Option<BTreeSet<String>>,
+    /// What stands between two groups.
+    pub separator: String,
+    /// An older list proves nothing, and somebody is told.
+    pub max_age: Duration,
+    /// How long before it was written it was taken.
+    pub written_after: Duration,
+    /// So many of the accounts of the list before may be missing.
+    pub max_missing_percent: u32,
+    /// The most that is read.
+    pub max_bytes: usize,
+}
+
+/// Where a list is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountListPlace {
+    /// A file, as seen by the provisioner.
+    File(PathBuf),
+    /// An address that answers with it.
+    Url(Url),
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFormat {
+    /// A table, with a first line of names.
+    Csv,
+    /// A JSON object a line.
+    Ndjson,
+    /// One JSON document.
+    Json,
+}
+
+impl ListFormat {
+    /// Each.
+    pub const ALL: [Self; 3] = [Self::Csv, Self::Ndjson, Self::Json];
+
+    /// The word in the configuration, which is what names of files end with.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+            Self::Json => "json",
+        }
+    }
 }
 
 impl Reach {
@@ -621,7 +679,7 @@ impl Reach {
     pub const fn base_url(&self) -> Option<&Url> {
         match self {
             Self::Scim(url) => Some(url),
-            Self::People => None,
+            Self::People | Self::List(_) => None,
         }
     }
 }

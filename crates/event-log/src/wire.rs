@@ -174,7 +174,8 @@ enum_conversion!(
     NotScim = NotScim,
     NotConnected = NotConnected,
     Unmappable = Unmappable,
-    Vanished = Vanished
+    Vanished = Vanished,
+    BadList = BadList
 );
 enum_conversion!(
     to_drift,

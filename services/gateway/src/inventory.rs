@@ -5,4 +5,3 @@ pub mod compare;
 mod presets;
 mod read;
 mod secret;
-mod table;

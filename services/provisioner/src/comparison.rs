@@ -31,6 +31,7 @@ use crate::app_client::client::Endpoint;
 use crate::app_client::memberships::Member;
 use crate::app_client::pages::Pages;
 use crate::error::ProvisionerError;
+use crate::list::snapshot::Snapshot;
 use crate::search::locate::locate;
 use crate::search::look::{Search, read_by_id};
 use crate::search::wanted::Wanted;
@@ -163,6 +164,8 @@ struct Pass<'a> {
     view: View,
     can: Capabilities,
     standard: Standard,
+    /// The list that is compared, where the app itself can't be asked.
+    list: Option<Arc<Snapshot>>,
     /// The managed groups of each account, by the app's id of it.
     groups: BTreeMap<String, BTreeSet<String>>,
     /// The items that were open at the start.
@@ -187,6 +190,10 @@ impl<'a> Pass<'a> {
         let can = connector.capabilities(&link.config)?;
         let earlier = ledger::reconciled(&view, &connector.app)?.running.filter(|p| p.accounts > 0);
         say(connector, ReconciliationEvent::Started).await?;
+        let list = match &link.list {
+            Some(list) => Some(list.current().await?),
+            None => None,
+        };
         let managed = link.config.spec.managed_groups();
         let groups = link.memberships.all(&link.client, &can, &managed).await?;
         let mut open: BTreeMap<IdentityId, Vec<DriftItem>> = BTreeMap::new();
@@ -207,6 +214,7 @@ impl<'a> Pass<'a> {
             view,
             can,
             standard,
+            list,
             groups,
             open,
             pages,
@@ -268,7 +276,7 @@ impl<'a> Pass<'a> {
     async fn compare(&mut self, account: &Account, remote: Remote) -> Result<(), WorkError> {
         let identity = account.identity;
         self.seen.insert(identity, remote.id.clone());
-        if Self::is_worked_on(account, Some(&remote)) {
+        if Self::is_worked_on(account, Some(&remote)) || self.is_older_than(account) {
             return Ok(());
         }
         match judge(&account.desired, Some(&remote), &self.standard_for(account, &remote.id)) {
@@ -280,6 +288,12 @@ impl<'a> Pass<'a> {
             Ok(differences) if differences.is_empty() && !self.hides_members() => self.clear_all(identity).await,
             _ => self.look_again(identity, &remote.id).await,
         }
+    }
+
+    /// Whether what is compared was taken before the account was read last: it says nothing of it that is not known.
+    fn is_older_than(&self, account: &Account) -> bool {
+        let read_at = account.verified_at;
+        self.list.as_ref().zip(read_at).is_some_and(|(list, read_at)| list.taken_at <= read_at)
     }
 
     fn standard_for(&self, account: &Account, remote_id: &str) -> Standard {
@@ -335,7 +349,7 @@ impl<'a> Pass<'a> {
 
     /// Reads one account once more, and says how it differs if it still does.
     async fn look_again(&mut self, identity: IdentityId, remote_id: &str) -> Result<(), WorkError> {
-        let Link { config, client, memberships } = self.link;
+        let Link { config, client, memberships, .. } = self.link;
         let mut remote = read_by_id(client, remote_id).await?;
         if let Some(remote) = &mut remote {
             let managed = config.spec.managed_groups();
@@ -346,7 +360,7 @@ impl<'a> Pass<'a> {
             }
         }
         let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
-        if Self::is_worked_on(&account, remote.as_ref()) {
+        if Self::is_worked_on(&account, remote.as_ref()) || self.is_older_than(&account) {
             return Ok(());
         }
         let (kind, differences) =
@@ -453,7 +467,7 @@ impl<'a> Pass<'a> {
         let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
         let must_be_there = account.desired.target() == Target::Present;
         let is_gone = !must_be_there && self.extent == Extent::Whole;
-        if account.is_pending() || (is_gone && !self.open.contains_key(&identity)) {
+        if account.is_pending() || self.is_older_than(&account) || (is_gone && !self.open.contains_key(&identity)) {
             return Ok(());
         }
         let wanted =

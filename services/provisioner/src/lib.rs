@@ -7,6 +7,7 @@ mod check;
 mod comparison;
 mod drill;
 mod error;
+mod list;
 mod search;
 mod service;
 mod work;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rollcall_config::{AppConfig, Config};
+use rollcall_config::{AccountListConfig, AccountListPlace, AppConfig, Config, Reach};
 use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
@@ -22,6 +22,8 @@ use crate::app_client::memberships::Memberships;
 use crate::app_client::transport::{Http, Transport, Way};
 use crate::app_leases::{AppLeases, Slot};
 use crate::error::ProvisionerError;
+use crate::list::listed::ListedApp;
+use crate::list::source::{Address, File, Source};
 use crate::search::controls::Controls;
 use crate::work::claims::Claims;
 use crate::work::connector::{Connector, Link, NAME};
@@ -173,17 +175,18 @@ impl Provisioner {
         // that one can't be used as it is configured.
         let mut unreachable =
             "the app is not in the configuration: connect it again, or close its accounts by hand".to_owned();
-        let asked = self.apps.get(id).filter(|config| !config.spec.kind.is_by_people());
-        let link = asked.and_then(|config| match self.http.to(config) {
-            Ok(way) => Some(Link::new(config, Arc::clone(lease), way)),
+        let (log, store) = (Arc::new(self.log.clone()), Arc::clone(&self.store));
+        let clock: Clock = Arc::new(Timestamp::now);
+        let asked = self.apps.get(id).filter(|config| config.spec.kind.is_readable());
+        let link = asked.and_then(|config| match Link::to(&self.http, config, lease, &store, &clock) {
+            Ok(link) => Some(link),
             Err(e) => {
                 error!(app = %id, error = %e, "the app can't be used");
                 unreachable = e.to_string();
                 None
             }
         });
-        let (log, store) = (Arc::new(self.log.clone()), Arc::clone(&self.store));
-        let (app, clock) = (id.clone(), Arc::new(Timestamp::now));
+        let app = id.clone();
         let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
         let connector = Connector { log, clock, store, app, settled, claims, controls, link, unreachable };
         Worker::new(connector, self.apps.get(id))
@@ -234,10 +237,54 @@ impl Worker {
 }
 
 impl Link {
+    /// The way to an app over the network, or to its list.
+    fn to(
+        http: &Http,
+        config: &AppConfig,
+        lease: &Arc<Lease>,
+        store: &Arc<Store>,
+        clock: &Clock,
+    ) -> Result<Self, ProvisionerError> {
+        let list = match &config.reach {
+            Reach::List(list) => list,
+            Reach::Scim(_) | Reach::People => return Ok(Self::new(config, Arc::clone(lease), http.to(config)?)),
+        };
+        let source = source(http, config, list)?;
+        Self::listed(config, Arc::clone(lease), list, source, (store, clock))
+    }
+
+    /// The way to a list.
+    fn listed(
+        config: &AppConfig,
+        lease: Arc<Lease>,
+        list: &AccountListConfig,
+        source: Box<dyn Source>,
+        (store, clock): (&Arc<Store>, &Clock),
+    ) -> Result<Self, ProvisionerError> {
+        let app = config.spec.id.clone();
+        let base =
+            ListedApp::base().map_err(|e| ProvisionerError::Client { app: app.to_string(), reason: e.to_string() })?;
+        let listed = Arc::new(ListedApp::new(app, list.clone(), source, Arc::clone(store), Arc::clone(clock)));
+        let way = Way { base, transport: Arc::clone(&listed) as Arc<dyn Transport> };
+        Ok(Self { list: Some(listed), ..Self::new(config, lease, way) })
+    }
+
     fn new(config: &AppConfig, lease: Arc<Lease>, way: Way) -> Self {
         let client = ScimClient::new(config, lease, way);
-        Self { config: config.clone(), client, memberships: Memberships::default() }
+        Self { config: config.clone(), client, memberships: Memberships::default(), list: None }
     }
+}
+
+/// Where the list of an app is fetched from.
+fn source(http: &Http, config: &AppConfig, list: &AccountListConfig) -> Result<Box<dyn Source>, ProvisionerError> {
+    Ok(match &list.place {
+        AccountListPlace::File(path) => Box::new(File { path: path.clone(), max_bytes: list.max_bytes }),
+        AccountListPlace::Url(url) => Box::new(Address {
+            fetcher: http.fetching(config, url)?,
+            every: config.spec.reconcile_every,
+            max_bytes: list.max_bytes,
+        }),
+    })
 }
 
 async fn give_up(slot: Slot, working: &mut BTreeMap<Slot, Working>, leases: &mut AppLeases<Leases>) {

@@ -6,6 +6,7 @@ pub mod claims;
 pub mod connector;
 pub mod end_access;
 pub mod error;
+pub mod listed;
 pub mod orphans;
 pub mod outcome;
 pub mod settled;

@@ -24,8 +24,10 @@ pub enum RejectionCause {
     NotConnected,
     /// Its mapping gives no account that the app could take.
     Unmappable,
-    /// Everything that is known to be in it is missing at once.
+    /// Everything that is known to be in it is missing at once, or suddenly much of it in its list.
     Vanished,
+    /// Its list can't be believed: it is not written as it should be, or is too old.
+    BadList,
 }
 
 impl RejectionCause {
@@ -43,6 +45,7 @@ impl RejectionCause {
             Self::NotConnected => "not_connected",
             Self::Unmappable => "unmappable",
             Self::Vanished => "vanished",
+            Self::BadList => "bad_list",
         }
     }
 }

@@ -88,6 +88,10 @@ fn known_as(account: &Account, name: Option<&str>) -> String {
     if names.is_empty() {
         names.extend(name);
     }
+    // One that is nobody's is known by the app's own id alone.
+    if names.is_empty() {
+        names.extend(account.remote_id.as_deref());
+    }
     match names.into_iter().collect::<Vec<_>>().as_slice() {
         [] => "the account".to_owned(),
         [one] => format!("the account {one}"),

@@ -35,6 +35,15 @@ impl AppKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
+    /// Whether what it shows can be read.
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        match self {
+            Self::Scim | Self::List => true,
+            Self::Manual => false,
+        }
+    }
+
     /// Whether what is to be changed there is a task of a person.
     #[must_use]
     pub const fn is_by_people(self) -> bool {

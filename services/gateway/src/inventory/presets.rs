@@ -2,10 +2,10 @@
 
 use rollcall_config::InventoryPreset;
 use rollcall_domain::access::credential::{CredentialKind, Usability};
+use rollcall_rows::Row;
 use serde_json::{Map, Value};
 
 use super::read::{Entry, text_at, time_at};
-use super::table::Row;
 
 /// The credentials that a row is about; a row of a credential report is about five.
 pub fn entries(preset: InventoryPreset, row: Row, kind: CredentialKind) -> Result<Vec<Entry>, String> {

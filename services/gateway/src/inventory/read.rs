@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rollcall_config::{InventoryConfig, InventoryField, InventoryShape};
 use rollcall_domain::access::credential::{CredentialKind, Usability};
+use rollcall_rows::{Format, Row, rows};
 use serde_json::{Map, Value};
 
 use super::presets;
 use super::secret::looks_like;
-use super::table::{Format, Row, rows};
 
 /// The longest name of a credential, or of whose it is.
 const MAX_NAME: usize = 512;

@@ -63,6 +63,7 @@ impl Failure {
                 RejectionCause::Unreachable
                 | RejectionCause::Timeout
                 | RejectionCause::AppError
+                | RejectionCause::BadList
                 | RejectionCause::NotScim,
                 _,
             ) => self.sent == Sent::Yes,

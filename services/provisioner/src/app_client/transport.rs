@@ -6,7 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use jiff::Timestamp;
+use reqwest::header::{
+    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+    RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode};
 use rollcall_config::{AppConfig, PrivateAddresses, Token};
@@ -124,25 +128,109 @@ impl Http {
         Ok(Self { public: client(PrivateAddresses::Refused)?, private: client(PrivateAddresses::Allowed)? })
     }
 
+    /// What fetches a document of an app.
+    ///
+    /// # Errors
+    /// When its address may not be asked.
+    pub fn fetching(&self, config: &AppConfig, url: &Url) -> Result<Fetcher, ProvisionerError> {
+        let client = self.client_for(config, url)?;
+        Ok(Fetcher { client, url: url.clone(), token: config.token.clone(), timeout: config.request_timeout })
+    }
+
+    fn client_for(&self, config: &AppConfig, url: &Url) -> Result<reqwest::Client, ProvisionerError> {
+        if let Some(reason) = refused_address(url, config.private_addresses) {
+            return Err(ProvisionerError::Client { app: config.spec.id.to_string(), reason });
+        }
+        Ok(match config.private_addresses {
+            PrivateAddresses::Refused => self.public.clone(),
+            PrivateAddresses::Allowed => self.private.clone(),
+        })
+    }
+
     /// The way to one app.
     ///
     /// # Errors
     /// When its address may not be asked, or it has none.
     pub fn to(&self, config: &AppConfig) -> Result<Way, ProvisionerError> {
-        let wrong = |reason: String| ProvisionerError::Client { app: config.spec.id.to_string(), reason };
         let Some(base) = config.reach.base_url().cloned() else {
-            return Err(wrong("people change it: there is nothing to ask".into()));
+            let (app, reason) = (config.spec.id.to_string(), "people change it: there is nothing to ask".into());
+            return Err(ProvisionerError::Client { app, reason });
         };
-        if let Some(reason) = refused_address(&base, config.private_addresses) {
-            return Err(wrong(reason));
-        }
-        let client = match config.private_addresses {
-            PrivateAddresses::Refused => self.public.clone(),
-            PrivateAddresses::Allowed => self.private.clone(),
-        };
+        let client = self.client_for(config, &base)?;
         let token = config.token.clone();
         let transport = Arc::new(OverHttp { client, token, timeout: config.request_timeout });
         Ok(Way { base, transport })
+    }
+}
+
+/// Fetches one document of an app, and what is newer than what is known of it.
+#[derive(Debug)]
+pub struct Fetcher {
+    client: reqwest::Client,
+    url: Url,
+    token: Option<Token>,
+    timeout: Duration,
+}
+
+/// What was fetched.
+#[derive(Debug)]
+pub enum Fetched {
+    /// It is what is known.
+    Same,
+    Body {
+        /// When it was changed last, by its own word.
+        changed_at: Option<Timestamp>,
+        /// What tells it from another one.
+        validator: Option<String>,
+        body: Vec<u8>,
+    },
+}
+
+impl Fetcher {
+    /// The document, unless it is still the one with this validator.
+    ///
+    /// # Errors
+    /// When it can't be had, or is longer than that.
+    pub async fn fetch(&self, known: Option<&str>, max_bytes: usize) -> Result<Fetched, Failure> {
+        let unreachable = |e: reqwest::Error| {
+            let cause = if e.is_timeout() { RejectionCause::Timeout } else { RejectionCause::Unreachable };
+            Failure::new(cause, shorten(&format!("the list can't be fetched: {}", causes(&e))))
+        };
+        let tokens = self.token.as_ref().map(Token::to_send).unwrap_or_default();
+        let mut request = self.client.get(self.url.clone()).timeout(self.timeout);
+        if let Some(token) = tokens.first() {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        if let Some(known) = known {
+            let name =
+                if known.starts_with('"') || known.starts_with("W/") { IF_NONE_MATCH } else { IF_MODIFIED_SINCE };
+            request = request.header(name, known);
+        }
+        let mut response = request.send().await.map_err(unreachable)?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Fetched::Same);
+        }
+        if response.status() != StatusCode::OK {
+            let status = response.status().as_u16();
+            let mut failure =
+                Failure::new(RejectionCause::BadList, format!("the address of the list answers with {status}"));
+            failure.rejection.status = Some(status);
+            return Err(failure);
+        }
+        let header = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let changed = header(LAST_MODIFIED).map(str::to_owned);
+        let validator = header(ETAG).map(str::to_owned).or_else(|| changed.clone());
+        let changed_at = changed.and_then(|text| httpdate::parse_http_date(&text).ok());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > max_bytes {
+                let detail = format!("the list is longer than {max_bytes} bytes (list.max_bytes)");
+                return Err(Failure::new(RejectionCause::BadList, detail));
+            }
+        }
+        let changed_at = changed_at.and_then(|at| Timestamp::try_from(at).ok());
+        Ok(Fetched::Body { changed_at, validator, body })
     }
 }
 

@@ -64,9 +64,9 @@ impl Breaker {
     }
 }
 
-/// A credential that is refused is refused for every account; 403 may be about one of them, such as a last owner.
+/// A credential that is refused is refused for every account; 403 may be about one of them, such as a last owner. A list is that of all.
 fn is_door(rejection: &Rejection) -> bool {
-    rejection.status == Some(401)
+    rejection.status == Some(401) || rejection.cause == RejectionCause::BadList
 }
 
 #[cfg(test)]
@@ -101,6 +101,7 @@ mod tests {
             (RejectionCause::Refused, Some(403), 2, Some(5)),
             (RejectionCause::Refused, Some(400), 2, None),
             (RejectionCause::NotScim, Some(200), 2, Some(5)),
+            (RejectionCause::BadList, None, 1, Some(5)),
             (RejectionCause::Throttled, Some(429), 2, None),
             (RejectionCause::Conflict, Some(409), 2, None),
         ];

@@ -87,7 +87,7 @@ impl Connector {
         can: &Capabilities,
         before: Sent,
     ) -> Result<Sent, WorkError> {
-        let Some(Link { client, memberships, config }) = &self.link else { return Ok(Sent::Nothing) };
+        let Some(Link { client, memberships, config, .. }) = &self.link else { return Ok(Sent::Nothing) };
         let essential = &config.spec.essential;
         let origin = match located.map(|l| l.ownership) {
             Some(Ownership::Ours | Ownership::Contested) | None => Origin::Ours,

@@ -19,6 +19,7 @@ use crate::app_client::client::{Failure, ScimClient};
 use crate::app_client::memberships::Memberships;
 use crate::app_client::transport::Secrets;
 use crate::error::ProvisionerError;
+use crate::list::listed::ListedApp;
 use crate::search::controls::Controls;
 use crate::search::wanted::Wanted;
 use crate::work::claims::Claims;
@@ -45,6 +46,8 @@ pub struct Link {
     pub config: AppConfig,
     pub client: ScimClient,
     pub memberships: Memberships,
+    /// The list that is all that can be read of it; `None`: it is asked itself.
+    pub list: Option<Arc<ListedApp>>,
 }
 
 /// The name in events, metrics and folders.

@@ -23,6 +23,7 @@ use crate::work::carry_out::{Sent, check_mapping, refuse_foreign};
 use crate::work::connector::{Connector, Link};
 use crate::work::end_access::{Access, is_answer};
 use crate::work::error::WorkError;
+use crate::work::listed::NEXT_LIST;
 use crate::work::outcome::{Attempt, CONTESTED_PAUSE, Outcome};
 use crate::work::verify::may_still_show;
 
@@ -84,7 +85,7 @@ impl Connector {
     }
 
     async fn attempt(&self, account: &Account) -> Result<Attempt, WorkError> {
-        let Some(Link { config, client, memberships }) = &self.link else {
+        let Some(Link { config, client, memberships, list }) = &self.link else {
             return Err(self.not_connected().into());
         };
         check_mapping(&account.desired)?;
@@ -92,11 +93,18 @@ impl Connector {
             self.release(account).await?;
             return Ok(Attempt::Verified);
         }
+        let list = match list {
+            Some(list) => match self.newer_list(list, account).await? {
+                Some(snapshot) => Some((list, snapshot)),
+                None => return Ok(Attempt::Wait(NEXT_LIST)),
+            },
+            None => None,
+        };
         let can = self.capabilities(config)?;
         let search = Search { client, can: &can, max_scan: config.max_scan, controls: &self.controls };
         let mut standard = Standard::of(&config.spec, &can);
-        // What is owed is sent at least once; what the app makes of it is then judged.
-        let is_owed = !account.owes.is_empty();
+        // What is owed is sent at least once, where something can be sent; what the app makes of it is then judged.
+        let is_sent = !account.owes.is_empty() && list.is_none();
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
         let mut wanted = self.wanted(&config.spec, account, &can)?;
@@ -123,7 +131,9 @@ impl Connector {
                 wanted.remote_id = Some(found.remote.id.clone());
                 wanted.seen_at = Some(Instant::now());
             }
-            if let (Access::Stands, Some(found)) = (access, located.as_ref().filter(|l| l.remote.is_active())) {
+            if let (Access::Stands, Some(found), None) =
+                (access, located.as_ref().filter(|l| l.remote.is_active()), &list)
+            {
                 if let Some(wait) = may_still_show(account, &can, (self.clock)()) {
                     return Ok(Attempt::Wait(wait));
                 }
@@ -148,12 +158,19 @@ impl Connector {
                     Err(failure) => return Err(failure.into()),
                 }
             }
-            let sending = if is_owed { standard.clone().for_a_change() } else { standard.clone() };
+            let sending = if is_sent { standard.clone().for_a_change() } else { standard.clone() };
             let remote = located.as_ref().map(|l| &l.remote);
             let mut steps = plan(&account.desired, remote, &sending);
             let judged = judge(&account.desired, remote, &standard);
+            // What it shows is of one list: what was seen in two proves nothing.
+            if let Some((list, snapshot)) = &list
+                && list.current().await?.generation != snapshot.generation
+            {
+                return Ok(Attempt::Wait(CONTESTED_PAUSE));
+            }
             let is_as_desired = steps.is_empty()
-                || (sent == Sent::Everything && judged.as_ref().is_ok_and(|differences| differences.is_empty()));
+                || ((sent == Sent::Everything || list.is_some())
+                    && judged.as_ref().is_ok_and(|differences| differences.is_empty()));
             if is_as_desired {
                 // What is desired may be what was before our own last change.
                 if sent == Sent::Nothing
@@ -176,6 +193,9 @@ impl Connector {
                 }
                 self.verify(account, remote).await?;
                 return Ok(Attempt::Verified);
+            }
+            if list.is_some() {
+                return self.listed_otherwise(account, remote, &standard, judged).await;
             }
             if access == Access::Ended {
                 steps.retain(|step| *step != Step::Deactivate);

@@ -25,6 +25,7 @@ use crate::app_client::discovery::{discover, probe};
 use crate::comparison::Schedule;
 use crate::drill::Drills;
 use crate::error::ProvisionerError;
+use crate::list::listed::ListedApp;
 use crate::search::control::shows_what_is_known;
 use crate::search::look::Search;
 use crate::work::breaker::{Breaker, Verdict};
@@ -36,6 +37,9 @@ const CHUNK: usize = 256;
 
 /// The longest that an app's Retry-After is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// Whose account it is that a list can't be read: it is about nobody's in particular.
+const NOBODY: IdentityId = IdentityId(uuid::Uuid::nil());
 
 /// How long nothing may happen before the worker looks again by itself.
 const IDLE: Duration = Duration::from_secs(30);
@@ -67,7 +71,7 @@ type Done = (IdentityId, Sequence, Result<Outcome, ProvisionerError>);
 impl Worker {
     /// Runs until `stop`, then lets what is in flight end.
     pub async fn run(self, stop: CancellationToken) {
-        if self.is_by_people() {
+        if !self.is_readable() {
             return self.leave_to_people(&stop).await;
         }
         let mut schedule = Schedule::new(Arc::clone(&self.connector), self.reconcile_every);
@@ -91,10 +95,10 @@ impl Worker {
         drills.stop().await;
     }
 
-    /// Whether what is to be done in the app are tasks of people; of one that is not in the configuration any more the log knows it.
-    fn is_by_people(&self) -> bool {
+    /// Whether what the app shows can be read; of one that is not in the configuration any more the log knows it.
+    fn is_readable(&self) -> bool {
         let known = || directory::app(&self.connector.store.view(), &self.app).ok().flatten().map(|app| app.spec.kind);
-        self.kind.or_else(known).is_some_and(AppKind::is_by_people)
+        self.kind.or_else(known).is_none_or(AppKind::is_readable)
     }
 
     /// Ends only the holds that hold nothing any more.
@@ -114,6 +118,11 @@ impl Worker {
                 () = tokio::time::sleep(IDLE) => {}
             }
         }
+    }
+
+    /// The list that is all that can be read of the app; `None`: it is asked itself.
+    fn list(&self) -> Option<&ListedApp> {
+        self.connector.link.as_ref()?.list.as_deref()
     }
 
     fn quarantined(&self) -> Result<bool, ProvisionerError> {
@@ -231,11 +240,30 @@ impl Worker {
         let mut throttled_until = Instant::now();
         let mut news = self.connector.store.watch();
         let mut opened = None;
+        let (mut list_due, mut generation) = (Instant::now(), 0);
         while !stop.is_cancelled() && opened.is_none() {
             news.mark_unchanged();
             // It may be on the log although we were not told that it got there.
             if matches!(self.quarantined(), Ok(true)) {
                 break;
+            }
+            if let Some(list) = self.list()
+                && list_due <= Instant::now()
+            {
+                list_due = Instant::now() + self.probe_every;
+                match list.current().await {
+                    Ok(newest) if newest.generation == generation => {}
+                    Ok(newest) => {
+                        generation = newest.generation;
+                        waiting.clear();
+                    }
+                    Err(failure) => {
+                        if let Verdict::Opened { failures, rejection } = breaker.failed(NOBODY, &failure) {
+                            opened = Some(Quarantined { app: self.app.clone(), rejection, failures });
+                            continue;
+                        }
+                    }
+                }
             }
             // One at a time: a comparison would find the canary.
             if !drills.is_running() {
@@ -267,6 +295,7 @@ impl Worker {
             let wake = retries
                 .chain([throttled_until, schedule.wake()])
                 .chain(drills.wake())
+                .chain(self.list().map(|_| list_due))
                 .filter(|until| *until > now)
                 .min();
             let wake = wake.unwrap_or(now + IDLE).min(now + IDLE);

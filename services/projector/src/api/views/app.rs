@@ -28,7 +28,7 @@ use crate::api::views::Detail;
 /// The last failure of an app for an account.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FailureView {
-    /// refused, unreachable, app_error, timeout, conflict, throttled, not_scim, not_connected, unmappable or vanished.
+    /// refused, unreachable, app_error, timeout, conflict, throttled, not_scim, not_connected, unmappable, vanished or bad_list.
     pub cause: &'static str,
     pub status: Option<u16>,
     /// The app's own words; absent for viewers.
@@ -59,7 +59,7 @@ pub struct ServiceLevelView {
 /// Whether an app is worked with.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct HealthView {
-    /// `working`, `quarantined`: left alone but for a probe, or `manual`: people change it.
+    /// `working`, `quarantined`: left alone but for a probe, or `manual`: nothing of it can be read.
     pub state: &'static str,
     #[schema(schema_with = schema::time_or_null)]
     pub since: Option<Timestamp>,
@@ -83,7 +83,7 @@ pub struct AppView {
     pub id: AppId,
     pub name: String,
     pub owner: String,
-    /// `scim`, or `manual`: people change it.
+    /// `scim`, `manual`: people change it, or `list`: they do, and a list of its accounts is read.
     #[schema(value_type = String)]
     pub kind: AppKind,
     /// How people do what is to be done there; empty where nothing is said.
@@ -152,10 +152,10 @@ impl AppView {
                 findings: conformance.findings(),
             },
             health: HealthView {
-                state: match (&quarantine, spec.kind.is_by_people()) {
-                    (_, true) => "manual",
-                    (Some(_), false) => "quarantined",
-                    (None, false) => "working",
+                state: match (&quarantine, spec.kind.is_readable()) {
+                    (_, false) => "manual",
+                    (Some(_), true) => "quarantined",
+                    (None, true) => "working",
                 },
                 since: quarantine.as_ref().map(|q| q.since),
                 reason: quarantine.as_ref().map(|q| FailureView::of(&q.rejection, detail)),

@@ -6,9 +6,10 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationId, ObligationStatus};
 use rollcall_domain::access::task::TaskId;
 use rollcall_domain::access::to_do::to_do;
-use rollcall_domain::directory;
+use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{directory, ledger};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -35,8 +36,7 @@ impl TaskStatus {
     pub const ALL: [Self; 4] = [Self::Open, Self::Overdue, Self::Waits, Self::Attested];
 
     /// How far the task is that an account is, which waits for somebody or not.
-    fn of(account: &Account, waits: bool) -> Self {
-        let said = account.attested.as_ref().is_some_and(|said| said.version == account.desired_version);
+    fn of(account: &Account, waits: bool, said: bool) -> Self {
         let overdue = account.owes.iter().any(|owed| owed.status() == ObligationStatus::Overdue);
         match (waits, overdue, said) {
             (true, ..) => Self::Waits,
@@ -69,6 +69,8 @@ pub struct TaskView {
     pub to_do: Option<Vec<String>>,
     /// How it is done there, as the configuration says.
     pub instructions: String,
+    /// Whether a list shows that it is not done, although somebody has said so.
+    pub refuted: bool,
     /// Why it is not to be done yet.
     pub waits: Option<String>,
     #[schema(schema_with = schema::time_or_null)]
@@ -92,14 +94,19 @@ impl TaskView {
         let name = who.as_ref().map(|who| who.user_name()).filter(|name| !name.is_empty());
         let waits = waits_for_a_person(state, account)?;
         let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
+        // What a list has shown since counts for more.
+        let shown = ledger::drift_of(state, &account.app, account.identity)?;
+        let shown = shown.iter().any(|item| item.id.kind != DriftKind::Attribute);
+        let said = said.filter(|_| !shown);
         Ok(Some(Self {
             id: TaskId::of(account),
             app: account.app.clone(),
             identity: account.identity,
             user_name: name.map(str::to_owned).and_then(|name| detail.show(name)),
             target: account.desired.target(),
-            status: TaskStatus::of(account, waits.is_some()),
+            status: TaskStatus::of(account, waits.is_some(), said.is_some()),
             to_do: detail.show(to_do(account, &app.spec, name)),
+            refuted: shown && account.attested.is_some(),
             waits,
             opened_at: account.owes.iter().map(|owed| owed.opened_at).min(),
             deadline: account.owes.iter().map(Obligation::rings_at).min(),

@@ -37,6 +37,7 @@ fn row(view: &View, person: &Person, account: &Account, now: Timestamp) -> Resul
     let first: Option<&Obligation> = account.owes.iter().min_by_key(|owed| owed.deadline);
     let to_do = task.to_do.map_or_else(|| format!("there must be: {}", word(&task.target)), |steps| steps.join(". "));
     let to_do = match (&task.waits, &task.attested_by) {
+        _ if task.refuted => format!("It is said to be done, and the list shows otherwise. {to_do}"),
         (Some(waits), _) => format!("Not yet: {waits}. {to_do}"),
         (None, Some(by)) => format!("{to_do}. {by} says that it is done: a list will show it"),
         (None, None) => to_do,

@@ -5,14 +5,20 @@ use serde_json::{Map, Value};
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    /// A table, with a first line of names (RFC 4180).
     Csv,
+    /// A JSON object a line.
     Ndjson,
+    /// One JSON document: a list of objects, or an object with `items`.
     Json,
 }
 
 /// A row, and the line that it begins at, or its place in a document.
+#[derive(Debug)]
 pub struct Row {
+    /// Which one, counted from 1.
     pub number: u64,
+    /// By the names of the first line, or of the object.
     pub fields: Map<String, Value>,
 }
 
@@ -21,6 +27,8 @@ pub struct Row {
 /// # Errors
 /// With the line, where it is not written as it should be.
 pub fn rows<E: From<String>>(format: Format, body: &[u8], mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
+    // As some programs begin a text in UTF-8.
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match format {
         Format::Csv => {
             let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);

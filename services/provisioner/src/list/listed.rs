@@ -1,0 +1,203 @@
+//! The list of an app, as far as it is believed: whole, new enough, and not suddenly without many who must be there.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::Method;
+use rollcall_config::AccountListConfig;
+use rollcall_domain::access::account::{Account, Proof};
+use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::kv::KvError;
+use rollcall_domain::{AppId, Sequence, ledger};
+use rollcall_event_log::Clock;
+use rollcall_projection::Store;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tracing::info;
+use url::Url;
+
+use super::answers::answer;
+use super::entries::{Entry, read};
+use super::snapshot::Snapshot;
+use super::source::{Mark, Newest, Source};
+use crate::app_client::client::Failure;
+use crate::app_client::transport::{Exchange, Response, Secrets, Transport};
+
+/// Where a list is asked that has no address of its own.
+const NOWHERE: &str = "https://list.invalid/";
+
+/// From so many missing on a list may be wrong as a whole: one may have been removed by hand.
+const FEW: usize = 2;
+
+/// The list of an app.
+pub struct ListedApp {
+    app: AppId,
+    list: AccountListConfig,
+    source: Box<dyn Source>,
+    store: Arc<Store>,
+    clock: Clock,
+    known: Mutex<Known>,
+}
+
+impl fmt::Debug for ListedApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListedApp").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+/// What is known of the list.
+#[derive(Debug, Default)]
+struct Known {
+    looked_at: Option<Instant>,
+    mark: Option<Mark>,
+    current: Option<Arc<Snapshot>>,
+    /// Why the newest one is not believed.
+    refused: Option<Refused>,
+    generation: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Refused {
+    failure: Failure,
+    /// One that lacks many, and where the log was then: who syncs the app after that says that they are gone.
+    shrunk: Option<(Sequence, Arc<Snapshot>)>,
+}
+
+impl ListedApp {
+    pub fn new(app: AppId, list: AccountListConfig, source: Box<dyn Source>, store: Arc<Store>, clock: Clock) -> Self {
+        Self { app, list, source, store, clock, known: Mutex::default() }
+    }
+
+    /// Where it is asked.
+    ///
+    /// # Errors
+    /// Never, in practice.
+    pub fn base() -> Result<Url, url::ParseError> {
+        Url::parse(NOWHERE)
+    }
+
+    /// The newest list, if it is to be believed.
+    ///
+    /// # Errors
+    /// Why it is not, or that there is none.
+    pub async fn current(&self) -> Result<Arc<Snapshot>, Failure> {
+        let now = (self.clock)();
+        let mut known = self.known.lock().await;
+        let is_due = known.looked_at.is_none_or(|at| at.elapsed() >= self.source.asked_every());
+        if is_due {
+            let mark = known.mark.clone();
+            let newest = self.source.newest(mark.as_ref(), now).await?;
+            known.looked_at = Some(Instant::now());
+            match newest {
+                Newest::Same => {}
+                Newest::Unfinished if known.current.is_some() || known.refused.is_some() => {}
+                Newest::Unfinished => {
+                    known.looked_at = None;
+                    return Err(self.bad("it is being written, and none was read before"));
+                }
+                Newest::Other { mark, written_at, body } => {
+                    known.mark = Some(mark);
+                    self.take(&mut known, written_at, body).await?;
+                }
+            }
+        }
+        if let Some(Refused { failure, shrunk }) = &known.refused {
+            let confirmed = match shrunk {
+                Some((since, _)) => ledger::synced(&self.store.view(), &self.app).is_ok_and(|at| at > Some(*since)),
+                None => false,
+            };
+            match shrunk {
+                Some((_, snapshot)) if confirmed => {
+                    info!(app = %self.app, "somebody says that those who are missing from the list are gone");
+                    known.current = Some(Arc::clone(snapshot));
+                    known.refused = None;
+                }
+                _ => return Err(failure.clone()),
+            }
+        }
+        let current = known.current.clone().ok_or_else(|| self.bad("there is none"))?;
+        let age = Duration::try_from(now.duration_since(current.taken_at)).unwrap_or_default();
+        if age > self.list.max_age {
+            let (taken_at, most) = (current.taken_at, SignedDuration::try_from(self.list.max_age).unwrap_or_default());
+            return Err(
+                self.bad(&format!("it is of {taken_at}, older than {most:#} (list.max_age): have a newer one written"))
+            );
+        }
+        Ok(current)
+    }
+
+    fn bad(&self, why: &str) -> Failure {
+        Failure::new(RejectionCause::BadList, format!("the list of the accounts of {}: {why}", self.app))
+    }
+
+    /// Reads another list, and keeps it, or why it is not believed.
+    async fn take(&self, known: &mut Known, written_at: Timestamp, body: Vec<u8>) -> Result<(), Failure> {
+        let before = SignedDuration::try_from(self.list.written_after).unwrap_or_default();
+        let taken_at = written_at.checked_sub(before).unwrap_or(Timestamp::MIN);
+        let refuse = |failure| Some(Refused { failure, shrunk: None });
+        if let Some(current) = known.current.as_ref().filter(|current| current.taken_at > taken_at) {
+            let why =
+                format!("it is of {taken_at}, and one of {} was read before: a newer one counts", current.taken_at);
+            known.refused = refuse(self.bad(&why));
+            return Ok(());
+        }
+        let list = self.list.clone();
+        let entries = tokio::task::spawn_blocking(move || read(&list, &body)).await;
+        let entries: Vec<Entry> = match entries.map_err(|e| self.bad(&e.to_string()))? {
+            Ok(entries) => entries,
+            Err(why) => {
+                known.refused = refuse(self.bad(&why));
+                return Ok(());
+            }
+        };
+        known.generation += 1;
+        let snapshot = Arc::new(Snapshot::new(taken_at, known.generation, entries));
+        let (missing, all) = self.missing(&snapshot).map_err(|e| self.bad(&e.to_string()))?;
+        let allowed = usize::try_from(self.list.max_missing_percent).unwrap_or(usize::MAX);
+        if missing >= FEW && missing.saturating_mul(100) > allowed.saturating_mul(all) {
+            let why = format!(
+                "{missing} of {all} accounts that must be there are missing from the list of {taken_at} (list.max_missing_percent): if they \
+                 are gone, sync the app"
+            );
+            let since = self.store.cursor();
+            let failure = Failure::new(RejectionCause::Vanished, why);
+            known.refused = Some(Refused { failure, shrunk: Some((since, snapshot)) });
+            return Ok(());
+        }
+        info!(app = %self.app, accounts = snapshot.entries.len(), %taken_at, "a list was read");
+        known.current = Some(snapshot);
+        known.refused = None;
+        Ok(())
+    }
+
+    /// How many of those who must be there, and were in a list before, are not in this one, and how many there are.
+    fn missing(&self, snapshot: &Snapshot) -> Result<(usize, usize), KvError> {
+        let view = self.store.view();
+        let (mut missing, mut all) = (0, 0);
+        for identity in ledger::identities_at(&view, &self.app)? {
+            let Some(account) = ledger::account(&view, identity, &self.app)?.filter(must_be_there) else { continue };
+            let Some(id) = &account.remote_id else { continue };
+            all += 1;
+            missing += usize::from(snapshot.by_id(id).is_none());
+        }
+        Ok((missing, all))
+    }
+}
+
+fn must_be_there(account: &Account) -> bool {
+    account.desired.target() == Target::Present && account.proof() == Proof::Read
+}
+
+impl Transport for ListedApp {
+    fn exchange<'a>(&'a self, method: Method, address: Url, _: Option<&'a Value>) -> Exchange<'a> {
+        Box::pin(async move {
+            let snapshot = self.current().await?;
+            let (status, body) = answer(&self.list, &snapshot, &method, &address);
+            Ok(Response { status, retry_after: None, body: body.to_string().into_bytes(), secrets: Secrets::default() })
+        })
+    }
+}
