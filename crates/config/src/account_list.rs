@@ -16,8 +16,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// What a list may show besides what the accounts are to show.
 const OF_LISTS: [&str; 4] = ["id", "externalId", "active", "groups"];
 
-/// Reads where a list is; `None` when it has mistakes.
+/// Reads where a list is; `None` when there is none, or it has mistakes.
 pub(crate) fn account_list(mut s: Section<'_>, attributes: &Mapping) -> Option<AccountListConfig> {
+    let is_there = !s.is_absent();
     let file = s.parsed("file", |text| match PathBuf::from(text) {
         path if path.is_absolute() => Ok(path),
         _ => Err(format!("'{text}' must be a path from the root: /var/lib/lists/app.csv")),
@@ -45,7 +46,7 @@ pub(crate) fn account_list(mut s: Section<'_>, attributes: &Mapping) -> Option<A
         }
         section.finish();
     }
-    if !columns.contains_key("userName") {
+    if is_there && !columns.contains_key("userName") {
         wrong = true;
         s.mistake("columns.userName is missing: it says by which column an account is told from the others");
     }
@@ -63,7 +64,9 @@ pub(crate) fn account_list(mut s: Section<'_>, attributes: &Mapping) -> Option<A
         (Some(file), None) => Some(AccountListPlace::File(file)),
         (None, Some(url)) => Some(AccountListPlace::Url(url)),
         _ => {
-            s.mistake("give one of file and url: where the list of the accounts is");
+            if is_there {
+                s.mistake("give one of file and url: where the list of the accounts is");
+            }
             None
         }
     };
@@ -73,7 +76,7 @@ pub(crate) fn account_list(mut s: Section<'_>, attributes: &Mapping) -> Option<A
         AccountListPlace::File(file) => by_name(&file.to_string_lossy()),
         AccountListPlace::Url(url) => by_name(url.path()),
     });
-    if format.is_none() {
+    if format.is_none() && place.is_some() {
         s.mistake("format is missing, and the name of the list says none: write csv, ndjson or json");
     }
     s.finish();

@@ -213,7 +213,8 @@ const READ_ONLY: [&str; 14] = [
 
 /// How an app is reached.
 fn reach(s: &mut Section<'_>, kind: AppKind, attributes: &Mapping) -> Option<Reach> {
-    let list = s.table("list");
+    let has_list = s.has("list");
+    let list = account_list(s.table("list"), attributes);
     let senseless = match kind {
         AppKind::Scim => Vec::new(),
         AppKind::Manual => CHANGED_ONLY.into_iter().chain(READ_ONLY).collect(),
@@ -223,17 +224,17 @@ fn reach(s: &mut Section<'_>, kind: AppKind, attributes: &Mapping) -> Option<Rea
         s.mistake(format!("an app of kind {} is changed by people: take {key} out", kind.name()));
     }
     match kind {
-        AppKind::Scim if !list.is_absent() => {
+        AppKind::Scim if has_list => {
             s.mistake("[apps.list] is for an app of kind list");
             None
         }
         AppKind::Scim => s.required("base_url", http_url).map(Reach::Scim),
         AppKind::Manual => Some(Reach::People),
-        AppKind::List if list.is_absent() => {
+        AppKind::List if !has_list => {
             s.mistake("an app of kind list has its list in [apps.list]");
             None
         }
-        AppKind::List => account_list(list, attributes).map(Reach::List),
+        AppKind::List => list.map(Reach::List),
     }
 }
 

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use rollcall_config::{Config, ConfigError, NatsPlace, Needs, Role, parse};
+use rollcall_config::{Config, ConfigError, ListFormat, NatsPlace, Needs, Reach, Role, parse};
+use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::kind::AppKind;
+use rollcall_domain::app::own_way::Way;
 
 const WHOLE: &str = r#"
 [server]
@@ -444,5 +447,61 @@ fn a_role_that_can_not_be_is_named_with_its_line() {
     for (text, wanted) in mistakes {
         let error = parse("f", &text, &|_| None).unwrap_err().to_string();
         assert!(error.contains(wanted) && error.contains("line "), "{wanted}: {error}");
+    }
+}
+
+const LISTED: &str = "[[apps]]\nid = \"old\"\nkind = \"list\"\nowner = \"ann\"\nassign = 'active eq true'\n[apps.list]\nfile = \"/lists/old.csv\"\ncolumns = { userName = \"Login\", title = \"Job\" }\n";
+
+#[test]
+fn an_app_that_people_change_says_so_and_what_is_known_of_it() {
+    let manual = read("[[apps]]\nid = \"w\"\nkind = \"manual\"\nowner = \"ann\"\nassign = 'active eq true'\ninstructions = \"ask IT\"\n").unwrap();
+    let app = &manual.apps[0];
+    assert_eq!(
+        (app.spec.kind, app.spec.instructions.as_str(), &app.reach),
+        (AppKind::Manual, "ask IT", &Reach::People)
+    );
+    let listed = read(LISTED).unwrap();
+    let (spec, reach) = (&listed.apps[0].spec, &listed.apps[0].reach);
+    let Reach::List(list) = reach else { panic!("{reach:?}") };
+    assert_eq!((list.format, list.max_age), (ListFormat::Csv, Duration::from_secs(2 * 86_400)));
+    // What no column shows is not compared; where none says who can sign in, only who is not listed is gone.
+    assert_eq!(spec.capabilities.keeps["displayName"].way, Way::NotInSchema);
+    assert!(!spec.capabilities.keeps.contains_key("title"));
+    assert_eq!(spec.effective_deprovision(), Deprovision::Delete);
+}
+
+#[test]
+fn what_makes_no_sense_in_an_app_that_people_change_is_a_mistake() {
+    let manual = |more: &str| {
+        format!("[[apps]]\nid = \"w\"\nkind = \"manual\"\nowner = \"ann\"\nassign = 'active eq true'\n{more}")
+    };
+    let listed = |from: &str, to: &str| LISTED.replace(from, to);
+    let group = "[[apps.groups]]\nfrom = \"A\"\nto = \"B\"\n";
+    let table = [
+        (manual("base_url = \"https://w.example\"\n"), "take base_url out"),
+        (manual("token_env = \"T\"\n"), "take token_env out"),
+        (manual("reconcile_every = \"1h\"\n"), "take reconcile_every out"),
+        (manual("[apps.list]\nfile = \"/x.csv\"\n"), "take list out"),
+        (manual("[apps.drill]\nevery = \"7d\"\n"), "take drill out"),
+        (listed("kind = \"list\"", "kind = \"paper\""), "scim, manual or list"),
+        (listed("kind = \"list\"\n", "base_url = \"https://w.example\"\n"), "for an app of kind list"),
+        (listed("kind = \"list\"\n", "kind = \"list\"\nbase_url = \"https://w.example\"\n"), "take base_url out"),
+        (listed("[apps.list]\n", "[apps.lists]\n"), "has its list in [apps.list]"),
+        (listed("file = \"/lists/old.csv\"\n", ""), "give one of file and url"),
+        (listed("/lists/old.csv", "lists/old.csv"), "a path from the root"),
+        (listed("old.csv", "old"), "format is missing"),
+        (listed("userName = \"Login\", ", ""), "columns.userName is missing"),
+        (listed("title = \"Job\"", "shoe = \"Size\""), "'shoe' must be id, active, groups"),
+        (format!("{LISTED}inactive = [\"off\"]\n"), "columns.active does not name"),
+        (format!("{LISTED}max_missing_percent = 101\n"), "from 0 to 100"),
+        (format!("{LISTED}{group}"), "columns.groups names no column"),
+        (listed("[apps.list]", "essential = [\"displayName\"]\n[apps.list]"), "'displayName' is essential"),
+    ];
+    for (text, part) in &table {
+        let found = mistakes(text);
+        assert!(
+            found.iter().any(|(line, message)| message.contains(part) && line.is_some()),
+            "{text}{part}: {found:?}"
+        );
     }
 }
