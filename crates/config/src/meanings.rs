@@ -588,7 +588,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "apps.list.max_missing_percent",
-        "So many of the accounts of the list before may be missing, in percent; a list that lacks more, and more than five, is refused until \
+        "So many of the accounts of the list before may be missing, in percent; a list that lacks more, and more than one, is refused until \
          somebody syncs the app, and so says that they are gone.",
         "",
     ),

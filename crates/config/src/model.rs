@@ -674,6 +674,12 @@ impl ListFormat {
 }
 
 impl Reach {
+    /// Whether all that tells accounts from each other are their user names.
+    #[must_use]
+    pub fn ids_are_names(&self) -> bool {
+        matches!(self, Self::List(list) if !list.columns.contains_key("id"))
+    }
+
     /// Where its SCIM service is; `None`: it has none.
     #[must_use]
     pub const fn base_url(&self) -> Option<&Url> {

@@ -199,7 +199,7 @@ fn what_has_to_be_done_is_said_in_words() {
     let rule = |from: &str, to: &str| GroupRule { from: from.into(), to: to.into() };
     let app = AppSpec { groups: vec![rule("Sales", "Sellers"), rule("Dev", "Makers")], ..manual("wiki") };
     let mut world = configured([app.clone()]);
-    let said = |world: &World, name: &str| to_do(&account(world, "wiki"), &app, Some(name));
+    let said = |world: &World, name: &str| to_do(&account(world, "wiki"), &app, Some(name), |_| false);
     world.join(person(1), json!({ "userName": "ann", "userType": "Employee", "title": "Seller", "active": true }));
     let steps = said(&world, "ann");
     assert_eq!(steps[0], "Create the account ann, or switch on the one there is, with title: Seller");
@@ -211,9 +211,9 @@ fn what_has_to_be_done_is_said_in_words() {
     world.update(person(1), gone(json!({ "userName": "anna", "userType": "Employee", "title": "Maker" })));
     assert_eq!(
         said(&world, "anna"),
-        ["Switch the account ann (it may be called anna) off, and take it out of every group"]
+        ["Switch the account anna (it may be called ann) off, and take it out of every group"]
     );
     let deleting = AppSpec { deprovision: Deprovision::Delete, ..app.clone() };
-    let steps = to_do(&account(&world, "wiki"), &deleting, Some("anna"));
-    assert_eq!(steps, ["Delete the account ann (it may be called anna)"]);
+    let steps = to_do(&account(&world, "wiki"), &deleting, Some("anna"), |_| false);
+    assert_eq!(steps, ["Delete the account anna (it may be called ann)"]);
 }

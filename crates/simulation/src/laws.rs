@@ -32,6 +32,7 @@ use crate::app::SimApp;
 use crate::authorities::Authorities;
 use crate::chance::Chance;
 use crate::handovers::{self, Answers};
+use crate::office::{self, DESK, Office, PAPER};
 use crate::reasons::Reasons;
 use crate::vault::{self, Mood, Vault};
 
@@ -72,6 +73,7 @@ struct Book {
     verified: usize,
     drilled: usize,
     vault: Vault,
+    office: Office,
     handed_over: usize,
     /// Whom nothing else in an app could have proved gone, or not.
     beyond_proof: BTreeSet<(IdentityId, String)>,
@@ -158,7 +160,10 @@ impl Laws {
             ledger::quarantines(&book.state)?.into_iter().filter(|q| q.rejection.cause == RejectionCause::Vanished);
         let is_empty = |app: &AppId| {
             let linked = |id: &String| ledger::linked(&book.state, app, id).is_ok_and(|of| of.is_some());
-            book.apps.get(app.as_str()).is_some_and(|app| !app.ids().iter().any(linked))
+            match app.as_str() {
+                PAPER => !book.office.ids().iter().any(linked),
+                other => book.apps.get(other).is_some_and(|app| !app.ids().iter().any(linked)),
+            }
         };
         Ok(vanished.map(|q| q.app).filter(is_empty).collect())
     }
@@ -203,7 +208,8 @@ impl Laws {
         let mut out = Vec::new();
         for hold in ledger::holds(&book.state)? {
             let mut through = hold.by;
-            for app in book.apps.keys().filter_map(|app| app.parse().ok()) {
+            let by_people = [DESK, PAPER].into_iter();
+            for app in book.apps.keys().map(String::as_str).chain(by_people).filter_map(|app| app.parse().ok()) {
                 for id in ledger::identities_at(&book.state, &app)? {
                     let account = ledger::account(&book.state, id, &app)?.filter(Account::is_pending);
                     through = account.filter(|a| hold.covers(a)).map_or(through, |a| through.max(a.desired_version));
@@ -230,6 +236,17 @@ impl Laws {
         book.vault.step(&book.state, chance, mood, book.now)
     }
 
+    /// What people do in the office, and say.
+    pub fn office(&self, chance: &Chance, mood: Mood) -> Result<Vec<Event>, KvError> {
+        let book = &mut *self.book();
+        book.office.step(&book.state, chance, mood, book.now)
+    }
+
+    /// The last list of the office, and when it was taken.
+    pub fn list(&self) -> Option<(Timestamp, String)> {
+        self.book().office.list()
+    }
+
     /// What is still to be done, in a line each; nothing: all has come to rest.
     pub fn unfinished(&self) -> Result<Vec<String>, KvError> {
         let book = self.book();
@@ -253,6 +270,7 @@ impl Laws {
         }
         out.extend(handovers::unfinished(&book.state)?);
         out.extend(vault::unfinished(&book.state)?);
+        out.extend(office::unfinished(&book.state)?);
         out.extend(ledger::holds(&book.state)?.iter().map(|hold| format!("the removals by {} wait", hold.cause)));
         let ringing = ledger::grants_ringing(&book.state, Timestamp::MAX, usize::MAX)?;
         out.extend(ringing.iter().map(|(at, grant)| format!("grant {} has not ended, and is to at {at}", grant.id)));
@@ -263,7 +281,10 @@ impl Laws {
 
     /// Holds the end of a run against the laws: everything has come to rest.
     pub fn at_the_end(&self) -> Result<(), KvError> {
-        let broken = self.book().agree()?;
+        let mut broken = self.book().agree()?;
+        let book = self.book();
+        broken.extend(book.office.disagrees(&book.state)?);
+        drop(book);
         broken.into_iter().for_each(|law| self.broken(law));
         Ok(())
     }
@@ -402,7 +423,9 @@ impl Book {
     /// What the app says to a proof; `None`: the same.
     fn is_true(&mut self, verified: &Verified) -> Result<Option<String>, KvError> {
         let whose = verified.identity;
-        let Some(app) = self.apps.get(verified.app.as_str()) else { return Ok(None) };
+        let Some(app) = self.apps.get(verified.app.as_str()) else {
+            return self.office.contradicts(&self.state, verified);
+        };
         let Some(account) = ledger::account(&self.state, verified.identity, &verified.app)? else {
             return Ok(Some(format!("there is no account of {whose} in {}", verified.app)));
         };

@@ -10,7 +10,7 @@ use rollcall_domain::{NewEvent, Sequence, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, Projection, Store, apply};
 use rollcall_projector::Answers;
-use rollcall_provisioner::{Accounts, Surroundings, Worker};
+use rollcall_provisioner::{Accounts, SimulatedWay, Surroundings, Worker};
 use rollcall_sla_monitor::{Clocks, Rules, SteadyClock, append_due, bring_into_effect, changes, conditions};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::SimApp;
 use crate::chance::Chance;
+use crate::listing::Listing;
 use crate::log::SimLog;
 use crate::weather::Weather;
 
@@ -36,6 +37,8 @@ pub struct Around {
     /// The clock of the machine, which may be wrong.
     pub clock: Clock,
     pub apps: Vec<(SimApp, AppConfig)>,
+    /// The app of which there are lists, and where they are.
+    pub listed: (Listing, AppConfig),
 }
 
 /// Which service.
@@ -73,12 +76,15 @@ impl Process {
         match service {
             Service::Provisioner => {
                 tasks.spawn(follow(around.clone(), Arc::clone(&store), Accounts::default()));
-                for (app, config) in &around.apps {
+                let apps = around.apps.iter().map(|(app, config)| (SimulatedWay::App(Arc::new(app.clone())), config));
+                let (listing, config) = &around.listed;
+                let listed = (SimulatedWay::List(Box::new(listing.clone())), config);
+                for (way, config) in apps.chain([listed]) {
                     let surroundings = Surroundings {
                         log: Arc::clone(&around.log) as Arc<dyn Log>,
                         clock: Arc::clone(&around.clock),
                         store: Arc::clone(&store),
-                        transport: Arc::new(app.clone()),
+                        way,
                     };
                     let worker = Worker::simulated(config, surroundings);
                     let (log, store) = (Arc::clone(&around.log), Arc::clone(&store));

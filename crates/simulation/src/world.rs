@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
 use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::drill::{Drill, DrillEvent};
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::kv::{Pair, Read as _};
@@ -28,6 +30,7 @@ use crate::apart;
 use crate::app::{Nature, SimApp};
 use crate::chance::Chance;
 use crate::laws::{Broken, Laws};
+use crate::listing::Listing;
 use crate::log::SimLog;
 use crate::people::People;
 use crate::process::{Around, Process, Service};
@@ -103,6 +106,27 @@ userName = { template = "{userName}@mail.example" }
 title = "title"
 "#;
 
+/// The apps that people change.
+const BY_PEOPLE: &str = r#"
+[[apps]]
+id = "desk"
+kind = "manual"
+owner = "it"
+assign = 'title eq "Sales"'
+sla = { joiner = "3m", mover = "3m", leaver = "2m" }
+[[apps]]
+id = "paper"
+kind = "list"
+owner = "it"
+assign = 'title eq "Sales"'
+reconcile_every = "1m"
+probe_every = "5s"
+sla = { joiner = "4m", mover = "4m", leaver = "3m" }
+[apps.list]
+file = "/paper.csv"
+columns = { userName = "Login", active = "State", title = "Job" }
+"#;
+
 const EACH: &str = r#"reconcile_every = "1m"
 retry_max = "20s"
 probe_every = "5s"
@@ -153,8 +177,8 @@ pub fn simulate(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
 
 fn configs() -> anyhow::Result<(Vec<AppConfig>, Vec<RoleSpec>)> {
     let text = APPS.replace("owner = \"it\"\n", &format!("owner = \"it\"\n{EACH}"));
-    let config =
-        parse("simulation.toml", &format!("{text}{ROLES}"), &|_| None).map_err(|e| anyhow::anyhow!("{e:?}"))?;
+    let config = parse("simulation.toml", &format!("{text}{BY_PEOPLE}{ROLES}"), &|_| None)
+        .map_err(|e| anyhow::anyhow!("{e:?}"))?;
     let mut apps = config.apps;
     // The limiter goes by the real time, of which almost none passes.
     apps.iter_mut().for_each(|app| app.spec.max_requests_per_second = u32::MAX);
@@ -183,7 +207,17 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     let log = Arc::new(SimLog::new(chance.clone(), Arc::clone(&real), weather.clone(), Arc::clone(&laws)));
     let mut apps = Vec::new();
     let (configured, roles) = configs()?;
-    for (nature, config) in NATURES.into_iter().zip(configured) {
+    let (asked, by_people): (Vec<_>, Vec<_>) =
+        configured.into_iter().partition(|config| config.reach.base_url().is_some());
+    for config in &by_people {
+        let event = Event::AppConfigured(Box::new(config.spec.clone()));
+        let configured = NewEvent { meta: by_service("gateway", "", None), event };
+        while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
+    }
+    let listing = Listing { laws: Arc::clone(&laws), chance: chance.clone(), weather: weather.clone() };
+    let listed = by_people.into_iter().find(|config| config.spec.kind == AppKind::List);
+    let listed = (listing, listed.context("there is no app with a list")?);
+    for (nature, config) in NATURES.into_iter().zip(asked) {
         let app = SimApp::new(nature, chance.clone(), weather.clone(), Arc::clone(&laws));
         laws.watch(&app);
         let event = Event::AppConfigured(Box::new(config.spec.clone()));
@@ -203,8 +237,14 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         let configured = NewEvent { meta: by_service("gateway", "", None), event };
         while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
     }
-    let around =
-        Around { log: Arc::clone(&log), chance: chance.clone(), weather: weather.clone(), clock: machine, apps };
+    let around = Around {
+        log: Arc::clone(&log),
+        chance: chance.clone(),
+        weather: weather.clone(),
+        clock: machine,
+        apps,
+        listed,
+    };
     let at = folder.path().to_owned();
     let mut world = World { around, laws: Arc::clone(&laws), folder: at, wrong_by, kills: 0 };
     let mut running = BTreeMap::new();
@@ -337,6 +377,10 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
         }
         // A list that is lost is taken anew.
         let _ = if unit.is_empty() { Ok(()) } else { log.append(&unit).await.map(drop) };
+        for event in laws.office(&chance, mood).unwrap_or_default() {
+            let meta = by_service("it", "", None);
+            let _ = log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await;
+        }
         let until = laws.now() + SignedDuration::from_secs(60);
         if let Some(event) = chance.pick(&laws.acceptances(until).unwrap_or_default()).cloned() {
             let meta = by_service("operator", "", None);

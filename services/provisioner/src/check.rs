@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rollcall_config::AppConfig;
+use jiff::Timestamp;
+use rollcall_config::{AccountListConfig, AppConfig, Reach};
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::is_sent;
 use rollcall_event_log::Lease;
@@ -11,6 +12,8 @@ use rollcall_event_log::Lease;
 use crate::app_client::client::ScimClient;
 use crate::app_client::discovery::{discover, probe};
 use crate::app_client::transport::Http;
+use crate::list::entries::read;
+use crate::list::source::{Newest, source_of};
 
 /// How long an app may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -20,12 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// # Errors
 /// What an operator has to mend, in a sentence.
 pub async fn check(app: &AppConfig) -> Result<(), String> {
-    if app.spec.kind.is_by_people() {
-        return Ok(());
-    }
     let mut app = app.clone();
     app.request_timeout = app.request_timeout.min(PATIENCE);
     let http = Http::new().map_err(|e| e.to_string())?;
+    match &app.reach {
+        Reach::Scim(_) => {}
+        Reach::People => return Ok(()),
+        Reach::List(list) => return check_list(&http, &app, list).await,
+    }
     let way = http.to(&app).map_err(|e| e.to_string())?;
     let client = ScimClient::new(&app, Arc::new(Lease::unlimited()), way);
     let said = async {
@@ -38,6 +43,25 @@ pub async fn check(app: &AppConfig) -> Result<(), String> {
         format!("{}{status}: {}", failure.rejection.cause.name(), failure.rejection.detail)
     })?;
     contradictions(&app, &app.spec.capabilities.over(&learned))
+}
+
+/// Reads the list of an app once.
+async fn check_list(http: &Http, app: &AppConfig, list: &AccountListConfig) -> Result<(), String> {
+    let source = source_of(http, app, list).map_err(|e| e.to_string())?;
+    let now = Timestamp::now();
+    match source.newest(None, now).await.map_err(|failure| failure.rejection.detail)? {
+        Newest::Same { .. } => Ok(()),
+        Newest::Unfinished => Err("the list is being written: check again in a moment".into()),
+        Newest::Other { written_at, body, .. } => {
+            let entries = read(list, &body).map_err(|why| format!("the list: {why}"))?;
+            let age = Duration::try_from(now.duration_since(written_at)).unwrap_or_default();
+            match (entries.len(), age > list.max_age) {
+                (_, true) => Err(format!("the list was written at {written_at}: that is longer ago than list.max_age")),
+                (0, false) => Err("the list has no account in it".into()),
+                (_, false) => Ok(()),
+            }
+        }
+    }
 }
 
 fn contradictions(app: &AppConfig, can: &Capabilities) -> Result<(), String> {

@@ -84,6 +84,11 @@ impl Schedule {
         self.running = Some(AbortOnDropHandle::new(tokio::spawn(async move { run(&connector).await })));
     }
 
+    /// There is something else to compare: it is time.
+    pub fn at_once(&mut self) {
+        self.due = Instant::now();
+    }
+
     /// Whether one runs.
     pub const fn is_running(&self) -> bool {
         self.running.is_some()
@@ -405,6 +410,10 @@ impl<'a> Pass<'a> {
     /// An account is in line: what was open about it is not any more.
     async fn clear_all(&mut self, identity: IdentityId) -> Result<(), WorkError> {
         for item in self.open.remove(&identity).unwrap_or_default() {
+            // What a later list has shown is not taken back by an earlier one.
+            if self.list.as_ref().is_some_and(|list| list.taken_at <= item.detected_at) {
+                continue;
+            }
             if item.id.kind != DriftKind::Duplicate {
                 self.clear(item.id).await?;
             } else {
@@ -436,7 +445,9 @@ impl<'a> Pass<'a> {
         }
         if self.extent == Extent::Whole {
             let alone = |kind| matches!(kind, DriftKind::Orphan | DriftKind::Duplicate);
-            let gone: Vec<DriftId> = self.open.values().flatten().map(|item| item.id.clone()).collect();
+            let is_later = |item: &&DriftItem| self.list.as_ref().is_none_or(|list| list.taken_at > item.detected_at);
+            let gone: Vec<DriftId> =
+                self.open.values().flatten().filter(is_later).map(|item| item.id.clone()).collect();
             for id in gone.into_iter().filter(|id| alone(id.kind) && !self.found.contains(id)) {
                 self.clear(id).await?;
             }

@@ -17,6 +17,7 @@ pub use app_client::transport::{Exchange, Response, Secrets, Transport};
 pub use check::check;
 pub use drill::rehearse;
 pub use error::ProvisionerError;
-pub use service::{Accounts, Provisioner, Surroundings};
+pub use list::source::{Looked, Mark, Newest, Source};
+pub use service::{Accounts, Provisioner, SimulatedWay, Surroundings};
 pub use work::connector::NAME;
 pub use work::worker::Worker;

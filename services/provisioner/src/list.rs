@@ -2,7 +2,7 @@
 //! searched, compared and believed in the same way.
 
 mod answers;
-mod entries;
+pub mod entries;
 pub mod listed;
 pub mod snapshot;
 pub mod source;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rollcall_config::{AccountListConfig, AccountListPlace, AppConfig, Config, Reach};
+use rollcall_config::{AccountListConfig, AppConfig, Config, Reach};
 use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
@@ -23,7 +23,7 @@ use crate::app_client::transport::{Http, Transport, Way};
 use crate::app_leases::{AppLeases, Slot};
 use crate::error::ProvisionerError;
 use crate::list::listed::ListedApp;
-use crate::list::source::{Address, File, Source};
+use crate::list::source::{Source, source_of};
 use crate::search::controls::Controls;
 use crate::work::claims::Claims;
 use crate::work::connector::{Connector, Link, NAME};
@@ -202,17 +202,32 @@ pub struct Surroundings {
     /// The state, which someone keeps up to date with the log.
     pub store: Arc<Store>,
     /// The way to the app.
-    pub transport: Arc<dyn Transport>,
+    pub way: SimulatedWay,
+}
+
+/// The way to an app within a simulation.
+pub enum SimulatedWay {
+    /// Requests are answered by this.
+    App(Arc<dyn Transport>),
+    /// Its lists are found there.
+    List(Box<dyn Source>),
 }
 
 impl Worker {
     /// The worker of one app within a simulation; nobody else works on the app.
     #[must_use]
     pub fn simulated(config: &AppConfig, around: Surroundings) -> Self {
-        let Surroundings { log, clock, store, transport } = around;
-        let base = config.reach.base_url().cloned();
-        let way = base.map(|base| Way { base, transport });
-        let link = way.map(|way| Link::new(config, Arc::new(Lease::unlimited()), way));
+        let Surroundings { log, clock, store, way } = around;
+        let lease = Arc::new(Lease::unlimited());
+        let link = match (way, &config.reach) {
+            (SimulatedWay::App(transport), Reach::Scim(base)) => {
+                Some(Link::new(config, lease, Way { base: base.clone(), transport }))
+            }
+            (SimulatedWay::List(source), Reach::List(list)) => {
+                Link::listed(config, lease, list, source, (&store, &clock)).ok()
+            }
+            _ => None,
+        };
         let app = config.spec.id.clone();
         let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
         let connector =
@@ -249,7 +264,7 @@ impl Link {
             Reach::List(list) => list,
             Reach::Scim(_) | Reach::People => return Ok(Self::new(config, Arc::clone(lease), http.to(config)?)),
         };
-        let source = source(http, config, list)?;
+        let source = source_of(http, config, list)?;
         Self::listed(config, Arc::clone(lease), list, source, (store, clock))
     }
 
@@ -273,18 +288,6 @@ impl Link {
         let client = ScimClient::new(config, lease, way);
         Self { config: config.clone(), client, memberships: Memberships::default(), list: None }
     }
-}
-
-/// Where the list of an app is fetched from.
-fn source(http: &Http, config: &AppConfig, list: &AccountListConfig) -> Result<Box<dyn Source>, ProvisionerError> {
-    Ok(match &list.place {
-        AccountListPlace::File(path) => Box::new(File { path: path.clone(), max_bytes: list.max_bytes }),
-        AccountListPlace::Url(url) => Box::new(Address {
-            fetcher: http.fetching(config, url)?,
-            every: config.spec.reconcile_every,
-            max_bytes: list.max_bytes,
-        }),
-    })
 }
 
 async fn give_up(slot: Slot, working: &mut BTreeMap<Slot, Working>, leases: &mut AppLeases<Leases>) {

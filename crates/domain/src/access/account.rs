@@ -30,6 +30,9 @@ pub struct Account {
     pub desired: Desired,
     /// The change that says so.
     pub desired_version: Sequence,
+    /// When that was: what was read before shows nothing of it.
+    #[serde(with = "crate::stored::time")]
+    pub desired_at: Timestamp,
     /// The event whose story it goes on with: [`causation_of`](crate::ledger::causation_of).
     pub story: Sequence,
     /// The system of record that it came from; none: the configuration.

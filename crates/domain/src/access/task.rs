@@ -81,6 +81,8 @@ pub struct Attested {
     pub weight: Weight,
     /// Whether something is left of an account with which nobody can sign in any more.
     pub left: Left,
+    /// Whether a list has shown since that it is not so.
+    pub refuted: bool,
 }
 
 /// What the word of a person is worth.

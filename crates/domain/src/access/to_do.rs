@@ -1,7 +1,5 @@
 //! What has to be done in an app that people change, in words.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::access::account::Account;
@@ -10,9 +8,10 @@ use crate::app::AppSpec;
 use crate::app::deprovision::Deprovision;
 
 /// What has to be done in an app, one thing after the other, in words for who does it; `name` is the user name of whom the account
-/// is, where it is known.
+/// is, where it is known, and `is_anothers` says whether a name is somebody else's by now.
 #[must_use]
-pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>) -> Vec<String> {
+pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>, is_anothers: impl Fn(&str) -> bool) -> Vec<String> {
+    let known_as = |account: &Account, name| known_as(account, name, &is_anothers);
     let presence = match &account.desired {
         Desired::Present(presence) => presence,
         Desired::Off => {
@@ -35,11 +34,12 @@ pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>) -> Vec<String
         !value.is_null() && !matches!(path.as_str(), "active" | "externalId" | "userName" | "schemas")
     });
     let mut all = Vec::new();
-    match said_before(account) {
+    match known_before(account) {
         Some(before) => {
             if before.attributes.get("userName") != presence.attributes.get("userName") {
                 all.push(format!("Rename {} to {user_name}", known_as(account, None)));
             }
+            // What can't be seen is said each time.
             let changed = wanted.filter(|(path, value)| before.attributes.get(*path) != Some(value));
             let changed: Vec<String> = changed.map(|(path, value)| said(path, value)).collect();
             if !changed.is_empty() {
@@ -71,20 +71,28 @@ pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>) -> Vec<String
     all
 }
 
-/// The account as somebody said last that it is; `None`: nobody did, or that there is none.
-fn said_before(account: &Account) -> Option<&Presence> {
-    match &account.attested.as_ref()?.said {
-        Desired::Present(presence) => Some(presence),
-        Desired::Absent | Desired::Deleted | Desired::Off => None,
+/// The account as somebody said last that it is, or as it was read; `None`: as far as is known there is none.
+fn known_before(account: &Account) -> Option<Presence> {
+    match account.attested.as_ref().map(|said| &said.said) {
+        Some(Desired::Present(presence)) => return Some(presence.clone()),
+        Some(Desired::Absent | Desired::Deleted | Desired::Off) => return None,
+        None => {}
     }
+    let observed = account.observed.as_ref().filter(|seen| seen.get("active") != Some(&Value::Bool(false)))?;
+    let groups = observed.get("groups").and_then(Value::as_array).into_iter().flatten();
+    let attributes = observed.iter().filter(|(path, _)| *path != "groups");
+    Some(Presence {
+        attributes: attributes.map(|(path, value)| (path.clone(), value.clone())).collect(),
+        groups: groups.filter_map(|group| group.as_str().map(str::to_owned)).collect(),
+    })
 }
 
-/// An account by every user name that it may have.
-fn known_as(account: &Account, name: Option<&str>) -> String {
-    let seen = account.observed.as_ref().and_then(|seen| seen.get("userName")).and_then(Value::as_str);
-    let said = said_before(account).and_then(|presence| presence.attributes.get("userName")).and_then(Value::as_str);
-    let former = account.former_names.iter().map(String::as_str);
-    let mut names: BTreeSet<&str> = former.chain(seen).chain(said).collect();
+/// An account by every user name that it may have: first what is known, then what it was called before, unless that is somebody else's.
+fn known_as(account: &Account, name: Option<&str>, is_anothers: &impl Fn(&str) -> bool) -> String {
+    let before = known_before(account);
+    let known = before.as_ref().and_then(|presence| presence.attributes.get("userName")).and_then(Value::as_str);
+    let former: Vec<&str> = account.former_names.iter().map(String::as_str).filter(|name| !is_anothers(name)).collect();
+    let mut names: Vec<&str> = known.or(account.desired.user_name()).into_iter().chain(former).collect();
     if names.is_empty() {
         names.extend(name);
     }
@@ -92,10 +100,12 @@ fn known_as(account: &Account, name: Option<&str>) -> String {
     if names.is_empty() {
         names.extend(account.remote_id.as_deref());
     }
-    match names.into_iter().collect::<Vec<_>>().as_slice() {
-        [] => "the account".to_owned(),
-        [one] => format!("the account {one}"),
-        [first, rest @ ..] => format!("the account {first} (it may be called {})", rest.join(" or ")),
+    let mut others: Vec<&str> = names.split_off(names.len().min(1));
+    others.retain(|other| Some(other) != names.first());
+    match (names.first(), others.as_slice()) {
+        (None, _) => "the account".to_owned(),
+        (Some(one), []) => format!("the account {one}"),
+        (Some(first), rest) => format!("the account {first} (it may be called {})", rest.join(" or ")),
     }
 }
 

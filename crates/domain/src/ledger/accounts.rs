@@ -17,6 +17,7 @@ use crate::app::{App, AppSpec};
 use crate::directory;
 use crate::drift::reconciliation::SyncRequested;
 use crate::event::Recorded;
+use crate::identity::content::Content;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Write, store};
@@ -162,6 +163,7 @@ pub fn attested(
         said: account.desired.clone(),
         weight,
         left: if is_kept { Left::Something } else { Left::Nothing },
+        refuted: false,
     });
     account.rejection = None;
     park(state, &mut account, None);
@@ -179,19 +181,27 @@ pub fn attested(
     Ok(())
 }
 
-/// An app that people changed can be read now: what was said of it is to be seen.
+/// An app is reached in another way. What was said of one that can be read now is to be seen; what is known of one that can't be read any
+/// more is no finding, and keeps nobody awake. Ids of one kind are none of the other.
 pub fn reached_otherwise(
     state: &mut Kept<'_, impl Write>,
     before: Option<&App>,
     now: &AppSpec,
     event: &Recorded,
 ) -> Result<(), KvError> {
-    if before.is_none_or(|before| before.spec.kind == now.kind || before.spec.kind != AppKind::Manual) {
-        return Ok(());
+    let Some(was) = before.map(|before| before.spec.kind).filter(|was| *was != now.kind) else { return Ok(()) };
+    apps::recovered(state, &now.id);
+    if now.kind == AppKind::Manual {
+        return drifts::end_all(state, &now.id);
     }
     for mut account in everybody_at(state, &now.id)? {
-        if account.attested.take().is_some() {
-            reopen(state, &mut account, event.sequence);
+        let is_known = directory::identity(state, account.identity)?.is_none_or(|who| who.content != Content::Erased);
+        let is_said = account.attested.take().is_some();
+        if is_known && (is_said || was != AppKind::Manual) {
+            account.remote_id = None;
+            reopen(state, &mut account, event);
+        } else if is_said {
+            store(state, account_key(account.identity, &account.app), &account);
         }
     }
     Ok(())
@@ -242,9 +252,15 @@ pub fn unpark(state: &mut impl Write, app: &AppId) -> Result<(), KvError> {
     Ok(())
 }
 
-/// Makes an account pending again, for a version of what is desired.
-pub fn reopen(state: &mut impl Write, account: &mut Account, version: Sequence) {
+/// Makes an account pending again, by an event.
+pub fn reopen(state: &mut impl Write, account: &mut Account, event: &Recorded) {
+    let version = event.sequence;
+    // What was said of it was said of the same.
+    if let Some(said) = account.attested.as_mut().filter(|said| said.version == account.desired_version) {
+        said.version = version;
+    }
     account.desired_version = version;
+    account.desired_at = event.recorded_at;
     account.parked_at = None;
     account.rejection = None;
     state.delete(&parked_key(&account.app, account.identity));
@@ -275,7 +291,7 @@ pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> R
         // proved by no look that was before.
         store(state, account_key(adopted.identity, &adopted.app), &account);
     } else {
-        reopen(state, &mut account, event.sequence);
+        reopen(state, &mut account, event);
     }
     Ok(())
 }
@@ -293,7 +309,7 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
         // Where nothing can be read there is nothing to look at once more.
         let by_word = directory::app(state, &account.app)?.is_some_and(|app| app.spec.kind == AppKind::Manual);
         if !by_word {
-            reopen(state, &mut account, event.sequence);
+            reopen(state, &mut account, event);
         }
     }
     Ok(())

@@ -76,9 +76,31 @@ pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: 
         accepted,
     };
     store(state, key(&item.id), &item);
+    refute(state, found)?;
     apps::ignored(state, found)?;
     if item.accepted.is_none() {
         repair(state, &item, event)?;
+    }
+    Ok(())
+}
+
+/// Somebody has said that it is otherwise: that counts for nothing any more.
+fn refute(state: &mut impl Write, found: &DriftDetected) -> Result<(), KvError> {
+    let Some(mut account) = account(state, found.id.identity, &found.id.app)? else { return Ok(()) };
+    let is_now = account.desired_version == found.version;
+    let Some(said) = account.attested.as_mut().filter(|said| is_now && said.version == found.version && !said.refuted)
+    else {
+        return Ok(());
+    };
+    said.refuted = true;
+    store(state, account_key(found.id.identity, &found.id.app), &account);
+    Ok(())
+}
+
+/// Nothing of an app can be read any more: what was found there is no finding, and nothing is owed for what was nobody's.
+pub fn end_all(state: &mut Kept<'_, impl Write>, app: &AppId) -> Result<(), KvError> {
+    for item in super::drift(state, Some(app))? {
+        state.delete(&key(&item.id));
     }
     Ok(())
 }
@@ -216,7 +238,7 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
             }
             if *kind == DriftKind::Attribute && item.differences.iter().all(|c| !gives_access(&spec.essential, &c.path))
             {
-                reopen(state, &mut { before }, event.sequence);
+                reopen(state, &mut { before }, event);
                 return Ok(());
             }
             let desired = before.desired.clone();

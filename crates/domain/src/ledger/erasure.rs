@@ -268,6 +268,7 @@ fn forget_account(state: &mut impl Write, mut account: Account, of: IdentityId) 
     account.observed = None;
     if let Some(attested) = &mut account.attested {
         attested.said = Desired::Absent;
+        attested.left = Left::Nothing;
     }
     account.former_names.clear();
     account.may_exist = None;

@@ -8,7 +8,7 @@ use super::lists::Kept;
 use super::read::accounts_of;
 use super::switch::switched_off;
 use super::{Fact, obligations};
-use crate::access::account::Proof;
+use crate::access::account::{Account, Proof};
 use crate::access::desired::Target;
 use crate::access::handover::{Handover, HandoverChanged, HandoverEnd, HandoverStep, Machine, MachinePolicy};
 use crate::access::obligation::{Because, Change, End, Obligation};
@@ -207,7 +207,9 @@ fn list_without_owner(state: &mut impl Write, id: IdentityId, is: bool) -> Resul
 fn how_gone(state: &impl Read, id: IdentityId, event: &Recorded) -> Result<Option<End>, KvError> {
     let must_go = |owed: &Obligation| owed.target == Target::Absent;
     let accounts = accounts_of(state, id)?;
-    if accounts.iter().any(|a| a.desired.target() == Target::Present || a.owes.iter().any(must_go)) {
+    // One that is to be read once more proves nothing.
+    let lives = |a: &Account| a.desired.target() == Target::Present || a.is_pending() || a.owes.iter().any(must_go);
+    if accounts.iter().any(lives) {
         return Ok(None);
     }
     let by_word = accounts.iter().filter(|account| account.proof() == Proof::Word);

@@ -74,6 +74,7 @@ pub fn open_decided(
     let mut account = Account {
         desired,
         desired_version: opened_by,
+        desired_at: event.recorded_at,
         story: event.sequence,
         source,
         rejection: None,
@@ -83,6 +84,7 @@ pub fn open_decided(
             identity,
             desired: Desired::Absent,
             desired_version: opened_by,
+            desired_at: event.recorded_at,
             story: event.sequence,
             source: None,
             remote_id: None,

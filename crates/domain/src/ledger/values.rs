@@ -24,6 +24,8 @@ use crate::kv::{KvError, Typed, decode};
 struct StoredAccount {
     desired: Desired,
     desired_version: Sequence,
+    #[serde(with = "crate::stored::time")]
+    desired_at: Timestamp,
     story: Sequence,
     source: Option<SourceName>,
     remote_id: Option<String>,
@@ -52,6 +54,7 @@ impl Typed for Account {
         Ok(Self {
             desired: stored.desired,
             desired_version: stored.desired_version,
+            desired_at: stored.desired_at,
             story: stored.story,
             source: stored.source,
             remote_id: stored.remote_id,

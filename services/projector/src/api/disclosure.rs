@@ -21,10 +21,12 @@ use crate::api::views::Detail;
 use crate::error::ApiError;
 
 /// The paths that answer with what is personal.
-const PERSONAL: [&str; 14] = [
+const PERSONAL: [&str; 15] = [
     "/v1/credentials/{id}",
     "/v1/machines/{id}",
     "/v1/approvals",
+    // Who answers for an app sees whom its tasks are about, whatever their role.
+    "/v1/tasks",
     "/v1/policies/preview",
     "/v1/identities/{id}",
     "/v1/identities/{id}/access",
@@ -39,8 +41,7 @@ const PERSONAL: [&str; 14] = [
 ];
 
 /// The paths that show people to those who may see them, one page after the other.
-const LISTS: [&str; 13] = [
-    "/v1/tasks",
+const LISTS: [&str; 12] = [
     "/v1/credentials",
     "/v1/machines",
     "/v1/handovers",

@@ -158,7 +158,11 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
     let response = next.run(request).await;
     // The page of a person is the same to the record as the API's answer about them.
     let shown = uri.path().replacen("/console/", "/v1/", 1);
-    let route = if shown.starts_with("/v1/identities/") { "/v1/identities/{id}" } else { disclosure::CONSOLE };
+    let route = match shown.as_str() {
+        shown if shown.starts_with("/v1/identities/") => "/v1/identities/{id}",
+        "/v1/tasks" => "/v1/tasks",
+        _ => disclosure::CONSOLE,
+    };
     let (query, status) = (uri.query(), response.status());
     let asked = Asked { person: &person, method: &method, route, path: &shown, query, status };
     match api.record.note(asked).await {

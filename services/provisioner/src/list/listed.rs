@@ -22,7 +22,7 @@ use url::Url;
 
 use super::answers::answer;
 use super::entries::{Entry, read};
-use super::snapshot::Snapshot;
+use super::snapshot::{Content, Snapshot};
 use super::source::{Mark, Newest, Source};
 use crate::app_client::client::Failure;
 use crate::app_client::transport::{Exchange, Response, Secrets, Transport};
@@ -57,14 +57,16 @@ struct Known {
     current: Option<Arc<Snapshot>>,
     /// Why the newest one is not believed.
     refused: Option<Refused>,
+    /// Why it could not be looked at when that was tried last.
+    trouble: Option<Failure>,
     generation: u64,
 }
 
 #[derive(Debug, Clone)]
 struct Refused {
     failure: Failure,
-    /// One that lacks many, and where the log was then: who syncs the app after that says that they are gone.
-    shrunk: Option<(Sequence, Arc<Snapshot>)>,
+    /// One that lacks many, and the event by which somebody was told so: who syncs the app after that says that they are gone.
+    shrunk: Option<(Option<Sequence>, Arc<Snapshot>)>,
 }
 
 impl ListedApp {
@@ -90,44 +92,65 @@ impl ListedApp {
         let is_due = known.looked_at.is_none_or(|at| at.elapsed() >= self.source.asked_every());
         if is_due {
             let mark = known.mark.clone();
-            let newest = self.source.newest(mark.as_ref(), now).await?;
+            let newest = self.source.newest(mark.as_ref(), now).await;
             known.looked_at = Some(Instant::now());
+            known.trouble = None;
             match newest {
-                Newest::Same => {}
-                Newest::Unfinished if known.current.is_some() || known.refused.is_some() => {}
-                Newest::Unfinished => {
-                    known.looked_at = None;
-                    return Err(self.bad("it is being written, and none was read before"));
+                // The one before is as good as it was, for as long as it is not too old.
+                Err(failure) => known.trouble = Some(failure),
+                Ok(Newest::Same { as_of }) => self.still_so(&mut known, as_of),
+                Ok(Newest::Unfinished) if known.current.is_some() || known.refused.is_some() => {}
+                Ok(Newest::Unfinished) => {
+                    known.trouble = Some(self.bad("it is being written, and none was read before"));
                 }
-                Newest::Other { mark, written_at, body } => {
+                Ok(Newest::Other { mark, written_at, body }) => {
                     known.mark = Some(mark);
                     self.take(&mut known, written_at, body).await?;
                 }
             }
         }
-        if let Some(Refused { failure, shrunk }) = &known.refused {
-            let confirmed = match shrunk {
-                Some((since, _)) => ledger::synced(&self.store.view(), &self.app).is_ok_and(|at| at > Some(*since)),
-                None => false,
-            };
-            match shrunk {
-                Some((_, snapshot)) if confirmed => {
-                    info!(app = %self.app, "somebody says that those who are missing from the list are gone");
-                    known.current = Some(Arc::clone(snapshot));
-                    known.refused = None;
-                }
-                _ => return Err(failure.clone()),
-            }
+        if let Some(refused) = &mut known.refused {
+            let Some(snapshot) = self.confirmed(refused) else { return Err(refused.failure.clone()) };
+            info!(app = %self.app, "somebody says that those who are missing from the list are gone");
+            known.current = Some(snapshot);
+            known.refused = None;
         }
-        let current = known.current.clone().ok_or_else(|| self.bad("there is none"))?;
+        let trouble = || known.trouble.clone().unwrap_or_else(|| self.bad("there is none"));
+        let current = known.current.clone().ok_or_else(trouble)?;
         let age = Duration::try_from(now.duration_since(current.taken_at)).unwrap_or_default();
         if age > self.list.max_age {
+            if let Some(trouble) = &known.trouble {
+                return Err(trouble.clone());
+            }
             let (taken_at, most) = (current.taken_at, SignedDuration::try_from(self.list.max_age).unwrap_or_default());
             return Err(
                 self.bad(&format!("it is of {taken_at}, older than {most:#} (list.max_age): have a newer one written"))
             );
         }
         Ok(current)
+    }
+
+    /// The list that lacks many, where somebody who was told so has synced the app since; `None`: nobody has.
+    fn confirmed(&self, refused: &mut Refused) -> Option<Arc<Snapshot>> {
+        let Refused { failure, shrunk: Some((told, snapshot)) } = refused else { return None };
+        let view = self.store.view();
+        let quarantine = ledger::quarantine(&view, &self.app).ok().flatten();
+        if let Some(quarantine) = quarantine.filter(|q| q.rejection.detail == failure.rejection.detail) {
+            *told = Some(quarantine.by);
+        }
+        let synced = ledger::synced(&view, &self.app).ok().flatten();
+        synced.zip(*told).filter(|(synced, told)| synced > told).map(|_| Arc::clone(snapshot))
+    }
+
+    /// The list is the one that was read before, and is so at a later time.
+    fn still_so(&self, known: &mut Known, as_of: Option<Timestamp>) {
+        let Some((as_of, current)) = as_of.zip(known.current.clone()) else { return };
+        let before = SignedDuration::try_from(self.list.written_after).unwrap_or_default();
+        let taken_at = as_of.checked_sub(before).unwrap_or(Timestamp::MIN);
+        if taken_at > current.taken_at {
+            known.generation += 1;
+            known.current = Some(Arc::new(current.as_of(taken_at, known.generation)));
+        }
     }
 
     fn bad(&self, why: &str) -> Failure {
@@ -155,17 +178,17 @@ impl ListedApp {
             }
         };
         known.generation += 1;
-        let snapshot = Arc::new(Snapshot::new(taken_at, known.generation, entries));
-        let (missing, all) = self.missing(&snapshot).map_err(|e| self.bad(&e.to_string()))?;
+        let content = Arc::new(Content::new(entries));
+        let (missing, all) = self.missing(&content).map_err(|e| self.bad(&e.to_string()))?;
+        let snapshot = Arc::new(Snapshot::new(taken_at, known.generation, missing, content));
         let allowed = usize::try_from(self.list.max_missing_percent).unwrap_or(usize::MAX);
         if missing >= FEW && missing.saturating_mul(100) > allowed.saturating_mul(all) {
             let why = format!(
                 "{missing} of {all} accounts that must be there are missing from the list of {taken_at} (list.max_missing_percent): if they \
                  are gone, sync the app"
             );
-            let since = self.store.cursor();
             let failure = Failure::new(RejectionCause::Vanished, why);
-            known.refused = Some(Refused { failure, shrunk: Some((since, snapshot)) });
+            known.refused = Some(Refused { failure, shrunk: Some((None, snapshot)) });
             return Ok(());
         }
         info!(app = %self.app, accounts = snapshot.entries.len(), %taken_at, "a list was read");
@@ -175,14 +198,16 @@ impl ListedApp {
     }
 
     /// How many of those who must be there, and were in a list before, are not in this one, and how many there are.
-    fn missing(&self, snapshot: &Snapshot) -> Result<(usize, usize), KvError> {
+    fn missing(&self, list: &Content) -> Result<(usize, usize), KvError> {
         let view = self.store.view();
         let (mut missing, mut all) = (0, 0);
         for identity in ledger::identities_at(&view, &self.app)? {
             let Some(account) = ledger::account(&view, identity, &self.app)?.filter(must_be_there) else { continue };
             let Some(id) = &account.remote_id else { continue };
+            let name = account.desired.user_name().unwrap_or_default();
+            let is_named = list.by_attribute("userName", name).is_some_and(|found| !found.is_empty());
             all += 1;
-            missing += usize::from(snapshot.by_id(id).is_none());
+            missing += usize::from(list.by_id(id).is_none() && !is_named);
         }
         Ok((missing, all))
     }

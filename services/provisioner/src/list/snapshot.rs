@@ -1,6 +1,8 @@
 //! A list as it was read: whole, and the same for as long as it is asked.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -13,6 +15,14 @@ pub struct Snapshot {
     pub taken_at: Timestamp,
     /// The how manieth it is: pages of two are not mixed.
     pub generation: u64,
+    /// How many who must be there it does not show: then it may have been cut off.
+    pub missing: usize,
+    content: Arc<Content>,
+}
+
+/// What a list says.
+#[derive(Debug)]
+pub struct Content {
     pub entries: Vec<Entry>,
     by_id: HashMap<String, usize>,
     by_name: HashMap<String, Vec<usize>>,
@@ -22,10 +32,26 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub fn new(taken_at: Timestamp, generation: u64, entries: Vec<Entry>) -> Self {
+    pub const fn new(taken_at: Timestamp, generation: u64, missing: usize, content: Arc<Content>) -> Self {
+        Self { taken_at, generation, missing, content }
+    }
+
+    /// The same list, which its place says is so at another time.
+    pub fn as_of(&self, taken_at: Timestamp, generation: u64) -> Self {
+        Self::new(taken_at, generation, self.missing, Arc::clone(&self.content))
+    }
+}
+
+impl Deref for Snapshot {
+    type Target = Content;
+    fn deref(&self) -> &Content {
+        &self.content
+    }
+}
+
+impl Content {
+    pub fn new(entries: Vec<Entry>) -> Self {
         let mut new = Self {
-            taken_at,
-            generation,
             by_id: HashMap::new(),
             by_name: HashMap::new(),
             by_external_id: HashMap::new(),

@@ -4,14 +4,18 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rollcall_config::{AccountListConfig, AccountListPlace, AppConfig};
 use rollcall_domain::access::rejection::RejectionCause;
 use tokio::io::AsyncReadExt as _;
 
 use crate::app_client::client::Failure;
-use crate::app_client::transport::{Fetched, Fetcher};
+use crate::app_client::transport::{Fetched, Fetcher, Http};
+use crate::error::ProvisionerError;
 
 /// A list that is written to is left alone for so long.
 const QUIET: Duration = Duration::from_secs(3);
@@ -23,8 +27,8 @@ pub struct Mark(pub String);
 /// What there is at the place of a list.
 #[derive(Debug)]
 pub enum Newest {
-    /// What was read before.
-    Same,
+    /// What was read before; by the word of its place that is so at this time, where it says one.
+    Same { as_of: Option<Timestamp> },
     /// It is being written: what was read before is the newest that is whole.
     Unfinished,
     /// Another list.
@@ -65,7 +69,7 @@ impl File {
         };
         let (written_at, before) = mark().await?;
         if Some(&before) == known {
-            return Ok(Newest::Same);
+            return Ok(Newest::Same { as_of: None });
         }
         let quiet = Duration::try_from(now.duration_since(written_at)).unwrap_or_default();
         if quiet < QUIET {
@@ -103,6 +107,8 @@ pub struct Address {
     pub fetcher: Fetcher,
     pub every: Duration,
     pub max_bytes: usize,
+    /// Whether it said when it was changed last.
+    pub is_dated: AtomicBool,
 }
 
 impl Source for Address {
@@ -110,13 +116,13 @@ impl Source for Address {
         Box::pin(async move {
             let known = known.map(|mark| mark.0.as_str()).filter(|mark| !mark.is_empty());
             Ok(match self.fetcher.fetch(known, self.max_bytes).await? {
-                Fetched::Same => Newest::Same,
-                Fetched::Body { changed_at, validator, body } => Newest::Other {
-                    mark: Mark(validator.unwrap_or_default()),
-                    // Without a word on when it was written it is as it was when it was asked for.
-                    written_at: changed_at.unwrap_or(now).min(now),
-                    body,
-                },
+                // What is not dated is so when it is asked for.
+                Fetched::Same => Newest::Same { as_of: (!self.is_dated.load(Relaxed)).then_some(now) },
+                Fetched::Body { changed_at, validator, body } => {
+                    self.is_dated.store(changed_at.is_some(), Relaxed);
+                    let (mark, written_at) = (Mark(validator.unwrap_or_default()), changed_at.unwrap_or(now).min(now));
+                    Newest::Other { mark, written_at, body }
+                }
             })
         })
     }
@@ -124,4 +130,24 @@ impl Source for Address {
     fn asked_every(&self) -> Duration {
         self.every
     }
+}
+
+/// Where the list of an app is fetched from.
+///
+/// # Errors
+/// When its address may not be asked.
+pub fn source_of(
+    http: &Http,
+    config: &AppConfig,
+    list: &AccountListConfig,
+) -> Result<Box<dyn Source>, ProvisionerError> {
+    Ok(match &list.place {
+        AccountListPlace::File(path) => Box::new(File { path: path.clone(), max_bytes: list.max_bytes }),
+        AccountListPlace::Url(url) => Box::new(Address {
+            fetcher: http.fetching(config, url)?,
+            every: config.spec.reconcile_every,
+            max_bytes: list.max_bytes,
+            is_dated: AtomicBool::new(false),
+        }),
+    })
 }

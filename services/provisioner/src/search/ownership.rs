@@ -43,7 +43,11 @@ pub fn ownership(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<
         return Ok(Ownership::Protected);
     }
     let (app, identity) = (&wanted.spec.id, wanted.identity);
-    match ledger::linked(state, app, &remote.id)? {
+    let linked = match ledger::linked(state, app, &remote.id)? {
+        Some(holder) if is_passed_on(state, wanted, remote, holder)? => None,
+        linked => linked,
+    };
+    match linked {
         Some(holder) if holder == identity => Ok(Ownership::Ours),
         Some(holder) => match must_have(state, holder, app)? {
             // What the app has confirmed may not have been done: it is theirs once that was read back.
@@ -68,6 +72,19 @@ pub fn ownership(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<
             Ownership::Foreign if has_their_name_alone(state, wanted, remote)? => Ok(Ownership::Unlinked),
             whose => Ok(whose),
         },
+    }
+}
+
+/// Whether an account of which the name is the id is somebody else's by now, who has got the name of whom we have linked it to. Of whoever
+/// must have none that is believed only if somebody says that theirs is gone: it may still be the one that they had.
+fn is_passed_on(state: &impl Read, wanted: &Wanted, remote: &Remote, holder: IdentityId) -> Result<bool, KvError> {
+    if !wanted.names_are_ids || (wanted.target == Target::Absent && !wanted.is_said) {
+        return Ok(false);
+    }
+    let owner = directory::identity_by_user_name(state, remote.text("userName"))?.filter(|owner| owner.id != holder);
+    match owner {
+        Some(owner) => Ok(must_have(state, owner.id, &wanted.spec.id)?.is_some()),
+        None => Ok(false),
     }
 }
 

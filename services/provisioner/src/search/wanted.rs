@@ -47,6 +47,10 @@ pub struct Wanted {
     pub seen_at: Option<Instant>,
     /// How far to look.
     pub reach: Reach,
+    /// Whether the app's ids are the user names: whose name it is by now has the account.
+    pub names_are_ids: bool,
+    /// Whether somebody says that what is desired is done.
+    pub is_said: bool,
 }
 
 impl Wanted {
@@ -96,6 +100,8 @@ impl Wanted {
             }),
             seen_at: None,
             reach,
+            names_are_ids: false,
+            is_said: false,
         })
     }
 

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::plan::is_gone;
 use rollcall_domain::access::remote::Remote;
+use rollcall_domain::access::task::Attested;
 use rollcall_domain::app::standard::Standard;
 use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_scim::Changed;
 use tracing::debug;
 
@@ -21,17 +23,42 @@ use crate::work::outcome::Attempt;
 /// How soon an account is looked at again that waits for a newer list; a newer list brings all of them back at once.
 pub const NEXT_LIST: Duration = Duration::from_secs(60);
 
-/// Whether a list was taken after everything that is asked of an account, and said of it.
+/// Whether a list was taken after everything that is asked of an account: then it can prove it, whether or not somebody has said so.
 fn is_newer(snapshot: &Snapshot, account: &Account) -> bool {
-    let asked = account.owes.iter().map(|owed| owed.opened_at).max();
-    let said = account.attested.as_ref().filter(|said| said.version == account.desired_version).map(|said| said.at);
-    asked.max(said).is_none_or(|since| snapshot.taken_at > since)
+    snapshot.taken_at > account.desired_at && account.owes.iter().all(|owed| snapshot.taken_at > owed.opened_at)
+}
+
+/// Whether somebody had said that it is done when a list was taken: then it can show that it is not so.
+pub fn is_said_before(snapshot: &Snapshot, account: &Account) -> bool {
+    let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
+    said.is_some_and(|said| snapshot.taken_at > said.at)
+}
+
+/// Whether somebody says of an account that it is done, and nothing was said against it.
+pub fn is_to_be_refuted(account: &Account) -> bool {
+    let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
+    said.is_some_and(|said| !said.refuted)
+}
+
+/// Whether that an account is not on a list proves its end only beside somebody's word: a list that lacks others who must be there may have
+/// been cut off, and an account that was said to be made, and that no list has ever shown, may have another name.
+pub fn needs_a_word(snapshot: &Snapshot, account: &Account, remote: Option<&Remote>) -> bool {
+    let is_there = |said: &Attested| matches!(said.said, Desired::Present(_));
+    let is_unseen = account.remote_id.is_none() && account.attested.as_ref().is_some_and(is_there);
+    let in_doubt = snapshot.missing > 0 || is_unseen;
+    account.desired.target() == Target::Absent && remote.is_none() && in_doubt && !is_said_before(snapshot, account)
 }
 
 impl Connector {
     /// The newest list of the app; `None`: it is older than what it would have to show.
     pub async fn newer_list(&self, list: &ListedApp, account: &Account) -> Result<Option<Arc<Snapshot>>, WorkError> {
         Ok(Some(list.current().await?).filter(|snapshot| is_newer(snapshot, account)))
+    }
+
+    /// Whether a change of what somebody is described by, which gives nobody access, may still be made in time.
+    fn may_still_be_done(&self, account: &Account) -> bool {
+        let now = (self.clock)();
+        account.owes.iter().all(|owed| owed.change == ChangeKind::Mover && owed.risk_at > now)
     }
 
     /// The list shows an account otherwise than desired: somebody has still to change it, or says that they have, and it is not so.
@@ -41,13 +68,14 @@ impl Connector {
         remote: Option<&Remote>,
         standard: &Standard,
         judged: Result<Vec<Changed>, (DriftKind, Vec<Changed>)>,
+        snapshot: &Snapshot,
     ) -> Result<Attempt, WorkError> {
         // It is asked for by nobody, or somebody says that it is done, or nobody will any more in time.
-        let is_said = account.attested.as_ref().is_some_and(|said| said.version == account.desired_version);
+        let is_said = is_said_before(snapshot, account);
         let is_unasked = account.owes.is_empty();
         debug!(?judged, "the list shows something else than what is desired");
         match judged {
-            Ok(differences) if is_said || is_unasked || account.owes.iter().any(|owed| owed.overdue_at.is_some()) => {
+            Ok(differences) if is_said || is_unasked || !self.may_still_be_done(account) => {
                 self.verified_but(account, remote, differences, None).await
             }
             Err(_)

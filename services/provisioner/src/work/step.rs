@@ -23,7 +23,7 @@ use crate::work::carry_out::{Sent, check_mapping, refuse_foreign};
 use crate::work::connector::{Connector, Link};
 use crate::work::end_access::{Access, is_answer};
 use crate::work::error::WorkError;
-use crate::work::listed::NEXT_LIST;
+use crate::work::listed::{NEXT_LIST, is_said_before, is_to_be_refuted, needs_a_word};
 use crate::work::outcome::{Attempt, CONTESTED_PAUSE, Outcome};
 use crate::work::verify::may_still_show;
 
@@ -47,7 +47,7 @@ impl Connector {
                 info!(kind = kind.name(), "the app shows something else than what is desired");
                 let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
                 let drift = DriftDetected::new(id, account.desired_version, differences, remote.as_ref());
-                if !self.is_known(&drift)? {
+                if !self.is_known(&drift)? || is_to_be_refuted(account) {
                     self.append(account, Event::DriftDetected(drift)).await?;
                 }
                 Ok(Outcome::Again(None))
@@ -66,7 +66,12 @@ impl Connector {
         let cause = failure.rejection.cause.name();
         let (status, detail) = (failure.rejection.status, &failure.rejection.detail);
         info!(cause, status, detail, "the app could not be changed or read");
-        let parks = failure.is_final() && refusals + 1 >= PARK_AFTER && account.desired.target() == Target::Present;
+        // Another list may show it otherwise.
+        let is_listed = self.link.as_ref().is_some_and(|link| link.list.is_some());
+        let parks = !is_listed
+            && failure.is_final()
+            && refusals + 1 >= PARK_AFTER
+            && account.desired.target() == Target::Present;
         // One who works by other settings than those of the log can't tell what is refused by these.
         let parked_at = if parks && self.has_newest_settings()? { self.app_version()? } else { None };
         let repeated = account.rejection.as_ref().is_some_and(|last| last.repeats(&failure.rejection));
@@ -108,6 +113,10 @@ impl Connector {
         let managed = config.spec.managed_groups();
         let unsettled = self.settled.wait(account, &can);
         let mut wanted = self.wanted(&config.spec, account, &can)?;
+        if let Some((_, snapshot)) = &list {
+            wanted.names_are_ids = config.reach.ids_are_names();
+            wanted.is_said = is_said_before(snapshot, account);
+        }
         let Some(mut claim) = self.claims.take(&wanted.user_names, wanted.remote_id.as_ref()) else {
             return Ok(Attempt::Wait(CONTESTED_PAUSE));
         };
@@ -172,6 +181,11 @@ impl Connector {
                 || ((sent == Sent::Everything || list.is_some())
                     && judged.as_ref().is_ok_and(|differences| differences.is_empty()));
             if is_as_desired {
+                if let Some((_, snapshot)) = &list
+                    && needs_a_word(snapshot, account, remote)
+                {
+                    return Ok(Attempt::Wait(NEXT_LIST));
+                }
                 // What is desired may be what was before our own last change.
                 if sent == Sent::Nothing
                     && let Some(wait) = unsettled
@@ -194,8 +208,8 @@ impl Connector {
                 self.verify(account, remote).await?;
                 return Ok(Attempt::Verified);
             }
-            if list.is_some() {
-                return self.listed_otherwise(account, remote, &standard, judged).await;
+            if let Some((_, snapshot)) = &list {
+                return self.listed_otherwise(account, remote, &standard, judged, snapshot).await;
             }
             if access == Access::Ended {
                 steps.retain(|step| *step != Step::Deactivate);

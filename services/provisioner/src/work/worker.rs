@@ -7,7 +7,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use rollcall_domain::access::account::{Account, Causation};
 use rollcall_domain::access::desired::Queue;
-use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::app::kind::AppKind;
@@ -221,7 +221,7 @@ impl Worker {
                     }
                 }
                 Err(failure) if !failure.is_of_the_app() && !vanished => break,
-                Err(_) => {}
+                Err(failure) => self.say_again(&failure, &quarantine.rejection).await,
             }
         }
         info!(app = %self.app, "the app answers again");
@@ -229,6 +229,17 @@ impl Worker {
             error!(app = %self.app, error = %e, "the recovery of the app is not on the log");
         }
         self.learn(stop).await;
+    }
+
+    /// A list is left alone for another reason by now: who decides about it decides about that.
+    async fn say_again(&self, failure: &Failure, said: &Rejection) {
+        if self.list().is_none() || failure.rejection.detail == said.detail {
+            return;
+        }
+        let quarantined = Quarantined { app: self.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
+        if let Err(e) = self.connector.say(Event::AppQuarantined(quarantined)).await {
+            warn!(app = %self.app, error = %e, "why the list is not believed is not on the log");
+        }
     }
 
     /// Works on accounts until `stop`, or until the app has to be left alone.
@@ -256,6 +267,7 @@ impl Worker {
                     Ok(newest) => {
                         generation = newest.generation;
                         waiting.clear();
+                        schedule.at_once();
                     }
                     Err(failure) => {
                         if let Verdict::Opened { failures, rejection } = breaker.failed(NOBODY, &failure) {

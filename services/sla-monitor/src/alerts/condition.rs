@@ -10,9 +10,9 @@ use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
-use rollcall_domain::app::Connection;
 use rollcall_domain::app::drill::Drilled;
 use rollcall_domain::app::health::Quarantine;
+use rollcall_domain::app::{App, Connection};
 use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::identity::lifecycle::ChangeKind;
@@ -160,7 +160,8 @@ pub fn conditions(
     all.extend(ledger::late_revocations(state, MOST_REVOKED)?.into_iter().map(AlertCondition::Revocations));
     all.extend(ledger::quarantines(state)?.into_iter().map(AlertCondition::Quarantine));
     for (id, drilled) in ledger::failing_drills(state)? {
-        if directory::app(state, &id)?.is_some_and(|app| app.connection == Connection::Configured) {
+        let is_drilled = |app: &App| app.connection == Connection::Configured && !app.spec.kind.is_by_people();
+        if directory::app(state, &id)?.is_some_and(|app| is_drilled(&app)) {
             all.push(AlertCondition::Drill(id, drilled));
         }
     }

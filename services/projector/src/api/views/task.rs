@@ -6,10 +6,9 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationId, ObligationStatus};
 use rollcall_domain::access::task::TaskId;
 use rollcall_domain::access::to_do::to_do;
-use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::directory;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::{directory, ledger};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -95,9 +94,12 @@ impl TaskView {
         let waits = waits_for_a_person(state, account)?;
         let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
         // What a list has shown since counts for more.
-        let shown = ledger::drift_of(state, &account.app, account.identity)?;
-        let shown = shown.iter().any(|item| item.id.kind != DriftKind::Attribute);
-        let said = said.filter(|_| !shown);
+        let refuted = said.is_some_and(|said| said.refuted);
+        let said = said.filter(|said| !said.refuted);
+        let is_anothers = |name: &str| {
+            let owner = directory::identity_by_user_name(state, name).ok().flatten();
+            owner.is_some_and(|owner| owner.id != account.identity)
+        };
         Ok(Some(Self {
             id: TaskId::of(account),
             app: account.app.clone(),
@@ -105,8 +107,8 @@ impl TaskView {
             user_name: name.map(str::to_owned).and_then(|name| detail.show(name)),
             target: account.desired.target(),
             status: TaskStatus::of(account, waits.is_some(), said.is_some()),
-            to_do: detail.show(to_do(account, &app.spec, name)),
-            refuted: shown && account.attested.is_some(),
+            to_do: detail.show(to_do(account, &app.spec, name, is_anothers)),
+            refuted,
             waits,
             opened_at: account.owes.iter().map(|owed| owed.opened_at).min(),
             deadline: account.owes.iter().map(Obligation::rings_at).min(),
