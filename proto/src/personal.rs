@@ -32,6 +32,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("AccountRejected", &[6], &[1, 2, 3, 4, 5, 7]),
     ("AccountAttempted", &[4], &[1, 2, 3]),
     ("AccountAdopted", &[3], &[1, 2]),
+    ("AccountAttested", &[], &[1, 2, 3]),
     ("TaskDone", &[5], &[1, 2, 3, 4]),
     ("DriftDetected", &[5, 6, 7], &[1, 2, 3, 4]),
     ("DriftCleared", &[], &[1]),

@@ -222,3 +222,70 @@ async fn a_list_that_is_wrong_or_old_or_away_is_named_and_proves_nothing() -> an
     ensure!(why.contains("have a newer one written"), "{why}");
     Ok(())
 }
+
+/// A list whose ids are the names: whoever has the name has the account, and who had it before is gone by somebody's word alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_given_to_somebody_else_keeps_nobody_and_frees_nobody() -> anyhow::Result<()> {
+    let listing = Listing::start("").await?;
+    let stage = &listing.stage;
+    let (old, bea) = (stage.join("ann").await?, stage.join("bea").await?);
+    listing.write(&[("ann", "active", "Dev"), ("bea", "active", "Dev")])?;
+    listing.verified(&old).await?;
+    listing.verified(&bea).await?;
+    stage.leave(&old).await?;
+    let new = stage.join("ann").await?;
+    listing.write(&[("ann", "active", "Dev"), ("bea", "active", "Dev")])?;
+    let is_of = |task: &Value, id: &str| task["identity"] == id;
+    let task = until("both are to do", || async {
+        let found = listing.tasks().await?;
+        Ok(found.iter().find(|task| is_of(task, &old)).filter(|_| found.len() == 2).cloned())
+    })
+    .await?;
+    until("the list was compared", || async {
+        let reconciled = stage.rollcall.items("/v1/timeline?app=legacy&type=reconciliation.completed").await?;
+        Ok((reconciled.len() > 3).then_some(()))
+    })
+    .await?;
+    ensure!(stage.leaver(&old).await?["gone_at"].is_null(), "the account lives, and nobody says that it is another");
+    listing.done(&task).await?;
+    listing.write(&[("ann", "active", "Dev"), ("bea", "active", "Dev")])?;
+    until("it stands on a word", || async {
+        Ok((stage.leaver(&old).await?["attested"] == json!(["legacy"])).then_some(()))
+    })
+    .await?;
+    ensure!(stage.leaver(&old).await?["gone_at"].is_null(), "a word is called gone");
+    listing.verified(&new).await?;
+    ensure!(listing.tasks().await?.is_empty(), "something is left to do");
+    Ok(())
+}
+
+/// A list that lacks somebody who must be there may have been cut off: that a leaver is not on it either proves nothing by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_on_a_list_that_lacks_others_is_gone_by_a_word_alone() -> anyhow::Result<()> {
+    let listing = Listing::start("max_missing_percent = 50").await?;
+    let stage = &listing.stage;
+    let mut ids = Vec::new();
+    for name in ["ada", "bea", "cy", "eve"] {
+        ids.push(stage.join(name).await?);
+    }
+    let all = ["ada", "bea", "cy", "eve"].map(|name| (name, "active", "Dev"));
+    listing.write(&all)?;
+    for id in &ids {
+        listing.verified(id).await?;
+    }
+    stage.leave(&ids[3]).await?;
+    listing.task("open").await?;
+    listing.write(&all[..2])?;
+    until("the third is missing", || async { Ok(listing.drift("missing").await?.pop()) }).await?;
+    ensure!(stage.leaver(&ids[3]).await?["gone_at"].is_null(), "a list that may have been cut off proves her gone");
+    let tasks = listing.tasks().await?;
+    let task = tasks.iter().find(|task| task["identity"] == *ids[3]).context("nothing to do")?;
+    listing.done(task).await?;
+    listing.write(&all[..2])?;
+    until("it stands on a word", || async {
+        Ok((stage.leaver(&ids[3]).await?["attested"] == json!(["legacy"])).then_some(()))
+    })
+    .await?;
+    ensure!(stage.leaver(&ids[3]).await?["gone_at"].is_null(), "a word is called gone");
+    Ok(())
+}

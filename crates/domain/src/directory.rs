@@ -101,6 +101,19 @@ pub fn id_by_last_name(
     last_of(state, &name_of(kind, name))
 }
 
+/// Everybody of a kind who had a name before, and has it no longer.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn ids_by_former_name(
+    state: &(impl Read + ?Sized),
+    kind: IdentityKind,
+    name: &str,
+) -> Result<Vec<IdentityId>, KvError> {
+    let ids = suffixes(state, &last_prefix(&name_of(kind, name)))?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
 /// The id of who had an `externalId` last, and has it no longer.
 ///
 /// # Errors

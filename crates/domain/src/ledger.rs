@@ -305,6 +305,11 @@ impl Ledger {
                 separations::read_back(state, &done.app, done.identity, event)?;
                 machines::read_back(state, done.identity, event, &mut facts)?;
             }
+            Event::AccountAttested(stands) => {
+                accounts::stands_on_word(state, stands, event, &mut facts)?;
+                separations::read_back(state, &stands.app, stands.identity, event)?;
+                machines::read_back(state, stands.identity, event, &mut facts)?;
+            }
             Event::AccountRejected(rejected) => accounts::rejected(state, rejected)?,
             Event::AccountAdopted(adopted) => accounts::adopted(state, adopted, event)?,
             Event::SyncRequested(wanted) => accounts::sync(state, wanted, event)?,

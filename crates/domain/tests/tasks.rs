@@ -6,12 +6,16 @@ use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::ObligationStatus;
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::access::task::{TaskDone, TaskId};
 use rollcall_domain::access::to_do::to_do;
 use rollcall_domain::app::deprovision::Deprovision;
+use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::{AppSpec, GroupRule};
+use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::reconciliation::SyncRequested;
+use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_domain::governance::erasure::ErasureOrdered;
 use rollcall_domain::ledger::{self, Fact, Obstacle};
 use rollcall_domain::{Event, Sequence};
@@ -216,4 +220,57 @@ fn what_has_to_be_done_is_said_in_words() {
     let deleting = AppSpec { deprovision: Deprovision::Delete, ..app.clone() };
     let steps = to_do(&account(&world, "wiki"), &deleting, Some("anna"), |_| false);
     assert_eq!(steps, ["Delete the account anna (it may be called ann)"]);
+}
+
+#[test]
+fn a_word_is_refuted_by_what_is_found_after_it_and_counts_again_when_it_is_given_again() {
+    let listed = AppSpec { kind: AppKind::List, ..manual("wiki") };
+    let mut world = configured([listed]);
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "wiki");
+    let left = world.update(person(1), gone(employee("Dev"))).unwrap();
+    let is_refuted = |world: &World| account(world, "wiki").attested.unwrap().refuted;
+    let zombie = || {
+        let id = DriftId { app: app_id("wiki"), identity: person(1), kind: DriftKind::Zombie };
+        Event::DriftDetected(DriftDetected::new(id, left, Vec::new(), None))
+    };
+    world.done(person(1), "wiki");
+    assert!(!is_refuted(&world));
+    world.append(zombie());
+    assert!(is_refuted(&world));
+    world.done(person(1), "wiki");
+    assert!(!is_refuted(&world));
+    world.append(zombie());
+    assert!(is_refuted(&world));
+    // Somebody has it looked at again: what was said of it was said of the same.
+    world.append(Event::SyncRequested(SyncRequested::Identity(person(1))));
+    let now = account(&world, "wiki");
+    assert_eq!(now.attested.unwrap().version, now.desired_version);
+}
+
+#[test]
+fn an_app_that_is_reached_in_another_way_is_read_anew_and_keeps_no_alert_of_before() {
+    for (was, is, reopened) in [
+        (AppKind::Scim, AppKind::List, true),
+        (AppKind::List, AppKind::Scim, true),
+        (AppKind::Scim, AppKind::Manual, false),
+        (AppKind::Scim, AppKind::Scim, false),
+    ] {
+        let of = |kind| AppSpec { kind, ..spec("wiki", EVERYBODY) };
+        let mut world = configured([of(was)]);
+        world.join(person(1), employee("Dev"));
+        world.verify(person(1), "wiki");
+        let id = DriftId { app: app_id("wiki"), identity: person(2), kind: DriftKind::Orphan };
+        world.append(Event::DriftDetected(DriftDetected::new(id, Sequence(0), Vec::new(), None)));
+        let rejection = Rejection { cause: RejectionCause::Unreachable, status: None, detail: "away".into() };
+        world.append(Event::AppQuarantined(Quarantined { app: app_id("wiki"), rejection, failures: 5 }));
+        world.append(Event::AppConfigured(Box::new(of(is))));
+        let now = account(&world, "wiki");
+        assert_eq!(now.is_pending(), reopened, "{was:?} {is:?}");
+        assert_eq!(now.remote_id.is_none(), reopened, "an id of another kind is known: {was:?} {is:?}");
+        let left_alone = ledger::quarantine(&world.state, &app_id("wiki")).unwrap().is_some();
+        assert_eq!(left_alone, was == is, "{was:?} {is:?}");
+        let found = ledger::drift(&world.state, Some(&app_id("wiki"))).unwrap().len();
+        assert_eq!(found == 0, is == AppKind::Manual, "{was:?} {is:?}");
+    }
 }

@@ -12,7 +12,7 @@ use rollcall_domain::access::obligation::{AtRisk, Overdue, Waived};
 use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::rejection::Rejection;
-use rollcall_domain::access::task::TaskDone;
+use rollcall_domain::access::task::{StandsOnWord, TaskDone};
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
@@ -573,6 +573,11 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
                 version: Sequence(m.version),
                 sent: m.sent.into_iter().collect(),
             })
+        }
+        EventType::AccountAttested => {
+            let m = v1::AccountAttested::decode(payload).ok()?;
+            let (app, identity) = (m.app_id.parse().ok()?, m.identity_id.parse().ok()?);
+            Event::AccountAttested(StandsOnWord { app, identity, version: Sequence(m.version) })
         }
         EventType::TaskDone => {
             let m = v1::TaskDone::decode(payload).ok()?;

@@ -67,6 +67,7 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::AccountAdopted(_) => EventType::AccountAdopted,
         Event::AccountAttempted(_) => EventType::AccountAttempted,
         Event::TaskDone(_) => EventType::TaskDone,
+        Event::AccountAttested(_) => EventType::AccountAttested,
         Event::DriftCleared(_) => EventType::DriftCleared,
         Event::DriftAccepted(_) => EventType::DriftAccepted,
         Event::ObligationWaived(_) => EventType::ObligationWaived,
@@ -308,6 +309,10 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             sent: e.sent.iter().cloned().collect(),
         }
         .encode_to_vec(),
+        Event::AccountAttested(e) => {
+            v1::AccountAttested { app_id: e.app.to_string(), identity_id: e.identity.to_string(), version: e.version.0 }
+                .encode_to_vec()
+        }
         Event::TaskDone(e) => v1::TaskDone {
             app_id: e.app.to_string(),
             identity_id: e.identity.to_string(),

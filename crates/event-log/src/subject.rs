@@ -228,6 +228,7 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::AppRecovered(id) => Subject::app_state(id),
         Event::AccountAttempted(attempted) => Subject::account(&attempted.app, attempted.identity),
         Event::AccountAdopted(adopted) => Subject::account(&adopted.app, adopted.identity),
+        Event::AccountAttested(stands) => Subject::account(&stands.app, stands.identity),
         Event::TaskDone(done) => Subject(format!("rollcall.task.{}.{}", done.app, done.identity)),
         Event::DriftDetected(found) => Subject::drift(&found.id),
         Event::DriftCleared(id) => Subject::drift(id),

@@ -327,7 +327,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::access::operation::Operation;
     use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Origin, Rejected, Verified};
     use rollcall_domain::access::rejection::{Rejection, RejectionCause};
-    use rollcall_domain::access::task::TaskDone;
+    use rollcall_domain::access::task::{StandsOnWord, TaskDone};
     use rollcall_domain::alert::{About, AlertChanged, Level};
     use rollcall_domain::app::GroupRule;
     use rollcall_domain::app::capability::{Capabilities, Discovered, Support};
@@ -612,6 +612,7 @@ async fn every_kind_of_event_survives_the_log() {
             version: Sequence(4),
             sent: ["ada".to_owned(), "ada@example.com".to_owned()].into(),
         }),
+        Event::AccountAttested(StandsOnWord { app: "crm".parse().unwrap(), identity: id, version: Sequence(4) }),
         Event::TaskDone(TaskDone {
             app: "crm".parse().unwrap(),
             identity: id,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use rollcall_domain::access::account::Account;
+use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::outcome::Verified;
 use rollcall_domain::access::task::{TaskDone, TaskId};
@@ -37,6 +37,8 @@ pub struct Office {
     rows: BTreeMap<String, Row>,
     /// When somebody last had an account that could be used, and when they last had none.
     last: BTreeMap<IdentityId, (Option<Timestamp>, Option<Timestamp>)>,
+    /// When there last was one of a name that could be used.
+    named: BTreeMap<String, Timestamp>,
     /// The last list: when it was taken, and what it says.
     list: Option<(Timestamp, String)>,
 }
@@ -104,8 +106,11 @@ impl Office {
     }
 
     fn note(&mut self, now: Timestamp) {
-        for row in self.rows.values() {
+        for (name, row) in &self.rows {
             self.last.entry(row.whose).or_default();
+            if row.active {
+                self.named.insert(name.clone(), now);
+            }
         }
         for (whose, (with, without)) in &mut self.last {
             let has = self.rows.values().any(|row| row.whose == *whose && row.active);
@@ -148,8 +153,10 @@ impl Office {
         };
         let Some(asked) = account.owes.iter().map(|owed| owed.opened_at).max() else { return Ok(None) };
         let (with, without) = self.last.get(&whose).copied().unwrap_or_default();
+        // Names are all that tells one from another there.
+        let named = account.desired.user_name().and_then(|name| self.named.get(&name.to_lowercase()));
         Ok(match verified.target {
-            Target::Present if with.is_none_or(|at| at < asked) => {
+            Target::Present if named.is_none_or(|at| *at < asked) => {
                 Some(format!("{whose} has had no account in {PAPER} since"))
             }
             Target::Absent if with.is_some() && without.is_none_or(|at| at < asked) => {
@@ -165,7 +172,15 @@ impl Office {
         let Ok(paper) = PAPER.parse() else { return Ok(wrong) };
         for identity in ledger::identities_at(state, &paper)? {
             let Some(account) = ledger::account(state, identity, &paper)? else { continue };
-            let has = self.rows.values().any(|row| row.whose == identity && row.active);
+            // What stands on a word is as true as that.
+            if account.proof() != Proof::Read {
+                continue;
+            }
+            let name = account.desired.user_name().unwrap_or_default().to_lowercase();
+            let has = match account.desired.target() {
+                Target::Present => self.rows.get(&name).is_some_and(|row| row.active),
+                Target::Absent => self.rows.values().any(|row| row.whose == identity && row.active),
+            };
             if has != (account.desired.target() == Target::Present) {
                 wrong.push(format!("{PAPER}: {identity} must be {}, and has: {has}", account.desired.target().name()));
             }

@@ -63,6 +63,15 @@ pub struct TaskDone {
     pub reference: String,
 }
 
+/// What an app shows contradicts nothing that somebody says of an account, and is no proof by itself: it stands on their word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct StandsOnWord {
+    pub app: AppId,
+    pub identity: IdentityId,
+    pub version: Sequence,
+}
+
 /// What somebody said of an account, in a projection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attested {

@@ -26,3 +26,12 @@ pub struct Quarantine {
     pub since: Timestamp,
     pub by: Sequence,
 }
+
+/// A person was told that everything, or much, is missing in an app, and has said that it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synced {
+    /// The event by which they said so.
+    pub at: Sequence,
+    /// What they were told.
+    pub told: String,
+}

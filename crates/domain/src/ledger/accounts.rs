@@ -1,5 +1,7 @@
 //! What apps answered, and what they showed.
 
+use jiff::Timestamp;
+
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
@@ -9,7 +11,7 @@ use crate::access::desired::{Desired, Queue, Target};
 use crate::access::obligation::{End, Obligation};
 use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
-use crate::access::task::{Attested, TaskDone, Weight};
+use crate::access::task::{Attested, StandsOnWord, TaskDone, Weight};
 use crate::app::conformance::Confirmed;
 use crate::app::deprovision::Deprovision;
 use crate::app::kind::AppKind;
@@ -145,6 +147,10 @@ pub fn attested(
     let Some(app) = directory::app(state, &done.app)?.filter(|_| is_asked && account.is_pending()) else {
         return Ok(());
     };
+    // Said twice it is said once, unless it was shown to be otherwise meanwhile.
+    if account.attested.as_ref().is_some_and(|said| said.version == done.version && !said.refuted) {
+        return Ok(());
+    }
     let weight = match app.spec.kind {
         AppKind::Scim => return Ok(()),
         AppKind::Manual => Weight::Final,
@@ -179,6 +185,28 @@ pub fn attested(
         settled(state, &account)?;
     }
     Ok(())
+}
+
+/// What an app shows contradicts nothing that somebody says of an account, and is no proof: what is owed ends by their word.
+pub fn stands_on_word(
+    state: &mut Kept<'_, impl Write>,
+    stands: &StandsOnWord,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let Some(mut account) = account(state, stands.identity, &stands.app)? else { return Ok(()) };
+    let (target, is_now) = (account.desired.target(), stands.version == account.desired_version);
+    let Some(said) = account.attested.as_mut().filter(|said| is_now && said.version == stands.version && !said.refuted)
+    else {
+        return Ok(());
+    };
+    said.weight = Weight::Final;
+    let end = End::Attested { at: event.recorded_at, by: said.by, who: said.who.clone() };
+    let met = |o: &Obligation| o.id.opened_by <= stands.version && o.target == target;
+    let ended = end_those(state, &mut account, met, &end, facts)?;
+    facts.extend(ended.into_iter().map(Fact::Attested));
+    store(state, account_key(stands.identity, &stands.app), &account);
+    if account.is_pending() { Ok(()) } else { settled(state, &account) }
 }
 
 /// An app is reached in another way. What was said of one that can be read now is to be seen; what is known of one that can't be read any
@@ -254,13 +282,16 @@ pub fn unpark(state: &mut impl Write, app: &AppId) -> Result<(), KvError> {
 
 /// Makes an account pending again, by an event.
 pub fn reopen(state: &mut impl Write, account: &mut Account, event: &Recorded) {
-    let version = event.sequence;
+    reopen_since(state, account, event.sequence, event.recorded_at);
+}
+
+fn reopen_since(state: &mut impl Write, account: &mut Account, version: Sequence, since: Timestamp) {
     // What was said of it was said of the same.
     if let Some(said) = account.attested.as_mut().filter(|said| said.version == account.desired_version) {
         said.version = version;
     }
     account.desired_version = version;
-    account.desired_at = event.recorded_at;
+    account.desired_at = since;
     account.parked_at = None;
     account.rejection = None;
     state.delete(&parked_key(&account.app, account.identity));
@@ -306,10 +337,12 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
         SyncRequested::App(app) => everybody_at(state, app)?,
     };
     for mut account in accounts {
+        let desired_at = account.desired_at;
         // Where nothing can be read there is nothing to look at once more.
         let by_word = directory::app(state, &account.app)?.is_some_and(|app| app.spec.kind == AppKind::Manual);
         if !by_word {
-            reopen(state, &mut account, event);
+            // What is desired is no younger for that.
+            reopen_since(state, &mut account, event.sequence, desired_at);
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::access::operation::Operation;
 use crate::access::rejection::RejectionCause;
 use crate::app::capability::Discovered;
 use crate::app::conformance::Confirmed;
-use crate::app::health::{Quarantine, Quarantined};
+use crate::app::health::{Quarantine, Quarantined, Synced};
 use crate::drift::DriftDetected;
 use crate::drift::kind::DriftKind;
 use crate::drift::reconciliation::{Reconciliation, ReconciliationEvent};
@@ -44,8 +44,9 @@ pub fn recovered(state: &mut impl Write, app: &AppId) {
 /// A person wants everything in it read; where everything was missing they say that it is.
 pub fn synced(state: &mut impl Write, app: &AppId, event: &Recorded) -> Result<(), KvError> {
     // Only who was told that everything is missing has said that it is.
-    if quarantine(state, app)?.is_some_and(|q| q.rejection.cause == RejectionCause::Vanished) {
-        store(state, synced_key(app), &event.sequence);
+    let told = quarantine(state, app)?.filter(|q| q.rejection.cause == RejectionCause::Vanished);
+    if let Some(told) = told {
+        store(state, synced_key(app), &Synced { at: event.sequence, told: told.rejection.detail });
         recovered(state, app);
     }
     Ok(())

@@ -266,6 +266,7 @@ fn forget_account(state: &mut impl Write, mut account: Account, of: IdentityId) 
     }
     account.desired = Desired::Absent;
     account.observed = None;
+    account.accepted = false;
     if let Some(attested) = &mut account.attested {
         attested.said = Desired::Absent;
         attested.left = Left::Nothing;

@@ -17,7 +17,7 @@ use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::app::capability::Capabilities;
 use crate::app::conformance::Conformance;
-use crate::app::health::Quarantine;
+use crate::app::health::{Quarantine, Synced};
 use crate::directory;
 use crate::drift::DriftItem;
 use crate::drift::reconciliation::Reconciled;
@@ -116,7 +116,7 @@ const LOOKS: usize = 1000;
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn synced(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Sequence>, KvError> {
+pub fn synced(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Synced>, KvError> {
     load(state, &synced_key(app))
 }
 

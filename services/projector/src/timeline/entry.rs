@@ -226,6 +226,7 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::AccountRejected(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountAttempted(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountAdopted(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
+        Event::AccountAttested(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::TaskDone(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AppDiscovered(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::AppQuarantined(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),

@@ -248,6 +248,12 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 _ => format!("an account of {name} is asked for in {app}: until the app was read it may exist"),
             }
         }
+        Event::AccountAttested(e) => {
+            let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
+            format!(
+                "what {app} shows contradicts nothing that is said of the account of {name}, and proves nothing: it stands on that word"
+            )
+        }
         Event::TaskDone(e) => {
             let (name, app, by) = (who(state, e.identity)?, at(state, &e.app)?, actor(state, &event.meta.actor)?);
             let looked_up = if e.reference.is_empty() { String::new() } else { format!(", see {}", e.reference) };

@@ -11,7 +11,7 @@ use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::kv::KvError;
-use rollcall_domain::{AppId, Sequence, ledger};
+use rollcall_domain::{AppId, ledger};
 use rollcall_event_log::Clock;
 use rollcall_projection::Store;
 use serde_json::Value;
@@ -65,8 +65,8 @@ struct Known {
 #[derive(Debug, Clone)]
 struct Refused {
     failure: Failure,
-    /// One that lacks many, and the event by which somebody was told so: who syncs the app after that says that they are gone.
-    shrunk: Option<(Option<Sequence>, Arc<Snapshot>)>,
+    /// One that lacks many: who is told so, and syncs the app, says that they are gone.
+    shrunk: Option<Arc<Snapshot>>,
 }
 
 impl ListedApp {
@@ -109,7 +109,7 @@ impl ListedApp {
                 }
             }
         }
-        if let Some(refused) = &mut known.refused {
+        if let Some(refused) = &known.refused {
             let Some(snapshot) = self.confirmed(refused) else { return Err(refused.failure.clone()) };
             info!(app = %self.app, "somebody says that those who are missing from the list are gone");
             known.current = Some(snapshot);
@@ -130,16 +130,12 @@ impl ListedApp {
         Ok(current)
     }
 
-    /// The list that lacks many, where somebody who was told so has synced the app since; `None`: nobody has.
-    fn confirmed(&self, refused: &mut Refused) -> Option<Arc<Snapshot>> {
-        let Refused { failure, shrunk: Some((told, snapshot)) } = refused else { return None };
-        let view = self.store.view();
-        let quarantine = ledger::quarantine(&view, &self.app).ok().flatten();
-        if let Some(quarantine) = quarantine.filter(|q| q.rejection.detail == failure.rejection.detail) {
-            *told = Some(quarantine.by);
-        }
-        let synced = ledger::synced(&view, &self.app).ok().flatten();
-        synced.zip(*told).filter(|(synced, told)| synced > told).map(|_| Arc::clone(snapshot))
+    /// The list that lacks many, where somebody who was told just that has synced the app; `None`: nobody has.
+    fn confirmed(&self, refused: &Refused) -> Option<Arc<Snapshot>> {
+        let snapshot = refused.shrunk.as_ref()?;
+        let synced = ledger::synced(&self.store.view(), &self.app).ok().flatten()?;
+        let is_meant = synced.told == refused.failure.rejection.detail;
+        is_meant.then(|| Arc::new(snapshot.whole()))
     }
 
     /// The list is the one that was read before, and is so at a later time.
@@ -179,8 +175,9 @@ impl ListedApp {
         };
         known.generation += 1;
         let content = Arc::new(Content::new(entries));
-        let (missing, all) = self.missing(&content).map_err(|e| self.bad(&e.to_string()))?;
-        let snapshot = Arc::new(Snapshot::new(taken_at, known.generation, missing, content));
+        let missing = self.missing(&content).map_err(|e| self.bad(&e.to_string()))?;
+        let snapshot = Arc::new(Snapshot::new(taken_at, known.generation, missing.all, content));
+        let (missing, all) = (missing.suddenly, missing.known);
         let allowed = usize::try_from(self.list.max_missing_percent).unwrap_or(usize::MAX);
         if missing >= FEW && missing.saturating_mul(100) > allowed.saturating_mul(all) {
             let why = format!(
@@ -188,7 +185,7 @@ impl ListedApp {
                  are gone, sync the app"
             );
             let failure = Failure::new(RejectionCause::Vanished, why);
-            known.refused = Some(Refused { failure, shrunk: Some((None, snapshot)) });
+            known.refused = Some(Refused { failure, shrunk: Some(snapshot) });
             return Ok(());
         }
         info!(app = %self.app, accounts = snapshot.entries.len(), %taken_at, "a list was read");
@@ -197,24 +194,39 @@ impl ListedApp {
         Ok(())
     }
 
-    /// How many of those who must be there, and were in a list before, are not in this one, and how many there are.
-    fn missing(&self, list: &Content) -> Result<(usize, usize), KvError> {
+    /// Who must be there, and was in a list before, and is not in this one.
+    fn missing(&self, list: &Content) -> Result<Missing, KvError> {
         let view = self.store.view();
-        let (mut missing, mut all) = (0, 0);
+        let mut missing = Missing::default();
         for identity in ledger::identities_at(&view, &self.app)? {
-            let Some(account) = ledger::account(&view, identity, &self.app)?.filter(must_be_there) else { continue };
+            let Some(account) = ledger::account(&view, identity, &self.app)?.filter(was_there) else { continue };
             let Some(id) = &account.remote_id else { continue };
             let name = account.desired.user_name().unwrap_or_default();
             let is_named = list.by_attribute("userName", name).is_some_and(|found| !found.is_empty());
-            all += 1;
-            missing += usize::from(list.by_id(id).is_none() && !is_named);
+            let is_missing = list.by_id(id).is_none() && !is_named;
+            missing.all += usize::from(is_missing);
+            if account.proof() == Proof::Read {
+                missing.known += 1;
+                missing.suddenly += usize::from(is_missing);
+            }
         }
-        Ok((missing, all))
+        Ok(missing)
     }
 }
 
-fn must_be_there(account: &Account) -> bool {
-    account.desired.target() == Target::Present && account.proof() == Proof::Read
+/// Who must be there, and is not in a list.
+#[derive(Debug, Default)]
+struct Missing {
+    /// Also those of whom that is known.
+    all: usize,
+    /// Those of whom it was not.
+    suddenly: usize,
+    /// How many were there when they were read last, and it was not otherwise since.
+    known: usize,
+}
+
+fn was_there(account: &Account) -> bool {
+    account.desired.target() == Target::Present && account.observed.is_some()
 }
 
 impl Transport for ListedApp {

@@ -36,6 +36,11 @@ impl Snapshot {
         Self { taken_at, generation, missing, content }
     }
 
+    /// The same list, of which somebody says that nobody is missing who must be there.
+    pub fn whole(&self) -> Self {
+        Self::new(self.taken_at, self.generation, 0, Arc::clone(&self.content))
+    }
+
     /// The same list, which its place says is so at another time.
     pub fn as_of(&self, taken_at: Timestamp, generation: u64) -> Self {
         Self::new(taken_at, generation, self.missing, Arc::clone(&self.content))

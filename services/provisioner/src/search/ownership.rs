@@ -3,8 +3,8 @@
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::remote::Remote;
-use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::lifecycle::Lifecycle;
+use rollcall_domain::identity::{Identity, IdentityKind};
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
@@ -68,6 +68,14 @@ pub fn ownership(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<
             }
             None => as_it_says(state, wanted, remote),
         },
+        // Of whoever must have none it may be the one that they had, also where no list has shown it before.
+        None if wanted.names_are_ids
+            && wanted.target == Target::Absent
+            && !wanted.is_said
+            && wanted.is_named(remote) =>
+        {
+            Ok(Ownership::Ours)
+        }
         None => match as_it_says(state, wanted, remote)? {
             Ownership::Foreign if has_their_name_alone(state, wanted, remote)? => Ok(Ownership::Unlinked),
             whose => Ok(whose),
@@ -180,9 +188,25 @@ fn must_have(state: &impl Read, identity: IdentityId, app: &AppId) -> Result<Opt
 
 /// Whether an account that is linked to someone else, or says that it is theirs, is being removed as theirs.
 pub fn is_being_removed(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<bool, KvError> {
+    if wanted.names_are_ids && was_anothers(state, wanted, remote)? {
+        return Ok(true);
+    }
     let said = remote.text("externalId").parse().ok();
     let holder = ledger::linked(state, &wanted.spec.id, &remote.id)?.or(said).filter(|of| *of != wanted.identity);
     let Some(holder) = holder else { return Ok(false) };
     let theirs = ledger::account(state, holder, &wanted.spec.id)?;
     Ok(theirs.is_some_and(|a| a.desired.target() == Target::Absent && a.is_pending()))
+}
+
+/// Whether somebody else had the name of an account, and theirs is still to be removed: it may be that one.
+fn was_anothers(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<bool, KvError> {
+    for kind in IdentityKind::ALL {
+        for id in directory::ids_by_former_name(state, kind, remote.text("userName"))? {
+            let theirs = ledger::account(state, id, &wanted.spec.id)?.filter(|_| id != wanted.identity);
+            if theirs.is_some_and(|account| account.desired.target() == Target::Absent && account.is_pending()) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }

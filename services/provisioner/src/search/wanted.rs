@@ -221,8 +221,8 @@ impl Known {
         can: &Capabilities,
         now: Timestamp,
     ) -> Result<Self, KvError> {
-        let excused =
-            ledger::synced(state, &account.app)?.is_some_and(|at| account.verified_version.is_none_or(|v| v < at));
+        let excused = ledger::synced(state, &account.app)?
+            .is_some_and(|said| account.verified_version.is_none_or(|v| v < said.at));
         // That an app has confirmed it is no proof that it did it: only that it knew the account a moment ago.
         let recent = spec.capabilities.consistency_delay.unwrap_or_default().saturating_mul(2).max(HOLDS_FOR);
         let just_now = |at: Timestamp| Duration::try_from(now.duration_since(at)).is_ok_and(|ago| ago < recent);

@@ -12,10 +12,12 @@ use rollcall_domain::app::standard::Standard;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_scim::Changed;
+use serde_json::Value;
 use tracing::debug;
 
 use crate::list::listed::ListedApp;
 use crate::list::snapshot::Snapshot;
+use crate::search::wanted::Wanted;
 use crate::work::connector::Connector;
 use crate::work::error::WorkError;
 use crate::work::outcome::Attempt;
@@ -40,13 +42,18 @@ pub fn is_to_be_refuted(account: &Account) -> bool {
     said.is_some_and(|said| !said.refuted)
 }
 
-/// Whether that an account is not on a list proves its end only beside somebody's word: a list that lacks others who must be there may have
-/// been cut off, and an account that was said to be made, and that no list has ever shown, may have another name.
-pub fn needs_a_word(snapshot: &Snapshot, account: &Account, remote: Option<&Remote>) -> bool {
+/// Whether that an account is not on a list is no proof of its end: a list that lacks others who must be there may have been cut off, one
+/// that was said to be made, and that no list has ever shown, may have another name, and one under its name may still be theirs.
+pub fn needs_a_word(snapshot: &Snapshot, account: &Account, wanted: &Wanted, remote: Option<&Remote>) -> bool {
     let is_there = |said: &Attested| matches!(said.said, Desired::Present(_));
     let is_unseen = account.remote_id.is_none() && account.attested.as_ref().is_some_and(is_there);
-    let in_doubt = snapshot.missing > 0 || is_unseen;
-    account.desired.target() == Target::Absent && remote.is_none() && in_doubt && !is_said_before(snapshot, account)
+    let lives = |name: &String| {
+        let named = snapshot.by_attribute("userName", name).unwrap_or_default();
+        named.iter().any(|entry| entry.resource.get("active") != Some(&Value::Bool(false)))
+    };
+    let is_named = wanted.names_are_ids && wanted.user_names.iter().any(lives);
+    let in_doubt = snapshot.missing > 0 || is_unseen || is_named;
+    account.desired.target() == Target::Absent && remote.is_none() && in_doubt
 }
 
 impl Connector {

@@ -182,9 +182,12 @@ impl Connector {
                     && judged.as_ref().is_ok_and(|differences| differences.is_empty()));
             if is_as_desired {
                 if let Some((_, snapshot)) = &list
-                    && needs_a_word(snapshot, account, remote)
+                    && needs_a_word(snapshot, account, &wanted, remote)
                 {
-                    return Ok(Attempt::Wait(NEXT_LIST));
+                    return match wanted.is_said {
+                        true => self.stands_on_word(account).await,
+                        false => Ok(Attempt::Wait(NEXT_LIST)),
+                    };
                 }
                 // What is desired may be what was before our own last change.
                 if sent == Sent::Nothing

@@ -9,6 +9,7 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::outcome::{Left, Rejected, Verified};
 use rollcall_domain::access::plan::{is_gone, judge};
 use rollcall_domain::access::remote::Remote;
+use rollcall_domain::access::task::StandsOnWord;
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::standard::Standard;
 use rollcall_domain::drift::kind::DriftKind;
@@ -111,6 +112,14 @@ impl Connector {
     pub async fn say_verified(&self, account: &Account, remote: Option<&Remote>, left: Left) -> Result<(), WorkError> {
         self.append(account, verified(account, remote, left, Vec::new())).await?;
         Ok(())
+    }
+
+    /// Says that what was read contradicts nothing that somebody says of an account that is to be gone.
+    pub async fn stands_on_word(&self, account: &Account) -> Result<Attempt, WorkError> {
+        let (app, identity, version) = (account.app.clone(), account.identity, account.desired_version);
+        let said = Event::AccountAttested(StandsOnWord { app, identity, version });
+        self.append(account, said).await?;
+        Ok(Attempt::Verified)
     }
 
     /// Nothing has to be done any more with an account that stood for itself.
