@@ -97,7 +97,7 @@ const OPENED_BY: [(&str, &str, &str); 68] = [
     ("GET", "/v1/separations", "viewer"),
     ("GET", "/v1/machines", "viewer"),
     ("GET", "/v1/tasks", "viewer"),
-    ("POST", "/v1/tasks/{id}/done", "viewer"),
+    ("POST", "/v1/tasks/{id}/done", "operator"),
     ("GET", "/v1/credentials", "viewer"),
     ("GET", "/v1/credentials/{id}", "viewer"),
     ("POST", "/v1/credentials/{id}/compromised", "operator"),

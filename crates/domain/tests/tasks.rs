@@ -274,3 +274,21 @@ fn an_app_that_is_reached_in_another_way_is_read_anew_and_keeps_no_alert_of_befo
         assert_eq!(found == 0, is == AppKind::Manual, "{was:?} {is:?}");
     }
 }
+
+#[test]
+fn that_an_account_was_said_to_be_made_and_never_shown_is_remembered_until_a_list_shows_it() {
+    let listed = AppSpec { kind: AppKind::List, ..manual("wiki") };
+    let mut world = configured([listed]);
+    world.join(person(1), employee("Dev"));
+    world.done(person(1), "wiki");
+    world.update(person(1), gone(employee("Dev")));
+    world.done(person(1), "wiki");
+    let said = account(&world, "wiki").attested.unwrap();
+    assert!(said.unseen && said.says_there_was_one(), "{said:?}");
+    let mut shown = configured([AppSpec { kind: AppKind::List, ..manual("wiki") }]);
+    shown.join(person(1), employee("Dev"));
+    shown.verify(person(1), "wiki");
+    shown.update(person(1), gone(employee("Dev")));
+    shown.done(person(1), "wiki");
+    assert!(!account(&shown, "wiki").attested.unwrap().says_there_was_one());
+}

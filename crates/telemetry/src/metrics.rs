@@ -44,6 +44,8 @@ pub struct Metrics {
     pub machines_without_owner: Gauge<u64>,
     pub handovers_open: Gauge<u64>,
     pub handovers_overdue: Gauge<u64>,
+    pub tasks_open: Gauge<u64>,
+    pub tasks_overdue: Gauge<u64>,
     pub revocations_open: Gauge<u64>,
     pub revocations_overdue: Gauge<u64>,
     pub projection_lag_events: Gauge<u64>,
@@ -118,6 +120,8 @@ impl Metrics {
                 "Service accounts and agents with access for which nobody answers who is there",
             ),
             handovers_open: gauge("rollcall_handovers_open", "Machines that are to be handed over"),
+            tasks_open: gauge("rollcall_tasks_open", "What is owed in an app that people change"),
+            tasks_overdue: gauge("rollcall_tasks_overdue", "Of these, what is past its deadline"),
             revocations_open: gauge("rollcall_revocations_open", "Credentials that are to be revoked"),
             revocations_overdue: gauge(
                 "rollcall_revocations_overdue",

@@ -7,6 +7,7 @@ use rollcall_domain::access::grant::GrantStatus;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::separation::ViolationStatus;
+use rollcall_domain::app::AppSpec;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
@@ -54,7 +55,10 @@ fn seconds(duration: SignedDuration) -> f64 {
 
 /// Sets the gauges to what is so now; an app without anything open shows 0, not the last value.
 pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), KvError> {
-    let apps: Vec<AppId> = directory::apps(state)?.into_iter().map(|app| app.spec.id).collect();
+    let specs: Vec<AppSpec> = directory::apps(state)?.into_iter().map(|app| app.spec).collect();
+    let by_people: BTreeSet<&AppId> =
+        specs.iter().filter(|spec| spec.kind.is_by_people()).map(|spec| &spec.id).collect();
+    let apps: Vec<AppId> = specs.iter().map(|spec| spec.id.clone()).collect();
     let counts = ledger::counts(state)?;
     for app in &apps {
         for change in ChangeKind::ALL {
@@ -79,7 +83,13 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
         metrics().app_vanished.record(u64::from(vanished(app)), &[label("app", app.as_str())]);
         let drilled = ledger::drilled(state, app)?;
         let labels = [label("app", app.as_str())];
-        metrics().app_drill_keeps_access.record(u64::from(drilled.failing_since.is_some()), &labels);
+        let fails = drilled.failing_since.is_some() && !by_people.contains(app);
+        metrics().app_drill_keeps_access.record(u64::from(fails), &labels);
+        if by_people.contains(app) {
+            let tasks = ledger::count_of(state, app)?;
+            metrics().tasks_open.record(tasks.open, &labels);
+            metrics().tasks_overdue.record(tasks.overdue, &labels);
+        }
         // An app that was never drilled has no score, rather than a bad one.
         if let Some(report) = drilled.last {
             report.score().into_iter().for_each(|score| metrics().app_drill_score.record(score.into(), &labels));

@@ -92,6 +92,16 @@ pub struct Attested {
     pub left: Left,
     /// Whether a list has shown since that it is not so.
     pub refuted: bool,
+    /// Whether there was said to be an account before that no list has ever shown: it may have another name.
+    pub unseen: bool,
+}
+
+impl Attested {
+    /// Whether there is, or was, said to be an account.
+    #[must_use]
+    pub const fn says_there_was_one(&self) -> bool {
+        self.unseen || matches!(self.said, Desired::Present(_))
+    }
 }
 
 /// What the word of a person is worth.

@@ -170,6 +170,7 @@ pub fn attested(
         weight,
         left: if is_kept { Left::Something } else { Left::Nothing },
         refuted: false,
+        unseen: account.remote_id.is_none() && account.attested.as_ref().is_some_and(Attested::says_there_was_one),
     });
     account.rejection = None;
     park(state, &mut account, None);
@@ -224,12 +225,11 @@ pub fn reached_otherwise(
     }
     for mut account in everybody_at(state, &now.id)? {
         let is_known = directory::identity(state, account.identity)?.is_none_or(|who| who.content != Content::Erased);
-        let is_said = account.attested.take().is_some();
+        // What was said of it is still that.
+        let is_said = account.attested.as_mut().map(|said| said.weight = Weight::UntilRead).is_some();
         if is_known && (is_said || was != AppKind::Manual) {
             account.remote_id = None;
             reopen(state, &mut account, event);
-        } else if is_said {
-            store(state, account_key(account.identity, &account.app), &account);
         }
     }
     Ok(())

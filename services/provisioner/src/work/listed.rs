@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::plan::is_gone;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::access::task::Attested;
@@ -45,8 +45,8 @@ pub fn is_to_be_refuted(account: &Account) -> bool {
 /// Whether that an account is not on a list is no proof of its end: a list that lacks others who must be there may have been cut off, one
 /// that was said to be made, and that no list has ever shown, may have another name, and one under its name may still be theirs.
 pub fn needs_a_word(snapshot: &Snapshot, account: &Account, wanted: &Wanted, remote: Option<&Remote>) -> bool {
-    let is_there = |said: &Attested| matches!(said.said, Desired::Present(_));
-    let is_unseen = account.remote_id.is_none() && account.attested.as_ref().is_some_and(is_there);
+    let said = account.attested.as_ref();
+    let is_unseen = account.remote_id.is_none() && said.is_some_and(Attested::says_there_was_one);
     let lives = |name: &String| {
         let named = snapshot.by_attribute("userName", name).unwrap_or_default();
         named.iter().any(|entry| entry.resource.get("active") != Some(&Value::Bool(false)))
