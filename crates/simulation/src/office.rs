@@ -87,7 +87,10 @@ impl Office {
         }
         let whose = account.identity;
         if account.desired == Desired::Deleted {
-            self.rows.retain(|_, row| row.whose != whose);
+            // Names are all that they have to go by: one of that name that nobody uses goes, whoever had it last.
+            let is_theirs =
+                |name: &String, row: &Row| row.whose == whose || (!row.active && account.former_names.contains(name));
+            self.rows.retain(|name, row| !is_theirs(name, row));
             return true;
         }
         let Desired::Present(presence) = &account.desired else {
