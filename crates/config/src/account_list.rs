@@ -7,8 +7,9 @@ use std::time::Duration;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::{Mapping, effective};
 use rollcall_domain::app::own_way::{Keeps, Way};
+use rollcall_rows::Format;
 
-use crate::model::{AccountListConfig, AccountListPlace, ListFormat};
+use crate::model::{AccountListConfig, AccountListPlace};
 use crate::section::{Entry, Section, http_url, size, some_text};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -25,7 +26,7 @@ pub(crate) fn account_list(mut s: Section<'_>, attributes: &Mapping) -> Option<A
     });
     let url = s.parsed("url", http_url);
     let format = s.parsed("format", |text| {
-        let found = ListFormat::ALL.into_iter().find(|format| format.name() == text);
+        let found = Format::ALL.into_iter().find(|format| format.name() == text);
         found.ok_or_else(|| format!("'{text}' must be csv, ndjson or json"))
     });
     let mut wrong = false;
@@ -70,8 +71,7 @@ pub(crate) fn account_list(mut s: Section<'_>, attributes: &Mapping) -> Option<A
             None
         }
     };
-    let by_name =
-        |path: &str| ListFormat::ALL.into_iter().find(|format| path.ends_with(&format!(".{}", format.name())));
+    let by_name = |path: &str| Format::ALL.into_iter().find(|format| path.ends_with(&format!(".{}", format.name())));
     let format = format.or_else(|| match place.as_ref()? {
         AccountListPlace::File(file) => by_name(&file.to_string_lossy()),
         AccountListPlace::Url(url) => by_name(url.path()),

@@ -24,9 +24,9 @@ pub use load::{load, parse};
 pub use model::{
     AccountListConfig, AccountListPlace, AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig,
     Config, Cursors, DrillSettings, DurabilityChoice, ExternalIds, HolderBy, InventoryConfig, InventoryField,
-    InventoryPreset, InventoryShape, JwtConfig, KeyPlace, ListFormat, MachinesConfig, NatsConfig, NatsPlace,
-    OidcConfig, PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig,
-    Sight, SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople, WithoutOwner,
+    InventoryPreset, InventoryShape, JwtConfig, KeyPlace, MachinesConfig, NatsConfig, NatsPlace, OidcConfig,
+    PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig, Sight,
+    SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople, WithoutOwner,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

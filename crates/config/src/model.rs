@@ -19,6 +19,7 @@ use rollcall_domain::governance::configuration::Settings;
 use rollcall_domain::identity::authority::Authority;
 use rollcall_domain::ids::InventoryName;
 use rollcall_domain::{AppId, SourceName};
+use rollcall_rows::Format;
 use rollcall_scim::{Catalogue, Strictness};
 use secrecy::SecretString;
 use url::Url;
@@ -621,7 +622,7 @@ pub enum Reach {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountListConfig {
     pub place: AccountListPlace,
-    pub format: ListFormat,
+    pub format: Format,
     /// What the list calls what an account shows, by its path; `userName` is among them.
     pub columns: BTreeMap<String, String>,
     /// The words, in lower case, that say of an account that it can't be used; `None`: the usual ones.
@@ -645,32 +646,6 @@ pub enum AccountListPlace {
     File(PathBuf),
     /// An address that answers with it.
     Url(Url),
-}
-
-/// How a list is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListFormat {
-    /// A table, with a first line of names.
-    Csv,
-    /// A JSON object a line.
-    Ndjson,
-    /// One JSON document.
-    Json,
-}
-
-impl ListFormat {
-    /// Each.
-    pub const ALL: [Self; 3] = [Self::Csv, Self::Ndjson, Self::Json];
-
-    /// The word in the configuration, which is what names of files end with.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Ndjson => "ndjson",
-            Self::Json => "json",
-        }
-    }
 }
 
 impl Reach {

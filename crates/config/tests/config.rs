@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use rollcall_config::{Config, ConfigError, ListFormat, NatsPlace, Needs, Reach, Role, parse};
+use rollcall_config::{Config, ConfigError, NatsPlace, Needs, Reach, Role, parse};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::own_way::Way;
+use rollcall_rows::Format;
 
 const WHOLE: &str = r#"
 [server]
@@ -463,7 +464,7 @@ fn an_app_that_people_change_says_so_and_what_is_known_of_it() {
     let listed = read(LISTED).unwrap();
     let (spec, reach) = (&listed.apps[0].spec, &listed.apps[0].reach);
     let Reach::List(list) = reach else { panic!("{reach:?}") };
-    assert_eq!((list.format, list.max_age), (ListFormat::Csv, Duration::from_secs(2 * 86_400)));
+    assert_eq!((list.format, list.max_age), (Format::Csv, Duration::from_secs(2 * 86_400)));
     // What no column shows is not compared; where none says who can sign in, only who is not listed is gone.
     assert_eq!(spec.capabilities.keeps["displayName"].way, Way::NotInSchema);
     assert!(!spec.capabilities.keeps.contains_key("title"));

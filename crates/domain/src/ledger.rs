@@ -295,20 +295,17 @@ impl Ledger {
             Event::AccountApplied(applied) => accounts::applied(state, applied, event, &mut facts)?,
             Event::AccountVerified(verified) => {
                 accounts::verified(state, verified, event, &mut facts)?;
-                separations::read_back(state, &verified.app, verified.identity, event)?;
-                machines::read_back(state, verified.identity, event, &mut facts)?;
+                known_of(state, &verified.app, verified.identity, event, &mut facts)?;
             }
             Event::ViolationAccepted(accepted) => separations::accepted(state, accepted, event)?,
             Event::AccountAttempted(attempted) => accounts::attempted(state, attempted, event)?,
             Event::TaskDone(done) => {
                 accounts::attested(state, done, event, &mut facts)?;
-                separations::read_back(state, &done.app, done.identity, event)?;
-                machines::read_back(state, done.identity, event, &mut facts)?;
+                known_of(state, &done.app, done.identity, event, &mut facts)?;
             }
             Event::AccountAttested(stands) => {
                 accounts::stands_on_word(state, stands, event, &mut facts)?;
-                separations::read_back(state, &stands.app, stands.identity, event)?;
-                machines::read_back(state, stands.identity, event, &mut facts)?;
+                known_of(state, &stands.app, stands.identity, event, &mut facts)?;
             }
             Event::AccountRejected(rejected) => accounts::rejected(state, rejected)?,
             Event::AccountAdopted(adopted) => accounts::adopted(state, adopted, event)?,
@@ -658,4 +655,16 @@ fn affected_by_group(state: &impl Read, changed: &GroupChanged) -> Result<BTreeS
         affected.extend(directory::identities_in(state, changed.id)?);
     }
     Ok(affected)
+}
+
+/// What follows from what is known of an account now, read or said: for the separations that it breaks, and for a machine whose it is.
+fn known_of(
+    state: &mut Kept<'_, impl Write>,
+    app: &AppId,
+    identity: IdentityId,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    separations::read_back(state, app, identity, event)?;
+    machines::read_back(state, identity, event, facts)
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
+
 use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
@@ -203,7 +205,7 @@ fn what_has_to_be_done_is_said_in_words() {
     let rule = |from: &str, to: &str| GroupRule { from: from.into(), to: to.into() };
     let app = AppSpec { groups: vec![rule("Sales", "Sellers"), rule("Dev", "Makers")], ..manual("wiki") };
     let mut world = configured([app.clone()]);
-    let said = |world: &World, name: &str| to_do(&account(world, "wiki"), &app, Some(name), |_| false);
+    let said = |world: &World, name: &str| to_do(&account(world, "wiki"), &app, Some(name), &BTreeSet::new());
     world.join(person(1), json!({ "userName": "ann", "userType": "Employee", "title": "Seller", "active": true }));
     let steps = said(&world, "ann");
     assert_eq!(steps[0], "Create the account ann, or switch on the one there is, with title: Seller");
@@ -218,7 +220,7 @@ fn what_has_to_be_done_is_said_in_words() {
         ["Switch the account anna (it may be called ann) off, and take it out of every group"]
     );
     let deleting = AppSpec { deprovision: Deprovision::Delete, ..app.clone() };
-    let steps = to_do(&account(&world, "wiki"), &deleting, Some("anna"), |_| false);
+    let steps = to_do(&account(&world, "wiki"), &deleting, Some("anna"), &BTreeSet::new());
     assert_eq!(steps, ["Delete the account anna (it may be called ann)"]);
 }
 

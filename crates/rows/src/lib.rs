@@ -13,6 +13,21 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// Each.
+    pub const ALL: [Self; 3] = [Self::Csv, Self::Ndjson, Self::Json];
+
+    /// The word in the configuration, which is what names of files end with.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+            Self::Json => "json",
+        }
+    }
+}
+
 /// A row, and the line that it begins at, or its place in a document.
 #[derive(Debug)]
 pub struct Row {

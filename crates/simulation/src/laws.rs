@@ -12,7 +12,6 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::handover::{HandoverChanged, HandoverStep};
-use rollcall_domain::access::obligation::End;
 use rollcall_domain::access::outcome::Verified;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::drill::{Drill, DrillEvent};
@@ -258,10 +257,9 @@ impl Laws {
                 let parked = account.is_some_and(|a| a.parked_at.is_some());
                 out.push(format!("{} is open; parked: {parked}; the app said {said:?}", obligation.id));
             }
-            for item in ledger::drift(&book.state, Some(&app))? {
-                out.push(format!("drift {} since {}", item.id, item.detected_at));
-            }
         }
+        let drift = ledger::drift(&book.state, None)?;
+        out.extend(drift.iter().map(|item| format!("drift {} since {}", item.id, item.detected_at)));
         for app in book.apps.keys().filter_map(|app| app.parse().ok()) {
             let drilled = ledger::drilled(&book.state, &app)?;
             if drilled.running.is_some() || drilled.requested.is_some() || !drilled.left_behind.is_empty() {
@@ -532,13 +530,7 @@ impl Book {
                     .iter()
                     .filter(|o| o.id.subject.app() == Some(&app_id))
                 {
-                    let ended = match &o.end {
-                        Some(End::Verified { at, .. } | End::Superseded { at, .. } | End::Attested { at, .. }) => {
-                            Some(at)
-                        }
-                        None => None,
-                    };
-                    let late = ended.is_some_and(|at| *at > o.deadline + SignedDuration::from_mins(3));
+                    let late = o.end.as_ref().is_some_and(|end| end.at() > o.deadline + SignedDuration::from_mins(3));
                     if late && o.overdue_at.is_none() {
                         broken.push(format!("{} was met after {} and never called overdue", o.id, o.deadline));
                     }

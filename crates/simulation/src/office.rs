@@ -195,10 +195,5 @@ impl Office {
 /// What has not been done.
 pub fn unfinished(state: &impl Read) -> Result<Vec<String>, KvError> {
     let all = ledger::tasks_after(state, None, None, usize::MAX)?.pairs;
-    let mut out: Vec<String> = all.iter().map(|(place, _)| format!("{place} is not done")).collect();
-    if let Ok(paper) = PAPER.parse() {
-        let drift = ledger::drift(state, Some(&paper))?;
-        out.extend(drift.iter().map(|item| format!("drift {} since {}", item.id, item.detected_at)));
-    }
-    Ok(out)
+    Ok(all.iter().map(|(place, _)| format!("{place} is not done")).collect())
 }

@@ -209,7 +209,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     let (configured, roles) = configs()?;
     let (asked, by_people): (Vec<_>, Vec<_>) =
         configured.into_iter().partition(|config| config.reach.base_url().is_some());
-    for config in &by_people {
+    for config in by_people.iter().chain(&asked) {
         let event = Event::AppConfigured(Box::new(config.spec.clone()));
         let configured = NewEvent { meta: by_service("gateway", "", None), event };
         while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
@@ -220,9 +220,6 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
     for (nature, config) in NATURES.into_iter().zip(asked) {
         let app = SimApp::new(nature, chance.clone(), weather.clone(), Arc::clone(&laws));
         laws.watch(&app);
-        let event = Event::AppConfigured(Box::new(config.spec.clone()));
-        let configured = NewEvent { meta: by_service("gateway", "", None), event };
-        while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
         apps.push((app, config));
     }
     let policy = MachinePolicy {

@@ -186,10 +186,7 @@ impl Provisioner {
                 None
             }
         });
-        let app = id.clone();
-        let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
-        let connector = Connector { log, clock, store, app, settled, claims, controls, link, unreachable };
-        Worker::new(connector, self.apps.get(id))
+        Worker::new((log, clock, store), (id.clone(), self.apps.get(id)), link, unreachable)
     }
 }
 
@@ -228,14 +225,18 @@ impl Worker {
             }
             _ => None,
         };
-        let app = config.spec.id.clone();
-        let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
-        let connector =
-            Connector { log, clock, store, app, settled, claims, controls, link, unreachable: String::new() };
-        Self::new(connector, Some(config))
+        Self::new((log, clock, store), (config.spec.id.clone(), Some(config)), link, String::new())
     }
 
-    fn new(connector: Connector, config: Option<&AppConfig>) -> Self {
+    /// The worker of an app that is reached by a link, or can't be, and why.
+    fn new(
+        (log, clock, store): (Arc<dyn Log>, Clock, Arc<Store>),
+        (app, config): (AppId, Option<&AppConfig>),
+        link: Option<Link>,
+        unreachable: String,
+    ) -> Self {
+        let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
+        let connector = Connector { log, clock, store, app, settled, claims, controls, link, unreachable };
         let seconds = Duration::from_secs;
         Self {
             app: connector.app.clone(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::access::desired::{Desired, Queue, Target};
+use crate::access::desired::{Desired, Presence, Queue, Target};
 use crate::access::holding::Holdings;
 use crate::access::obligation::Obligation;
 use crate::access::rejection::Rejection;
@@ -154,12 +154,41 @@ impl Account {
     #[must_use]
     pub fn proof(&self) -> Proof {
         let is_newest = |version: Option<Sequence>| version.is_some_and(|version| version >= self.desired_version);
-        let word = self.attested.as_ref().filter(|attested| attested.weight == Weight::Final);
-        match (is_newest(self.verified_version), is_newest(word.map(|word| word.version))) {
+        let is_word = self.word().is_some_and(|word| word.weight == Weight::Final);
+        match (is_newest(self.verified_version), is_word) {
             (true, _) => Proof::Read,
             (false, true) => Proof::Word,
             (false, false) => Proof::None,
         }
+    }
+
+    /// Whether it has still to be removed.
+    #[must_use]
+    pub fn is_being_removed(&self) -> bool {
+        self.desired.target() == Target::Absent && self.is_pending()
+    }
+
+    /// What somebody says of it as it is desired now; `None`: nothing.
+    #[must_use]
+    pub fn word(&self) -> Option<&Attested> {
+        self.attested.as_ref().filter(|word| word.version == self.desired_version)
+    }
+
+    /// The same, to be changed.
+    pub fn word_mut(&mut self) -> Option<&mut Attested> {
+        self.attested.as_mut().filter(|word| word.version == self.desired_version)
+    }
+
+    /// What the app showed last; `None`: no account, or it was never read.
+    #[must_use]
+    pub fn shown(&self) -> Option<Presence> {
+        let observed = self.observed.as_ref()?;
+        let groups = observed.get("groups").and_then(Value::as_array).into_iter().flatten();
+        let attributes = observed.iter().filter(|(path, _)| *path != "groups");
+        Some(Presence {
+            attributes: attributes.map(|(path, value)| (path.clone(), value.clone())).collect(),
+            groups: groups.filter_map(|group| group.as_str().map(str::to_owned)).collect(),
+        })
     }
 
     /// When the app confirmed the last change of what is desired now.

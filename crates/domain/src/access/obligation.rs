@@ -247,6 +247,16 @@ impl<Id> Obligation<Id> {
     }
 }
 
+impl End {
+    /// When.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Verified { at, .. } | Self::Superseded { at, .. } | Self::Attested { at, .. } => *at,
+        }
+    }
+}
+
 impl Obligation {
     /// When it was read back.
     #[must_use]

@@ -1,5 +1,7 @@
 //! What has to be done in an app that people change, in words.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::access::account::Account;
@@ -8,10 +10,10 @@ use crate::app::AppSpec;
 use crate::app::deprovision::Deprovision;
 
 /// What has to be done in an app, one thing after the other, in words for who does it; `name` is the user name of whom the account
-/// is, where it is known, and `is_anothers` says whether a name is somebody else's by now.
+/// is, where it is known, and `anothers` are those of its former names that are somebody else's by now.
 #[must_use]
-pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>, is_anothers: impl Fn(&str) -> bool) -> Vec<String> {
-    let known_as = |account: &Account, name| known_as(account, name, &is_anothers);
+pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>, anothers: &BTreeSet<String>) -> Vec<String> {
+    let known_as = |account: &Account, name| known_as(account, name, anothers);
     let presence = match &account.desired {
         Desired::Present(presence) => presence,
         Desired::Off => {
@@ -78,20 +80,14 @@ fn known_before(account: &Account) -> Option<Presence> {
         Some(Desired::Absent | Desired::Deleted | Desired::Off) => return None,
         None => {}
     }
-    let observed = account.observed.as_ref().filter(|seen| seen.get("active") != Some(&Value::Bool(false)))?;
-    let groups = observed.get("groups").and_then(Value::as_array).into_iter().flatten();
-    let attributes = observed.iter().filter(|(path, _)| *path != "groups");
-    Some(Presence {
-        attributes: attributes.map(|(path, value)| (path.clone(), value.clone())).collect(),
-        groups: groups.filter_map(|group| group.as_str().map(str::to_owned)).collect(),
-    })
+    account.shown().filter(|presence| presence.attributes.get("active") != Some(&Value::Bool(false)))
 }
 
 /// An account by every user name that it may have: first what is known, then what it was called before, unless that is somebody else's.
-fn known_as(account: &Account, name: Option<&str>, is_anothers: &impl Fn(&str) -> bool) -> String {
+fn known_as(account: &Account, name: Option<&str>, anothers: &BTreeSet<String>) -> String {
     let before = known_before(account);
     let known = before.as_ref().and_then(|presence| presence.attributes.get("userName")).and_then(Value::as_str);
-    let former: Vec<&str> = account.former_names.iter().map(String::as_str).filter(|name| !is_anothers(name)).collect();
+    let former = account.former_names.iter().filter(|name| !anothers.contains(*name)).map(String::as_str);
     let mut names: Vec<&str> = known.or(account.desired.user_name()).into_iter().chain(former).collect();
     if names.is_empty() {
         names.extend(name);

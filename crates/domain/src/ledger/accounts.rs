@@ -148,7 +148,7 @@ pub fn attested(
         return Ok(());
     };
     // Said twice it is said once, unless it was shown to be otherwise meanwhile.
-    if account.attested.as_ref().is_some_and(|said| said.version == done.version && !said.refuted) {
+    if account.word().is_some_and(|said| !said.refuted) {
         return Ok(());
     }
     let weight = match app.spec.kind {
@@ -176,10 +176,7 @@ pub fn attested(
     park(state, &mut account, None);
     facts.extend(obligations::applied(state, &mut account, done.version, event)?.into_iter().map(Fact::Applied));
     if weight == Weight::Final {
-        let met = |o: &Obligation| o.id.opened_by <= done.version && o.target == done.target;
-        let end = End::Attested { at: event.recorded_at, by: event.sequence, who: event.meta.actor.clone() };
-        let ended = end_those(state, &mut account, met, &end, facts)?;
-        facts.extend(ended.into_iter().map(Fact::Attested));
+        end_by_word(state, &mut account, event, facts)?;
     }
     store(state, account_key(done.identity, &done.app), &account);
     if !account.is_pending() {
@@ -196,18 +193,28 @@ pub fn stands_on_word(
     facts: &mut Vec<Fact>,
 ) -> Result<(), KvError> {
     let Some(mut account) = account(state, stands.identity, &stands.app)? else { return Ok(()) };
-    let (target, is_now) = (account.desired.target(), stands.version == account.desired_version);
-    let Some(said) = account.attested.as_mut().filter(|said| is_now && said.version == stands.version && !said.refuted)
-    else {
-        return Ok(());
-    };
+    let is_now = stands.version == account.desired_version;
+    let Some(said) = account.word_mut().filter(|said| is_now && !said.refuted) else { return Ok(()) };
     said.weight = Weight::Final;
-    let end = End::Attested { at: event.recorded_at, by: said.by, who: said.who.clone() };
-    let met = |o: &Obligation| o.id.opened_by <= stands.version && o.target == target;
-    let ended = end_those(state, &mut account, met, &end, facts)?;
-    facts.extend(ended.into_iter().map(Fact::Attested));
+    end_by_word(state, &mut account, event, facts)?;
     store(state, account_key(stands.identity, &stands.app), &account);
     if account.is_pending() { Ok(()) } else { settled(state, &account) }
+}
+
+/// What an account owes for what is desired of it now ends by what somebody says of it.
+fn end_by_word(
+    state: &mut Kept<'_, impl Write>,
+    account: &mut Account,
+    event: &Recorded,
+    facts: &mut Vec<Fact>,
+) -> Result<(), KvError> {
+    let Some(word) = account.word() else { return Ok(()) };
+    let end = End::Attested { at: event.recorded_at, by: word.by, who: word.who.clone() };
+    let (version, target) = (account.desired_version, account.desired.target());
+    let met = |o: &Obligation| o.id.opened_by <= version && o.target == target;
+    let ended = end_those(state, account, met, &end, facts)?;
+    facts.extend(ended.into_iter().map(Fact::Attested));
+    Ok(())
 }
 
 /// An app is reached in another way. What was said of one that can be read now is to be seen; what is known of one that can't be read any
@@ -287,7 +294,7 @@ pub fn reopen(state: &mut impl Write, account: &mut Account, event: &Recorded) {
 
 fn reopen_since(state: &mut impl Write, account: &mut Account, version: Sequence, since: Timestamp) {
     // What was said of it was said of the same.
-    if let Some(said) = account.attested.as_mut().filter(|said| said.version == account.desired_version) {
+    if let Some(said) = account.word_mut() {
         said.version = version;
     }
     account.desired_version = version;

@@ -88,10 +88,7 @@ pub fn detected(state: &mut Kept<'_, impl Write>, found: &DriftDetected, event: 
 fn refute(state: &mut impl Write, found: &DriftDetected) -> Result<(), KvError> {
     let Some(mut account) = account(state, found.id.identity, &found.id.app)? else { return Ok(()) };
     let is_now = account.desired_version == found.version;
-    let Some(said) = account.attested.as_mut().filter(|said| is_now && said.version == found.version && !said.refuted)
-    else {
-        return Ok(());
-    };
+    let Some(said) = account.word_mut().filter(|said| is_now && !said.refuted) else { return Ok(()) };
     said.refuted = true;
     store(state, account_key(found.id.identity, &found.id.app), &account);
     Ok(())

@@ -94,17 +94,27 @@ pub fn page_where<T>(
     extent: Extent,
     wanted: impl Fn(&T) -> Result<bool, KvError>,
 ) -> Result<(Vec<T>, Option<String>), ApiError> {
+    page_shown(read, cursor, extent, |value| Ok(wanted(&value)?.then_some(value)))
+}
+
+/// The same as it is shown; `show` gives nothing for what is not wanted.
+pub fn page_shown<T, U>(
+    read: impl Fn(Option<&str>, usize) -> Result<KeyPage<T>, KvError>,
+    cursor: Option<&str>,
+    extent: Extent,
+    show: impl Fn(T) -> Result<Option<U>, KvError>,
+) -> Result<(Vec<U>, Option<String>), ApiError> {
     let mut after = cursor.map(str::to_owned);
     let Extent { limit, look } = extent;
     let (mut out, mut looked) = (Vec::new(), 0);
     loop {
         let KeyPage { pairs, next } = read(after.as_deref(), CHUNK)?;
         for (place, value) in pairs {
-            if wanted(&value)? {
+            if let Some(shown) = show(value)? {
                 if out.len() == limit {
                     return Ok((out, after));
                 }
-                out.push(value);
+                out.push(shown);
             }
             after = Some(place);
         }

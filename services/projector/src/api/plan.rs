@@ -4,12 +4,12 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use rollcall_config::Role;
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::{Queue, Target};
+use rollcall_domain::access::desired::{Presence, Queue, Target};
 use rollcall_domain::access::plan::{Step, plan};
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::App;
 use rollcall_domain::app::capability::Capabilities;
-use rollcall_domain::app::mapping::{Attributes, to_resource};
+use rollcall_domain::app::mapping::to_resource;
 use rollcall_domain::app::standard::Standard;
 use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::lifecycle::Lifecycle;
@@ -127,15 +127,8 @@ pub fn waits_for_a_person(state: &impl Read, account: &Account) -> Result<Option
 
 /// The account as the app showed it last.
 fn last_seen(account: &Account) -> Option<Remote> {
-    let observed = account.observed.as_ref()?;
-    let attributes: Attributes =
-        observed.iter().filter(|(k, _)| *k != "groups").map(|(k, v)| (k.clone(), v.clone())).collect();
-    let groups = observed.get("groups").and_then(Value::as_array).into_iter().flatten();
-    Some(Remote {
-        id: account.remote_id.clone()?,
-        resource: to_resource(&attributes),
-        groups: groups.filter_map(|g| g.as_str().map(str::to_owned)).collect(),
-    })
+    let Presence { attributes, groups } = account.shown()?;
+    Some(Remote { id: account.remote_id.clone()?, resource: to_resource(&attributes), groups })
 }
 
 fn steps(account: &Account, app: &App, learned: &Capabilities) -> Vec<StepView> {

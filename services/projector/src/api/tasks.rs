@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::api::context::{Api, Pairs, Shared, unknown};
 use crate::api::decisions::{Answer as Decided, Said, read};
-use crate::api::paging::{Answer, Extent, List, Who, page_where};
+use crate::api::paging::{Answer, Extent, List, Who, page_shown};
 use crate::api::params;
 use crate::api::person::Person;
 use crate::api::plan::held_back;
@@ -74,16 +74,12 @@ async fn tasks(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answ
     let owner = query.text("owner").map(name_key);
     let view = api.fresh().await?;
     let read = |after: Option<&str>, look| ledger::tasks_after(&view, app.as_ref(), after, look);
-    let is_wanted = |account: &Account| {
-        let task = TaskView::of(&view, account, Detail::Impersonal)?;
-        Ok(task.is_some_and(|task| {
-            status.is_none_or(|status| status == task.status)
-                && owner.as_ref().is_none_or(|owner| *owner == name_key(&task.owner))
-        }))
+    let is_wanted = |task: &TaskView| {
+        status.is_none_or(|status| status == task.status)
+            && owner.as_ref().is_none_or(|owner| *owner == name_key(&task.owner))
     };
-    let (found, next_cursor) = page_where(read, query.cursor(), Extent::of(&query)?, is_wanted)?;
-    let shown = found.iter().map(|account| seen(&view, &person, account));
-    let items = shown.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+    let show = |account: Account| Ok(seen(&view, &person, &account)?.filter(is_wanted));
+    let (items, next_cursor) = page_shown(read, query.cursor(), Extent::of(&query)?, show)?;
     Ok(Json(List { items, next_cursor, as_of: None }))
 }
 

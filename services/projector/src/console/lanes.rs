@@ -39,10 +39,7 @@ pub fn axis(obligations: &[Obligation], now: Timestamp) -> Option<(Timestamp, Ti
 }
 
 fn ended(obligation: &Obligation) -> Option<Timestamp> {
-    match &obligation.end {
-        Some(End::Verified { at, .. } | End::Superseded { at, .. } | End::Attested { at, .. }) => Some(*at),
-        None => None,
-    }
+    obligation.end.as_ref().map(End::at)
 }
 
 /// One lane per app.

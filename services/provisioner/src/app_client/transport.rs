@@ -192,10 +192,7 @@ impl Fetcher {
     /// # Errors
     /// When it can't be had, or is longer than that.
     pub async fn fetch(&self, known: Option<&str>, max_bytes: usize) -> Result<Fetched, Failure> {
-        let unreachable = |e: reqwest::Error| {
-            let cause = if e.is_timeout() { RejectionCause::Timeout } else { RejectionCause::Unreachable };
-            Failure::new(cause, shorten(&format!("the list can't be fetched: {}", causes(&e))))
-        };
+        let unreachable = |e| unreachable(&e, "the list can't be fetched: ");
         let tokens = self.token.as_ref().map(Token::to_send).unwrap_or_default();
         let mut request = self.client.get(self.url.clone()).timeout(self.timeout);
         if let Some(token) = tokens.first() {
@@ -206,7 +203,7 @@ impl Fetcher {
                 if known.starts_with('"') || known.starts_with("W/") { IF_NONE_MATCH } else { IF_MODIFIED_SINCE };
             request = request.header(name, known);
         }
-        let mut response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(unreachable)?;
         if response.status() == StatusCode::NOT_MODIFIED {
             return Ok(Fetched::Same);
         }
@@ -221,17 +218,31 @@ impl Fetcher {
         let changed = header(LAST_MODIFIED).map(str::to_owned);
         let validator = header(ETAG).map(str::to_owned).or_else(|| changed.clone());
         let changed_at = changed.and_then(|text| httpdate::parse_http_date(&text).ok());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > max_bytes {
-                let detail = format!("the list is longer than {max_bytes} bytes (list.max_bytes)");
-                return Err(Failure::new(RejectionCause::BadList, detail));
-            }
-        }
+        let body = body(response, max_bytes).await.map_err(unreachable)?.ok_or_else(|| {
+            let detail = format!("the list is longer than {max_bytes} bytes (list.max_bytes)");
+            Failure::new(RejectionCause::BadList, detail)
+        })?;
         let changed_at = changed_at.and_then(|at| Timestamp::try_from(at).ok());
         Ok(Fetched::Body { changed_at, validator, body })
     }
+}
+
+/// Why there is no answer.
+fn unreachable(error: &reqwest::Error, what: &str) -> Failure {
+    let cause = if error.is_timeout() { RejectionCause::Timeout } else { RejectionCause::Unreachable };
+    Failure::new(cause, shorten(&format!("{what}{}", causes(error))))
+}
+
+/// The body of an answer; `None`: it is longer than that.
+async fn body(mut response: reqwest::Response, max_bytes: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > max_bytes {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body))
 }
 
 #[derive(Debug)]
@@ -253,14 +264,11 @@ impl OverHttp {
         headers.insert(ACCEPT, SCIM_JSON);
         rollcall_telemetry::inject_headers(&mut headers);
         // The error's text may hold the address, never the token: that is in a header.
-        let unreachable = |e: reqwest::Error| {
-            let cause = if e.is_timeout() { RejectionCause::Timeout } else { RejectionCause::Unreachable };
-            Failure::new(cause, shorten(&causes(&e)))
-        };
+        let unreachable = |e| unreachable(&e, "");
         let (mut address, mut redirects) = (address, 0);
         // Redirects included.
         let ends = Instant::now() + self.timeout;
-        let mut response = loop {
+        let response = loop {
             let request = self.client.request(method.clone(), address.clone());
             let mut request = request.timeout(ends.saturating_duration_since(Instant::now())).headers(headers.clone());
             if let Some(token) = self.tokens().first() {
@@ -284,14 +292,9 @@ impl OverHttp {
             let is_spent = matches!(status.as_u16(), 403 | 429) && header("x-ratelimit-remaining") == Some("0");
             is_spent.then(|| header("x-ratelimit-reset").and_then(until).unwrap_or(LIMIT_PAUSE))
         });
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ANSWER {
-                let detail = format!("the answer is longer than {MAX_ANSWER} bytes");
-                return Err(Failure::new(RejectionCause::NotScim, detail));
-            }
-        }
+        let body = self::body(response, MAX_ANSWER).await.map_err(unreachable)?.ok_or_else(|| {
+            Failure::new(RejectionCause::NotScim, format!("the answer is longer than {MAX_ANSWER} bytes"))
+        })?;
         Ok(Response { status, retry_after, body, secrets: self.tokens().into_iter().collect() })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rollcall_config::{AccountListConfig, ListFormat};
+use rollcall_config::AccountListConfig;
 use rollcall_domain::app::mapping::{Attributes, to_resource};
 use rollcall_rows::{Format, Row, rows};
 use serde_json::{Map, Value, json};
@@ -25,14 +25,9 @@ pub struct Entry {
 /// # Errors
 /// What is wrong with it, with its line.
 pub fn read(list: &AccountListConfig, body: &[u8]) -> Result<Vec<Entry>, String> {
-    let format = match list.format {
-        ListFormat::Csv => Format::Csv,
-        ListFormat::Ndjson => Format::Ndjson,
-        ListFormat::Json => Format::Json,
-    };
     let mut seen: HashMap<String, u64> = HashMap::new();
     let mut all = Vec::new();
-    rows(format, body, |row| {
+    rows(list.format, body, |row| {
         let number = row.number;
         let found = entry(list, row).map_err(|why| format!("line {number}: {why}"))?;
         if let Some(before) = seen.insert(found.id.clone(), number) {
@@ -51,7 +46,7 @@ fn entry(list: &AccountListConfig, row: Row) -> Result<Entry, String> {
     for (path, column) in &list.columns {
         let Some(value) = row.fields.get(column) else {
             // In a table every row has every column; an object may leave out what is empty, but not what decides.
-            let decides = matches!(path.as_str(), "userName" | "id" | "active") || list.format == ListFormat::Csv;
+            let decides = matches!(path.as_str(), "userName" | "id" | "active") || list.format == Format::Csv;
             if decides {
                 return Err(format!("it has no '{column}'"));
             }
@@ -124,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn list(format: ListFormat, columns: &[(&str, &str)]) -> AccountListConfig {
+    fn list(format: Format, columns: &[(&str, &str)]) -> AccountListConfig {
         AccountListConfig {
             place: AccountListPlace::File("/list".into()),
             format,
@@ -155,7 +150,7 @@ mod tests {
         let ndjson = "{\"Login\":\"Ada\",\"State\":true,\"Roles\":[\"Sales\",\"Ops\"],\"Job\":\"Seller\",\"First\":\"Ada\"}\n\n\
                       {\"Login\":\"bob\",\"State\":false}\n";
         let json = format!("{{\"items\": [{}]}}", ndjson.trim().replace("\n\n", ","));
-        for (format, body) in [(ListFormat::Csv, csv), (ListFormat::Ndjson, ndjson), (ListFormat::Json, &json)] {
+        for (format, body) in [(Format::Csv, csv), (Format::Ndjson, ndjson), (Format::Json, &json)] {
             let found = read(&list(format, &COLUMNS), body.as_bytes()).unwrap();
             let shown: Vec<Value> = found.iter().map(|entry| json!([entry.id, entry.resource, entry.groups])).collect();
             assert_eq!(
@@ -172,8 +167,8 @@ mod tests {
 
     #[test]
     fn a_list_that_is_wrong_in_one_place_is_refused_with_it() {
-        let csv = ListFormat::Csv;
-        let cases: &[(ListFormat, &[u8], &str)] = &[
+        let csv = Format::Csv;
+        let cases: &[(Format, &[u8], &str)] = &[
             (csv, b"Login,State,Roles,Job\na,active,,\n", "line 2: it has no 'First'"),
             (
                 csv,
@@ -185,10 +180,10 @@ mod tests {
             (csv, b"Login,State,Roles,Job,First\na,,,,\n", "line 2: 'State' is ''"),
             (csv, b"Login,State,Roles,Job,First\na,active\n", "line 2: it has 2 fields"),
             (csv, b"Login,State,Roles,Job,First\n\xe4,active,,,\n", "line 2: it is not UTF-8"),
-            (ListFormat::Ndjson, b"{\"Login\":\"a\"}", "line 1: it has no 'State'"),
-            (ListFormat::Ndjson, b"{\"Login\":\"a\",\"State\":true", "line 1: EOF"),
-            (ListFormat::Json, b"[{\"Login\":[],\"State\":true}]", "line 1: 'Login' is empty"),
-            (ListFormat::Json, b"{}", "neither a list nor an object with 'items'"),
+            (Format::Ndjson, b"{\"Login\":\"a\"}", "line 1: it has no 'State'"),
+            (Format::Ndjson, b"{\"Login\":\"a\",\"State\":true", "line 1: EOF"),
+            (Format::Json, b"[{\"Login\":[],\"State\":true}]", "line 1: 'Login' is empty"),
+            (Format::Json, b"{}", "neither a list nor an object with 'items'"),
         ];
         for (format, body, wanted) in cases {
             let why = read(&list(*format, &COLUMNS), body).unwrap_err();
@@ -202,7 +197,7 @@ mod tests {
     fn words_of_ones_own_say_who_can_not_sign_in_and_every_other_word_that_they_can() {
         let own = AccountListConfig {
             inactive: Some(["gone".to_owned()].into()),
-            ..list(ListFormat::Csv, &[("userName", "u"), ("active", "s"), ("id", "n")])
+            ..list(Format::Csv, &[("userName", "u"), ("active", "s"), ("id", "n")])
         };
         let found = read(&own, b"n,u,s\n1,a,Gone\n2,b,\n3,c,false\n").unwrap();
         let active: Vec<_> = found.iter().map(|entry| (entry.id.as_str(), entry.resource["active"].clone())).collect();

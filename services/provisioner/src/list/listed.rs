@@ -141,12 +141,17 @@ impl ListedApp {
     /// The list is the one that was read before, and is so at a later time.
     fn still_so(&self, known: &mut Known, as_of: Option<Timestamp>) {
         let Some((as_of, current)) = as_of.zip(known.current.clone()) else { return };
-        let before = SignedDuration::try_from(self.list.written_after).unwrap_or_default();
-        let taken_at = as_of.checked_sub(before).unwrap_or(Timestamp::MIN);
+        let taken_at = self.taken_at(as_of);
         if taken_at > current.taken_at {
             known.generation += 1;
             known.current = Some(Arc::new(current.as_of(taken_at, known.generation)));
         }
+    }
+
+    /// When a list was taken that was written then.
+    fn taken_at(&self, written_at: Timestamp) -> Timestamp {
+        let before = SignedDuration::try_from(self.list.written_after).unwrap_or_default();
+        written_at.checked_sub(before).unwrap_or(Timestamp::MIN)
     }
 
     fn bad(&self, why: &str) -> Failure {
@@ -155,8 +160,7 @@ impl ListedApp {
 
     /// Reads another list, and keeps it, or why it is not believed.
     async fn take(&self, known: &mut Known, written_at: Timestamp, body: Vec<u8>) -> Result<(), Failure> {
-        let before = SignedDuration::try_from(self.list.written_after).unwrap_or_default();
-        let taken_at = written_at.checked_sub(before).unwrap_or(Timestamp::MIN);
+        let taken_at = self.taken_at(written_at);
         let refuse = |failure| Some(Refused { failure, shrunk: None });
         if let Some(current) = known.current.as_ref().filter(|current| current.taken_at > taken_at) {
             let why =

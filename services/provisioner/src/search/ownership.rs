@@ -195,7 +195,7 @@ pub fn is_being_removed(state: &impl Read, wanted: &Wanted, remote: &Remote) -> 
     let holder = ledger::linked(state, &wanted.spec.id, &remote.id)?.or(said).filter(|of| *of != wanted.identity);
     let Some(holder) = holder else { return Ok(false) };
     let theirs = ledger::account(state, holder, &wanted.spec.id)?;
-    Ok(theirs.is_some_and(|a| a.desired.target() == Target::Absent && a.is_pending()))
+    Ok(theirs.is_some_and(|account| account.is_being_removed()))
 }
 
 /// Whether somebody else had the name of an account, and theirs is still to be removed: it may be that one.
@@ -203,7 +203,7 @@ fn was_anothers(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<b
     for kind in IdentityKind::ALL {
         for id in directory::ids_by_former_name(state, kind, remote.text("userName"))? {
             let theirs = ledger::account(state, id, &wanted.spec.id)?.filter(|_| id != wanted.identity);
-            if theirs.is_some_and(|account| account.desired.target() == Target::Absent && account.is_pending()) {
+            if theirs.is_some_and(|account| account.is_being_removed()) {
                 return Ok(true);
             }
         }

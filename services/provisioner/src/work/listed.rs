@@ -32,14 +32,12 @@ fn is_newer(snapshot: &Snapshot, account: &Account) -> bool {
 
 /// Whether somebody had said that it is done when a list was taken: then it can show that it is not so.
 pub fn is_said_before(snapshot: &Snapshot, account: &Account) -> bool {
-    let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
-    said.is_some_and(|said| snapshot.taken_at > said.at)
+    account.word().is_some_and(|said| snapshot.taken_at > said.at)
 }
 
 /// Whether somebody says of an account that it is done, and nothing was said against it.
 pub fn is_to_be_refuted(account: &Account) -> bool {
-    let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
-    said.is_some_and(|said| !said.refuted)
+    account.word().is_some_and(|said| !said.refuted)
 }
 
 /// Whether that an account is not on a list is no proof of its end: a list that lacks others who must be there may have been cut off, one

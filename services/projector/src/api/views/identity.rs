@@ -150,7 +150,7 @@ pub struct AccountView {
 impl AccountView {
     /// An account, as much of it as may be seen.
     pub fn of(account: &Account, detail: Detail) -> Self {
-        let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
+        let said = account.word();
         Self {
             app: account.app.clone(),
             identity: account.identity,

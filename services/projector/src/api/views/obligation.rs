@@ -136,7 +136,7 @@ impl ObligationView {
             waived: obligation.waived.as_ref().map(|exception| ExceptionView::of(exception, detail)),
             verified_at: verified.map(|(at, _)| at),
             verified_by: verified.map(|(_, by)| by),
-            attested_at: obligation.attested_at(),
+            attested_at: attested.as_ref().map(|(at, ..)| *at),
             attested_event: attested.as_ref().map(|(_, by, _)| *by),
             attested_by: attested.map(|(_, _, who)| who),
             superseded_by: superseded.map(|(by, _)| by),

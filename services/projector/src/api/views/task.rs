@@ -1,5 +1,7 @@
 //! What people have to do.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
@@ -92,14 +94,16 @@ impl TaskView {
         let who = directory::identity(state, account.identity)?;
         let name = who.as_ref().map(|who| who.user_name()).filter(|name| !name.is_empty());
         let waits = waits_for_a_person(state, account)?;
-        let said = account.attested.as_ref().filter(|said| said.version == account.desired_version);
+        let said = account.word();
         // What a list has shown since counts for more.
         let refuted = said.is_some_and(|said| said.refuted);
         let said = said.filter(|said| !said.refuted);
-        let is_anothers = |name: &str| {
-            let owner = directory::identity_by_user_name(state, name).ok().flatten();
-            owner.is_some_and(|owner| owner.id != account.identity)
-        };
+        let mut anothers = BTreeSet::new();
+        for name in &account.former_names {
+            if directory::identity_by_user_name(state, name)?.is_some_and(|owner| owner.id != account.identity) {
+                anothers.insert(name.clone());
+            }
+        }
         Ok(Some(Self {
             id: TaskId::of(account),
             app: account.app.clone(),
@@ -107,7 +111,7 @@ impl TaskView {
             user_name: name.map(str::to_owned).and_then(|name| detail.show(name)),
             target: account.desired.target(),
             status: TaskStatus::of(account, waits.is_some(), said.is_some()),
-            to_do: detail.show(to_do(account, &app.spec, name, is_anothers)),
+            to_do: detail.show(to_do(account, &app.spec, name, &anothers)),
             refuted,
             waits,
             opened_at: account.owes.iter().map(|owed| owed.opened_at).min(),
