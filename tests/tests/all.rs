@@ -44,4 +44,5 @@ mod standby;
 mod tasks;
 mod terminal;
 mod tls;
+mod trends;
 mod two_people;

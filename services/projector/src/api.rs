@@ -36,4 +36,5 @@ pub mod streams;
 pub mod switch;
 pub mod tasks;
 pub mod timeline;
+pub mod trends;
 pub mod views;

@@ -1,5 +1,5 @@
 //! The projector does two things with the log. It **derives**: the directory, the ledger and the timeline ([`state`],
-//! [`timeline`]), as they are now and [as they were](as_of). It **answers**: the paths under `/v1` ([`api`]), exports
+//! [`timeline`]), as they are now and [as they were](as_of), and [whether it gets better](trends). It **answers**: the paths under `/v1` ([`api`]), exports
 //! ([`export`]), proofs ([`proof`]) and the console ([`console`]).
 
 mod api;
@@ -12,6 +12,7 @@ mod proof;
 mod service;
 mod state;
 mod timeline;
+mod trends;
 
 pub use api::openapi::document as openapi;
 pub use as_of::HISTORY;

@@ -14,7 +14,7 @@ use crate::service::Service;
 use crate::{
     access, apps, assemble, backup, configuration_watch, credentials, demo, drill, erase, export, import, init, key,
     keys, lists, machines, operator, policy, process, ready, reference, separations, setup, tasks, timeline, token,
-    verify,
+    trends, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -135,6 +135,8 @@ enum Command {
     Inventory(credentials::InventoryArgs),
     /// What people have to do in apps that Rollcall does not change itself; or say that it is done
     Tasks(tasks::TasksArgs),
+    /// Whether it gets better: how long changes take, what is met in time, drift, manual work, by day, week or month
+    Trends(trends::TrendsArgs),
     /// Ask for something for a time, approve it, end it
     #[command(subcommand)]
     Grant(access::Grants),
@@ -226,6 +228,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Credentials(args) => credentials::credentials(&args),
         Command::Inventories(args) => credentials::inventories(&args),
         Command::Tasks(args) => tasks::tasks(&args),
+        Command::Trends(args) => trends::trends(&args),
         Command::Inventory(args) => credentials::send(&args),
         Command::Grant(grants) => access::grant(&grants),
         Command::Disable(args) => access::switch(&args, "disable"),

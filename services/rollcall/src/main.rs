@@ -34,6 +34,7 @@ mod tasks;
 mod terminal;
 mod timeline;
 mod token;
+mod trends;
 mod verify;
 
 use std::process::ExitCode;

@@ -60,12 +60,14 @@ pub fn span(text: &str) -> Result<SignedDuration, String> {
 }
 
 /// How a field is shown.
+#[derive(Debug, Clone, Copy)]
 pub enum Shown {
     Text,
     Number,
     Ago,
 }
 
+#[derive(Debug, Clone, Copy)]
 pub struct Column {
     pub head: &'static str,
     pub pointer: &'static str,

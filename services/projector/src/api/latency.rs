@@ -138,29 +138,6 @@ pub fn by_group(state: &impl Read, choice: &Choice, group_by: GroupBy) -> Result
     Ok(groups.into_iter().map(|(name, group)| group.shown(name)).collect())
 }
 
-/// Half and nine of ten within, in seconds, of what was verified in a window; of the first `most` of them.
-/// None: nothing was.
-pub fn between(state: &impl Read, from: Timestamp, to: Timestamp, most: usize) -> Result<Option<(f64, f64)>, KvError> {
-    let mut group = Group::default();
-    let mut after: Option<String> = None;
-    let mut left = most;
-    while left > 0 {
-        let (chunk, last) = ledger::verified_between(state, from, to, after.as_deref(), CHUNK.min(left))?;
-        left = left.saturating_sub(chunk.len());
-        for obligation in &chunk {
-            if let Some(at) = obligation.verified_at() {
-                group.add(obligation, at);
-            }
-        }
-        if last.is_none() {
-            break;
-        }
-        after = last;
-    }
-    let quantiles = Quantiles::of(&mut group.verified);
-    Ok(quantiles.p50.zip(quantiles.p90))
-}
-
 /// How long changes took, exactly.
 #[utoipa::path(get, path = "/v1/latency", tag = "state", params(params::Latency), responses(
     (status = 200, body = List<LatencyView>), Problem

@@ -266,6 +266,33 @@ pub struct Latency {
     to: Option<String>,
 }
 
+/// Whether it gets better.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Trends {
+    /// change_to_access, leaver_completion, drift, orphans, tasks, exceptions, drill_score or work_and_drift.
+    metric: Option<String>,
+    /// app, owner, source or department, where the metric has it; without it the figures are of everything.
+    group_by: Option<String>,
+    /// Only this group.
+    group: Option<String>,
+    /// joiner, mover, leaver or another kind of change; of change_to_access.
+    change: Option<String>,
+    /// day, week or month.
+    every: Option<String>,
+    /// The first period has this RFC 3339 time; without it, twelve weeks before `to`.
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// The last period is before this RFC 3339 time; without it, now.
+    #[param(format = DateTime)]
+    to: Option<String>,
+    /// How many groups at most.
+    #[param(minimum = 1)]
+    limit: Option<u64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 macro_rules! trail {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*

@@ -19,6 +19,7 @@ use crate::api::relations::may_act;
 use crate::api::{
     access, api_tokens, approvals, apps, credentials, decisions, drift, drills, erasure, grants, holds, identities,
     latency, leavers, machines, obligations, plan, preview, proofs, separations, sessions, switch, tasks, timeline,
+    trends,
 };
 use crate::error::ApiError;
 use crate::export::stream;
@@ -36,6 +37,7 @@ pub fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(holds::holds))
         .routes(routes!(plan::planned))
         .routes(routes!(latency::latency))
+        .routes(routes!(trends::trends))
         .merge(timeline::router())
         .merge(stream::router())
         .merge(proofs::router())

@@ -11,6 +11,9 @@ use serde::Serialize;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
 
 use crate::api::views::TaskStatus;
+use crate::trends::metric::{Dimension, Metric};
+use crate::trends::period::Every;
+use crate::trends::point::Quadrant;
 
 fn one_of<T: Serialize>(words: impl IntoIterator<Item = T>) -> ObjectBuilder {
     let texts: Vec<_> = words.into_iter().filter_map(|word| serde_json::to_value(word).ok()).collect();
@@ -77,6 +80,22 @@ pub fn obligation_status() -> Object {
 
 pub fn task_status() -> Object {
     one_of(TaskStatus::ALL).build()
+}
+
+pub fn trend_metric() -> Object {
+    one_of(Metric::ALL).build()
+}
+
+pub fn trend_dimension_or_null() -> Object {
+    or_null(Dimension::ALL)
+}
+
+pub fn trend_every() -> Object {
+    one_of(Every::ALL).build()
+}
+
+pub fn trend_quadrant() -> Object {
+    one_of(Quadrant::ALL).build()
 }
 
 pub fn leaver_status() -> Object {

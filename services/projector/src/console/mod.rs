@@ -67,6 +67,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/machines", get(pages::machines))
         .route("/console/credentials", get(pages::credentials))
         .route("/console/tasks", get(pages::tasks))
+        .route("/console/trends", get(pages::trends))
         .route("/console/handovers", get(pages::handovers))
         .route("/console/ask", get(pages::ask).post(pages::asked))
         .route("/console/events", get(pages::events))

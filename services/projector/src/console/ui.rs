@@ -351,14 +351,16 @@ pub struct Notice {
     pub sequence: Option<u64>,
 }
 
-/// A stretch of time, and within how many seconds half and nine of ten were done in it; none: nothing was.
+/// A stretch of time, and a lower and a higher figure of it, or one that is both; none: there is none of it.
 #[derive(Debug, Clone)]
 pub struct Stretch {
     pub name: String,
-    pub within: Option<(f64, f64)>,
+    pub figures: Option<(f64, f64)>,
+    /// The same in words.
+    pub title: String,
 }
 
-/// Two quantiles in each of some stretches of time.
+/// One or two figures of each of some stretches of time.
 #[derive(Debug, Clone)]
 pub struct Chart {
     pub label: String,
@@ -391,24 +393,18 @@ const HEIGHT: f64 = 105.0;
 const BASE: u32 = 120;
 
 impl Chart {
-    /// A bar for each stretch.
-    pub fn of(label: String, stretches: &[Stretch]) -> Self {
-        let most = stretches.iter().filter_map(|of| of.within.map(|(_, high)| high)).fold(0.001, f64::max);
-        let height = |value: f64| format!("{:.0}", (value / most * HEIGHT).max(1.0)).parse().unwrap_or(1);
-        let seconds = |value: f64| span_of(value);
-        let bar = |(index, Stretch { name, within: quantiles }): (usize, &Stretch)| {
-            let (low, high) = quantiles.map_or((0, 0), |(low, high)| (height(low), height(high)));
-            let title = match quantiles {
-                Some((low, high)) => {
-                    format!("{name}: half within {}, nine of ten within {}", seconds(*low), seconds(*high))
-                }
-                None => format!("{name}: nothing"),
-            };
+    /// A bar for each stretch; `words` says a figure.
+    pub fn of(label: String, stretches: &[Stretch], words: impl Fn(f64) -> String) -> Self {
+        let most = stretches.iter().filter_map(|of| of.figures.map(|(_, high)| high)).fold(0.0, f64::max);
+        let scale = if most > 0.0 { HEIGHT / most } else { 0.0 };
+        let height = |value: f64| format!("{:.0}", (value * scale).max(1.0)).parse().unwrap_or(1);
+        let bar = |(index, Stretch { name, figures, title }): (usize, &Stretch)| {
+            let (low, high) = figures.map_or((0, 0), |(low, high)| (height(low), height(high)));
             let (x, width) = (index * BAR + 2, BAR - 6);
-            let name = name.clone();
+            let (name, title) = (name.clone(), title.clone());
             ChartBar { name, title, x, width, high, high_y: BASE - high, low, low_y: BASE - low }
         };
-        Self { label, top: seconds(most), bars: stretches.iter().enumerate().map(bar).collect() }
+        Self { label, top: words(most), bars: stretches.iter().enumerate().map(bar).collect() }
     }
 
     pub const fn width(&self) -> usize {

@@ -10,12 +10,13 @@ use rollcall_scim::Catalogue;
 use crate::proof::checkpoints;
 use crate::state::{api_tokens, departed, keys, search, sessions};
 use crate::timeline::{selection, time_index};
+use crate::trends;
 
 /// The name in metrics and folders.
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-pub(crate) const STAMP: u32 = 27;
+pub(crate) const STAMP: u32 = 28;
 
 /// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ impl Default for Answers {
 
 impl Projection for Answers {
     fn apply(&mut self, state: &mut Transaction, event: &Recorded) -> Result<(), KvError> {
-        let facts = self.0.evolve(state, event)?;
+        let before = trends::Before::of(state, event)?;
+        let mut watched = trends::Watched::new(state);
+        let facts = self.0.evolve(&mut watched, event)?;
+        let moves = watched.moves()?;
+        trends::add(state, event, &before, &facts, &moves)?;
         Tree::add(state, event).map_err(|e| KvError::Storage(e.to_string()))?;
         keys::add(state, event)?;
         departed::add(state, event, &facts)?;

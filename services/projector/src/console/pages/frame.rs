@@ -137,6 +137,7 @@ impl Frame {
             item("/console/machines", "Machines", 0, ""),
             item("/console/handovers", "Hand-overs", self.waiting.handovers, "open"),
             item("/console/credentials", "Credentials", 0, ""),
+            item("/console/trends", "Trends", 0, ""),
             item("/console/events", "Events", 0, ""),
         ];
         // Whoever may not see a page is not led there.

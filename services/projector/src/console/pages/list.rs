@@ -74,14 +74,10 @@ pub fn shown(api: &Api, person: &Person, asked: &Asked, list: Result<List, ApiEr
     let is_shown = |column: &Column| chosen.is_empty() || chosen.contains(&column.key);
     let columns: Vec<(Column, bool)> = list.table.columns.iter().map(|column| (*column, is_shown(column))).collect();
     list.table = list.table.only(&chosen);
-    match asked.get("format") {
-        "csv" => return csv(list.here, &list.table),
-        "ndjson" => return ndjson(list.here, &list.table),
-        "" => {}
-        other => {
-            let why = format!("'format' is '{other}': there are csv, ndjson");
-            return problem(api, person, ApiError::BadRequest(why));
-        }
+    match file_of(list.here, asked.get("format"), &list.table) {
+        Ok(None) => {}
+        Ok(Some(file)) => return file,
+        Err(error) => return problem(api, person, error),
     }
     list.bulk.retain(|(name, _)| Act::read(name).is_ok_and(|act| act.least() <= person.role));
     if list.bulk.is_empty() {
@@ -116,6 +112,19 @@ pub fn shown(api: &Api, person: &Person, asked: &Asked, list: Result<List, ApiEr
         kept: asked.without(&["col", "cursor", "done", "waits"]),
     };
     answer(api, person, Ok(page))
+}
+
+/// A table as a file in this format; `None`: it is to be a page.
+///
+/// # Errors
+/// For another format.
+pub fn file_of(here: &str, format: &str, table: &Table) -> Result<Option<Response>, ApiError> {
+    match format {
+        "csv" => Ok(Some(csv(here, table))),
+        "ndjson" => Ok(Some(ndjson(here, table))),
+        "" => Ok(None),
+        other => Err(ApiError::BadRequest(format!("'format' is '{other}': there are csv, ndjson"))),
+    }
 }
 
 fn file(here: &str, ending: &str, kind: &'static str, text: String) -> Response {

@@ -24,6 +24,7 @@ mod machines;
 mod obligations;
 mod overview;
 mod tasks;
+mod trends;
 mod violations;
 
 use axum::Extension;
@@ -63,6 +64,7 @@ pub use machines::machines;
 pub use obligations::obligations;
 pub use overview::overview;
 pub use tasks::tasks;
+pub use trends::trends;
 pub use violations::violations;
 
 /// The most rows of a page.

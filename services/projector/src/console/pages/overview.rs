@@ -16,23 +16,24 @@ use rollcall_projection::View;
 use super::frame::{Frame, answer};
 use super::{Who, holds, leavers, rows};
 use crate::api::context::Shared;
-use crate::api::latency;
 use crate::api::paging::{Extent, LOOK, page_after, under};
 use crate::api::person::Person;
+use crate::api::trends::MAX_PERIODS;
 use crate::console::asked::Asked;
 use crate::console::format::at;
-use crate::console::ui::{Badge, Cell, Chart, Column, Empty, Head, Row, Stat, Stretch, Table, Tone};
+use crate::console::ui::{Badge, Cell, Chart, Column, Empty, Head, Row, Stat, Stretch, Table, Tone, span_of};
 use crate::error::ApiError;
 use crate::proof::checkpoints;
+use crate::trends::metric::Metric;
+use crate::trends::period::{Every, Period, periods, start_of};
+use crate::trends::point::{Point, Question, points};
+use crate::trends::rollup::Of;
 
 /// The most leavers that stand here.
 const FIRST: usize = 20;
 
 /// Of how many days the chart is.
 const DAYS: i64 = 14;
-
-/// The most obligations of each day that the chart is made of: a picture, and no report.
-const EACH_DAY: usize = 1500;
 
 /// Whether there is anything of a list.
 const ONE: Extent = Extent { limit: 1, look: LOOK };
@@ -175,22 +176,25 @@ fn sick_row(view: &View, app: &App) -> Result<Option<Row>, ApiError> {
     Ok(Some(Row { id: None, cells }))
 }
 
+/// How long changes took in each of the last days.
 fn chart(view: &View, now: Timestamp) -> Result<Option<Chart>, ApiError> {
-    let day = SignedDuration::from_hours(24);
-    let mut stretches = Vec::new();
-    let mut any = false;
-    for back in (0..DAYS).rev() {
-        let hours = |days: i64| SignedDuration::from_hours(24 * days);
-        let to = now.checked_sub(hours(back)).unwrap_or(now);
-        let from = to.checked_sub(day).unwrap_or(to);
-        let quantiles = latency::between(view, from, to, EACH_DAY)?;
-        any |= quantiles.is_some();
-        stretches.push(Stretch { name: to.strftime("%d %b").to_string(), within: quantiles });
-    }
-    let label = format!(
-        "How long changes took until they were verified, in each of the last {DAYS} days, of the first {EACH_DAY} of each"
-    );
-    Ok(any.then(|| Chart::of(label, &stretches)))
+    let from = now.checked_sub(SignedDuration::from_hours(24 * (DAYS - 1))).unwrap_or(now);
+    let periods = periods(from, now, Every::Day, MAX_PERIODS).unwrap_or_default();
+    let question = Question { metric: Metric::ChangeToAccess, change: None, periods };
+    let points = points(view, &question, &Of::All)?;
+    let stretch = |(period, point): (&Period, &Point)| {
+        let name = start_of(period.from).strftime("%d %b").to_string();
+        let figures = point.seconds(50).zip(point.seconds(90));
+        let title = match figures {
+            Some((low, high)) => format!("{name}: half within {}, nine of ten within {}", span_of(low), span_of(high)),
+            None => format!("{name}: nothing"),
+        };
+        Stretch { name, figures, title }
+    };
+    let stretches: Vec<Stretch> = question.periods.iter().zip(&points).map(stretch).collect();
+    let any = stretches.iter().any(|stretch| stretch.figures.is_some());
+    let label = format!("How long changes took until they were verified, in each of the last {DAYS} days");
+    Ok(any.then(|| Chart::of(label, &stretches, span_of)))
 }
 
 fn log(view: &View, person: &Person, now: Timestamp) -> Result<Vec<(&'static str, String)>, ApiError> {

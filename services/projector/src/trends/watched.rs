@@ -1,0 +1,124 @@
+//! State that notes how many drift items and obligations of each app began and ended while it was changed: exactly what the state says,
+//! whichever rule changed it.
+
+use std::collections::BTreeMap;
+
+use rollcall_domain::access::obligation::Count;
+use rollcall_domain::kv::{KeyPage, KvError, Pair, Read, Write, decode};
+
+const DRIFT: &str = "drift/";
+const COUNTS: &str = "count-open/";
+
+/// State that is watched. Keys: `drift/<app>/…` and `count-open/<app>/…`.
+#[derive(Debug)]
+pub struct Watched<'a, W> {
+    state: &'a mut W,
+    before: BTreeMap<String, Option<Vec<u8>>>,
+    failed: Option<KvError>,
+}
+
+/// How many began and ended in an app.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    pub opened: u64,
+    pub closed: u64,
+}
+
+/// What one event has moved, by app.
+#[derive(Debug, Default)]
+pub struct Moves {
+    pub drift: BTreeMap<String, Moved>,
+    /// Obligations, of whatever change.
+    pub owed: BTreeMap<String, Moved>,
+}
+
+impl<'a, W: Write> Watched<'a, W> {
+    pub const fn new(state: &'a mut W) -> Self {
+        Self { state, before: BTreeMap::new(), failed: None }
+    }
+
+    /// What has moved since.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn moves(self) -> Result<Moves, KvError> {
+        if let Some(failed) = self.failed {
+            return Err(failed);
+        }
+        let mut moves = Moves::default();
+        for (key, before) in self.before {
+            let now = self.state.get(&key)?;
+            let Some((prefix, (app, _))) = key.split_once('/').and_then(|(p, rest)| Some((p, rest.split_once('/')?)))
+            else {
+                continue;
+            };
+            let is_drift = DRIFT.starts_with(prefix);
+            let (was, is) = if is_drift {
+                (u64::from(before.is_some()), u64::from(now.is_some()))
+            } else {
+                let open = |bytes: Option<Vec<u8>>| match bytes {
+                    Some(bytes) => decode::<Count>(&key, &bytes).map(|count| count.open),
+                    None => Ok(0),
+                };
+                (open(before)?, open(now)?)
+            };
+            let of = if is_drift { &mut moves.drift } else { &mut moves.owed };
+            let moved = of.entry(app.to_owned()).or_default();
+            moved.opened += is.saturating_sub(was);
+            moved.closed += was.saturating_sub(is);
+        }
+        Ok(moves)
+    }
+
+    fn note(&mut self, key: &str) {
+        if !(key.starts_with(DRIFT) || key.starts_with(COUNTS)) || self.before.contains_key(key) {
+            return;
+        }
+        match self.state.get(key) {
+            Ok(before) => drop(self.before.insert(key.to_owned(), before)),
+            Err(e) => self.failed = Some(e),
+        }
+    }
+}
+
+impl<W: Read> Read for Watched<'_, W> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, KvError> {
+        self.state.get(key)
+    }
+
+    fn scan(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        self.state.scan(prefix, after, limit)
+    }
+
+    fn scan_some(&self, prefix: &str, after: Option<&str>, look: usize) -> Result<KeyPage, KvError> {
+        self.state.scan_some(prefix, after, look)
+    }
+
+    fn scan_back(&self, prefix: &str, before: Option<&str>, limit: usize) -> Result<Vec<Pair>, KvError> {
+        self.state.scan_back(prefix, before, limit)
+    }
+}
+
+impl<W: Write> Write for Watched<'_, W> {
+    fn put(&mut self, key: String, value: Vec<u8>) {
+        self.note(&key);
+        self.state.put(key, value);
+    }
+
+    fn delete(&mut self, key: &str) {
+        self.note(key);
+        self.state.delete(key);
+    }
+
+    fn append(&mut self, key: &str, more: &[u8]) -> Result<(), KvError> {
+        self.state.append(key, more)
+    }
+
+    fn forget(&mut self, key: &str) {
+        self.state.forget(key);
+    }
+
+    fn forget_value(&mut self, key: &str, value: &[u8]) {
+        self.state.forget_value(key, value);
+    }
+}
