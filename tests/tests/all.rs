@@ -29,6 +29,7 @@ mod indexes;
 mod listed;
 mod lying_app;
 mod machines;
+mod mail;
 mod names_and_filters;
 mod odd_apps;
 mod operations;

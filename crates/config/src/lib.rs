@@ -23,10 +23,11 @@ mod sources;
 pub use load::{load, parse};
 pub use model::{
     AccountListConfig, AccountListPlace, AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig,
-    Config, Cursors, DrillSettings, DurabilityChoice, ExternalIds, HolderBy, InventoryConfig, InventoryField,
-    InventoryPreset, InventoryShape, JwtConfig, KeyPlace, MachinesConfig, NatsConfig, NatsPlace, OidcConfig,
-    PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention, Role, ScimConfig, ServerConfig, Sight,
-    SinkKind, SinkUrl, SourceConfig, TelemetryConfig, TwoPeople, WithoutOwner,
+    Config, Cursors, DrillSettings, DurabilityChoice, Encryption, ExternalIds, HolderBy, HttpSink, InventoryConfig,
+    InventoryField, InventoryPreset, InventoryShape, JwtConfig, KeyPlace, MachinesConfig, MailSink, NatsConfig,
+    NatsPlace, News, OidcConfig, PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention, Role,
+    ScimConfig, ServerConfig, Sight, SinkKind, SinkReach, SinkUrl, SourceConfig, TasksConfig, TelemetryConfig,
+    TwoPeople, WithoutOwner,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

@@ -15,7 +15,7 @@ use rollcall_policy::Scope;
 use toml::de::{DeTable, DeValue};
 
 use crate::access::{api_token, approvals, audit, machines, oidc, privacy, signing_key};
-use crate::alerts::{alert, alerting, tiers};
+use crate::alerts::{alert, alerting, tasks, tiers};
 use crate::app::app;
 use crate::inventories::inventory;
 use crate::model::{AppConfig, Config, Role, TwoPeople};
@@ -124,6 +124,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "separations",
         "alerting",
         "alerts",
+        "tasks",
     ];
     for (key, _) in root_table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
         let line = reading.line(key.span().start);
@@ -167,6 +168,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let policies = policies(section("policies"), &scim.catalogue, is_known);
     without_a_way(reading, &apps, &policies, role_specs());
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
+    let tasks = tasks(section("tasks").with_environment("TASKS"));
     unique(reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
     unique(reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));
@@ -236,6 +238,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         oidc,
         alerting,
         alerts: alerts.into_iter().map(|(_, a)| a).collect(),
+        tasks,
         warnings,
         settings: {
             let mut settings = settings(root_table);

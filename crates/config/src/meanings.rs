@@ -1019,8 +1019,8 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "alerts.kind",
-        "`webhook` (CloudEvents 1.0 in JSON), `alertmanager` (API v2), `pagerduty` (Events API v2) or `slack`: how \
-         the receiver is spoken to; it is required.",
+        "`webhook` (CloudEvents 1.0 in JSON), `alertmanager` (API v2), `pagerduty` (Events API v2), `slack` or `mail`: \
+         how the receiver is spoken to; it is required.",
         "\"webhook\"",
     ),
     (
@@ -1031,7 +1031,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "alerts.url",
         "The address of the receiver; without it, for `pagerduty`, that of PagerDuty itself, and for others \
-         `url_env` or `url_file` is needed.",
+         `url_env` or `url_file` is needed. For `mail`, the server: `smtps://mail.example.com`, or `smtp://` with STARTTLS.",
         "\"http://alertmanager:9093\"",
     ),
     (
@@ -1078,4 +1078,47 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
          a warning, and is for tests only.",
         "\"only-for-a-test\"",
     ),
+    (
+        "alerts.tells",
+        "What it is told: `alerts`, what is wrong (the default); `tasks`, what people have to do in apps that Rollcall does not \
+         change itself, one by one.",
+        "[\"tasks\"]",
+    ),
+    (
+        "alerts.encryption",
+        "For `mail`: `tls` (the default of smtps://), `starttls` (that of smtp://; without it nothing is sent), or `none`, with a warning.",
+        "\"starttls\"",
+    ),
+    ("alerts.user", "For `mail`: who signs in at the server, where it asks for that.", "\"rollcall\""),
+    ("alerts.password_env", "The environment variable that holds the password of `user`.", "\"MAIL_PASSWORD\""),
+    ("alerts.password_file", "The file that holds the password of `user`.", "\"/run/secrets/mail-password\""),
+    (
+        "alerts.password",
+        "The password of `user`, written in the configuration itself: it works with a warning, and is for tests only.",
+        "\"only-for-a-test\"",
+    ),
+    (
+        "alerts.from",
+        "For `mail`, and required there: the address that it comes from.",
+        "\"Rollcall <rollcall@example.com>\"",
+    ),
+    (
+        "alerts.to",
+        "For `mail`, and required there: who gets it. A task goes to who answers for the app, and here only where no address of \
+         theirs is known.",
+        "[\"iam@example.com\"]",
+    ),
+    (
+        "tasks.link_key_env",
+        "The environment variable that holds what links are signed with by which a task is said to be done without signing in, 32 \
+         characters at least; without it there are no such links.",
+        "\"TASK_LINK_KEY\"",
+    ),
+    ("tasks.link_key_file", "The file that holds what such links are signed with.", "\"/run/secrets/task-link-key\""),
+    (
+        "tasks.link_key",
+        "What such links are signed with, written in the configuration itself: it works with a warning, and is for tests only.",
+        "\"only-for-a-test-only-for-a-test!\"",
+    ),
+    ("tasks.links_last", "How long such a link can be used.", ""),
 ];

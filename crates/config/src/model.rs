@@ -60,6 +60,7 @@ pub struct Config {
     pub oidc: Option<OidcConfig>,
     pub alerting: AlertingConfig,
     pub alerts: Vec<AlertSink>,
+    pub tasks: TasksConfig,
     /// What works, and should not stay so.
     pub warnings: Vec<String>,
     /// Every setting by its place, without secrets.
@@ -706,6 +707,47 @@ pub enum PrivateAddresses {
 #[allow(missing_docs)]
 pub struct AlertSink {
     pub name: String,
+    pub reach: SinkReach,
+    /// What it is told.
+    pub tells: BTreeSet<News>,
+}
+
+/// What a sink can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum News {
+    /// What is wrong.
+    Alerts,
+    /// What people have to do in apps that Rollcall does not change itself.
+    Tasks,
+}
+
+impl News {
+    /// Each.
+    pub const ALL: [Self; 2] = [Self::Alerts, Self::Tasks];
+
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Tasks => "tasks",
+        }
+    }
+}
+
+/// How a sink is reached.
+#[derive(Debug, Clone)]
+pub enum SinkReach {
+    /// By requests over HTTP.
+    Http(HttpSink),
+    /// By mail.
+    Mail(MailSink),
+}
+
+/// A sink that is spoken to over HTTP.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct HttpSink {
     pub kind: SinkKind,
     pub url: SinkUrl,
     /// A bearer token, or PagerDuty's routing key.
@@ -714,7 +756,41 @@ pub struct AlertSink {
     pub signing: Option<Token>,
 }
 
-/// How a sink is spoken to.
+/// A sink that gets mail (RFC 5321).
+#[derive(Debug, Clone)]
+#[allow(missing_docs)]
+pub struct MailSink {
+    pub host: String,
+    pub port: u16,
+    pub encryption: Encryption,
+    /// Who signs in at the server, where it asks for that.
+    pub login: Option<(String, Token)>,
+    pub from: String,
+    /// Who gets it; of tasks only where nobody answers for the app whose address is known.
+    pub to: Vec<String>,
+}
+
+/// How a mail server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// TLS from the start (RFC 8314).
+    Tls,
+    /// TLS after a first word (STARTTLS, RFC 3207), or not at all.
+    StartTls,
+    /// None.
+    None,
+}
+
+/// What people have to do, and how they say that it is done.
+#[derive(Debug, Clone)]
+pub struct TasksConfig {
+    /// What links are signed with by which a task is done without signing in; `None`: there are none.
+    pub link_key: Option<Token>,
+    /// How long a link can be used.
+    pub links_last: Duration,
+}
+
+/// How a sink is spoken to over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SinkKind {
     /// CloudEvents 1.0 as JSON, signed.
@@ -810,11 +886,19 @@ impl Config {
         }
         if wanted(Needs::Alerts) {
             for sink in &self.alerts {
-                tokens.extend(sink.token.iter().chain(&sink.signing));
-                if let SinkUrl::Secret(url) = &sink.url {
-                    tokens.push(url);
+                match &sink.reach {
+                    SinkReach::Http(http) => {
+                        tokens.extend(http.token.iter().chain(&http.signing));
+                        if let SinkUrl::Secret(url) = &http.url {
+                            tokens.push(url);
+                        }
+                    }
+                    SinkReach::Mail(mail) => tokens.extend(mail.login.iter().map(|(_, password)| password)),
                 }
             }
+        }
+        if wanted(Needs::Alerts) || wanted(Needs::ApiTokens) {
+            tokens.extend(&self.tasks.link_key);
         }
         tokens.extend(&self.privacy.key);
         if let NatsPlace::Server { credentials: Some((_, password)), .. } = &self.nats.place {

@@ -465,6 +465,7 @@ pub(crate) const TOKEN: SecretKeys = SecretKeys { literal: "token", env: "token_
 pub(crate) const CLIENT_SECRET: SecretKeys =
     SecretKeys { literal: "", env: "client_secret_env", file: "client_secret_file" };
 pub(crate) const KEY: SecretKeys = SecretKeys { literal: "", env: "key_env", file: "key_file" };
+pub(crate) const LINK_KEY: SecretKeys = SecretKeys { literal: "link_key", env: "link_key_env", file: "link_key_file" };
 pub(crate) const URL: SecretKeys = SecretKeys { literal: "", env: "url_env", file: "url_file" };
 pub(crate) const SIGNING: SecretKeys =
     SecretKeys { literal: "signing_secret", env: "signing_secret_env", file: "signing_secret_file" };

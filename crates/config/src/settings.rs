@@ -4,7 +4,7 @@ use rollcall_domain::governance::configuration::Settings;
 use toml::de::{DeTable, DeValue};
 
 /// The keys that hold a secret itself, wherever they are.
-const SECRETS: [&str; 3] = ["token", "password", "signing_secret"];
+const SECRETS: [&str; 4] = ["token", "password", "signing_secret", "link_key"];
 
 /// What names one of several tables.
 const NAMES: [&str; 3] = ["id", "name", "attribute"];

@@ -133,7 +133,27 @@ fn every_mistake_is_named_with_its_line() {
         ("[[sources]]\nname = \"a\"\ntoken = \"t\"\n[[sources]]\nname = \"a\"\ntoken = \"u\"", 4, "line 1"),
         ("[[sources]]\nname = \"a\"\ntoken = \"t\"\n[[sources]]\nname = \"b\"\ntoken = \"t\"", 4, "same token"),
         ("[[api_tokens]]\nname = \"x\"\nrole = \"king\"\ntoken = \"t\"", 3, "viewer"),
-        ("[[alerts]]\nkind = \"pigeon\"\nurl = \"http://x\"", 2, "pagerduty or slack"),
+        ("[[alerts]]\nkind = \"pigeon\"\nurl = \"http://x\"", 2, "slack or mail"),
+        ("[[alerts]]\nkind = \"mail\"", 1, "url is missing"),
+        ("[[alerts]]\nkind = \"mail\"\nurl = \"http://x\"", 3, "smtps://"),
+        ("[[alerts]]\nkind = \"mail\"\nurl = \"smtps://u:p@x\"", 3, "use user and password_env"),
+        ("[[alerts]]\nkind = \"mail\"\nurl = \"smtps://x\"\nencryption = \"none\"", 1, "tls with smtps://"),
+        ("[[alerts]]\nkind = \"mail\"\nurl = \"smtps://x\"\nfrom = \"nobody\"", 4, "no address of mail"),
+        ("[[alerts]]\nkind = \"mail\"\nurl = \"smtps://x\"\nfrom = \"a@b\"", 1, "to is missing"),
+        (
+            "[[alerts]]\nkind = \"mail\"\nurl = \"smtps://x\"\nfrom = \"a@b\"\nto = [\"a@b\"]\nuser = \"u\"",
+            1,
+            "both of user and",
+        ),
+        (
+            "[[alerts]]\nkind = \"mail\"\nurl = \"smtps://x\"\nfrom = \"a@b\"\nto = [\"a@b\"]\ntoken = \"t\"",
+            1,
+            "no url_env, token",
+        ),
+        ("[[alerts]]\nkind = \"slack\"\nurl = \"http://x\"\nfrom = \"a@b\"", 1, "are for mail"),
+        ("[[alerts]]\nkind = \"slack\"\nurl = \"http://x\"\ntells = [\"news\"]", 4, "alerts or tasks"),
+        ("[[alerts]]\nkind = \"slack\"\nurl = \"http://x\"\ntells = []", 1, "tells is empty"),
+        ("[tasks]\nlink_key = \"short\"", 1, "can be guessed"),
         ("[[alerts]]\nkind = \"slack\"", 1, "url_env"),
         ("[[alerts]]\nkind = \"pagerduty\"", 1, "routing key"),
         ("[[alerts]]\nkind = \"slack\"\nurl = \"http://x\"\nsigning_secret = \"s\"", 1, "for webhooks"),
@@ -316,7 +336,8 @@ fn the_address_of_a_sink_can_be_a_secret() {
     let sink = "[[alerts]]\nkind = \"slack\"\nurl_env = \"OKTA_SCIM_TOKEN\"\n";
     let config =
         read(&WHOLE.replace("[[alerts]]\nkind = \"webhook\"\nurl = \"http://alerts:9093/hook\"\n", sink)).unwrap();
-    assert!(matches!(config.alerts[0].url, rollcall_config::SinkUrl::Secret(_)));
+    let rollcall_config::SinkReach::Http(pager) = &config.alerts[0].reach else { panic!("{:?}", config.alerts[0]) };
+    assert!(matches!(pager.url, rollcall_config::SinkUrl::Secret(_)));
     assert_eq!(config.alerts[0].name, "slack-0");
     assert!(!format!("{config:?}").contains("secret of"));
 }

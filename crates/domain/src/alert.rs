@@ -107,6 +107,15 @@ pub enum About {
         /// The request.
         by: Sequence,
     },
+    /// Somebody has to do something in an app that Rollcall does not change itself.
+    Task {
+        /// Where.
+        app: AppId,
+        /// Whose account it is.
+        identity: IdentityId,
+        /// The change that says what is to be done.
+        by: Sequence,
+    },
     /// Nothing came from a source for longer than is usual.
     Silence {
         /// Which.
@@ -158,6 +167,7 @@ impl About {
             Self::Stuck { identity, by } => format!("stuck-{identity}-{by}"),
             Self::FarAhead { identity, by } => format!("far-ahead-{identity}-{by}"),
             Self::GrantEnds { identity, by } => format!("grant-ends-{identity}-{by}"),
+            Self::Task { app, identity, by } => format!("task-{app}-{identity}-{by}"),
             Self::Silence { source } => format!("silence-{source}"),
             Self::Sink { name } => format!("sink-{name}"),
             Self::Log => "log".to_owned(),
@@ -183,6 +193,7 @@ impl About {
             Self::Stuck { .. } => "ScheduledChangeStuck",
             Self::FarAhead { .. } => "ScheduledFarAhead",
             Self::GrantEnds { .. } => "GrantEndsSoon",
+            Self::Task { .. } => "TaskOpen",
             Self::Silence { .. } => "SourceSilent",
             Self::Sink { .. } => "AlertDeliveryFailing",
             Self::Log => "LogUnreachable",
@@ -194,7 +205,7 @@ impl About {
     #[must_use]
     pub const fn severity(&self, level: Level) -> &'static str {
         match self {
-            Self::GrantEnds { .. } => "info",
+            Self::GrantEnds { .. } | Self::Task { .. } => "info",
             // Nobody who has left can sign in by it.
             Self::Handover { .. } => "warning",
             _ if level.0 < Level::WRONG.0 => "warning",
@@ -213,6 +224,7 @@ impl About {
             | Self::Stuck { identity, .. }
             | Self::FarAhead { identity, .. }
             | Self::GrantEnds { identity, .. }
+            | Self::Task { identity, .. }
             | Self::Handover { owner: identity, .. }
             | Self::Revocation { holder: identity, .. } => Some(*identity),
             _ => None,
@@ -228,7 +240,8 @@ impl About {
             | Self::Drill { app, .. }
             | Self::Zombie { app, .. }
             | Self::Disable { app, .. }
-            | Self::Grant { app, .. } => Some(app),
+            | Self::Grant { app, .. }
+            | Self::Task { app, .. } => Some(app),
             _ => None,
         }
     }

@@ -109,7 +109,7 @@ pub use separations::{
     VIOLATIONS, ViolationCount, count_violations, separated, violation, violation_counts, violations, violations_of,
 };
 pub use switch::{all_switched_off, carried_over, switched_off, switched_off_under_a_name_of};
-pub use tasks::{task, tasks_after};
+pub use tasks::{Answerable, answerable, hold_on, is_to_be_done, names_of_others, task, tasks_after};
 pub use ways::shown_ways;
 
 /// What an event led to, for those who measure.

@@ -317,6 +317,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         "stuck" => About::Stuck { identity: m.identity_id.parse().ok()?, by },
         "far_ahead" => About::FarAhead { identity: m.identity_id.parse().ok()?, by },
         "grant_ends" => About::GrantEnds { identity: m.identity_id.parse().ok()?, by },
+        "task" => About::Task { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, by },
         "silence" => About::Silence { source: m.source.parse().ok()? },
         "sink" => About::Sink { name: m.failing_sink },
         "log" => About::Log,

@@ -552,6 +552,13 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         About::GrantEnds { identity, by } => {
             v1::AlertChanged { about: about("grant_ends"), identity_id: identity.to_string(), opened_by: by.0, ..told }
         }
+        About::Task { app, identity, by } => v1::AlertChanged {
+            about: about("task"),
+            app_id: app.to_string(),
+            identity_id: identity.to_string(),
+            opened_by: by.0,
+            ..told
+        },
         About::Silence { source } => v1::AlertChanged { about: about("silence"), source: source.to_string(), ..told },
         About::Sink { name } => v1::AlertChanged { about: about("sink"), failing_sink: name.clone(), ..told },
         About::Log => v1::AlertChanged { about: about("log"), ..told },

@@ -1,11 +1,13 @@
 //! A service as a process: it has state on disk, it works, and it can be killed between any two steps.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use rollcall_config::AppConfig;
+use rollcall_config::News;
 use rollcall_domain::{NewEvent, Sequence, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, Projection, Store, apply};
@@ -164,7 +166,8 @@ async fn watch(around: Around, store: Arc<Store>) {
     let start = (around.clock)();
     let mut steady = SteadyClock::new(start);
     let mut last = Instant::now();
-    let rules = Rules { listening_since: start, ..Rules::default() };
+    let tells = BTreeSet::from(News::ALL);
+    let rules = Rules { listening_since: start, most_tasks: usize::MAX, ..Rules::default() };
     loop {
         tokio::time::sleep(TICK).await;
         let elapsed = std::mem::replace(&mut last, Instant::now()).elapsed();
@@ -182,7 +185,7 @@ async fn watch(around: Around, store: Arc<Store>) {
             continue;
         };
         let mut said = Sequence(0);
-        for item in changes(&wrong, &told, SINK, now, &rules) {
+        for item in changes(&wrong, &told, (SINK, &tells), now, &rules) {
             let event = item.event(SINK, String::new());
             let unit = Unit::one(NewEvent { meta: by_service("sla-monitor", "", None), event }, Expect::Any);
             if let Ok(appended) = around.log.append(&unit).await {

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rollcall_config::{AlertSink, AlertingConfig, Config, SourceConfig};
+use jiff::SignedDuration;
+use rollcall_config::{AlertSink, AlertingConfig, Config, News, SourceConfig};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{Recorded, Sequence};
@@ -26,7 +27,15 @@ use crate::meta::NAME;
 use crate::{deadlines, measure};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 24;
+const STAMP: u32 = 25;
+
+/// The same where tasks are told, for which more is derived.
+const STAMP_WITH_TASKS: u32 = STAMP + 10_000;
+
+const WITH_TASKS: &[List] = &[List::Clock, List::Stories, List::Pending];
+
+/// The most tasks that people are told of at once.
+const MOST_TASKS: usize = 2000;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
@@ -59,17 +68,14 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    fn new(catalogue: Catalogue, measured: Sequence) -> Self {
-        Self {
-            ledger: Ledger::new(catalogue).keeping(&[List::Clock, List::Stories]).remembering(Remembered::Leavers),
-            measured,
-        }
+    fn new(catalogue: Catalogue, measured: Sequence, lists: &'static [List]) -> Self {
+        Self { ledger: Ledger::new(catalogue).keeping(lists).remembering(Remembered::Leavers), measured }
     }
 }
 
 impl Default for Clocks {
     fn default() -> Self {
-        Self::new(Catalogue::default(), Sequence(0))
+        Self::new(Catalogue::default(), Sequence(0), WITH_TASKS)
     }
 }
 
@@ -90,7 +96,9 @@ impl Monitor {
     /// When the folder is taken or damaged.
     pub fn open(config: &Config, log: EventLog, clock: Clock) -> Result<Self, MonitorError> {
         let folder = config.server.data_dir.join(NAME);
-        let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
+        let tells_tasks = config.alerts.iter().any(|sink| sink.tells.contains(&News::Tasks));
+        let stamp = if tells_tasks { STAMP_WITH_TASKS } else { STAMP };
+        let store = Store::open(NAME, &folder, stamp, config.server.cache_bytes, History::NONE)?;
         let known: Weak<Store> = Arc::downgrade(&store);
         let log = log.knowing(known);
         let holder = holder_name(&folder).map_err(|e| MonitorError::Name { reason: e.to_string() })?;
@@ -101,11 +109,14 @@ impl Monitor {
             silent_after: config.sources.iter().filter_map(|s| Some((named(s), s.silent_after?))).collect(),
             far_ahead: Some(config.alerting.far_ahead),
             remind_before: config.alerting.remind_before,
+            most_tasks: if tells_tasks { MOST_TASKS } else { 0 },
             listening_since: clock(),
         };
+        let link_key = config.tasks.link_key.as_ref().and_then(|key| key.secret()).cloned();
         let context = Context {
             public_url: config.server.public_url.as_ref().map(ToString::to_string),
             owners: config.sources.iter().filter_map(|s| Some((named(s), s.owner.clone()?))).collect(),
+            links: link_key.zip(SignedDuration::try_from(config.tasks.links_last).ok()),
         };
         let (sinks, alerting) = (config.alerts.clone(), config.alerting.clone());
         Ok(Self { log, store, sinks, alerting, rules, context, catalogue: config.scim.catalogue, clock, duty })
@@ -130,7 +141,8 @@ impl Monitor {
     pub async fn run(self, stop: CancellationToken) -> Result<(), MonitorError> {
         let head = self.log.head().await?;
         let rebuilding = self.store.cursor() == Sequence(0);
-        let projection = Clocks::new(self.catalogue, if rebuilding { head } else { Sequence(0) });
+        let lists: &[List] = if self.rules.most_tasks == 0 { &[List::Clock, List::Stories] } else { WITH_TASKS };
+        let projection = Clocks::new(self.catalogue, if rebuilding { head } else { Sequence(0) }, lists);
         let runner = Runner::new(self.log.clone(), Arc::clone(&self.store));
         let projected = async {
             let ended = runner.run(projection, stop.clone()).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use rollcall_config::parse;
+use rollcall_config::{News, parse};
 use rollcall_domain::access::outcome::{Left, Verified};
 use rollcall_domain::alert::{About, Level};
 use rollcall_domain::identity::lifecycle::IdentityChange;
@@ -148,7 +148,7 @@ impl World {
         }
         let wrong = conditions(&self.state, self.now, &rules(), &Surroundings::default()).unwrap();
         let message = ledger::firing_alerts(&self.state).unwrap();
-        for item in changes(&wrong, &message, SINK, self.now, &rules()) {
+        for item in changes(&wrong, &message, (SINK, &BTreeSet::from([News::Alerts])), self.now, &rules()) {
             let event = item.event(SINK, String::new());
             self.append(event);
         }

@@ -1,10 +1,15 @@
 //! What people have to do: the accounts that are not as desired, in apps that people change.
 
-use super::read::{account, pending};
+use std::collections::BTreeSet;
+
+use super::read::{account, hold, is_waived, pending};
+use super::switch::switched_off;
 use crate::access::account::Account;
 use crate::access::desired::Queue;
 use crate::access::task::TaskId;
 use crate::directory;
+use crate::governance::hold::{Cause, Hold};
+use crate::identity::{Identity, IdentityKind};
 use crate::ids::{AppId, IdentityId};
 use crate::kv::{KeyPage, KvError, Read};
 
@@ -69,4 +74,68 @@ pub fn task(state: &(impl Read + ?Sized), id: &TaskId) -> Result<Option<Account>
     }
     let found = account(state, id.identity, &id.app)?;
     Ok(found.filter(|account| account.desired_version == id.version && account.is_pending()))
+}
+
+/// Every name that an account had before, and that is somebody else's by now.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn names_of_others(state: &(impl Read + ?Sized), account: &Account) -> Result<BTreeSet<String>, KvError> {
+    let mut anothers = BTreeSet::new();
+    for name in &account.former_names {
+        if directory::identity_by_user_name(state, name)?.is_some_and(|owner| owner.id != account.identity) {
+            anothers.insert(name.clone());
+        }
+    }
+    Ok(anothers)
+}
+
+/// Whether somebody has to do it now: no hold covers it, it is not left as it is for a while, and nobody says that it is done.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_to_be_done(state: &impl Read, account: &Account) -> Result<bool, KvError> {
+    if account.word().is_some_and(|word| !word.refuted) || is_waived(state, &account.app, account.identity)? {
+        return Ok(false);
+    }
+    Ok(hold_on(state, account)?.is_none())
+}
+
+/// The hold that covers an account; `None`: it may be removed.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn hold_on(state: &impl Read, account: &Account) -> Result<Option<Hold>, KvError> {
+    match Cause::of(account) {
+        Some(cause) => Ok(hold(state, &cause)?.filter(|hold| hold.covers(account))),
+        None => Ok(None),
+    }
+}
+
+/// Whom the name of an app's owner means.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answerable {
+    /// Somebody who signs in with that name, and may.
+    Person(Box<Identity>),
+    /// Nobody who is known: a team, a mailing list, a token.
+    Others,
+    /// Somebody who has left, is switched off, or is called otherwise by now.
+    Gone,
+}
+
+/// Whom the name of an app's owner means. That of an address which is nobody's user name is not known.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn answerable(state: &impl Read, owner: &str) -> Result<Answerable, KvError> {
+    if let Some(them) = directory::identity_by_user_name(state, owner)? {
+        let may = them.is_active() && switched_off(state, them.id)?.is_none();
+        return Ok(if may { Answerable::Person(Box::new(them)) } else { Answerable::Gone });
+    }
+    for kind in IdentityKind::ALL {
+        if !directory::ids_by_former_name(state, kind, owner)?.is_empty() {
+            return Ok(Answerable::Gone);
+        }
+    }
+    Ok(Answerable::Others)
 }

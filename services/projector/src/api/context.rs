@@ -13,6 +13,7 @@ use rollcall_event_log::{EventLog, Expect, Unit, by_service};
 use rollcall_projection::{Store, View};
 use rollcall_proof::Key;
 use rollcall_scim::Catalogue;
+use secrecy::SecretString;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
@@ -50,6 +51,8 @@ pub struct Api {
     /// How much each may still ask.
     pub rate: DefaultKeyedRateLimiter<String>,
     pub max_page: usize,
+    /// What links to tasks are signed with; none: there are none.
+    pub link_key: Option<SecretString>,
     pub catalogue: Catalogue,
     pub patience: Duration,
     pub record: Record,

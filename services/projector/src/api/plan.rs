@@ -11,7 +11,6 @@ use rollcall_domain::app::App;
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::mapping::to_resource;
 use rollcall_domain::app::standard::Standard;
-use rollcall_domain::governance::hold::Cause;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
@@ -107,11 +106,7 @@ pub fn of_account(state: &impl Read, account: &Account) -> Result<PlanView, KvEr
 
 /// That an account is not to be removed before somebody has decided; `None`: no hold covers it.
 pub fn held_back(state: &impl Read, account: &Account) -> Result<Option<String>, KvError> {
-    let hold = match Cause::of(account) {
-        Some(cause) => ledger::hold(state, &cause)?.filter(|hold| hold.covers(account)),
-        None => None,
-    };
-    Ok(hold.map(|hold| format!("the removals by {} wait for a decision", hold.cause)))
+    Ok(ledger::hold_on(state, account)?.map(|hold| format!("the removals by {} wait for a decision", hold.cause)))
 }
 
 /// Why nothing is done for an account until somebody decides, or time has passed; `None`: it goes on.

@@ -233,6 +233,15 @@ fn addresses(identity: &Identity) -> impl Iterator<Item = String> + '_ {
     std::iter::once(identity.user_name()).chain(emails).filter(|name| !name.is_empty()).map(name_key)
 }
 
+/// Whether this is a name of somebody.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_named(state: &impl Read, id: IdentityId, name: &str) -> Result<bool, KvError> {
+    let identity = directory::identity(state, id)?;
+    Ok(identity.is_some_and(|identity| names(&identity).any(|known| known == name_key(name))))
+}
+
 /// Every name that somebody has.
 fn names(identity: &Identity) -> impl Iterator<Item = String> + '_ {
     let others = ["externalId", "displayName"].into_iter();

@@ -12,7 +12,7 @@ use rollcall_domain::access::task::{TaskDone, TaskId};
 use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::{Event, NewEvent, directory, ledger};
+use rollcall_domain::{Event, NewEvent, Sequence, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
 use rollcall_projection::View;
 use serde::Deserialize;
@@ -131,21 +131,38 @@ pub async fn done(State(api): Shared, Extension(person): Who, Path(id): Path<Str
     let view = api.fresh().await?;
     let found = doable(&view, &person, &id)?;
     let DoneBody { reference } = if body.is_empty() { DoneBody::default() } else { read(&body)? };
+    if is_them(&api, &view, &person, found.identity)? {
+        return Err(not_of_oneself());
+    }
+    let sequence = attest(&api, &view, &person.actor(&view)?, &found, &reference).await?;
+    Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
+}
+
+/// Nobody gives their word of their own account.
+pub fn not_of_oneself() -> ApiError {
+    ApiError::Forbidden("whose account it is does not say what became of it: somebody else does".into())
+}
+
+/// Says of a task that it is done, by somebody who may; where that is on the log.
+///
+/// # Errors
+/// 400 for a reference that is too long, 409 where it waits for a decision or has changed, and when it can't be said.
+pub async fn attest(
+    api: &Api,
+    view: &View,
+    actor: &str,
+    found: &Account,
+    reference: &str,
+) -> Result<Sequence, ApiError> {
     let reference = reference.trim().to_owned();
     if reference.chars().count() > MAX_REFERENCE {
         return Err(ApiError::BadRequest(format!("'reference' is longer than {MAX_REFERENCE} characters")));
     }
-    if is_them(&api, &view, &person, found.identity)? {
-        return Err(ApiError::Forbidden(
-            "whose account it is does not say what became of it: somebody else does".into(),
-        ));
-    }
-    if let Some(held) = held_back(&view, &found)? {
+    if let Some(held) = held_back(view, found)? {
         return Err(ApiError::Conflict(format!("it is not to be done yet: {held}")));
     }
-    let (actor, correlation_id) = (person.actor(&view)?, Uuid::now_v7().to_string());
-    let meta = by_service(&actor, &correlation_id, None);
-    let TaskId { version, app, identity } = TaskId::of(&found);
+    let meta = by_service(actor, &Uuid::now_v7().to_string(), None);
+    let TaskId { version, app, identity } = TaskId::of(found);
     let target = found.desired.target();
     let event = Event::TaskDone(TaskDone { app: app.clone(), identity, version, target, reference });
     let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
@@ -155,5 +172,5 @@ pub async fn done(State(api): Shared, Extension(person): Who, Path(id): Path<Str
     if !now.as_ref().is_some_and(|account| counts(account) || account.desired_version == version) {
         return Err(ApiError::Conflict("what is desired has changed meanwhile: look at /v1/tasks again".into()));
     }
-    Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
+    Ok(sequence)
 }

@@ -9,6 +9,7 @@ mod pages;
 mod provider;
 mod sessions;
 mod sign_in;
+mod task_link;
 mod ui;
 
 use std::sync::Arc;
@@ -79,6 +80,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let door = Router::new()
         .route("/console/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/console/sign-out", post(sign_in::sign_out))
+        .route("/console/task", get(task_link::show).post(task_link::done))
         .route("/console/oidc/start", get(oidc::start))
         .route("/console/oidc/callback", get(oidc::callback));
     let mut router = inside.merge(door).with_state(api);

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_config::News;
+use rollcall_domain::access::account::Account;
 use rollcall_domain::access::case::Case;
 use rollcall_domain::access::grant::Grant;
 use rollcall_domain::access::obligation::Obligation;
@@ -46,6 +48,7 @@ pub enum AlertCondition {
     Stuck(EffectFailed),
     FarAhead(Scheduled),
     GrantEnds(Grant),
+    Task(Box<Account>),
     Silence { source: SourceName, last: Option<Timestamp> },
     Sink { name: String, reason: String },
     Log,
@@ -78,6 +81,8 @@ pub struct Rules {
     pub far_ahead: Option<Duration>,
     /// How long before a grant ends people are reminded; zero: never.
     pub remind_before: Duration,
+    /// The most tasks that people are told of at once; 0: nobody is told of tasks.
+    pub most_tasks: usize,
     /// Since when the monitor has listened: a source that it has never heard is silent from then on.
     pub listening_since: Timestamp,
 }
@@ -115,6 +120,9 @@ impl AlertCondition {
             Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
             Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
             Self::GrantEnds(grant) => About::GrantEnds { identity: grant.identity, by: grant.requested_in },
+            Self::Task(account) => {
+                About::Task { app: account.app.clone(), identity: account.identity, by: account.desired_version }
+            }
             Self::Silence { source, .. } => About::Silence { source: source.clone() },
             Self::Sink { name, .. } => About::Sink { name: name.clone() },
             Self::Log => About::Log,
@@ -132,7 +140,7 @@ impl AlertCondition {
             },
             Self::Access(obligation) => obligation.overdue_at,
             Self::Handovers(late) | Self::Revocations(late) => Some(late.since),
-            Self::FarAhead(_) | Self::GrantEnds(_) | Self::Drill(..) => return Level::AT_RISK,
+            Self::FarAhead(_) | Self::GrantEnds(_) | Self::Drill(..) | Self::Task(_) => return Level::AT_RISK,
             _ => None,
         };
         let Some(since) = since else { return Level::WRONG };
@@ -174,6 +182,13 @@ pub fn conditions(
     }
     let ending = ledger::grants_ending(state, now, rules.remind_before, MOST_ENDING)?;
     all.extend(ending.into_iter().map(AlertCondition::GrantEnds));
+    if rules.most_tasks > 0 {
+        for (_, account) in ledger::tasks_after(state, None, None, rules.most_tasks)?.pairs {
+            if ledger::is_to_be_done(state, &account)? {
+                all.push(AlertCondition::Task(Box::new(account)));
+            }
+        }
+    }
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?;
         let quiet = now.duration_since(last.unwrap_or(rules.listening_since));
@@ -224,17 +239,21 @@ impl AlertChange {
     }
 }
 
-/// The difference between what is wrong and what a sink was told.
+/// The difference between what is wrong and what a sink was told, of what it is told.
 #[must_use]
 pub fn changes(
     wrong: &[AlertCondition],
     message: &[Alert],
-    sink: &str,
+    (sink, tells): (&str, &BTreeSet<News>),
     now: Timestamp,
     rules: &Rules,
 ) -> Vec<AlertChange> {
-    // A sink does not hear about itself: others do.
-    let concerns = |w: &&AlertCondition| !matches!(w, AlertCondition::Sink { name, .. } if name == sink);
+    let concerns = |w: &&AlertCondition| match w {
+        AlertCondition::Task(_) => tells.contains(&News::Tasks),
+        // A sink does not hear about itself: others do.
+        AlertCondition::Sink { name, .. } => name != sink && tells.contains(&News::Alerts),
+        _ => tells.contains(&News::Alerts),
+    };
     let wrong: BTreeMap<String, &AlertCondition> =
         wrong.iter().filter(concerns).map(|w| (w.about().key(), w)).collect();
     let levels: BTreeMap<&str, Level> = message.iter().map(|alert| (alert.key.as_str(), alert.level)).collect();

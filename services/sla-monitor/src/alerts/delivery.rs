@@ -158,7 +158,8 @@ impl AlertLoop {
         // What another has told before must not be told again.
         let knows = self.on_duty_from.is_some_and(|from| shared.store.cursor() >= from);
         let now = shared.now();
-        let mut found = changes(&shared.conditions(now)?, &self.firing()?, &self.sink.name, now, &shared.rules);
+        let mut found =
+            changes(&shared.conditions(now)?, &self.firing()?, (&self.sink.name, &self.sink.tells), now, &shared.rules);
         found.retain(|item| match item.about() {
             About::Log => true,
             About::Lag => on_duty,

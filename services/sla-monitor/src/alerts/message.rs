@@ -1,15 +1,20 @@
 //! An alert in words: who, where, since when, who owns it, what was tried and what the app said.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::access::subject::Subject;
+use rollcall_domain::access::to_do::to_do;
 use rollcall_domain::alert::{About, Alert, Level};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::ledger::Answerable;
 use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
+use rollcall_tokens::TaskLink;
+use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::alerts::condition::{AlertChange, AlertCondition};
 
@@ -20,6 +25,8 @@ pub struct Context {
     pub public_url: Option<String>,
     /// Who answers for each source.
     pub owners: std::collections::BTreeMap<SourceName, String>,
+    /// What links to tasks are signed with, and how long they can be used.
+    pub links: Option<(SecretString, SignedDuration)>,
 }
 
 /// Whether it is so.
@@ -53,6 +60,9 @@ pub struct AlertMessage {
     pub link: String,
     /// What to do.
     pub runbook: String,
+    /// The address of whoever has to do it, where it is a task and one is known.
+    #[serde(skip)]
+    pub addressee: Option<String>,
     #[serde(skip)]
     pub about: About,
     #[serde(skip)]
@@ -125,6 +135,22 @@ pub fn compose(
     let base = context.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let path = match (&about, &identity) {
         (About::Hold { .. }, _) => "/v1/holds".to_owned(),
+        (About::Task { app, .. }, _) => match (news, &context.links) {
+            (AlertChange::Fire(AlertCondition::Task(account), _), Some((key, lasts))) => {
+                let until = now.checked_add(*lasts).unwrap_or(Timestamp::MAX);
+                let owner = directory::app(state, app)?.map(|app| app.spec.owner).unwrap_or_default();
+                match ledger::answerable(state, &owner)? {
+                    // It would be for whoever reads the mail of somebody who has left.
+                    Answerable::Gone => format!("/console/tasks?app={app}"),
+                    known => {
+                        let who = if let Answerable::Person(them) = known { Some(them.id) } else { None };
+                        let link = TaskLink::to(account, &owner, who, until);
+                        format!("/console/task?link={}", link.signed(key))
+                    }
+                }
+            }
+            _ => format!("/console/tasks?app={app}"),
+        },
         (About::Handover { owner, .. }, _) => format!("/v1/handovers?owner={owner}"),
         (About::Revocation { holder, .. }, _) => format!("/v1/credentials?holder={holder}"),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
@@ -150,6 +176,10 @@ pub fn compose(
         identity,
         link: format!("{base}{path}"),
         runbook: format!("docs/alerts.md#{}", name.to_lowercase()),
+        addressee: match &about {
+            About::Task { app, .. } => addressee(state, app)?,
+            _ => None,
+        },
         about,
         level,
     })
@@ -165,6 +195,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
         AlertCondition::Hold(hold) => Some(hold.since),
         AlertCondition::Silence { last, .. } => *last,
         AlertCondition::Stuck(failed) => Some(failed.effective_at),
+        AlertCondition::Task(account) => Some(account.desired_at),
         AlertCondition::FarAhead(_) | AlertCondition::GrantEnds(_) => None,
         AlertCondition::Sink { .. } | AlertCondition::Log | AlertCondition::Lag { .. } => None,
     }
@@ -173,6 +204,21 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
 fn person(state: &impl Read, id: IdentityId) -> Result<Person, KvError> {
     let found = directory::identity(state, id)?;
     Ok(Person { id, user_name: found.as_ref().map(Identity::user_name).unwrap_or_default().to_owned() })
+}
+
+/// The address of who answers for an app; `None`: none is known, or they have left.
+fn addressee(state: &impl Read, app: &AppId) -> Result<Option<String>, KvError> {
+    let Some(owner) = directory::app(state, app)?.map(|app| app.spec.owner) else { return Ok(None) };
+    let them = match ledger::answerable(state, &owner)? {
+        Answerable::Person(them) => them,
+        Answerable::Others => return Ok(Some(owner).filter(|owner| owner.contains('@'))),
+        Answerable::Gone => return Ok(None),
+    };
+    let emails = them.resource.get("emails").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_primary = |email: &&Value| email.get("primary") == Some(&Value::Bool(true));
+    let email =
+        emails.iter().find(is_primary).or_else(|| emails.first()).and_then(|email| email.get("value")?.as_str());
+    Ok(email.or_else(|| Some(them.user_name()).filter(|name| name.contains('@'))).map(str::to_owned))
 }
 
 fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
@@ -284,6 +330,22 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
         AlertCondition::GrantEnds(grant) => {
             let end = grant.until.map(|until| until.to_string()).unwrap_or_default();
             format!("{} holds {} until {end}: who needs it longer asks for that now", who(grant.identity)?, grant.what)
+        }
+        AlertCondition::Task(account) => {
+            let who = directory::identity(state, account.identity)?;
+            let name = who.as_ref().map(Identity::user_name).filter(|name| !name.is_empty());
+            let Some(app) = directory::app(state, &account.app)?.map(|app| app.spec) else {
+                return Ok(format!("something is to be done in {}", account.app));
+            };
+            let steps = to_do(account, &app, name, &ledger::names_of_others(state, account)?).join(". ");
+            let again = if account.word().is_some_and(|word| word.refuted) {
+                "it is said to be done, and the list shows otherwise. "
+            } else {
+                ""
+            };
+            let until = account.owes.iter().map(Obligation::rings_at).min();
+            let until = until.map(|at| format!(", until {at}")).unwrap_or_default();
+            format!("{}: {again}{steps}{until}", app.name)
         }
         AlertCondition::Silence { source, last } => match last {
             Some(last) => format!("nothing came from source {source} since {last}"),

@@ -1,16 +1,14 @@
 //! What people have to do.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationId, ObligationStatus};
 use rollcall_domain::access::task::TaskId;
 use rollcall_domain::access::to_do::to_do;
-use rollcall_domain::directory;
 use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{directory, ledger};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -98,12 +96,7 @@ impl TaskView {
         // What a list has shown since counts for more.
         let refuted = said.is_some_and(|said| said.refuted);
         let said = said.filter(|said| !said.refuted);
-        let mut anothers = BTreeSet::new();
-        for name in &account.former_names {
-            if directory::identity_by_user_name(state, name)?.is_some_and(|owner| owner.id != account.identity) {
-                anothers.insert(name.clone());
-            }
-        }
+        let anothers = ledger::names_of_others(state, account)?;
         Ok(Some(Self {
             id: TaskId::of(account),
             app: account.app.clone(),

@@ -1,20 +1,23 @@
 //! Sinks: each receiver in its own language. What is sent is decided by pure functions; this only posts it.
 
 mod alertmanager;
+mod mail;
 mod pagerduty;
 mod slack;
 mod webhook;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
-use rollcall_config::{AlertSink, SinkKind, SinkUrl};
+use rollcall_config::{AlertSink, HttpSink, News, SinkKind, SinkReach, SinkUrl};
 use rollcall_telemetry::metrics::{label, metrics};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::alerts::message::AlertMessage;
+use crate::alerts::sinks::mail::Mailer;
 use crate::error::MonitorError;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,11 +38,25 @@ struct Message {
 #[derive(Debug)]
 pub struct Sink {
     pub name: String,
-    pub kind: SinkKind,
+    pub tells: BTreeSet<News>,
+    reach: Reach,
+}
+
+#[derive(Debug)]
+enum Reach {
+    Http(Http),
+    Mail(Mailer),
+}
+
+/// A receiver that is spoken to over HTTP.
+#[derive(Debug)]
+struct Http {
+    name: String,
+    kind: SinkKind,
     url: Url,
     token: Option<SecretString>,
     signing: Option<SecretString>,
-    http: reqwest::Client,
+    client: reqwest::Client,
 }
 
 impl Sink {
@@ -48,8 +65,53 @@ impl Sink {
     /// # Errors
     /// When its address is none.
     pub fn new(sink: &AlertSink) -> Result<Self, MonitorError> {
-        let failed = |reason: String| MonitorError::Client { sink: sink.name.clone(), reason };
-        let http = reqwest::Client::builder()
+        let reach = match &sink.reach {
+            SinkReach::Http(http) => Reach::Http(Http::new(&sink.name, http)?),
+            SinkReach::Mail(mail) => Reach::Mail(Mailer::new(&sink.name, mail)?),
+        };
+        Ok(Self { name: sink.name.clone(), tells: sink.tells.clone(), reach })
+    }
+
+    /// Delivers one alert, or its end.
+    ///
+    /// # Errors
+    /// With why it was not taken.
+    pub async fn deliver(&self, message: &AlertMessage, now: Timestamp) -> Result<(), MonitorError> {
+        let outcome = match &self.reach {
+            Reach::Http(http) => http.deliver(message, now).await,
+            Reach::Mail(mailer) => mailer.deliver(message).await,
+        };
+        self.counted(outcome)
+    }
+
+    /// Says again everything that is so, with the sign of life; for receivers that forget.
+    ///
+    /// # Errors
+    /// See [`Sink::deliver`].
+    pub async fn repeat(&self, firing: &[AlertMessage], now: Timestamp) -> Result<(), MonitorError> {
+        match &self.reach {
+            Reach::Http(http) => self.counted(http.post(alertmanager::heartbeat(firing, now)).await),
+            Reach::Mail(_) => Ok(()),
+        }
+    }
+
+    /// Whether the receiver forgets what it is not told again.
+    #[must_use]
+    pub fn forgets(&self) -> bool {
+        matches!(&self.reach, Reach::Http(http) if http.kind == SinkKind::Alertmanager)
+    }
+
+    fn counted(&self, outcome: Result<(), MonitorError>) -> Result<(), MonitorError> {
+        let counted = if outcome.is_ok() { "delivered" } else { "failed" };
+        metrics().alerts.add(1, &[label("sink", self.name.as_str()), label("outcome", counted)]);
+        outcome
+    }
+}
+
+impl Http {
+    fn new(name: &str, sink: &HttpSink) -> Result<Self, MonitorError> {
+        let failed = |reason: String| MonitorError::Client { sink: name.to_owned(), reason };
+        let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -64,14 +126,11 @@ impl Sink {
         };
         let secret = |token: &Option<rollcall_config::Token>| token.as_ref().and_then(|t| t.secret()).cloned();
         let (token, signing) = (secret(&sink.token), secret(&sink.signing));
-        Ok(Self { name: sink.name.clone(), kind: sink.kind, url, token, signing, http })
+        Ok(Self { name: name.to_owned(), kind: sink.kind, url, token, signing, client })
     }
 
-    /// Delivers one alert, or its end.
-    ///
-    /// # Errors
-    /// With why it was not taken: anything but 2xx.
-    pub async fn deliver(&self, message: &AlertMessage, now: Timestamp) -> Result<(), MonitorError> {
+    /// Anything but 2xx is not taken.
+    async fn deliver(&self, message: &AlertMessage, now: Timestamp) -> Result<(), MonitorError> {
         let secret = |s: &Option<SecretString>| s.as_ref().map(|s| s.expose_secret().to_owned());
         let message = match self.kind {
             SinkKind::Webhook => webhook::message(message, now, secret(&self.signing).as_deref()),
@@ -80,20 +139,6 @@ impl Sink {
             SinkKind::Slack => slack::message(message),
         };
         self.post(message).await
-    }
-
-    /// Says again everything that is so, with the sign of life; for receivers that forget.
-    ///
-    /// # Errors
-    /// See [`Sink::deliver`].
-    pub async fn repeat(&self, firing: &[AlertMessage], now: Timestamp) -> Result<(), MonitorError> {
-        self.post(alertmanager::heartbeat(firing, now)).await
-    }
-
-    /// Whether the receiver forgets what it is not told again.
-    #[must_use]
-    pub fn forgets(&self) -> bool {
-        self.kind == SinkKind::Alertmanager
     }
 
     fn address(&self) -> Url {
@@ -107,21 +152,19 @@ impl Sink {
 
     async fn post(&self, message: Message) -> Result<(), MonitorError> {
         let failed = |reason: String| MonitorError::Delivery { sink: self.name.clone(), reason };
-        let mut request = self.http.post(self.address()).header(CONTENT_TYPE, message.content_type).body(message.body);
+        let mut request =
+            self.client.post(self.address()).header(CONTENT_TYPE, message.content_type).body(message.body);
         for (name, value) in message.headers {
             request = request.header(name, value);
         }
         if let (Some(token), SinkKind::Webhook | SinkKind::Alertmanager) = (&self.token, self.kind) {
             request = request.bearer_auth(token.expose_secret());
         }
-        let outcome = match request.send().await {
+        match request.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(failed(format!("it answered {}", answer.status()))),
             // The address of a webhook can be a secret itself.
             Err(e) => Err(failed(e.without_url().to_string())),
-        };
-        let counted = if outcome.is_ok() { "delivered" } else { "failed" };
-        metrics().alerts.add(1, &[label("sink", self.name.as_str()), label("outcome", counted)]);
-        outcome
+        }
     }
 }
