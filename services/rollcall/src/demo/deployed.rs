@@ -46,7 +46,7 @@ pub async fn demo(args: &DeployedArgs) -> anyhow::Result<()> {
     }
     let cast = play::walk(&rollcall, &apps).await?;
     show::timeline(&rollcall, &cast.leaver).await?;
-    show::latencies(&rollcall).await?;
+    show::trends(&rollcall).await?;
     show::where_to_look_from_outside(&cast.leaver);
     Ok(())
 }

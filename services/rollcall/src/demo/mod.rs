@@ -2,6 +2,7 @@
 
 mod apps;
 mod asking;
+mod by_hand;
 mod careless;
 mod composing;
 mod deployed;
@@ -74,8 +75,9 @@ async fn demo(args: &DemoArgs) -> anyhow::Result<()> {
     careless::policy(&mut rollcall, &apps).await?;
     let overdue = cast.next;
     play::leave_while_down(&rollcall, &apps, &alerts, &overdue).await?;
+    by_hand::badges(&rollcall, &alerts).await?;
     show::timeline(&rollcall, &overdue).await?;
-    show::latencies(&rollcall).await?;
+    show::trends(&rollcall).await?;
     show::where_to_look(&rollcall, &overdue, folder.path());
     if !args.once {
         println!("\nEverything stays up until Ctrl-C.");

@@ -12,7 +12,7 @@ use super::apps::{App, CRM, WIKI};
 use super::rollcall::{LEAVER_SLA, Rollcall};
 use super::webhook::Receiver;
 
-const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 

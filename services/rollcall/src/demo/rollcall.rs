@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use super::apps::{App, CHAT, CRM};
+use super::play::ENTERPRISE;
 
 /// How long a leaver's access may last in the demo.
 pub const LEAVER_SLA: &str = "5s";
@@ -28,6 +29,12 @@ const POLICIES: &str = "policies";
 
 /// The role that can be asked for.
 pub const ASKED_FOR: &str = "crm-guest";
+
+/// An app that people change.
+pub const BADGES: &str = "badges";
+
+/// The department whose people have badges.
+pub const FACILITIES: &str = "Facilities";
 
 /// Who does something about it, each with a token of their own.
 const ACTORS: [(&str, &str); 2] =
@@ -179,6 +186,12 @@ impl Rollcall {
         answered(request, &format!("POST {path}")).await
     }
 
+    /// The same with something to say.
+    pub async fn say(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.address)).bearer_auth(&self.api_token).json(body);
+        answered(request, &format!("POST {path}")).await
+    }
+
     /// One request to the API that somebody makes with their own token.
     pub async fn act(&self, path: &str, user_name: &str, body: &Value) -> anyhow::Result<Value> {
         let token = self.personal_tokens.get(user_name).with_context(|| format!("{user_name} has no token"))?;
@@ -286,6 +299,20 @@ owner = "chat-owners@example.com"
         }
         text.push_str(&connected(app, &more, LEAVER_SLA));
     }
+    text.push_str(&format!(
+        r#"
+[[apps]]
+id = "{BADGES}"
+name = "Badges"
+kind = "manual"
+owner = "reception@example.com"
+assign = 'active eq true and {ENTERPRISE}:department eq "{FACILITIES}"'
+deprovision = "delete"
+[apps.sla]
+joiner = "1m"
+leaver = "{LEAVER_SLA}"
+"#
+    ));
     text
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::play::Person;
@@ -26,25 +25,36 @@ pub async fn timeline(rollcall: &Rollcall, person: &Person) -> anyhow::Result<()
     Ok(())
 }
 
-/// Change-to-access latency by app and kind of change, from the obligations themselves.
-pub async fn latencies(rollcall: &Rollcall) -> anyhow::Result<()> {
-    let mut measured: BTreeMap<(String, String), Vec<f64>> = BTreeMap::new();
-    for obligation in rollcall.items("/v1/obligations?status=verified").await? {
-        let time = |name: &str| text(&obligation, name).parse::<Timestamp>().ok();
-        // What is in no app, such as a hand-over, takes as long as people do.
-        let is_access = obligation.get("app").is_some_and(Value::is_string);
-        if let (Some(opened), Some(verified), true) = (time("opened_at"), time("verified_at"), is_access) {
-            let key = (text(&obligation, "app").to_owned(), text(&obligation, "change").to_owned());
-            measured.entry(key).or_default().push(verified.duration_since(opened).as_secs_f64());
-        }
-    }
-    println!("\nFrom change to verified access, in seconds:");
-    println!("  {:<6} {:<7} {:>5} {:>9} {:>9}", "app", "change", "count", "median", "slowest");
-    for ((app, change), mut seconds) in measured {
-        seconds.sort_by(f64::total_cmp);
-        let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
-        let slowest = seconds.last().copied().unwrap_or_default();
-        println!("  {app:<6} {change:<7} {:>5} {median:>9.3} {slowest:>9.3}", seconds.len());
+/// Whether it gets better: the figures of this week, by app.
+pub async fn trends(rollcall: &Rollcall) -> anyhow::Result<()> {
+    println!("\nWhether it gets better: this week, by app (rollcall trends --by app):");
+    println!(
+        "  {:<6} {:>8} {:>11} {:>12} {:>8} {:>6} {:>6}",
+        "app", "verified", "half within", "nine of ten", "in time", "tasks", "drift"
+    );
+    let last = |metric: &'static str| async move {
+        let groups = rollcall.items(&format!("/v1/trends?metric={metric}&group_by=app")).await?;
+        let point =
+            |group: &Value| Some((text(group, "group").to_owned(), group.get("points")?.as_array()?.last()?.clone()));
+        anyhow::Ok(groups.iter().filter_map(point).collect::<BTreeMap<String, Value>>())
+    };
+    let (access, beside) = (last("change_to_access").await?, last("work_and_drift").await?);
+    for (app, point) in &access {
+        let number = |point: &Value, name: &str| point.get(name).and_then(Value::as_f64);
+        let seconds = |name: &str| number(point, name).map_or_else(|| "-".to_owned(), |value| format!("{value:.3} s"));
+        let share =
+            number(point, "within_service_level").map_or_else(String::new, |share| format!("{:.0} %", share * 100.0));
+        let count =
+            |point: Option<&Value>, name: &str| point.and_then(|point| point.get(name)?.as_u64()).unwrap_or_default();
+        let others = beside.get(app);
+        println!(
+            "  {app:<6} {:>8} {:>11} {:>12} {share:>8} {:>6} {:>6}",
+            count(Some(point), "count"),
+            seconds("p50_seconds"),
+            seconds("p90_seconds"),
+            count(others, "count"),
+            count(others, "open")
+        );
     }
     Ok(())
 }
@@ -72,6 +82,7 @@ fn addresses(address: &str, person: &Person) {
     println!("  curl -H \"Authorization: Bearer $token\" {address}/v1/identities/{}", person.id);
     println!("  curl -H \"Authorization: Bearer $token\" {address}/v1/leavers");
     println!("  {address}/console/identities/{}   the console: sign in with that token", person.id);
+    println!("  {address}/console/trends   whether it gets better, with pictures");
     println!("  {address}/docs   every path of the API");
     println!("  curl {address}/metrics");
 }
