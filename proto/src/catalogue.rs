@@ -68,6 +68,7 @@ event_types! {
     AccountAdopted = "account.adopted" in "AccountAdopted";
     AccountAttempted = "account.attempted" in "AccountAttempted";
     TaskDone = "task.done" in "TaskDone";
+    TaskUndone = "task.undone" in "TaskUndone";
     AccountAttested = "account.attested" in "AccountAttested";
     DriftDetected = "drift.detected" in "DriftDetected";
     DriftCleared = "drift.cleared" in "DriftCleared";

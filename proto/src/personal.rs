@@ -34,6 +34,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("AccountAdopted", &[3], &[1, 2]),
     ("AccountAttested", &[], &[1, 2, 3]),
     ("TaskDone", &[5], &[1, 2, 3, 4]),
+    ("TaskUndone", &[4], &[1, 2, 3]),
     ("DriftDetected", &[5, 6, 7], &[1, 2, 3, 4]),
     ("DriftCleared", &[], &[1]),
     ("DriftAccepted", &[2], &[1, 3]),

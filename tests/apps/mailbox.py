@@ -16,6 +16,12 @@ class Keeps:
         self.folder = folder
         self.count = 0
 
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if os.path.exists(os.path.join(self.folder, "nobody-" + address)):
+            return f"550 5.1.1 <{address}>: nobody is called that here"
+        envelope.rcpt_tos.append(address)
+        return "250 ok"
+
     async def handle_DATA(self, server, session, envelope):
         if os.path.exists(os.path.join(self.folder, "refuse")):
             return "451 not now"
@@ -26,6 +32,7 @@ class Keeps:
             "to": envelope.rcpt_tos,
             "subject": message["subject"],
             "auto_submitted": message["auto-submitted"],
+            "message_id": message["message-id"],
             "text": message.get_content(),
         }
         place = os.path.join(self.folder, f"{self.count:04}.json")

@@ -18,6 +18,7 @@ pub struct Mail {
     pub to: Vec<String>,
     pub subject: String,
     pub auto_submitted: String,
+    pub message_id: String,
     pub text: String,
 }
 
@@ -63,6 +64,14 @@ impl MailServer {
             std::fs::remove_file(word)?
         }
         Ok(())
+    }
+
+    /// Knows nobody of this address.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub fn does_not_know(&self, address: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.folder.path().join(format!("nobody-{address}")), "")?)
     }
 
     /// What it has got, in order.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use reqwest::{Client, Method, StatusCode};
-use rollcall_tests::stage::{APP, Stage};
+use rollcall_tests::stage::{APP, Stage, USER};
 use rollcall_tests::{App, Faulty, Mail, MailServer, Rollcall, Script, until};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ name = "Workshop"
 kind = "manual"
 owner = "Mo"
 instructions = "https://wiki.example/workshop"
-assign = 'active eq true and userName ne "mo"'
+assign = 'active eq true'
 sla = {{ joiner = "10m", mover = "10m", leaver = "10m" }}
 [[apps]]
 id = "vault"
@@ -78,14 +78,21 @@ async fn say_done(address: &str, reference: &str) -> anyhow::Result<(StatusCode,
     Ok((answer.status(), answer.text().await?))
 }
 
+/// Whoever answers for the workshop.
+async fn mo(stage: &Stage) -> anyhow::Result<String> {
+    let mo = json!({ "schemas": [USER], "userName": "mo", "active": true,
+        "emails": [{ "value": "home@example.org" }, { "value": "mo@example.com", "primary": true }] });
+    Ok(stage.rollcall.scim(Method::POST, "/Users", &mo).await?["id"].as_str().context("no id")?.to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_answers_for_an_app_gets_a_task_by_mail_and_says_once_that_it_is_done() -> anyhow::Result<()> {
     let server = MailServer::start(Some(("rollcall", "mail-secret"))).await?;
     let login = "user = \"rollcall\"\npassword = \"mail-secret\"";
     let stage = stage(&settings(server.port, "none", login)).await?;
-    let mo = json!({ "schemas": [rollcall_tests::stage::USER], "userName": "mo", "active": true,
-        "emails": [{ "value": "home@example.org" }, { "value": "mo@example.com", "primary": true }] });
-    let mo = stage.rollcall.scim(Method::POST, "/Users", &mo).await?["id"].as_str().context("no id")?.to_owned();
+    let mo = mo(&stage).await?;
+    let own = server.with_subject("Create the account mo").await?;
+    ensure!(own.to == ["iam@example.com"] && link(&own).is_err(), "of their own account: {own:?}");
     let ada = stage.join("ada").await?;
     let mail = server.with_subject("Create the account ada").await?;
     ensure!(mail.to == ["mo@example.com"] && mail.from == "rollcall@example.com", "{mail:?}");
@@ -107,9 +114,10 @@ async fn who_answers_for_an_app_gets_a_task_by_mail_and_says_once_that_it_is_don
     let (status, page) = say_done(&address, "T-7").await?;
     ensure!(status == 200 && page.contains("it is on the log"), "{status} {page}");
     let word = stage.seen("task.done").await?;
-    ensure!(word["summary"] == "link:Mo says that the account of ada in Workshop is as it must be, see T-7", "{word}");
+    ensure!(word["summary"] == "mo says that the account of ada in Workshop is as it must be, see T-7", "{word}");
+    ensure!(word["reason"] == "by the link in a mail", "{word}");
     let account = stage.rollcall.api(&format!("/v1/identities/{ada}")).await?;
-    ensure!(account.to_string().contains("\"attested_by\":\"link:Mo\""), "{account}");
+    ensure!(account["accounts"].to_string().contains(&format!("\"attested_by\":\"identity:{mo}\"")), "{account}");
     // Once.
     let (status, page) = say_done(&address, "T-8").await?;
     ensure!(status == 410 && page.contains("this link was used"), "{status} {page}");
@@ -121,7 +129,7 @@ async fn who_answers_for_an_app_gets_a_task_by_mail_and_says_once_that_it_is_don
     // Of somebody who can't be written to the others hear.
     let bea = stage.join("bea").await?;
     let of_bea = server.with_subject("Vault: Create the account bea").await?;
-    ensure!(of_bea.to == ["iam@example.com"], "{of_bea:?}");
+    ensure!(of_bea.to == ["iam@example.com"] && link(&of_bea).is_err(), "{of_bea:?}");
     let of_bea = server.with_subject("Workshop: Create the account bea").await?;
     // Who has left says nothing any more, and gets nothing.
     stage.leave(&mo).await?;
@@ -139,6 +147,35 @@ async fn who_answers_for_an_app_gets_a_task_by_mail_and_says_once_that_it_is_don
         "no record"
     );
     ensure!(server.all()?.iter().all(|mail| mail.subject.contains("TaskOpen")), "{:?}", server.all()?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_followed_behind_a_gateway_and_an_address_that_is_none_is_not_told_to_anybody() -> anyhow::Result<()>
+{
+    let server = MailServer::start(None).await?;
+    let app = Faulty::start().await?;
+    app.tell(APP, &Script::default()).await?;
+    let apps = [App { assign: "active eq true", ..App::usual(APP, app.base_url(APP)) }];
+    let rollcall = Rollcall::apart(&apps, &settings(server.port, "none", "")).await?;
+    rollcall.start().await?;
+    let stage = Stage { app, rollcall };
+    mo(&stage).await?;
+    stage.join("ada").await?;
+    let mail = server.with_subject("Create the account ada").await?;
+    let address = link(&mail)?;
+    let (status, page) = open(&address).await?;
+    ensure!(status == 200 && page.contains("Create the account ada"), "{status} {page}");
+    let (status, page) = say_done(&address, "T-9").await?;
+    ensure!(status == 200 && page.contains("it is on the log"), "{status} {page}");
+    server.does_not_know("mo@example.com")?;
+    stage.join("bea").await?;
+    let mail = server.with_subject("Workshop: Create the account bea").await?;
+    ensure!(mail.to == ["iam@example.com"] && link(&mail).is_err(), "{mail:?}");
+    let ids: std::collections::BTreeSet<String> = server.all()?.into_iter().map(|mail| mail.message_id).collect();
+    ensure!(ids.len() == server.all()?.len(), "{ids:?}");
+    let events = stage.rollcall.items("/v1/timeline?type=alert.fired").await?;
+    ensure!(!events.iter().any(|event| event.to_string().contains("nobody is called that here")), "{events:?}");
     Ok(())
 }
 

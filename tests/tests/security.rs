@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 69] = [
+const OPENED_BY: [(&str, &str, &str); 70] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -99,6 +99,7 @@ const OPENED_BY: [(&str, &str, &str); 69] = [
     ("GET", "/v1/machines", "viewer"),
     ("GET", "/v1/tasks", "viewer"),
     ("POST", "/v1/tasks/{id}/done", "operator"),
+    ("POST", "/v1/tasks/{id}/undone", "operator"),
     ("GET", "/v1/credentials", "viewer"),
     ("GET", "/v1/credentials/{id}", "viewer"),
     ("POST", "/v1/credentials/{id}/compromised", "operator"),

@@ -117,6 +117,38 @@ async fn a_leaver_is_complete_by_a_persons_word_and_is_not_called_gone() -> anyh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_word_can_be_taken_back_with_a_reason_by_who_may_give_one() -> anyhow::Result<()> {
+    let stage = stage().await?;
+    let ada = stage.join("ada").await?;
+    let (id, _) = only(&stage, OLA).await?;
+    let take_back = async |token: &str, reason: Value| {
+        let path = format!("/v1/tasks/{id}/undone");
+        let (status, answer) = stage.rollcall.raw(Method::POST, &path, token, Some(reason.to_string())).await?;
+        anyhow::Ok((status.as_u16(), answer))
+    };
+    let because = json!({ "reason": "it was the other ada" });
+    ensure!(take_back(OLA, because.clone()).await?.0 == 409, "nobody has said anything");
+    ensure!(done(&stage, MO, &id, None).await?.0 == 202, "the word");
+    let account = stage.rollcall.api(&format!("/v1/identities/{ada}")).await?["accounts"][1].clone();
+    ensure!(account["attested_task"] == id.as_str(), "{account}");
+    ensure!(take_back("vic-secret", because.clone()).await?.0 == 403, "somebody who has nothing to do with it");
+    ensure!(take_back("ada-secret", because.clone()).await?.0 == 403, "whose account it is");
+    ensure!(take_back(OLA, json!({ "reason": " " })).await?.0 == 400, "without a reason");
+    let output = stage.terminal(OLA, &["tasks", "undone", &id, "--reason", "it was the other ada", "--yes"]).await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = stage.seen("task.undone").await?;
+    let words = "ola takes back what was said of the account of ada in Workshop: it was the other ada";
+    ensure!(said["summary"] == words, "{said}");
+    let (again, task) = only(&stage, OLA).await?;
+    ensure!(again != id && task["status"] == "open" && task["deadline"].is_string(), "{task}");
+    ensure!(task["to_do"][0].as_str().is_some_and(|text| text.starts_with("Create the account ada")), "{task}");
+    ensure!(take_back(OLA, because).await?.0 == 409, "taken back twice");
+    ensure!(done(&stage, MO, &id, None).await?.0 == 409, "the old task");
+    ensure!(done(&stage, MO, &again, None).await?.0 == 202, "the new one");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whose_account_it_is_and_who_has_nothing_to_do_with_it_say_nothing_of_it() -> anyhow::Result<()> {
     let stage = stage().await?;
     let ada = stage.join("ada").await?;

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use email_address::{EmailAddress, Options};
 use rollcall_domain::app::service_level::ServiceLevel;
 use secrecy::ExposeSecret as _;
 
 use crate::app::{service_level, usual_level};
 use crate::model::{
-    AlertSink, AlertingConfig, Encryption, HttpSink, MailSink, News, SinkKind, SinkReach, SinkUrl, TasksConfig,
+    AlertSink, AlertingConfig, Encryption, HttpSink, MailAddress, MailSink, News, SinkKind, SinkReach, SinkUrl,
+    TasksConfig,
 };
 use crate::secret::Token;
 use crate::section::{LINK_KEY, PASSWORD, SIGNING, Section, TOKEN, URL, duration, http_url, some_text};
@@ -197,16 +199,18 @@ fn smtp_url(text: &str) -> Result<url::Url, String> {
     Ok(url)
 }
 
-/// An address of mail, with a name or without.
-fn address(text: &str) -> Result<String, String> {
-    let bare = text.rsplit_once('<').map_or(text, |(_, rest)| rest.trim_end_matches('>'));
-    match bare.split_once('@') {
-        Some((local, domain))
-            if !local.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains(char::is_control) =>
-        {
-            Ok(text.to_owned())
-        }
-        _ => Err(format!("'{text}' is no address of mail, such as iam@example.com")),
+/// An address of mail, with a name or without: `Rollcall <rollcall@example.com>`.
+fn address(text: &str) -> Result<MailAddress, String> {
+    let wrong = || format!("'{text}' is no address of mail, such as iam@example.com");
+    let (name, address) = match text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+        Some((name, address)) => (Some(name.trim().trim_matches('"').to_owned()), address),
+        None => (None, text),
+    };
+    let is_plain = !text.contains(char::is_control);
+    if is_plain && EmailAddress::parse_with_options(address, Options::default().without_display_text()).is_ok() {
+        Ok(MailAddress { name: name.filter(|name| !name.is_empty()), address: address.to_owned() })
+    } else {
+        Err(wrong())
     }
 }
 

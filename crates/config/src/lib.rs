@@ -24,9 +24,9 @@ pub use load::{load, parse};
 pub use model::{
     AccountListConfig, AccountListPlace, AlertSink, AlertingConfig, ApiToken, AppConfig, ApprovalConfig, AuditConfig,
     Config, Cursors, DrillSettings, DurabilityChoice, Encryption, ExternalIds, HolderBy, HttpSink, InventoryConfig,
-    InventoryField, InventoryPreset, InventoryShape, JwtConfig, KeyPlace, MachinesConfig, MailSink, NatsConfig,
-    NatsPlace, News, OidcConfig, PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention, Role,
-    ScimConfig, ServerConfig, Sight, SinkKind, SinkReach, SinkUrl, SourceConfig, TasksConfig, TelemetryConfig,
+    InventoryField, InventoryPreset, InventoryShape, JwtConfig, KeyPlace, MachinesConfig, MailAddress, MailSink,
+    NatsConfig, NatsPlace, News, OidcConfig, PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention,
+    Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkReach, SinkUrl, SourceConfig, TasksConfig, TelemetryConfig,
     TwoPeople, WithoutOwner,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};

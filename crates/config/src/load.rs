@@ -18,7 +18,7 @@ use crate::access::{api_token, approvals, audit, machines, oidc, privacy, signin
 use crate::alerts::{alert, alerting, tasks, tiers};
 use crate::app::app;
 use crate::inventories::inventory;
-use crate::model::{AppConfig, Config, Role, TwoPeople};
+use crate::model::{AppConfig, Config, News, Role, SinkReach, TwoPeople};
 use crate::policies::policies;
 use crate::roles::{known_entitlement, role};
 use crate::scim::scim;
@@ -169,6 +169,11 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     without_a_way(reading, &apps, &policies, role_specs());
     let alerts: Vec<_> = sections("alerts").into_iter().enumerate().filter_map(alert).collect();
     let tasks = tasks(section("tasks").with_environment("TASKS"));
+    let mails_tasks =
+        alerts.iter().any(|(_, sink)| sink.tells.contains(&News::Tasks) && matches!(sink.reach, SinkReach::Mail(_)));
+    if mails_tasks && tasks.link_key.is_some() && server.public_url.is_none() {
+        reading.mistake(None, "tasks.link_key needs server.public_url: a link in a mail has to lead somewhere");
+    }
     unique(reading, "source", sources.iter().map(|(line, s)| (*line, s.name.to_string())));
     unique(reading, "precedence", rules.iter().map(|(line, r)| (*line, r.attribute.text())));
     unique(reading, "api_token", api_tokens.iter().map(|(line, t)| (*line, t.name.clone())));

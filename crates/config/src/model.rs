@@ -765,9 +765,17 @@ pub struct MailSink {
     pub encryption: Encryption,
     /// Who signs in at the server, where it asks for that.
     pub login: Option<(String, Token)>,
-    pub from: String,
+    pub from: MailAddress,
     /// Who gets it; of tasks only where nobody answers for the app whose address is known.
-    pub to: Vec<String>,
+    pub to: Vec<MailAddress>,
+}
+
+/// An address of mail, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct MailAddress {
+    pub name: Option<String>,
+    pub address: String,
 }
 
 /// How a mail server is spoken to.

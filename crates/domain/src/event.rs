@@ -14,7 +14,7 @@ use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::access::policy::PolicySpec;
 use crate::access::role::RoleSpec;
 use crate::access::separation::{SeparationSpec, ViolationAccepted};
-use crate::access::task::{StandsOnWord, TaskDone};
+use crate::access::task::{StandsOnWord, TaskDone, TaskUndone};
 use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
@@ -85,6 +85,8 @@ pub enum Event {
     AccountAttempted(Attempted),
     /// Somebody says that they have done what was to be done in an app.
     TaskDone(TaskDone),
+    /// Somebody takes that back.
+    TaskUndone(TaskUndone),
     /// What an app shows contradicts nothing of that, and is no proof by itself.
     AccountAttested(StandsOnWord),
     DriftDetected(DriftDetected),
@@ -168,6 +170,7 @@ impl Event {
             Self::AccountAttempted(e) => Some(e.identity),
             Self::AccountAdopted(e) => Some(e.identity),
             Self::TaskDone(e) => Some(e.identity),
+            Self::TaskUndone(e) => Some(e.identity),
             Self::AccountAttested(e) => Some(e.identity),
             Self::DriftDetected(e) => Some(e.id.identity),
             Self::DriftCleared(id) => Some(id.identity),

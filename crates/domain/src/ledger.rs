@@ -303,6 +303,10 @@ impl Ledger {
                 accounts::attested(state, done, event, &mut facts)?;
                 known_of(state, &done.app, done.identity, event, &mut facts)?;
             }
+            Event::TaskUndone(undone) => {
+                accounts::taken_back(state, undone, event)?;
+                known_of(state, &undone.app, undone.identity, event, &mut facts)?;
+            }
             Event::AccountAttested(stands) => {
                 accounts::stands_on_word(state, stands, event, &mut facts)?;
                 known_of(state, &stands.app, stands.identity, event, &mut facts)?;

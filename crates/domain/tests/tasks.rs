@@ -9,7 +9,7 @@ use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::ObligationStatus;
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
-use rollcall_domain::access::task::{TaskDone, TaskId};
+use rollcall_domain::access::task::{TaskDone, TaskId, TaskUndone};
 use rollcall_domain::access::to_do::to_do;
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::health::Quarantined;
@@ -19,6 +19,7 @@ use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_domain::governance::erasure::ErasureOrdered;
+use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ledger::{self, Fact, Obstacle};
 use rollcall_domain::{Event, Sequence};
 use serde_json::{Value, json};
@@ -113,6 +114,55 @@ fn a_word_about_what_was_desired_before_counts_for_nothing() {
     let first = account(&world, "wiki").attested.unwrap().by;
     world.append(done(left, Target::Absent));
     assert_eq!(account(&world, "wiki").attested.unwrap().by, first);
+}
+
+#[test]
+fn a_word_that_is_taken_back_counts_for_nothing_and_what_it_ended_is_owed_anew() {
+    let undone = |version| {
+        let (app, identity, reason) = (app_id("wiki"), person(1), "the other one".to_owned());
+        Event::TaskUndone(TaskUndone { app, identity, version, reason })
+    };
+    let mut world = configured([manual("wiki")]);
+    let joined = world.join(person(1), employee("Dev"));
+    world.append(undone(joined));
+    assert_eq!(status(&world, "wiki", joined), ObligationStatus::Open, "nobody has said anything");
+    world.done(person(1), "wiki");
+    let back = world.append(undone(joined));
+    let now = account(&world, "wiki");
+    assert_eq!((now.proof(), now.desired_version, now.owes.len()), (Proof::None, back, 1));
+    assert_eq!(status(&world, "wiki", joined), ObligationStatus::Attested, "what was said is on record");
+    assert_eq!(task_ids(&world), [format!("t{back}.wiki.{}", person(1))]);
+    let app = manual("wiki");
+    let steps = to_do(&now, &app, Some("anna"), &BTreeSet::new());
+    assert!(steps[0].starts_with("Create the account"), "{steps:?}");
+    // Once.
+    world.append(undone(joined));
+    world.append(undone(back));
+    assert_eq!(account(&world, "wiki").owes.len(), 1);
+    world.done(person(1), "wiki");
+    assert_eq!(account(&world, "wiki").proof(), Proof::Word);
+
+    // Of somebody who has left an account that lives after all wakes people.
+    let left = world.update(person(1), gone(employee("Dev"))).unwrap();
+    world.done(person(1), "wiki");
+    let back = world.append(undone(left));
+    let owed = world.obligation(person(1), "wiki", back);
+    assert_eq!((owed.change, owed.target, owed.status()), (ChangeKind::Repair, Target::Absent, ObligationStatus::Open));
+    let steps = to_do(&account(&world, "wiki"), &app, Some("anna"), &BTreeSet::new());
+    assert!(steps[0].starts_with("Switch the account"), "{steps:?}");
+    // What is desired otherwise by now is no matter of that word.
+    world.done(person(1), "wiki");
+    let again = world.update(person(1), employee("Dev")).unwrap();
+    world.append(undone(back));
+    assert_eq!(account(&world, "wiki").desired_version, again);
+
+    // Where a list is still to show it nothing had ended: somebody has to do it, and that is all.
+    let mut world = configured([AppSpec { kind: AppKind::List, ..manual("wiki") }]);
+    let joined = world.join(person(1), employee("Dev"));
+    world.done(person(1), "wiki");
+    world.append(undone(joined));
+    let now = account(&world, "wiki");
+    assert!(now.word().unwrap().refuted && now.owes.len() == 1 && now.desired_version == joined, "{now:?}");
 }
 
 #[test]

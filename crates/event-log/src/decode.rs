@@ -12,7 +12,7 @@ use rollcall_domain::access::obligation::{AtRisk, Overdue, Waived};
 use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::access::rejection::Rejection;
-use rollcall_domain::access::task::{StandsOnWord, TaskDone};
+use rollcall_domain::access::task::{StandsOnWord, TaskDone, TaskUndone};
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
@@ -589,6 +589,11 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
                 target: if m.present { Target::Present } else { Target::Absent },
                 reference: m.reference,
             })
+        }
+        EventType::TaskUndone => {
+            let m = v1::TaskUndone::decode(payload).ok()?;
+            let (app, identity) = (m.app_id.parse().ok()?, m.identity_id.parse().ok()?);
+            Event::TaskUndone(TaskUndone { app, identity, version: Sequence(m.version), reason: m.reason })
         }
         EventType::AccountAdopted => {
             let m = v1::AccountAdopted::decode(payload).ok()?;

@@ -67,6 +67,7 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::AccountAdopted(_) => EventType::AccountAdopted,
         Event::AccountAttempted(_) => EventType::AccountAttempted,
         Event::TaskDone(_) => EventType::TaskDone,
+        Event::TaskUndone(_) => EventType::TaskUndone,
         Event::AccountAttested(_) => EventType::AccountAttested,
         Event::DriftCleared(_) => EventType::DriftCleared,
         Event::DriftAccepted(_) => EventType::DriftAccepted,
@@ -319,6 +320,13 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             version: e.version.0,
             present: e.target == Target::Present,
             reference: e.reference.clone(),
+        }
+        .encode_to_vec(),
+        Event::TaskUndone(e) => v1::TaskUndone {
+            app_id: e.app.to_string(),
+            identity_id: e.identity.to_string(),
+            version: e.version.0,
+            reason: e.reason.clone(),
         }
         .encode_to_vec(),
         Event::AccountAdopted(e) => v1::AccountAdopted {

@@ -230,6 +230,7 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::AccountAdopted(adopted) => Subject::account(&adopted.app, adopted.identity),
         Event::AccountAttested(stands) => Subject::account(&stands.app, stands.identity),
         Event::TaskDone(done) => Subject(format!("rollcall.task.{}.{}", done.app, done.identity)),
+        Event::TaskUndone(undone) => Subject(format!("rollcall.task.{}.{}", undone.app, undone.identity)),
         Event::DriftDetected(found) => Subject::drift(&found.id),
         Event::DriftCleared(id) => Subject::drift(id),
         Event::DriftAccepted(accepted) => Subject::drift(&accepted.id),

@@ -327,7 +327,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::access::operation::Operation;
     use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Origin, Rejected, Verified};
     use rollcall_domain::access::rejection::{Rejection, RejectionCause};
-    use rollcall_domain::access::task::{StandsOnWord, TaskDone};
+    use rollcall_domain::access::task::{StandsOnWord, TaskDone, TaskUndone};
     use rollcall_domain::alert::{About, AlertChanged, Level};
     use rollcall_domain::app::GroupRule;
     use rollcall_domain::app::capability::{Capabilities, Discovered, Support};
@@ -619,6 +619,12 @@ async fn every_kind_of_event_survives_the_log() {
             version: Sequence(4),
             target: Target::Absent,
             reference: "T-1".into(),
+        }),
+        Event::TaskUndone(TaskUndone {
+            app: "crm".parse().unwrap(),
+            identity: id,
+            version: Sequence(4),
+            reason: reason.clone(),
         }),
         Event::AccountAdopted(Adopted { app: "crm".parse().unwrap(), identity: id, remote_id: "r".into() }),
         Event::DriftCleared(drift.clone()),

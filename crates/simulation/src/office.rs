@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::outcome::Verified;
-use rollcall_domain::access::task::{TaskDone, TaskId};
+use rollcall_domain::access::task::{TaskDone, TaskId, TaskUndone};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, ledger};
@@ -72,6 +72,9 @@ impl Office {
                 let target = account.desired.target();
                 said.push(Event::TaskDone(TaskDone { app, identity, version, target, reference: String::new() }));
             }
+        }
+        if mood == Mood::Busy && chance.percent(20) {
+            said.extend(taken_back(state, chance)?);
         }
         self.note(now);
         if mood == Mood::Finishing || chance.percent(50) {
@@ -190,6 +193,23 @@ impl Office {
         }
         Ok(wrong)
     }
+}
+
+/// Somebody takes back what they have said, whether or not it is so.
+fn taken_back(state: &impl Read, chance: &Chance) -> Result<Option<Event>, KvError> {
+    let mut said = Vec::new();
+    for app in [DESK, PAPER].into_iter().filter_map(|app| app.parse().ok()) {
+        for identity in ledger::identities_at(state, &app)? {
+            let account = ledger::account(state, identity, &app)?;
+            said.extend(account.filter(|account| account.word().is_some_and(|word| !word.refuted)));
+        }
+    }
+    let Some(last) = u64::try_from(said.len()).ok().filter(|count| *count > 0) else { return Ok(None) };
+    let chosen = usize::try_from(chance.within(0..last)).ok().and_then(|index| said.get(index));
+    Ok(chosen.map(|account| {
+        let TaskId { version, app, identity } = TaskId::of(account);
+        Event::TaskUndone(TaskUndone { app, identity, version, reason: "it was the other one".into() })
+    }))
 }
 
 /// What has not been done.

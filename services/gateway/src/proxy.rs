@@ -62,6 +62,9 @@ const MAX_BODY: usize = 64 << 10;
 /// Where someone says who they are.
 const SIGN_IN: &str = "/console/sign-in";
 
+/// Where whoever was sent a link says that a task is done: the link says who they are.
+const TASK: &str = "/console/task";
+
 /// The largest form that is passed on.
 const MAX_FORM: usize = 8 << 10;
 
@@ -155,15 +158,15 @@ async fn pass_on(State(projectors): State<Arc<Projectors>>, request: Request) ->
 impl Asked {
     async fn of(request: Request) -> Result<Self, Response> {
         // What is read of someone who says nobody they are would be held in vain; who signs in to the console is not known yet.
-        let (signs_in, heads) = (request.uri().path() == SIGN_IN, request.headers());
+        let (is_form, heads) = (matches!(request.uri().path(), SIGN_IN | TASK), request.headers());
         let is_nobody = !heads.contains_key(header::AUTHORIZATION) && !heads.contains_key(header::COOKIE);
-        if is_nobody && !signs_in && !request.body().is_end_stream() {
+        if is_nobody && !is_form && !request.body().is_end_stream() {
             return Err(problem(StatusCode::UNAUTHORIZED, "send an API token: Authorization: Bearer …"));
         }
         if request.uri().path().split('/').any(is_dots) {
             return Err(problem(StatusCode::BAD_REQUEST, "the path leads out of itself"));
         }
-        let most = if signs_in { MAX_FORM } else { MAX_BODY };
+        let most = if is_form { MAX_FORM } else { MAX_BODY };
         let mut headers = HeaderMap::new();
         for name in ASKED.into_iter().chain([LAST_EVENT_ID]) {
             headers.extend(request.headers().get(&name).map(|value| (name, value.clone())));

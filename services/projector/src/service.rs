@@ -24,6 +24,9 @@ use crate::error::ProjectorError;
 use crate::proof::seal::{self, Sealer};
 use crate::state::answers::{Answers, NAME, STAMP};
 
+/// How many questions about trends are answered at once.
+const TRENDS: usize = 2;
+
 /// How often in a second a token that is not known here yet is looked for on the log.
 const LOOKS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
@@ -81,6 +84,7 @@ impl Projector {
             approvals: config.approvals,
             retention: config.privacy.retention.clone(),
             previews: Arc::new(Semaphore::new(1)),
+            trends: Semaphore::new(TRENDS),
             looks: RateLimiter::direct(Quota::per_second(LOOKS)),
             rate: RateLimiter::keyed(Quota::per_second(config.server.max_api_requests_per_second)),
             max_page: config.server.max_page,

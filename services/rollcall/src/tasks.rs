@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::operator::ServerArgs;
-use crate::terminal::{Column, ListArgs, Shown, column, confirm, escaped, list, say};
+use crate::terminal::{Column, DecideArgs, ListArgs, Shown, column, confirm, escaped, list, say};
 
 /// `rollcall tasks`
 #[derive(Debug, Args)]
@@ -43,6 +43,14 @@ enum TaskAct {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Take back what was said of them: they are not done, and owed anew
+    Undone {
+        /// Their ids, as `attested_task` of an account has them
+        #[arg(required = true)]
+        ids: Vec<String>,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
 }
 
 const TASKS: [Column; 7] = [
@@ -57,12 +65,21 @@ const TASKS: [Column; 7] = [
 
 /// `rollcall tasks`
 pub fn tasks(args: &TasksArgs) -> anyhow::Result<ExitCode> {
-    let Some(TaskAct::Done { ids, reference, yes, server }) = &args.act else {
-        let query = [("app", args.app.as_ref()), ("owner", args.owner.as_ref()), ("status", args.status.as_ref())];
-        return list(&args.list, "/v1/tasks", &query, &TASKS);
+    let paths = |ids: &[String], step: &str, body: Value| -> Vec<(String, Value)> {
+        ids.iter().map(|id| (format!("/v1/tasks/{}/{step}", escaped(id)), body.clone())).collect()
     };
-    confirm(*yes, &format!("say that {} is done?", ids.join(", ")))?;
-    let body = json!({ "reference": reference });
-    let path = |id: &String| (format!("/v1/tasks/{}/done", escaped(id)), body.clone());
-    say(server, &ids.iter().map(path).collect::<Vec<_>>())
+    match &args.act {
+        None => {
+            let query = [("app", args.app.as_ref()), ("owner", args.owner.as_ref()), ("status", args.status.as_ref())];
+            list(&args.list, "/v1/tasks", &query, &TASKS)
+        }
+        Some(TaskAct::Done { ids, reference, yes, server }) => {
+            confirm(*yes, &format!("say that {} is done?", ids.join(", ")))?;
+            say(server, &paths(ids, "done", json!({ "reference": reference })))
+        }
+        Some(TaskAct::Undone { ids, decide }) => {
+            confirm(decide.yes, &format!("take back what was said of {}?", ids.join(", ")))?;
+            say(&decide.server, &paths(ids, "undone", json!({ "reason": decide.reason })))
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use rollcall_config::{AlertSink, AlertingConfig, Config, News, SourceConfig};
+use rollcall_config::{AlertingConfig, Config, News, SourceConfig};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{Recorded, Sequence};
@@ -27,7 +27,7 @@ use crate::meta::NAME;
 use crate::{deadlines, measure};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 25;
+const STAMP: u32 = 26;
 
 /// The same where tasks are told, for which more is derived.
 const STAMP_WITH_TASKS: u32 = STAMP + 10_000;
@@ -50,7 +50,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct Monitor {
     log: EventLog,
     store: Arc<Store>,
-    sinks: Vec<AlertSink>,
+    sinks: Vec<Sink>,
     alerting: AlertingConfig,
     rules: Rules,
     context: Context,
@@ -118,7 +118,8 @@ impl Monitor {
             owners: config.sources.iter().filter_map(|s| Some((named(s), s.owner.clone()?))).collect(),
             links: link_key.zip(SignedDuration::try_from(config.tasks.links_last).ok()),
         };
-        let (sinks, alerting) = (config.alerts.clone(), config.alerting.clone());
+        let sinks = config.alerts.iter().map(Sink::new).collect::<Result<_, _>>()?;
+        let alerting = config.alerting.clone();
         Ok(Self { log, store, sinks, alerting, rules, context, catalogue: config.scim.catalogue, clock, duty })
     }
 
@@ -149,7 +150,15 @@ impl Monitor {
             stop.cancel();
             ended
         };
-        let (projected, watched) = tokio::join!(projected, self.effects(head, stop.clone()));
+        let watched = async {
+            let ended = self.effects(head, stop.clone()).await;
+            // One that watches nothing does not go on as if it did.
+            if ended.is_err() {
+                stop.cancel();
+            }
+            ended
+        };
+        let (projected, watched) = tokio::join!(projected, watched);
         projected?;
         watched
     }
@@ -174,8 +183,8 @@ impl Monitor {
             now: Mutex::new(start),
         });
         let mut sinks = JoinSet::new();
-        for sink in &self.sinks {
-            sinks.spawn(AlertLoop::new(Arc::clone(&shared), Sink::new(sink)?).run(stop.clone()));
+        for sink in self.sinks {
+            sinks.spawn(AlertLoop::new(Arc::clone(&shared), sink).run(stop.clone()));
         }
         sinks.spawn(look_around(Arc::clone(&shared), self.alerting.clone(), stop.clone()));
         let keeping = tokio::spawn(self.duty.keep(self.log.clone(), stop.clone()));

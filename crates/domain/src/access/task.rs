@@ -63,6 +63,17 @@ pub struct TaskDone {
     pub reference: String,
 }
 
+/// Somebody takes back what was said of a task: it is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TaskUndone {
+    pub app: AppId,
+    pub identity: IdentityId,
+    /// The task that is said to be done.
+    pub version: Sequence,
+    pub reason: String,
+}
+
 /// What an app shows contradicts nothing that somebody says of an account, and is no proof by itself: it stands on their word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -90,7 +101,7 @@ pub struct Attested {
     pub weight: Weight,
     /// Whether something is left of an account with which nobody can sign in any more.
     pub left: Left,
-    /// Whether a list has shown since that it is not so.
+    /// Whether it counts for nothing any more: a list has shown that it is not so, or somebody has taken it back.
     pub refuted: bool,
     /// Whether there was said to be an account before that no list has ever shown: it may have another name.
     pub unseen: bool,

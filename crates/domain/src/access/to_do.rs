@@ -75,7 +75,7 @@ pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>, anothers: &BT
 
 /// The account as somebody said last that it is, or as it was read; `None`: as far as is known there is none.
 fn known_before(account: &Account) -> Option<Presence> {
-    match account.attested.as_ref().map(|said| &said.said) {
+    match account.attested.as_ref().filter(|said| !said.refuted).map(|said| &said.said) {
         Some(Desired::Present(presence)) => return Some(presence.clone()),
         Some(Desired::Absent | Desired::Deleted | Desired::Off) => return None,
         None => {}

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
-use super::{Fact, apps, drifts, links, ways};
-use crate::access::account::{Account, MayExist};
+use super::{Fact, apps, drifts, links, recorded, ways};
+use crate::access::account::{Account, MayExist, Proof};
 use crate::access::desired::{Desired, Queue, Target};
 use crate::access::obligation::{End, Obligation};
 use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
-use crate::access::task::{Attested, StandsOnWord, TaskDone, Weight};
+use crate::access::task::{Attested, StandsOnWord, TaskDone, TaskUndone, Weight};
 use crate::app::conformance::Confirmed;
 use crate::app::deprovision::Deprovision;
 use crate::app::kind::AppKind;
@@ -199,6 +199,24 @@ pub fn stands_on_word(
     end_by_word(state, &mut account, event, facts)?;
     store(state, account_key(stands.identity, &stands.app), &account);
     if account.is_pending() { Ok(()) } else { settled(state, &account) }
+}
+
+/// What somebody has said of an account is taken back. What was owed and has ended by it is owed anew, as what was found in an app is.
+pub fn taken_back(state: &mut Kept<'_, impl Write>, undone: &TaskUndone, event: &Recorded) -> Result<(), KvError> {
+    let Some(mut account) = account(state, undone.identity, &undone.app)? else { return Ok(()) };
+    let is_now = undone.version == account.desired_version;
+    let Some(word) = account.word_mut().filter(|word| is_now && !word.refuted) else { return Ok(()) };
+    word.refuted = true;
+    let was_final = std::mem::replace(&mut word.weight, Weight::UntilRead) == Weight::Final;
+    store(state, account_key(undone.identity, &undone.app), &account);
+    // What came of it is in the record of their erasure.
+    if !was_final || account.proof() == Proof::Read || recorded::is_of(state, undone.identity)? {
+        return Ok(());
+    }
+    match directory::app(state, &undone.app)? {
+        Some(app) => drifts::owe_anew(state, &app.spec, account, event),
+        None => Ok(()),
+    }
 }
 
 /// What an account owes for what is desired of it now ends by what somebody says of it.

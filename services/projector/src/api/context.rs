@@ -46,6 +46,8 @@ pub struct Api {
     pub retention: Option<Retention>,
     /// What a configuration would do is looked at one after the other: each looks at everybody.
     pub previews: Arc<Semaphore>,
+    /// So many questions about trends are answered at once.
+    pub trends: Semaphore,
     /// How often a token that is not known here yet may be looked for on the log.
     pub looks: DefaultDirectRateLimiter,
     /// How much each may still ask.

@@ -111,7 +111,21 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
 /// # Errors
 /// When the state can't be read.
 pub fn is_them(api: &Api, state: &impl Read, person: &Person, id: IdentityId) -> Result<bool, KvError> {
-    let theirs = aliases(api, state, person)?;
+    are_theirs(state, &aliases(api, state, person)?, id)
+}
+
+/// The same of whoever is known by a name.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_them_by_name(api: &Api, state: &impl Read, name: &str, id: IdentityId) -> Result<bool, KvError> {
+    let mut theirs = aliases_of_name(api, state, name)?;
+    theirs.insert(name_key(name));
+    are_theirs(state, &theirs, id)
+}
+
+/// Whether one of these names is somebody's.
+fn are_theirs(state: &impl Read, theirs: &BTreeSet<String>, id: IdentityId) -> Result<bool, KvError> {
     let identity = directory::identity(state, id)?;
     let by_name = identity.is_some_and(|identity| names(&identity).any(|name| theirs.contains(&name)));
     Ok(by_name || theirs.contains(&actor(id)))
@@ -231,15 +245,6 @@ fn addresses(identity: &Identity) -> impl Iterator<Item = String> + '_ {
     let emails = identity.resource.get("emails").and_then(Value::as_array).into_iter().flatten();
     let emails = emails.filter_map(|email| email.get("value")?.as_str());
     std::iter::once(identity.user_name()).chain(emails).filter(|name| !name.is_empty()).map(name_key)
-}
-
-/// Whether this is a name of somebody.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn is_named(state: &impl Read, id: IdentityId, name: &str) -> Result<bool, KvError> {
-    let identity = directory::identity(state, id)?;
-    Ok(identity.is_some_and(|identity| names(&identity).any(|known| known == name_key(name))))
 }
 
 /// Every name that somebody has.

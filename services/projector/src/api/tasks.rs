@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use rollcall_config::Role;
 use rollcall_domain::access::account::Account;
-use rollcall_domain::access::task::{TaskDone, TaskId};
+use rollcall_domain::access::task::{TaskDone, TaskId, TaskUndone};
 use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read};
@@ -43,6 +43,7 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
         .routes(routes!(tasks))
         .routes(routes!(done))
+        .routes(routes!(undone))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
 }
 
@@ -91,11 +92,8 @@ struct DoneBody {
     reference: String,
 }
 
-/// The account that a task is about, for somebody who may say that it is done: an operator, and who answers for the app.
-///
-/// # Errors
-/// 403, 404, 409 where something else is to be done by now, and when the state can't be read.
-pub fn doable(view: &View, person: &Person, id: &str) -> Result<Account, ApiError> {
+/// The task of this id, for somebody who may say what became of it: an operator, and who answers for the app.
+fn may_speak_of(view: &View, person: &Person, id: &str) -> Result<TaskId, ApiError> {
     let parsed: Option<TaskId> = id.parse().ok();
     if person.role < Role::Operator {
         let may = match &parsed {
@@ -108,7 +106,15 @@ pub fn doable(view: &View, person: &Person, id: &str) -> Result<Account, ApiErro
             return Err(ApiError::Forbidden(format!("'{}' does not say that it is done: {who}", person.name)));
         }
     }
-    let parsed = parsed.ok_or_else(|| unknown("task", id))?;
+    parsed.ok_or_else(|| unknown("task", id))
+}
+
+/// The account that a task is about, for somebody who may say that it is done: an operator, and who answers for the app.
+///
+/// # Errors
+/// 403, 404, 409 where something else is to be done by now, and when the state can't be read.
+pub fn doable(view: &View, person: &Person, id: &str) -> Result<Account, ApiError> {
+    let parsed = may_speak_of(view, person, id)?;
     if let Some(found) = ledger::task(view, &parsed)? {
         return Ok(found);
     }
@@ -134,13 +140,68 @@ pub async fn done(State(api): Shared, Extension(person): Who, Path(id): Path<Str
     if is_them(&api, &view, &person, found.identity)? {
         return Err(not_of_oneself());
     }
-    let sequence = attest(&api, &view, &person.actor(&view)?, &found, &reference).await?;
+    let by = Speaker { actor: &person.actor(&view)?, how: "" };
+    let sequence = attest(&api, &view, by, &found, &reference).await?;
+    Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
+}
+
+/// The account of which somebody has said that it is as this task wants it, for somebody who may take that back.
+///
+/// # Errors
+/// 403, 404, 409 where nobody says so any more, and when the state can't be read.
+pub fn said(view: &View, person: &Person, id: &str) -> Result<(Account, Sequence), ApiError> {
+    let TaskId { version, app, identity } = may_speak_of(view, person, id)?;
+    let account = ledger::account(view, identity, &app)?.ok_or_else(|| unknown("task", id))?;
+    if account.word().is_some_and(|word| word.version == version && !word.refuted) {
+        return Ok((account, version));
+    }
+    Err(ApiError::Conflict(
+        "nobody says that it is done, or that counts for nothing any more: look at the account again".into(),
+    ))
+}
+
+/// Why what was said is taken back.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct UndoneBody {
+    reason: String,
+}
+
+/// Takes back what was said of a task, which is not done: what it has ended is owed anew.
+#[utoipa::path(post, path = "/v1/tasks/{id}/undone", tag = "tasks", request_body = UndoneBody,
+    params(("id" = String, Path, description = "The task, as `attested_task` of an account has it.")), responses(
+    (status = 202, body = Said),
+    (status = 409, description = "Nobody says that it is done, or that counts for nothing any more.", content_type = "application/problem+json", body = ProblemBody), Problem
+))]
+pub async fn undone(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Decided {
+    let view = api.fresh().await?;
+    let (account, version) = said(&view, &person, &id)?;
+    let UndoneBody { reason } = if body.is_empty() { UndoneBody::default() } else { read(&body)? };
+    let reason = reason.trim().to_owned();
+    if reason.is_empty() || reason.chars().count() > MAX_REFERENCE {
+        return Err(ApiError::BadRequest(format!("'reason' is missing, or longer than {MAX_REFERENCE} characters")));
+    }
+    let (app, identity) = (account.app, account.identity);
+    if is_them(&api, &view, &person, identity)? {
+        return Err(not_of_oneself());
+    }
+    let meta = by_service(&person.actor(&view)?, &Uuid::now_v7().to_string(), None);
+    let event = Event::TaskUndone(TaskUndone { app, identity, version, reason });
+    let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
     Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
 }
 
 /// Nobody gives their word of their own account.
 pub fn not_of_oneself() -> ApiError {
     ApiError::Forbidden("whose account it is does not say what became of it: somebody else does".into())
+}
+
+/// Who says that something is done.
+#[derive(Clone, Copy)]
+pub struct Speaker<'a> {
+    pub actor: &'a str,
+    /// In what way, where it is not the usual one.
+    pub how: &'a str,
 }
 
 /// Says of a task that it is done, by somebody who may; where that is on the log.
@@ -150,7 +211,7 @@ pub fn not_of_oneself() -> ApiError {
 pub async fn attest(
     api: &Api,
     view: &View,
-    actor: &str,
+    by: Speaker<'_>,
     found: &Account,
     reference: &str,
 ) -> Result<Sequence, ApiError> {
@@ -161,7 +222,8 @@ pub async fn attest(
     if let Some(held) = held_back(view, found)? {
         return Err(ApiError::Conflict(format!("it is not to be done yet: {held}")));
     }
-    let meta = by_service(actor, &Uuid::now_v7().to_string(), None);
+    let mut meta = by_service(by.actor, &Uuid::now_v7().to_string(), None);
+    by.how.clone_into(&mut meta.reason);
     let TaskId { version, app, identity } = TaskId::of(found);
     let target = found.desired.target();
     let event = Event::TaskDone(TaskDone { app: app.clone(), identity, version, target, reference });

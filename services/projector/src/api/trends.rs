@@ -25,6 +25,9 @@ const USUAL_SPAN: SignedDuration = SignedDuration::from_hours(24 * 7 * 12);
 /// The most periods of one answer.
 pub const MAX_PERIODS: usize = 400;
 
+/// The most groups of one answer: of each what is open is counted since ever.
+const MAX_GROUPS: usize = 200;
+
 /// The most figures of one answer: a page is shorter where it has many periods.
 const MAX_POINTS: usize = 20_000;
 
@@ -196,7 +199,7 @@ impl Asked {
             (None, _) => (vec![None], None),
             (Some(_), Some(group)) => (vec![Some(group.clone())], None),
             (Some(by), None) => {
-                let limit = self.limit.min(MAX_POINTS / question.periods.len().max(1)).max(1);
+                let limit = self.limit.min(MAX_GROUPS).min(MAX_POINTS / question.periods.len().max(1)).max(1);
                 let mut found = point::groups(state, &question, *by, self.after.as_deref(), limit + 1)?;
                 let more = found.len() > limit;
                 found.truncate(limit);
@@ -228,6 +231,8 @@ pub async fn trends(State(api): Shared, Extension(person): Who, pairs: Pairs) ->
         limit: query.limit()?,
     };
     let view = api.fresh().await?;
+    // It may read years: others wait, and nobody's questions fill the machine.
+    let _place = api.trends.acquire().await.map_err(|_| ApiError::Stopped)?;
     let answer = move || asked.answer(&view, &person);
     Ok(Json(tokio::task::spawn_blocking(answer).await.map_err(|_| ApiError::Stopped)??))
 }

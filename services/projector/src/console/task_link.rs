@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::identity::name::name_key;
+use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{self, Answerable};
+use rollcall_domain::{directory, identity};
 use rollcall_projection::View;
 use rollcall_tokens::{BadLink, TaskLink};
 use serde::Deserialize;
@@ -17,8 +19,8 @@ use serde::Deserialize;
 use crate::api::context::{Api, Shared};
 use crate::api::disclosure::Asked;
 use crate::api::person::{Person, Vouched};
-use crate::api::relations::is_named;
-use crate::api::tasks::{attest, not_of_oneself};
+use crate::api::relations::is_them_by_name;
+use crate::api::tasks::{Speaker, attest, not_of_oneself};
 use crate::api::views::{Detail, TaskView};
 use crate::console::asked::Asked as Address;
 use crate::console::format::at;
@@ -70,7 +72,7 @@ struct Followed {
     account: Account,
     task: TaskView,
     /// Who says it: whoever it was sent to.
-    person: Person,
+    actor: String,
 }
 
 fn page(status: StatusCode, page: &TaskPage) -> Response {
@@ -100,6 +102,10 @@ async fn followed(api: &Api, text: &str, method: &Method) -> Result<Followed, Re
             Refused::Said(StatusCode::GONE, "The time of this link is over. Sign in, and say it under Tasks.")
         }
     })?;
+    if api.rate.check_key(&format!("link:{}", link.owner)).is_err() {
+        let detail = "more was asked for by such links than may be in a second";
+        return Err(Refused::Api(ApiError::TooMany { detail, seconds: 1 }));
+    }
     let over = || {
         Refused::Said(
             StatusCode::GONE,
@@ -113,24 +119,41 @@ async fn followed(api: &Api, text: &str, method: &Method) -> Result<Followed, Re
     if name_key(&task.owner) != name_key(&link.owner) {
         return Err(Refused::Said(StatusCode::FORBIDDEN, "Somebody else answers for this app by now."));
     }
-    let is_theirs = match ledger::answerable(&view, &link.owner)? {
+    let name = format!("link:{}", link.owner);
+    let person = Person { name, role: Role::Viewer, apps: None, vouched: Vouched::No, known_by: None };
+    let path = format!("/v1/identities/{}", account.identity);
+    let asked =
+        |status| Asked { person: &person, method, route: "/v1/identities/{id}", path: &path, query: None, status };
+    if let Some(refusal) = refusal(api, &view, &link, &account)? {
+        api.record.note(asked(StatusCode::FORBIDDEN)).await?;
+        return Err(refusal);
+    }
+    // It shows a person, as the API's answer does.
+    api.record.note(asked(StatusCode::OK)).await?;
+    // Events name those who are known by their ids, so that nothing is left of whoever is erased.
+    let actor = link.who.map_or_else(|| person.name.clone(), identity::actor);
+    Ok(Followed { view, account, task, actor })
+}
+
+/// Why whoever a link was sent to does not say it; `None`: they do.
+fn refusal(api: &Api, view: &View, link: &TaskLink, account: &Account) -> Result<Option<Refused>, KvError> {
+    let refuse = |text| Ok(Some(Refused::Said(StatusCode::FORBIDDEN, text)));
+    let owner = directory::app(view, &account.app)?.map(|app| app.spec.owner).unwrap_or_default();
+    if name_key(&owner) != name_key(&link.owner) {
+        return refuse("Somebody else answers for this app by now.");
+    }
+    let is_theirs = match ledger::answerable(view, &link.owner)? {
         Answerable::Person(them) => link.who == Some(them.id),
         Answerable::Others => link.who.is_none(),
         Answerable::Gone => false,
     };
     if !is_theirs {
-        return Err(Refused::Said(StatusCode::FORBIDDEN, "Whoever got this link has left, or is switched off."));
+        return refuse("Whoever got this link has left, or is switched off.");
     }
-    if is_named(&view, account.identity, &link.owner)? {
-        return Err(not_of_oneself().into());
+    if is_them_by_name(api, view, &link.owner, account.identity)? {
+        return Ok(Some(not_of_oneself().into()));
     }
-    let name = format!("link:{}", link.owner);
-    let person = Person { name, role: Role::Viewer, apps: None, vouched: Vouched::No, known_by: None };
-    // It shows a person, as the API's answer does.
-    let shown = "/v1/tasks";
-    let asked = Asked { person: &person, method, route: shown, path: shown, query: None, status: StatusCode::OK };
-    api.record.note(asked).await?;
-    Ok(Followed { view, account, task, person })
+    Ok(None)
 }
 
 /// What has to be done. Looking does nothing: programs follow links in mail before people do.
@@ -166,8 +189,9 @@ pub struct Word {
 /// Says that it is done.
 pub async fn done(State(api): Shared, Form(word): Form<Word>) -> Response {
     let said = async {
-        let Followed { view, account, person, .. } = followed(&api, &word.link, &Method::POST).await?;
-        Ok(attest(&api, &view, &person.name, &account, &word.reference).await?)
+        let Followed { view, account, actor, .. } = followed(&api, &word.link, &Method::POST).await?;
+        let by = Speaker { actor: &actor, how: "by the link in a mail" };
+        Ok(attest(&api, &view, by, &account, &word.reference).await?)
     };
     match said.await {
         Ok(sequence) => page(StatusCode::OK, &TaskPage { problem: None, done: Some(sequence.0), task: None }),

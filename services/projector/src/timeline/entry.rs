@@ -228,6 +228,7 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::AccountAdopted(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AccountAttested(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::TaskDone(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
+        Event::TaskUndone(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AppDiscovered(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::AppQuarantined(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::AppRecovered(id) => (Vec::new(), Some(id.clone()), Vec::new()),

@@ -262,6 +262,10 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
                 Target::Absent => format!("{by} says that the account of {name} in {app} is gone{looked_up}"),
             }
         }
+        Event::TaskUndone(e) => {
+            let (name, app, by) = (who(state, e.identity)?, at(state, &e.app)?, actor(state, &event.meta.actor)?);
+            format!("{by} takes back what was said of the account of {name} in {app}: {}", e.reason)
+        }
         Event::AccountAdopted(e) => {
             let (name, app) = (who(state, e.identity)?, at(state, &e.app)?);
             format!("the account {} of {app}, which belonged to nobody, is taken as that of {name}", e.remote_id)

@@ -1,6 +1,9 @@
 //! What an event has to say of how it goes.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::access::desired::Queue;
 use rollcall_domain::access::obligation::{Obligation, ObligationId};
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::app::drill::DrillEvent;
@@ -24,7 +27,7 @@ const DEPARTMENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:
 /// What was so before an event, as far as it matters.
 #[derive(Debug, Default)]
 pub struct Before {
-    /// The clock of an exception rings.
+    /// The clock of something that is excepted rings.
     excepted: bool,
     app: Option<AppBefore>,
 }
@@ -47,19 +50,26 @@ impl Before {
                 let excepted = owed(state, &overdue.id)?.is_some_and(|owed| owed.waived.is_some());
                 return Ok(Self { excepted, app: None });
             }
+            // What is owed in one that is not in the configuration any more stays owed as it was.
             Event::AppConfigured(spec) => &spec.id,
-            Event::AppRemoved(app) => app,
             _ => return Ok(Self::default()),
         };
         let before = directory::app(state, app)?.map(|before| before.spec);
+        let was_by_people = before.as_ref().is_some_and(|spec| spec.kind.is_by_people());
         let app = AppBefore {
-            is_by_people: before.as_ref().is_some_and(|spec| spec.kind.is_by_people()),
+            is_by_people: was_by_people,
             owner: before.map(|spec| spec.owner),
-            tasks: ledger::count_of(state, app)?.open,
+            tasks: pending(state, app)?,
             drift: ledger::drift(state, Some(app))?.len() as u64,
         };
         Ok(Self { excepted: false, app: Some(app) })
     }
+}
+
+/// How many accounts of an app are not as desired.
+fn pending(state: &impl Read, app: &AppId) -> Result<u64, KvError> {
+    let of_queue = |queue| ledger::pending(state, app, queue, None, usize::MAX).map(|found| found.len() as u64);
+    Queue::ALL.into_iter().map(of_queue).sum()
 }
 
 /// An open obligation of an account.
@@ -104,6 +114,7 @@ pub fn add(
     moves: &Moves,
 ) -> Result<(), KvError> {
     let when = When { day: day_of(event.recorded_at), sequence: event.sequence };
+    done(state, facts, when)?;
     for fact in facts {
         match fact {
             Fact::Verified(owed) | Fact::Attested(owed) => met(state, owed, when)?,
@@ -122,7 +133,7 @@ pub fn add(
         let records = [(moved.opened, Record::Opened(moved.opened)), (moved.closed, Record::Closed(moved.closed))];
         count(state, Series::Drift, app, records, when)?;
     }
-    for (app, moved) in &moves.owed {
+    for (app, moved) in &moves.pending {
         let by_people = app.parse::<AppId>().ok().map(|app| is_by_people(state, &app)).transpose()?;
         if by_people == Some(true) {
             let records = [(moved.opened, Record::Opened(moved.opened)), (moved.closed, Record::Closed(moved.closed))];
@@ -154,13 +165,31 @@ fn count(
     }
 }
 
+/// What people had to do is done: somebody says so, or a list shows it. However many changes it met it is one task, as old as the first.
+fn done(state: &mut impl Write, facts: &[Fact], when: When) -> Result<(), KvError> {
+    let met = facts.iter().filter_map(|fact| match fact {
+        Fact::Verified(owed) | Fact::Attested(owed) => Some(owed),
+        Fact::Applied(_) | Fact::LeaverCompleted(_) => None,
+    });
+    let mut by_app: BTreeMap<&AppId, (Timestamp, Timestamp)> = BTreeMap::new();
+    for owed in met {
+        let (Some(app), Some(at)) = (owed.id.subject.app(), owed.met_at()) else { continue };
+        let (opened, _) = by_app.entry(app).or_insert((owed.opened_at, at));
+        *opened = (*opened).min(owed.opened_at);
+    }
+    for (app, (opened, at)) in by_app {
+        if is_by_people(state, app)? {
+            let groups = of_app(state, app)?;
+            keep(state, Series::Tasks, when, &groups, &[took(opened, at)])?;
+        }
+    }
+    Ok(())
+}
+
 /// An obligation was met: read back, or by somebody's word.
 fn met(state: &mut impl Write, owed: &Obligation, when: When) -> Result<(), KvError> {
     let (Some(app), Some(at)) = (owed.id.subject.app(), owed.met_at()) else { return Ok(()) };
     let of_app = of_app(state, app)?;
-    if is_by_people(state, app)? {
-        keep(state, Series::Tasks, when, &of_app, &[took(owed.opened_at, at)])?;
-    }
     let mut records: Vec<Record> = owed.verified_at().map(|at| took(owed.opened_at, at)).into_iter().collect();
     // That it is late was counted when its time had passed.
     if owed.overdue_at.is_none() {
@@ -174,21 +203,17 @@ fn met(state: &mut impl Write, owed: &Obligation, when: When) -> Result<(), KvEr
     keep(state, Series::Access(owed.change), when, &groups, &records)
 }
 
-/// What is open in an app is another owner's by now, or is done by people by now, or no more.
+/// What is open in an app is another owner's by now, or is done by people by now, or is not any more.
 fn configured(state: &mut impl Write, event: &Recorded, before: &AppBefore, when: When) -> Result<(), KvError> {
-    let (app, now) = match &event.event {
-        Event::AppConfigured(spec) => (&spec.id, Some(spec)),
-        Event::AppRemoved(app) => (app, None),
-        _ => return Ok(()),
-    };
-    let is_by_people = now.is_some_and(|now| now.kind.is_by_people());
+    let Event::AppConfigured(now) = &event.event else { return Ok(()) };
+    let is_by_people = now.kind.is_by_people();
     let owner = |name: &str| Of::Group(Dimension::Owner, name.to_owned());
-    let app = Of::Group(Dimension::App, app.to_string());
+    let app = Of::Group(Dimension::App, now.id.to_string());
     let tasks = before.tasks;
     match (before.is_by_people, is_by_people) {
         _ if tasks == 0 => {}
         (false, true) => {
-            for of in [Of::All, app.clone()].into_iter().chain(now.map(|now| owner(&now.owner))) {
+            for of in [Of::All, app.clone()].into_iter().chain([owner(&now.owner)]) {
                 keep_of(state, Series::Tasks, when, &of, &[Record::Opened(tasks)])?;
             }
         }
@@ -197,11 +222,11 @@ fn configured(state: &mut impl Write, event: &Recorded, before: &AppBefore, when
                 keep_of(state, Series::Tasks, when, &of, &[Record::Closed(tasks)])?;
             }
         }
-        (true, true) => passed_on(state, Series::Tasks, tasks, before, now.map(|now| now.owner.as_str()), when)?,
+        (true, true) => passed_on(state, Series::Tasks, tasks, before, &now.owner, when)?,
         (false, false) => {}
     }
     if before.drift > 0 {
-        passed_on(state, Series::Drift, before.drift, before, now.map(|now| now.owner.as_str()), when)?;
+        passed_on(state, Series::Drift, before.drift, before, &now.owner, when)?;
     }
     Ok(())
 }
@@ -212,13 +237,13 @@ fn passed_on(
     series: Series,
     open: u64,
     before: &AppBefore,
-    now: Option<&str>,
+    now: &str,
     when: When,
 ) -> Result<(), KvError> {
-    let Some((was, is)) = before.owner.as_deref().zip(now).filter(|(was, is)| was != is) else { return Ok(()) };
+    let Some(was) = before.owner.as_deref().filter(|was| *was != now) else { return Ok(()) };
     let owner = |name: &str| Of::Group(Dimension::Owner, name.to_owned());
     keep_of(state, series, when, &owner(was), &[Record::Closed(open)])?;
-    keep_of(state, series, when, &owner(is), &[Record::Opened(open)])
+    keep_of(state, series, when, &owner(now), &[Record::Opened(open)])
 }
 
 /// What an event says by itself.
@@ -227,7 +252,8 @@ fn said(state: &mut impl Write, event: &Recorded, before: &Before, when: When) -
         Event::ObligationOverdue(overdue) => {
             let Some(app) = overdue.id.subject.app() else { return Ok(()) };
             let of_app = of_app(state, app)?;
-            if before.excepted {
+            // One that was extended while the clock's word was on its way goes on.
+            if before.excepted && owed(state, &overdue.id)?.is_some_and(|owed| owed.waived.is_none()) {
                 keep(state, Series::Exceptions, when, &of_app, &[Record::Expired])?;
             }
             let now = owed(state, &overdue.id)?.filter(|owed| owed.overdue_at == Some(event.recorded_at));

@@ -1,19 +1,19 @@
-//! State that notes how many drift items and obligations of each app began and ended while it was changed: exactly what the state says,
-//! whichever rule changed it.
+//! State that notes how many drift items, and accounts that are not as desired, of each app there are more or fewer since it was changed:
+//! exactly what the state says, whichever rule changed it.
 
 use std::collections::BTreeMap;
 
-use rollcall_domain::access::obligation::Count;
-use rollcall_domain::kv::{KeyPage, KvError, Pair, Read, Write, decode};
+use rollcall_domain::kv::{KeyPage, KvError, Pair, Read, Write};
 
 const DRIFT: &str = "drift/";
-const COUNTS: &str = "count-open/";
+const PENDING: &str = "pending/";
 
-/// State that is watched. Keys: `drift/<app>/…` and `count-open/<app>/…`.
+/// State that is watched. Keys: `drift/<app>/…` and `pending/<app>/<queue>/<identity>`.
 #[derive(Debug)]
 pub struct Watched<'a, W> {
     state: &'a mut W,
-    before: BTreeMap<String, Option<Vec<u8>>>,
+    /// Whether there was something at a key that was changed.
+    before: BTreeMap<String, bool>,
     failed: Option<KvError>,
 }
 
@@ -28,8 +28,8 @@ pub struct Moved {
 #[derive(Debug, Default)]
 pub struct Moves {
     pub drift: BTreeMap<String, Moved>,
-    /// Obligations, of whatever change.
-    pub owed: BTreeMap<String, Moved>,
+    /// Accounts that are not as desired: each is a task where people change the app.
+    pub pending: BTreeMap<String, Moved>,
 }
 
 impl<'a, W: Write> Watched<'a, W> {
@@ -46,36 +46,26 @@ impl<'a, W: Write> Watched<'a, W> {
             return Err(failed);
         }
         let mut moves = Moves::default();
-        for (key, before) in self.before {
-            let now = self.state.get(&key)?;
+        for (key, was) in self.before {
+            let is = self.state.get(&key)?.is_some();
             let Some((prefix, (app, _))) = key.split_once('/').and_then(|(p, rest)| Some((p, rest.split_once('/')?)))
             else {
                 continue;
             };
-            let is_drift = DRIFT.starts_with(prefix);
-            let (was, is) = if is_drift {
-                (u64::from(before.is_some()), u64::from(now.is_some()))
-            } else {
-                let open = |bytes: Option<Vec<u8>>| match bytes {
-                    Some(bytes) => decode::<Count>(&key, &bytes).map(|count| count.open),
-                    None => Ok(0),
-                };
-                (open(before)?, open(now)?)
-            };
-            let of = if is_drift { &mut moves.drift } else { &mut moves.owed };
+            let of = if DRIFT.starts_with(prefix) { &mut moves.drift } else { &mut moves.pending };
             let moved = of.entry(app.to_owned()).or_default();
-            moved.opened += is.saturating_sub(was);
-            moved.closed += was.saturating_sub(is);
+            moved.opened += u64::from(is && !was);
+            moved.closed += u64::from(was && !is);
         }
         Ok(moves)
     }
 
     fn note(&mut self, key: &str) {
-        if !(key.starts_with(DRIFT) || key.starts_with(COUNTS)) || self.before.contains_key(key) {
+        if !(key.starts_with(DRIFT) || key.starts_with(PENDING)) || self.before.contains_key(key) {
             return;
         }
         match self.state.get(key) {
-            Ok(before) => drop(self.before.insert(key.to_owned(), before)),
+            Ok(before) => drop(self.before.insert(key.to_owned(), before.is_some())),
             Err(e) => self.failed = Some(e),
         }
     }

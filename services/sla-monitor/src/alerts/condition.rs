@@ -11,6 +11,7 @@ use rollcall_domain::access::grant::Grant;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::subject::Subject;
+use rollcall_domain::access::task::TaskId;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::app::drill::Drilled;
 use rollcall_domain::app::health::Quarantine;
@@ -27,6 +28,10 @@ const MOST_FAR: usize = 100;
 
 /// The most grants that end soon that people are reminded of at once.
 const MOST_ENDING: usize = 100;
+
+/// How many accounts are looked at for tasks at once, and in all.
+const PAGE: usize = 1000;
+const MOST_LOOKED_AT: usize = 20_000;
 
 /// The most departures of which hand-overs are late that people are told of at once.
 const MOST_HANDED_OVER: usize = 10_000;
@@ -182,13 +187,7 @@ pub fn conditions(
     }
     let ending = ledger::grants_ending(state, now, rules.remind_before, MOST_ENDING)?;
     all.extend(ending.into_iter().map(AlertCondition::GrantEnds));
-    if rules.most_tasks > 0 {
-        for (_, account) in ledger::tasks_after(state, None, None, rules.most_tasks)?.pairs {
-            if ledger::is_to_be_done(state, &account)? {
-                all.push(AlertCondition::Task(Box::new(account)));
-            }
-        }
-    }
+    all.extend(tasks(state, rules.most_tasks)?.into_iter().map(|account| AlertCondition::Task(Box::new(account))));
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?;
         let quiet = now.duration_since(last.unwrap_or(rules.listening_since));
@@ -203,6 +202,36 @@ pub fn conditions(
     Ok(all)
 }
 
+/// The tasks that somebody has to do now, at most so many.
+fn tasks(state: &impl Read, most: usize) -> Result<Vec<Account>, KvError> {
+    let (mut all, mut after, mut looked) = (Vec::new(), None::<String>, 0);
+    while all.len() < most && looked < MOST_LOOKED_AT {
+        let page = ledger::tasks_after(state, None, after.as_deref(), PAGE)?;
+        looked += page.pairs.len();
+        for (_, account) in page.pairs {
+            if all.len() < most && ledger::is_to_be_done(state, &account)? {
+                all.push(account);
+            }
+        }
+        let Some(next) = page.next else { break };
+        after = Some(next);
+    }
+    Ok(all)
+}
+
+/// Whether a task of which a sink was told is still to be done, although it is not among those that were looked at.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_still_to_be_done(state: &impl Read, about: &About) -> Result<bool, KvError> {
+    let About::Task { app, identity, by } = about else { return Ok(false) };
+    let id = TaskId { version: *by, app: app.clone(), identity: *identity };
+    match ledger::task(state, &id)? {
+        Some(account) => ledger::is_to_be_done(state, &account),
+        None => Ok(false),
+    }
+}
+
 /// What a sink has to be told.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs)]
@@ -211,6 +240,8 @@ pub enum AlertChange {
     Fire(AlertCondition, Level),
     /// It is over.
     Resolve(Alert),
+    /// The sink is told nothing of its kind any more: whether it is over is not said.
+    Forget(Alert),
 }
 
 impl AlertChange {
@@ -219,7 +250,7 @@ impl AlertChange {
     pub fn about(&self) -> About {
         match self {
             Self::Fire(wrong, _) => wrong.about(),
-            Self::Resolve(alert) => alert.about.clone(),
+            Self::Resolve(alert) | Self::Forget(alert) => alert.about.clone(),
         }
     }
 
@@ -229,12 +260,12 @@ impl AlertChange {
         let about = self.about();
         let level = match self {
             Self::Fire(_, level) => *level,
-            Self::Resolve(alert) => alert.level,
+            Self::Resolve(alert) | Self::Forget(alert) => alert.level,
         };
         let changed = AlertChanged { key: about.key(), sink: sink.to_owned(), about, level, summary };
         match self {
             Self::Fire(..) => Event::AlertFired(changed),
-            Self::Resolve(_) => Event::AlertResolved(changed),
+            Self::Resolve(_) | Self::Forget(_) => Event::AlertResolved(changed),
         }
     }
 }
@@ -263,6 +294,9 @@ pub fn changes(
         let news = levels.get(key.as_str()).is_none_or(|message| *message < level);
         news.then(|| AlertChange::Fire((*w).clone(), level))
     });
-    let over = message.iter().filter(|alert| !known.contains(alert.key.as_str())).cloned().map(AlertChange::Resolve);
+    let over = message.iter().filter(|alert| !known.contains(alert.key.as_str())).cloned().map(|alert| {
+        let news = if matches!(alert.about, About::Task { .. }) { News::Tasks } else { News::Alerts };
+        if tells.contains(&news) { AlertChange::Resolve(alert) } else { AlertChange::Forget(alert) }
+    });
     fire.chain(over).collect()
 }

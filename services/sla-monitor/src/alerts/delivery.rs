@@ -1,12 +1,13 @@
 //! One loop per sink: it is told the difference between what is wrong and what it has accepted. What a sink has accepted
 //! is an event, so that a restart neither loses an alert nor repeats it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use jiff::Timestamp;
+use rollcall_config::News;
 use rollcall_domain::alert::{About, Alert};
 use rollcall_domain::{NewEvent, Sequence, ledger};
 use rollcall_event_log::{EventLog, Expect, Lease, Unit};
@@ -15,13 +16,21 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
+use crate::alerts::condition::{
+    AlertChange, AlertCondition, Rules, Surroundings, changes, conditions, is_still_to_be_done,
+};
 use crate::alerts::message::{AlertMessage, Context, compose};
 use crate::alerts::sinks::{REPEAT, Sink};
 use crate::error::MonitorError;
 use crate::meta::meta_for;
 
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many pieces of news are told before it is looked again what there is.
+const BATCH: usize = 50;
+
+/// How many of them may fail before that.
+const MOST_FAILED: usize = 5;
 
 /// How long the state may take to hold what was told.
 const SETTLE: Duration = Duration::from_secs(60);
@@ -49,9 +58,11 @@ impl Shared {
     }
 
     /// Everything that is wrong at a time.
-    fn conditions(&self, now: Timestamp) -> Result<Vec<AlertCondition>, MonitorError> {
+    fn conditions(&self, now: Timestamp, tells: &BTreeSet<News>) -> Result<Vec<AlertCondition>, MonitorError> {
+        let most_tasks = if tells.contains(&News::Tasks) { self.rules.most_tasks } else { 0 };
+        let rules = Rules { most_tasks, ..self.rules.clone() };
         let surroundings = self.surroundings.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(conditions(&self.store.view(), now, &self.rules, &surroundings)?)
+        Ok(conditions(&self.store.view(), now, &rules, &surroundings)?)
     }
 
     fn log_is_away(&self) -> bool {
@@ -103,18 +114,26 @@ impl AlertLoop {
                 warn!(error = %e, "the alerts can't be read");
                 Vec::new()
             });
-            retries.retain(|key, _| found.iter().any(|n| n.about().key() == *key));
+            let keys: BTreeSet<String> = found.iter().map(|item| item.about().key()).collect();
+            retries.retain(|key, _| keys.contains(key));
+            let (mut told, mut failed) = (0, 0);
             for item in found {
+                // What is wrong meanwhile is not to wait for many tasks, nor for a receiver that takes nothing.
+                if told >= BATCH || failed >= MOST_FAILED {
+                    break;
+                }
                 let key = item.about().key();
                 if stop.is_cancelled() || retries.get(&key).is_some_and(|retry| retry.until > Instant::now()) {
                     continue;
                 }
+                told += 1;
                 match self.tell(&item).await {
                     Ok(()) => drop(retries.remove(&key)),
                     // It may be delivered: whether it is on the log is seen after the next start.
                     Err(_) if stop.is_cancelled() => {}
                     Err(e) => {
                         warn!(error = %e, key, "an alert is not delivered yet");
+                        failed += 1;
                         let fresh = || Retry { until: Instant::now(), pauses: patience() };
                         let retry = retries.entry(key).or_insert_with(fresh);
                         retry.until = Instant::now() + retry.pauses.next().unwrap_or(LOOK_AGAIN);
@@ -158,14 +177,29 @@ impl AlertLoop {
         // What another has told before must not be told again.
         let knows = self.on_duty_from.is_some_and(|from| shared.store.cursor() >= from);
         let now = shared.now();
-        let mut found =
-            changes(&shared.conditions(now)?, &self.firing()?, (&self.sink.name, &self.sink.tells), now, &shared.rules);
+        let mut found = changes(
+            &shared.conditions(now, &self.sink.tells)?,
+            &self.firing()?,
+            (&self.sink.name, &self.sink.tells),
+            now,
+            &shared.rules,
+        );
         found.retain(|item| match item.about() {
             About::Log => true,
             About::Lag => on_duty,
             _ => knows,
         });
-        Ok(found)
+        let view = shared.store.view();
+        let mut news = Vec::new();
+        for item in found {
+            let is_left_out = matches!(&item, AlertChange::Resolve(_)) && is_still_to_be_done(&view, &item.about())?;
+            if !is_left_out {
+                news.push(item);
+            }
+        }
+        // Somebody who still has access comes before what people have to do.
+        news.sort_by_key(|item| matches!(item.about(), About::Task { .. }));
+        Ok(news)
     }
 
     fn message(&self, item: &AlertChange) -> Result<AlertMessage, MonitorError> {
@@ -174,9 +208,11 @@ impl AlertLoop {
 
     async fn tell(&mut self, item: &AlertChange) -> Result<(), MonitorError> {
         let message = self.message(item)?;
-        let delivered = self.sink.deliver(&message, self.shared.now()).await;
-        self.note(&delivered);
-        delivered?;
+        if !matches!(item, AlertChange::Forget(_)) {
+            let delivered = self.sink.deliver(&message, self.shared.now()).await;
+            self.note(&delivered);
+            delivered?;
+        }
         info!(key = message.key, sink = self.sink.name, level = message.level.0, "alert delivered");
         let (sink, key) = (self.sink.name.clone(), message.key.clone());
         let firing = matches!(item, AlertChange::Fire(..));
@@ -192,7 +228,7 @@ impl AlertLoop {
         }
         let summary = match item {
             AlertChange::Fire(..) => message.summary,
-            AlertChange::Resolve(alert) => alert.summary.clone(),
+            AlertChange::Resolve(alert) | AlertChange::Forget(alert) => alert.summary.clone(),
         };
         let event = item.event(&sink, summary);
         let view = self.shared.store.view();
@@ -210,8 +246,9 @@ impl AlertLoop {
         let (now, rules) = (self.shared.now(), &self.shared.rules);
         let told = self.firing()?;
         let mut firing = Vec::new();
-        for item in self.shared.conditions(now)? {
-            if told.iter().any(|alert| alert.key == item.about().key()) {
+        let keys: BTreeSet<&str> = told.iter().map(|alert| alert.key.as_str()).collect();
+        for item in self.shared.conditions(now, &self.sink.tells)? {
+            if keys.contains(item.about().key().as_str()) {
                 let level = item.level(now, rules);
                 firing.push(self.message(&AlertChange::Fire(item, level))?);
             }

@@ -1,6 +1,7 @@
 //! An alert in words: who, where, since when, who owns it, what was tried and what the app said.
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::access::account::Account;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::access::subject::Subject;
@@ -10,7 +11,7 @@ use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::Answerable;
-use rollcall_domain::{AppId, IdentityId, SourceName, directory, ledger};
+use rollcall_domain::{AppId, IdentityId, Sequence, SourceName, directory, ledger};
 use rollcall_tokens::TaskLink;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -60,13 +61,25 @@ pub struct AlertMessage {
     pub link: String,
     /// What to do.
     pub runbook: String,
-    /// The address of whoever has to do it, where it is a task and one is known.
+    /// Whoever has to do it, where it is a task and their address is known.
     #[serde(skip)]
-    pub addressee: Option<String>,
+    pub addressee: Option<Addressee>,
+    /// The last word on it, where it is a task: after another word it is other news.
+    #[serde(skip)]
+    pub word: Sequence,
     #[serde(skip)]
     pub about: About,
     #[serde(skip)]
     pub level: Level,
+}
+
+/// Who has to do a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Addressee {
+    pub address: String,
+    /// By which they say, without signing in, that it is done. Whoever has it can: it is for their eyes alone.
+    pub link: Option<String>,
 }
 
 /// Whom it is about.
@@ -114,7 +127,7 @@ pub fn compose(
     let about = news.about();
     let (status, level, started_at) = match news {
         AlertChange::Fire(wrong, level) => (Status::Firing, *level, since(wrong).unwrap_or(now)),
-        AlertChange::Resolve(alert) => (Status::Resolved, alert.level, alert.fired_at),
+        AlertChange::Resolve(alert) | AlertChange::Forget(alert) => (Status::Resolved, alert.level, alert.fired_at),
     };
     let name = about.name(level);
     let identity = about.identity().map(|id| person(state, id)).transpose()?;
@@ -135,22 +148,7 @@ pub fn compose(
     let base = context.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let path = match (&about, &identity) {
         (About::Hold { .. }, _) => "/v1/holds".to_owned(),
-        (About::Task { app, .. }, _) => match (news, &context.links) {
-            (AlertChange::Fire(AlertCondition::Task(account), _), Some((key, lasts))) => {
-                let until = now.checked_add(*lasts).unwrap_or(Timestamp::MAX);
-                let owner = directory::app(state, app)?.map(|app| app.spec.owner).unwrap_or_default();
-                match ledger::answerable(state, &owner)? {
-                    // It would be for whoever reads the mail of somebody who has left.
-                    Answerable::Gone => format!("/console/tasks?app={app}"),
-                    known => {
-                        let who = if let Answerable::Person(them) = known { Some(them.id) } else { None };
-                        let link = TaskLink::to(account, &owner, who, until);
-                        format!("/console/task?link={}", link.signed(key))
-                    }
-                }
-            }
-            _ => format!("/console/tasks?app={app}"),
-        },
+        (About::Task { app, .. }, _) => format!("/console/tasks?app={app}"),
         (About::Handover { owner, .. }, _) => format!("/v1/handovers?owner={owner}"),
         (About::Revocation { holder, .. }, _) => format!("/v1/credentials?holder={holder}"),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
@@ -167,7 +165,7 @@ pub fn compose(
         escalation: level.0.saturating_sub(Level::WRONG.0),
         summary: match news {
             AlertChange::Fire(wrong, level) => summary(state, wrong, *level, owed.as_deref().unwrap_or_default())?,
-            AlertChange::Resolve(alert) => format!("over: {}", alert.summary),
+            AlertChange::Resolve(alert) | AlertChange::Forget(alert) => format!("over: {}", alert.summary),
         },
         started_at,
         left_at: leaver.as_ref().map(|l| l.opened_at),
@@ -176,9 +174,13 @@ pub fn compose(
         identity,
         link: format!("{base}{path}"),
         runbook: format!("docs/alerts.md#{}", name.to_lowercase()),
-        addressee: match &about {
-            About::Task { app, .. } => addressee(state, app)?,
+        addressee: match news {
+            AlertChange::Fire(AlertCondition::Task(account), _) => addressee(state, account, context, now)?,
             _ => None,
+        },
+        word: match news {
+            AlertChange::Fire(AlertCondition::Task(account), _) => account.word().map_or(Sequence(0), |word| word.by),
+            _ => Sequence(0),
         },
         about,
         level,
@@ -206,19 +208,38 @@ fn person(state: &impl Read, id: IdentityId) -> Result<Person, KvError> {
     Ok(Person { id, user_name: found.as_ref().map(Identity::user_name).unwrap_or_default().to_owned() })
 }
 
-/// The address of who answers for an app; `None`: none is known, or they have left.
-fn addressee(state: &impl Read, app: &AppId) -> Result<Option<String>, KvError> {
-    let Some(owner) = directory::app(state, app)?.map(|app| app.spec.owner) else { return Ok(None) };
-    let them = match ledger::answerable(state, &owner)? {
-        Answerable::Person(them) => them,
-        Answerable::Others => return Ok(Some(owner).filter(|owner| owner.contains('@'))),
+/// Who answers for the app of a task; `None`: no address of theirs is known, they have left, or it is their own account.
+fn addressee(
+    state: &impl Read,
+    account: &Account,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Option<Addressee>, KvError> {
+    let Some(owner) = directory::app(state, &account.app)?.map(|app| app.spec.owner) else { return Ok(None) };
+    let (address, who) = match ledger::answerable(state, &owner)? {
+        Answerable::Person(them) if them.id == account.identity => return Ok(None),
+        Answerable::Person(them) => (address_of(&them), Some(them.id)),
+        Answerable::Others => (Some(owner.clone()).filter(|owner| owner.contains('@')), None),
         Answerable::Gone => return Ok(None),
     };
+    let link = match (&context.links, &context.public_url) {
+        (Some((key, lasts)), Some(base)) => {
+            let until = now.checked_add(*lasts).unwrap_or(Timestamp::MAX);
+            let link = TaskLink::to(account, &owner, who, until).signed(key);
+            Some(format!("{}/console/task?link={link}", base.trim_end_matches('/')))
+        }
+        _ => None,
+    };
+    Ok(address.map(|address| Addressee { address, link }))
+}
+
+/// Where somebody gets mail.
+fn address_of(them: &Identity) -> Option<String> {
     let emails = them.resource.get("emails").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let is_primary = |email: &&Value| email.get("primary") == Some(&Value::Bool(true));
     let email =
         emails.iter().find(is_primary).or_else(|| emails.first()).and_then(|email| email.get("value")?.as_str());
-    Ok(email.or_else(|| Some(them.user_name()).filter(|name| name.contains('@'))).map(str::to_owned))
+    email.or_else(|| Some(them.user_name()).filter(|name| name.contains('@'))).map(str::to_owned)
 }
 
 fn app_name(state: &impl Read, app: &AppId) -> Result<String, KvError> {
@@ -379,6 +400,7 @@ fn apps(state: &impl Read, about: &About, owed: Option<Vec<Obligation>>) -> Resu
             Some(o) if o.status() == ObligationStatus::Waived => "waived",
             Some(o) if o.is_at_risk() => "at risk",
             Some(_) => "open",
+            None if matches!(about, About::Task { .. }) => "to be done",
             None => "wrong",
         };
         let tried = account

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::task::TaskId;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::lifecycle::Lifecycle;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence, SourceName};
@@ -138,6 +139,9 @@ pub struct AccountView {
     #[schema(schema_with = schema::time_or_null)]
     pub attested_at: Option<Timestamp>,
     pub attested_by: Option<String>,
+    /// The task that they have said it of, by which it can be taken back.
+    #[schema(value_type = Option<String>)]
+    pub attested_task: Option<TaskId>,
     /// Whether the app's refusal is taken as final until something changes.
     pub parked: bool,
     pub remote_id: Option<String>,
@@ -150,7 +154,7 @@ pub struct AccountView {
 impl AccountView {
     /// An account, as much of it as may be seen.
     pub fn of(account: &Account, detail: Detail) -> Self {
-        let said = account.word();
+        let said = account.word().filter(|said| !said.refuted);
         Self {
             app: account.app.clone(),
             identity: account.identity,
@@ -161,6 +165,7 @@ impl AccountView {
             verified_at: account.verified_at,
             attested_at: said.map(|said| said.at),
             attested_by: said.map(|said| said.who.clone()),
+            attested_task: said.map(|_| TaskId::of(account)),
             parked: account.parked_at.is_some(),
             remote_id: detail.show(account.remote_id.clone()).flatten(),
             observed: detail.show(account.observed.clone()).flatten(),

@@ -221,6 +221,11 @@ async fn what(
             }
             Ok(credentials::table(view, person, &found, "As it is now".into())?.unchosen())
         }
+        Act::UndoneTask => {
+            let said = |id: &String| api_tasks::said(view, person, id).map(|(account, _)| account);
+            let found: Vec<_> = ids.iter().map(said).collect::<Result<_, _>>()?;
+            Ok(tasks::table(view, person, &found, "As it is now".into())?.unchosen())
+        }
         Act::DoneTask => {
             let found: Vec<_> = ids.iter().map(|id| api_tasks::doable(view, person, id)).collect::<Result<_, _>>()?;
             Ok(tasks::table(view, person, &found, "As it is now".into())?.unchosen())
@@ -417,6 +422,7 @@ async fn one(
         Act::DoneTask => {
             api_tasks::done(state, who, path, body(json!({ "reference": asked.get("reference") }))).await?
         }
+        Act::UndoneTask => api_tasks::undone(state, who, path, body(json!({ "reason": reason }))).await?,
         Act::RetireHandover => machines::retire(state, who, path, body(json!({ "reason": reason }))).await?,
         Act::Release => {
             decisions::release(state, who, path, body(json!({ "reason": reason, "through": through }))).await?

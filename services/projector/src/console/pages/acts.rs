@@ -37,10 +37,11 @@ pub enum Act {
     RetireHandover,
     ReportCredential,
     DoneTask,
+    UndoneTask,
 }
 
 impl Act {
-    const ALL: [(Self, &'static str); 22] = [
+    const ALL: [(Self, &'static str); 23] = [
         (Self::Waive, "waive"),
         (Self::Accept, "accept"),
         (Self::Release, "release"),
@@ -63,6 +64,7 @@ impl Act {
         (Self::RetireHandover, "retire-handover"),
         (Self::ReportCredential, "report-credential"),
         (Self::DoneTask, "done-task"),
+        (Self::UndoneTask, "undone-task"),
     ];
 
     /// The one with this name.
@@ -190,6 +192,11 @@ impl Act {
                 "What is owed there ends with your word: your name is on the log for ever, and it is shown as said by you, not as verified. Say it only of what you have done, or seen.",
                 ("It is done", "primary"),
             ),
+            Self::UndoneTask => (
+                "Take back what was said of tasks",
+                "They are not done: what had ended by that word is owed anew, from now on, and is to be done again. Your name and your reason are on the log for ever, beside the word.",
+                ("Take it back", "danger"),
+            ),
         }
     }
 
@@ -211,6 +218,7 @@ impl Act {
                 | Self::PassHandover
                 | Self::RetireHandover
                 | Self::ReportCredential
+                | Self::UndoneTask
         )
     }
 
@@ -261,6 +269,7 @@ impl Act {
                 format!("rollcall credentials compromised {id} --reason …, or POST /v1/credentials/{id}/compromised")
             }
             Self::DoneTask => format!("rollcall tasks done {id} --reference …, or POST /v1/tasks/{id}/done"),
+            Self::UndoneTask => format!("rollcall tasks undone {id} --reason …, or POST /v1/tasks/{id}/undone"),
             Self::AcceptHandover => {
                 format!("rollcall handovers accept {id} --reason …, or POST /v1/handovers/{id}/accept")
             }
@@ -282,7 +291,8 @@ impl Act {
     pub const fn least(self) -> Role {
         match self {
             Self::ApproveGrant | Self::DenyGrant | Self::WithdrawGrant | Self::EndGrant => Role::Viewer,
-            Self::AcceptHandover | Self::PassHandover | Self::RetireHandover | Self::DoneTask => Role::Viewer,
+            Self::AcceptHandover | Self::PassHandover | Self::RetireHandover => Role::Viewer,
+            Self::DoneTask | Self::UndoneTask => Role::Viewer,
             _ => Role::Operator,
         }
     }

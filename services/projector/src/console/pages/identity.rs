@@ -12,6 +12,7 @@ use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
+use rollcall_domain::access::task::TaskId;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
@@ -408,9 +409,13 @@ fn accounts_table(view: &View, person: &Person, accounts: &[Account], now: Times
         let drift = ledger::drift_of(view, &account.app, account.identity)?;
         state.extend(drift.iter().map(|item| Badge::word(word(&item.id.kind))));
         let proof = match account.proof() {
-            Proof::Read => Badge::word("verified"),
-            Proof::Word => Badge::new("attested: somebody's word", Tone::Plain),
-            Proof::None => Badge::new("not verified", Tone::Warn),
+            Proof::Read => Cell::Badges(vec![Badge::word("verified")]),
+            Proof::Word => {
+                let by = account.word().map(|word| word.who.clone()).unwrap_or_default();
+                let act = format!("/console/act?do=undone-task&id={}", TaskId::of(account));
+                Cell::link(format!("attested: the word of {by}, which can be taken back"), act)
+            }
+            Proof::None => Cell::Badges(vec![Badge::new("not verified", Tone::Warn)]),
         };
         let desired = match account.desired.target() {
             Target::Present => "present",
@@ -420,7 +425,7 @@ fn accounts_table(view: &View, person: &Person, accounts: &[Account], now: Times
         rows.push(vec![
             app_link(view, &account.app)?,
             Cell::text(desired),
-            Cell::Badges(vec![proof]),
+            proof,
             Cell::when(account.verified_at, now),
             Cell::text(id),
             Cell::Badges(state),

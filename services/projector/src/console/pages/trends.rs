@@ -48,6 +48,7 @@ pub async fn trends(State(api): Shared, Extension(person): Who, RawQuery(query):
     let page = async {
         let question = question(&asked)?;
         let view = api.fresh().await?;
+        let _place = api.trends.acquire().await.map_err(|_| ApiError::Stopped)?;
         let (state, who, wanted) = (view.clone(), person.clone(), question.clone());
         let found = tokio::task::spawn_blocking(move || wanted.answer(&state, &who));
         let found = found.await.map_err(|_| ApiError::Stopped)??;

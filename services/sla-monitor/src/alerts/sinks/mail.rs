@@ -5,8 +5,9 @@ use std::time::Duration;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
-use rollcall_config::{Encryption, MailSink};
+use rollcall_config::{Encryption, MailAddress, MailSink};
 use rollcall_domain::alert::About;
 use secrecy::ExposeSecret as _;
 
@@ -37,20 +38,27 @@ impl Mailer {
     /// When an address is none, or TLS can't be had.
     pub fn new(name: &str, sink: &MailSink) -> Result<Self, MonitorError> {
         let failed = |reason: String| MonitorError::Client { sink: name.to_owned(), reason };
-        let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|e| failed(format!("'{text}': {e}")));
+        let mailbox = |of: &MailAddress| {
+            let address = of.address.parse().map_err(|e| failed(format!("'{}': {e}", of.address)))?;
+            Ok::<_, MonitorError>(Mailbox::new(of.name.clone(), address))
+        };
         let builder = match sink.encryption {
             Encryption::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&sink.host),
             Encryption::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&sink.host),
             Encryption::None => Ok(AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&sink.host)),
         };
+        let from = mailbox(&sink.from)?;
+        // Some servers take nothing from whoever greets them without a name.
+        let greeting = ClientId::Domain(from.email.domain().to_owned());
         let mut builder = builder.map_err(|e| failed(e.to_string()))?.port(sink.port).timeout(Some(TIMEOUT));
+        builder = builder.hello_name(greeting);
         if let Some((user, password)) = &sink.login {
             let password = password.secret().map(|secret| secret.expose_secret().to_owned()).unwrap_or_default();
             builder = builder.credentials(Credentials::new(user.clone(), password));
         }
         Ok(Self {
             name: name.to_owned(),
-            from: mailbox(&sink.from)?,
+            from,
             to: sink.to.iter().map(mailbox).collect::<Result<_, _>>()?,
             transport: builder.build(),
         })
@@ -64,25 +72,64 @@ impl Mailer {
         if matches!(message.about, About::Task { .. }) && message.status == Status::Resolved {
             return Ok(());
         }
-        let failed = |reason: String| MonitorError::Delivery { sink: self.name.clone(), reason };
-        let mail = self.mail(message).map_err(&failed)?;
-        self.transport.send(mail).await.map(drop).map_err(|e| failed(e.to_string()))
+        let addressee = message.addressee.as_ref();
+        let theirs = addressee.and_then(|them| Some((them.address.parse::<Mailbox>().ok()?, them.link.as_deref())));
+        if let Some((address, link)) = theirs {
+            match self.send(vec![address], message, link).await {
+                // Nobody would hear of it: the others do, who say nothing in somebody else's name.
+                Err(Unsent::Refused) => {}
+                Err(Unsent::Failed(reason)) => return Err(self.failed(reason)),
+                Ok(()) => return Ok(()),
+            }
+        }
+        self.send(self.to.clone(), message, None).await.map_err(|unsent| match unsent {
+            Unsent::Refused => self.failed("the server refuses it for good".into()),
+            Unsent::Failed(reason) => self.failed(reason),
+        })
     }
 
-    fn mail(&self, message: &AlertMessage) -> Result<Message, String> {
-        // Of one who has an address that is none nobody would hear.
-        let addressee = message.addressee.as_ref().and_then(|text| text.parse::<Mailbox>().ok());
-        let to = addressee.map_or_else(|| self.to.clone(), |one| vec![one]);
+    fn failed(&self, reason: String) -> MonitorError {
+        MonitorError::Delivery { sink: self.name.clone(), reason }
+    }
+
+    async fn send(&self, to: Vec<Mailbox>, message: &AlertMessage, link: Option<&str>) -> Result<(), Unsent> {
+        let mail = self.mail(to, message, link).map_err(Unsent::Failed)?;
+        // What the server says names addresses: it is not for the log.
+        self.transport.send(mail).await.map(drop).map_err(|error| match error.status() {
+            Some(code) if error.is_permanent() && REFUSES_SOMEBODY.contains(&u16::from(code)) => Unsent::Refused,
+            Some(code) => Unsent::Failed(format!("the server answers {code}")),
+            None if error.is_timeout() => Unsent::Failed("the server does not answer in time".into()),
+            None => Unsent::Failed("the server can't be reached, or does not speak as it is configured".into()),
+        })
+    }
+
+    fn mail(&self, to: Vec<Mailbox>, message: &AlertMessage, link: Option<&str>) -> Result<Message, String> {
         let builder = to.into_iter().fold(Message::builder().from(self.from.clone()), MessageBuilder::to);
         let automatic = HeaderValue::new(HeaderName::new_from_ascii_str(AUTO_SUBMITTED), "auto-generated".to_owned());
+        // The same news has the same, so that a second copy can be told.
+        let (status, level, word) = (message.status, message.level.0, message.word);
+        let status = if status == Status::Firing { "firing" } else { "resolved" };
+        let id = format!("<{}.{status}.{level}.{word}@{}>", message.key, self.from.email.domain());
         builder
+            .message_id(Some(id))
             .subject(subject(message))
             .raw_header(automatic)
             .header(ContentType::TEXT_PLAIN)
-            .body(text(message))
+            .body(text(message, link))
             .map_err(|e| e.to_string())
     }
 }
+
+/// Why mail was not taken.
+enum Unsent {
+    /// The server does not want it for whom it is, and never will.
+    Refused,
+    /// Something that may pass; why.
+    Failed(String),
+}
+
+/// The answers to an address, or to mail for it, that stay the same (RFC 5321 §4.2.3).
+const REFUSES_SOMEBODY: [u16; 4] = [550, 551, 553, 554];
 
 fn subject(message: &AlertMessage) -> String {
     let head = match message.status {
@@ -94,20 +141,19 @@ fn subject(message: &AlertMessage) -> String {
     format!("[Rollcall] {head}: {line}").chars().take(MAX_SUBJECT).collect()
 }
 
-fn text(message: &AlertMessage) -> String {
+fn text(message: &AlertMessage, link: Option<&str>) -> String {
     let mut parts = vec![message.summary.clone()];
     let description = message.description();
     if !description.is_empty() {
         parts.push(description);
     }
-    match (&message.about, message.link.contains("?link=")) {
-        (About::Task { .. }, true) => parts.push(format!(
-            "When it is done, say so here, once and without signing in:\n{}\nWhoever has this link can say it in your name: do not pass \
-             it on.",
-            message.link
-        )),
-        (About::Task { .. }, false) => parts.push(format!("When it is done, say so here:\n{}", message.link)),
-        _ => parts.push(format!("{}\nWhat to do: {}", message.link, message.runbook)),
-    }
+    parts.push(match (&message.about, link) {
+        (About::Task { .. }, Some(link)) => format!(
+            "When it is done, say so here, once and without signing in:\n{link}\nWhoever has this link can say it in your name: do not \
+             pass it on."
+        ),
+        (About::Task { .. }, None) => format!("When it is done, say so here:\n{}", message.link),
+        _ => format!("{}\nWhat to do: {}", message.link, message.runbook),
+    });
     parts.join("\n\n") + "\n"
 }

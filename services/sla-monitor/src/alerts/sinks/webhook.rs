@@ -3,6 +3,7 @@
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use reqwest::header::HeaderName;
+use rollcall_domain::alert::About;
 use serde_json::json;
 
 use crate::alerts::message::{AlertMessage, Status};
@@ -19,7 +20,7 @@ pub fn message(message: &AlertMessage, now: Timestamp, secret: Option<&str>) -> 
     let body = json!({
         "specversion": "1.0",
         // The same for the same news: at-least-once delivery can be folded.
-        "id": format!("{}/{kind}/{}", message.key, message.level.0),
+        "id": id(message, kind),
         "source": "/rollcall/sla-monitor",
         "type": kind,
         "subject": message.key,
@@ -30,6 +31,18 @@ pub fn message(message: &AlertMessage, now: Timestamp, secret: Option<&str>) -> 
     .to_string();
     let headers = secret.map(|secret| (SIGNATURE, signature(secret, now, &body))).into_iter().collect();
     Message { content_type: "application/cloudevents+json", headers, body }
+}
+
+fn id(message: &AlertMessage, kind: &str) -> String {
+    let (key, level) = (&message.key, message.level.0);
+    match (&message.about, message.status) {
+        // One that was said to be done, and is not, is another piece of news; and so is its end.
+        (About::Task { .. }, Status::Firing) => format!("{key}/{kind}/{level}/{}", message.word),
+        (About::Task { .. }, Status::Resolved) => {
+            format!("{key}/{kind}/{level}/{}", message.started_at.as_microsecond())
+        }
+        _ => format!("{key}/{kind}/{level}"),
+    }
 }
 
 fn signature(secret: &str, now: Timestamp, body: &str) -> String {
