@@ -188,11 +188,9 @@ impl Rollcall {
         )
     }
 
-    /// The same from its next start on with another end of its configuration.
-    #[must_use]
-    pub fn configured_by(mut self, extra: &str) -> Self {
+    /// Has another end of its configuration from its next start on.
+    pub fn change_configuration(&mut self, extra: &str) {
         extra.clone_into(&mut self.extra);
-        self
     }
 
     /// The same on servers that someone else starts and stops; `settings` are those under `[nats]`.

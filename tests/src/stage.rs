@@ -111,7 +111,7 @@ impl Stage {
     /// When there is none.
     pub async fn leaver(&self, id: &str) -> anyhow::Result<Value> {
         let mut found = Vec::new();
-        for status in ["open", "overdue", "completed"] {
+        for status in ["open", "overdue", "completed", "attested"] {
             found.extend(self.rollcall.items(&format!("/v1/leavers?status={status}")).await?);
         }
         found.into_iter().find(|leaver| leaver["identity"] == id).context("no such leaver")

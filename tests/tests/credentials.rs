@@ -122,8 +122,25 @@ async fn a_leaver_is_gone_once_the_next_list_lacks_their_token() -> anyhow::Resu
             .await?;
     ensure!(then.len() == 2, "as of then: {then:?}");
 
+    // One whose secret has been the same for too long counts as over age, where its list says since when.
+    let old = r#"[{ "name": "old", "kind": "api_key", "holder": "nobody", "issued_at": "2020-01-01T00:00:00Z" },
+        { "name": "new", "kind": "api_key", "holder": "nobody", "issued_at": "2020-01-01T00:00:00Z", "rotated_at": "NOW" }]"#;
+    let (status, said) = put(&stage, "by-id", &now(), "application/json", &old.replace("NOW", &now())).await?;
+    ensure!(status == 200, "{status} {said}");
+    let over = listed(&stage, "is=over_age").await?;
+    ensure!(over.len() == 1 && over[0]["name"] == "old", "{over:?}");
+    until("it is a figure", || async {
+        let (_, metrics) = stage.rollcall.raw(Method::GET, "/metrics", "", None).await?;
+        let text = metrics.as_str().unwrap_or_default();
+        let figure = text
+            .lines()
+            .find(|line| line.starts_with("rollcall_credentials_over_age{") && line.contains("kind=\"api_key\""));
+        Ok(figure.filter(|line| line.ends_with(" 1")).map(drop))
+    })
+    .await?;
+
     // A viewer is not told what they are called.
-    let (_, seen) = stage.rollcall.raw(Method::GET, "/v1/credentials", "vic-secret", None).await?;
+    let (_, seen) = stage.rollcall.raw(Method::GET, "/v1/credentials?inventory=keys", "vic-secret", None).await?;
     ensure!(seen["items"][0]["name"].is_null() && seen["items"][0]["inventory"] == "keys", "{seen}");
     Ok(())
 }

@@ -57,6 +57,18 @@ async fn an_app_that_does_what_it_is_asked_passes_and_nothing_else_in_it_is_touc
         ensure!(verdicts(report).contains(&format!("{step} passed")), "{step}: {report:#}");
     }
     ensure!((stage.app.users(APP), stage.app.members(APP, "eng")) == before, "something else was touched");
+    let last = stage.rollcall.items("/v1/drills?state=passed").await?;
+    ensure!(last.len() == 1 && last[0]["app"] == APP && last[0]["score"] == 100, "{last:?}");
+    ensure!(last[0]["event"] == report["event"] && last[0]["score_before"].is_null(), "{last:?}");
+    ensure!(stage.rollcall.items("/v1/drills?state=failed").await?.is_empty(), "it has not failed");
+    let (status, said) = stage.rollcall.raw(Method::GET, "/v1/drills?state=good", "ola-secret", None).await?;
+    ensure!(status == 400 && said["detail"].as_str().is_some_and(|text| text.contains("none, wanted")), "{said}");
+    until("the score is a figure", || async {
+        let (_, metrics) = stage.rollcall.raw(Method::GET, "/metrics", "", None).await?;
+        let text = metrics.as_str().unwrap_or_default();
+        Ok(text.lines().any(|line| line.starts_with("rollcall_drill_score{") && line.ends_with(" 100")).then_some(()))
+    })
+    .await?;
     // It is nobody: no identity, no obligation, no drift, no latency.
     ensure!(stage.rollcall.items("/v1/identities").await?.len() == 1, "the canary is an identity");
     ensure!(stage.rollcall.items("/v1/drift").await?.is_empty(), "the canary is drift");

@@ -200,14 +200,14 @@ async fn refused(rollcall: &Rollcall, query: &[(&str, &str)]) -> anyhow::Result<
 }
 
 /// And says what to index.
-async fn what_no_index_answers_is_bounded(rollcall: Rollcall) -> anyhow::Result<()> {
+async fn what_no_index_answers_is_bounded(mut rollcall: Rollcall) -> anyhow::Result<()> {
     refused(&rollcall, &[("filter", "nickName eq \"x\"")]).await?;
     refused(&rollcall, &[("filter", "title co \"07\"")]).await?;
     refused(&rollcall, &[("filter", "title eq \"Title 07\" or nickName eq \"x\"")]).await?;
     refused(&rollcall, &[("sortBy", "nickName")]).await?;
     // An index that is configured later is built by itself, and one that is not wanted any more is not used.
     rollcall.stop().await?;
-    let rollcall = rollcall.configured_by(&format!("{HURRIED}indexed = [\"nickName\"]\n"));
+    rollcall.change_configuration(&format!("{HURRIED}indexed = [\"nickName\"]\n"));
     rollcall.start().await?;
     until("nickName is indexed", || async {
         let (status, answer) = search(&rollcall, &[("filter", "nickName eq \"x\"")]).await?;

@@ -39,7 +39,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 70] = [
+const OPENED_BY: [(&str, &str, &str); 71] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
@@ -65,6 +65,7 @@ const OPENED_BY: [(&str, &str, &str); 70] = [
     ("GET", "/v1/identities/{id}/timeline", "auditor"),
     ("GET", "/v1/latency", "viewer"),
     ("GET", "/v1/trends", "viewer"),
+    ("GET", "/v1/drills", "viewer"),
     ("GET", "/v1/leavers", "viewer"),
     ("GET", "/v1/obligations", "viewer"),
     ("POST", "/v1/obligations/{id}/waive", "operator"),

@@ -146,6 +146,7 @@ pub(crate) fn machines(mut s: Section<'_>) -> MachinesConfig {
             compromised_within: s.duration("compromised_within", usual.compromised_within),
         },
         without_owner: s.parsed("without_owner", choice).unwrap_or_default(),
+        max_credential_age: s.duration("max_credential_age", Duration::from_secs(365 * 86_400)),
     };
     s.finish();
     config

@@ -404,6 +404,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "",
     ),
     (
+        "machines.max_credential_age",
+        "How old the secret of a listed credential may be before it counts as over age: since it was another one last, or since it was \
+         made, as its list says.",
+        "",
+    ),
+    (
         "machines.without_owner",
         "What becomes of a service account or an agent that would begin and names no owner who is there: `stage` (the default: it is \
          known, and has no access until it names one), `refuse` or `allow`.",

@@ -188,6 +188,8 @@ pub struct MachinesConfig {
     pub policy: MachinePolicy,
     /// What becomes of one that would begin without an owner.
     pub without_owner: WithoutOwner,
+    /// How old the secret of a credential may be before it counts as over age.
+    pub max_credential_age: Duration,
 }
 
 /// What becomes of a machine that would begin, and for which nobody answers.

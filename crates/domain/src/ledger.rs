@@ -121,7 +121,7 @@ pub enum Fact {
     Verified(Obligation),
     /// Somebody has said that an obligation is met, of an app that can't be read.
     Attested(Obligation),
-    /// The last obligation of a leaver was met.
+    /// Nothing is owed for a leaver any more: they are complete, or attested.
     LeaverCompleted(Case),
 }
 
@@ -304,7 +304,11 @@ impl Ledger {
                 known_of(state, &done.app, done.identity, event, &mut facts)?;
             }
             Event::TaskUndone(undone) => {
-                accounts::taken_back(state, undone, event)?;
+                if let Some(departure) = accounts::taken_back(state, undone, event)? {
+                    // Which credentials a list has shown since are part of it again.
+                    let change = Change::at_once(departure.opened_by, ChangeKind::Leaver, event.recorded_at);
+                    credentials::holder_left(state, undone.identity, change, event, &mut facts)?;
+                }
                 known_of(state, &undone.app, undone.identity, event, &mut facts)?;
             }
             Event::AccountAttested(stands) => {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
-use rollcall_domain::access::obligation::ObligationStatus;
+use rollcall_domain::access::obligation::{ObligationStatus, Overdue};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::access::task::{TaskDone, TaskId, TaskUndone};
 use rollcall_domain::access::to_do::to_do;
@@ -19,7 +19,6 @@ use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_domain::governance::erasure::ErasureOrdered;
-use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ledger::{self, Fact, Obstacle};
 use rollcall_domain::{Event, Sequence};
 use serde_json::{Value, json};
@@ -88,7 +87,7 @@ fn a_departure_is_complete_with_the_last_word_and_is_then_no_verified_one() {
     let leaver = |world: &World| ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
     assert_eq!(leaver(&world).status(), CaseStatus::Open);
     world.done(person(1), "wiki");
-    assert_eq!(leaver(&world).status(), CaseStatus::Completed);
+    assert_eq!((leaver(&world).status(), leaver(&world).completed_at), (CaseStatus::Attested, None));
     let owed = ledger::obligations_of_leaver(&world.state, &leaver(&world)).unwrap();
     let verified: Vec<_> = owed.iter().filter_map(|o| o.verified_at().and(o.id.subject.app())).collect();
     assert_eq!(verified, [&app_id("chat")]);
@@ -127,33 +126,49 @@ fn a_word_that_is_taken_back_counts_for_nothing_and_what_it_ended_is_owed_anew()
     world.append(undone(joined));
     assert_eq!(status(&world, "wiki", joined), ObligationStatus::Open, "nobody has said anything");
     world.done(person(1), "wiki");
-    let back = world.append(undone(joined));
+    world.append(undone(joined));
     let now = account(&world, "wiki");
-    assert_eq!((now.proof(), now.desired_version, now.owes.len()), (Proof::None, back, 1));
-    assert_eq!(status(&world, "wiki", joined), ObligationStatus::Attested, "what was said is on record");
-    assert_eq!(task_ids(&world), [format!("t{back}.wiki.{}", person(1))]);
+    assert_eq!((now.proof(), now.desired_version, now.owes.len()), (Proof::None, joined, 1));
+    assert_eq!(status(&world, "wiki", joined), ObligationStatus::Open, "with the time that it had");
+    assert_eq!(now.owes[0].applied_at, None);
+    assert_eq!(task_ids(&world), [format!("t{joined}.wiki.{}", person(1))]);
     let app = manual("wiki");
-    let steps = to_do(&now, &app, Some("anna"), &BTreeSet::new());
-    assert!(steps[0].starts_with("Create the account"), "{steps:?}");
+    let steps = |world: &World| to_do(&account(world, "wiki"), &app, Some("anna"), &BTreeSet::new());
+    assert!(steps(&world)[0].starts_with("Create the account"), "{:?}", steps(&world));
     // Once.
     world.append(undone(joined));
-    world.append(undone(back));
     assert_eq!(account(&world, "wiki").owes.len(), 1);
     world.done(person(1), "wiki");
     assert_eq!(account(&world, "wiki").proof(), Proof::Word);
+    // What there was before there is again.
+    let moved = world.update(person(1), employee("Lead")).unwrap();
+    let before = steps(&world);
+    world.done(person(1), "wiki");
+    world.append(undone(moved));
+    assert_eq!(steps(&world), before);
+    world.done(person(1), "wiki");
 
-    // Of somebody who has left an account that lives after all wakes people.
-    let left = world.update(person(1), gone(employee("Dev"))).unwrap();
+    // A departure goes on, and is late when it was.
+    let left = world.update(person(1), gone(employee("Lead"))).unwrap();
+    let case = |world: &World| ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
+    let owed = world.obligation(person(1), "wiki", left);
+    world.append(Event::ObligationOverdue(Overdue {
+        id: owed.id.clone(),
+        change: owed.change,
+        deadline: owed.deadline,
+    }));
+    assert_eq!(case(&world).status(), CaseStatus::Overdue);
     world.done(person(1), "wiki");
-    let back = world.append(undone(left));
-    let owed = world.obligation(person(1), "wiki", back);
-    assert_eq!((owed.change, owed.target, owed.status()), (ChangeKind::Repair, Target::Absent, ObligationStatus::Open));
-    let steps = to_do(&account(&world, "wiki"), &app, Some("anna"), &BTreeSet::new());
-    assert!(steps[0].starts_with("Switch the account"), "{steps:?}");
+    assert_eq!((case(&world).status(), case(&world).on_word), (CaseStatus::Attested, 1));
+    world.append(undone(left));
+    assert_eq!((case(&world).status(), case(&world).on_word, case(&world).attested_at), (CaseStatus::Overdue, 0, None));
+    assert!(ledger::open_leavers(&world.state).unwrap().iter().any(|open| open.identity == person(1)));
+    assert!(steps(&world)[0].starts_with("Switch the account"), "{:?}", steps(&world));
+    world.done(person(1), "wiki");
+    assert_eq!(case(&world).status(), CaseStatus::Attested);
     // What is desired otherwise by now is no matter of that word.
-    world.done(person(1), "wiki");
     let again = world.update(person(1), employee("Dev")).unwrap();
-    world.append(undone(back));
+    world.append(undone(left));
     assert_eq!(account(&world, "wiki").desired_version, again);
 
     // Where a list is still to show it nothing had ended: somebody has to do it, and that is all.

@@ -18,7 +18,7 @@ use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::kv::{Pair, Read as _};
-use rollcall_domain::{Event, NewEvent, PolicyId, Recorded, Sequence, directory};
+use rollcall_domain::{Event, NewEvent, PolicyId, Recorded, Sequence, directory, ledger};
 use rollcall_event_log::{Clock, Expect, Log as _, Subject, Unit, by_service};
 use rollcall_projection::{History, ProjectionError, Store, apply};
 use rollcall_projector::Answers;
@@ -443,8 +443,8 @@ async fn live(mut people: People, chance: Chance) {
 }
 
 /// What is learned of apps from what they show of people is learned from fewer, where the log is read again after an erasure; and
-/// who had an account before somebody who was erased is known again.
-const LEARNED: [&str; 4] = ["link/", "keeps/", "ways/", "conformance/"];
+/// who had an account before somebody who was erased is known again. Nor is it known any more of how it went with them.
+const LEARNED: [&str; 6] = ["link/", "keeps/", "ways/", "conformance/", "trend/", "trend-group/"];
 
 impl World {
     fn folder(&self, service: Service) -> PathBuf {
@@ -572,6 +572,16 @@ impl World {
                     let keys: BTreeSet<&str> = differ.map(|(key, _)| key.as_str()).collect();
                     self.laws.broken(format!("{service:?}: {keys:?} as of {look} differ from a plain replay to there"));
                 }
+            }
+        }
+        if service == Service::Projector {
+            let view = store.view();
+            let by_trends = rollcall_projector::open_by_trends(&view)?;
+            let (drift, tasks) =
+                (ledger::drift(&view, None)?.len(), ledger::tasks_after(&view, None, None, usize::MAX)?.pairs.len());
+            if by_trends != (u64::try_from(drift)?, u64::try_from(tasks)?) {
+                self.laws
+                    .broken(format!("trends have {by_trends:?} drift items and tasks open, of {drift} and {tasks}"));
             }
         }
         // Not what a store keeps for itself: those keys begin with a zero.

@@ -29,7 +29,7 @@ use crate::register::register;
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 13;
+const STAMP: u32 = 14;
 
 /// How many lists of inventories are held and compared at once: each may be large.
 const LISTS_AT_ONCE: usize = 2;

@@ -21,3 +21,4 @@ pub use error::ProjectorError;
 pub use export::line;
 pub use service::Projector;
 pub use state::answers::{Answers, NAME};
+pub use trends::open as open_by_trends;

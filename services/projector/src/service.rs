@@ -88,6 +88,7 @@ impl Projector {
             looks: RateLimiter::direct(Quota::per_second(LOOKS)),
             rate: RateLimiter::keyed(Quota::per_second(config.server.max_api_requests_per_second)),
             max_page: config.server.max_page,
+            max_credential_age: config.machines.max_credential_age,
             link_key: config.tasks.link_key.as_ref().and_then(|key| key.secret()).cloned(),
             catalogue: config.scim.catalogue,
             patience: config.server.read_patience,

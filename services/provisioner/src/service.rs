@@ -31,7 +31,7 @@ use crate::work::settled::Settled;
 use crate::work::worker::Worker;
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 24;
+const STAMP: u32 = 25;
 
 /// The provisioner.
 #[derive(Debug)]

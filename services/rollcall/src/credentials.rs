@@ -28,7 +28,7 @@ pub struct CredentialsArgs {
     #[arg(long)]
     inventory: Option<String>,
     /// Those that are so
-    #[arg(long, value_parser = ["to_revoke", "compromised", "of_nobody", "expired", "unused", "gone"])]
+    #[arg(long, value_parser = ["to_revoke", "compromised", "of_nobody", "expired", "over_age", "unused", "gone"])]
     is: Option<String>,
     #[command(flatten)]
     list: ListArgs,

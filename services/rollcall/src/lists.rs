@@ -29,8 +29,8 @@ pub struct StatusArgs {
 /// `rollcall leavers`
 #[derive(Debug, Args)]
 pub struct LeaversArgs {
-    /// open, overdue or completed
-    #[arg(long, default_value = "open", value_parser = ["open", "overdue", "completed"])]
+    /// open, overdue, completed, or attested: done, and some of it is somebody's word
+    #[arg(long, default_value = "open", value_parser = ["open", "overdue", "completed", "attested"])]
     status: String,
     #[command(flatten)]
     list: ListArgs,

@@ -80,9 +80,9 @@ pub fn due_events(state: &impl Read, now: Timestamp) -> Result<Vec<DueEvent>, Kv
     Ok(words)
 }
 
-/// The record of a departure that is complete.
+/// The record of a departure for which nothing is owed any more.
 fn completion(state: &impl Read, leaver: &Case) -> Result<Option<LeaverCompleted>, KvError> {
-    let Some(completed_at) = leaver.completed_at else { return Ok(None) };
+    let Some(completed_at) = leaver.ended_at() else { return Ok(None) };
     let outcome = |o: Obligation| match &o.id.subject {
         About::Account { app, .. } => Some(AppOutcome {
             app: app.clone(),

@@ -7,6 +7,7 @@ mod deadlines;
 mod error;
 mod measure;
 mod meta;
+mod over_age;
 mod service;
 
 pub use alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};

@@ -24,6 +24,7 @@ use crate::alerts::sinks::Sink;
 use crate::clock_check::{Reading, SteadyClock};
 use crate::error::MonitorError;
 use crate::meta::NAME;
+use crate::over_age::OverAge;
 use crate::{deadlines, measure};
 
 /// Changes whenever the state would be derived otherwise than before.
@@ -57,6 +58,7 @@ pub struct Monitor {
     catalogue: Catalogue,
     clock: Clock,
     duty: Duty,
+    max_credential_age: Duration,
 }
 
 /// The projection whose clocks are watched.
@@ -120,7 +122,19 @@ impl Monitor {
         };
         let sinks = config.alerts.iter().map(Sink::new).collect::<Result<_, _>>()?;
         let alerting = config.alerting.clone();
-        Ok(Self { log, store, sinks, alerting, rules, context, catalogue: config.scim.catalogue, clock, duty })
+        let max_credential_age = config.machines.max_credential_age;
+        Ok(Self {
+            log,
+            store,
+            sinks,
+            alerting,
+            rules,
+            context,
+            catalogue: config.scim.catalogue,
+            clock,
+            duty,
+            max_credential_age,
+        })
     }
 
     /// Its state, for readiness.
@@ -191,6 +205,7 @@ impl Monitor {
         let mut clock = SteadyClock::new(start);
         let mut last = Instant::now();
         let mut measured: Option<Instant> = None;
+        let mut over_age = OverAge::new(self.max_credential_age);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -226,7 +241,8 @@ impl Monitor {
             if measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
                 measured = Some(Instant::now());
                 let rules = &shared.rules;
-                if let Err(e) = measure::gauges(&self.store.view(), now, rules) {
+                let view = self.store.view();
+                if let Err(e) = measure::gauges(&view, now, rules).and_then(|()| over_age.turn(&view, now)) {
                     warn!(error = %e, "the gauges can't be set");
                 }
             }

@@ -1,6 +1,8 @@
 //! Credentials: keys, tokens and certificates by which somebody gets in without signing in. Never the secret itself.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::access::obligation::{Obligation, ObligationId};
@@ -255,6 +257,18 @@ impl Credential {
     pub fn standing_report(&self) -> Option<&Report> {
         let rotated = self.rotated_at();
         self.compromised.as_ref().filter(|report| rotated.is_none_or(|rotated| rotated <= report.at))
+    }
+
+    /// How old its secret is at a time; `None`: its list does not say when it was made or was another one.
+    #[must_use]
+    pub fn age(&self, now: Timestamp) -> Option<SignedDuration> {
+        self.rotated_at().max(self.listed.issued_at).map(|since| now.duration_since(since))
+    }
+
+    /// Whether its secret has been the same for longer than that, and one gets in by it.
+    #[must_use]
+    pub fn is_over_age(&self, now: Timestamp, most: Duration) -> bool {
+        self.is_usable() && self.age(now).is_some_and(|age| SignedDuration::try_from(most).is_ok_and(|most| age > most))
     }
 
     /// Whether one gets in by it, as far as is known.

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::account::Account;
-use crate::access::desired::{Desired, Target};
+use crate::access::desired::{Desired, Presence, Target};
+use crate::access::obligation::Obligation;
 use crate::access::outcome::Left;
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
 
@@ -103,6 +104,12 @@ pub struct Attested {
     pub left: Left,
     /// Whether it counts for nothing any more: a list has shown that it is not so, or somebody has taken it back.
     pub refuted: bool,
+    /// Whether it was taken back.
+    pub taken_back: bool,
+    /// What there was said to be before, which counts again where it is taken back and nothing can be read.
+    pub before: Option<Presence>,
+    /// What was owed and has ended by it, as it was then.
+    pub ended: Vec<Obligation<Sequence>>,
     /// Whether there was said to be an account before that no list has ever shown: it may have another name.
     pub unseen: bool,
 }

@@ -74,10 +74,17 @@ pub fn to_do(account: &Account, app: &AppSpec, name: Option<&str>, anothers: &BT
 }
 
 /// The account as somebody said last that it is, or as it was read; `None`: as far as is known there is none.
-fn known_before(account: &Account) -> Option<Presence> {
-    match account.attested.as_ref().filter(|said| !said.refuted).map(|said| &said.said) {
-        Some(Desired::Present(presence)) => return Some(presence.clone()),
-        Some(Desired::Absent | Desired::Deleted | Desired::Off) => return None,
+pub(crate) fn known_before(account: &Account) -> Option<Presence> {
+    match &account.attested {
+        // Where it was never read there is nothing else to go by.
+        Some(said) if said.refuted && account.verified_at.is_none() => return said.before.clone(),
+        Some(said) if said.refuted => {}
+        Some(said) => {
+            return match &said.said {
+                Desired::Present(presence) => Some(presence.clone()),
+                Desired::Absent | Desired::Deleted | Desired::Off => None,
+            };
+        }
         None => {}
     }
     account.shown().filter(|presence| presence.attributes.get("active") != Some(&Value::Bool(false)))

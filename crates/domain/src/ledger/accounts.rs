@@ -5,13 +5,16 @@ use jiff::Timestamp;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
-use super::{Fact, apps, drifts, links, recorded, ways};
+use super::{Fact, apps, drifts, links, ways};
 use crate::access::account::{Account, MayExist, Proof};
+use crate::access::case::Case;
 use crate::access::desired::{Desired, Queue, Target};
-use crate::access::obligation::{End, Obligation};
+use crate::access::obligation::{End, Obligation, ObligationId};
 use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
+use crate::access::subject::Subject;
 use crate::access::task::{Attested, StandsOnWord, TaskDone, TaskUndone, Weight};
+use crate::access::to_do::known_before;
 use crate::app::conformance::Confirmed;
 use crate::app::deprovision::Deprovision;
 use crate::app::kind::AppKind;
@@ -170,6 +173,9 @@ pub fn attested(
         weight,
         left: if is_kept { Left::Something } else { Left::Nothing },
         refuted: false,
+        taken_back: false,
+        before: known_before(&account),
+        ended: Vec::new(),
         unseen: account.remote_id.is_none() && account.attested.as_ref().is_some_and(Attested::says_there_was_one),
     });
     account.rejection = None;
@@ -201,22 +207,36 @@ pub fn stands_on_word(
     if account.is_pending() { Ok(()) } else { settled(state, &account) }
 }
 
-/// What somebody has said of an account is taken back. What was owed and has ended by it is owed anew, as what was found in an app is.
-pub fn taken_back(state: &mut Kept<'_, impl Write>, undone: &TaskUndone, event: &Recorded) -> Result<(), KvError> {
-    let Some(mut account) = account(state, undone.identity, &undone.app)? else { return Ok(()) };
-    let is_now = undone.version == account.desired_version;
-    let Some(word) = account.word_mut().filter(|word| is_now && !word.refuted) else { return Ok(()) };
-    word.refuted = true;
-    let was_final = std::mem::replace(&mut word.weight, Weight::UntilRead) == Weight::Final;
+/// What somebody has said of an account is taken back: what it has ended is owed again, with the time that it had. Returns the departure
+/// that was over, and is not any more.
+pub fn taken_back(
+    state: &mut Kept<'_, impl Write>,
+    undone: &TaskUndone,
+    event: &Recorded,
+) -> Result<Option<Case>, KvError> {
+    let Some(mut account) = account(state, undone.identity, &undone.app)? else { return Ok(None) };
+    let is_now = undone.version == account.desired_version && account.proof() != Proof::Read;
+    let Some(word) = account.word_mut().filter(|word| is_now && !word.refuted) else { return Ok(None) };
+    (word.refuted, word.taken_back) = (true, true);
+    let (by, at, who) = (word.by, word.at, word.who.clone());
+    let ended = std::mem::take(&mut word.ended);
+    let mut departure = None;
+    if std::mem::replace(&mut word.weight, Weight::UntilRead) == Weight::Final {
+        let end = End::Attested { at: event.recorded_at, by, who };
+        for before in ended {
+            let subject = Subject::Account { app: account.app.clone(), identity: account.identity };
+            let before = before.known_as(|opened_by| ObligationId { opened_by, subject });
+            let ended = Obligation { end: Some(end.clone()), waived: None, ..before.clone() };
+            // That it was applied was that word, too.
+            let open = Obligation { applied_at: before.applied_at.filter(|applied| *applied != at), ..before };
+            departure = obligations::reopen(state, &ended, &open)?.or(departure);
+            account.owes.push(open);
+        }
+        let key = pending_key(&account.app, account.queue(), account.identity);
+        store(state, key, &account.desired_version);
+    }
     store(state, account_key(undone.identity, &undone.app), &account);
-    // What came of it is in the record of their erasure.
-    if !was_final || account.proof() == Proof::Read || recorded::is_of(state, undone.identity)? {
-        return Ok(());
-    }
-    match directory::app(state, &undone.app)? {
-        Some(app) => drifts::owe_anew(state, &app.spec, account, event),
-        None => Ok(()),
-    }
+    Ok(departure)
 }
 
 /// What an account owes for what is desired of it now ends by what somebody says of it.
@@ -230,8 +250,12 @@ fn end_by_word(
     let end = End::Attested { at: event.recorded_at, by: word.by, who: word.who.clone() };
     let (version, target) = (account.desired_version, account.desired.target());
     let met = |o: &Obligation| o.id.opened_by <= version && o.target == target;
+    let before = account.owes.iter().filter(|o| met(o)).map(|o| o.clone().known_as(|id| id.opened_by)).collect();
     let ended = end_those(state, account, met, &end, facts)?;
     facts.extend(ended.into_iter().map(Fact::Attested));
+    if let Some(word) = account.word_mut() {
+        word.ended = before;
+    }
     Ok(())
 }
 

@@ -244,17 +244,6 @@ fn repair(state: &mut Kept<'_, impl Write>, item: &DriftItem, event: &Recorded) 
     }
 }
 
-/// Owes what is desired of an account, which was taken to be so and is not.
-pub fn owe_anew(
-    state: &mut Kept<'_, impl Write>,
-    spec: &AppSpec,
-    account: Account,
-    event: &Recorded,
-) -> Result<(), KvError> {
-    let (identity, desired) = (account.identity, account.desired.clone());
-    owe(state, spec, identity, Some(account), desired, ChangeKind::Repair, event)
-}
-
 /// Owes the removal of an account of which nothing else is known than where it is.
 fn remove(
     state: &mut Kept<'_, impl Write>,

@@ -270,6 +270,7 @@ fn forget_account(state: &mut impl Write, mut account: Account, of: IdentityId) 
     if let Some(attested) = &mut account.attested {
         attested.said = Desired::Absent;
         attested.left = Left::Nothing;
+        attested.before = None;
     }
     account.former_names.clear();
     account.may_exist = None;

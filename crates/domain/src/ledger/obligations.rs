@@ -183,6 +183,28 @@ pub fn join(state: &mut Kept<'_, impl Write>, now: &Obligation) -> Result<(), Kv
     Ok(())
 }
 
+/// Owes again what somebody's word had ended, as if it had never been given; returns the departure that was over, and is not any more.
+pub fn reopen(
+    state: &mut Kept<'_, impl Write>,
+    ended: &Obligation,
+    open: &Obligation,
+) -> Result<Option<Case>, KvError> {
+    moved(state, Some(ended), open)?;
+    state.delete(&obligation_key(&open.id));
+    let (identity, opened_by) = (open.id.subject.identity(), open.id.opened_by);
+    let departure = match open.change {
+        ChangeKind::Leaver => leaver(state, identity, opened_by)?,
+        _ => None,
+    };
+    let Some(mut leaver) = departure else { return Ok(None) };
+    let was_over = leaver.attested_at.take().is_some();
+    leaver.on_word = leaver.on_word.saturating_sub(1);
+    state.delete(&unsaid_key(identity, opened_by));
+    store(state, leaving_key(identity, opened_by), &());
+    store(state, leaver_key(identity, opened_by), &leaver);
+    Ok(Some(leaver).filter(|_| was_over))
+}
+
 /// Changes one obligation to what `now` says; nothing, when it is not open any more, or `now` has nothing to say.
 fn change(
     state: &mut impl Write,
@@ -350,8 +372,10 @@ fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) 
     if leaver.count.overdue == 0 {
         leaver.overdue_since = None;
     }
-    if let Some(End::Superseded { by, .. }) = now.end {
-        leaver.superseded_by = Some(by);
+    match now.end {
+        Some(End::Superseded { by, .. }) => leaver.superseded_by = Some(by),
+        Some(End::Attested { .. }) => leaver.on_word += 1,
+        Some(End::Verified { .. }) | None => {}
     }
     let (identity, opened_by) = (leaver.identity, leaver.opened_by);
     if leaver.count.overdue == 0 && leaver.count.at_risk == 0 {
@@ -363,7 +387,7 @@ fn keep_leaver(state: &mut impl Write, now: &Obligation, was: Count, is: Count) 
     if leaver.count.open == 0 {
         state.delete(&leaving_key(identity, opened_by));
         if let (None, Some(at)) = (leaver.superseded_by, now.met_at()) {
-            leaver.completed_at = Some(at);
+            *(if leaver.on_word > 0 { &mut leaver.attested_at } else { &mut leaver.completed_at }) = Some(at);
             store(state, unsaid_key(identity, opened_by), &());
             completed = Some(leaver.clone());
         }
@@ -394,6 +418,8 @@ pub fn open_leaver(
         count: Count { open, ..Count::default() },
         overdue_since: None,
         completed_at: None,
+        attested_at: None,
+        on_word: 0,
         superseded_by: None,
     };
     if open == 0 {

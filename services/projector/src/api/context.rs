@@ -53,6 +53,8 @@ pub struct Api {
     /// How much each may still ask.
     pub rate: DefaultKeyedRateLimiter<String>,
     pub max_page: usize,
+    /// How old the secret of a credential may be.
+    pub max_credential_age: Duration,
     /// What links to tasks are signed with; none: there are none.
     pub link_key: Option<SecretString>,
     pub catalogue: Catalogue,

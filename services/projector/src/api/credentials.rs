@@ -1,6 +1,7 @@
 //! Credentials: whose they are, and which of them must not open anything any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -52,14 +53,16 @@ pub enum CredentialIs {
     Compromised,
     OfNobody,
     Expired,
+    /// The same secret for longer than `machines.max_credential_age`.
+    OverAge,
     Unused,
     Gone,
 }
 
 impl CredentialIs {
     /// Each.
-    pub const ALL: [Self; 6] =
-        [Self::ToRevoke, Self::Compromised, Self::OfNobody, Self::Expired, Self::Unused, Self::Gone];
+    pub const ALL: [Self; 7] =
+        [Self::ToRevoke, Self::Compromised, Self::OfNobody, Self::Expired, Self::OverAge, Self::Unused, Self::Gone];
 
     /// Its name in questions.
     pub const fn name(self) -> &'static str {
@@ -68,13 +71,19 @@ impl CredentialIs {
             Self::Compromised => "compromised",
             Self::OfNobody => "of_nobody",
             Self::Expired => "expired",
+            Self::OverAge => "over_age",
             Self::Unused => "unused",
             Self::Gone => "gone",
         }
     }
 
     /// Whether a credential is so, which is listed unless that it is gone is asked for.
-    pub fn holds(self, state: &impl Read, credential: &Credential, now: Timestamp) -> Result<bool, KvError> {
+    pub fn holds(
+        self,
+        state: &impl Read,
+        credential: &Credential,
+        (now, max_age): (Timestamp, Duration),
+    ) -> Result<bool, KvError> {
         let listed = &credential.listed;
         let is_so = match self {
             Self::Gone => return Ok(credential.presence != Presence::Listed),
@@ -83,6 +92,7 @@ impl CredentialIs {
             Self::Compromised => credential.compromised.is_some(),
             Self::OfNobody => listed.holder.is_none(),
             Self::Expired => listed.expires_at.is_some_and(|end| end <= now),
+            Self::OverAge => credential.is_over_age(now, max_age),
             Self::Unused => {
                 let last = listed.used_at.or(listed.issued_at).unwrap_or(credential.first_listed_at);
                 now.duration_since(last) >= UNUSED
@@ -103,7 +113,7 @@ async fn credentials(State(api): Shared, Extension(person): Who, pairs: Pairs) -
     let snapshot = api.snapshot(&query).await?;
     let state = &snapshot.state;
     let holder = query.text("holder").map(|holder| asked_owner(state, &person, holder)).transpose()?;
-    let now = snapshot.as_of.instant;
+    let now = (snapshot.as_of.instant, api.max_credential_age);
     let is_wanted = |credential: &Credential| {
         let is_so = match is {
             Some(is) => is.holds(state, credential, now)?,

@@ -17,14 +17,19 @@ use crate::error::{ApiError, Problem};
 pub async fn leavers(State(api): Shared, Extension(person): Who, pairs: Pairs) -> Answer<List<LeaverView>> {
     let query = api.query::<params::Leavers>(pairs)?;
     let wanted: &[CaseStatus] = match query.text("status") {
-        None => &[CaseStatus::Open, CaseStatus::Overdue, CaseStatus::Completed, CaseStatus::Superseded],
+        None => {
+            use CaseStatus::{Attested, Completed, Open, Overdue, Superseded};
+            &[Open, Overdue, Completed, Attested, Superseded]
+        }
         // Overdue is open, and worse.
         Some("open") => &[CaseStatus::Open, CaseStatus::Overdue],
         Some("overdue") => &[CaseStatus::Overdue],
         Some("completed") => &[CaseStatus::Completed],
+        Some("attested") => &[CaseStatus::Attested],
         Some("superseded") => &[CaseStatus::Superseded],
         Some(other) => {
-            let message = format!("query parameter 'status': '{other}' is not open, overdue, completed or superseded");
+            let message =
+                format!("query parameter 'status': '{other}' is not open, overdue, completed, attested or superseded");
             return Err(ApiError::BadRequest(message));
         }
     };

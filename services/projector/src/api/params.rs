@@ -64,6 +64,14 @@ macro_rules! list {
 }
 
 list! {
+    /// How each app did in its last drill.
+    LastDrills {
+        /// Only those that are so: none, wanted, running, passed, failed or stopped.
+        state: Option<String>,
+    }
+}
+
+list! {
     /// A page of identities.
     Identities {
         /// Only who has this user name, in any case.
@@ -80,7 +88,7 @@ list! {
 list! {
     /// A page of departures.
     Leavers {
-        /// open (overdue ones included), overdue, completed or superseded.
+        /// open (overdue ones included), overdue, completed (every app was read back), attested (some of it is somebody's word) or superseded.
         status: Option<String>,
     }
 }
@@ -164,7 +172,7 @@ list! {
         holder: Option<String>,
         /// Only those that this inventory lists.
         inventory: Option<String>,
-        /// Only those that are so: to_revoke, compromised, of_nobody, expired, unused (for 90 days) or gone.
+        /// Only those that are so: to_revoke, compromised, of_nobody, expired, over_age (`machines.max_credential_age`), unused (for 90 days) or gone.
         r#is: Option<String>,
     }
 }

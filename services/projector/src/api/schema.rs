@@ -99,8 +99,8 @@ pub fn trend_quadrant() -> Object {
 }
 
 pub fn leaver_status() -> Object {
-    use CaseStatus::{Completed, Open, Overdue, Superseded};
-    one_of([Open, Overdue, Completed, Superseded]).build()
+    use CaseStatus::{Attested, Completed, Open, Overdue, Superseded};
+    one_of([Open, Overdue, Completed, Attested, Superseded]).build()
 }
 
 pub fn because_or_null() -> Object {

@@ -186,8 +186,13 @@ pub async fn undone(State(api): Shared, Extension(person): Who, Path(id): Path<S
         return Err(not_of_oneself());
     }
     let meta = by_service(&person.actor(&view)?, &Uuid::now_v7().to_string(), None);
-    let event = Event::TaskUndone(TaskUndone { app, identity, version, reason });
+    let event = Event::TaskUndone(TaskUndone { app: app.clone(), identity, version, reason });
     let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+    // Something else may have become of it just before.
+    let now = ledger::account(&api.fresh().await?, identity, &app)?;
+    if !now.as_ref().and_then(Account::word).is_some_and(|word| word.version == version && word.taken_back) {
+        return Err(ApiError::Conflict("it has changed meanwhile: look at the account again".into()));
+    }
     Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
 }
 

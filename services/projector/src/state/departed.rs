@@ -41,6 +41,10 @@ pub fn add(state: &mut impl Write, event: &Recorded, facts: &[Fact]) -> Result<(
     }
     for fact in facts {
         let Fact::LeaverCompleted(case) = fact else { continue };
+        // Of whom that is somebody's word only it is not known.
+        if case.completed_at.is_none() {
+            continue;
+        }
         forget(state, case.identity)?;
         let place = format!("{DEPARTED}{:020}/{}", micros(case.opened_at), case.identity);
         store(state, place.clone(), &());

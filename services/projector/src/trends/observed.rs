@@ -119,8 +119,9 @@ pub fn add(
         match fact {
             Fact::Verified(owed) | Fact::Attested(owed) => met(state, owed, when)?,
             Fact::LeaverCompleted(case) => {
+                // What stands on somebody's word is not complete.
+                let Some(at) = case.completed_at else { continue };
                 let groups = of_person(state, case.identity, case.source.as_ref())?;
-                let at = case.completed_at.unwrap_or(event.recorded_at);
                 keep(state, Series::Leavers, when, &groups, &[took(case.opened_at, at)])?;
             }
             Fact::Applied(_) => {}

@@ -45,7 +45,7 @@ pub async fn badges(rollcall: &Rollcall, alerts: &Receiver) -> anyhow::Result<()
     done(started, &format!("{user_name} left, and nobody has done it within {LEAVER_SLA}: {what:?}"));
     done(started, &format!("ALERT: {summary}"));
     rollcall.say(&format!("/v1/tasks/{id}/done"), &json!({ "reference": "T-4712" })).await?;
-    let record = until("the leaver completed", || leaver_record(rollcall, &fay, "completed")).await?;
+    let record = until("the leaver done with", || leaver_record(rollcall, &fay, "attested")).await?;
     ensure!(
         record.get("attested") == Some(&json!([BADGES])),
         "the record does not say whose word it stands on: {record}"

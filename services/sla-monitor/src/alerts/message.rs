@@ -359,10 +359,10 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
                 return Ok(format!("something is to be done in {}", account.app));
             };
             let steps = to_do(account, &app, name, &ledger::names_of_others(state, account)?).join(". ");
-            let again = if account.word().is_some_and(|word| word.refuted) {
-                "it is said to be done, and the list shows otherwise. "
-            } else {
-                ""
+            let again = match account.word() {
+                Some(word) if word.taken_back => "that it is done was taken back. ",
+                Some(word) if word.refuted => "it is said to be done, and the list shows otherwise. ",
+                Some(_) | None => "",
             };
             let until = account.owes.iter().map(Obligation::rings_at).min();
             let until = until.map(|at| format!(", until {at}")).unwrap_or_default();

@@ -1,13 +1,79 @@
 //! Drills as the API shows them.
 
 use jiff::Timestamp;
-use rollcall_domain::app::drill::{DrillReport, DrillResult, DrillVerdict};
+use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::drill::{DrillReport, DrillResult, DrillVerdict, Drilled};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{AppId, Sequence, ledger};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::api::views::Detail;
+
+/// How far the drill of an app can be.
+pub const DRILL_STATES: [&str; 6] = ["none", "wanted", "running", "passed", "failed", "stopped"];
+
+/// How an app did in its last drill.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LastDrillView {
+    #[schema(value_type = String)]
+    pub app: AppId,
+    pub app_name: String,
+    /// none, wanted, running, passed, failed (some step was not done), or stopped (it could not be done to its end).
+    pub state: &'static str,
+    /// How many of a hundred tried steps passed in the last one that was done to its end.
+    pub score: Option<u8>,
+    /// The score of the one before.
+    pub score_before: Option<u8>,
+    /// The steps that keep access alive that should end.
+    pub keeps_access: Vec<&'static str>,
+    /// Why the last one could not be done to its end; absent for viewers.
+    pub failure: Option<String>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// The event of the last one that was done to its end.
+    #[schema(value_type = Option<u64>)]
+    pub event: Option<Sequence>,
+}
+
+impl LastDrillView {
+    /// That of an app.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn of(state: &impl Read, app: &AppSpec, detail: Detail) -> Result<Self, KvError> {
+        let known = ledger::drilled(state, &app.id)?;
+        let before = ledger::drill_reports(state, &app.id)?.into_iter().nth(1);
+        Ok(Self {
+            app: app.id.clone(),
+            app_name: app.name.clone(),
+            state: word(&known),
+            score: known.last.as_ref().and_then(DrillReport::score),
+            score_before: before.and_then(|report| report.score()),
+            keeps_access: known
+                .last
+                .iter()
+                .flat_map(DrillReport::keeps_access)
+                .map(|result| result.step.name())
+                .collect(),
+            event: known.last.as_ref().map(|last| last.sequence),
+            failure: known.failure.and_then(|failure| detail.show(failure)),
+            ended_at: known.ended_at,
+        })
+    }
+}
+
+/// How far the drill of an app is.
+fn word(known: &Drilled) -> &'static str {
+    match (&known.running, known.requested, &known.failure, &known.last) {
+        (Some(_), ..) => "running",
+        (None, Some(_), ..) => "wanted",
+        (None, None, Some(_), _) => "stopped",
+        (None, None, None, Some(last)) if last.results.iter().any(|r| r.verdict == DrillVerdict::Failed) => "failed",
+        (None, None, None, Some(_)) => "passed",
+        (None, None, None, None) => "none",
+    }
+}
 
 /// The drills of an app.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -72,19 +138,9 @@ impl DrillsView {
         let reports = ledger::drill_reports(state, app)?;
         let before = reports.iter().skip(1).map(Some).chain([None]);
         let views = reports.iter().zip(before).map(|(report, before)| DrillReportView::of(report, before, detail));
-        let word = match (&known.running, known.requested, &known.failure, &known.last) {
-            (Some(_), ..) => "running",
-            (None, Some(_), ..) => "wanted",
-            (None, None, Some(_), _) => "stopped",
-            (None, None, None, Some(last)) if last.results.iter().any(|r| r.verdict == DrillVerdict::Failed) => {
-                "failed"
-            }
-            (None, None, None, Some(_)) => "passed",
-            (None, None, None, None) => "none",
-        };
         Ok(Self {
             app: app.clone(),
-            state: word,
+            state: word(&known),
             failure: known.failure.map(|failure| detail.show(failure).unwrap_or_else(|| "left out".to_owned())),
             ended_at: known.ended_at,
             left_behind: known.left_behind.into_iter().map(|left| left.id).collect(),

@@ -22,7 +22,7 @@ pub use access::{
 pub use app::{AppView, FailureView, HoldView};
 pub use credential::{CredentialView, InventoryView};
 pub use drift::{ChangedView, DriftView};
-pub use drill::{DrillResultView, DrillsView};
+pub use drill::{DRILL_STATES, DrillResultView, DrillsView, LastDrillView};
 pub use grant::GrantView;
 pub use identity::{IdentitySummary, IdentityView};
 pub use machine::{HandoverView, MachineView};

@@ -160,6 +160,9 @@ pub struct LeaverView {
     pub status: CaseStatus,
     #[schema(schema_with = schema::time_or_null)]
     pub completed_at: Option<Timestamp>,
+    /// When nothing was owed any more, where some of that stands on somebody's word: `attested` says where. They are not complete then.
+    #[schema(schema_with = schema::time_or_null)]
+    pub attested_at: Option<Timestamp>,
     /// When nobody could sign in with any of their accounts any more, nor with any credential of theirs that is listed. `completed_at` is later where machines of theirs were handed over
     /// after that.
     #[schema(schema_with = schema::time_or_null)]
@@ -259,6 +262,7 @@ impl LeaverView {
             opened_by: leaver.opened_by,
             status: leaver.status(),
             completed_at: leaver.completed_at,
+            attested_at: leaver.attested_at,
             superseded_by: leaver.superseded_by,
             apps: such(|_| true),
             open: such(|o| o.end.is_none()),

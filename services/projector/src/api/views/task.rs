@@ -94,7 +94,7 @@ impl TaskView {
         let waits = waits_for_a_person(state, account)?;
         let said = account.word();
         // What a list has shown since counts for more.
-        let refuted = said.is_some_and(|said| said.refuted);
+        let refuted = said.is_some_and(|said| said.refuted && !said.taken_back);
         let said = said.filter(|said| !said.refuted);
         let anothers = ledger::names_of_others(state, account)?;
         Ok(Some(Self {

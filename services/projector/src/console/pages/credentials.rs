@@ -77,7 +77,7 @@ pub async fn credentials(State(api): Shared, Extension(person): Who, RawQuery(qu
         let chosen = asked.one_of("is", &words)?;
         let is = CredentialIs::ALL.into_iter().find(|is| Some(is.name()) == chosen);
         let view = api.fresh().await?;
-        let now = Timestamp::now();
+        let now = (Timestamp::now(), api.max_credential_age);
         let (found, next) = match asked.get("id").parse() {
             Ok(id) => (directory::credential(&view, id)?.into_iter().collect(), None),
             Err(_) => {

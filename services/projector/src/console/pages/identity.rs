@@ -9,7 +9,6 @@ use axum::response::Response;
 use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::access::account::{Account, Proof};
-use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::access::task::TaskId;
@@ -278,7 +277,7 @@ fn left(view: &View, found: &Identity, owed: &[Obligation], now: Timestamp) -> R
             (format!("Not gone: {} still owed, {waived} of them left as they are for a while.", open.len()), Tone::Warn)
         }
         _ if !open.is_empty() => (format!("Not gone yet: {} still owed, in time.", open.len()), Tone::Warn),
-        (Some(case), None) if case.status() == CaseStatus::Completed => {
+        (Some(case), None) if case.ended_at().is_some() => {
             let rest = if residue { " Something is left of them that nobody can sign in with." } else { "" };
             let by_word = owed.iter().filter(|o| o.change == ChangeKind::Leaver && o.attested_at().is_some());
             let by_word: Vec<&str> = by_word.map(|o| o.id.subject.place()).collect();

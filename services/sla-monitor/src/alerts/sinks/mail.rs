@@ -83,7 +83,7 @@ impl Mailer {
             }
         }
         self.send(self.to.clone(), message, None).await.map_err(|unsent| match unsent {
-            Unsent::Refused => self.failed("the server refuses it for good".into()),
+            Unsent::Refused => self.failed("it is refused for good, or an address of to can't be written".into()),
             Unsent::Failed(reason) => self.failed(reason),
         })
     }
@@ -93,10 +93,12 @@ impl Mailer {
     }
 
     async fn send(&self, to: Vec<Mailbox>, message: &AlertMessage, link: Option<&str>) -> Result<(), Unsent> {
-        let mail = self.mail(to, message, link).map_err(Unsent::Failed)?;
+        let mail = self.mail(to, message, link).map_err(|_| Unsent::Refused)?;
         // What the server says names addresses: it is not for the log.
         self.transport.send(mail).await.map(drop).map_err(|error| match error.status() {
             Some(code) if error.is_permanent() && REFUSES_SOMEBODY.contains(&u16::from(code)) => Unsent::Refused,
+            // Such as an address that this server has no way to write.
+            None if error.is_client() => Unsent::Refused,
             Some(code) => Unsent::Failed(format!("the server answers {code}")),
             None if error.is_timeout() => Unsent::Failed("the server does not answer in time".into()),
             None => Unsent::Failed("the server can't be reached, or does not speak as it is configured".into()),
@@ -106,12 +108,9 @@ impl Mailer {
     fn mail(&self, to: Vec<Mailbox>, message: &AlertMessage, link: Option<&str>) -> Result<Message, String> {
         let builder = to.into_iter().fold(Message::builder().from(self.from.clone()), MessageBuilder::to);
         let automatic = HeaderValue::new(HeaderName::new_from_ascii_str(AUTO_SUBMITTED), "auto-generated".to_owned());
-        // The same news has the same, so that a second copy can be told.
-        let (status, level, word) = (message.status, message.level.0, message.word);
-        let status = if status == Status::Firing { "firing" } else { "resolved" };
-        let id = format!("<{}.{status}.{level}.{word}@{}>", message.key, self.from.email.domain());
         builder
-            .message_id(Some(id))
+            // A second copy is better than news that is taken for one.
+            .message_id(None)
             .subject(subject(message))
             .raw_header(automatic)
             .header(ContentType::TEXT_PLAIN)
@@ -128,8 +127,8 @@ enum Unsent {
     Failed(String),
 }
 
-/// The answers to an address, or to mail for it, that stay the same (RFC 5321 §4.2.3).
-const REFUSES_SOMEBODY: [u16; 4] = [550, 551, 553, 554];
+/// The answers to an address, or to mail for it, that stay the same (RFC 5321 §4.2.3, RFC 7504).
+const REFUSES_SOMEBODY: [u16; 8] = [501, 521, 550, 551, 552, 553, 554, 556];
 
 fn subject(message: &AlertMessage) -> String {
     let head = match message.status {
