@@ -201,7 +201,7 @@ fn taken_back(state: &impl Read, chance: &Chance) -> Result<Option<Event>, KvErr
     for app in [DESK, PAPER].into_iter().filter_map(|app| app.parse().ok()) {
         for identity in ledger::identities_at(state, &app)? {
             let account = ledger::account(state, identity, &app)?;
-            said.extend(account.filter(|account| account.word().is_some_and(|word| !word.refuted)));
+            said.extend(account.filter(|account| account.standing_word().is_some()));
         }
     }
     let Some(last) = u64::try_from(said.len()).ok().filter(|count| *count > 0) else { return Ok(None) };

@@ -55,7 +55,7 @@ impl TaskLink {
     /// The link to a task as it is now.
     #[must_use]
     pub fn to(account: &Account, owner: &str, who: Option<IdentityId>, until: Timestamp) -> Self {
-        Self { task: TaskId::of(account), word: word_on(account), owner: owner.to_owned(), who, until }
+        Self { task: TaskId::of(account), word: account.last_word(), owner: owner.to_owned(), who, until }
     }
 
     /// The text of it, for an address.
@@ -96,12 +96,8 @@ impl TaskLink {
     /// Whether it was used, or somebody has said otherwise that it is done, since it was made.
     #[must_use]
     pub fn is_used(&self, account: &Account) -> bool {
-        word_on(account) != self.word
+        account.last_word() != self.word
     }
-}
-
-fn word_on(account: &Account) -> Sequence {
-    account.word().map_or(Sequence(0), |word| word.by)
 }
 
 fn of(key: &SecretString) -> hmac::Key {

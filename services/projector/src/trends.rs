@@ -14,19 +14,20 @@ pub use watched::Watched;
 
 use rollcall_domain::kv::{KvError, Read};
 
+use metric::Metric;
+use period::Period;
+use point::{Question, points};
+use rollup::Of;
+
 /// How many drift items, and how many tasks, are open by what was kept of their beginnings and ends.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn open(state: &impl Read) -> Result<(u64, u64), KvError> {
-    let of = |series| {
-        let mut open: i64 = 0;
-        rollup::read(state, series, &rollup::Of::All, 0..rollup::Day::MAX, |_, record| match record {
-            record::Record::Opened(count) => open += i64::try_from(count).unwrap_or_default(),
-            record::Record::Closed(count) => open -= i64::try_from(count).unwrap_or_default(),
-            _ => {}
-        })?;
-        Ok::<_, KvError>(u64::try_from(open).unwrap_or_default())
+    let ever = Period { from: 0, until: rollup::Day::MAX };
+    let of = |metric| {
+        let question = Question { metric, change: None, periods: vec![ever] };
+        Ok::<_, KvError>(points(state, &question, &Of::All)?.first().map_or(0, |point| point.open))
     };
-    Ok((of(metric::Series::Drift)?, of(metric::Series::Tasks)?))
+    Ok((of(Metric::Drift)?, of(Metric::Tasks)?))
 }

@@ -174,7 +174,19 @@ impl Account {
         self.attested.as_ref().filter(|word| word.version == self.desired_version)
     }
 
-    /// The same, to be changed.
+    /// The same, as far as it counts: no list has shown otherwise, and nobody has taken it back.
+    #[must_use]
+    pub fn standing_word(&self) -> Option<&Attested> {
+        self.word().filter(|word| !word.refuted)
+    }
+
+    /// The event of the last word on it as it is desired now, whether or not it counts; 0: there is none.
+    #[must_use]
+    pub fn last_word(&self) -> Sequence {
+        self.word().map_or(Sequence(0), |word| word.by)
+    }
+
+    /// What is said of it as it is desired now, to be changed.
     pub fn word_mut(&mut self) -> Option<&mut Attested> {
         self.attested.as_mut().filter(|word| word.version == self.desired_version)
     }

@@ -151,7 +151,7 @@ pub fn attested(
         return Ok(());
     };
     // Said twice it is said once, unless it was shown to be otherwise meanwhile.
-    if account.word().is_some_and(|said| !said.refuted) {
+    if account.standing_word().is_some() {
         return Ok(());
     }
     let weight = match app.spec.kind {

@@ -95,7 +95,7 @@ pub fn names_of_others(state: &(impl Read + ?Sized), account: &Account) -> Resul
 /// # Errors
 /// When the state can't be read.
 pub fn is_to_be_done(state: &impl Read, account: &Account) -> Result<bool, KvError> {
-    if account.word().is_some_and(|word| !word.refuted) || is_waived(state, &account.app, account.identity)? {
+    if account.standing_word().is_some() || is_waived(state, &account.app, account.identity)? {
         return Ok(false);
     }
     Ok(hold_on(state, account)?.is_none())

@@ -152,7 +152,7 @@ pub async fn done(State(api): Shared, Extension(person): Who, Path(id): Path<Str
 pub fn said(view: &View, person: &Person, id: &str) -> Result<(Account, Sequence), ApiError> {
     let TaskId { version, app, identity } = may_speak_of(view, person, id)?;
     let account = ledger::account(view, identity, &app)?.ok_or_else(|| unknown("task", id))?;
-    if account.word().is_some_and(|word| word.version == version && !word.refuted) {
+    if account.standing_word().is_some_and(|word| word.version == version) {
         return Ok((account, version));
     }
     Err(ApiError::Conflict(

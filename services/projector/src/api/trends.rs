@@ -9,7 +9,7 @@ use rollcall_domain::kv::Read;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::context::{Pairs, Shared};
+use crate::api::context::{Api, Pairs, Shared};
 use crate::api::paging::{Answer, Who};
 use crate::api::person::Person;
 use crate::api::{params, schema};
@@ -148,11 +148,23 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// The answer by the state as it is now.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer), and when the log can't be reached.
+    pub async fn answered(self, api: &Api, person: &Person) -> Result<TrendView, ApiError> {
+        let view = api.fresh().await?;
+        // It may read years: others wait, and nobody's questions fill the machine.
+        let _place = api.trends.acquire().await.map_err(|_| ApiError::Stopped)?;
+        let person = person.clone();
+        tokio::task::spawn_blocking(move || self.answer(&view, &person)).await.map_err(|_| ApiError::Stopped)?
+    }
+
     /// The answer, as far as somebody may see it.
     ///
     /// # Errors
     /// 400 for what does not go together, 403, and when the state can't be read.
-    pub fn answer(&self, state: &impl Read, person: &Person) -> Result<TrendView, ApiError> {
+    fn answer(&self, state: &impl Read, person: &Person) -> Result<TrendView, ApiError> {
         let bad = |text: String| Err(ApiError::BadRequest(text));
         let Self { metric, group_by, every, .. } = self;
         if let Some(by) = group_by.filter(|by| !metric.dimensions().contains(by)) {
@@ -230,9 +242,5 @@ pub async fn trends(State(api): Shared, Extension(person): Who, pairs: Pairs) ->
         after: query.cursor().map(after).transpose()?,
         limit: query.limit()?,
     };
-    let view = api.fresh().await?;
-    // It may read years: others wait, and nobody's questions fill the machine.
-    let _place = api.trends.acquire().await.map_err(|_| ApiError::Stopped)?;
-    let answer = move || asked.answer(&view, &person);
-    Ok(Json(tokio::task::spawn_blocking(answer).await.map_err(|_| ApiError::Stopped)??))
+    Ok(Json(asked.answered(&api, &person).await?))
 }

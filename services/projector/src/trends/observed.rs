@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::desired::Queue;
 use rollcall_domain::access::obligation::{Obligation, ObligationId};
 use rollcall_domain::access::subject::Subject;
+use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::drill::DrillEvent;
 use rollcall_domain::app::mapping;
 use rollcall_domain::drift::kind::DriftKind;
@@ -20,7 +21,7 @@ use super::metric::{Dimension, Series};
 use super::period::day_of;
 use super::record::Record;
 use super::rollup::{Of, When, keep, keep_of};
-use super::watched::Moves;
+use super::watched::{Moved, Moves};
 
 const DEPARTMENT: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department";
 
@@ -45,22 +46,25 @@ impl Before {
     /// # Errors
     /// When the state can't be read.
     pub fn of(state: &impl Read, event: &Recorded) -> Result<Self, KvError> {
-        let app = match &event.event {
+        let now = match &event.event {
             Event::ObligationOverdue(overdue) => {
                 let excepted = owed(state, &overdue.id)?.is_some_and(|owed| owed.waived.is_some());
                 return Ok(Self { excepted, app: None });
             }
             // What is owed in one that is not in the configuration any more stays owed as it was.
-            Event::AppConfigured(spec) => &spec.id,
+            Event::AppConfigured(spec) => spec,
             _ => return Ok(Self::default()),
         };
-        let before = directory::app(state, app)?.map(|before| before.spec);
-        let was_by_people = before.as_ref().is_some_and(|spec| spec.kind.is_by_people());
+        let before = directory::app(state, &now.id)?.map(|before| before.spec);
+        let is_as_before = |before: &AppSpec| before.owner == now.owner && before.kind == now.kind;
+        if before.as_ref().is_some_and(is_as_before) {
+            return Ok(Self::default());
+        }
         let app = AppBefore {
-            is_by_people: was_by_people,
+            is_by_people: before.as_ref().is_some_and(|spec| spec.kind.is_by_people()),
             owner: before.map(|spec| spec.owner),
-            tasks: pending(state, app)?,
-            drift: ledger::drift(state, Some(app))?.len() as u64,
+            tasks: pending(state, &now.id)?,
+            drift: ledger::drift(state, Some(&now.id))?.len() as u64,
         };
         Ok(Self { excepted: false, app: Some(app) })
     }
@@ -131,14 +135,12 @@ pub fn add(
         configured(state, event, before, when)?;
     }
     for (app, moved) in &moves.drift {
-        let records = [(moved.opened, Record::Opened(moved.opened)), (moved.closed, Record::Closed(moved.closed))];
-        count(state, Series::Drift, app, records, when)?;
+        count(state, Series::Drift, app, *moved, when)?;
     }
     for (app, moved) in &moves.pending {
         let by_people = app.parse::<AppId>().ok().map(|app| is_by_people(state, &app)).transpose()?;
         if by_people == Some(true) {
-            let records = [(moved.opened, Record::Opened(moved.opened)), (moved.closed, Record::Closed(moved.closed))];
-            count(state, Series::Tasks, app, records, when)?;
+            count(state, Series::Tasks, app, *moved, when)?;
         }
     }
     said(state, event, before, when)
@@ -148,15 +150,11 @@ fn is_by_people(state: &impl Read, app: &AppId) -> Result<bool, KvError> {
     Ok(directory::app(state, app)?.is_some_and(|app| app.spec.kind.is_by_people()))
 }
 
-/// Keeps those of some counts that are not zero, of an app.
-fn count(
-    state: &mut impl Write,
-    series: Series,
-    app: &str,
-    records: [(u64, Record); 2],
-    when: When,
-) -> Result<(), KvError> {
-    let records: Vec<Record> = records.into_iter().filter(|(count, _)| *count > 0).map(|(_, record)| record).collect();
+/// Keeps how many began and ended in an app, where any did.
+fn count(state: &mut impl Write, series: Series, app: &str, moved: Moved, when: When) -> Result<(), KvError> {
+    let opened = (moved.opened > 0).then_some(Record::Opened(moved.opened));
+    let closed = (moved.closed > 0).then_some(Record::Closed(moved.closed));
+    let records: Vec<Record> = opened.into_iter().chain(closed).collect();
     match app.parse::<AppId>() {
         Ok(app) if !records.is_empty() => {
             let groups = of_app(state, &app)?;

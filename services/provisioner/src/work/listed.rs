@@ -37,7 +37,7 @@ pub fn is_said_before(snapshot: &Snapshot, account: &Account) -> bool {
 
 /// Whether somebody says of an account that it is done, and nothing was said against it.
 pub fn is_to_be_refuted(account: &Account) -> bool {
-    account.word().is_some_and(|said| !said.refuted)
+    account.standing_word().is_some()
 }
 
 /// Whether that an account is not on a list is no proof of its end: a list that lacks others who must be there may have been cut off, one

@@ -179,7 +179,7 @@ pub fn compose(
             _ => None,
         },
         word: match news {
-            AlertChange::Fire(AlertCondition::Task(account), _) => account.word().map_or(Sequence(0), |word| word.by),
+            AlertChange::Fire(AlertCondition::Task(account), _) => account.last_word(),
             _ => Sequence(0),
         },
         about,
@@ -421,6 +421,16 @@ fn apps(state: &impl Read, about: &About, owed: Option<Vec<Obligation>>) -> Resu
 }
 
 impl AlertMessage {
+    /// The name of the alert, and whether it is over, or said again.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        match self.status {
+            Status::Firing if self.escalation > 0 => format!("{} (still, {})", self.alert, self.escalation),
+            Status::Firing => self.alert.to_owned(),
+            Status::Resolved => format!("Resolved: {}", self.alert),
+        }
+    }
+
     /// More than the summary, in a few lines.
     #[must_use]
     pub fn description(&self) -> String {

@@ -154,7 +154,7 @@ pub struct AccountView {
 impl AccountView {
     /// An account, as much of it as may be seen.
     pub fn of(account: &Account, detail: Detail) -> Self {
-        let said = account.word().filter(|said| !said.refuted);
+        let said = account.standing_word();
         Self {
             app: account.app.clone(),
             identity: account.identity,

@@ -92,10 +92,9 @@ impl TaskView {
         let who = directory::identity(state, account.identity)?;
         let name = who.as_ref().map(|who| who.user_name()).filter(|name| !name.is_empty());
         let waits = waits_for_a_person(state, account)?;
-        let said = account.word();
         // What a list has shown since counts for more.
-        let refuted = said.is_some_and(|said| said.refuted && !said.taken_back);
-        let said = said.filter(|said| !said.refuted);
+        let refuted = account.word().is_some_and(|said| said.refuted && !said.taken_back);
+        let said = account.standing_word();
         let anothers = ledger::names_of_others(state, account)?;
         Ok(Some(Self {
             id: TaskId::of(account),

@@ -47,11 +47,7 @@ pub async fn trends(State(api): Shared, Extension(person): Who, RawQuery(query):
     let asked = Asked::read(query.as_deref());
     let page = async {
         let question = question(&asked)?;
-        let view = api.fresh().await?;
-        let _place = api.trends.acquire().await.map_err(|_| ApiError::Stopped)?;
-        let (state, who, wanted) = (view.clone(), person.clone(), question.clone());
-        let found = tokio::task::spawn_blocking(move || wanted.answer(&state, &who));
-        let found = found.await.map_err(|_| ApiError::Stopped)??;
+        let found = question.clone().answered(&api, &person).await?;
         let one = match found.items.as_slice() {
             [one] if question.group_by.is_none() || question.group.is_some() => Some(one),
             _ => None,

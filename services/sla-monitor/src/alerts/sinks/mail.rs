@@ -131,11 +131,7 @@ enum Unsent {
 const REFUSES_SOMEBODY: [u16; 8] = [501, 521, 550, 551, 552, 553, 554, 556];
 
 fn subject(message: &AlertMessage) -> String {
-    let head = match message.status {
-        Status::Firing if message.escalation > 0 => format!("{} (still, {})", message.alert, message.escalation),
-        Status::Firing => message.alert.to_owned(),
-        Status::Resolved => format!("Resolved: {}", message.alert),
-    };
+    let head = message.headline();
     let line: String = message.summary.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("[Rollcall] {head}: {line}").chars().take(MAX_SUBJECT).collect()
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::alerts::message::{AlertMessage, Status};
+use crate::alerts::message::AlertMessage;
 use crate::alerts::sinks::Message;
 
 /// Slack's mark-up has three characters of its own.
@@ -11,11 +11,7 @@ fn escape(text: &str) -> String {
 }
 
 pub fn message(message: &AlertMessage) -> Message {
-    let head = match message.status {
-        Status::Firing if message.escalation > 0 => format!("{} (still, {})", message.alert, message.escalation),
-        Status::Firing => message.alert.to_owned(),
-        Status::Resolved => format!("Resolved: {}", message.alert),
-    };
+    let head = message.headline();
     let link =
         if message.link.starts_with("http") { format!("<{}|timeline>", message.link) } else { escape(&message.link) };
     let details = escape(&message.description());
