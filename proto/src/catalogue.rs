@@ -118,6 +118,8 @@ event_types! {
     SeparationViolationAccepted = "separation.violation_accepted" in "ViolationAccepted";
     ConfigurationChangeBegan = "configuration.change_began" in "Configuring";
     ConfigurationChangeEnded = "configuration.change_ended" in "Configuring";
+    ReevaluationConfigured = "reevaluation.configured" in "ReevaluationConfigured";
+    AccessReevaluated = "access.reevaluated" in "AccessReevaluated";
     RoleRemoved = "role.removed" in "RoleRemoved";
     GrantRequested = "grant.requested" in "GrantRequested";
     GrantApproved = "grant.approved" in "GrantApproved";

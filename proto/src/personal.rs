@@ -30,7 +30,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("AccountApplied", &[4], &[1, 2, 3, 5, 6, 7]),
     ("AccountVerified", &[4, 6, 8], &[1, 2, 3, 5, 7]),
     ("AccountRejected", &[6], &[1, 2, 3, 4, 5, 7]),
-    ("AccountAttempted", &[4], &[1, 2, 3]),
+    ("AccountAttempted", &[4], &[1, 2, 3, 5]),
     ("AccountAdopted", &[3], &[1, 2]),
     ("AccountAttested", &[], &[1, 2, 3]),
     ("TaskDone", &[5], &[1, 2, 3, 4]),
@@ -47,7 +47,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("Reconciliation", &[], &[1, 2, 3, 4, 5]),
     ("Drill", &[], &[1, 2, 3, 4, 5, 6, 7]),
     ("DrillResult", &[], &[1, 2, 3, 4, 5]),
-    ("SyncRequested", &[], &[1, 2]),
+    ("SyncRequested", &[], &[1, 2, 3]),
     ("AlertChanged", &[4], &[1, 2, 3, 5, 6, 7, 8, 9, 10]),
     ("Checkpoint", &[], &[1, 2, 3, 4]),
     // Who operates it is named: who decided is what an auditor asks.
@@ -68,6 +68,8 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("SeparationRemoved", &[], &[1]),
     ("ViolationAccepted", &[3, 4], &[1, 2, 5, 6]),
     ("Configuring", &[], &[]),
+    ("AccessReevaluated", &[], &[1, 2, 3]),
+    ("ReevaluationConfigured", &[], &[1]),
     ("GrantRequested", &[6, 7], &[1, 2, 3, 4, 5, 8, 9, 10, 11]),
     // That it has no personal field would leave the reason of its envelope readable: nobody gives one.
     ("GrantApproved", &[], &[1, 2]),

@@ -82,6 +82,13 @@ pub struct Script {
     pub empty_tenant: bool,
     /// It is no SCIM service: every answer is a web page.
     pub web_page: bool,
+    /// The next so many changes of an account are not answered, and carried out after `late_ms`.
+    pub late_changes: u32,
+    pub late_ms: u64,
+    /// Refuses a change to a user name that another account has.
+    pub names_are_unique: bool,
+    /// Its token sees only the account with this user name.
+    pub sees_only: Option<String>,
     /// Answers every request with this redirect first, to where it is answered.
     pub redirects: Option<u16>,
     /// How it keeps attributes, writes its answers, and takes a PATCH.
@@ -303,13 +310,24 @@ async fn serve(
         return moved(status);
     }
     let body = axum::body::to_bytes(request.into_body(), 16 << 20).await.unwrap_or_default();
-    let (accident, slow, kind) = {
+    let (accident, slow, kind, late) = {
         let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let tenant = tenants.entry(tenant.clone()).or_default();
         tenant.requests.push(format!("{method} {path}"));
         let kind = if tenant.script.wrong_content_type { "text/html" } else { "application/scim+json" };
-        (accident(&mut tenant.script), tenant.script.slow_ms, kind)
+        let is_late = matches!(method.as_str(), "PUT" | "PATCH") && tenant.script.late_changes > 0;
+        tenant.script.late_changes -= u32::from(is_late);
+        let late = is_late.then_some(tenant.script.late_ms);
+        (accident(&mut tenant.script), tenant.script.slow_ms, kind, late)
     };
+    if let Some(after) = late {
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            let mut tenants = tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            tenants.entry(tenant).or_default().answer(&method, &path, &query, &body);
+        });
+        return std::future::pending().await;
+    }
     if slow > 0 {
         tokio::time::sleep(Duration::from_millis(slow)).await;
     }
@@ -379,6 +397,12 @@ impl Tenant {
                 operations.retain(|operation| operation["path"] != "externalId");
             }
         }
+        let hidden = self.script.sees_only.clone().filter(|_| *method == Method::GET && kind == "Users").map(|seen| {
+            self.index = None;
+            let all = self.now.users.clone();
+            self.now.users.retain(|_, user| user.get("userName") == Some(&json!(seen)));
+            all
+        });
         let keeps = self.script.no_effect || self.script.lag_ms > 0;
         let before = (keeps && *method != Method::GET).then(|| self.now.clone());
         if !matches!(method.as_str(), "GET" | "POST") || keeps {
@@ -414,6 +438,10 @@ impl Tenant {
             ("DELETE", Some(id)) => self.delete(&kind, &id),
             _ => (StatusCode::METHOD_NOT_ALLOWED, None),
         };
+        if let Some(all) = hidden {
+            self.index = None;
+            self.now.users = all;
+        }
         if let Some(before) = before {
             if self.script.no_effect {
                 self.now = before;
@@ -619,6 +647,14 @@ impl Tenant {
         }
         let (ignores, loses) = (self.script.ignores_deactivation, self.script.loses_memberships);
         let shape = self.script.shape.clone();
+        let is_taken = |name: &Value| {
+            let others = self.now.users.iter().filter(|(other, _)| other.as_str() != id);
+            others.into_iter().any(|(_, user)| user.get("userName") == Some(name))
+        };
+        let mut names = Shape::operations(body).into_iter().filter(|operation| operation["path"] == "userName");
+        if self.script.names_are_unique && kind == "Users" && names.any(|operation| is_taken(&operation["value"])) {
+            return (StatusCode::CONFLICT, Some(json!({ "detail": "userName is taken", "status": "409" })));
+        }
         let Some(resource) = self.now.of_mut(kind).get_mut(id) else { return (StatusCode::NOT_FOUND, None) };
         for operation in &Shape::operations(body) {
             let path = operation["path"].as_str().unwrap_or_default();

@@ -188,6 +188,13 @@ impl Rollcall {
         )
     }
 
+    /// Has the first app at another address from the next start on.
+    pub fn reach_at(&mut self, base_url: String) {
+        if let Some(app) = self.apps.first_mut() {
+            app.base_url = base_url;
+        }
+    }
+
     /// Has another end of its configuration from its next start on.
     pub fn change_configuration(&mut self, extra: &str) {
         extra.clone_into(&mut self.extra);
@@ -285,8 +292,13 @@ impl Rollcall {
             );
         }
         for app in &self.apps {
-            let usual =
-                [("request_timeout", "5s"), ("retry_min", "100ms"), ("retry_max", "500ms"), ("probe_every", "200ms")];
+            let usual = [
+                ("request_timeout", "5s"),
+                ("carried_out_within", "1s"),
+                ("retry_min", "100ms"),
+                ("retry_max", "500ms"),
+                ("probe_every", "200ms"),
+            ];
             let usual = usual.iter().filter(|(key, _)| !app.keys.contains(key));
             let usual: String = usual.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
             text.push_str(&format!(

@@ -42,6 +42,7 @@ mod scim_protocol;
 mod security;
 mod separation;
 mod standby;
+mod still_there;
 mod tasks;
 mod terminal;
 mod tls;

@@ -215,7 +215,9 @@ async fn a_person_says_that_what_is_missing_is_gone() -> anyhow::Result<()> {
     stage.app.by_hand(APP, |users| users.clear());
     stage.leave(&ada).await?;
     stage.seen("app.quarantined").await?;
-    let (status, answer) = stage.decide("/v1/sync", &json!({ "app": APP })).await?;
+    let told = stage.app_view().await?["health"]["event"].clone();
+    let said = json!({ "told": told, "reason": "it was emptied" });
+    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/gone"), &said).await?;
     ensure!(status == 202 || status == 200, "{status} {answer}");
     stage.verified(&ada).await?;
     stage.verified(&bob).await?;

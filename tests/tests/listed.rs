@@ -187,6 +187,10 @@ async fn accounts_of_nobody_are_found_and_a_list_that_suddenly_lacks_many_is_not
     ensure!(listing.drift("missing").await?.is_empty(), "a list that was cut off is compared");
     // Somebody says that they are gone.
     let (status, said) = stage.decide("/v1/sync", &json!({ "app": "legacy" })).await?;
+    ensure!(status == 409, "to look once more says nothing of them: {status} {said}");
+    let told = stage.rollcall.api("/v1/apps/legacy").await?["health"]["event"].clone();
+    let gone = json!({ "told": told, "reason": "they have all left" });
+    let (status, said) = stage.decide("/v1/apps/legacy/gone", &gone).await?;
     ensure!(status == 202, "{status} {said}");
     until("it is believed", || async { Ok(stage.leaver(&ids[4]).await?["gone_at"].as_str().map(drop)) }).await?;
     until("the rest is missing", || async { Ok((listing.drift("missing").await?.len() == 2).then_some(())) }).await?;

@@ -39,10 +39,11 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 71] = [
+const OPENED_BY: [(&str, &str, &str); 72] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
+    ("POST", "/v1/apps/{id}/gone", "operator"),
     ("POST", "/v1/apps/{id}/drill", "operator"),
     ("GET", "/v1/apps/{id}/drills", "viewer"),
     ("GET", "/v1/approvals", "operator"),

@@ -10,6 +10,7 @@ use crate::model::{
 use crate::secret::Token;
 use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
 use rollcall_domain::access::handover::MachinePolicy;
+use rollcall_domain::access::reevaluation::ReevaluationPolicy;
 
 /// Who keeps people for less than this has perhaps mistaken the unit.
 const SHORTEST_USUAL: Duration = Duration::from_secs(30 * 86_400);
@@ -150,6 +151,13 @@ pub(crate) fn machines(mut s: Section<'_>) -> MachinesConfig {
     };
     s.finish();
     config
+}
+
+pub(crate) fn reevaluation(mut s: Section<'_>) -> ReevaluationPolicy {
+    let usual = ReevaluationPolicy::default().people_at_once;
+    let people_at_once = s.integer("people_at_once", 10..=1_000_000, usual as u64);
+    s.finish();
+    ReevaluationPolicy { people_at_once: usize::try_from(people_at_once).unwrap_or(usual) }
 }
 
 fn role(text: &str) -> Result<Role, String> {

@@ -68,6 +68,8 @@ pub(crate) fn app(
     let per_second = s.integer("max_requests_per_second", 1..=10_000, 20);
     let in_flight = s.integer("max_in_flight", 1..=1024, 8);
     let request_timeout = s.duration("request_timeout", Duration::from_secs(30));
+    let carried_out_within = request_timeout.saturating_mul(2).max(Duration::from_secs(30));
+    let carried_out_within = s.duration("carried_out_within", carried_out_within);
     let retry_min = s.duration("retry_min", Duration::from_secs(1));
     let retry_max = s.duration("retry_max", 5 * MINUTE);
     let max_scan = size(s.integer("max_scan", 1..=10_000_000, 100_000));
@@ -167,6 +169,7 @@ pub(crate) fn app(
         reach,
         token,
         request_timeout,
+        carried_out_within,
         retry_min,
         retry_max,
         max_scan,
@@ -194,7 +197,7 @@ fn instructions(text: &str) -> Result<String, String> {
 const CHANGED_ONLY: [&str; 4] = ["base_url", "preset", "capabilities", "drill"];
 
 /// What makes no sense in an app of which nothing can be read.
-const READ_ONLY: [&str; 14] = [
+const READ_ONLY: [&str; 15] = [
     "list",
     "token",
     "token_env",
@@ -202,6 +205,7 @@ const READ_ONLY: [&str; 14] = [
     "max_requests_per_second",
     "max_in_flight",
     "request_timeout",
+    "carried_out_within",
     "retry_min",
     "retry_max",
     "max_scan",

@@ -14,7 +14,7 @@ use rollcall_domain::identity::authority::{Authority, Precedence};
 use rollcall_policy::Scope;
 use toml::de::{DeTable, DeValue};
 
-use crate::access::{api_token, approvals, audit, machines, oidc, privacy, signing_key};
+use crate::access::{api_token, approvals, audit, machines, oidc, privacy, reevaluation, signing_key};
 use crate::alerts::{alert, alerting, tasks, tiers};
 use crate::app::app;
 use crate::inventories::inventory;
@@ -114,6 +114,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         "privacy",
         "approvals",
         "machines",
+        "reevaluation",
         "inventories",
         "oidc",
         "signing_keys",
@@ -147,6 +148,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     let privacy = privacy(section("privacy").with_environment("PRIVACY"));
     let approvals = approvals(section("approvals").with_environment("APPROVALS"));
     let machines = machines(section("machines").with_environment("MACHINES"));
+    let reevaluation = reevaluation(section("reevaluation").with_environment("REEVALUATION"));
     let oidc = root_table.get("oidc").is_some().then(|| oidc(section("oidc"), server.public_url.is_some())).flatten();
     let tiers = tiers(section("tiers"));
     let alerting = alerting(section("alerting").with_environment("ALERTING"));
@@ -239,6 +241,7 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         privacy,
         approvals,
         machines,
+        reevaluation,
         inventories: inventories.into_iter().map(|(_, inventory)| inventory).collect(),
         oidc,
         alerting,

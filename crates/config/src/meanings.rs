@@ -416,6 +416,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "\"refuse\"",
     ),
     (
+        "reevaluation.people_at_once",
+        "A change that concerns more people than this, such as another rule of an app, is decided for as many at once, with other events \
+         between; those who lose an account come first, and removals wait until all of them are counted.",
+        "",
+    ),
+    (
         "oidc.name",
         "The name of the identity provider on the sign-in button; without it `your identity provider`.",
         "\"Okta\"",
@@ -650,6 +656,13 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ("apps.max_requests_per_second", "The most requests to the app in a second.", ""),
     ("apps.max_in_flight", "The most requests to the app at once.", ""),
     ("apps.request_timeout", "How long one request to the app may take.", ""),
+    (
+        "apps.carried_out_within",
+        "How long the app may still carry out a change that it has not answered, counted from when it was sent: so long after such a \
+         change, or after a restart in the middle of one, nobody is called gone. Without it twice `request_timeout`, and at least 30 \
+         seconds.",
+        "\"60s\"",
+    ),
     ("apps.retry_min", "The shortest pause between tries, from which it grows.", ""),
     ("apps.retry_max", "The longest pause between tries, up to which it grows; tries never end.", ""),
     ("apps.max_scan", "The most accounts that are read one by one when a filter of the app can't be trusted.", ""),

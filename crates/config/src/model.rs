@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use rollcall_domain::access::credential::CredentialKind;
 use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::access::policy::PolicySpec;
+use rollcall_domain::access::reevaluation::ReevaluationPolicy;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::access::separation::SeparationSpec;
 use rollcall_domain::app::AppSpec;
@@ -54,6 +55,8 @@ pub struct Config {
     pub approvals: ApprovalConfig,
     /// What is said of machines.
     pub machines: MachinesConfig,
+    /// For how many people at once a change that concerns many is decided.
+    pub reevaluation: ReevaluationPolicy,
     /// The lists of credentials.
     pub inventories: Vec<InventoryConfig>,
     /// Who else knows the people who use the console.
@@ -595,6 +598,8 @@ pub struct AppConfig {
     pub token: Option<Token>,
     /// How long one request to the app may take.
     pub request_timeout: Duration,
+    /// How long the app may still carry out a change that it has not answered: until then nobody is called gone after one.
+    pub carried_out_within: Duration,
     /// The shortest and longest pause between tries.
     pub retry_min: Duration,
     pub retry_max: Duration,

@@ -44,7 +44,7 @@ work together is in [operations.md](operations.md), [connect-an-idp](connect-an-
 [connect-an-app.md](connect-an-app.md).
 
 The file is TOML. `rollcall check --config rollcall.toml` names every mistake with its line. Time spans are written as `500ms`, `15m`, `4h`
-or `7d`. A key of `[server]`, `[nats]`, `[scim]`, `[telemetry]`, `[audit]`, `[privacy]`, `[approvals]`, `[machines]`, `[alerting]` and `[tasks]` that is no list can be overridden by the
+or `7d`. A key of `[server]`, `[nats]`, `[scim]`, `[telemetry]`, `[audit]`, `[privacy]`, `[approvals]`, `[machines]`, `[reevaluation]`, `[alerting]` and `[tasks]` that is no list can be overridden by the
 environment variable `ROLLCALL_<TABLE>_<KEY>`. Secrets come by `*_env`, the name of an environment variable, or `*_file`, the path of a
 file. Tables in double brackets may be there several times; `*` is a name of your own.
 ";

@@ -15,6 +15,7 @@ pub mod outcome;
 pub mod owed;
 pub mod plan;
 pub mod policy;
+pub mod reevaluation;
 pub mod rejection;
 pub mod remote;
 pub mod role;

@@ -28,7 +28,7 @@ use crate::kv::{KvError, Read, Write, encode, load, load_all, store, suffixes, v
 
 pub use access_rules::{
     POLICIES, ROLES, SEPARATIONS, configured_machine_policy, configured_separations, is_configuring, machine_policy,
-    policies, policy, role, roles, separation, separations,
+    policies, policy, reevaluation_policy, role, roles, separation, separations,
 };
 pub use credentials::{
     CREDENTIALS, INVENTORIES, credential, credentials_held_after, credentials_in, credentials_of, holding, inventory,

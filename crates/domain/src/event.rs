@@ -12,6 +12,7 @@ use crate::access::handover::{HandoverChanged, MachinePolicy};
 use crate::access::obligation::{AtRisk, Overdue, Waived};
 use crate::access::outcome::{Adopted, Applied, Attempted, Rejected, Verified};
 use crate::access::policy::PolicySpec;
+use crate::access::reevaluation::{Reevaluated, ReevaluationPolicy};
 use crate::access::role::RoleSpec;
 use crate::access::separation::{SeparationSpec, ViolationAccepted};
 use crate::access::task::{StandsOnWord, TaskDone, TaskUndone};
@@ -137,10 +138,14 @@ pub enum Event {
     ViolationAccepted(ViolationAccepted),
     /// Apps and roles change together: what follows is worked out when all of it is known.
     Configuring(Configuring),
+    /// After a change that concerns many it was decided anew what some of them are to have.
+    Reevaluated(Reevaluated),
     /// Something was asked for, agreed to, or is over.
     Grant(GrantChanged),
     /// The configuration says something else of machines.
     MachinesConfigured(MachinePolicy),
+    /// The configuration says for how many people at once a change that concerns many is decided.
+    ReevaluationConfigured(ReevaluationPolicy),
     /// A person has done something about the hand-over of a machine.
     Handover(HandoverChanged),
     /// A list says of a credential what was not known of it.
@@ -196,7 +201,7 @@ impl Event {
             Self::ViolationAccepted(e) => Some(e.identity),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
-            Self::SyncRequested(SyncRequested::App(_))
+            Self::SyncRequested(SyncRequested::App(_) | SyncRequested::Gone { .. })
             | Self::Group(_)
             | Self::Resource(_)
             | Self::AppConfigured(_)
@@ -219,7 +224,9 @@ impl Event {
             | Self::SeparationConfigured(_)
             | Self::SeparationRemoved(_)
             | Self::Configuring(_)
+            | Self::Reevaluated(_)
             | Self::MachinesConfigured(_)
+            | Self::ReevaluationConfigured(_)
             | Self::InventoryRead(_)
             | Self::Unknown => None,
         }

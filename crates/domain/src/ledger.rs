@@ -36,6 +36,7 @@ mod others;
 mod preview;
 mod read;
 mod recorded;
+mod reevaluations;
 mod revocations;
 mod schedule;
 mod separations;
@@ -51,11 +52,12 @@ use rollcall_scim::Catalogue;
 use self::lists::Kept;
 use crate::access::account::Account;
 use crate::access::case::Case;
-use crate::access::desired::Desired;
+use crate::access::desired::{Desired, Target};
 use crate::access::entitlement::Grantable;
 use crate::access::holding::holdings;
 use crate::access::obligation::{Because, Change, End, Obligation};
 use crate::access::owed;
+use crate::access::reevaluation::{Pass, Reevaluated};
 use crate::access::role::Standing;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
@@ -72,6 +74,7 @@ use crate::ids::{AppId, IdentityId, RoleId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
 
 pub use approvals::{WaitingApproval, approval, approvals};
+pub use apps::moved_from;
 pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_handovers, count_of, count_revocations, counts, oldest_overdue};
@@ -91,7 +94,7 @@ pub use lists::{List, Remembered};
 pub use machines::{
     MACHINES, can_own, count_without_owner, is_without_owner, machine, machines_owned, machines_without_owner,
 };
-pub use others::others_of;
+pub use others::{other_ids, others_of};
 pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
     ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
@@ -100,6 +103,7 @@ pub use read::{
     open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced,
     unsaid_completions, verified_between,
 };
+pub use reevaluations::{next_piece, reevaluations};
 pub use revocations::{
     REVOCATIONS, late_revocations, owed_of_credential, revocation, revocations_after, revocations_of,
     revocations_of_credential,
@@ -134,6 +138,24 @@ pub struct Ledger {
     access: Option<AccessRules>,
     /// Whether what was owed for somebody who was erased has yet to be opened, when that is known.
     recorded: Option<bool>,
+}
+
+/// Where, and what of it, a change of somebody is decided.
+#[derive(Debug, Clone, Copy)]
+struct Extent<'a> {
+    /// In these apps; `None`: in every one.
+    apps: Option<&'a BTreeSet<AppId>>,
+    pass: Pass,
+}
+
+impl<'a> Extent<'a> {
+    /// Everything, everywhere.
+    const ALL: Self = Self { apps: None, pass: Pass::Access };
+
+    /// Everything in some apps.
+    const fn of(apps: &'a BTreeSet<AppId>) -> Self {
+        Self { apps: Some(apps), pass: Pass::Access }
+    }
 }
 
 impl Default for Ledger {
@@ -174,6 +196,9 @@ impl Ledger {
         if let Event::AppConfigured(spec) = &event.event {
             let before = directory::app(state, &spec.id)?;
             ways::configured(state, before.as_ref(), spec)?;
+            if let Some(before) = &before {
+                apps::moved(state, &before.spec, spec);
+            }
             accounts::reached_otherwise(state, before.as_ref(), spec, event)?;
         }
         if let Some(erased) = &event.erased
@@ -206,7 +231,7 @@ impl Ledger {
                         grants::left(state, changed.id, event)?;
                     }
                     let change = change_of(changed, kind, event);
-                    let opened = self.owe(state, changed.id, change, None, event)?;
+                    let opened = self.owe(state, changed.id, change, Extent::ALL, event)?;
                     match kind {
                         ChangeKind::Leaver => {
                             let handed_over = machines::owner_left(state, changed.id, change, event, &mut facts)?;
@@ -237,9 +262,14 @@ impl Ledger {
                 }
             }
             Event::Group(_) => {
-                let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
-                for id in affected {
-                    self.owe(state, id, change, None, event)?;
+                if affected.len() > reevaluations::people_at_once(state)? {
+                    let begun = reevaluations::Begun { apps: None, pass: Pass::Losses };
+                    reevaluations::begin(state, begun, Some(&affected), event);
+                } else {
+                    let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
+                    for id in affected {
+                        self.owe(state, id, change, Extent::ALL, event)?;
+                    }
                 }
             }
             Event::AppConfigured(spec) => {
@@ -263,15 +293,20 @@ impl Ledger {
             }
             Event::SeparationConfigured(_) | Event::SeparationRemoved(_) => {
                 self.access = None;
-                separations::configured(state, event)?;
+                if separations::configured(state)? {
+                    Self::look_at_everybody(state, event)?;
+                }
             }
             Event::Configuring(Configuring::Ends) => {
                 let apps = suffixes(state, CONFIGURED)?.into_iter().filter_map(|app| app.parse().ok()).collect();
                 suffixes(state, CONFIGURED)?.iter().for_each(|app| state.delete(&format!("{CONFIGURED}{app}")));
                 self.configured(state, apps, event)?;
-                separations::all_configured(state, event)?;
+                if separations::all_configured(state)? {
+                    Self::look_at_everybody(state, event)?;
+                }
             }
             Event::Configuring(Configuring::Begins) => {}
+            Event::Reevaluated(piece) => self.reevaluated(state, *piece, event)?,
             Event::IdentitySwitched(switched) => {
                 self.switch(state, switched, event)?;
                 machines::switched(state, switched, event, &mut facts)?;
@@ -289,7 +324,7 @@ impl Ledger {
                         Grantable::Role(role) => self.apps_of_role(state, &role)?,
                     };
                     let change = Change::at_once(event.sequence, ChangeKind::Grant, event.recorded_at);
-                    self.owe(state, identity, change, Some(&apps), event)?;
+                    self.owe(state, identity, change, Extent::of(&apps), event)?;
                 }
             }
             Event::AccountApplied(applied) => accounts::applied(state, applied, event, &mut facts)?,
@@ -357,6 +392,7 @@ impl Ledger {
             // That removals wait follows from the removals themselves; the event is for people.
             Event::HoldPlaced(hold) => guarded::said(state, hold),
             Event::MachinesConfigured(_)
+            | Event::ReevaluationConfigured(_)
             | Event::NameClaimed(_)
             | Event::NameReleased(_)
             | Event::Resource(_)
@@ -453,9 +489,50 @@ impl Ledger {
         apps: &BTreeSet<AppId>,
         event: &Recorded,
     ) -> Result<(), KvError> {
+        if reevaluations::are_many(state)? {
+            let begun = reevaluations::Begun { apps: Some(apps.clone()), pass: Pass::Losses };
+            reevaluations::begin(state, begun, None, event);
+            return Ok(());
+        }
         let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
         for id in suffixes(state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
-            self.owe(state, id, change, Some(apps), event)?;
+            self.owe(state, id, change, Extent::of(apps), event)?;
+        }
+        Ok(())
+    }
+
+    /// Looks whether anybody violates a separation, after those were configured otherwise.
+    fn look_at_everybody(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), KvError> {
+        if reevaluations::are_many(state)? {
+            let begun = reevaluations::Begun { apps: None, pass: Pass::Separations };
+            reevaluations::begin(state, begun, None, event);
+            return Ok(());
+        }
+        separations::everybody(state, event)
+    }
+
+    /// Decides anew for one piece of the people whom a change concerns. What it opens belongs to this event, so that it is newer than all
+    /// that was desired before, and is due as if it had been opened by the change.
+    fn reevaluated(
+        &mut self,
+        state: &mut Kept<'_, impl Write>,
+        piece: Reevaluated,
+        event: &Recorded,
+    ) -> Result<(), KvError> {
+        let Some((running, people)) = reevaluations::take(state, piece)? else { return Ok(()) };
+        let change = Change::at_once(event.sequence, ChangeKind::Mover, running.changed_at);
+        let extent = Extent { apps: running.apps.as_ref(), pass: running.pass };
+        for id in people {
+            match running.pass {
+                Pass::Separations => {
+                    let all = directory::configured_separations(state)?;
+                    separations::look(state, &all, id, event)?;
+                }
+                Pass::Losses if !may_lose(state, id, extent.apps)? => {}
+                Pass::Losses | Pass::Access => {
+                    self.owe(state, id, change, extent, event)?;
+                }
+            }
         }
         Ok(())
     }
@@ -487,7 +564,7 @@ impl Ledger {
                 store(state, account_key(switched.id, &account.app), &account);
             }
         }
-        self.owe(state, switched.id, change, None, event)?;
+        self.owe(state, switched.id, change, Extent::ALL, event)?;
         Ok(())
     }
 
@@ -497,9 +574,10 @@ impl Ledger {
         state: &mut Kept<'_, impl Write>,
         id: IdentityId,
         change: Change,
-        only: Option<&BTreeSet<AppId>>,
+        extent: Extent<'_>,
         event: &Recorded,
     ) -> Result<u64, KvError> {
+        let only = extent.apps;
         if self.access(state)?.apps.is_empty() {
             return Ok(0);
         }
@@ -556,6 +634,9 @@ impl Ledger {
                     (desired, holdings(&held, decision, event.recorded_at))
                 }
             };
+            if extent.pass == Pass::Losses && desired.target() == Target::Present {
+                continue;
+            }
             separations::lost(state, &access.separations, (id, &app.spec.id), (&held, &holds))?;
             let now = before.as_ref().map(|account| &account.desired).filter(|_| is_to_be_erased);
             let desired = desired.or_still_deleted(now);
@@ -604,6 +685,18 @@ fn apps_of_policy_change(state: &impl Read, event: &Event) -> Result<BTreeSet<Ap
 
 fn every_app(state: &impl Read) -> Result<BTreeSet<AppId>, KvError> {
     Ok(directory::apps(state)?.into_iter().map(|app| app.spec.id).collect())
+}
+
+/// Whether somebody has an account that can be taken away from them.
+fn may_lose(state: &impl Read, id: IdentityId, apps: Option<&BTreeSet<AppId>>) -> Result<bool, KvError> {
+    let is_there = |account: &Account| account.desired.target() == Target::Present;
+    let Some(apps) = apps else { return Ok(accounts_of(state, id)?.iter().any(is_there)) };
+    for app in apps {
+        if account(state, id, app)?.as_ref().is_some_and(is_there) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The apps that have changed with others that are not all known yet.

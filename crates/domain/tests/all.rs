@@ -9,6 +9,7 @@ mod ledger;
 mod machines;
 mod own_way;
 mod preview;
+mod reevaluation;
 mod separation;
 mod tasks;
 mod world;

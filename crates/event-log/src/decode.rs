@@ -11,6 +11,7 @@ use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::obligation::{AtRisk, Overdue, Waived};
 use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
 use rollcall_domain::access::policy::PolicySpec;
+use rollcall_domain::access::reevaluation::{Pass, Reevaluated, ReevaluationPolicy};
 use rollcall_domain::access::rejection::Rejection;
 use rollcall_domain::access::task::{StandsOnWord, TaskDone, TaskUndone};
 use rollcall_domain::alert::{About, AlertChanged, Level};
@@ -451,6 +452,19 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
         }
         EventType::ConfigurationChangeBegan => Event::Configuring(Configuring::Begins),
         EventType::ConfigurationChangeEnded => Event::Configuring(Configuring::Ends),
+        EventType::ReevaluationConfigured => {
+            let people_at_once = v1::ReevaluationConfigured::decode(payload).ok()?.people_at_once;
+            Event::ReevaluationConfigured(ReevaluationPolicy { people_at_once: usize::try_from(people_at_once).ok()? })
+        }
+        EventType::AccessReevaluated => {
+            let m = v1::AccessReevaluated::decode(payload).ok()?;
+            let through = m.through_identity_id;
+            Event::Reevaluated(Reevaluated {
+                since: Sequence(m.since),
+                pass: Pass::ALL.into_iter().find(|pass| pass.name() == m.pass)?,
+                through: if through.is_empty() { None } else { Some(through.parse().ok()?) },
+            })
+        }
         EventType::MachinesConfigured => Event::MachinesConfigured(access_wire::from_machine_policy(payload)?),
         EventType::HandoverAccepted | EventType::HandoverPassed | EventType::HandoverRetired => {
             Event::Handover(access_wire::from_handover(kind, payload)?)
@@ -572,6 +586,7 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
                 app: m.app_id.parse().ok()?,
                 identity: m.identity_id.parse().ok()?,
                 version: Sequence(m.version),
+                creations: m.creations.max(u32::from(!m.sent.is_empty())),
                 sent: m.sent.into_iter().collect(),
             })
         }
@@ -626,6 +641,7 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
             let m = v1::SyncRequested::decode(payload).ok()?;
             Event::SyncRequested(match m.identity_id.parse() {
                 Ok(id) => SyncRequested::Identity(id),
+                Err(_) if m.gone > 0 => SyncRequested::Gone { app: m.app_id.parse().ok()?, told: Sequence(m.gone) },
                 Err(_) => SyncRequested::App(m.app_id.parse().ok()?),
             })
         }

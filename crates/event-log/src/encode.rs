@@ -135,6 +135,8 @@ fn type_of(event: &Event) -> Option<EventType> {
         Event::ViolationAccepted(_) => EventType::SeparationViolationAccepted,
         Event::Configuring(Configuring::Begins) => EventType::ConfigurationChangeBegan,
         Event::Configuring(Configuring::Ends) => EventType::ConfigurationChangeEnded,
+        Event::Reevaluated(_) => EventType::AccessReevaluated,
+        Event::ReevaluationConfigured(_) => EventType::ReevaluationConfigured,
         Event::MachinesConfigured(_) => EventType::MachinesConfigured,
         Event::Handover(changed) => match changed.step {
             HandoverStep::Accepted(_) => EventType::HandoverAccepted,
@@ -308,6 +310,7 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             identity_id: e.identity.to_string(),
             version: e.version.0,
             sent: e.sent.iter().cloned().collect(),
+            creations: e.creations,
         }
         .encode_to_vec(),
         Event::AccountAttested(e) => {
@@ -393,6 +396,9 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         Event::SyncRequested(e) => match e {
             SyncRequested::Identity(id) => v1::SyncRequested { identity_id: id.to_string(), ..Default::default() },
             SyncRequested::App(app) => v1::SyncRequested { app_id: app.to_string(), ..Default::default() },
+            SyncRequested::Gone { app, told } => {
+                v1::SyncRequested { app_id: app.to_string(), gone: told.0, ..Default::default() }
+            }
         }
         .encode_to_vec(),
         Event::ObligationAtRisk(e) => v1::ObligationAtRisk {
@@ -465,6 +471,16 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         Event::SeparationRemoved(id) => v1::SeparationRemoved { separation_id: id.to_string() }.encode_to_vec(),
         Event::ViolationAccepted(e) => access_wire::to_violation_accepted(e).encode_to_vec(),
         Event::Configuring(_) => v1::Configuring {}.encode_to_vec(),
+        Event::ReevaluationConfigured(e) => {
+            v1::ReevaluationConfigured { people_at_once: u32::try_from(e.people_at_once).unwrap_or(u32::MAX) }
+                .encode_to_vec()
+        }
+        Event::Reevaluated(e) => v1::AccessReevaluated {
+            since: e.since.0,
+            pass: e.pass.name().to_owned(),
+            through_identity_id: e.through.map(|id| id.to_string()).unwrap_or_default(),
+        }
+        .encode_to_vec(),
         Event::MachinesConfigured(e) => access_wire::to_machine_policy(*e),
         Event::Handover(e) => access_wire::to_handover(e),
         Event::CredentialListed(e) => credential_wire::to_listed(e),

@@ -240,7 +240,9 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::Drill(drill) => Subject(format!("rollcall.drill.{}", drill.app)),
         Event::Reconciliation(step) => Subject(format!("rollcall.reconciliation.{}", step.app)),
         Event::SyncRequested(SyncRequested::Identity(id)) => Subject(format!("rollcall.sync.identity.{id}")),
-        Event::SyncRequested(SyncRequested::App(app)) => Subject(format!("rollcall.sync.app.{app}")),
+        Event::SyncRequested(SyncRequested::App(app) | SyncRequested::Gone { app, .. }) => {
+            Subject(format!("rollcall.sync.app.{app}"))
+        }
         Event::ObligationAtRisk(risk) => Subject::obligation(&risk.id),
         Event::LeaverCompleted(done) => Subject(format!("rollcall.leaver.{}", done.identity)),
         Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),
@@ -261,6 +263,8 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::SeparationRemoved(id) => Subject::separation(id),
         Event::ViolationAccepted(e) => Subject(format!("rollcall.violation.{}.{}", e.separation, e.identity)),
         Event::Configuring(_) => Subject("rollcall.configuring.log".to_owned()),
+        Event::ReevaluationConfigured(_) => Subject("rollcall.reevaluation-policy.log".to_owned()),
+        Event::Reevaluated(piece) => Subject(format!("rollcall.reevaluation.{}", piece.since)),
         Event::MachinesConfigured(_) => Subject::machines(),
         Event::Handover(changed) => Subject::handover(changed.machine),
         Event::CredentialListed(e) => Subject::credential(e.id),

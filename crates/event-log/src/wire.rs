@@ -175,6 +175,7 @@ enum_conversion!(
     NotConnected = NotConnected,
     Unmappable = Unmappable,
     Vanished = Vanished,
+    PartlyVanished = PartlyVanished,
     BadList = BadList
 );
 enum_conversion!(

@@ -326,6 +326,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::access::obligation::{AtRisk, ObligationId, Overdue};
     use rollcall_domain::access::operation::Operation;
     use rollcall_domain::access::outcome::{Adopted, Applied, Attempted, Left, Origin, Rejected, Verified};
+    use rollcall_domain::access::reevaluation::{Pass, Reevaluated, ReevaluationPolicy};
     use rollcall_domain::access::rejection::{Rejection, RejectionCause};
     use rollcall_domain::access::task::{StandsOnWord, TaskDone, TaskUndone};
     use rollcall_domain::alert::{About, AlertChanged, Level};
@@ -517,6 +518,10 @@ async fn every_kind_of_event_survives_the_log() {
         }),
         Event::Configuring(Configuring::Begins),
         Event::Configuring(Configuring::Ends),
+        Event::ReevaluationConfigured(ReevaluationPolicy::default()),
+        Event::Reevaluated(Reevaluated { since: Sequence(7), pass: Pass::Losses, through: Some(id) }),
+        Event::Reevaluated(Reevaluated { since: Sequence(7), pass: Pass::Access, through: None }),
+        Event::Reevaluated(Reevaluated { since: Sequence(7), pass: Pass::Separations, through: None }),
         Event::IdentitySwitched(Switched { id, to: Switch::Off, reason: "r".into() }),
         Event::IdentitySwitched(Switched { id, to: Switch::On, reason: "r".into() }),
         asked(request.lasts),
@@ -611,6 +616,7 @@ async fn every_kind_of_event_survives_the_log() {
             identity: id,
             version: Sequence(4),
             sent: ["ada".to_owned(), "ada@example.com".to_owned()].into(),
+            creations: 2,
         }),
         Event::AccountAttested(StandsOnWord { app: "crm".parse().unwrap(), identity: id, version: Sequence(4) }),
         Event::TaskDone(TaskDone {
@@ -655,6 +661,7 @@ async fn every_kind_of_event_survives_the_log() {
         step(ReconciliationEvent::Failed { detail: "down".into() }),
         Event::SyncRequested(SyncRequested::Identity(id)),
         Event::SyncRequested(SyncRequested::App("crm".parse().unwrap())),
+        Event::SyncRequested(SyncRequested::Gone { app: "crm".parse().unwrap(), told: Sequence(3) }),
     ];
     for event in &events {
         let meta = by_service("test", "c", None);

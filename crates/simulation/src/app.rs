@@ -47,6 +47,8 @@ struct Truth {
     made: u64,
     /// Whose account each is, by its id, whatever it says by now.
     whose: BTreeMap<String, String>,
+    /// The user name that we have given each account last, by its id, whatever it is called by now.
+    named: BTreeMap<String, String>,
     /// Until when it answers as another tenant, in which nobody is.
     other_tenant_until: Option<Instant>,
     /// When that began last.
@@ -102,7 +104,10 @@ impl SimApp {
         let truth = self.truth();
         let is_theirs = |id: &String, user: &Map<String, Value>| match self.nature.external_ids {
             true => truth.whose.get(id).is_some_and(|of| of == whose),
-            false => names.contains(&text(user, "userName").to_lowercase()),
+            false => {
+                names.contains(&text(user, "userName").to_lowercase())
+                    || truth.named.get(id).is_some_and(|name| names.contains(name))
+            }
         };
         let live = truth.now.users.iter().filter(|(id, user)| is_theirs(id, user) && is_live(user));
         let groups = |id: &String| {
@@ -179,7 +184,7 @@ impl SimApp {
             false => text(&user, "userName").to_lowercase(),
         };
         truth.touched.insert(whose.clone(), Instant::now());
-        let what = self.chance.within(0..6);
+        let what = self.chance.within(0..7);
         match what {
             0 => drop(truth.now.users.remove(&id)),
             1 => {
@@ -205,6 +210,16 @@ impl SimApp {
                 let Some(other) = self.chance.pick(&others) else { return };
                 user.insert("externalId".into(), other.clone().into());
                 truth.now.users.insert(id.clone(), user);
+            }
+            // It gets another name, and somebody makes one with the name that it had.
+            4 if !self.nature.external_ids => {
+                truth.made += 1;
+                let other = format!("{}-other-{}", self.nature.id, truth.made);
+                let mut second = user.clone();
+                second.extend([("id".to_owned(), json!(other)), ("active".to_owned(), json!(true))]);
+                user.insert("userName".into(), json!(format!("shadow-{}", truth.made)));
+                truth.now.users.insert(id.clone(), user);
+                truth.now.users.insert(other, second);
             }
             _ => {
                 let active = !is_live(&user);
@@ -233,6 +248,15 @@ impl SimApp {
         let dice = if self.weather.is_rough() { self.chance.within(0..100) } else { 100 };
         match dice {
             0..2 => {
+                // It may be on its way still, and be carried out long after nobody waits for it any more.
+                if self.chance.percent(50) {
+                    let (app, body) = (self.clone(), body.cloned());
+                    let late = TIMEOUT + self.chance.millis(0..15_000);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(late).await;
+                        app.handle(&method, &address, body.as_ref());
+                    });
+                }
                 tokio::time::sleep(TIMEOUT).await;
                 return Err(lost());
             }
@@ -352,6 +376,7 @@ impl SimApp {
         let id = format!("{}-{}", self.nature.id, truth.made);
         user.insert("id".into(), id.clone().into());
         truth.whose.insert(id.clone(), whose);
+        truth.named.insert(id.clone(), name);
         truth.now.users.insert(id, user.clone());
         (StatusCode::CREATED, Value::Object(user))
     }
@@ -435,6 +460,11 @@ fn change(
     if truth.now.users.get(id).map(|before| text(before, "externalId")) != Some(text(&after, "externalId")) {
         truth.whose.insert(id.into(), text(&after, "externalId").to_owned());
     }
+    // One that was switched off is named by nobody any more: it may be given on.
+    match is_live(&after) {
+        true => truth.named.insert(id.to_owned(), name),
+        false => truth.named.remove(id),
+    };
     truth.now.users.insert(id.to_owned(), after.clone());
     (StatusCode::OK, Value::Object(after))
 }

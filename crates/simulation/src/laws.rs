@@ -13,6 +13,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::handover::{HandoverChanged, HandoverStep};
 use rollcall_domain::access::outcome::Verified;
+use rollcall_domain::access::reevaluation::Pass;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::drill::{Drill, DrillEvent};
 use rollcall_domain::app::standard::gives_access;
@@ -152,19 +153,26 @@ impl Laws {
         }
     }
 
-    /// The apps of which nothing is believed, and from which everything that we knew is really gone.
-    pub fn vanished(&self) -> Result<Vec<AppId>, KvError> {
+    /// The apps of which nothing is believed, and from which what must be there is really gone, each with the event that says so.
+    pub fn vanished(&self) -> Result<Vec<(AppId, Sequence)>, KvError> {
         let book = self.book();
-        let vanished =
-            ledger::quarantines(&book.state)?.into_iter().filter(|q| q.rejection.cause == RejectionCause::Vanished);
-        let is_empty = |app: &AppId| {
-            let linked = |id: &String| ledger::linked(&book.state, app, id).is_ok_and(|of| of.is_some());
-            match app.as_str() {
-                PAPER => !book.office.ids().iter().any(linked),
-                other => book.apps.get(other).is_some_and(|app| !app.ids().iter().any(linked)),
+        let mut out = Vec::new();
+        for quarantine in ledger::quarantines(&book.state)? {
+            let app = quarantine.app;
+            let linked = |id: &String| ledger::linked(&book.state, &app, id).is_ok_and(|of| of.is_some());
+            let simulated = book.apps.get(app.as_str());
+            let is_so = match (quarantine.rejection.cause, app.as_str()) {
+                (RejectionCause::Vanished, PAPER) => !book.office.ids().iter().any(linked),
+                (RejectionCause::Vanished, _) => simulated.is_some_and(|app| !app.ids().iter().any(linked)),
+                // Whoever looks finds the app as it is, and who has removed the others.
+                (RejectionCause::PartlyVanished, _) => simulated.is_some_and(|app| !app.became_empty_within(GRACE)),
+                _ => false,
+            };
+            if is_so {
+                out.push((app, quarantine.by));
             }
-        };
-        Ok(vanished.map(|q| q.app).filter(is_empty).collect())
+        }
+        Ok(out)
     }
 
     /// Whoever can be erased, with what follows: the erasure, or the order for it where apps keep accounts of theirs.
@@ -273,6 +281,8 @@ impl Laws {
         let ringing = ledger::grants_ringing(&book.state, Timestamp::MAX, usize::MAX)?;
         out.extend(ringing.iter().map(|(at, grant)| format!("grant {} has not ended, and is to at {at}", grant.id)));
         out.extend(ledger::open_leavers(&book.state)?.iter().map(|l| format!("leaver {} is not complete", l.identity)));
+        let running = ledger::reevaluations(&book.state)?;
+        out.extend(running.iter().map(|r| format!("what #{} means is not decided for everybody", r.since)));
         out.extend(ledger::firing_alerts(&book.state)?.iter().map(|alert| format!("alert {} fires", alert.key)));
         Ok(out)
     }
@@ -419,6 +429,12 @@ impl Book {
     }
 
     /// What the app says to a proof; `None`: the same.
+    /// What is wrong with a proof by what gives access, once that is decided for everybody.
+    fn contradicts(&self, verified: &Verified, groups: &BTreeSet<String>) -> Result<Option<String>, KvError> {
+        let is_decided = ledger::reevaluations(&self.state)?.iter().all(|running| running.pass == Pass::Separations);
+        Ok(if is_decided { self.reasons.contradicts(verified, groups) } else { None })
+    }
+
     fn is_true(&mut self, verified: &Verified) -> Result<Option<String>, KvError> {
         let whose = verified.identity;
         let Some(app) = self.apps.get(verified.app.as_str()) else {
@@ -456,13 +472,13 @@ impl Book {
         };
         Ok(match &account.desired {
             Desired::Absent | Desired::Deleted | Desired::Off if live.is_empty() => {
-                self.reasons.contradicts(verified, &BTreeSet::new())
+                self.contradicts(verified, &BTreeSet::new())?
             }
             Desired::Absent | Desired::Deleted | Desired::Off => {
                 Some(format!("{whose} has live accounts in {}: {live:?}", verified.app))
             }
             Desired::Present(presence) => {
-                if let Some(what) = self.reasons.contradicts(verified, &presence.groups) {
+                if let Some(what) = self.contradicts(verified, &presence.groups)? {
                     return Ok(Some(what));
                 }
                 // One that was taken over may still say that it is whose it was: that is written when the app does it.
@@ -531,8 +547,9 @@ impl Book {
                     .filter(|o| o.id.subject.app() == Some(&app_id))
                 {
                     let late = o.end.as_ref().is_some_and(|end| end.at() > o.deadline + SignedDuration::from_mins(3));
-                    if late && o.overdue_at.is_none() {
-                        broken.push(format!("{} was met after {} and never called overdue", o.id, o.deadline));
+                    // What was waived rings when that is over.
+                    if late && o.overdue_at.is_none() && o.waived.is_none() {
+                        broken.push(format!("{} was met after {} and never called overdue: {o:?}", o.id, o.deadline));
                     }
                 }
             }

@@ -13,7 +13,9 @@ use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, Projection, Store, apply};
 use rollcall_projector::Answers;
 use rollcall_provisioner::{Accounts, SimulatedWay, Surroundings, Worker};
-use rollcall_sla_monitor::{Clocks, Rules, SteadyClock, append_due, bring_into_effect, changes, conditions};
+use rollcall_sla_monitor::{
+    Clocks, Rules, SteadyClock, append_due, bring_into_effect, changes, conditions, reevaluate,
+};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -174,6 +176,7 @@ async fn watch(around: Around, store: Arc<Store>) {
         let now = steady.read((around.clock)(), elapsed).time();
         let _ = bring_into_effect(around.log.as_ref(), &store, now).await;
         let _ = append_due(around.log.as_ref(), &store, now).await;
+        let _ = reevaluate(around.log.as_ref(), &store, TICK).await;
         if around.weather.is_rough() && around.chance.percent(20) {
             continue;
         }

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{AppConfig, parse};
 use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::access::policy::PolicySpec;
+use rollcall_domain::access::reevaluation::ReevaluationPolicy;
 use rollcall_domain::access::role::RoleSpec;
 use rollcall_domain::app::drill::{Drill, DrillEvent};
 use rollcall_domain::app::kind::AppKind;
@@ -128,6 +129,7 @@ columns = { userName = "Login", active = "State", title = "Job" }
 "#;
 
 const EACH: &str = r#"reconcile_every = "1m"
+carried_out_within = "30s"
 retry_max = "20s"
 probe_every = "5s"
 sla = { joiner = "3m", mover = "3m", leaver = "1m" }
@@ -222,6 +224,10 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         laws.watch(&app);
         apps.push((app, config));
     }
+    // So few that every change of an app or a group is decided in pieces.
+    let at_once = ReevaluationPolicy { people_at_once: 3 };
+    let configured = NewEvent { meta: by_service("gateway", "", None), event: Event::ReevaluationConfigured(at_once) };
+    while log.append(&Unit::one(configured.clone(), Expect::Any)).await.is_err() {}
     let policy = MachinePolicy {
         handover_within: Duration::from_secs(90),
         revoke_within: Duration::from_secs(60),
@@ -383,8 +389,8 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let meta = by_service("operator", "", None);
             let _ = log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await;
         }
-        for app in laws.vanished().unwrap_or_default() {
-            let event = Event::SyncRequested(SyncRequested::App(app));
+        for (app, told) in laws.vanished().unwrap_or_default() {
+            let event = Event::SyncRequested(SyncRequested::Gone { app, told });
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use rollcall_domain::access::handover::MachinePolicy;
+use rollcall_domain::access::reevaluation::ReevaluationPolicy;
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::directory::app_changes::{configure, configure_policies, configure_roles, configure_separations};
 use rollcall_domain::governance::configuration::Configuring;
@@ -17,12 +18,21 @@ use uuid::Uuid;
 use crate::error::GatewayError;
 use crate::state::NAME;
 
+/// What the services derive by, besides apps and who is to have access there.
+#[derive(Debug, Clone, Copy)]
+pub struct Policies {
+    /// What is said of machines.
+    pub machines: MachinePolicy,
+    /// For how many people at once a change that concerns many is decided.
+    pub reevaluation: ReevaluationPolicy,
+}
+
 /// Appends until log and configuration agree. Another gateway may be doing the same.
 pub async fn register(
     log: &EventLog,
     store: &Store,
     configured: &AccessSpec,
-    machines: MachinePolicy,
+    Policies { machines, reevaluation }: Policies,
 ) -> Result<(), GatewayError> {
     loop {
         store.wait_for(log.head().await?, Duration::from_secs(3600)).await?;
@@ -30,6 +40,10 @@ pub async fn register(
         let mut events = what_differs(&view, configured)?;
         if directory::machine_policy(&view)? != machines {
             events.insert(0, Event::MachinesConfigured(machines));
+        }
+        // Before what it is about.
+        if directory::reevaluation_policy(&view)? != Some(reevaluation) {
+            events.insert(0, Event::ReevaluationConfigured(reevaluation));
         }
         if events.is_empty() {
             return Ok(());
@@ -48,6 +62,7 @@ pub async fn register(
                 }
                 Event::SeparationRemoved(id) => (format!("separation {id}"), known_separation(&view, id)?),
                 Event::MachinesConfigured(_) => ("machines".to_owned(), Expect::Any),
+                Event::ReevaluationConfigured(_) => ("reevaluation".to_owned(), Expect::Any),
                 _ => ("what changes together".to_owned(), Expect::Any),
             };
             let mut meta = by_service(NAME, &correlation, None);

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use axum::routing::{any, get, post, put};
 use axum::{Router, middleware};
 use rollcall_config::Config;
-use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Event, Recorded, directory};
@@ -25,11 +24,11 @@ use crate::http::{discovery, inventories, path_form, routes};
 use crate::index::indexer::Indexer;
 use crate::index::names::Indexes;
 use crate::read::query::Bounds;
-use crate::register::register;
+use crate::register::{Policies, register};
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 14;
+const STAMP: u32 = 15;
 
 /// How many lists of inventories are held and compared at once: each may be large.
 const LISTS_AT_ONCE: usize = 2;
@@ -39,7 +38,7 @@ const LISTS_AT_ONCE: usize = 2;
 pub struct Gateway {
     state: Arc<GatewayState>,
     configured: AccessSpec,
-    machines: MachinePolicy,
+    policies: Policies,
 }
 
 struct DirectoryProjection(Indexer);
@@ -104,7 +103,8 @@ impl Gateway {
             patience: config.server.read_patience,
             registered: watch::Sender::new(false),
         };
-        Ok(Self { state: Arc::new(state), configured: config.access_spec(), machines: config.machines.policy })
+        let policies = Policies { machines: config.machines.policy, reevaluation: config.reevaluation };
+        Ok(Self { state: Arc::new(state), configured: config.access_spec(), policies })
     }
 
     /// Its state, for readiness.
@@ -167,7 +167,7 @@ impl Gateway {
         let registered = async {
             tokio::select! {
                 () = stop.cancelled() => Ok(()),
-                done = register(&self.state.log, &self.state.store, &self.configured, self.machines) => {
+                done = register(&self.state.log, &self.state.store, &self.configured, self.policies) => {
                     if done.is_err() {
                         stop.cancel();
                     } else {

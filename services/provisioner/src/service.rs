@@ -28,10 +28,11 @@ use crate::search::controls::Controls;
 use crate::work::claims::Claims;
 use crate::work::connector::{Connector, Link, NAME};
 use crate::work::settled::Settled;
+use crate::work::unanswered::Unanswered;
 use crate::work::worker::Worker;
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 25;
+const STAMP: u32 = 26;
 
 /// The provisioner.
 #[derive(Debug)]
@@ -236,7 +237,8 @@ impl Worker {
         unreachable: String,
     ) -> Self {
         let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
-        let connector = Connector { log, clock, store, app, settled, claims, controls, link, unreachable };
+        let unanswered = Unanswered::default();
+        let connector = Connector { log, clock, store, app, settled, claims, unanswered, controls, link, unreachable };
         let seconds = Duration::from_secs;
         Self {
             app: connector.app.clone(),

@@ -11,5 +11,6 @@ pub mod orphans;
 pub mod outcome;
 pub mod settled;
 pub mod step;
+pub mod unanswered;
 pub mod verify;
 pub mod worker;

@@ -12,9 +12,9 @@ use rollcall_telemetry::Otlp;
 
 use crate::service::Service;
 use crate::{
-    access, apps, assemble, backup, configuration_watch, credentials, demo, drill, erase, export, import, init, key,
-    keys, lists, machines, operator, policy, process, ready, reference, separations, setup, tasks, timeline, token,
-    trends, verify,
+    access, apps, assemble, backup, configuration_watch, credentials, demo, drill, erase, export, gone, import, init,
+    key, keys, lists, machines, operator, policy, process, ready, reference, separations, setup, tasks, timeline,
+    token, trends, verify,
 };
 
 /// Event-sourced identity lifecycle governance: when someone joins, moves or leaves, did every app follow?
@@ -73,6 +73,8 @@ enum Command {
     Keys(keys::Keys),
     /// Bring accounts in line, and read them back, now
     Sync(operator::TargetArgs),
+    /// Say of an app that is left alone because accounts are missing there that they are gone; a second person approves it
+    Gone(gone::GoneArgs),
     /// Save the log in a file; while it is used, unless its server is private
     Backup(backup::BackupArgs),
     /// Put a log that was saved on a server that has none, and erase again who was erased since
@@ -202,6 +204,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => backup::restore(&args),
         Command::EraseAgain(args) => backup::erase_again(&args),
         Command::Sync(args) => operator::sync(&args),
+        Command::Gone(args) => gone::gone(&args),
         Command::Erase(args) => erase::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Keys(keys) => keys::run(&keys),

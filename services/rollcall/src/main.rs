@@ -13,6 +13,7 @@ mod demo;
 mod drill;
 mod erase;
 mod export;
+mod gone;
 mod health;
 mod import;
 mod init;

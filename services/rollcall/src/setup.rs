@@ -24,6 +24,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
             "separation",
             "configuring",
             "machines",
+            "reevaluation-policy",
             "credential",
             "inventory",
             "refused",
@@ -58,7 +59,18 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
     ("provisioner", &["account", "drift", "app-state", "hold", "reconciliation", "drill", "configuration"]),
     (
         "sla-monitor",
-        &["identity", "obligation", "hold", "leaver", "alert", "effect", "grant", "switch", "configuration"],
+        &[
+            "identity",
+            "obligation",
+            "hold",
+            "leaver",
+            "alert",
+            "effect",
+            "grant",
+            "switch",
+            "reevaluation",
+            "configuration",
+        ],
     ),
     ("backup", &[]),
 ];

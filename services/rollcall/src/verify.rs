@@ -1,5 +1,6 @@
 //! `rollcall verify`: whether an export, or the log itself, is what was signed; with the public keys alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
-use rollcall_domain::{Event, Recorded, Sequence};
+use rollcall_domain::{Event, KeyRef, Recorded, Sequence};
 use rollcall_event_log::{Connection, Durability, EventLog, SyncKnowledge, decode_with};
 use rollcall_privacy::EventKey;
 use rollcall_proof::{Auditor, Hash, Keys, Signed, check_inclusion};
@@ -38,6 +39,9 @@ pub struct VerifyArgs {
     /// Exits with 0 although some events are not proved, such as those after the newest checkpoint
     #[arg(long)]
     allow_unproved: bool,
+    /// Exits with 0 although what is personal in some events is not shown, and nobody whom they are about was erased by what is here
+    #[arg(long)]
+    allow_sealed: bool,
     /// The answer as JSON, for programs
     #[arg(long)]
     json: bool,
@@ -54,6 +58,8 @@ struct Found {
     complete: bool,
     /// What is not proved, and why.
     open: Option<String>,
+    /// How many events show less than they hold, and do not say why.
+    sealed: u64,
 }
 
 /// Verifies, and says what was found; exits with 1 when something is not as it was signed, and with 3 when something is not
@@ -76,7 +82,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let outcome = match &args.config {
         Some(config) => from_log(config, auditor)?,
         None => {
-            Reading { auditor, keys: parse()?, kept, state: None, lines: 0, chosen: 0, proved: 0, last: Sequence(0) }
+            let (lines, chosen, proved, last) = (0, 0, 0, Sequence(0));
+            let (sealed, erased) = (BTreeMap::new(), BTreeSet::new());
+            Reading { auditor, keys: parse()?, kept, state: None, lines, chosen, proved, last, sealed, erased }
                 .files(&args.files)?
         }
     };
@@ -101,11 +109,10 @@ fn keys(given: &[String]) -> anyhow::Result<Vec<String>> {
 fn report(args: &VerifyArgs, outcome: Result<Found, String>) -> ExitCode {
     match outcome {
         Ok(found) => {
-            let Found { events, proved, complete, open } = found;
-            let holds = open.is_none() || args.allow_unproved;
+            let Found { events, proved, complete, open, sealed } = found;
+            let holds = (open.is_none() || args.allow_unproved) && (sealed == 0 || args.allow_sealed);
             if args.json {
-                let all =
-                    json!({ "holds": holds, "events": events, "proved": proved, "complete": complete, "open": open });
+                let all = json!({ "holds": holds, "events": events, "proved": proved, "complete": complete, "open": open, "sealed": sealed });
                 println!("{all}");
             } else {
                 match complete {
@@ -118,6 +125,12 @@ fn report(args: &VerifyArgs, outcome: Result<Found, String>) -> ExitCode {
                 }
                 if let Some(open) = open {
                     println!("Not proved: {open}.");
+                }
+                if sealed > 0 {
+                    println!(
+                        "Not shown: what is personal in {sealed} events. They are there as they were signed, and the keys that open them are \
+                         not, though nobody whom they are about was erased by what is here."
+                    );
                 }
             }
             if holds { ExitCode::SUCCESS } else { ExitCode::from(NOT_PROVED) }
@@ -152,6 +165,10 @@ struct Reading {
     proved: u64,
     /// The event that was read last.
     last: Sequence,
+    /// How many events show nothing personal, by the key with which that is sealed.
+    sealed: BTreeMap<KeyRef, u64>,
+    /// The keys that were destroyed, by what was read.
+    erased: BTreeSet<KeyRef>,
 }
 
 impl Reading {
@@ -166,6 +183,7 @@ impl Reading {
             }
         }
         let complete = self.state.as_ref().is_some_and(|(head, _)| head.complete);
+        let sealed = self.sealed.iter().filter(|(key, _)| !self.erased.contains(key)).map(|(_, events)| events).sum();
         if !complete {
             let (events, proved) = (self.chosen, self.proved);
             let open = match events {
@@ -173,10 +191,13 @@ impl Reading {
                 _ => (events > proved)
                     .then(|| format!("{} events: no checkpoint by these keys held them then", events - proved)),
             };
-            return Ok(Ok(Found { events, proved, complete, open }));
+            return Ok(Ok(Found { events, proved, complete, open, sealed }));
         }
         Ok(match self.auditor.finish() {
-            Ok(v) => Ok(Found { events: v.events, proved: v.proved.0, complete, open: newer(v.events, v.proved.0) }),
+            Ok(v) => {
+                let open = newer(v.events, v.proved.0);
+                Ok(Found { events: v.events, proved: v.proved.0, complete, open, sealed })
+            }
             Err(finding) => Err(finding.to_string()),
         })
     }
@@ -309,6 +330,12 @@ impl Reading {
         if line::of_event(&event, &record).map_err(|e| e.to_string())? != line {
             return Err(format!("event {} was changed: its line is not what was recorded", event.sequence));
         }
+        if let Event::IdentityErased(erased) = &event.event {
+            self.erased.extend(&erased.keys);
+        }
+        if let Some(key) = event.seal.key().filter(|_| event.seal.is_closed()) {
+            *self.sealed.entry(key).or_default() += 1;
+        }
         let Some((head, signed)) = &self.state else { return Err("an export starts with its head".into()) };
         if event.sequence <= self.last && self.last != Sequence(0) && !head.complete {
             return Err(format!("event {} is there twice, or out of its order", event.sequence));
@@ -419,7 +446,9 @@ fn from_log(config: &Path, mut auditor: Auditor) -> anyhow::Result<Result<Found,
         }
         Ok(match auditor.finish() {
             Ok(v) => {
-                Ok(Found { events: v.events, proved: v.proved.0, complete: true, open: newer(v.events, v.proved.0) })
+                let open = newer(v.events, v.proved.0);
+                // Nothing is shown here, so that nothing is kept back.
+                Ok(Found { events: v.events, proved: v.proved.0, complete: true, open, sealed: 0 })
             }
             Err(finding) => Err(finding.to_string()),
         })

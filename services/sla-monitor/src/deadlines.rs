@@ -15,6 +15,7 @@ use rollcall_domain::ledger::{self, Scheduled};
 use rollcall_domain::{Event, EventMeta, NewEvent, Sequence};
 use rollcall_event_log::{Expect, Log, LogError, Newest, Unit, by_service, newest};
 use rollcall_projection::Store;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -215,4 +216,33 @@ async fn failed(log: &dyn Log, scheduled: &Scheduled, reason: &str) -> Result<Op
     let meta = EventMeta { event_id, ..by_service(NAME, &event_id.to_string(), None) };
     let event = Event::EffectFailed(EffectFailed { id, version, effective_at, reason: reason.to_owned() });
     Ok(Some(log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?.last))
+}
+
+/// Decides for the next people whom a change concerns that is decided in pieces. Each piece is waited for, and then as long again as it
+/// took, so that what others append comes between and no service falls far behind. Returns how many pieces it were.
+///
+/// # Errors
+/// When the log or the state fails: it goes on the next time.
+pub async fn reevaluate(log: &dyn Log, store: &Store, within: Duration) -> Result<usize, MonitorError> {
+    let (started, mut pieces) = (Instant::now(), 0);
+    while started.elapsed() < within {
+        let view = store.view();
+        let Some(running) = ledger::reevaluations(&view)?.into_iter().next() else { break };
+        let piece = ledger::next_piece(&view, &running)?;
+        drop(view);
+        if pieces == 0 {
+            info!(since = %running.since, pass = running.pass.name(), "a change is decided for many people");
+        }
+        let name = format!("reevaluated {} {} {:?}", piece.since, piece.pass.name(), piece.through);
+        let mut meta = by_service(NAME, &running.story.correlation_id, Some(running.story.caused_by));
+        meta.event_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        meta.source = running.source;
+        meta.trace = running.story.trace;
+        let unit = Unit::one(NewEvent { meta, event: Event::Reevaluated(piece) }, Expect::Any);
+        let begun = Instant::now();
+        store.wait_for(log.append(&unit).await?.last, SETTLE).await?;
+        pieces += 1;
+        tokio::time::sleep(begun.elapsed().min(within)).await;
+    }
+    Ok(pieces)
 }

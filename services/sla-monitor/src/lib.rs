@@ -12,7 +12,7 @@ mod service;
 
 pub use alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
 pub use clock_check::{Reading, SteadyClock};
-pub use deadlines::{DueEvent, append_due, bring_into_effect, due_events};
+pub use deadlines::{DueEvent, append_due, bring_into_effect, due_events, reevaluate};
 pub use error::MonitorError;
 pub use meta::NAME;
 pub use rollcall_event_log::Clock;

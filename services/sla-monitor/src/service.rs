@@ -28,7 +28,7 @@ use crate::over_age::OverAge;
 use crate::{deadlines, measure};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 26;
+const STAMP: u32 = 27;
 
 /// The same where tasks are told, for which more is derived.
 const STAMP_WITH_TASKS: u32 = STAMP + 10_000;
@@ -40,6 +40,9 @@ const MOST_TASKS: usize = 2000;
 
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(500);
+
+/// How long people are decided for whom a change concerns until clocks are looked at again.
+const REEVALUATE_FOR: Duration = Duration::from_secs(2);
 
 /// How often gauges are set.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
@@ -236,6 +239,11 @@ impl Monitor {
                     && !stop.is_cancelled()
                 {
                     warn!(error = %e, "deadlines can't be watched, trying again");
+                }
+                if let Err(e) = deadlines::reevaluate(&self.log, &self.store, REEVALUATE_FOR).await
+                    && !stop.is_cancelled()
+                {
+                    warn!(error = %e, "what a change means for many can't be decided, trying again");
                 }
             }
             if measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {

@@ -91,6 +91,29 @@ pub struct MayExist {
     /// Since when.
     #[serde(with = "crate::stored::time")]
     pub since: Timestamp,
+    /// How many creations have no answer that is known.
+    pub creations: u32,
+    /// Whether another one was answered since: the account that is known is that one's.
+    pub is_another_known: bool,
+}
+
+impl MayExist {
+    /// What is still not known once an account was read that is theirs. `None`: it is what the only one has made.
+    #[must_use]
+    pub fn but_for_what_was_read(self) -> Option<Self> {
+        match (self.is_another_known, self.creations) {
+            (true, _) => Some(self),
+            (false, ..=1) => None,
+            (false, creations) => Some(Self { creations: creations - 1, is_another_known: true, ..self }),
+        }
+    }
+
+    /// What is still not known once the last of them was answered with an account. `None`: there was no other.
+    #[must_use]
+    pub fn but_for_the_last(self) -> Option<Self> {
+        let creations = self.creations.saturating_sub(1);
+        (creations > 0).then_some(Self { creations, is_another_known: true, ..self })
+    }
 }
 
 /// The values by which an account that was sent can be found: its user name and its e-mail addresses.

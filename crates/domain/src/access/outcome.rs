@@ -42,6 +42,8 @@ pub struct Attempted {
     pub version: Sequence,
     /// The user names and e-mail addresses under which an account may exist from now on; none: no creation is unanswered.
     pub sent: BTreeSet<String>,
+    /// How many creations have no answer that is known, this one among them.
+    pub creations: u32,
 }
 
 /// An account that belonged to nobody is taken as that of an identity which has none.

@@ -26,11 +26,19 @@ pub enum RejectionCause {
     Unmappable,
     /// Everything that is known to be in it is missing at once, or suddenly much of it in its list.
     Vanished,
+    /// Several of the accounts that must be in it are missing at once, and others are there.
+    PartlyVanished,
     /// Its list can't be believed: it is not written as it should be, or is too old.
     BadList,
 }
 
 impl RejectionCause {
+    /// Whether accounts that must be in it are missing: nothing is believed of it until they are found, or people say that they are gone.
+    #[must_use]
+    pub const fn is_vanished(self) -> bool {
+        matches!(self, Self::Vanished | Self::PartlyVanished)
+    }
+
     /// The word in metrics and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -45,6 +53,7 @@ impl RejectionCause {
             Self::NotConnected => "not_connected",
             Self::Unmappable => "unmappable",
             Self::Vanished => "vanished",
+            Self::PartlyVanished => "partly_vanished",
             Self::BadList => "bad_list",
         }
     }

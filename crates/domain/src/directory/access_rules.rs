@@ -2,6 +2,7 @@
 
 use crate::access::handover::MachinePolicy;
 use crate::access::policy::{Policy, PolicySpec};
+use crate::access::reevaluation::ReevaluationPolicy;
 use crate::access::role::{Role, RoleSpec, Standing};
 use crate::access::separation::{Separation, SeparationSpec};
 use crate::event::{Event, Recorded};
@@ -19,6 +20,7 @@ pub const POLICIES: &str = "policy/";
 pub const SEPARATIONS: &str = "separation/";
 
 const MACHINES: &str = "machine-policy";
+const REEVALUATION: &str = "reevaluation-policy";
 const CONFIGURING: &str = "configuring";
 
 fn role_key(id: &RoleId) -> String {
@@ -106,6 +108,14 @@ pub fn configured_machine_policy(state: &(impl Read + ?Sized)) -> Result<Option<
     load(state, MACHINES)
 }
 
+/// For how many people at once a change that concerns many is decided; none: nothing was said of it.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn reevaluation_policy(state: &(impl Read + ?Sized)) -> Result<Option<ReevaluationPolicy>, KvError> {
+    load(state, REEVALUATION)
+}
+
 /// Whether apps and roles are being changed together, and not all of it is known yet.
 ///
 /// # Errors
@@ -136,6 +146,7 @@ pub(super) fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Res
             }
         }
         Event::MachinesConfigured(policy) => store(state, MACHINES.to_owned(), policy),
+        Event::ReevaluationConfigured(policy) => store(state, REEVALUATION.to_owned(), policy),
         Event::Configuring(Configuring::Begins) => store(state, CONFIGURING.to_owned(), &()),
         Event::Configuring(Configuring::Ends) => state.delete(CONFIGURING),
         _ => {}

@@ -68,4 +68,11 @@ pub enum SyncRequested {
     Identity(crate::ids::IdentityId),
     /// Every account of an app.
     App(AppId),
+    /// The same, and that what was said to be missing there is gone.
+    Gone {
+        /// Where.
+        app: AppId,
+        /// The event that said what is missing: no other is answered by it.
+        told: Sequence,
+    },
 }

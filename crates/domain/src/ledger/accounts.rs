@@ -12,6 +12,7 @@ use crate::access::desired::{Desired, Queue, Target};
 use crate::access::obligation::{End, Obligation, ObligationId};
 use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
+use crate::access::rejection::RejectionCause;
 use crate::access::subject::Subject;
 use crate::access::task::{Attested, StandsOnWord, TaskDone, TaskUndone, Weight};
 use crate::access::to_do::known_before;
@@ -39,7 +40,10 @@ pub fn applied(
     known_as(&mut account, applied.remote_id.as_ref());
     match applied.operation {
         // A new account is a new invitation; only a live one is switched off.
-        Operation::Create => account.accepted = false,
+        Operation::Create => {
+            account.accepted = false;
+            account.may_exist = account.may_exist.take().and_then(MayExist::but_for_the_last);
+        }
         Operation::Deactivate => account.accepted = true,
         Operation::Update | Operation::Enter | Operation::Leave | Operation::Delete => {}
     }
@@ -71,7 +75,12 @@ fn known_as(account: &mut Account, remote_id: Option<&String>) {
 /// A creation is about to be sent: until the app was looked through an account may exist.
 pub fn attempted(state: &mut impl Write, attempted: &Attempted, event: &Recorded) -> Result<(), KvError> {
     let Some(mut account) = account(state, attempted.identity, &attempted.app)? else { return Ok(()) };
-    let may_exist = MayExist { sent: attempted.sent.clone(), since: event.recorded_at };
+    // One that was sent earlier may have been carried out earlier.
+    let before = account.may_exist.take();
+    let since = before.as_ref().map_or(event.recorded_at, |may| may.since);
+    let is_another_known = before.is_some_and(|may| may.is_another_known);
+    let (sent, creations) = (attempted.sent.clone(), attempted.creations.max(1));
+    let may_exist = MayExist { sent, since, creations, is_another_known };
     account.may_exist = Some(may_exist).filter(|may| !may.sent.is_empty());
     store(state, account_key(attempted.identity, &attempted.app), &account);
     Ok(())
@@ -91,7 +100,10 @@ pub fn verified(
     }
     // Whose it was is not forgotten when it is gone: it may come back.
     known_as(&mut account, verified.remote_id.as_ref());
-    account.may_exist = None;
+    account.may_exist = match verified.target {
+        Target::Present => account.may_exist.take().and_then(MayExist::but_for_what_was_read),
+        Target::Absent => None,
+    };
     if verified.target == Target::Present {
         if !event.seal.is_closed() {
             links::shown(state, verified)?;
@@ -378,15 +390,25 @@ pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> R
 
 /// A person wants accounts brought in line, and read, now.
 pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Recorded) -> Result<(), KvError> {
-    if let SyncRequested::App(app) = wanted {
-        apps::synced(state, app, event)?;
-    }
-    let accounts = match wanted {
-        SyncRequested::Identity(id) => accounts_of(state, *id)?,
-        SyncRequested::App(app) => everybody_at(state, app)?,
+    let (accounts, known) = match wanted {
+        SyncRequested::Identity(id) => (accounts_of(state, *id)?, Known::Still),
+        SyncRequested::App(app) => (everybody_at(state, app)?, Known::Still),
+        SyncRequested::Gone { app, told } => {
+            let Some(cause) = apps::said_to_be_gone(state, app, *told, event)? else { return Ok(()) };
+            let is_asked = directory::app(state, app)?.is_some_and(|app| app.spec.kind == AppKind::Scim);
+            // Where some are still there ids say whose they are.
+            let known = if is_asked && cause == RejectionCause::Vanished { Known::NoMore } else { Known::Still };
+            (everybody_at(state, app)?, known)
+        }
     };
     for mut account in accounts {
         let desired_at = account.desired_at;
+        if known == Known::NoMore {
+            // What has one of these ids now is somebody else's.
+            links::forget(state, &account)?;
+            account.remote_id = None;
+            account.former_ids.clear();
+        }
         // Where nothing can be read there is nothing to look at once more.
         let by_word = directory::app(state, &account.app)?.is_some_and(|app| app.spec.kind == AppKind::Manual);
         if !by_word {
@@ -395,6 +417,13 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
         }
     }
     Ok(())
+}
+
+/// Whether the app's ids of accounts still say whose they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Still,
+    NoMore,
 }
 
 /// Every account in an app, also those that have ended.

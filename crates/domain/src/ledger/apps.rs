@@ -10,15 +10,17 @@ use super::read::{
 };
 use crate::access::operation::Operation;
 use crate::access::rejection::RejectionCause;
+use crate::app::AppSpec;
 use crate::app::capability::Discovered;
 use crate::app::conformance::Confirmed;
 use crate::app::health::{Quarantine, Quarantined, Synced};
+use crate::app::kind::AppKind;
 use crate::drift::DriftDetected;
 use crate::drift::kind::DriftKind;
 use crate::drift::reconciliation::{Reconciliation, ReconciliationEvent};
 use crate::event::Recorded;
-use crate::ids::AppId;
-use crate::kv::{KvError, Write, store};
+use crate::ids::{AppId, Sequence};
+use crate::kv::{KvError, Read, Write, load, store};
 
 /// Its discovery documents were read, or its answers have taught something.
 pub fn discovered(state: &mut impl Write, found: &Discovered) {
@@ -39,17 +41,43 @@ pub fn quarantined(state: &mut impl Write, quarantined: &Quarantined, event: &Re
 /// It answers again.
 pub fn recovered(state: &mut impl Write, app: &AppId) {
     state.delete(&quarantine_key(app));
+    state.delete(&moved_key(app));
 }
 
-/// A person wants everything in it read; where everything was missing they say that it is.
-pub fn synced(state: &mut impl Write, app: &AppId, event: &Recorded) -> Result<(), KvError> {
-    // Only who was told that everything is missing has said that it is.
-    let told = quarantine(state, app)?.filter(|q| q.rejection.cause == RejectionCause::Vanished);
-    if let Some(told) = told {
-        store(state, synced_key(app), &Synced { at: event.sequence, told: told.rejection.detail });
-        recovered(state, app);
+/// People were told that accounts that must be there are missing, and say that they are gone. What they were told, where that is what was
+/// said last.
+pub fn said_to_be_gone(
+    state: &mut impl Write,
+    app: &AppId,
+    told: Sequence,
+    event: &Recorded,
+) -> Result<Option<RejectionCause>, KvError> {
+    let is_that = |q: &Quarantine| q.rejection.cause.is_vanished() && q.by == told;
+    let Some(quarantine) = quarantine(state, app)?.filter(is_that) else { return Ok(None) };
+    let cause = quarantine.rejection.cause;
+    store(state, synced_key(app), &Synced { at: event.sequence, told: quarantine.rejection.detail });
+    recovered(state, app);
+    Ok(Some(cause))
+}
+
+/// It is reached at another address: until one of the accounts that we know was found there it may be another one.
+pub fn moved(state: &mut impl Write, before: &AppSpec, now: &AppSpec) {
+    let are_asked = before.kind == AppKind::Scim && now.kind == AppKind::Scim;
+    if are_asked && before.base_url != now.base_url {
+        store(state, moved_key(&now.id), &before.base_url);
     }
-    Ok(())
+}
+
+fn moved_key(app: &AppId) -> String {
+    format!("moved/{app}")
+}
+
+/// The address at which an app was reached when it was last the one that we know; `None`: it is that one.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn moved_from(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<String>, KvError> {
+    load(state, &moved_key(app))
 }
 
 /// It confirmed an operation.

@@ -57,7 +57,8 @@ pub fn count(
             | Event::RoleRemoved(_)
             | Event::PolicyConfigured(_)
             | Event::PolicyRemoved(_)
-            | Event::Configuring(_),
+            | Event::Configuring(_)
+            | Event::Reevaluated(_),
         ) => Cause::Configuration(app.id.clone()),
         (None, _) => return Ok(()),
     };

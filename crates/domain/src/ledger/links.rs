@@ -40,6 +40,16 @@ pub fn shown(state: &mut impl Write, verified: &Verified) -> Result<(), KvError>
     Ok(())
 }
 
+/// Forgets which accounts of an app are someone's.
+pub fn forget(state: &mut impl Write, account: &Account) -> Result<(), KvError> {
+    for id in account.remote_id.iter().chain(account.former_ids.keys()) {
+        if linked(state, &account.app, id)? == Some(account.identity) {
+            state.delete(&link_key(&account.app, id));
+        }
+    }
+    Ok(())
+}
+
 /// Remembers the account that someone has. Whoever must have it takes it over from anyone; whoever must have none takes it
 /// from nobody.
 pub fn keep(state: &mut impl Write, account: &Account) -> Result<(), KvError> {

@@ -1,7 +1,10 @@
 //! The accounts of somebody's that stood for themselves for a time: as nobody's, or as a second one. Keys:
 //! `others/<identity>/<app>/<id that it stands as>`, for second ones; which account was nobody's first follows from its id in the app.
 
-use super::read::accounts_of;
+use std::collections::BTreeSet;
+
+use super::read::{accounts_of, drift_of};
+use crate::access::account::Account;
 use crate::drift::orphan_id;
 use crate::governance::erasure::Other;
 use crate::ids::{AppId, IdentityId};
@@ -48,5 +51,20 @@ pub fn others_of(state: &(impl Read + ?Sized), of: IdentityId) -> Result<Vec<Oth
     }
     all.sort_unstable();
     all.dedup();
+    Ok(all)
+}
+
+/// The app's ids of accounts besides the one that somebody is known by: those that were known as theirs before, and those that are said by
+/// what differs there to be theirs as well.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn other_ids(state: &(impl Read + ?Sized), theirs: &Account) -> Result<BTreeSet<String>, KvError> {
+    let mut all: BTreeSet<String> = theirs.former_ids.keys().cloned().collect();
+    for item in drift_of(state, &theirs.app, theirs.identity)? {
+        all.extend(item.duplicates().map(str::to_owned));
+        all.insert(item.remote_id);
+    }
+    all.retain(|id| !id.is_empty() && theirs.remote_id.as_ref() != Some(id));
     Ok(all)
 }

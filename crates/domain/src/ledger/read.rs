@@ -79,8 +79,8 @@ pub fn identities_at(state: &(impl Read + ?Sized), app: &AppId) -> Result<Vec<Id
     Ok(suffixes(state, &holders(app))?.iter().filter_map(|id| id.parse().ok()).collect())
 }
 
-/// The app's ids of some of the accounts that are `such`: at most `most`, not that of `besides`. They are looked for among
-/// so few of those who have one that it costs little however large the app is.
+/// Some of the accounts that are `such` and of which the app's id is known: at most `most`, not that of `besides`. They are looked for
+/// among so few of those who have one that it costs little however large the app is.
 ///
 /// # Errors
 /// When the state can't be read.
@@ -90,7 +90,7 @@ pub fn some_accounts(
     besides: Option<IdentityId>,
     most: usize,
     such: impl Fn(&Account) -> bool,
-) -> Result<Vec<String>, KvError> {
+) -> Result<Vec<Account>, KvError> {
     let prefix = holders(app);
     // From where the one stands that is left out, so that it is not always the same few; then from the beginning.
     let place = besides.map(|id| holder_key(app, id));
@@ -99,8 +99,11 @@ pub fn some_accounts(
         for (key, _) in state.scan(&prefix, start, LOOKS)? {
             let Some(id) = key.strip_prefix(&prefix).and_then(|id| id.parse().ok()) else { continue };
             let account = if besides == Some(id) { None } else { account(state, id, app)? };
-            let id = account.filter(&such).and_then(|account| account.remote_id);
-            found.extend(id.filter(|id| !found.contains(id)));
+            let is_new = |account: &Account| {
+                account.remote_id.is_some() && found.iter().all(|known: &Account| known.remote_id != account.remote_id)
+            };
+            let account = account.filter(|account| such(account) && is_new(account));
+            found.extend(account);
             if found.len() >= most {
                 return Ok(found);
             }

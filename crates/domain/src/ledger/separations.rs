@@ -322,25 +322,24 @@ fn drop_one(state: &mut impl Write, separation: &SeparationId, identity: Identit
     recount(state, separation, |count| count.saturating_sub(1))
 }
 
-/// Separations are configured otherwise: everybody is looked at, when all that changes together is known.
-pub fn configured(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), KvError> {
-    if directory::is_configuring(state)? {
+/// Separations are configured otherwise; whether everybody is looked at now, and not when all that changes together is known.
+pub fn configured(state: &mut impl Write) -> Result<bool, KvError> {
+    let is_configuring = directory::is_configuring(state)?;
+    if is_configuring {
         store(state, CHANGED.to_owned(), &());
-        return Ok(());
     }
-    everybody(state, event)
+    Ok(!is_configuring)
 }
 
-/// All that changes together is known.
-pub fn all_configured(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), KvError> {
-    if state.get(CHANGED)?.is_none() {
-        return Ok(());
-    }
+/// All that changes together is known; whether everybody is looked at.
+pub fn all_configured(state: &mut impl Write) -> Result<bool, KvError> {
+    let has_changed = state.get(CHANGED)?.is_some();
     state.delete(CHANGED);
-    everybody(state, event)
+    Ok(has_changed)
 }
 
-fn everybody(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), KvError> {
+/// Looks at everybody at once.
+pub fn everybody(state: &mut Kept<'_, impl Write>, event: &Recorded) -> Result<(), KvError> {
     let all = directory::configured_separations(state)?;
     for id in suffixes(state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
         look(state, &all, id, event)?;

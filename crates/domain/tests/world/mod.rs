@@ -103,6 +103,8 @@ impl World {
                 | Event::RoleConfigured(_)
                 | Event::RoleRemoved(_)
                 | Event::Configuring(_)
+                | Event::Reevaluated(_)
+                | Event::ReevaluationConfigured(_)
                 | Event::SeparationConfigured(_)
                 | Event::SeparationRemoved(_)
                 | Event::IdentitySwitched(_)

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::{Role, TwoPeople};
+use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::erasure::ErasureOrdered;
 use rollcall_domain::ids::{IdentityId, Sequence};
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::person::Person;
 use crate::api::query::Path;
-use crate::api::{relations, schema};
+use crate::api::{decisions, relations, schema};
 use crate::erasure::decision;
 use crate::error::{ApiError, Problem};
 use crate::timeline::summary::in_words;
@@ -179,6 +180,9 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
             accepted.expires_at > now && open.iter().any(|item| item.id == accepted.id)
         }
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
+        Event::SyncRequested(SyncRequested::Gone { app, told }) => {
+            decisions::missing_in(state, app)?.is_some_and(|missing| missing.by == *told)
+        }
         Event::ViolationAccepted(accepted) => {
             let known = ledger::violation(state, &accepted.separation, accepted.identity)?;
             accepted.expires_at > now && known.is_some_and(|known| known.held.is_subset(&accepted.held))

@@ -11,11 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::obligation::{ObligationId, Waived};
 use rollcall_domain::app::AppSpec;
+use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
+use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, NewEvent, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
 use serde::Deserialize;
@@ -50,6 +52,7 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(release))
         .routes(routes!(reject))
         .routes(routes!(reconcile))
+        .routes(routes!(gone))
         .routes(routes!(sync))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
 }
@@ -157,22 +160,26 @@ async fn decide(api: &Api, person: &Person, event: Event, weight: Weight) -> Ans
         | Event::HoldDecided(HoldDecided { reason, .. }) => reason.clone(),
         _ => String::new(),
     };
+    decide_because(api, person, event, weight, &reason).await
+}
+
+/// The same of what does not say itself why.
+async fn decide_because(api: &Api, person: &Person, event: Event, weight: Weight, reason: &str) -> Answer {
     if weight == Weight::Usual || !approvals::needs_two(api, Role::Operator) {
-        return say(api, person, event).await;
+        return say_because(api, person, event, reason).await;
     }
-    let (sequence, id) = approvals::ask(api, person, event, &reason).await?;
+    let (sequence, id) = approvals::ask(api, person, event, reason).await?;
     Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: Some(id) })))
 }
 
 /// Appends what a person wants; the answer says under which number it is on the log.
 pub(super) async fn say(api: &Api, person: &Person, event: Event) -> Answer {
+    say_because(api, person, event, "").await
+}
+
+async fn say_because(api: &Api, person: &Person, event: Event, reason: &str) -> Answer {
     let mut meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);
-    if let Event::ObligationWaived(Waived { reason, .. })
-    | Event::DriftAccepted(DriftAccepted { reason, .. })
-    | Event::HoldDecided(HoldDecided { reason, .. }) = &event
-    {
-        meta.reason.clone_from(reason);
-    }
+    reason.clone_into(&mut meta.reason);
     let sequence = api.append_unit(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
     Ok((StatusCode::ACCEPTED, Json(Said { sequence, approval: None })))
 }
@@ -282,6 +289,50 @@ pub(super) fn asked_by_us(app: &AppSpec) -> Result<(), ApiError> {
     }
 }
 
+/// Which accounts of an app are gone, and why that is known.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct GoneBody {
+    /// The event that says what is missing, as the app shows it: what was found since is not answered by it.
+    #[schema(value_type = u64)]
+    told: Sequence,
+    reason: String,
+}
+
+/// Says of an app that is left alone because accounts are missing there that they are gone.
+#[utoipa::path(post, path = "/v1/apps/{id}/gone", tag = "decisions", params(("id" = String, Path, description = "Which.")), request_body = GoneBody, responses(
+    (status = 202, body = Said), (status = 409, description = "Nothing is missing there, or something else than what was told.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
+))]
+pub async fn gone(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+    person.needs(Role::Operator)?;
+    let app: AppId = id.parse().map_err(|_| unknown("app", &id))?;
+    let GoneBody { told, reason: text } = read(&body)?;
+    let because = reason(&text)?;
+    let view = api.fresh().await?;
+    directory::app(&view, &app)?.ok_or_else(|| unknown("app", &id))?;
+    let missing = missing_in(&view, &app)?;
+    match missing {
+        None => return Err(ApiError::Conflict(format!("nothing that must be there is missing in '{app}' now"))),
+        Some(quarantine) if quarantine.by != told => {
+            return Err(ApiError::Conflict(format!(
+                "what is missing in '{app}' now is told by event {}, and not by {told}: {}",
+                quarantine.by, quarantine.rejection.detail
+            )));
+        }
+        Some(_) => {}
+    }
+    let event = Event::SyncRequested(SyncRequested::Gone { app, told });
+    decide_because(&api, &person, event, Weight::Dangerous, &because).await
+}
+
+/// Why an app is left alone, where that is because accounts are missing that must be there.
+///
+/// # Errors
+/// When the state can't be read.
+pub(super) fn missing_in(state: &impl Read, app: &AppId) -> Result<Option<Quarantine>, KvError> {
+    Ok(ledger::quarantine(state, app)?.filter(|quarantine| quarantine.rejection.cause.is_vanished()))
+}
+
 /// Wants accounts read now: those of an identity, or those in an app.
 #[utoipa::path(post, path = "/v1/sync", tag = "decisions", request_body = SyncBody, responses(
     (status = 202, body = Said), (status = 409, description = "People change it, and nothing of it can be read.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
@@ -298,6 +349,14 @@ pub async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> An
         SyncBody { identity: None, app: Some(app) } => {
             person.needs_app(Some(&app))?;
             asked_by_us(&directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?.spec)?;
+            // To look once more is no answer to whether they are gone.
+            if let Some(quarantine) = missing_in(&view, &app)? {
+                return Err(ApiError::Conflict(format!(
+                    "'{app}' is left alone since event {}: {}. It is looked at again by itself. If they are gone, say so: POST \
+                     /v1/apps/{app}/gone {{\"told\": {}, \"reason\": …}}, or rollcall gone {app}",
+                    quarantine.by, quarantine.rejection.detail, quarantine.by
+                )));
+            }
             SyncRequested::App(app)
         }
         _ => return Err(ApiError::BadRequest("the body must have one of 'identity' and 'app'".into())),

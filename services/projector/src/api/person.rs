@@ -131,9 +131,11 @@ impl Person {
         };
         let id = path.split('/').nth(3).unwrap_or_default();
         let app: Option<AppId> = match route {
-            "/v1/apps/{id}" | "/v1/apps/{id}/reconcile" | "/v1/apps/{id}/drill" | "/v1/apps/{id}/drills" => {
-                id.parse().ok()
-            }
+            "/v1/apps/{id}"
+            | "/v1/apps/{id}/reconcile"
+            | "/v1/apps/{id}/gone"
+            | "/v1/apps/{id}/drill"
+            | "/v1/apps/{id}/drills" => id.parse().ok(),
             "/v1/obligations/{id}/waive" => id.parse::<ObligationId>().ok().and_then(|id| id.subject.app().cloned()),
             "/v1/tasks/{id}/done" => id.parse::<TaskId>().ok().map(|id| id.app),
             "/v1/drift/{id}/accept" => id.parse::<DriftId>().ok().map(|id| id.app),

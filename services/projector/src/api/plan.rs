@@ -116,6 +116,9 @@ pub fn waits_for_a_person(state: &impl Read, account: &Account) -> Result<Option
         None if ledger::is_waived(state, &account.app, account.identity)? => {
             Some("everything that it owes is waived".to_owned())
         }
+        None if ledger::reevaluations(state)?.iter().any(|running| running.keeps_waiting(account)) => {
+            Some("whom else the change takes something away from is still being counted".to_owned())
+        }
         None => None,
     })
 }

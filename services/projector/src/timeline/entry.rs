@@ -241,7 +241,9 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::Drill(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::Reconciliation(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::SyncRequested(SyncRequested::Identity(id)) => (vec![*id], None, Vec::new()),
-        Event::SyncRequested(SyncRequested::App(app)) => (Vec::new(), Some(app.clone()), Vec::new()),
+        Event::SyncRequested(SyncRequested::App(app) | SyncRequested::Gone { app, .. }) => {
+            (Vec::new(), Some(app.clone()), Vec::new())
+        }
         Event::ObligationAtRisk(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),
         Event::LeaverCompleted(e) => (vec![e.identity], None, Vec::new()),
         Event::ObligationOverdue(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),
@@ -266,7 +268,9 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         | Event::PolicyRemoved(_)
         | Event::SeparationConfigured(_)
         | Event::SeparationRemoved(_)
-        | Event::Configuring(_) => (Vec::new(), None, Vec::new()),
+        | Event::Configuring(_)
+        | Event::Reevaluated(_)
+        | Event::ReevaluationConfigured(_) => (Vec::new(), None, Vec::new()),
         Event::ViolationAccepted(e) => (vec![e.identity], None, Vec::new()),
         Event::MachinesConfigured(_) | Event::InventoryRead(_) => (Vec::new(), None, Vec::new()),
         Event::CredentialListed(e) => (e.holder.into_iter().collect(), e.app.clone(), Vec::new()),

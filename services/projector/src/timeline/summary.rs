@@ -11,6 +11,7 @@ use rollcall_domain::access::handover::HandoverStep;
 use rollcall_domain::access::obligation::{Obligation, Waived};
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::Origin;
+use rollcall_domain::access::reevaluation::Pass;
 use rollcall_domain::access::separation::ViolationAccepted;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::app::drill::{DrillEvent, DrillVerdict};
@@ -361,6 +362,10 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::SyncRequested(SyncRequested::App(app)) => {
             format!("{} wants every account in {} read now", event.meta.actor, at(state, app)?)
         }
+        Event::SyncRequested(SyncRequested::Gone { app, told }) => {
+            let (who, app) = (&event.meta.actor, at(state, app)?);
+            format!("{who} says that the accounts in {app} that event {told} calls missing are gone")
+        }
         Event::AlertFired(e) => format!("alert sent to {}: {}", e.sink, e.summary),
         Event::AlertResolved(e) => format!("alert resolved at {}", e.sink),
         Event::Checkpoint(e) => format!("the log up to event {} is signed", e.size),
@@ -435,6 +440,18 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         }
         Event::Configuring(Configuring::Begins) => "apps and roles change together".to_owned(),
         Event::Configuring(Configuring::Ends) => "apps and roles have changed together".to_owned(),
+        Event::ReevaluationConfigured(e) => {
+            format!("a change that concerns many is decided for {} people at once", e.people_at_once)
+        }
+        Event::Reevaluated(e) => {
+            let what = match e.pass {
+                Pass::Losses => "who loses an account",
+                Pass::Access => "who is to have what",
+                Pass::Separations => "who violates a separation",
+            };
+            let until = if e.through.is_some() { "some more people" } else { "everybody who was left" };
+            format!("{what} after event {} is decided for {until}", e.since)
+        }
         Event::Grant(e) => grant(state, e)?,
         Event::MachinesConfigured(e) => {
             let span = |time| jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
@@ -554,6 +571,9 @@ pub fn in_words(wanted: &Event) -> String {
         Event::ViolationAccepted(ViolationAccepted { separation, held, control, expires_at, .. }) => {
             let held = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             format!("to accept until {expires_at} that they hold {held} (separation {separation}); instead: {control}")
+        }
+        Event::SyncRequested(SyncRequested::Gone { app, told }) => {
+            format!("to believe that the accounts in app '{app}' that event {told} calls missing are gone")
         }
         Event::ErasureOrdered(order) => {
             format!("to erase identity {} for ever ({}): {}", order.id, order.legal_basis, order.reason)

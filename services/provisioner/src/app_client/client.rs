@@ -78,6 +78,11 @@ impl Failure {
         self.sent == Sent::Yes && !said_no
     }
 
+    /// Whether the app may carry out later what was asked: nothing that stands before it has heard how that ended.
+    pub fn may_come_late(&self) -> bool {
+        self.sent == Sent::Yes && self.rejection.status.is_none_or(|status| matches!(status, 408 | 502..=504))
+    }
+
     /// Whether the app said that it will not do this, however often it is asked.
     pub fn is_final(&self) -> bool {
         let by_app = self.rejection.cause == RejectionCause::Refused

@@ -29,7 +29,17 @@ pub struct Pages {
     shown: Option<BTreeSet<String>>,
     /// A further page has shown more than there is by the app's own word.
     total_is_wrong: bool,
+    /// How many there were by the page before, and which it had.
+    before: Option<(usize, BTreeSet<String>)>,
+    /// The ids on the first of several pages: some apps show it again beyond the end.
+    first: BTreeSet<String>,
 }
+
+/// Where search engines stop to count.
+const CAPPED: usize = 10_000;
+
+/// How often in a row as much may vanish while a page is read that it has to be read again.
+const STEPS_BACK: usize = 8;
 
 /// What an app means by its total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +74,17 @@ impl Pages {
     pub fn new(kind: Endpoint, can: &Capabilities) -> Self {
         let size = can.page_size.map_or(PAGE, |n| usize::try_from(n).unwrap_or(PAGE)).min(LARGEST_PAGE);
         let start = if can.cursor == Support::Yes { PageStart::Cursor(String::new()) } else { PageStart::Index(1) };
-        Self { kind, start: Some(start), size, read: 0, can: can.clone(), shown: None, total_is_wrong: false }
+        Self {
+            kind,
+            start: Some(start),
+            size,
+            read: 0,
+            can: can.clone(),
+            shown: None,
+            total_is_wrong: false,
+            before: None,
+            first: BTreeSet::new(),
+        }
     }
 
     /// Passes over as many resources, where pages are counted.
@@ -120,13 +140,18 @@ impl Pages {
     /// Whether an answer to the page beyond the last one, by the app's own word, says that there is none: some answer with an error
     /// there, or with no list.
     fn may_be_the_end(&self, answer: &Answer) -> bool {
-        let Some(shown) = self.shown.as_ref().filter(|_| !self.total_is_wrong && !answer.says_later()) else {
+        // A total that is that of all, by the page before.
+        let is_all = self.before.as_ref().is_some_and(|(total, _)| self.read > 0 && self.read >= *total);
+        let known = self.shown.as_ref().map(BTreeSet::len).or_else(|| is_all.then_some(self.read));
+        let Some(shown) = known.filter(|_| !self.total_is_wrong && !answer.says_later()) else { return false };
+        // A search engine behind it counts no further than such a number, and refuses to show what is behind.
+        if shown >= CAPPED && shown.is_multiple_of(CAPPED) {
             return false;
-        };
+        }
         match answer.status.as_u16() {
             400 | 404 | 416 | 422 => true,
             // One that has filled a page, and fails for the next, may have more.
-            500 => shown.len() < self.size,
+            500 => shown < self.size,
             200..=299 => answer.list().is_err(),
             _ => false,
         }
@@ -159,8 +184,47 @@ impl Pages {
             PageStart::Cursor(_) => answer.list_by_cursor()?,
             PageStart::Index(_) => answer.list()?,
         };
-        let total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
         let id = |resource: &Value| resource.get("id").map(Value::to_string).unwrap_or_default();
+        let mut total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
+        if matches!(start, PageStart::Index(_)) {
+            // What was removed meanwhile may have stood before this page: as many have moved to where nobody looks any more.
+            let mut steps = 0;
+            while let Some((was, ids)) = self.before.take_if(|(was, ids)| total < *was && !ids.is_empty()) {
+                let gone = was - total;
+                steps += 1;
+                if gone > ids.len() || gone > self.read || steps > STEPS_BACK {
+                    return Err(answer.not_scim("more is removed while the pages are read than can be followed"));
+                }
+                self.read -= gone;
+                answer = self.ask(client, &PageStart::Index(self.read + 1)).await?;
+                if answer.status != StatusCode::OK {
+                    return Err(answer.failure());
+                }
+                page = answer.list()?;
+                total = usize::try_from(page.total_results).unwrap_or(usize::MAX);
+                let seen = page.resources.iter().filter(|resource| ids.contains(&id(resource))).count();
+                page.resources.retain(|resource| !ids.contains(&id(resource)));
+                self.read += seen;
+                self.before = Some((was - gone, ids));
+            }
+            // Beyond the end some show again what they have shown before.
+            if self.read > 0 && self.shown.is_none() && !page.resources.is_empty() {
+                let last = self.before.as_ref().map(|(_, ids)| ids);
+                let is_old = |resource: &Value| {
+                    self.first.contains(&id(resource)) || last.is_some_and(|ids| ids.contains(&id(resource)))
+                };
+                if self.read >= total && page.resources.iter().all(is_old) {
+                    return Ok(None);
+                }
+            }
+            let ids: BTreeSet<String> = page.resources.iter().map(id).collect();
+            if self.read == 0 {
+                self.first.clone_from(&ids);
+            }
+            if !ids.is_empty() {
+                self.before = Some((total, ids));
+            }
+        }
         if let Some(shown) = &mut self.shown {
             // Nothing, or what was shown before: that was all.
             page.resources.retain(|resource| shown.insert(id(resource)));
@@ -180,7 +244,7 @@ impl Pages {
             }
             (PageStart::Cursor(_), _) => None,
             (PageStart::Index(_), _) if self.shown.is_some() => Some(PageStart::Index(self.read + 1)),
-            (PageStart::Index(_), _) if self.read >= total => None,
+            (PageStart::Index(_), _) if page.resources.is_empty() && self.read >= total => None,
             (PageStart::Index(_), _) if page.resources.is_empty() => {
                 return Err(answer
                     .not_scim(&format!("the app says that it has {total} resources and shows {} of them", self.read)));

@@ -186,7 +186,8 @@ impl ListedApp {
         if missing >= FEW && missing.saturating_mul(100) > allowed.saturating_mul(all) {
             let why = format!(
                 "{missing} of {all} accounts that must be there are missing from the list of {taken_at} (list.max_missing_percent): if they \
-                 are gone, sync the app"
+                 are gone, say so: POST /v1/apps/{}/gone, or rollcall gone {}",
+                self.app, self.app
             );
             let failure = Failure::new(RejectionCause::Vanished, why);
             known.refused = Some(Refused { failure, shrunk: Some(snapshot) });

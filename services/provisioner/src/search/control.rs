@@ -3,19 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_domain::access::account::Account;
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::account::{Account, findable};
+use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::mapping::to_resource;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::ledger;
+use rollcall_domain::{directory, ledger};
 
 use crate::app_client::client::{Endpoint, Failure};
 use crate::app_client::pages::Pages;
 use crate::search::controls::HOLDS_FOR;
 use crate::search::look::{Answered, Search, read_by_id, search};
-use crate::search::wanted::{Known, Wanted};
+use crate::search::wanted::{Known, Wanted, same};
 use crate::work::error::WorkError;
 
 /// How many known accounts are looked for before all of them count as missing.
@@ -92,7 +93,7 @@ pub async fn blind_filters(
     if looked.filtered.is_empty() || app.controls.recent(&looked.filtered) {
         return Ok(BTreeSet::new());
     }
-    let Found::Account(sample) = any_of(app, &must_be_there(state, wanted)?).await? else {
+    let Found::Account(sample) = any_of(app, state, &must_be_there(state, wanted)?).await? else {
         return Ok(BTreeSet::new());
     };
     let misses = misses(app, &sample, looked).await?;
@@ -122,9 +123,25 @@ async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BT
 
 /// An account that is there: one that must be, else any. `None`: nothing is known to be there, and nothing is.
 async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<Option<Remote>, WorkError> {
-    let looked = match any_of(app, &must_be_there(state, wanted)?).await? {
-        Found::Account(found) => return Ok(Some(*found)),
-        Found::Nothing { looked } => looked,
+    let all = must_be_there(state, wanted)?;
+    // One that was there is gone, and we have not removed it: has it been removed by hand, or can we see less than before? One that is
+    // still there says nothing of that.
+    let is_lost = wanted.target == Target::Absent && wanted.known == Known::Seen && wanted.seen_at.is_none();
+    let looked = if is_lost {
+        let there = all_of(app, state, &all).await?;
+        let missing = all.len() - there.len();
+        if !there.is_empty() && missing >= FEW_MISSING && missing * MISSING_SHARE >= all.len() {
+            return Err(partly_vanished(missing, all.len()).into());
+        }
+        match there.into_iter().next() {
+            Some(found) => return Ok(Some(found)),
+            None => all.len(),
+        }
+    } else {
+        match any_of(app, state, &all).await? {
+            Found::Account(found) => return Ok(Some(*found)),
+            Found::Nothing { looked } => looked,
+        }
     };
     let shown = first_page(app).await?;
     if let Some(known) = known_on(state, &wanted.spec.id, &shown)? {
@@ -136,9 +153,15 @@ async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<
     Ok(shown.into_iter().next())
 }
 
-/// The ids of some accounts that must be there, besides the one that is looked for.
-fn must_be_there(state: &impl Read, wanted: &Wanted) -> Result<Vec<String>, KvError> {
-    let such = |account: &Account| account.desired.target() == Target::Present && !account.is_pending();
+/// Some accounts that must be there, besides the one that is looked for: they were read, whatever is to be changed about them since.
+fn must_be_there(state: &impl Read, wanted: &Wanted) -> Result<Vec<Account>, KvError> {
+    let said = ledger::synced(state, &wanted.spec.id)?.map(|said| said.at);
+    // What people have said to be gone is not expected until it was read again.
+    let is_gone =
+        |account: &Account| said.is_some_and(|at| account.verified_version.is_none_or(|version| version < at));
+    let such = |account: &Account| {
+        account.desired.target() == Target::Present && account.observed.is_some() && !is_gone(account)
+    };
     ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, such)
 }
 
@@ -147,14 +170,51 @@ enum Found {
     Nothing { looked: usize },
 }
 
+/// One account, when it is there and is the one that we know: in another tenant somebody else may have its id.
+async fn known_account(app: &Search<'_>, state: &impl Read, account: &Account) -> Result<Option<Remote>, WorkError> {
+    let Some(id) = &account.remote_id else { return Ok(None) };
+    let found = read_by_id(app.client, id).await?;
+    Ok(match found {
+        Some(found) if is_recognized(state, account, &found)? => Some(found),
+        Some(_) | None => None,
+    })
+}
+
 /// The first of some accounts that is there.
-async fn any_of(app: &Search<'_>, ids: &[String]) -> Result<Found, Failure> {
-    for id in ids {
-        if let Some(found) = read_by_id(app.client, id).await? {
+async fn any_of(app: &Search<'_>, state: &impl Read, accounts: &[Account]) -> Result<Found, WorkError> {
+    for account in accounts {
+        if let Some(found) = known_account(app, state, account).await? {
             return Ok(Found::Account(Box::new(found)));
         }
     }
-    Ok(Found::Nothing { looked: ids.len() })
+    Ok(Found::Nothing { looked: accounts.len() })
+}
+
+/// Those of some accounts that are there.
+async fn all_of(app: &Search<'_>, state: &impl Read, accounts: &[Account]) -> Result<Vec<Remote>, WorkError> {
+    let mut there = Vec::new();
+    for account in accounts {
+        there.extend(known_account(app, state, account).await?);
+    }
+    Ok(there)
+}
+
+/// Whether an account is the one that we know by its id: it says whose it is, or has a name or an address that it was to have, or was
+/// shown with.
+pub fn is_recognized(state: &impl Read, account: &Account, remote: &Remote) -> Result<bool, KvError> {
+    if remote.text("externalId") == account.identity.to_string() {
+        return Ok(true);
+    }
+    let shown = findable(&remote.resource);
+    let mut known: BTreeSet<String> = account.former_names.clone();
+    known.extend(account.observed.as_ref().map(findable).unwrap_or_default());
+    if let Desired::Present(presence) = &account.desired {
+        known.extend(findable(&to_resource(&presence.attributes)));
+    }
+    if let Some(identity) = directory::identity(state, account.identity)? {
+        known.extend(findable(&identity.resource));
+    }
+    Ok(known.iter().any(|known| shown.iter().any(|shown| same(known, shown))))
 }
 
 async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
@@ -164,12 +224,26 @@ async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
     }
 }
 
+/// So few accounts that are missing are no sign that less can be seen: people remove some by hand.
+const FEW_MISSING: usize = 2;
+
+/// Where one in as many of those that were looked for is missing, less can be seen than before.
+const MISSING_SHARE: usize = 4;
+
+fn partly_vanished(missing: usize, all: usize) -> Failure {
+    let detail = format!(
+        "{missing} of {all} accounts that were looked for and must be there are missing: can the token see less than before? Nothing is \
+         believed or made anew until they are found, or a person says that they are gone"
+    );
+    Failure::new(RejectionCause::PartlyVanished, detail)
+}
+
 fn vanished(missing: usize, others: usize) -> Failure {
     let shows = if others == 0 { "shows no account at all".to_owned() } else { format!("shows {others} others") };
     let detail = format!(
         "all {missing} accounts that were looked for and must be there are missing at once, and the app {shows}: is the token \
          that of another tenant, or can it see less than before? Nothing is believed or made anew until one of them is found, \
-         or a person syncs the app to say that they are gone"
+         or a person says that they are gone"
     );
     Failure::new(RejectionCause::Vanished, detail)
 }
@@ -181,22 +255,34 @@ fn vanished(missing: usize, others: usize) -> Failure {
 pub async fn shows_what_is_known(app: &Search<'_>, state: &impl Read, id: &AppId) -> Result<(), WorkError> {
     // Those that must be there first: of a large app the others may be leavers, gone for years.
     let present = |account: &Account| account.desired.target() == Target::Present;
-    let mut ids = ledger::some_accounts(state, id, None, SAMPLES, present)?;
-    ids.extend(ledger::some_accounts(state, id, None, SAMPLES, |account| account.observed.is_some())?);
-    if let Found::Account(_) = any_of(app, &ids).await? {
+    let mut known = ledger::some_accounts(state, id, None, SAMPLES, present)?;
+    known.extend(ledger::some_accounts(state, id, None, SAMPLES, |account| account.observed.is_some())?);
+    if known.is_empty() {
         return Ok(());
+    }
+    // Of those that were missing together some are there again, or all that are missing may be.
+    let there = all_of(app, state, &known).await?;
+    let missing = known.len() - there.len();
+    if !there.is_empty() && (missing < FEW_MISSING || missing * MISSING_SHARE < known.len()) {
+        return Ok(());
+    }
+    if !there.is_empty() {
+        return Err(partly_vanished(missing, known.len()).into());
     }
     let shown = first_page(app).await?;
     match known_on(state, id, &shown)? {
         Some(_) => Ok(()),
-        None => Err(vanished(ids.len(), shown.len()).into()),
+        None => Err(vanished(known.len(), shown.len()).into()),
     }
 }
 
 /// An account that is linked to someone: the tenant is the one that we know.
 fn known_on<'a>(state: &impl Read, app: &AppId, shown: &'a [Remote]) -> Result<Option<&'a Remote>, KvError> {
     for remote in shown {
-        if ledger::linked(state, app, &remote.id)?.is_some() {
+        let Some(holder) = ledger::linked(state, app, &remote.id)? else { continue };
+        if let Some(account) = ledger::account(state, holder, app)?
+            && is_recognized(state, &account, remote)?
+        {
             return Ok(Some(remote));
         }
     }

@@ -74,9 +74,15 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     };
     if let Some(id) = &wanted.remote_id {
         found.extend(read_by_id(client, id).await?);
-        if settled(&found) || wanted.reach == Reach::ById {
+        if settled(&found) {
             return Ok((found, looked));
         }
+    }
+    for id in wanted.others.iter().filter(|id| wanted.remote_id.as_ref() != Some(*id)) {
+        found.extend(read_by_id(client, id).await?);
+    }
+    if wanted.reach == Reach::ById && wanted.remote_id.is_some() {
+        return Ok((found, looked));
     }
     let filters = app.can.filter != Support::No;
     let mut untrusted = !filters || wanted.reach == Reach::Whole;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use reqwest::StatusCode;
+use rollcall_domain::access::account::findable;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Capabilities;
@@ -80,6 +81,7 @@ pub(crate) async fn scan(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remot
     let external_id = wanted.identity.to_string();
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
+    let mut shows_whose = false;
     let mut pages = Pages::new(Endpoint::Users, app.can);
     while let Some(page) = pages.next(app.client).await? {
         let resources = page.users()?;
@@ -96,6 +98,8 @@ pub(crate) async fn scan(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remot
             if !seen.insert(remote.id.clone()) {
                 return Err(page.answer.not_scim("the pages of the app overlap: who has an account can't be told"));
             }
+            let shown = findable(&remote.resource);
+            shows_whose |= !remote.text("externalId").is_empty() || shown.iter().any(|v| v != remote.text("userName"));
             if wanted.is_named(&remote)
                 || wanted.may_have_made(&remote) != Made::No
                 || same(remote.text("externalId"), &external_id)
@@ -103,6 +107,11 @@ pub(crate) async fn scan(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remot
                 found.push(remote);
             }
         }
+    }
+    if found.is_empty() && !seen.is_empty() && !shows_whose && wanted.is_unseen() && wanted.may_have_another_name() {
+        let detail = "a creation was not answered, and the app gives accounts user names of its own and shows neither whose they are nor \
+                      an address: whether it has made one can't be told";
+        return Err(Failure::new(RejectionCause::NotScim, detail));
     }
     Ok((found, seen))
 }

@@ -12,6 +12,7 @@ use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::managed_attributes;
 use rollcall_domain::app::standard::Invitation;
+use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{directory, ledger};
@@ -37,6 +38,11 @@ pub struct Wanted {
     pub user_names: BTreeSet<String>,
     /// What was sent in creations whose outcome is not known.
     pub may_exist: BTreeSet<String>,
+    /// How many creations have no answer that is known.
+    pub creations: u32,
+    /// The app's ids of other accounts that were known as theirs, or were found to be: who must have none is not gone while one of them
+    /// can be used, whatever name it has by now.
+    pub others: BTreeSet<String>,
     /// Since when such an account may be there.
     pub may_exist_since: Option<Timestamp>,
     /// What was seen of the account before.
@@ -81,6 +87,10 @@ impl Wanted {
         let names = [known, account.observed.as_ref().and_then(name_in), mapped, desired.clone()];
         let former = account.former_names.iter().cloned();
         let may_exist = account.may_exist.as_ref().map(|may| may.sent.clone()).unwrap_or_default();
+        let others = match account.desired.target() {
+            Target::Present => BTreeSet::new(),
+            Target::Absent => ledger::other_ids(state, account)?,
+        };
         let reach = if identity.is_none() && account.remote_id.is_some() { Reach::ById } else { Reach::Everywhere };
         Ok(Self {
             spec: spec.clone(),
@@ -91,6 +101,8 @@ impl Wanted {
             user_name: desired,
             user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
             may_exist,
+            creations: account.may_exist.as_ref().map_or(0, |may| may.creations),
+            others,
             may_exist_since: account.may_exist.as_ref().map(|may| may.since),
             known: Known::of(state, spec, account, can, now)?,
             used: (can.invites == Support::Yes).then(|| {
@@ -194,8 +206,9 @@ pub enum Reach {
     ById,
 }
 
+/// Whether an app may take two values for one: as the directory compares names, whatever the case, width and composition.
 pub(crate) fn same(a: &str, b: &str) -> bool {
-    a.to_lowercase() == b.to_lowercase()
+    a == b || name_key(a) == name_key(b)
 }
 
 /// What was seen of an account before.
@@ -230,6 +243,7 @@ impl Known {
             account.remote_id.as_deref().is_some_and(|id| Invitation::to(account, id, can) == Invitation::Stands);
         let removed = account.confirmed.iter().any(|c| c.operation == Operation::Delete && just_now(c.at));
         Ok(match (&account.observed, account.verified_version) {
+            // What was sent may be there, and was seen by nobody.
             _ if account.remote_id.is_none() => Self::Never,
             _ if excused || removed => Self::Removed,
             (Some(observed), _) if observed.get("active") == Some(&Value::Bool(false)) && !is_invited => Self::Removed,

@@ -100,19 +100,36 @@ impl Connector {
         for step in steps {
             let mut group = None;
             let mut operation = step.operation();
+            // What gives something, and may still be carried out when everything has been read back.
+            let gives = matches!(step, Step::Create(_) | Step::Update(_) | Step::Enter(_));
+            let sending = gives.then(|| self.unanswered.sending(account.identity));
+            let answered = |failure: Option<&Failure>| {
+                if let Some(sending) = sending {
+                    sending.answered(failure);
+                }
+            };
             match (step, located) {
-                (Step::Create(attributes), _) => match self.create(account, attributes, wanted, can).await? {
-                    Created::As(id) => wanted.remote_id = Some(id),
-                    Created::Bare(id) => {
-                        wanted.remote_id = Some(id);
-                        bare = true;
+                (Step::Create(attributes), _) => {
+                    let outcome = self.create(account, attributes, wanted, can).await;
+                    match &outcome {
+                        Ok(_) => answered(None),
+                        Err(WorkError::App(failure)) => answered(Some(failure)),
+                        // Whether it was sent is not known.
+                        Err(WorkError::Ours(_)) => {}
                     }
-                    // It is found by what was sent.
-                    Created::Somewhere => return Ok(Sent::Conflict),
-                    // Someone was faster, perhaps ourselves before a restart: look again, once.
-                    Created::Conflict(conflict) if before == Sent::Conflict => return Err(conflict.into()),
-                    Created::Conflict(_) => return Ok(Sent::Conflict),
-                },
+                    match outcome? {
+                        Created::As(id) => wanted.remote_id = Some(id),
+                        Created::Bare(id) => {
+                            wanted.remote_id = Some(id);
+                            bare = true;
+                        }
+                        // It is found by what was sent.
+                        Created::Somewhere => return Ok(Sent::Conflict),
+                        // Someone was faster, perhaps ourselves before a restart: look again, once.
+                        Created::Conflict(conflict) if before == Sent::Conflict => return Err(conflict.into()),
+                        Created::Conflict(_) => return Ok(Sent::Conflict),
+                    }
+                }
                 (Step::Enter(name) | Step::Leave(name), _) => {
                     let Some(id) = wanted.remote_id.as_deref() else { continue };
                     let member = match located {
@@ -120,7 +137,11 @@ impl Connector {
                         None => Member { id, user_name: account.desired.user_name().unwrap_or_default(), remote: None },
                     };
                     match step {
-                        Step::Enter(_) => memberships.enter(client, can, name, member).await?,
+                        Step::Enter(_) => {
+                            let outcome = memberships.enter(client, can, name, member).await;
+                            answered(outcome.as_ref().err());
+                            outcome?;
+                        }
                         _ => match memberships.leave(client, can, name, member).await {
                             // It is left with the account.
                             Err(_) if steps.contains(&Step::Delete) => continue,
@@ -130,8 +151,9 @@ impl Connector {
                     group = Some(name.clone());
                 }
                 (Step::Update(changes), Some(found)) => {
-                    if let Err(failure) = update(client, can, changes, &account.desired, &found.remote, essential).await
-                    {
+                    let outcome = update(client, can, changes, &account.desired, &found.remote, essential).await;
+                    answered(outcome.as_ref().err());
+                    if let Err(failure) = outcome {
                         // Another account may be in the way, perhaps another one of theirs: look again, everywhere, once.
                         if before == Sent::Conflict || failure.rejection.cause != RejectionCause::Conflict {
                             return Err(failure.into());
@@ -193,17 +215,17 @@ impl Connector {
         can: &Capabilities,
     ) -> Result<Created, WorkError> {
         let Some(Link { client, config, .. }) = &self.link else { return Err(self.not_connected().into()) };
-        let before = wanted.may_exist.clone();
+        let (before, earlier) = (wanted.may_exist.clone(), wanted.creations);
         let all: BTreeSet<String> = before.union(&findable(attributes)).cloned().collect();
-        let say = async |sent: &BTreeSet<String>| {
+        let say = async |sent: &BTreeSet<String>, creations: u32| {
             let (app, identity, version) = (account.app.clone(), account.identity, account.desired_version);
-            let attempted = Attempted { app, identity, version, sent: sent.clone() };
+            let attempted = Attempted { app, identity, version, sent: sent.clone(), creations };
             self.append(account, Event::AccountAttempted(attempted)).await
         };
-        let is_news = all != before;
-        let ahead = is_news && !ledger::keeps_external_ids(&self.store.view(), &self.app)?;
+        // Of several whose outcome is not known each counts: one that is found says nothing of the others.
+        let ahead = !before.is_empty() || !ledger::keeps_external_ids(&self.store.view(), &self.app)?;
         if ahead {
-            say(&all).await?;
+            say(&all, earlier + 1).await?;
         }
         let mut outcome = create(client, attributes, can).await;
         // An app may refuse somebody for their title: that keeps nobody out.
@@ -225,16 +247,17 @@ impl Connector {
         };
         match &outcome {
             _ if is_unanswered => {
-                if is_news && !ahead {
-                    say(&all).await?;
+                if !ahead {
+                    say(&all, earlier + 1).await?;
                 }
                 wanted.may_exist = all;
+                wanted.creations = earlier + 1;
                 wanted.may_exist_since.get_or_insert((self.clock)());
             }
             Ok(Created::As(_) | Created::Bare(_) | Created::Somewhere) => {}
             Ok(Created::Conflict(_)) | Err(_) => {
                 if ahead {
-                    say(&before).await?;
+                    say(&before, earlier).await?;
                 }
             }
         }

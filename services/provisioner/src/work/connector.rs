@@ -25,6 +25,7 @@ use crate::search::wanted::Wanted;
 use crate::work::claims::Claims;
 use crate::work::error::WorkError;
 use crate::work::settled::Settled;
+use crate::work::unanswered::Unanswered;
 
 /// What is needed to work on the accounts of one app.
 pub struct Connector {
@@ -34,6 +35,7 @@ pub struct Connector {
     pub app: AppId,
     pub settled: Settled,
     pub claims: Claims,
+    pub unanswered: Unanswered,
     pub controls: Controls,
     /// How to reach it; `None`: it can't be, and `unreachable` says why.
     pub link: Option<Link>,

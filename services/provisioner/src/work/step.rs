@@ -195,7 +195,15 @@ impl Connector {
                 {
                     return Ok(Attempt::Wait(wait));
                 }
-                if let Some(wait) = self.may_still_come(account, remote, config.request_timeout) {
+                let within = config.carried_out_within;
+                if let Some(wait) = self.may_still_come(account, remote, within) {
+                    return Ok(Attempt::Wait(wait));
+                }
+                // A change that was not answered may make it live again after this look.
+                if account.desired.target() == Target::Absent
+                    && list.is_none()
+                    && let Some(wait) = self.unanswered.wait(account.identity, account.verified_at, within)
+                {
                     return Ok(Attempt::Wait(wait));
                 }
                 if let Some(failure) = groups_unread {

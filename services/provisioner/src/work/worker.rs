@@ -30,6 +30,7 @@ use crate::search::control::shows_what_is_known;
 use crate::search::look::Search;
 use crate::work::breaker::{Breaker, Verdict};
 use crate::work::connector::Connector;
+use crate::work::error::WorkError;
 use crate::work::outcome::Outcome;
 
 /// How many pending accounts are read at once.
@@ -74,6 +75,7 @@ impl Worker {
         if !self.is_readable() {
             return self.leave_to_people(&stop).await;
         }
+        self.note_what_may_be_under_way();
         let mut schedule = Schedule::new(Arc::clone(&self.connector), self.reconcile_every);
         let mut drills = Drills::new(Arc::clone(&self.connector));
         let mut known = Knowledge::Nothing;
@@ -82,9 +84,11 @@ impl Worker {
                 // On the heap, as long as it takes: there may be a thousand workers that have nothing to do.
                 known = Box::pin(self.learn(&stop)).await;
             }
-            match self.quarantined() {
-                Ok(true) => Box::pin(self.wait_for_recovery(&stop)).await,
-                Ok(false) => Box::pin(self.work(&stop, &mut schedule, &mut drills)).await,
+            match self.standing() {
+                Ok(Standing::Elsewhere) => self.wait_for_settings(&stop).await,
+                Ok(Standing::Moved) => Box::pin(self.recognize(&stop)).await,
+                Ok(Standing::LeftAlone) => Box::pin(self.wait_for_recovery(&stop)).await,
+                Ok(Standing::Usual) => Box::pin(self.work(&stop, &mut schedule, &mut drills)).await,
                 Err(e) => {
                     error!(app = %self.app, error = %e, "the state of the app can't be read");
                     tokio::time::sleep(self.retry_min).await;
@@ -93,6 +97,14 @@ impl Worker {
         }
         schedule.stop().await;
         drills.stop().await;
+    }
+
+    /// Whoever worked on this app before may have been ended in the middle of a change.
+    fn note_what_may_be_under_way(&self) {
+        let view = self.connector.store.view();
+        let pending = |queue| ledger::pending(&view, &self.app, queue, None, usize::MAX).unwrap_or_default();
+        let all = Queue::ALL.into_iter().flat_map(pending).map(|(id, _)| id).collect();
+        self.connector.unanswered.begin(all, (self.connector.clock)());
     }
 
     /// Whether what the app shows can be read; of one that is not in the configuration any more the log knows it.
@@ -123,6 +135,72 @@ impl Worker {
     /// The list that is all that can be read of the app; `None`: it is asked itself.
     fn list(&self) -> Option<&ListedApp> {
         self.connector.link.as_ref()?.list.as_deref()
+    }
+
+    /// Whether anything may be done in the app.
+    fn standing(&self) -> Result<Standing, ProvisionerError> {
+        let view = self.connector.store.view();
+        let Some(link) = &self.connector.link else { return Ok(Standing::Usual) };
+        let known = directory::app(&view, &self.app)?;
+        if known.is_some_and(|app| app.spec.base_url != link.config.spec.base_url) {
+            return Ok(Standing::Elsewhere);
+        }
+        if ledger::quarantine(&view, &self.app)?.is_some() {
+            return Ok(Standing::LeftAlone);
+        }
+        Ok(if ledger::moved_from(&view, &self.app)?.is_some() { Standing::Moved } else { Standing::Usual })
+    }
+
+    /// Waits until the log has the address by which we reach the app: what is known of its accounts is known of that at the log's.
+    async fn wait_for_settings(&self, stop: &CancellationToken) {
+        warn!(app = %self.app, "the app is configured here with another address than on the log: nothing is done there");
+        let mut news = self.connector.store.watch();
+        while matches!(self.standing(), Ok(Standing::Elsewhere)) {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                changed = news.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+        }
+    }
+
+    /// The app has another address: before anything is done there, one of the accounts that we know must be found. An id alone proves
+    /// nothing: elsewhere it is somebody else's.
+    async fn recognize(&self, stop: &CancellationToken) {
+        let Some(link) = &self.connector.link else { return };
+        let shows = async {
+            let view = self.connector.store.view();
+            let can = self.connector.capabilities(&link.config)?;
+            let (client, controls) = (&link.client, &self.connector.controls);
+            let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
+            shows_what_is_known(&search, &view, &self.app).await
+        };
+        let shown = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            shown = shows => shown,
+        };
+        let event = match shown {
+            Ok(()) => Event::AppRecovered(self.app.clone()),
+            Err(WorkError::App(failure)) if failure.rejection.cause.is_vanished() => {
+                warn!(app = %self.app, detail = failure.rejection.detail, "the app has another address, and may be another one");
+                Event::AppQuarantined(Quarantined { app: self.app.clone(), rejection: failure.rejection, failures: 1 })
+            }
+            Err(e) => {
+                warn!(app = %self.app, error = ?e, "whether the app is the one that we know can't be told yet");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(self.probe_every) => {}
+                }
+                return;
+            }
+        };
+        if let Err(e) = self.connector.say(event).await {
+            error!(app = %self.app, error = ?e, "whether the app is the one that we know is not on the log");
+            tokio::time::sleep(self.retry_min).await;
+        }
     }
 
     fn quarantined(&self) -> Result<bool, ProvisionerError> {
@@ -163,6 +241,10 @@ impl Worker {
 
     /// Switches off in an app that is left alone whom a person has switched off: each once, until `tried` is emptied.
     async fn switch_off(&self, tried: &mut BTreeMap<IdentityId, Sequence>, stop: &CancellationToken) {
+        // Where it may be another app an id says nothing: somebody else would be switched off.
+        if !matches!(ledger::moved_from(&self.connector.store.view(), &self.app), Ok(None)) {
+            return;
+        }
         let mut after = None;
         while !stop.is_cancelled() {
             let view = self.connector.store.view();
@@ -209,7 +291,7 @@ impl Worker {
             let view = self.connector.store.view();
             // A person may have said that what is missing is gone.
             let Ok(Some(quarantine)) = ledger::quarantine(&view, &self.app) else { return };
-            let vanished = quarantine.rejection.cause == RejectionCause::Vanished;
+            let vanished = quarantine.rejection.cause.is_vanished();
             match probe(&link.client).await {
                 Ok(()) if !vanished => break,
                 Ok(()) => {
@@ -255,7 +337,7 @@ impl Worker {
         while !stop.is_cancelled() && opened.is_none() {
             news.mark_unchanged();
             // It may be on the log although we were not told that it got there.
-            if matches!(self.quarantined(), Ok(true)) {
+            if !matches!(self.standing(), Ok(Standing::Usual)) {
                 break;
             }
             if let Some(list) = self.list()
@@ -386,7 +468,7 @@ impl Worker {
     ) -> Result<Vec<Account>, ProvisionerError> {
         let view = self.connector.store.view();
         let now = Instant::now();
-        let holds = ledger::holds(&view)?;
+        let (holds, counting) = (ledger::holds(&view)?, ledger::reevaluations(&view)?);
         let app_version = self.connector.app_version()?;
         let ripe = |id: &IdentityId, version: Sequence| {
             !busy.contains(id) && waiting.get(id).is_none_or(|w| w.until <= now || w.version != version)
@@ -409,7 +491,8 @@ impl Worker {
                     let Some(account) = ledger::account(&view, id, &self.app)?.filter(Account::is_pending) else {
                         continue;
                     };
-                    let held = holds.iter().any(|hold| hold.covers(&account));
+                    let held = holds.iter().any(|hold| hold.covers(&account))
+                        || counting.iter().any(|running| running.keeps_waiting(&account));
                     let stays = match queue {
                         // A person has decided, and that goes before every other decision.
                         Queue::Off => false,
@@ -475,6 +558,18 @@ impl Worker {
             .without_max_times()
             .build()
     }
+}
+
+/// Whether anything may be done in an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Usual,
+    /// It has failed too often, or shows less than it must.
+    LeftAlone,
+    /// It has another address, and nothing that we know was found there yet.
+    Moved,
+    /// We reach it at another address than the log says.
+    Elsewhere,
 }
 
 /// Whether the discovery documents were read.

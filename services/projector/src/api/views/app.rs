@@ -28,7 +28,8 @@ use crate::api::views::Detail;
 /// The last failure of an app for an account.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FailureView {
-    /// refused, unreachable, app_error, timeout, conflict, throttled, not_scim, not_connected, unmappable, vanished or bad_list.
+    /// refused, unreachable, app_error, timeout, conflict, throttled, not_scim, not_connected, unmappable, vanished, partly_vanished
+    /// or bad_list.
     pub cause: &'static str,
     pub status: Option<u16>,
     /// The app's own words; absent for viewers.
@@ -64,6 +65,9 @@ pub struct HealthView {
     #[schema(schema_with = schema::time_or_null)]
     pub since: Option<Timestamp>,
     pub reason: Option<FailureView>,
+    /// The event since which it is left alone: where accounts are missing it is the one that a person answers who says that they are gone.
+    #[schema(value_type = Option<u64>)]
+    pub event: Option<Sequence>,
 }
 
 /// How far an app does what it says.
@@ -159,6 +163,7 @@ impl AppView {
                 },
                 since: quarantine.as_ref().map(|q| q.since),
                 reason: quarantine.as_ref().map(|q| FailureView::of(&q.rejection, detail)),
+                event: quarantine.as_ref().map(|q| q.by),
             },
             sla_seconds: ServiceLevelView {
                 joiner: seconds(spec.sla.joiner),

@@ -131,6 +131,7 @@ async fn page(api: &Api, person: &Person, asked: &Asked, problem: Option<String>
 }
 
 const APPS: [Column; 2] = [Column::text("app", "App"), Column::text("who", "Who has an account")];
+const MISSING: [Column; 2] = [Column::text("app", "App"), Column::text("what", "What is missing")];
 const WAITS: [Column; 2] = [Column::text("who", "Whose account"), Column::text("app", "App")];
 const ASKED: [Column; 3] =
     [Column::text("what", "What"), Column::text("by", "Asked by"), Column::text("reason", "Because")];
@@ -189,6 +190,16 @@ async fn what(
             let caption =
                 format!("It is about all {all} removals up to event {last}; the first {} are listed", rows.len());
             Ok(Table::new(caption, &WAITS).with(rows))
+        }
+        Act::Gone => {
+            let mut rows = Vec::new();
+            for id in ids {
+                let app: AppId = id.parse().map_err(|_| unknown("app", id))?;
+                let quarantine =
+                    ledger::quarantine(view, &app)?.ok_or_else(|| unknown("app that is left alone", id))?;
+                rows.push(vec![app_link(view, &app)?, Cell::text(quarantine.rejection.detail)]);
+            }
+            Ok(Table::new("What is missing", &MISSING).with(rows))
         }
         Act::Reconcile | Act::Drill | Act::SyncApp => {
             let mut rows = Vec::new();
@@ -433,6 +444,7 @@ async fn one(
         }
         Act::Reconcile => decisions::reconcile(state, who, path).await?,
         Act::Drill => drills::drill(state, who, path).await?,
+        Act::Gone => decisions::gone(state, who, path, body(json!({ "told": through, "reason": reason }))).await?,
         Act::SyncApp => decisions::sync(state, who, body(json!({ "app": id }))).await?,
         Act::Sync => decisions::sync(state, who, body(json!({ "identity": id }))).await?,
         Act::Disable => switch::disable(state, who, path, body(json!({ "reason": reason }))).await?,

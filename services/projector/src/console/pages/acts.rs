@@ -22,6 +22,7 @@ pub enum Act {
     Reconcile,
     Drill,
     SyncApp,
+    Gone,
     Sync,
     Approve,
     Deny,
@@ -41,7 +42,7 @@ pub enum Act {
 }
 
 impl Act {
-    const ALL: [(Self, &'static str); 23] = [
+    const ALL: [(Self, &'static str); 24] = [
         (Self::Waive, "waive"),
         (Self::Accept, "accept"),
         (Self::Release, "release"),
@@ -49,6 +50,7 @@ impl Act {
         (Self::Reconcile, "reconcile"),
         (Self::Drill, "drill"),
         (Self::SyncApp, "sync-app"),
+        (Self::Gone, "gone"),
         (Self::Sync, "sync"),
         (Self::Approve, "approve"),
         (Self::Deny, "deny"),
@@ -118,8 +120,13 @@ impl Act {
             ),
             Self::SyncApp => (
                 "Look at every account of an app again",
-                "Each account is read, and brought in line where it differs. What was parked is tried again, and what is missing is taken to be gone.",
+                "Each account is read, and brought in line where it differs. What was parked is tried again.",
                 ("Look again", "primary"),
+            ),
+            Self::Gone => (
+                "Say that the accounts that are missing are gone",
+                "The app is believed again as it shows itself now: whoever left and is not found there is called gone, and whoever must have an account gets a new one. If its token or its address is that of another tenant, all of that is wrong. Your name and your reason are on the log for ever.",
+                ("They are gone", "danger"),
             ),
             Self::Sync => (
                 "Look at the accounts of somebody again",
@@ -208,6 +215,7 @@ impl Act {
                 | Self::Accept
                 | Self::Release
                 | Self::Reject
+                | Self::Gone
                 | Self::Disable
                 | Self::Enable
                 | Self::DenyGrant
@@ -256,6 +264,7 @@ impl Act {
             Self::Reconcile => format!("POST /v1/apps/{id}/reconcile"),
             Self::Drill => format!("rollcall drill {id}, or POST /v1/apps/{id}/drill"),
             Self::SyncApp => format!("rollcall sync {id}, or POST /v1/sync {{\"app\": \"{id}\"}}"),
+            Self::Gone => format!("rollcall gone {id} --reason …, or POST /v1/apps/{id}/gone"),
             Self::Sync => format!("rollcall sync {id}, or POST /v1/sync {{\"identity\": \"{id}\"}}"),
             Self::Approve => format!("POST /v1/approvals/{id}/approve"),
             Self::Deny => format!("POST /v1/approvals/{id}/deny"),

@@ -168,8 +168,15 @@ pub async fn app(
             head.actions = vec![
                 Action::new("Compare now", act("reconcile"), Weight::Primary),
                 Action::new("Drill now", act("drill"), Weight::Usual),
-                Action::new("Look at every account again", act("sync-app"), Weight::Usual),
             ];
+            // To look once more is no answer to whether they are gone.
+            head.actions.push(match ledger::quarantine(&view, &app)?.filter(|q| q.rejection.cause.is_vanished()) {
+                Some(missing) => {
+                    let href = format!("{}&through={}", act("gone"), missing.by);
+                    Action::new("Say that what is missing is gone", href, Weight::Usual)
+                }
+                None => Action::new("Look at every account again", act("sync-app"), Weight::Usual),
+            });
         }
         let list = |path: &str, status: &str| format!("/console/{path}?{status}app={app}");
         let open = usize::try_from(shown.obligations_open).unwrap_or(usize::MAX);

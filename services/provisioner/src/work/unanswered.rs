@@ -1,0 +1,145 @@
+//! Changes that an app has not answered: it may still carry them out, after everything has been read back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::ids::IdentityId;
+use tokio::time::Instant;
+
+use crate::app_client::client::Failure;
+
+/// What may still be carried out, by whose account it is.
+#[derive(Debug, Default)]
+pub struct Unanswered(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    sent: BTreeMap<IdentityId, Instant>,
+    began: Option<Began>,
+}
+
+/// When work on the app began here. Of what was sent before, by a process that has ended meanwhile, nothing is known.
+#[derive(Debug)]
+struct Began {
+    at: Instant,
+    time: Timestamp,
+    pending: BTreeSet<IdentityId>,
+}
+
+/// A change that is sent. It counts as not answered until it is said to be.
+#[derive(Debug)]
+pub struct Sending<'a> {
+    to: &'a Unanswered,
+    identity: IdentityId,
+    before: Option<Instant>,
+}
+
+impl Sending<'_> {
+    /// The app has answered, with success or otherwise.
+    pub fn answered(self, failure: Option<&Failure>) {
+        if failure.is_some_and(Failure::may_come_late) {
+            return;
+        }
+        let mut inner = self.to.inner();
+        match self.before {
+            Some(before) => inner.sent.insert(self.identity, before),
+            None => inner.sent.remove(&self.identity),
+        };
+    }
+}
+
+impl Unanswered {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Work begins: for these accounts something may be under way.
+    pub fn begin(&self, pending: BTreeSet<IdentityId>, time: Timestamp) {
+        self.inner().began = Some(Began { at: Instant::now(), time, pending });
+    }
+
+    /// A change is about to be sent.
+    pub fn sending(&self, identity: IdentityId) -> Sending<'_> {
+        let before = self.inner().sent.insert(identity, Instant::now());
+        Sending { to: self, identity, before }
+    }
+
+    /// For how long what was read of an account proves nothing: a change that was not answered may still be carried out, `within` so long.
+    pub fn wait(&self, identity: IdentityId, verified_at: Option<Timestamp>, within: Duration) -> Option<Duration> {
+        let mut inner = self.inner();
+        inner.sent.retain(|_, at| at.elapsed() < within);
+        let left = |at: Instant| within.checked_sub(at.elapsed()).filter(|left| !left.is_zero());
+        let sent = inner.sent.get(&identity).copied().and_then(left);
+        if inner.began.as_ref().is_some_and(|began| left(began.at).is_none()) {
+            inner.began = None;
+        }
+        let in_doubt = |began: &&Began| began.is_in_doubt(identity, verified_at, within);
+        let earlier = inner.began.as_ref().filter(in_doubt).and_then(|began| left(began.at));
+        sent.max(earlier)
+    }
+}
+
+impl Began {
+    /// Whether something may have been sent for an account before that was not answered.
+    fn is_in_doubt(&self, identity: IdentityId, verified_at: Option<Timestamp>, within: Duration) -> bool {
+        let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
+        let lately = self.time.checked_sub(within).unwrap_or(Timestamp::MIN);
+        self.pending.contains(&identity) || verified_at.is_some_and(|at| at > lately && at <= self.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use rollcall_domain::access::rejection::RejectionCause;
+
+    use super::*;
+    use crate::app_client::client::Sent;
+
+    const WITHIN: Duration = Duration::from_secs(30);
+
+    fn id(n: u128) -> IdentityId {
+        IdentityId(uuid::Uuid::from_u128(n))
+    }
+
+    fn late() -> Failure {
+        Failure { sent: Sent::Yes, ..Failure::new(RejectionCause::Timeout, "no answer") }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_without_an_answer_is_waited_for_and_one_with_an_answer_is_not() {
+        let all = Unanswered::default();
+        let (anna, bert) = (id(1), id(2));
+        all.sending(anna).answered(Some(&late()));
+        all.sending(bert).answered(None);
+        let wait = |who| all.wait(who, None, WITHIN);
+        assert_eq!((wait(anna), wait(bert)), (Some(WITHIN), None));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        // The next one is answered: the first may come all the same.
+        all.sending(anna).answered(None);
+        assert_eq!(wait(anna), Some(Duration::from_secs(20)));
+        // One that was given up in the middle is one without an answer.
+        drop(all.sending(bert));
+        assert_eq!(wait(bert), Some(WITHIN));
+        tokio::time::advance(WITHIN).await;
+        assert_eq!((wait(anna), wait(bert)), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_what_was_under_way_before_it_began_nothing_is_known() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let ago = |seconds| Some(now - SignedDuration::from_secs(seconds));
+        let all = Unanswered::default();
+        all.begin([id(1)].into(), now);
+        let waits = |n, verified_at| all.wait(id(n), verified_at, WITHIN).is_some();
+        let table = [(1, None, true), (1, ago(100), true), (2, ago(100), false), (2, ago(5), true), (2, None, false)];
+        for (n, verified_at, expected) in table {
+            assert_eq!(waits(n, verified_at), expected, "{n} {verified_at:?}");
+        }
+        tokio::time::advance(WITHIN).await;
+        assert!(!waits(1, None));
+    }
+}

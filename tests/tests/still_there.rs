@@ -1,0 +1,236 @@
+//! Nobody is called gone while an account of theirs may be there: one that they had before, one that a lost answer has made, one that comes
+//! late, one that we can't see any more, one at another address.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use rollcall_tests::stage::{APP, Stage, USER};
+use rollcall_tests::{Script, until};
+use serde_json::{Value, json};
+
+fn named(stage: &Stage, name: &str) -> Vec<Value> {
+    stage.app.users(APP).into_iter().filter(|user| user["userName"] == name).collect()
+}
+
+async fn set(stage: &Stage, id: &str, path: &str, value: Value) -> anyhow::Result<()> {
+    let patch = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "path": path, "value": value }] });
+    stage.rollcall.scim(Method::PATCH, &format!("/Users/{id}"), &patch).await.map(drop)
+}
+
+async fn remote_id(stage: &Stage, id: &str) -> anyhow::Result<String> {
+    Ok(stage.account(id).await?["remote_id"].as_str().context("no id")?.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_they_had_before_they_got_another_is_switched_off_too() -> anyhow::Result<()> {
+    let app = Script { no_external_id: true, names_are_unique: true, ..Script::default() };
+    let stage = Stage::simple(app).await?;
+    let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    let first = remote_id(&stage, &ada).await?;
+    // She renames her account in the app, and makes another one with her old name.
+    stage.app.by_hand(APP, |users| {
+        if let Some(mut account) = users.remove(&first) {
+            let mut second = account.clone();
+            account.insert("userName".into(), "shadow".into());
+            users.insert(first.clone(), account);
+            second.insert("id".into(), "second".into());
+            users.insert("second".into(), second);
+        }
+    });
+    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    ensure!(status == 202, "{status} {answer}");
+    until("the other one is taken for hers", || async {
+        let account = stage.account(&ada).await?;
+        Ok((account["remote_id"] == "second" && account["verified"] == true).then_some(()))
+    })
+    .await?;
+    stage.leave(&ada).await?;
+    stage.verified(&ada).await?;
+    for account in named(&stage, "ada").iter().chain(&named(&stage, "shadow")) {
+        ensure!(account["active"] == false, "she is gone, and {account} is live");
+    }
+    ensure!(named(&stage, "shadow").len() == 1, "{:?}", stage.app.users(APP));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_carried_out_long_after_nobody_waits_for_it_is_waited_for() -> anyhow::Result<()> {
+    for (no_patch, is_back) in [(false, true), (true, false)] {
+        let keys = "request_timeout = \"1s\"\ncarried_out_within = \"6s\"\n";
+        let stage = Stage::set(Script { no_patch, ..Script::default() }, "deactivate", keys, "").await?;
+        let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+        stage.verified(&ada).await?;
+        stage.verified(&bob).await?;
+        if is_back {
+            set(&stage, &ada, "active", false.into()).await?;
+            stage.verified(&ada).await?;
+        }
+        stage.app.tell(APP, &Script { no_patch, late_changes: 1, late_ms: 3000, ..Script::default() }).await?;
+        match is_back {
+            true => set(&stage, &ada, "active", true.into()).await?,
+            false => set(&stage, &ada, "title", "Boss".into()).await?,
+        }
+        stage.app.tell(APP, &Script { no_patch, late_changes: 1, late_ms: 3000, ..Script::default() }).await?;
+        until("it was sent", || async {
+            let sent = stage.app.requests(APP);
+            Ok(sent.last().filter(|last| last.starts_with("P")).map(drop))
+        })
+        .await?;
+        stage.leave(&ada).await?;
+        stage.verified(&ada).await?;
+        let account = named(&stage, "ada").pop().context("it is there")?;
+        ensure!(account["active"] == false, "{no_patch}: {account}");
+        // What was late is over by now, and has changed nothing.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let account = named(&stage, "ada").pop().context("it is there")?;
+        ensure!(account["active"] == false, "{no_patch}: she is gone, and {account} is live");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_answer_has_made_is_looked_for_although_another_one_was_made_since() -> anyhow::Result<()> {
+    let keys = "[apps.capabilities]\nkeeps = { userName = \"own value\" }\n";
+    let app = Script { no_external_id: true, ..Script::default() };
+    let stage = Stage::set(app.clone(), "deactivate", "", keys).await?;
+    let bob = stage.join("bob").await?;
+    stage.verified(&bob).await?;
+    stage.app.tell(APP, &Script { loses_creations: 1, ..app.clone() }).await?;
+    let user = json!({ "schemas": [USER], "userName": "ada", "displayName": "ada", "emails": [{ "value": "ada@example.com" }] });
+    let made = stage.rollcall.scim(Method::POST, "/Users", &user).await?;
+    let ada = made["id"].as_str().context("no id")?.to_owned();
+    // The app has given it a name of its own, so that nobody finds it by hers.
+    until("it was made", || async { Ok(named(&stage, "ada").pop()) }).await?;
+    stage.app.by_hand(APP, |users| {
+        for user in users.values_mut().filter(|user| user["userName"] == "ada" && user.get("seen").is_none()) {
+            user.insert("userName".into(), "u101".into());
+            user.insert("seen".into(), true.into());
+        }
+    });
+    stage.verified(&ada).await?;
+    stage.leave(&ada).await?;
+    until("she is gone, or a person has to say", || async {
+        let account = stage.account(&ada).await?;
+        let is_said = account["last_failure"]["cause"] == "conflict";
+        Ok((account["desired"] == "absent" && (account["verified"] == true || is_said)).then_some(()))
+    })
+    .await?;
+    let account = stage.account(&ada).await?;
+    let live: Vec<Value> = stage.app.users(APP).into_iter().filter(|user| user["active"] != false).collect();
+    let hers = live.iter().filter(|user| user["userName"] != "bob").count();
+    ensure!(account["verified"] != true || hers == 0, "she is gone, and {live:?} are live: {account}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_look_once_more_says_nothing_of_accounts_that_are_missing() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
+    let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    stage.app.tell(APP, &Script { empty_tenant: true, ..Script::default() }).await?;
+    stage.leave(&ada).await?;
+    stage.seen("app.quarantined").await?;
+    let (status, answer) = stage.decide("/v1/sync", &json!({ "app": APP })).await?;
+    ensure!(status == 409 && answer["detail"].as_str().is_some_and(|d| d.contains("/gone")), "{status} {answer}");
+    // One account may be looked at again: that proves nothing either.
+    let (status, answer) = stage.decide("/v1/sync", &json!({ "identity": bob })).await?;
+    ensure!(status == 202, "{status} {answer}");
+    let told = stage.app_view().await?["health"]["event"].as_u64().context("no event")?;
+    for (body, expected) in [
+        (json!({ "told": told }), 400),
+        (json!({ "told": told, "reason": " " }), 400),
+        (json!({ "told": told + 1, "reason": "it is empty" }), 409),
+    ] {
+        let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/gone"), &body).await?;
+        ensure!(status == expected, "{body}: {status} {answer}");
+    }
+    ensure!(stage.account(&ada).await?["verified"] == false, "an empty tenant proves nothing");
+    stage.app.tell(APP, &Script::default()).await?;
+    stage.verified(&ada).await?;
+    ensure!(named(&stage, "ada")[0]["active"] == false, "{:?}", stage.app.users(APP));
+    let (status, answer) =
+        stage.decide(&format!("/v1/apps/{APP}/gone"), &json!({ "told": told, "reason": "r" })).await?;
+    ensure!(status == 409, "nothing is missing any more: {status} {answer}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_colleague_who_is_seen_does_not_prove_that_the_others_are_gone() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
+    let mut all = Vec::new();
+    for n in 0..8 {
+        all.push(stage.join(&format!("person{n}")).await?);
+    }
+    for id in &all {
+        stage.verified(id).await?;
+    }
+    stage.app.tell(APP, &Script { sees_only: Some("person0".into()), ..Script::default() }).await?;
+    stage.leave(&all[4]).await?;
+    let said = stage.seen("app.quarantined").await?;
+    ensure!(said["summary"].as_str().is_some_and(|s| s.contains("can the token see less")), "{said}");
+    let account = stage.account(&all[4]).await?;
+    ensure!(account["verified"] == false, "{account}");
+    stage.app.tell(APP, &Script::default()).await?;
+    stage.verified(&all[4]).await?;
+    ensure!(named(&stage, "person4")[0]["active"] == false, "{:?}", stage.app.users(APP));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_another_address_an_id_is_somebody_elses() -> anyhow::Result<()> {
+    let mut stage = Stage::set(Script::default(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
+    let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    let (hers, his) = (remote_id(&stage, &ada).await?, remote_id(&stage, &bob).await?);
+    let other = "wiki2";
+    let account = |id: &str, name: &str| json!({ "id": id, "userName": name, "displayName": name, "active": true });
+    stage.app.by_hand(other, |users| {
+        for (id, name) in [(&hers, "root-admin"), (&his, "ceo")] {
+            users.insert(id.clone(), account(id, name).as_object().cloned().unwrap_or_default());
+        }
+    });
+    stage.rollcall.stop().await?;
+    stage.rollcall.reach_at(stage.app.base_url(other));
+    stage.rollcall.start().await?;
+    let said = stage.seen("app.quarantined").await?;
+    ensure!(said["summary"].as_str().is_some_and(|s| s.contains("missing at once")), "{said}");
+    stage.leave(&ada).await?;
+    let (status, answer) = stage.decide(&format!("/v1/identities/{bob}/disable"), &json!({ "reason": "now" })).await?;
+    ensure!(status == 202, "{status} {answer}");
+    // Back at the address at which they are, both are found, and go.
+    stage.rollcall.stop().await?;
+    for user in stage.app.users(other) {
+        ensure!(user["active"] == true && user["displayName"] == user["userName"], "nobody touches {user}");
+    }
+    let first = stage.app.users(APP);
+    ensure!(first.iter().all(|user| user["active"] != false), "{first:?}");
+    stage.rollcall.reach_at(stage.app.base_url(APP));
+    stage.rollcall.start().await?;
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    let first = stage.app.users(APP);
+    ensure!(first.iter().all(|user| user["active"] == false), "{first:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_has_moved_and_is_the_same_goes_on_by_itself() -> anyhow::Result<()> {
+    let mut stage = Stage::simple(Script::default()).await?;
+    let ada = stage.join("ada").await?;
+    stage.verified(&ada).await?;
+    // The same service at the same place, which is written otherwise.
+    stage.rollcall.stop().await?;
+    stage.rollcall.reach_at(stage.app.base_url(APP).replace("127.0.0.1", "localhost"));
+    stage.rollcall.start().await?;
+    stage.leave(&ada).await?;
+    stage.verified(&ada).await?;
+    ensure!(named(&stage, "ada")[0]["active"] == false, "{:?}", stage.app.users(APP));
+    ensure!(stage.events("app.quarantined").await?.is_empty(), "a false alarm");
+    Ok(())
+}
