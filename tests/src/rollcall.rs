@@ -188,6 +188,11 @@ impl Rollcall {
         )
     }
 
+    /// Has an app no more from the next start on.
+    pub fn take_out(&mut self, id: &str) {
+        self.apps.retain(|app| app.id != id);
+    }
+
     /// Has the first app at another address from the next start on.
     pub fn reach_at(&mut self, base_url: String) {
         if let Some(app) = self.apps.first_mut() {

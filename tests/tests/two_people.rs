@@ -284,3 +284,70 @@ async fn a_configuration_says_what_it_would_do_and_is_told_when_it_is_used() -> 
     ensure!(stage.app.users(APP).iter().filter(|u| u["active"] == true).count() == 4, "it was not only planned");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_is_taken_out_of_the_configuration_stays_governed_until_two_people_decide() -> anyhow::Result<()> {
+    let app = Faulty::start().await?;
+    let apps = [App::usual(APP, app.base_url(APP)), App::usual("other", app.base_url("other"))];
+    let mut stage = Stage { rollcall: Rollcall::new(&apps, PEOPLE)?, app };
+    stage.rollcall.start().await?;
+    let (anna, bert) = (stage.join("anna").await?, stage.join("bert").await?);
+    stage.verified(&anna).await?;
+    stage.verified(&bert).await?;
+    stage.rollcall.stop().await?;
+    stage.rollcall.take_out(APP);
+    stage.rollcall.start().await?;
+    ensure!(stage.app_view().await?["connected"] == true, "one who writes the configuration has decided alone");
+    // Who leaves is owed there, and it is said why nothing happens.
+    stage.leave(&anna).await?;
+    until("it is said", || async {
+        let identity = stage.rollcall.api(&format!("/v1/identities/{anna}")).await?;
+        let accounts = identity["accounts"].as_array().cloned().unwrap_or_default();
+        let is_said = |a: &Value| a["app"] == APP && a["last_failure"]["cause"] == "not_connected";
+        Ok(accounts.iter().any(is_said).then_some(()))
+    })
+    .await?;
+    ensure!(stage.leaver(&anna).await?["gone_at"].is_null(), "an app that nobody asks proves nobody gone");
+    let path = format!("/v1/apps/{APP}/remove");
+    ensure!(ask(&stage, Method::POST, &path, "ola-secret", &json!({ "reason": "" })).await?.0 == 400);
+    ensure!(ask(&stage, Method::POST, "/v1/apps/none/remove", "ola-secret", &json!({ "reason": "r" })).await?.0 == 404);
+    ensure!(ask(&stage, Method::POST, &path, API_TOKEN, &json!({ "reason": "r" })).await?.0 == 403);
+    let (status, asked) =
+        ask(&stage, Method::POST, &path, "ola-secret", &json!({ "reason": "it is shut down" })).await?;
+    let id = asked["approval"].as_str().with_context(|| format!("done by one person: {status} {asked}"))?;
+    let approve = format!("/v1/approvals/{id}/approve");
+    ensure!(ask(&stage, Method::POST, &approve, "ola-secret", &json!({})).await?.0 == 403);
+    ensure!(stage.app_view().await?["connected"] == true);
+    let (status, answer) = ask(&stage, Method::POST, &approve, "omar-secret", &json!({})).await?;
+    ensure!(status == 202, "{status} {answer}");
+    until("it is governed no more", || async { Ok((stage.app_view().await?["connected"] == false).then_some(())) })
+        .await?;
+    let removed = stage.seen("app.removed").await?;
+    ensure!(removed["actor"] == "ola" && removed["reason"] == "it is shut down", "{removed}");
+    ensure!(ask(&stage, Method::POST, &path, "ola-secret", &json!({ "reason": "r" })).await?.0 == 409);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_what_is_missing_is_gone_takes_two_people() -> anyhow::Result<()> {
+    let stage = stage("").await?;
+    let (anna, bert) = (stage.join("anna").await?, stage.join("bert").await?);
+    stage.verified(&anna).await?;
+    stage.verified(&bert).await?;
+    stage.app.by_hand(APP, |users| users.clear());
+    stage.leave(&anna).await?;
+    stage.seen("app.quarantined").await?;
+    let told = stage.app_view().await?["health"]["event"].clone();
+    let body = json!({ "told": told, "reason": "it was emptied" });
+    let (status, asked) = ask(&stage, Method::POST, &format!("/v1/apps/{APP}/gone"), "ola-secret", &body).await?;
+    let id = asked["approval"].as_str().with_context(|| format!("done by one person: {status} {asked}"))?;
+    let (_, waiting) = ask(&stage, Method::GET, "/v1/approvals", "omar-secret", &Value::Null).await?;
+    ensure!(waiting["items"][0]["what"].as_str().is_some_and(|what| what.contains("are gone")), "{waiting}");
+    ensure!(stage.leaver(&anna).await?["gone_at"].is_null(), "one person has said it");
+    let (status, answer) =
+        ask(&stage, Method::POST, &format!("/v1/approvals/{id}/approve"), "omar-secret", &json!({})).await?;
+    ensure!(status == 202, "{status} {answer}");
+    stage.verified(&anna).await?;
+    stage.verified(&bert).await?;
+    Ok(())
+}

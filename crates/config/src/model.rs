@@ -338,6 +338,18 @@ pub enum TwoPeople {
     Never,
 }
 
+impl TwoPeople {
+    /// Whether a second person is needed where as many tokens of the configuration may decide.
+    #[must_use]
+    pub const fn applies(self, deciders: usize) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::WhenPossible => deciders > 1,
+        }
+    }
+}
+
 /// What becomes of the reading of a person's data. That it was refused is recorded in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {

@@ -12,7 +12,7 @@ use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, NewEvent, Sequence, directory};
 use rollcall_event_log::{EventLog, Expect, LogError, Unit, by_service};
 use rollcall_projection::Store;
-use tracing::info;
+use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::error::GatewayError;
@@ -25,6 +25,17 @@ pub struct Policies {
     pub machines: MachinePolicy,
     /// For how many people at once a change that concerns many is decided.
     pub reevaluation: ReevaluationPolicy,
+    /// Who decides that an app is governed no more.
+    pub removals: Removals,
+}
+
+/// Who decides that an app is governed no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removals {
+    /// Whoever writes the configuration.
+    Configuration,
+    /// Two people: what is taken out of the configuration stays governed until they have.
+    TwoPeople,
 }
 
 /// Appends until log and configuration agree. Another gateway may be doing the same.
@@ -32,12 +43,12 @@ pub async fn register(
     log: &EventLog,
     store: &Store,
     configured: &AccessSpec,
-    Policies { machines, reevaluation }: Policies,
+    Policies { machines, reevaluation, removals }: Policies,
 ) -> Result<(), GatewayError> {
     loop {
         store.wait_for(log.head().await?, Duration::from_secs(3600)).await?;
         let view = store.view();
-        let mut events = what_differs(&view, configured)?;
+        let mut events = what_differs(&view, configured, removals)?;
         if directory::machine_policy(&view)? != machines {
             events.insert(0, Event::MachinesConfigured(machines));
         }
@@ -94,8 +105,19 @@ fn known_separation(state: &impl Read, id: &rollcall_domain::SeparationId) -> Re
 
 /// The events that bring the log in line. Where roles or policies change, all of it changes together: access that an app's rule gave may be
 /// what a role gives now, and nobody loses it in between.
-fn what_differs(state: &impl Read, configured: &AccessSpec) -> Result<Vec<Event>, KvError> {
+fn what_differs(state: &impl Read, configured: &AccessSpec, removals: Removals) -> Result<Vec<Event>, KvError> {
     let mut events = configure(&directory::apps(state)?, &configured.apps);
+    events.retain(|event| match (event, removals) {
+        (Event::AppRemoved(app), Removals::TwoPeople) => {
+            warn!(
+                %app,
+                "the app is not in the configuration any more, and stays governed until two people have decided about it: POST \
+                 /v1/apps/{app}/remove, or rollcall apps remove {app}"
+            );
+            false
+        }
+        _ => true,
+    });
     let mut roles = configure_roles(&directory::roles(state)?, &configured.roles);
     roles.extend(configure_policies(&directory::policies(state)?, &configured.policies));
     roles.extend(configure_separations(&directory::separations(state)?, &configured.separations));

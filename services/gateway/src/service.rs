@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use axum::routing::{any, get, post, put};
 use axum::{Router, middleware};
-use rollcall_config::Config;
+use rollcall_config::{Config, Role};
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Event, Recorded, directory};
@@ -24,7 +24,7 @@ use crate::http::{discovery, inventories, path_form, routes};
 use crate::index::indexer::Indexer;
 use crate::index::names::Indexes;
 use crate::read::query::Bounds;
-use crate::register::{Policies, register};
+use crate::register::{Policies, Removals, register};
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
@@ -103,7 +103,12 @@ impl Gateway {
             patience: config.server.read_patience,
             registered: watch::Sender::new(false),
         };
-        let policies = Policies { machines: config.machines.policy, reevaluation: config.reevaluation };
+        let deciders = config.api_tokens.iter().filter(|token| token.role >= Role::Operator).count();
+        let removals = match config.approvals.two_people.applies(deciders) {
+            true => Removals::TwoPeople,
+            false => Removals::Configuration,
+        };
+        let policies = Policies { machines: config.machines.policy, reevaluation: config.reevaluation, removals };
         Ok(Self { state: Arc::new(state), configured: config.access_spec(), policies })
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rollcall_config::{AccountListConfig, AppConfig, Config, Reach};
-use rollcall_domain::app::Connection;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{AppId, Recorded, directory};
@@ -122,9 +121,9 @@ impl Provisioner {
             _ = caught_up.wait_for(|at| *at >= head) => {}
         }
         let mut apps: BTreeMap<Slot, Vec<AppId>> = BTreeMap::new();
-        let removed = directory::apps(&self.store.view())?;
-        let removed = removed.into_iter().filter(|a| a.connection == Connection::Removed).map(|a| a.spec.id);
-        let ids: BTreeSet<AppId> = self.apps.keys().cloned().chain(removed).collect();
+        // Those that are not in the configuration any more, whatever was decided about them: what they owe is said to be owed.
+        let known = directory::apps(&self.store.view())?.into_iter().map(|app| app.spec.id);
+        let ids: BTreeSet<AppId> = self.apps.keys().cloned().chain(known).collect();
         for id in ids {
             apps.entry(Slot::of(&id)).or_default().push(id);
         }

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use crate::lists;
-use crate::terminal::ListArgs;
+use crate::terminal::{DecideArgs, ListArgs, confirm, escaped, say};
 
 /// What to show.
 #[derive(Debug, Args)]
@@ -24,10 +25,28 @@ enum Apps {
         /// The preset whose settings are shown
         name: Option<String>,
     },
+    /// Govern an app no more, after it was taken out of the configuration; a second person approves it
+    Remove {
+        /// The app's id
+        app: String,
+        #[command(flatten)]
+        decide: DecideArgs,
+    },
 }
 
 pub fn apps(args: &AppsArgs) -> anyhow::Result<ExitCode> {
-    let Some(Apps::Presets { name }) = &args.what else { return lists::apps(&args.list) };
+    let name = match &args.what {
+        Some(Apps::Presets { name }) => name,
+        Some(Apps::Remove { app, decide }) => {
+            confirm(
+                decide.yes,
+                &format!("govern '{app}' no more? Nothing is removed there, and nobody is followed there"),
+            )?;
+            let body = json!({ "reason": decide.reason });
+            return say(&decide.server, &[(format!("/v1/apps/{}/remove", escaped(app)), body)]);
+        }
+        None => return lists::apps(&args.list),
+    };
     let all = rollcall_config::presets();
     let Some(name) = name else {
         for (name, preset) in &all {

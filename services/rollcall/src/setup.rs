@@ -34,6 +34,7 @@ const ACCOUNTS: [(&str, &[&str]); 5] = [
     (
         "projector",
         &[
+            "app",
             "obligation",
             "drift",
             "hold",

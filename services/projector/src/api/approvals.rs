@@ -6,14 +6,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
-use rollcall_config::{Role, TwoPeople};
+use rollcall_config::Role;
+use rollcall_domain::app::Connection;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::erasure::ErasureOrdered;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, WaitingApproval};
-use rollcall_domain::{Event, NewEvent};
+use rollcall_domain::{Event, NewEvent, directory};
 use rollcall_event_log::{Expect, LogError, Unit, by_service};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -74,12 +75,8 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
 
 /// Whether what is dangerous, and takes at least this role, waits for a second person.
 pub fn needs_two(api: &Api, least: Role) -> bool {
-    match api.approvals.two_people {
-        TwoPeople::Always => true,
-        TwoPeople::Never => false,
-        // One of the configuration's made all others: those are no second person.
-        TwoPeople::WhenPossible => api.tokens.iter().filter(|token| token.role >= least).count() > 1,
-    }
+    // One of the configuration's made all others: those are no second person.
+    api.approvals.two_people.applies(api.tokens.iter().filter(|token| token.role >= least).count())
 }
 
 /// Asks for something in the place of doing it; the id that it is approved by.
@@ -182,6 +179,9 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
         Event::SyncRequested(SyncRequested::Gone { app, told }) => {
             decisions::missing_in(state, app)?.is_some_and(|missing| missing.by == *told)
+        }
+        Event::AppRemoved(app) => {
+            directory::app(state, app)?.is_some_and(|app| app.connection == Connection::Configured)
         }
         Event::ViolationAccepted(accepted) => {
             let known = ledger::violation(state, &accepted.separation, accepted.identity)?;

@@ -10,9 +10,9 @@ use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::obligation::{ObligationId, Waived};
-use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::app::kind::AppKind;
+use rollcall_domain::app::{AppSpec, Connection};
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
@@ -53,6 +53,7 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(reject))
         .routes(routes!(reconcile))
         .routes(routes!(gone))
+        .routes(routes!(remove))
         .routes(routes!(sync))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
 }
@@ -323,6 +324,28 @@ pub async fn gone(State(api): Shared, Extension(person): Who, Path(id): Path<Str
     }
     let event = Event::SyncRequested(SyncRequested::Gone { app, told });
     decide_because(&api, &person, event, Weight::Dangerous, &because).await
+}
+
+/// Why something is done.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ReasonBody {
+    reason: String,
+}
+
+/// Governs an app no more, after it was taken out of the configuration: where two people decide it stays governed until they do.
+#[utoipa::path(post, path = "/v1/apps/{id}/remove", tag = "decisions", params(("id" = String, Path, description = "Which.")), request_body = ReasonBody, responses(
+    (status = 202, body = Said), (status = 409, description = "It is not governed any more.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
+))]
+pub async fn remove(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+    person.needs(Role::Operator)?;
+    let app: AppId = id.parse().map_err(|_| unknown("app", &id))?;
+    let because = reason(&read::<ReasonBody>(&body)?.reason)?;
+    let known = directory::app(&api.fresh().await?, &app)?.ok_or_else(|| unknown("app", &id))?;
+    if known.connection == Connection::Removed {
+        return Err(ApiError::Conflict(format!("app '{app}' is not governed any more: its accounts are as they were")));
+    }
+    decide_because(&api, &person, Event::AppRemoved(app), Weight::Dangerous, &because).await
 }
 
 /// Why an app is left alone, where that is because accounts are missing that must be there.

@@ -572,6 +572,7 @@ pub fn in_words(wanted: &Event) -> String {
             let held = held.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
             format!("to accept until {expires_at} that they hold {held} (separation {separation}); instead: {control}")
         }
+        Event::AppRemoved(app) => format!("to govern app '{app}' no more: what it owes stays"),
         Event::SyncRequested(SyncRequested::Gone { app, told }) => {
             format!("to believe that the accounts in app '{app}' that event {told} calls missing are gone")
         }

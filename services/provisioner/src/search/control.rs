@@ -248,11 +248,25 @@ fn vanished(missing: usize, others: usize) -> Failure {
     Failure::new(RejectionCause::Vanished, detail)
 }
 
+/// What was missing in an app when nothing of it was believed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Everything, or it is not known whether it is the app that we know: one account that is there tells.
+    All,
+    /// Several accounts, while others were there.
+    Several,
+}
+
 /// Whether an app shows an account that we know: then it is the one that we know.
 ///
 /// # Errors
-/// When it shows none, or does not answer.
-pub async fn shows_what_is_known(app: &Search<'_>, state: &impl Read, id: &AppId) -> Result<(), WorkError> {
+/// When it shows none, or too few where several were missing while others were there; and when it does not answer.
+pub async fn shows_what_is_known(
+    app: &Search<'_>,
+    state: &impl Read,
+    id: &AppId,
+    missing: Missing,
+) -> Result<(), WorkError> {
     // Those that must be there first: of a large app the others may be leavers, gone for years.
     let present = |account: &Account| account.desired.target() == Target::Present;
     let mut known = ledger::some_accounts(state, id, None, SAMPLES, present)?;
@@ -260,14 +274,22 @@ pub async fn shows_what_is_known(app: &Search<'_>, state: &impl Read, id: &AppId
     if known.is_empty() {
         return Ok(());
     }
-    // Of those that were missing together some are there again, or all that are missing may be.
-    let there = all_of(app, state, &known).await?;
-    let missing = known.len() - there.len();
-    if !there.is_empty() && (missing < FEW_MISSING || missing * MISSING_SHARE < known.len()) {
-        return Ok(());
-    }
-    if !there.is_empty() {
-        return Err(partly_vanished(missing, known.len()).into());
+    match missing {
+        Missing::All => {
+            if let Found::Account(_) = any_of(app, state, &known).await? {
+                return Ok(());
+            }
+        }
+        Missing::Several => {
+            let there = all_of(app, state, &known).await?;
+            let missing = known.len() - there.len();
+            if missing < FEW_MISSING || missing * MISSING_SHARE < known.len() {
+                return Ok(());
+            }
+            if !there.is_empty() {
+                return Err(partly_vanished(missing, known.len()).into());
+            }
+        }
     }
     let shown = first_page(app).await?;
     match known_on(state, id, &shown)? {

@@ -26,7 +26,7 @@ use crate::comparison::Schedule;
 use crate::drill::Drills;
 use crate::error::ProvisionerError;
 use crate::list::listed::ListedApp;
-use crate::search::control::shows_what_is_known;
+use crate::search::control::{Missing, shows_what_is_known};
 use crate::search::look::Search;
 use crate::work::breaker::{Breaker, Verdict};
 use crate::work::connector::Connector;
@@ -175,7 +175,7 @@ impl Worker {
             let can = self.connector.capabilities(&link.config)?;
             let (client, controls) = (&link.client, &self.connector.controls);
             let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
-            shows_what_is_known(&search, &view, &self.app).await
+            shows_what_is_known(&search, &view, &self.app, Missing::All).await
         };
         let shown = tokio::select! {
             biased;
@@ -298,7 +298,11 @@ impl Worker {
                     let Ok(can) = self.connector.capabilities(&link.config) else { return };
                     let (client, controls) = (&link.client, &self.connector.controls);
                     let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
-                    if shows_what_is_known(&search, &view, &self.app).await.is_ok() {
+                    let missing = match quarantine.rejection.cause {
+                        RejectionCause::PartlyVanished => Missing::Several,
+                        _ => Missing::All,
+                    };
+                    if shows_what_is_known(&search, &view, &self.app, missing).await.is_ok() {
                         break;
                     }
                 }
