@@ -712,3 +712,37 @@ async fn no_byte_of_an_export_can_be_changed_unseen() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_out_of_an_export_with_its_key_is_said_to_be_missing() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "[audit]\ncheckpoint_every = \"100ms\"")?;
+    rollcall.start().await?;
+    let id = join(&rollcall, "ada@example.com").await?;
+    until("it is signed", || async {
+        let events = rollcall.items(&format!("/v1/identities/{id}/timeline")).await?;
+        let newest = events.iter().filter_map(|event| event["sequence"].as_u64()).max();
+        let latest = rollcall.api("/v1/checkpoints/latest").await.unwrap_or_default();
+        Ok((newest.is_some() && latest["size"].as_u64() >= newest).then_some(()))
+    })
+    .await?;
+    let key = rollcall.api("/v1/checkpoints/latest").await?["public_keys"][0].as_str().context("no key")?.to_owned();
+    for path in ["/v1/export".to_owned(), format!("/v1/export?identity={id}")] {
+        let whole = lines(&text(&rollcall, &path).await?);
+        let is_hers = |line: &String| line.contains("\"type\":\"identity.") && line.contains("\"key\":");
+        let at = whole.iter().position(is_hers).context("nothing of hers is sealed")?;
+        // As it would be written without the key: every byte of it is what is signed.
+        let hidden = edit(&whole, at, |value| {
+            value["record"].as_object_mut().map(|record| record.remove("key"));
+            (value["reason"], value["changes"]) = ("".into(), json!([]));
+            for personal in ["resource_json", "changed", "changes", "effective_at"] {
+                value["details"].as_object_mut().map(|details| details.remove(personal));
+            }
+        })?;
+        let (holds, said) = verify(&whole, &[&key]).await?;
+        ensure!(holds || said.contains("Not proved"), "{path}: {said}");
+        ensure!(!said.contains("Not shown"), "{path}: {said}");
+        let (holds, said) = verify(&hidden, &[&key]).await?;
+        ensure!(!holds && said.contains("Not shown: what is personal in 1 events"), "{path}: {said}");
+    }
+    Ok(())
+}

@@ -189,6 +189,10 @@ impl Pages {
         if matches!(start, PageStart::Index(_)) {
             // What was removed meanwhile may have stood before this page: as many have moved to where nobody looks any more.
             let mut steps = 0;
+            if self.shown.is_some() {
+                // Its total may be that of the page.
+                self.before = None;
+            }
             while let Some((was, ids)) = self.before.take_if(|(was, ids)| total < *was && !ids.is_empty()) {
                 let gone = was - total;
                 steps += 1;
