@@ -5,4 +5,5 @@ pub mod controls;
 pub mod locate;
 pub mod look;
 pub mod ownership;
+pub mod recognition;
 pub mod wanted;

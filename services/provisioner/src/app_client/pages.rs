@@ -31,8 +31,9 @@ pub struct Pages {
     total_is_wrong: bool,
     /// How many there were by the page before, and which it had.
     before: Option<(usize, BTreeSet<String>)>,
-    /// The ids on the first of several pages: some apps show it again beyond the end.
+    /// The ids on the first of several pages, and on the one before the last: some apps show these again beyond the end.
     first: BTreeSet<String>,
+    earlier: BTreeSet<String>,
 }
 
 /// Where search engines stop to count.
@@ -84,6 +85,7 @@ impl Pages {
             total_is_wrong: false,
             before: None,
             first: BTreeSet::new(),
+            earlier: BTreeSet::new(),
         }
     }
 
@@ -215,7 +217,8 @@ impl Pages {
             if self.read > 0 && self.shown.is_none() && !page.resources.is_empty() {
                 let last = self.before.as_ref().map(|(_, ids)| ids);
                 let is_old = |resource: &Value| {
-                    self.first.contains(&id(resource)) || last.is_some_and(|ids| ids.contains(&id(resource)))
+                    let id = id(resource);
+                    [&self.first, &self.earlier].into_iter().chain(last).any(|ids| ids.contains(&id))
                 };
                 if self.read >= total && page.resources.iter().all(is_old) {
                     return Ok(None);
@@ -226,7 +229,7 @@ impl Pages {
                 self.first.clone_from(&ids);
             }
             if !ids.is_empty() {
-                self.before = Some((total, ids));
+                self.earlier = self.before.replace((total, ids)).map(|(_, ids)| ids).unwrap_or_default();
             }
         }
         if let Some(shown) = &mut self.shown {
@@ -257,5 +260,123 @@ impl Pages {
         };
         let total = total.max(self.read);
         Ok(Some(OnePage { resources: page.resources, total, answer }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::{Arc, Mutex};
+
+    use reqwest::Method;
+    use rollcall_event_log::Lease;
+    use serde_json::json;
+    use url::Url;
+
+    use super::*;
+    use crate::app_client::transport::{Exchange, Response, Secrets, Transport, Way};
+
+    /// An app with so many users, of whom some are removed before a page is asked for, and that counts and shows no further than `capped`.
+    #[derive(Debug)]
+    struct Many {
+        users: Mutex<Vec<usize>>,
+        /// Before which page, by its number from 1, which users go.
+        removed: Vec<(usize, Vec<usize>)>,
+        asked: Mutex<usize>,
+        capped: Option<usize>,
+        /// Shows the last page again beyond the end.
+        repeats: bool,
+    }
+
+    impl Many {
+        fn of(users: usize) -> Self {
+            let users = Mutex::new((0..users).collect());
+            Self { users, removed: Vec::new(), asked: Mutex::new(0), capped: None, repeats: false }
+        }
+    }
+
+    impl Transport for Many {
+        fn exchange<'a>(&'a self, _: Method, address: Url, _: Option<&'a Value>) -> Exchange<'a> {
+            let number = |name: &str| address.query_pairs().find(|(k, _)| k == name).and_then(|(_, v)| v.parse().ok());
+            let (start, count): (usize, usize) = (number("startIndex").unwrap_or(1), number("count").unwrap_or(100));
+            let mut users = self.users.lock().unwrap();
+            let mut asked = self.asked.lock().unwrap();
+            *asked += 1;
+            for (_, gone) in self.removed.iter().filter(|(page, _)| page == &*asked) {
+                users.retain(|user| !gone.contains(user));
+            }
+            let from = if self.repeats && start > users.len() { users.len().saturating_sub(count) } else { start - 1 };
+            let page: Vec<Value> =
+                users.iter().skip(from).take(count).map(|n| json!({ "id": format!("u{n}") })).collect();
+            let total = users.len().min(self.capped.unwrap_or(usize::MAX));
+            let list = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+            let body = json!({ "schemas": [list], "totalResults": total, "startIndex": start, "Resources": page });
+            let answer = Response {
+                status: StatusCode::OK,
+                retry_after: None,
+                body: body.to_string().into_bytes(),
+                secrets: Secrets::default(),
+            };
+            Box::pin(async move { Ok(answer) })
+        }
+    }
+
+    async fn read(app: Many) -> Result<Vec<String>, Failure> {
+        let text = "[server]\nlisten = \"127.0.0.1:1\"\n[[apps]]\nid = \"crm\"\nbase_url = \"http://localhost:1\"\nowner = \"o@example.com\"\n\
+                    token = \"a-token-of-the-app\"\nassign = 'active eq true'\nmax_requests_per_second = 10000\n";
+        let config = rollcall_config::parse("test.toml", text, &|_| None).map_err(|e| format!("{e:?}")).unwrap();
+        let base = Url::parse("http://localhost:1/").unwrap();
+        let way = Way { base, transport: Arc::new(app) };
+        let client = ScimClient::new(&config.apps[0], Arc::new(Lease::unlimited()), way);
+        let mut pages = Pages::new(Endpoint::Users, &Capabilities::default());
+        let mut all = Vec::new();
+        while let Some(page) = pages.next(&client).await? {
+            all.extend(page.resources.iter().map(|user| user["id"].as_str().unwrap().to_owned()));
+        }
+        Ok(all)
+    }
+
+    fn names(which: impl Iterator<Item = usize>) -> Vec<String> {
+        which.map(|n| format!("u{n}")).collect()
+    }
+
+    #[tokio::test]
+    async fn who_moves_to_a_page_that_was_read_is_read_all_the_same() {
+        // Three of the first page go before the second one is asked for: three others stand there now.
+        let app = Many { removed: vec![(2, vec![1, 2, 3])], ..Many::of(250) };
+        let mut all = read(app).await.unwrap();
+        all.sort();
+        let mut expected = names(0..250);
+        expected.sort();
+        assert_eq!(all, expected, "who was there when it began, each once");
+        // The same at each further page, and behind what was read.
+        let app = Many { removed: vec![(2, vec![5]), (4, vec![120, 130]), (6, vec![349])], ..Many::of(350) };
+        let all = read(app).await.unwrap();
+        let once: BTreeSet<&String> = all.iter().collect();
+        assert_eq!(once.len(), all.len(), "each once");
+        assert!(
+            names((0..349).filter(|n| ![5, 120, 130].contains(n))).iter().all(|name| once.contains(name)),
+            "nobody is passed over"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_total_that_is_capped_is_not_the_end() {
+        let all = read(Many { capped: Some(200), ..Many::of(430) }).await.unwrap();
+        assert_eq!(all, names(0..430));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_is_shown_again_beyond_the_end_is_the_end() {
+        assert_eq!(read(Many { repeats: true, ..Many::of(250) }).await.unwrap(), names(0..250));
+        assert_eq!(read(Many::of(200)).await.unwrap(), names(0..200));
+        assert_eq!(read(Many::of(0)).await.unwrap(), names(0..0));
+    }
+
+    #[tokio::test]
+    async fn more_than_a_page_that_is_removed_at_once_is_no_reading() {
+        let app = Many { removed: vec![(2, (0..150).collect())], ..Many::of(400) };
+        assert!(read(app).await.unwrap_err().rejection.detail.contains("more is removed"));
     }
 }

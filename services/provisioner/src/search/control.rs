@@ -3,20 +3,20 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_domain::access::account::{Account, findable};
-use rollcall_domain::access::desired::{Desired, Target};
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
-use rollcall_domain::app::mapping::to_resource;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::{KvError, Read};
-use rollcall_domain::{directory, ledger};
+use rollcall_domain::ledger;
 
 use crate::app_client::client::{Endpoint, Failure};
 use crate::app_client::pages::Pages;
 use crate::search::controls::HOLDS_FOR;
-use crate::search::look::{Answered, Search, read_by_id, search};
-use crate::search::wanted::{Known, Wanted, same};
+use crate::search::look::{Answered, Search, search};
+use crate::search::recognition::{Sampled, is_recognized};
+use crate::search::wanted::{Known, Wanted};
 use crate::work::error::WorkError;
 
 /// How many known accounts are looked for before all of them count as missing.
@@ -170,51 +170,26 @@ enum Found {
     Nothing { looked: usize },
 }
 
-/// One account, when it is there and is the one that we know: in another tenant somebody else may have its id.
-async fn known_account(app: &Search<'_>, state: &impl Read, account: &Account) -> Result<Option<Remote>, WorkError> {
-    let Some(id) = &account.remote_id else { return Ok(None) };
-    let found = read_by_id(app.client, id).await?;
-    Ok(match found {
-        Some(found) if is_recognized(state, account, &found)? => Some(found),
-        Some(_) | None => None,
-    })
-}
-
 /// The first of some accounts that is there.
 async fn any_of(app: &Search<'_>, state: &impl Read, accounts: &[Account]) -> Result<Found, WorkError> {
+    let mut sampled = Sampled::default();
     for account in accounts {
-        if let Some(found) = known_account(app, state, account).await? {
-            return Ok(Found::Account(Box::new(found)));
+        sampled.add(app, state, account).await?;
+        if let Some(known) = sampled.known.pop() {
+            return Ok(Found::Account(Box::new(known)));
         }
     }
-    Ok(Found::Nothing { looked: accounts.len() })
+    let first = sampled.there().into_iter().next();
+    Ok(first.map_or(Found::Nothing { looked: accounts.len() }, |found| Found::Account(Box::new(found))))
 }
 
 /// Those of some accounts that are there.
 async fn all_of(app: &Search<'_>, state: &impl Read, accounts: &[Account]) -> Result<Vec<Remote>, WorkError> {
-    let mut there = Vec::new();
+    let mut sampled = Sampled::default();
     for account in accounts {
-        there.extend(known_account(app, state, account).await?);
+        sampled.add(app, state, account).await?;
     }
-    Ok(there)
-}
-
-/// Whether an account is the one that we know by its id: it says whose it is, or has a name or an address that it was to have, or was
-/// shown with.
-pub fn is_recognized(state: &impl Read, account: &Account, remote: &Remote) -> Result<bool, KvError> {
-    if remote.text("externalId") == account.identity.to_string() {
-        return Ok(true);
-    }
-    let shown = findable(&remote.resource);
-    let mut known: BTreeSet<String> = account.former_names.clone();
-    known.extend(account.observed.as_ref().map(findable).unwrap_or_default());
-    if let Desired::Present(presence) = &account.desired {
-        known.extend(findable(&to_resource(&presence.attributes)));
-    }
-    if let Some(identity) = directory::identity(state, account.identity)? {
-        known.extend(findable(&identity.resource));
-    }
-    Ok(known.iter().any(|known| shown.iter().any(|shown| same(known, shown))))
+    Ok(sampled.there())
 }
 
 async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
@@ -251,8 +226,10 @@ fn vanished(missing: usize, others: usize) -> Failure {
 /// What was missing in an app when nothing of it was believed any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// Everything, or it is not known whether it is the app that we know: one account that is there tells.
+    /// Everything: one account that is there tells.
     All,
+    /// Whether it is the app that we know is not known: one account that is recognized tells.
+    Unknown,
     /// Several accounts, while others were there.
     Several,
 }
@@ -278,6 +255,15 @@ pub async fn shows_what_is_known(
         Missing::All => {
             if let Found::Account(_) = any_of(app, state, &known).await? {
                 return Ok(());
+            }
+        }
+        Missing::Unknown => {
+            let mut sampled = Sampled::default();
+            for account in &known {
+                sampled.add(app, state, account).await?;
+                if !sampled.known.is_empty() {
+                    return Ok(());
+                }
             }
         }
         Missing::Several => {

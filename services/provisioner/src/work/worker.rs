@@ -175,7 +175,7 @@ impl Worker {
             let can = self.connector.capabilities(&link.config)?;
             let (client, controls) = (&link.client, &self.connector.controls);
             let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
-            shows_what_is_known(&search, &view, &self.app, Missing::All).await
+            shows_what_is_known(&search, &view, &self.app, Missing::Unknown).await
         };
         let shown = tokio::select! {
             biased;
@@ -300,6 +300,7 @@ impl Worker {
                     let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
                     let missing = match quarantine.rejection.cause {
                         RejectionCause::PartlyVanished => Missing::Several,
+                        _ if !matches!(ledger::moved_from(&view, &self.app), Ok(None)) => Missing::Unknown,
                         _ => Missing::All,
                     };
                     if shows_what_is_known(&search, &view, &self.app, missing).await.is_ok() {
