@@ -26,7 +26,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("AppRemoved", &[], &[1]),
     ("AppDiscovered", &[], &[1, 2]),
     ("AppQuarantined", &[], &[1, 2, 3, 4, 5]),
-    ("AppRecovered", &[], &[1]),
+    ("AppRecovered", &[], &[1, 2]),
     ("AccountApplied", &[4], &[1, 2, 3, 5, 6, 7]),
     ("AccountVerified", &[4, 6, 8], &[1, 2, 3, 5, 7]),
     ("AccountRejected", &[6], &[1, 2, 3, 4, 5, 7]),
@@ -47,7 +47,7 @@ const FIELDS: &[(&str, &[u32], &[u32])] = &[
     ("Reconciliation", &[], &[1, 2, 3, 4, 5]),
     ("Drill", &[], &[1, 2, 3, 4, 5, 6, 7]),
     ("DrillResult", &[], &[1, 2, 3, 4, 5]),
-    ("SyncRequested", &[], &[1, 2, 3]),
+    ("SyncRequested", &[], &[1, 2, 3, 4]),
     ("AlertChanged", &[4], &[1, 2, 3, 5, 6, 7, 8, 9, 10]),
     ("Checkpoint", &[], &[1, 2, 3, 4]),
     // Who operates it is named: who decided is what an auditor asks.

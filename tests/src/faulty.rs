@@ -85,6 +85,8 @@ pub struct Script {
     /// The next so many changes of an account are not answered, and carried out after `late_ms`.
     pub late_changes: u32,
     pub late_ms: u64,
+    /// Takes an id that it does not have for none at all, and answers 400.
+    pub knows_no_other_ids: bool,
     /// Refuses a change to a user name that another account has.
     pub names_are_unique: bool,
     /// Its token sees only the account with this user name.
@@ -417,6 +419,9 @@ impl Tenant {
                         found.insert("groups".into(), self.groups_of(&id));
                     }
                     (StatusCode::OK, Some(Value::Object(found)))
+                }
+                None if self.script.knows_no_other_ids => {
+                    (StatusCode::BAD_REQUEST, Some(json!({ "detail": "no such form of id" })))
                 }
                 None => (StatusCode::NOT_FOUND, None),
             },

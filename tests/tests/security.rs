@@ -39,11 +39,12 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 /// Who is asked for at least, by path.
-const OPENED_BY: [(&str, &str, &str); 73] = [
+const OPENED_BY: [(&str, &str, &str); 74] = [
     ("GET", "/v1/apps", "viewer"),
     ("GET", "/v1/apps/{id}", "viewer"),
     ("POST", "/v1/apps/{id}/reconcile", "operator"),
     ("POST", "/v1/apps/{id}/gone", "operator"),
+    ("POST", "/v1/apps/{id}/same", "operator"),
     ("POST", "/v1/apps/{id}/remove", "operator"),
     ("POST", "/v1/apps/{id}/drill", "operator"),
     ("GET", "/v1/apps/{id}/drills", "viewer"),

@@ -234,3 +234,160 @@ async fn an_app_that_has_moved_and_is_the_same_goes_on_by_itself() -> anyhow::Re
     ensure!(stage.events("app.quarantined").await?.is_empty(), "a false alarm");
     Ok(())
 }
+
+/// Somebody else's accounts, under the ids that we know, as another tenant has them.
+fn strangers(stage: &Stage, tenant: &str, ids: &[String]) {
+    stage.app.by_hand(tenant, |users| {
+        for (n, id) in ids.iter().enumerate() {
+            let account = json!({ "id": id, "userName": format!("stranger{n}"), "displayName": format!("Stranger {n}"), "active": true });
+            users.insert(id.clone(), account.as_object().cloned().unwrap_or_default());
+        }
+    });
+}
+
+fn are_untouched(stage: &Stage, tenant: &str) -> anyhow::Result<()> {
+    for user in stage.app.users(tenant) {
+        let name = user["userName"].as_str().unwrap_or_default();
+        ensure!(name.starts_with("stranger") && user["active"] == true, "{user} was changed");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_was_left_alone_and_gets_another_address_is_recognized_first() -> anyhow::Result<()> {
+    let keys = "probe_every = \"100ms\"\nquarantine_after = 2\n";
+    let mut stage = Stage::set(Script::default(), "deactivate", keys, "").await?;
+    let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    let ids = [remote_id(&stage, &ada).await?, remote_id(&stage, &bob).await?];
+    strangers(&stage, "wiki2", &ids);
+    stage.app.tell(APP, &Script { fails: 100_000, ..Script::default() }).await?;
+    stage.leave(&ada).await?;
+    set(&stage, &bob, "title", "Boss".into()).await?;
+    stage.seen("app.quarantined").await?;
+    stage.rollcall.stop().await?;
+    stage.rollcall.reach_at(stage.app.base_url("wiki2"));
+    stage.rollcall.start().await?;
+    until("it is no app that we know", || async {
+        Ok((stage.app_view().await?["health"]["reason"]["cause"] == "vanished").then_some(()))
+    })
+    .await?;
+    ensure!(stage.account(&ada).await?["verified"] == false);
+    are_untouched(&stage, "wiki2")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_another_tenant_at_the_same_address_nobody_is_touched_and_nobody_is_gone() -> anyhow::Result<()> {
+    let app = Script { no_external_id: true, ..Script::default() };
+    let stage = Stage::set(app.clone(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
+    let mut all = Vec::new();
+    for name in ["ada", "bob", "cid"] {
+        let id = stage.join(name).await?;
+        stage.verified(&id).await?;
+        all.push(remote_id(&stage, &id).await?);
+        all.push(id);
+    }
+    let (remote, ids): (Vec<String>, Vec<String>) = {
+        let mut pairs = all.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+        let mut both = (Vec::new(), Vec::new());
+        pairs.by_ref().for_each(|(remote, id)| {
+            both.0.push(remote);
+            both.1.push(id);
+        });
+        both
+    };
+    // The token is that of another tenant by now.
+    strangers(&stage, APP, &remote);
+    stage.leave(&ids[0]).await?;
+    let said = stage.seen("app.quarantined").await?;
+    ensure!(said["summary"].as_str().is_some_and(|s| s.contains("has nothing of theirs")), "{said}");
+    ensure!(stage.account(&ids[0]).await?["verified"] == false, "a stranger proves nothing");
+    are_untouched(&stage, APP)?;
+    // It was no other tenant: somebody has renamed them all. People say so, and its ids are believed.
+    let told = stage.app_view().await?["health"]["event"].clone();
+    let same = json!({ "told": told, "reason": "a new naming scheme" });
+    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/same"), &same).await?;
+    ensure!(status == 202, "{status} {answer}");
+    stage.verified(&ids[0]).await?;
+    let account =
+        stage.app.users(APP).into_iter().find(|user| user["id"] == remote[0].as_str()).context("it is there")?;
+    ensure!(account["active"] == false, "{account}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_the_app_takes_for_none_keeps_nobody_from_being_found() -> anyhow::Result<()> {
+    let stage = Stage::simple(Script { knows_no_other_ids: true, ..Script::default() }).await?;
+    let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    let first = remote_id(&stage, &ada).await?;
+    stage.app.by_hand(APP, |users| {
+        if let Some(mut account) = users.remove(&first) {
+            account.insert("id".into(), "of-another-form".into());
+            users.insert("of-another-form".into(), account);
+        }
+    });
+    stage.leave(&ada).await?;
+    stage.verified(&ada).await?;
+    ensure!(named(&stage, "ada")[0]["active"] == false, "{:?}", stage.app.users(APP));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_that_takes_our_ids_for_none_is_said_and_people_decide() -> anyhow::Result<()> {
+    let mut stage = Stage::set(Script::default(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
+    let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    stage.app.tell("wiki2", &Script { knows_no_other_ids: true, ..Script::default() }).await?;
+    stage.rollcall.stop().await?;
+    stage.rollcall.reach_at(stage.app.base_url("wiki2"));
+    stage.rollcall.start().await?;
+    stage.leave(&ada).await?;
+    stage.seen("app.quarantined").await?;
+    ensure!(stage.account(&ada).await?["verified"] == false);
+    let told = stage.app_view().await?["health"]["event"].clone();
+    let gone = json!({ "told": told, "reason": "the old one is shut down" });
+    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/gone"), &gone).await?;
+    ensure!(status == 202, "{status} {answer}");
+    stage.verified(&ada).await?;
+    stage.verified(&bob).await?;
+    let names: Vec<Value> = stage.app.users("wiki2").into_iter().map(|user| user["userName"].clone()).collect();
+    ensure!(names == [json!("bob")], "{names:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_vanished_together_with_another_is_not_gone_before_that_one_is_found() -> anyhow::Result<()> {
+    let keys = "reconcile_every = \"1h\"\n";
+    let stage = Stage::set(Script::default(), "deactivate", keys, "[apps.drift]\nmissing = \"report\"\n").await?;
+    let mut all = Vec::new();
+    for n in 0..9 {
+        all.push(stage.join(&format!("person{n}")).await?);
+    }
+    for id in &all {
+        stage.verified(id).await?;
+    }
+    let hidden: Vec<Value> =
+        stage.app.users(APP).into_iter().filter(|u| u["userName"] == "person3" || u["userName"] == "person7").collect();
+    let hide = |user: &Value| user["id"].as_str().unwrap_or_default().to_owned();
+    stage.app.by_hand(APP, |users| hidden.iter().for_each(|user| drop(users.remove(&hide(user)))));
+    stage.leave(&all[3]).await?;
+    until("a person has to look", || async {
+        let account = stage.account(&all[3]).await?;
+        Ok((account["desired"] == "absent" && account["last_failure"]["cause"] == "conflict").then_some(()))
+    })
+    .await?;
+    ensure!(
+        stage.account(&all[3]).await?["verified"] == false && stage.app_view().await?["health"]["state"] == "working"
+    );
+    // They can be seen again.
+    stage.app.by_hand(APP, |users| {
+        hidden.iter().for_each(|user| drop(users.insert(hide(user), user.as_object().cloned().unwrap_or_default())));
+    });
+    stage.verified(&all[3]).await?;
+    ensure!(named(&stage, "person3")[0]["active"] == false, "{:?}", stage.app.users(APP));
+    Ok(())
+}

@@ -20,7 +20,7 @@ use crate::alert::AlertChanged;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
 use crate::app::drill::Drill;
-use crate::app::health::Quarantined;
+use crate::app::health::{Quarantined, Recovered};
 use crate::drift::reconciliation::{Reconciliation, SyncRequested};
 use crate::drift::{DriftAccepted, DriftDetected, DriftId};
 use crate::governance::api_token::ApiTokenChanged;
@@ -79,7 +79,7 @@ pub enum Event {
     AccountVerified(Verified),
     AppDiscovered(Discovered),
     AppQuarantined(Quarantined),
-    AppRecovered(AppId),
+    AppRecovered(Recovered),
     AccountRejected(Rejected),
     AccountAdopted(Adopted),
     /// A creation is about to be sent, or it is known again what may exist.
@@ -201,7 +201,7 @@ impl Event {
             Self::ViolationAccepted(e) => Some(e.identity),
             Self::Access(e) => e.identity,
             Self::SyncRequested(SyncRequested::Identity(id)) => Some(*id),
-            Self::SyncRequested(SyncRequested::App(_) | SyncRequested::Gone { .. })
+            Self::SyncRequested(SyncRequested::App(_) | SyncRequested::Gone { .. } | SyncRequested::Same { .. })
             | Self::Group(_)
             | Self::Resource(_)
             | Self::AppConfigured(_)

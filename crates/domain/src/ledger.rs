@@ -74,7 +74,7 @@ use crate::ids::{AppId, IdentityId, RoleId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
 
 pub use approvals::{WaitingApproval, approval, approvals};
-pub use apps::moved_from;
+pub use apps::{is_identified, moved_from};
 pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_handovers, count_of, count_revocations, counts, oldest_overdue};
@@ -366,7 +366,7 @@ impl Ledger {
                 drifts::own_ways_learned(state, &found.app, &found.capabilities.keeps)?;
             }
             Event::AppQuarantined(quarantined) => apps::quarantined(state, quarantined, event),
-            Event::AppRecovered(app) => apps::recovered(state, app),
+            Event::AppRecovered(now) => apps::recovered(state, now)?,
             Event::Reconciliation(step) => apps::reconciliation(state, step, event)?,
             Event::Drill(drill) => drills::changed(state, drill, event)?,
             Event::AlertFired(fired) => {
@@ -634,7 +634,10 @@ impl Ledger {
                     (desired, holdings(&held, decision, event.recorded_at))
                 }
             };
-            if extent.pass == Pass::Losses && desired.target() == Target::Present {
+            // Of what was to be taken away nobody loses anything by waiting that gets it back.
+            let is_given =
+                desired.target() == Target::Present && !before.as_ref().is_some_and(Account::is_being_removed);
+            if extent.pass == Pass::Losses && is_given {
                 continue;
             }
             separations::lost(state, &access.separations, (id, &app.spec.id), (&held, &holds))?;
@@ -687,9 +690,9 @@ fn every_app(state: &impl Read) -> Result<BTreeSet<AppId>, KvError> {
     Ok(directory::apps(state)?.into_iter().map(|app| app.spec.id).collect())
 }
 
-/// Whether somebody has an account that can be taken away from them.
+/// Whether somebody has an account that can be taken away from them, or is about to lose one.
 fn may_lose(state: &impl Read, id: IdentityId, apps: Option<&BTreeSet<AppId>>) -> Result<bool, KvError> {
-    let is_there = |account: &Account| account.desired.target() == Target::Present;
+    let is_there = |account: &Account| account.desired.target() == Target::Present || account.is_being_removed();
     let Some(apps) = apps else { return Ok(accounts_of(state, id)?.iter().any(is_there)) };
     for app in apps {
         if account(state, id, app)?.as_ref().is_some_and(is_there) {

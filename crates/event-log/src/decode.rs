@@ -17,7 +17,7 @@ use rollcall_domain::access::task::{StandsOnWord, TaskDone, TaskUndone};
 use rollcall_domain::alert::{About, AlertChanged, Level};
 use rollcall_domain::app::capability::Discovered;
 use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
-use rollcall_domain::app::health::Quarantined;
+use rollcall_domain::app::health::{Quarantined, Recovered};
 use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::drift::{DriftAccepted, DriftDetected, DriftId};
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep, IssuedToken};
@@ -579,7 +579,11 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
             let rejection = rejection(m.cause, m.status, m.detail)?;
             Event::AppQuarantined(Quarantined { app: m.app_id.parse().ok()?, rejection, failures: m.failures })
         }
-        EventType::AppRecovered => Event::AppRecovered(v1::AppRecovered::decode(payload).ok()?.app_id.parse().ok()?),
+        EventType::AppRecovered => {
+            let m = v1::AppRecovered::decode(payload).ok()?;
+            let recognized_at = Some(m.recognized_at).filter(|address| !address.is_empty());
+            Event::AppRecovered(Recovered { app: m.app_id.parse().ok()?, recognized_at })
+        }
         EventType::AccountAttempted => {
             let m = v1::AccountAttempted::decode(payload).ok()?;
             Event::AccountAttempted(Attempted {
@@ -641,6 +645,7 @@ fn decode_kind(kind: EventType, payload: &[u8]) -> Option<Event> {
             let m = v1::SyncRequested::decode(payload).ok()?;
             Event::SyncRequested(match m.identity_id.parse() {
                 Ok(id) => SyncRequested::Identity(id),
+                Err(_) if m.same > 0 => SyncRequested::Same { app: m.app_id.parse().ok()?, told: Sequence(m.same) },
                 Err(_) if m.gone > 0 => SyncRequested::Gone { app: m.app_id.parse().ok()?, told: Sequence(m.gone) },
                 Err(_) => SyncRequested::App(m.app_id.parse().ok()?),
             })

@@ -374,7 +374,11 @@ fn encode_payload(event: &Event) -> Vec<u8> {
             failures: e.failures,
         }
         .encode_to_vec(),
-        Event::AppRecovered(id) => v1::AppRecovered { app_id: id.to_string() }.encode_to_vec(),
+        Event::AppRecovered(now) => v1::AppRecovered {
+            app_id: now.app.to_string(),
+            recognized_at: now.recognized_at.clone().unwrap_or_default(),
+        }
+        .encode_to_vec(),
         Event::HoldPlaced(e) => v1::HoldPlaced {
             source: e.cause.to_string(),
             app_id: e.app.to_string(),
@@ -396,6 +400,9 @@ fn encode_payload(event: &Event) -> Vec<u8> {
         Event::SyncRequested(e) => match e {
             SyncRequested::Identity(id) => v1::SyncRequested { identity_id: id.to_string(), ..Default::default() },
             SyncRequested::App(app) => v1::SyncRequested { app_id: app.to_string(), ..Default::default() },
+            SyncRequested::Same { app, told } => {
+                v1::SyncRequested { app_id: app.to_string(), same: told.0, ..Default::default() }
+            }
             SyncRequested::Gone { app, told } => {
                 v1::SyncRequested { app_id: app.to_string(), gone: told.0, ..Default::default() }
             }

@@ -225,7 +225,7 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::AccountRejected(rejected) => Subject::account(&rejected.app, rejected.identity),
         Event::AppDiscovered(found) => Subject::app_state(&found.app),
         Event::AppQuarantined(quarantined) => Subject::app_state(&quarantined.app),
-        Event::AppRecovered(id) => Subject::app_state(id),
+        Event::AppRecovered(now) => Subject::app_state(&now.app),
         Event::AccountAttempted(attempted) => Subject::account(&attempted.app, attempted.identity),
         Event::AccountAdopted(adopted) => Subject::account(&adopted.app, adopted.identity),
         Event::AccountAttested(stands) => Subject::account(&stands.app, stands.identity),
@@ -240,9 +240,9 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::Drill(drill) => Subject(format!("rollcall.drill.{}", drill.app)),
         Event::Reconciliation(step) => Subject(format!("rollcall.reconciliation.{}", step.app)),
         Event::SyncRequested(SyncRequested::Identity(id)) => Subject(format!("rollcall.sync.identity.{id}")),
-        Event::SyncRequested(SyncRequested::App(app) | SyncRequested::Gone { app, .. }) => {
-            Subject(format!("rollcall.sync.app.{app}"))
-        }
+        Event::SyncRequested(
+            SyncRequested::App(app) | SyncRequested::Gone { app, .. } | SyncRequested::Same { app, .. },
+        ) => Subject(format!("rollcall.sync.app.{app}")),
         Event::ObligationAtRisk(risk) => Subject::obligation(&risk.id),
         Event::LeaverCompleted(done) => Subject(format!("rollcall.leaver.{}", done.identity)),
         Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),

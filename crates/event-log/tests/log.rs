@@ -335,7 +335,7 @@ async fn every_kind_of_event_survives_the_log() {
     use rollcall_domain::app::deprovision::Deprovision;
     use rollcall_domain::app::drill::{Canary, Drill, DrillEvent, DrillResult, DrillStep, DrillVerdict};
     use rollcall_domain::app::guard::Guard;
-    use rollcall_domain::app::health::Quarantined;
+    use rollcall_domain::app::health::{Quarantined, Recovered};
     use rollcall_domain::app::kind::AppKind;
     use rollcall_domain::app::mapping::{Origin as MappedFrom, Rule, WhenEmpty};
     use rollcall_domain::app::own_way::{Keeps, Way};
@@ -610,7 +610,8 @@ async fn every_kind_of_event_survives_the_log() {
             rejection: Rejection { cause: RejectionCause::Unreachable, status: None, detail: "gone".into() },
             failures: 5,
         }),
-        Event::AppRecovered("crm".parse().unwrap()),
+        Event::AppRecovered(Recovered { app: "crm".parse().unwrap(), recognized_at: None }),
+        Event::AppRecovered(Recovered { app: "crm".parse().unwrap(), recognized_at: Some("https://a".into()) }),
         Event::AccountAttempted(Attempted {
             app: "crm".parse().unwrap(),
             identity: id,
@@ -661,6 +662,7 @@ async fn every_kind_of_event_survives_the_log() {
         step(ReconciliationEvent::Failed { detail: "down".into() }),
         Event::SyncRequested(SyncRequested::Identity(id)),
         Event::SyncRequested(SyncRequested::App("crm".parse().unwrap())),
+        Event::SyncRequested(SyncRequested::Same { app: "crm".parse().unwrap(), told: Sequence(3) }),
         Event::SyncRequested(SyncRequested::Gone { app: "crm".parse().unwrap(), told: Sequence(3) }),
     ];
     for event in &events {

@@ -36,6 +36,7 @@ pub struct Metrics {
     pub app_drill_age_seconds: Gauge<f64>,
     pub app_vanished: Gauge<u64>,
     pub holds_waiting: Gauge<u64>,
+    pub reevaluations_running: Gauge<u64>,
     pub scheduled_stuck: Gauge<u64>,
     pub approvals_waiting: Gauge<u64>,
     pub grants_active: Gauge<u64>,
@@ -152,6 +153,10 @@ impl Metrics {
             ),
             app_quarantined: gauge("rollcall_app_quarantined", "1 while an app is left alone because it fails"),
             holds_waiting: gauge("rollcall_holds_waiting", "Holds whose removals wait for a decision"),
+            reevaluations_running: gauge(
+                "rollcall_reevaluations_running",
+                "Changes that concern many and are not decided for everybody yet",
+            ),
             projection_lag_events: gauge(
                 "rollcall_projection_lag_events",
                 "Events in the log that a service has not applied yet",

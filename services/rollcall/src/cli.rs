@@ -75,6 +75,8 @@ enum Command {
     Sync(operator::TargetArgs),
     /// Say of an app that is left alone because accounts are missing there that they are gone; a second person approves it
     Gone(gone::GoneArgs),
+    /// Say of such an app that it is the one that is known, and its accounts have other names; a second person approves it
+    Same(gone::GoneArgs),
     /// Save the log in a file; while it is used, unless its server is private
     Backup(backup::BackupArgs),
     /// Put a log that was saved on a server that has none, and erase again who was erased since
@@ -205,6 +207,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::EraseAgain(args) => backup::erase_again(&args),
         Command::Sync(args) => operator::sync(&args),
         Command::Gone(args) => gone::gone(&args),
+        Command::Same(args) => gone::same(&args),
         Command::Erase(args) => erase::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Keys(keys) => keys::run(&keys),

@@ -1,4 +1,4 @@
-//! `rollcall gone`: what is missing in an app is gone, by the word of people.
+//! `rollcall gone`, `rollcall same`: what is missing in an app is gone, or the app is the one that is known all the same, by the word of people.
 
 use std::process::ExitCode;
 
@@ -27,6 +27,18 @@ pub struct GoneArgs {
 /// # Errors
 /// When Rollcall can't be asked, or nothing is missing there.
 pub fn gone(args: &GoneArgs) -> anyhow::Result<ExitCode> {
+    answer(args, "gone", "Are they gone?")
+}
+
+/// `rollcall same`: of such an app a person says that it is the one that is known, with accounts that have other names by now.
+///
+/// # Errors
+/// The same.
+pub fn same(args: &GoneArgs) -> anyhow::Result<ExitCode> {
+    answer(args, "same", "Is it the app that is known, with the same ids?")
+}
+
+fn answer(args: &GoneArgs, what: &str, question: &str) -> anyhow::Result<ExitCode> {
     let path = format!("/v1/apps/{}", args.app);
     let shown = run(async {
         let api = Api::new(&args.decide.server)?;
@@ -36,6 +48,6 @@ pub fn gone(args: &GoneArgs) -> anyhow::Result<ExitCode> {
     let told = args.told.or_else(|| shown.pointer("/health/event").and_then(Value::as_u64));
     let told =
         told.with_context(|| format!("nothing that must be there is missing in '{}': it is not left alone", args.app))?;
-    confirm(args.decide.yes, &format!("{missing}\nAre they gone?"))?;
-    say(&args.decide.server, &[(format!("{path}/gone"), json!({ "told": told, "reason": args.decide.reason }))])
+    confirm(args.decide.yes, &format!("{missing}\n{question}"))?;
+    say(&args.decide.server, &[(format!("{path}/{what}"), json!({ "told": told, "reason": args.decide.reason }))])
 }

@@ -96,6 +96,7 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
         metrics().app_quarantined.record(u64::from(sick.contains(app)), &[label("app", app.as_str())]);
     }
     metrics().holds_waiting.record(ledger::holds(state)?.len() as u64, &[]);
+    metrics().reevaluations_running.record(ledger::reevaluations(state)?.len() as u64, &[]);
     metrics().scheduled_stuck.record(ledger::stuck(state)?.len() as u64, &[]);
     metrics().grants_active.record(ledger::count_grants(state, GrantStatus::Active)? as u64, &[]);
     metrics().grants_requested.record(ledger::count_grants(state, GrantStatus::Requested)? as u64, &[]);

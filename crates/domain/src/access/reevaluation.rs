@@ -87,14 +87,20 @@ impl Reevaluation {
     /// Whether a removal has to wait until all that this change takes away is known, so that the guard counts it before the first is done.
     #[must_use]
     pub fn keeps_waiting(&self, account: &Account) -> bool {
-        let is_of_it =
-            |o: &Obligation| o.target == Target::Absent && o.change == ChangeKind::Mover && o.id.opened_by > self.since;
+        // Also what an earlier change takes away: this one may give it back. Who leaves, or was switched off by a person, waits for nobody.
+        let by_rule = |o: &Obligation| o.target == Target::Absent && o.change == ChangeKind::Mover;
+        let must_go = |o: &Obligation| matches!(o.change, ChangeKind::Leaver | ChangeKind::Disable);
+        let is_of_it = match (Cause::of(account), &self.source) {
+            (Some(Cause::Source(by)), Some(source)) => by == *source,
+            (Some(Cause::Configuration(_)), None) => true,
+            _ => false,
+        };
         self.pass == Pass::Losses
             && account.queue() == Queue::Absent
-            && account.desired_version > self.since
             && self.apps.as_ref().is_none_or(|apps| apps.contains(&account.app))
-            && Cause::of(account).is_some()
-            && account.owes.iter().any(is_of_it)
+            && is_of_it
+            && account.owes.iter().any(by_rule)
+            && !account.owes.iter().any(must_go)
     }
 }
 

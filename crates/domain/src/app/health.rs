@@ -27,6 +27,15 @@ pub struct Quarantine {
     pub by: Sequence,
 }
 
+/// An app answers again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Which.
+    pub app: AppId,
+    /// The address at which an account that is known was found there; `None`: nobody has looked for one.
+    pub recognized_at: Option<String>,
+}
+
 /// A person was told that everything, or much, is missing in an app, and has said that it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synced {

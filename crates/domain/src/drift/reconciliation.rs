@@ -75,4 +75,11 @@ pub enum SyncRequested {
         /// The event that said what is missing: no other is answered by it.
         told: Sequence,
     },
+    /// Nothing is read for it: that an app in which nothing that we know was found is the one that we know, whose accounts have other names.
+    Same {
+        /// Where.
+        app: AppId,
+        /// The event that said what is missing.
+        told: Sequence,
+    },
 }

@@ -18,6 +18,7 @@ use crate::access::task::{Attested, StandsOnWord, TaskDone, TaskUndone, Weight};
 use crate::access::to_do::known_before;
 use crate::app::conformance::Confirmed;
 use crate::app::deprovision::Deprovision;
+use crate::app::health::Recovered;
 use crate::app::kind::AppKind;
 use crate::app::{App, AppSpec};
 use crate::directory;
@@ -280,7 +281,7 @@ pub fn reached_otherwise(
     event: &Recorded,
 ) -> Result<(), KvError> {
     let Some(was) = before.map(|before| before.spec.kind).filter(|was| *was != now.kind) else { return Ok(()) };
-    apps::recovered(state, &now.id);
+    apps::recovered(state, &Recovered { app: now.id.clone(), recognized_at: None })?;
     if now.kind == AppKind::Manual {
         return drifts::end_all(state, &now.id);
     }
@@ -393,6 +394,7 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
     let (accounts, known) = match wanted {
         SyncRequested::Identity(id) => (accounts_of(state, *id)?, Known::Still),
         SyncRequested::App(app) => (everybody_at(state, app)?, Known::Still),
+        SyncRequested::Same { app, told } => return apps::said_to_be_the_same(state, app, *told),
         SyncRequested::Gone { app, told } => {
             let Some(cause) = apps::said_to_be_gone(state, app, *told, event)? else { return Ok(()) };
             let is_asked = directory::app(state, app)?.is_some_and(|app| app.spec.kind == AppKind::Scim);

@@ -13,8 +13,9 @@ use crate::access::rejection::RejectionCause;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
 use crate::app::conformance::Confirmed;
-use crate::app::health::{Quarantine, Quarantined, Synced};
+use crate::app::health::{Quarantine, Quarantined, Recovered, Synced};
 use crate::app::kind::AppKind;
+use crate::directory;
 use crate::drift::DriftDetected;
 use crate::drift::kind::DriftKind;
 use crate::drift::reconciliation::{Reconciliation, ReconciliationEvent};
@@ -38,10 +39,15 @@ pub fn quarantined(state: &mut impl Write, quarantined: &Quarantined, event: &Re
     store(state, quarantine_key(&quarantine.app), &quarantine);
 }
 
-/// It answers again.
-pub fn recovered(state: &mut impl Write, app: &AppId) {
-    state.delete(&quarantine_key(app));
-    state.delete(&moved_key(app));
+/// It answers again. Whether it is the one that we know is another question: where it has another address only an account that was found
+/// there says so.
+pub fn recovered(state: &mut impl Write, now: &Recovered) -> Result<(), KvError> {
+    state.delete(&quarantine_key(&now.app));
+    let address = directory::app(state, &now.app)?.map(|app| app.spec.base_url);
+    if address.is_some() && now.recognized_at == address {
+        state.delete(&moved_key(&now.app));
+    }
+    Ok(())
 }
 
 /// People were told that accounts that must be there are missing, and say that they are gone. What they were told, where that is what was
@@ -56,8 +62,32 @@ pub fn said_to_be_gone(
     let Some(quarantine) = quarantine(state, app)?.filter(is_that) else { return Ok(None) };
     let cause = quarantine.rejection.cause;
     store(state, synced_key(app), &Synced { at: event.sequence, told: quarantine.rejection.detail });
-    recovered(state, app);
+    state.delete(&quarantine_key(app));
+    state.delete(&moved_key(app));
     Ok(Some(cause))
+}
+
+/// People were told that nothing that is known was found in it, and say that it is the one that we know all the same: its ids are.
+pub fn said_to_be_the_same(state: &mut impl Write, app: &AppId, told: Sequence) -> Result<(), KvError> {
+    let is_that = |q: &Quarantine| q.rejection.cause.is_vanished() && q.by == told;
+    if quarantine(state, app)?.is_some_and(|quarantine| is_that(&quarantine)) {
+        state.delete(&quarantine_key(app));
+        state.delete(&moved_key(app));
+        store(state, identified_key(app), &told);
+    }
+    Ok(())
+}
+
+fn identified_key(app: &AppId) -> String {
+    format!("identified/{app}")
+}
+
+/// Whether people have said of an app that its ids are those that we know, whatever is found under them.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_identified(state: &(impl Read + ?Sized), app: &AppId) -> Result<bool, KvError> {
+    Ok(state.get(&identified_key(app))?.is_some())
 }
 
 /// It is reached at another address: until one of the accounts that we know was found there it may be another one.
@@ -65,6 +95,9 @@ pub fn moved(state: &mut impl Write, before: &AppSpec, now: &AppSpec) {
     let are_asked = before.kind == AppKind::Scim && now.kind == AppKind::Scim;
     if are_asked && before.base_url != now.base_url {
         store(state, moved_key(&now.id), &before.base_url);
+        // What was said of the other address is said of that one.
+        state.delete(&identified_key(&now.id));
+        state.delete(&quarantine_key(&now.id));
     }
 }
 

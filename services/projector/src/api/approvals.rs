@@ -177,7 +177,7 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
             accepted.expires_at > now && open.iter().any(|item| item.id == accepted.id)
         }
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
-        Event::SyncRequested(SyncRequested::Gone { app, told }) => {
+        Event::SyncRequested(SyncRequested::Gone { app, told } | SyncRequested::Same { app, told }) => {
             decisions::missing_in(state, app)?.is_some_and(|missing| missing.by == *told)
         }
         Event::AppRemoved(app) => {

@@ -53,6 +53,7 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(reject))
         .routes(routes!(reconcile))
         .routes(routes!(gone))
+        .routes(routes!(same))
         .routes(routes!(remove))
         .routes(routes!(sync))
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
@@ -305,12 +306,32 @@ struct GoneBody {
     (status = 202, body = Said), (status = 409, description = "Nothing is missing there, or something else than what was told.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
 ))]
 pub async fn gone(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+    answer(&api, &person, &id, &body, |app, told| SyncRequested::Gone { app, told }).await
+}
+
+/// Says of an app that is left alone because accounts are missing there that it is the one that is known, and its ids are: the accounts have
+/// other names by now.
+#[utoipa::path(post, path = "/v1/apps/{id}/same", tag = "decisions", params(("id" = String, Path, description = "Which.")), request_body = GoneBody, responses(
+    (status = 202, body = Said), (status = 409, description = "Nothing is missing there, or something else than what was told.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
+))]
+pub async fn same(State(api): Shared, Extension(person): Who, Path(id): Path<String>, body: Bytes) -> Answer {
+    answer(&api, &person, &id, &body, |app, told| SyncRequested::Same { app, told }).await
+}
+
+/// Answers what is missing in an app.
+async fn answer(
+    api: &Api,
+    person: &Person,
+    id: &str,
+    body: &Bytes,
+    said: impl FnOnce(AppId, Sequence) -> SyncRequested,
+) -> Answer {
     person.needs(Role::Operator)?;
-    let app: AppId = id.parse().map_err(|_| unknown("app", &id))?;
-    let GoneBody { told, reason: text } = read(&body)?;
+    let app: AppId = id.parse().map_err(|_| unknown("app", id))?;
+    let GoneBody { told, reason: text } = read(body)?;
     let because = reason(&text)?;
     let view = api.fresh().await?;
-    directory::app(&view, &app)?.ok_or_else(|| unknown("app", &id))?;
+    directory::app(&view, &app)?.ok_or_else(|| unknown("app", id))?;
     let missing = missing_in(&view, &app)?;
     match missing {
         None => return Err(ApiError::Conflict(format!("nothing that must be there is missing in '{app}' now"))),
@@ -322,8 +343,7 @@ pub async fn gone(State(api): Shared, Extension(person): Who, Path(id): Path<Str
         }
         Some(_) => {}
     }
-    let event = Event::SyncRequested(SyncRequested::Gone { app, told });
-    decide_because(&api, &person, event, Weight::Dangerous, &because).await
+    decide_because(api, person, Event::SyncRequested(said(app, told)), Weight::Dangerous, &because).await
 }
 
 /// Why something is done.

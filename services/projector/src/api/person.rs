@@ -134,6 +134,7 @@ impl Person {
             "/v1/apps/{id}"
             | "/v1/apps/{id}/reconcile"
             | "/v1/apps/{id}/gone"
+            | "/v1/apps/{id}/same"
             | "/v1/apps/{id}/remove"
             | "/v1/apps/{id}/drill"
             | "/v1/apps/{id}/drills" => id.parse().ok(),

@@ -231,7 +231,7 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::TaskUndone(e) => (vec![e.identity], Some(e.app.clone()), Vec::new()),
         Event::AppDiscovered(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::AppQuarantined(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
-        Event::AppRecovered(id) => (Vec::new(), Some(id.clone()), Vec::new()),
+        Event::AppRecovered(now) => (Vec::new(), Some(now.app.clone()), Vec::new()),
         Event::DriftDetected(e) => (whose(&e.id), Some(e.id.app.clone()), e.differences.clone()),
         Event::DriftCleared(id) => (whose(id), Some(id.app.clone()), Vec::new()),
         Event::DriftAccepted(e) => (whose(&e.id), Some(e.id.app.clone()), Vec::new()),
@@ -241,9 +241,9 @@ pub fn about(event: &Event) -> (Vec<IdentityId>, Option<AppId>, Vec<Changed>) {
         Event::Drill(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::Reconciliation(e) => (Vec::new(), Some(e.app.clone()), Vec::new()),
         Event::SyncRequested(SyncRequested::Identity(id)) => (vec![*id], None, Vec::new()),
-        Event::SyncRequested(SyncRequested::App(app) | SyncRequested::Gone { app, .. }) => {
-            (Vec::new(), Some(app.clone()), Vec::new())
-        }
+        Event::SyncRequested(
+            SyncRequested::App(app) | SyncRequested::Gone { app, .. } | SyncRequested::Same { app, .. },
+        ) => (Vec::new(), Some(app.clone()), Vec::new()),
         Event::ObligationAtRisk(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),
         Event::LeaverCompleted(e) => (vec![e.identity], None, Vec::new()),
         Event::ObligationOverdue(e) => (vec![e.id.subject.identity()], e.id.subject.app().cloned(), Vec::new()),

@@ -15,6 +15,7 @@ use rollcall_domain::access::reevaluation::Pass;
 use rollcall_domain::access::separation::ViolationAccepted;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::app::drill::{DrillEvent, DrillVerdict};
+use rollcall_domain::app::health::Recovered;
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::reconciliation::{ReconciliationEvent, SyncRequested};
@@ -283,7 +284,10 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let (app, times, detail) = (at(state, &e.app)?, e.failures, &e.rejection.detail);
             format!("{app} is left alone until it answers again: {times} failures in a row, the last: {detail}")
         }
-        Event::AppRecovered(id) => format!("{} answers again", at(state, id)?),
+        Event::AppRecovered(Recovered { app, recognized_at: None }) => format!("{} answers again", at(state, app)?),
+        Event::AppRecovered(Recovered { app, recognized_at: Some(address) }) => {
+            format!("{} answers again, and is the one that is known, at {address}", at(state, app)?)
+        }
         Event::DriftCleared(id) => format!("{} was read again: no {} any more", at(state, &id.app)?, id.kind.name()),
         Event::DriftAccepted(e) => {
             let (by, app, kind, until) = (&event.meta.actor, at(state, &e.id.app)?, e.id.kind.name(), e.expires_at);
@@ -361,6 +365,10 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         }
         Event::SyncRequested(SyncRequested::App(app)) => {
             format!("{} wants every account in {} read now", event.meta.actor, at(state, app)?)
+        }
+        Event::SyncRequested(SyncRequested::Same { app, told }) => {
+            let (who, app) = (&event.meta.actor, at(state, app)?);
+            format!("{who} says that {app}, in which event {told} calls accounts missing, is the one that is known")
         }
         Event::SyncRequested(SyncRequested::Gone { app, told }) => {
             let (who, app) = (&event.meta.actor, at(state, app)?);
@@ -573,6 +581,11 @@ pub fn in_words(wanted: &Event) -> String {
             format!("to accept until {expires_at} that they hold {held} (separation {separation}); instead: {control}")
         }
         Event::AppRemoved(app) => format!("to govern app '{app}' no more: what it owes stays"),
+        Event::SyncRequested(SyncRequested::Same { app, told }) => {
+            format!(
+                "to believe that app '{app}', in which event {told} calls accounts missing, is the one that is known, with all its ids"
+            )
+        }
         Event::SyncRequested(SyncRequested::Gone { app, told }) => {
             format!("to believe that the accounts in app '{app}' that event {told} calls missing are gone")
         }

@@ -153,7 +153,8 @@ impl Pages {
         match answer.status.as_u16() {
             400 | 404 | 416 | 422 => true,
             // One that has filled a page, and fails for the next, may have more.
-            500 => shown < self.size,
+            // One whose total is that of all fails beyond its end, and is asked once more.
+            500 => shown < self.size || self.shown.is_none(),
             200..=299 => answer.list().is_err(),
             _ => false,
         }
@@ -191,6 +192,11 @@ impl Pages {
         if matches!(start, PageStart::Index(_)) {
             // What was removed meanwhile may have stood before this page: as many have moved to where nobody looks any more.
             let mut steps = 0;
+            let is_end = page.resources.is_empty() && self.before.as_ref().is_some_and(|(was, _)| self.read >= *was);
+            if is_end && self.shown.is_none() {
+                // What it says of its total there counts for nothing: some say that it is none.
+                return Ok(None);
+            }
             if self.shown.is_some() {
                 // Its total may be that of the page.
                 self.before = None;
@@ -285,14 +291,24 @@ mod tests {
         removed: Vec<(usize, Vec<usize>)>,
         asked: Mutex<usize>,
         capped: Option<usize>,
-        /// Shows the last page again beyond the end.
-        repeats: bool,
+        /// What it does beyond the end.
+        beyond: Beyond,
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Beyond {
+        Empty,
+        /// Shows the last page again.
+        Repeats,
+        /// Says that there is none at all.
+        NoTotal,
+        Fails,
     }
 
     impl Many {
         fn of(users: usize) -> Self {
             let users = Mutex::new((0..users).collect());
-            Self { users, removed: Vec::new(), asked: Mutex::new(0), capped: None, repeats: false }
+            Self { users, removed: Vec::new(), asked: Mutex::new(0), capped: None, beyond: Beyond::Empty }
         }
     }
 
@@ -306,14 +322,25 @@ mod tests {
             for (_, gone) in self.removed.iter().filter(|(page, _)| page == &*asked) {
                 users.retain(|user| !gone.contains(user));
             }
-            let from = if self.repeats && start > users.len() { users.len().saturating_sub(count) } else { start - 1 };
+            let is_beyond = start > users.len() && !users.is_empty();
+            let from = match self.beyond {
+                Beyond::Repeats if is_beyond => users.len().saturating_sub(count),
+                _ => start - 1,
+            };
             let page: Vec<Value> =
                 users.iter().skip(from).take(count).map(|n| json!({ "id": format!("u{n}") })).collect();
-            let total = users.len().min(self.capped.unwrap_or(usize::MAX));
+            let total = match self.beyond {
+                Beyond::NoTotal if is_beyond => 0,
+                _ => users.len().min(self.capped.unwrap_or(usize::MAX)),
+            };
+            let status = match self.beyond {
+                Beyond::Fails if is_beyond => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::OK,
+            };
             let list = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
             let body = json!({ "schemas": [list], "totalResults": total, "startIndex": start, "Resources": page });
             let answer = Response {
-                status: StatusCode::OK,
+                status,
                 retry_after: None,
                 body: body.to_string().into_bytes(),
                 secrets: Secrets::default(),
@@ -368,8 +395,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_that_is_shown_again_beyond_the_end_is_the_end() {
-        assert_eq!(read(Many { repeats: true, ..Many::of(250) }).await.unwrap(), names(0..250));
+    async fn what_an_app_does_beyond_its_end_is_the_end() {
+        for (users, beyond) in [
+            (250, Beyond::Repeats),
+            (250, Beyond::NoTotal),
+            (200, Beyond::NoTotal),
+            (250, Beyond::Fails),
+            (200, Beyond::Fails),
+        ] {
+            let all = read(Many { beyond, ..Many::of(users) }).await.unwrap();
+            assert_eq!(all, names(0..users), "{users} {beyond:?}");
+        }
         assert_eq!(read(Many::of(200)).await.unwrap(), names(0..200));
         assert_eq!(read(Many::of(0)).await.unwrap(), names(0..0));
     }

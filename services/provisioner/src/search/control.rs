@@ -22,6 +22,9 @@ use crate::work::error::WorkError;
 /// How many known accounts are looked for before all of them count as missing.
 const SAMPLES: usize = 8;
 
+/// How many are looked for where one has vanished that we have not removed.
+const MANY: usize = 32;
+
 /// The ways in which an account was looked for, and not found.
 #[derive(Debug, Default)]
 pub struct Looked {
@@ -31,6 +34,8 @@ pub struct Looked {
     pub not_found: BTreeSet<&'static str>,
     /// The ids of all accounts, where the app was read whole.
     pub scanned: Option<BTreeSet<String>>,
+    /// Why an id that we know could not be asked for, where the app takes it for none of its own.
+    pub refused: Option<Failure>,
 }
 
 /// What a control says of the ways in which an account was looked for.
@@ -56,7 +61,7 @@ pub async fn control(
 ) -> Result<Control, WorkError> {
     // It was seen a moment ago, and may have been removed for us. Where nobody else must be there that is all there is.
     let seen = wanted.target == Target::Absent && wanted.seen_at.is_some_and(|at| at.elapsed() < HOLDS_FOR);
-    if seen && looked.not_found.is_empty() && must_be_there(state, wanted)?.is_empty() {
+    if seen && looked.not_found.is_empty() && must_be_there(state, wanted, 1)?.is_empty() {
         return Ok(Control::NotNeeded);
     }
     let is_new = wanted.target == Target::Present && wanted.known == Known::Never && wanted.remote_id.is_none();
@@ -64,6 +69,10 @@ pub async fn control(
         return Ok(Control::NotNeeded);
     }
     let Some(sample) = sample(app, state, wanted).await? else {
+        // Nobody else's id shows that the app answers to ids at all.
+        if let Some(failure) = &looked.refused {
+            return Err(failure.clone().into());
+        }
         let unproved = looked.not_found.clone();
         return Ok(if unproved.is_empty() { Control::Holds } else { Control::Misses(unproved) });
     };
@@ -93,7 +102,8 @@ pub async fn blind_filters(
     if looked.filtered.is_empty() || app.controls.recent(&looked.filtered) {
         return Ok(BTreeSet::new());
     }
-    let Found::Account(sample) = any_of(app, state, &must_be_there(state, wanted)?).await? else {
+    let sampled = Sampled::read(app, state, &must_be_there(state, wanted, SAMPLES)?, 1).await?;
+    let Some(sample) = sampled.known.into_iter().chain(sampled.others).next() else {
         return Ok(BTreeSet::new());
     };
     let misses = misses(app, &sample, looked).await?;
@@ -123,38 +133,59 @@ async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BT
 
 /// An account that is there: one that must be, else any. `None`: nothing is known to be there, and nothing is.
 async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<Option<Remote>, WorkError> {
-    let all = must_be_there(state, wanted)?;
     // One that was there is gone, and we have not removed it: has it been removed by hand, or can we see less than before? One that is
     // still there says nothing of that.
     let is_lost = wanted.target == Target::Absent && wanted.known == Known::Seen && wanted.seen_at.is_none();
-    let looked = if is_lost {
-        let there = all_of(app, state, &all).await?;
-        let missing = all.len() - there.len();
-        if !there.is_empty() && missing >= FEW_MISSING && missing * MISSING_SHARE >= all.len() {
-            return Err(partly_vanished(missing, all.len()).into());
+    let (most, enough) = if is_lost { (MANY, usize::MAX) } else { (SAMPLES, 1) };
+    let all = must_be_there(state, wanted, most)?;
+    let mut sampled = Sampled::read(app, state, &all, enough).await?;
+    if let Some(known) = sampled.known.pop() {
+        let (missing, all) = (sampled.missing, sampled.looked() + 1);
+        if is_lost && missing >= FEW_MISSING && missing * 2 >= all {
+            return Err(partly_vanished(missing, all).into());
         }
-        match there.into_iter().next() {
-            Some(found) => return Ok(Some(found)),
-            None => all.len(),
+        if is_lost && missing > 0 && missing * MISSING_SHARE >= all {
+            return Err(not_alone(missing, all).into());
         }
-    } else {
-        match any_of(app, state, &all).await? {
-            Found::Account(found) => return Ok(Some(*found)),
-            Found::Nothing { looked } => looked,
-        }
-    };
+        return Ok(Some(known));
+    }
+    // One that was renamed by hand is there; several of which nobody is known are in another tenant, where ids are counted as here.
+    if let (false, [other], 0) = (is_lost, sampled.others.as_slice(), sampled.missing) {
+        return Ok(Some(other.clone()));
+    }
     let shown = first_page(app).await?;
     if let Some(known) = known_on(state, &wanted.spec.id, &shown)? {
         return Ok(Some(known.clone()));
     }
-    if looked > 0 || wanted.known == Known::Seen {
-        return Err(vanished(looked + usize::from(wanted.known == Known::Seen), shown.len()).into());
+    let own = usize::from(wanted.known == Known::Seen);
+    if sampled.looked() + own > 0 {
+        return Err(vanished(sampled.missing + own, sampled.others.len(), shown.len()).into());
     }
     Ok(shown.into_iter().next())
 }
 
+/// That the app is the one that we know, although what was found under somebody's id is not recognized as theirs: somebody else is. Where
+/// nobody else is known nothing can be told, and an account may be renamed.
+///
+/// # Errors
+/// When nobody is: in another tenant the id is somebody else's.
+pub async fn is_the_app(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<(), WorkError> {
+    let seen = |account: &Account| account.observed.is_some();
+    let mut all = must_be_there(state, wanted, SAMPLES)?;
+    all.extend(ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, seen)?);
+    let sampled = Sampled::read(app, state, &all, 1).await?;
+    if sampled.looked() == 0 || !sampled.known.is_empty() {
+        return Ok(());
+    }
+    let shown = first_page(app).await?;
+    match known_on(state, &wanted.spec.id, &shown)? {
+        Some(_) => Ok(()),
+        None => Err(vanished(sampled.missing, sampled.others.len() + 1, shown.len()).into()),
+    }
+}
+
 /// Some accounts that must be there, besides the one that is looked for: they were read, whatever is to be changed about them since.
-fn must_be_there(state: &impl Read, wanted: &Wanted) -> Result<Vec<Account>, KvError> {
+fn must_be_there(state: &impl Read, wanted: &Wanted, most: usize) -> Result<Vec<Account>, KvError> {
     let said = ledger::synced(state, &wanted.spec.id)?.map(|said| said.at);
     // What people have said to be gone is not expected until it was read again.
     let is_gone =
@@ -162,34 +193,7 @@ fn must_be_there(state: &impl Read, wanted: &Wanted) -> Result<Vec<Account>, KvE
     let such = |account: &Account| {
         account.desired.target() == Target::Present && account.observed.is_some() && !is_gone(account)
     };
-    ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, such)
-}
-
-enum Found {
-    Account(Box<Remote>),
-    Nothing { looked: usize },
-}
-
-/// The first of some accounts that is there.
-async fn any_of(app: &Search<'_>, state: &impl Read, accounts: &[Account]) -> Result<Found, WorkError> {
-    let mut sampled = Sampled::default();
-    for account in accounts {
-        sampled.add(app, state, account).await?;
-        if let Some(known) = sampled.known.pop() {
-            return Ok(Found::Account(Box::new(known)));
-        }
-    }
-    let first = sampled.there().into_iter().next();
-    Ok(first.map_or(Found::Nothing { looked: accounts.len() }, |found| Found::Account(Box::new(found))))
-}
-
-/// Those of some accounts that are there.
-async fn all_of(app: &Search<'_>, state: &impl Read, accounts: &[Account]) -> Result<Vec<Remote>, WorkError> {
-    let mut sampled = Sampled::default();
-    for account in accounts {
-        sampled.add(app, state, account).await?;
-    }
-    Ok(sampled.there())
+    ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), most, such)
 }
 
 async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
@@ -202,23 +206,39 @@ async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
 /// So few accounts that are missing are no sign that less can be seen: people remove some by hand.
 const FEW_MISSING: usize = 2;
 
-/// Where one in as many of those that were looked for is missing, less can be seen than before.
-const MISSING_SHARE: usize = 4;
+/// Where one in as many of those that were looked for is missing, less may be seen than before.
+const MISSING_SHARE: usize = 20;
+
+fn not_alone(missing: usize, all: usize) -> Failure {
+    let detail = format!(
+        "it was there, and is not found any more; nor are {missing} of {all} others that must be there: can the token see less than before? \
+         They are not gone before the others are found, or are made again, or somebody switches the account off where it can be seen"
+    );
+    Failure::new(RejectionCause::Conflict, detail)
+}
 
 fn partly_vanished(missing: usize, all: usize) -> Failure {
     let detail = format!(
         "{missing} of {all} accounts that were looked for and must be there are missing: can the token see less than before? Nothing is \
-         believed or made anew until they are found, or a person says that they are gone"
+         believed or made anew until they are found, or people say that they are gone"
     );
     Failure::new(RejectionCause::PartlyVanished, detail)
 }
 
-fn vanished(missing: usize, others: usize) -> Failure {
+fn vanished(missing: usize, strangers: usize, others: usize) -> Failure {
     let shows = if others == 0 { "shows no account at all".to_owned() } else { format!("shows {others} others") };
+    let what = match strangers {
+        0 => format!(
+            "all {missing} accounts that were looked for and must be there are missing at once, and the app {shows}"
+        ),
+        _ => format!(
+            "of the accounts that were looked for and must be there {missing} are missing at once, and what is found under the ids of \
+             {strangers} has nothing of theirs"
+        ),
+    };
     let detail = format!(
-        "all {missing} accounts that were looked for and must be there are missing at once, and the app {shows}: is the token \
-         that of another tenant, or can it see less than before? Nothing is believed or made anew until one of them is found, \
-         or a person says that they are gone"
+        "{what}: is the token that of another tenant, or can it see less than before? Nothing is believed or made anew until one of them is \
+         found, or people say that they are gone, or that the app is the one that we know"
     );
     Failure::new(RejectionCause::Vanished, detail)
 }
@@ -226,18 +246,16 @@ fn vanished(missing: usize, others: usize) -> Failure {
 /// What was missing in an app when nothing of it was believed any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// Everything: one account that is there tells.
+    /// Everything, or it is not known whether it is the app that we know: one account that is recognized tells.
     All,
-    /// Whether it is the app that we know is not known: one account that is recognized tells.
-    Unknown,
-    /// Several accounts, while others were there.
-    Several,
+    /// Most accounts, while others were there.
+    Most,
 }
 
 /// Whether an app shows an account that we know: then it is the one that we know.
 ///
 /// # Errors
-/// When it shows none, or too few where several were missing while others were there; and when it does not answer.
+/// When it shows none, or too few where most were missing while others were there; and when it does not answer.
 pub async fn shows_what_is_known(
     app: &Search<'_>,
     state: &impl Read,
@@ -245,42 +263,33 @@ pub async fn shows_what_is_known(
     missing: Missing,
 ) -> Result<(), WorkError> {
     // Those that must be there first: of a large app the others may be leavers, gone for years.
-    let present = |account: &Account| account.desired.target() == Target::Present;
-    let mut known = ledger::some_accounts(state, id, None, SAMPLES, present)?;
-    known.extend(ledger::some_accounts(state, id, None, SAMPLES, |account| account.observed.is_some())?);
+    let present = |account: &Account| account.desired.target() == Target::Present && account.observed.is_some();
+    let (most, enough) = match missing {
+        Missing::All => (SAMPLES, 1),
+        Missing::Most => (MANY, usize::MAX),
+    };
+    let mut known = ledger::some_accounts(state, id, None, most, present)?;
+    if missing == Missing::All {
+        known.extend(ledger::some_accounts(state, id, None, most, |account| account.observed.is_some())?);
+    }
     if known.is_empty() {
         return Ok(());
     }
-    match missing {
-        Missing::All => {
-            if let Found::Account(_) = any_of(app, state, &known).await? {
-                return Ok(());
-            }
-        }
-        Missing::Unknown => {
-            let mut sampled = Sampled::default();
-            for account in &known {
-                sampled.add(app, state, account).await?;
-                if !sampled.known.is_empty() {
-                    return Ok(());
-                }
-            }
-        }
-        Missing::Several => {
-            let there = all_of(app, state, &known).await?;
-            let missing = known.len() - there.len();
-            if missing < FEW_MISSING || missing * MISSING_SHARE < known.len() {
-                return Ok(());
-            }
-            if !there.is_empty() {
-                return Err(partly_vanished(missing, known.len()).into());
-            }
-        }
+    let sampled = Sampled::read(app, state, &known, enough).await?;
+    let (missing, all) = (sampled.missing, sampled.looked());
+    if !sampled.known.is_empty() {
+        let are_most = missing >= FEW_MISSING && missing * 2 >= all && enough > 1;
+        return if are_most { Err(partly_vanished(missing, all).into()) } else { Ok(()) };
+    }
+    // One alone that has other names now may have been renamed: where the address is the same it is the one that we know.
+    let is_same_address = ledger::moved_from(state, id)?.is_none();
+    if is_same_address && missing == 0 && sampled.others.len() == 1 {
+        return Ok(());
     }
     let shown = first_page(app).await?;
     match known_on(state, id, &shown)? {
         Some(_) => Ok(()),
-        None => Err(vanished(known.len(), shown.len()).into()),
+        None => Err(vanished(missing, sampled.others.len(), shown.len()).into()),
     }
 }
 

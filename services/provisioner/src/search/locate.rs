@@ -8,9 +8,11 @@ use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Support;
 use rollcall_domain::kv::{KvError, Read};
 
-use crate::search::control::{Control, Looked, blind_filters, control};
+use crate::app_client::client::{Failure, ScimClient};
+use crate::search::control::{Control, Looked, blind_filters, control, is_the_app};
 use crate::search::look::{Answered, Search, read_by_id, scan, search};
 use crate::search::ownership::{Ownership, is_being_removed, ownership};
+use crate::search::recognition::is_no_id;
 use crate::search::wanted::{Reach, Wanted, same};
 use crate::work::error::WorkError;
 
@@ -23,6 +25,18 @@ pub struct Located {
 
 /// The account of an identity, live ones first; `None` when the app has none, and shows what it has.
 pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, WorkError> {
+    let located = find(app, directory, wanted).await?;
+    // Of an account that we know by its id alone it is to be known, too, that the app is the one in which it has that id.
+    if let Some(found) = located.as_ref().filter(|found| found.ownership == Ownership::Ours)
+        && !wanted.names_are_ids
+        && !wanted.is_theirs(directory, &found.remote)?
+    {
+        is_the_app(app, directory, wanted).await?;
+    }
+    Ok(located)
+}
+
+async fn find(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, WorkError> {
     let mut every_way = wanted.clone();
     // What is not there is looked for twice, with the control between: an app that was not itself for a moment may be itself
     // again when the control is made.
@@ -73,13 +87,13 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
         found.iter().any(|r| r.text("externalId") == external_id && live(r))
     };
     if let Some(id) = &wanted.remote_id {
-        found.extend(read_by_id(client, id).await?);
+        found.extend(by_id(client, id, &mut looked).await?);
         if settled(&found) {
             return Ok((found, looked));
         }
     }
     for id in wanted.others.iter().filter(|id| wanted.remote_id.as_ref() != Some(*id)) {
-        found.extend(read_by_id(client, id).await?);
+        found.extend(by_id(client, id, &mut looked).await?);
     }
     if wanted.reach == Reach::ById && wanted.remote_id.is_some() {
         return Ok((found, looked));
@@ -115,9 +129,21 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     if untrusted {
         let (matches, all) = scan(app, wanted).await?;
         found.extend(matches);
-        looked = Looked { scanned: Some(all), ..Looked::default() };
+        looked = Looked { scanned: Some(all), refused: looked.refused, ..Looked::default() };
     }
     Ok((found, looked))
+}
+
+/// The account with an id that we know. One that the app takes for none of its own, such as after it has got other ids, keeps nobody from
+/// being found in other ways.
+async fn by_id(client: &ScimClient, id: &str, looked: &mut Looked) -> Result<Option<Remote>, Failure> {
+    match read_by_id(client, id).await {
+        Err(failure) if is_no_id(&failure) => {
+            looked.refused = Some(failure);
+            Ok(None)
+        }
+        outcome => outcome,
+    }
 }
 
 fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<Option<Located>, KvError> {

@@ -6,10 +6,11 @@ use rollcall_domain::access::account::{Account, findable};
 use rollcall_domain::access::desired::Desired;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::mapping::to_resource;
-use rollcall_domain::directory;
 use rollcall_domain::kv::{KvError, Read};
+use rollcall_domain::{directory, ledger};
 use serde_json::{Map, Value};
 
+use crate::app_client::client::Failure;
 use crate::search::look::{Search, read_by_id};
 use crate::search::wanted::same;
 use crate::work::error::WorkError;
@@ -20,63 +21,82 @@ pub struct Sampled {
     /// They are the ones that we know.
     pub known: Vec<Remote>,
     /// There is something, and nothing says that it is theirs: renamed by hand, or somebody else's in another tenant.
-    others: Vec<Remote>,
-    missing: usize,
+    pub others: Vec<Remote>,
+    pub missing: usize,
 }
 
 impl Sampled {
-    /// Reads one more by its id.
-    pub async fn add(&mut self, app: &Search<'_>, state: &impl Read, account: &Account) -> Result<(), WorkError> {
-        let found = match &account.remote_id {
-            Some(id) => read_by_id(app.client, id).await?,
-            None => None,
-        };
-        match found {
-            Some(found) if is_recognized(state, account, &found)? => self.known.push(found),
-            Some(found) => self.others.push(found),
-            None => self.missing += 1,
+    /// Reads them by their ids, until `enough` of them are recognized.
+    pub async fn read(
+        app: &Search<'_>,
+        state: &impl Read,
+        accounts: &[Account],
+        enough: usize,
+    ) -> Result<Self, WorkError> {
+        let mut sampled = Self::default();
+        for account in accounts.iter().filter(|account| account.remote_id.is_some()) {
+            let id = account.remote_id.as_deref().unwrap_or_default();
+            match read_by_id(app.client, id).await {
+                Ok(Some(found)) if is_recognized(state, account, &found)? => sampled.known.push(found),
+                Ok(Some(found)) => sampled.others.push(found),
+                Ok(None) => sampled.missing += 1,
+                // An id that it takes for none of its own is none of its own.
+                Err(failure) if is_no_id(&failure) => sampled.missing += 1,
+                Err(failure) => return Err(failure.into()),
+            }
+            if sampled.known.len() >= enough {
+                break;
+            }
         }
-        Ok(())
+        Ok(sampled)
     }
 
-    /// Those that are there. Several of which none is known are in another tenant, where ids are counted as here; one alone may have been
-    /// renamed.
-    pub fn there(self) -> Vec<Remote> {
-        let is_elsewhere = self.known.is_empty() && (self.others.len() > 1 || self.missing > 0);
-        if is_elsewhere { Vec::new() } else { self.known.into_iter().chain(self.others).collect() }
+    /// How many were looked for.
+    pub const fn looked(&self) -> usize {
+        self.known.len() + self.others.len() + self.missing
     }
 }
 
-/// Whether an account is the one that we know by its id: it says whose it is, or has a name, an address or something else that is theirs
-/// alone, as it was to have it or was shown with it.
+/// Whether an app refuses an id as one that it can't have given: that says nothing of the account.
+pub fn is_no_id(failure: &Failure) -> bool {
+    matches!(failure.rejection.status, Some(400 | 422))
+}
+
+/// Whether an account is the one that we know by its id: it says whose it is, or has a name or an address of theirs, or several other things
+/// that are theirs, as it was to have them or was shown with them; or people have said that the app's ids are those that we know.
 pub fn is_recognized(state: &impl Read, account: &Account, remote: &Remote) -> Result<bool, KvError> {
-    if remote.text("externalId") == account.identity.to_string() {
+    if remote.text("externalId") == account.identity.to_string() || ledger::is_identified(state, &account.app)? {
         return Ok(true);
     }
+    let observed = account.observed.as_ref().map(to_resource);
+    let desired = match &account.desired {
+        Desired::Present(presence) => Some(to_resource(&presence.attributes)),
+        Desired::Absent | Desired::Deleted | Desired::Off => None,
+    };
+    let identity = directory::identity(state, account.identity)?.map(|identity| identity.resource);
+    let all: Vec<Map<String, Value>> = [observed, desired, identity].into_iter().flatten().collect();
+    let is_shared = |known: &BTreeSet<String>, shown: &BTreeSet<String>| {
+        known.iter().filter(|known| shown.iter().any(|shown| same(known, shown))).count()
+    };
+    let shown = findable(&remote.resource);
+    let is_found = is_shared(&account.former_names, &shown) > 0
+        || all.iter().any(|resource| is_shared(&findable(resource), &shown) > 0);
     let shown = telling(&remote.resource);
-    let mut known: BTreeSet<String> = account.former_names.clone();
-    known.extend(account.observed.as_ref().map(|observed| telling(&to_resource(observed))).unwrap_or_default());
-    if let Desired::Present(presence) = &account.desired {
-        known.extend(telling(&to_resource(&presence.attributes)));
-    }
-    if let Some(identity) = directory::identity(state, account.identity)? {
-        known.extend(telling(&identity.resource));
-    }
-    Ok(known.iter().any(|known| shown.iter().any(|shown| same(known, shown))))
+    Ok(is_found || all.iter().any(|resource| is_shared(&telling(resource), &shown) >= COINCIDING))
 }
 
-/// What tells one person from others: names and addresses, and what is counted.
+/// As many of these are no coincidence: there is an `Administrator` everywhere.
+const COINCIDING: usize = 2;
+
+/// What tells one person from most others, besides names and addresses (RFC 7643, 4.1.1 and 4.3), each with its name.
 fn telling(resource: &Map<String, Value>) -> BTreeSet<String> {
-    let mut all = findable(resource);
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    all.extend(TELLING.into_iter().filter_map(|name| text(resource.get(name))));
-    if let Some(name) = resource.get("name") {
-        let part = |part: &str| text(name.get(part)).unwrap_or_default();
-        all.insert(format!("{} {}", part("givenName"), part("familyName")));
+    fn text(value: Option<&Value>) -> Option<&str> {
+        value.and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
     }
-    all.retain(|value| !value.trim().is_empty());
-    all
+    let single = ["displayName", "profileUrl", "employeeNumber", "nickName"];
+    let parts = ["givenName", "familyName"];
+    let singles = single.into_iter().filter_map(|name| Some((name, text(resource.get(name))?)));
+    let name = resource.get("name");
+    let parts = parts.into_iter().filter_map(|part| Some((part, text(name?.get(part))?)));
+    singles.chain(parts).map(|(name, value)| format!("{name} {value}")).collect()
 }
-
-/// The single attributes that tell somebody from others (RFC 7643, 4.1.1 and 4.3).
-const TELLING: [&str; 3] = ["displayName", "profileUrl", "employeeNumber"];

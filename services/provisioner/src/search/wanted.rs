@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use crate::search::controls::HOLDS_FOR;
+use crate::search::recognition::is_recognized;
 
 /// Whom to look for.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Wanted {
     pub user_names: BTreeSet<String>,
     /// What was sent in creations whose outcome is not known.
     pub may_exist: BTreeSet<String>,
+    /// The account in our books.
+    pub account: Box<Account>,
     /// How many creations have no answer that is known.
     pub creations: u32,
     /// The app's ids of other accounts that were known as theirs, or were found to be: who must have none is not gone while one of them
@@ -101,6 +104,7 @@ impl Wanted {
             user_name: desired,
             user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
             may_exist,
+            account: Box::new(account.clone()),
             creations: account.may_exist.as_ref().map_or(0, |may| may.creations),
             others,
             may_exist_since: account.may_exist.as_ref().map(|may| may.since),
@@ -120,6 +124,16 @@ impl Wanted {
     /// Whether an account is the one that is known as theirs, or says that it is.
     pub fn had(&self, remote: &Remote) -> bool {
         self.linked.as_ref() == Some(&remote.id) || remote.text("externalId") == self.identity.to_string()
+    }
+
+    /// Whether an account is recognized as theirs by what it shows, and not by its id alone.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn is_theirs(&self, state: &impl Read, remote: &Remote) -> Result<bool, KvError> {
+        let says = remote.text("externalId") == self.identity.to_string();
+        let made = self.may_have_made(remote) != Made::No;
+        Ok(says || made || self.is_named(remote) || is_recognized(state, &self.account, remote)?)
     }
 
     /// It was seen as one that can be used.

@@ -34,18 +34,24 @@ pub struct Sending<'a> {
     to: &'a Unanswered,
     identity: IdentityId,
     before: Option<Instant>,
+    is_answered: bool,
 }
 
 impl Sending<'_> {
     /// The app has answered, with success or otherwise.
-    pub fn answered(self, failure: Option<&Failure>) {
-        if failure.is_some_and(Failure::may_come_late) {
-            return;
-        }
+    pub fn answered(mut self, failure: Option<&Failure>) {
+        self.is_answered = !failure.is_some_and(Failure::may_come_late);
+    }
+}
+
+impl Drop for Sending<'_> {
+    /// It may have been several requests: the last of them was sent at any time until now.
+    fn drop(&mut self) {
         let mut inner = self.to.inner();
-        match self.before {
-            Some(before) => inner.sent.insert(self.identity, before),
-            None => inner.sent.remove(&self.identity),
+        match (self.is_answered, self.before) {
+            (false, _) => inner.sent.insert(self.identity, Instant::now()),
+            (true, Some(before)) => inner.sent.insert(self.identity, before),
+            (true, None) => inner.sent.remove(&self.identity),
         };
     }
 }
@@ -63,7 +69,7 @@ impl Unanswered {
     /// A change is about to be sent.
     pub fn sending(&self, identity: IdentityId) -> Sending<'_> {
         let before = self.inner().sent.insert(identity, Instant::now());
-        Sending { to: self, identity, before }
+        Sending { to: self, identity, before, is_answered: false }
     }
 
     /// For how long what was read of an account proves nothing: a change that was not answered may still be carried out, `within` so long.
@@ -86,7 +92,7 @@ impl Began {
     fn is_in_doubt(&self, identity: IdentityId, verified_at: Option<Timestamp>, within: Duration) -> bool {
         let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
         let lately = self.time.checked_sub(within).unwrap_or(Timestamp::MIN);
-        self.pending.contains(&identity) || verified_at.is_some_and(|at| at > lately && at <= self.time)
+        self.pending.contains(&identity) || verified_at.is_some_and(|at| at > lately)
     }
 }
 

@@ -9,7 +9,7 @@ use rollcall_domain::access::account::{Account, Causation};
 use rollcall_domain::access::desired::Queue;
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::app::capability::Discovered;
-use rollcall_domain::app::health::Quarantined;
+use rollcall_domain::app::health::{Quarantined, Recovered};
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::ids::IdentityId;
@@ -80,7 +80,9 @@ impl Worker {
         let mut drills = Drills::new(Arc::clone(&self.connector));
         let mut known = Knowledge::Nothing;
         while !stop.is_cancelled() {
-            if known == Knowledge::Nothing {
+            // What another address can do is nothing that is known of this app.
+            let is_ours = matches!(self.standing(), Ok(Standing::Usual | Standing::LeftAlone));
+            if known == Knowledge::Nothing && is_ours {
                 // On the heap, as long as it takes: there may be a thousand workers that have nothing to do.
                 known = Box::pin(self.learn(&stop)).await;
             }
@@ -103,7 +105,8 @@ impl Worker {
     fn note_what_may_be_under_way(&self) {
         let view = self.connector.store.view();
         let pending = |queue| ledger::pending(&view, &self.app, queue, None, usize::MAX).unwrap_or_default();
-        let all = Queue::ALL.into_iter().flat_map(pending).map(|(id, _)| id).collect();
+        let parked = ledger::parked(&view, &self.app, usize::MAX).unwrap_or_default();
+        let all = Queue::ALL.into_iter().flat_map(pending).chain(parked).map(|(id, _)| id).collect();
         self.connector.unanswered.begin(all, (self.connector.clock)());
     }
 
@@ -169,38 +172,53 @@ impl Worker {
     /// The app has another address: before anything is done there, one of the accounts that we know must be found. An id alone proves
     /// nothing: elsewhere it is somebody else's.
     async fn recognize(&self, stop: &CancellationToken) {
-        let Some(link) = &self.connector.link else { return };
-        let shows = async {
-            let view = self.connector.store.view();
-            let can = self.connector.capabilities(&link.config)?;
-            let (client, controls) = (&link.client, &self.connector.controls);
-            let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
-            shows_what_is_known(&search, &view, &self.app, Missing::Unknown).await
-        };
-        let shown = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            shown = shows => shown,
-        };
-        let event = match shown {
-            Ok(()) => Event::AppRecovered(self.app.clone()),
-            Err(WorkError::App(failure)) if failure.rejection.cause.is_vanished() => {
-                warn!(app = %self.app, detail = failure.rejection.detail, "the app has another address, and may be another one");
-                Event::AppQuarantined(Quarantined { app: self.app.clone(), rejection: failure.rejection, failures: 1 })
+        let mut said = self.shows_what_is_known(Missing::All).await;
+        for _ in 1..self.quarantine_after {
+            match &said {
+                Err(WorkError::App(failure)) if !failure.rejection.cause.is_vanished() => {}
+                _ => break,
             }
-            Err(e) => {
-                warn!(app = %self.app, error = ?e, "whether the app is the one that we know can't be told yet");
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(self.probe_every) => {}
-                }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.retry_min) => {}
+            }
+            said = self.shows_what_is_known(Missing::All).await;
+        }
+        let event = match said {
+            Ok(()) => self.recovered(Look::Recognized),
+            Err(WorkError::App(failure)) => {
+                warn!(app = %self.app, detail = failure.rejection.detail, "the app has another address, and may be another one");
+                let failures = if failure.rejection.cause.is_vanished() { 1 } else { self.quarantine_after };
+                Event::AppQuarantined(Quarantined { app: self.app.clone(), rejection: failure.rejection, failures })
+            }
+            Err(WorkError::Ours(e)) => {
+                error!(app = %self.app, error = %e, "whether the app is the one that we know can't be told");
+                tokio::time::sleep(self.retry_min).await;
                 return;
             }
         };
         if let Err(e) = self.connector.say(event).await {
-            error!(app = %self.app, error = ?e, "whether the app is the one that we know is not on the log");
+            error!(app = %self.app, error = %e, "whether the app is the one that we know is not on the log");
             tokio::time::sleep(self.retry_min).await;
         }
+    }
+
+    /// Whether the app shows accounts that we know.
+    async fn shows_what_is_known(&self, missing: Missing) -> Result<(), WorkError> {
+        let Some(link) = &self.connector.link else { return Err(self.connector.not_connected().into()) };
+        let view = self.connector.store.view();
+        let can = self.connector.capabilities(&link.config)?;
+        let (client, controls) = (&link.client, &self.connector.controls);
+        let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
+        shows_what_is_known(&search, &view, &self.app, missing).await
+    }
+
+    /// That the app answers again, and whether it was recognized.
+    fn recovered(&self, look: Look) -> Event {
+        let address = self.connector.link.as_ref().map(|link| link.config.spec.base_url.clone());
+        let recognized_at = address.filter(|_| look == Look::Recognized);
+        Event::AppRecovered(Recovered { app: self.app.clone(), recognized_at })
     }
 
     fn quarantined(&self) -> Result<bool, ProvisionerError> {
@@ -272,7 +290,7 @@ impl Worker {
         let Some(link) = &self.connector.link else { return };
         let mut news = self.connector.store.watch();
         let (mut tried, mut probe_at) = (BTreeMap::new(), Instant::now() + self.probe_every);
-        loop {
+        let look = loop {
             news.mark_unchanged();
             self.switch_off(&mut tried, stop).await;
             tokio::select! {
@@ -293,26 +311,22 @@ impl Worker {
             let Ok(Some(quarantine)) = ledger::quarantine(&view, &self.app) else { return };
             let vanished = quarantine.rejection.cause.is_vanished();
             match probe(&link.client).await {
-                Ok(()) if !vanished => break,
+                Ok(()) if !vanished => break Look::Nobody,
                 Ok(()) => {
-                    let Ok(can) = self.connector.capabilities(&link.config) else { return };
-                    let (client, controls) = (&link.client, &self.connector.controls);
-                    let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
                     let missing = match quarantine.rejection.cause {
-                        RejectionCause::PartlyVanished => Missing::Several,
-                        _ if !matches!(ledger::moved_from(&view, &self.app), Ok(None)) => Missing::Unknown,
+                        RejectionCause::PartlyVanished => Missing::Most,
                         _ => Missing::All,
                     };
-                    if shows_what_is_known(&search, &view, &self.app, missing).await.is_ok() {
-                        break;
+                    if self.shows_what_is_known(missing).await.is_ok() {
+                        break Look::Recognized;
                     }
                 }
-                Err(failure) if !failure.is_of_the_app() && !vanished => break,
+                Err(failure) if !failure.is_of_the_app() && !vanished => break Look::Nobody,
                 Err(failure) => self.say_again(&failure, &quarantine.rejection).await,
             }
-        }
+        };
         info!(app = %self.app, "the app answers again");
-        if let Err(e) = self.connector.say(Event::AppRecovered(self.app.clone())).await {
+        if let Err(e) = self.connector.say(self.recovered(look)).await {
             error!(app = %self.app, error = %e, "the recovery of the app is not on the log");
         }
         self.learn(stop).await;
@@ -563,6 +577,15 @@ impl Worker {
             .without_max_times()
             .build()
     }
+}
+
+/// What was looked for before an app is believed again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Only whether it answers.
+    Nobody,
+    /// An account that we know was found.
+    Recognized,
 }
 
 /// Whether anything may be done in an app.
