@@ -171,8 +171,8 @@ async fn one_colleague_who_is_seen_does_not_prove_that_the_others_are_gone() -> 
     }
     stage.app.tell(APP, &Script { sees_only: Some("person0".into()), ..Script::default() }).await?;
     stage.leave(&all[4]).await?;
-    let said = stage.seen("app.quarantined").await?;
-    ensure!(said["summary"].as_str().is_some_and(|s| s.contains("can the token see less")), "{said}");
+    let said = stage.seen("account.rejected").await?;
+    ensure!(said["summary"].as_str().is_some_and(|s| s.contains("6 of 7 others that must be there")), "{said}");
     let account = stage.account(&all[4]).await?;
     ensure!(account["verified"] == false, "{account}");
     stage.app.tell(APP, &Script::default()).await?;

@@ -74,7 +74,7 @@ use crate::ids::{AppId, IdentityId, RoleId};
 use crate::kv::{KvError, Read, Write, store, suffixes};
 
 pub use approvals::{WaitingApproval, approval, approvals};
-pub use apps::{is_identified, moved_from};
+pub use apps::{identified, moved_from};
 pub use causation::causation_of;
 pub use clock::ringing;
 pub use counts::{count_handovers, count_of, count_revocations, counts, oldest_overdue};
@@ -196,9 +196,7 @@ impl Ledger {
         if let Event::AppConfigured(spec) = &event.event {
             let before = directory::app(state, &spec.id)?;
             ways::configured(state, before.as_ref(), spec)?;
-            if let Some(before) = &before {
-                apps::moved(state, &before.spec, spec);
-            }
+            apps::asked_at(state, spec)?;
             accounts::reached_otherwise(state, before.as_ref(), spec, event)?;
         }
         if let Some(erased) = &event.erased

@@ -359,3 +359,22 @@ fn that_an_account_was_said_to_be_made_and_never_shown_is_remembered_until_a_lis
     shown.done(person(1), "wiki");
     assert!(!account(&shown, "wiki").attested.unwrap().says_there_was_one());
 }
+
+#[test]
+fn a_word_of_a_departure_that_is_taken_back_after_they_came_back_completes_no_departure() {
+    let mut world = configured([AppSpec { assign: r#"title eq "Sales""#.into(), ..manual("wiki") }]);
+    world.join(person(1), employee("Sales"));
+    world.done(person(1), "wiki").unwrap();
+    world.update(person(1), gone(employee("Sales"))).unwrap();
+    world.done(person(1), "wiki").unwrap();
+    let completed = |world: &World| world.facts.iter().filter(|fact| matches!(fact, Fact::LeaverCompleted(_))).count();
+    assert_eq!(completed(&world), 1);
+    // Back, in another department: nothing is owed there anew, and what was said of it is taken back.
+    world.update(person(1), employee("Dev")).unwrap();
+    let Account { app, identity, desired_version: version, .. } = account(&world, "wiki");
+    let undone = TaskUndone { app, identity, version, reason: "it was the other one".into() };
+    world.append_by("mo", Event::TaskUndone(undone));
+    assert!(account(&world, "wiki").is_pending(), "it is owed");
+    world.done(person(1), "wiki").unwrap();
+    assert_eq!(completed(&world), 1, "nobody has left a second time");
+}

@@ -175,7 +175,6 @@ enum_conversion!(
     NotConnected = NotConnected,
     Unmappable = Unmappable,
     Vanished = Vanished,
-    PartlyVanished = PartlyVanished,
     BadList = BadList
 );
 enum_conversion!(

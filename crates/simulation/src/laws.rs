@@ -164,8 +164,6 @@ impl Laws {
             let is_so = match (quarantine.rejection.cause, app.as_str()) {
                 (RejectionCause::Vanished, PAPER) => !book.office.ids().iter().any(linked),
                 (RejectionCause::Vanished, _) => simulated.is_some_and(|app| !app.ids().iter().any(linked)),
-                // Whoever looks finds the app as it is, and who has removed the others.
-                (RejectionCause::PartlyVanished, _) => simulated.is_some_and(|app| !app.became_empty_within(GRACE)),
                 _ => false,
             };
             if is_so {

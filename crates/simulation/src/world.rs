@@ -598,8 +598,13 @@ impl World {
         };
         let (theirs, ours) = (all(store)?, all(&plain)?);
         // Both are in the order of their keys.
-        if let Some(((key, _), _)) = ours.iter().zip(&theirs).find(|(our, their)| our != their) {
-            self.laws.broken(format!("{service:?}: {key} differs from a plain replay"));
+        if let Some(((key, our), (_, their))) = ours.iter().zip(&theirs).find(|(our, their)| our != their) {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            self.laws.broken(format!(
+                "{service:?}: {key} differs from a plain replay: {} and {}",
+                text(their),
+                text(our)
+            ));
         }
         if theirs.len() != ours.len() {
             self.laws.broken(format!("{service:?}: {} keys, and a plain replay has {}", theirs.len(), ours.len()));

@@ -26,8 +26,6 @@ pub enum RejectionCause {
     Unmappable,
     /// Everything that is known to be in it is missing at once, or suddenly much of it in its list.
     Vanished,
-    /// Several of the accounts that must be in it are missing at once, and others are there.
-    PartlyVanished,
     /// Its list can't be believed: it is not written as it should be, or is too old.
     BadList,
 }
@@ -36,7 +34,7 @@ impl RejectionCause {
     /// Whether accounts that must be in it are missing: nothing is believed of it until they are found, or people say that they are gone.
     #[must_use]
     pub const fn is_vanished(self) -> bool {
-        matches!(self, Self::Vanished | Self::PartlyVanished)
+        matches!(self, Self::Vanished)
     }
 
     /// The word in metrics and answers.
@@ -53,7 +51,6 @@ impl RejectionCause {
             Self::NotConnected => "not_connected",
             Self::Unmappable => "unmappable",
             Self::Vanished => "vanished",
-            Self::PartlyVanished => "partly_vanished",
             Self::BadList => "bad_list",
         }
     }

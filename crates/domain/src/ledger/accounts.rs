@@ -400,6 +400,12 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
             let is_asked = directory::app(state, app)?.is_some_and(|app| app.spec.kind == AppKind::Scim);
             // Where some are still there ids say whose they are.
             let known = if is_asked && cause == RejectionCause::Vanished { Known::NoMore } else { Known::Still };
+            if known == Known::NoMore {
+                // What was found there was found under ids that are somebody else's now.
+                for item in super::drift(state, Some(app))? {
+                    drifts::cleared(state, &item.id, event)?;
+                }
+            }
             (everybody_at(state, app)?, known)
         }
     };

@@ -82,23 +82,33 @@ fn identified_key(app: &AppId) -> String {
     format!("identified/{app}")
 }
 
-/// Whether people have said of an app that its ids are those that we know, whatever is found under them.
+/// When people have said of an app that its ids are those that we know, whatever is found under them: the event that they were told.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn is_identified(state: &(impl Read + ?Sized), app: &AppId) -> Result<bool, KvError> {
-    Ok(state.get(&identified_key(app))?.is_some())
+pub fn identified(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Sequence>, KvError> {
+    load(state, &identified_key(app))
 }
 
-/// It is reached at another address: until one of the accounts that we know was found there it may be another one.
-pub fn moved(state: &mut impl Write, before: &AppSpec, now: &AppSpec) {
-    let are_asked = before.kind == AppKind::Scim && now.kind == AppKind::Scim;
-    if are_asked && before.base_url != now.base_url {
-        store(state, moved_key(&now.id), &before.base_url);
+/// It is asked at an address: where that is another one than it was asked at last it may be another app, until one of the accounts that we
+/// know was found there.
+pub fn asked_at(state: &mut impl Write, now: &AppSpec) -> Result<(), KvError> {
+    if now.kind != AppKind::Scim {
+        return Ok(());
+    }
+    let key = format!("address/{}", now.id);
+    let last: Option<String> = load(state, &key)?;
+    if last.as_ref() == Some(&now.base_url) {
+        return Ok(());
+    }
+    store(state, key, &now.base_url);
+    if let Some(last) = last {
+        store(state, moved_key(&now.id), &last);
         // What was said of the other address is said of that one.
         state.delete(&identified_key(&now.id));
         state.delete(&quarantine_key(&now.id));
     }
+    Ok(())
 }
 
 fn moved_key(app: &AppId) -> String {

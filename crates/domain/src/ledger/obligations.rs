@@ -21,6 +21,7 @@ use crate::access::obligation::{
     AtRisk, Because, Change, Count, End, Obligation, ObligationId, ObligationStatus, Overdue, Waived,
 };
 use crate::access::subject::Subject;
+use crate::directory;
 use crate::event::{Event, Recorded};
 use crate::governance::exception::Exception;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
@@ -197,12 +198,16 @@ pub fn reopen(
         _ => None,
     };
     let Some(mut leaver) = departure else { return Ok(None) };
+    // Whoever is back has not left: what is owed is owed, and no departure is open for it.
+    if let Some(back) = directory::identity(state, identity)?.filter(|identity| identity.lifecycle.has_access()) {
+        leaver.superseded_by.get_or_insert(back.version);
+    }
     let was_over = leaver.attested_at.take().is_some();
     leaver.on_word = leaver.on_word.saturating_sub(1);
     state.delete(&unsaid_key(identity, opened_by));
     store(state, leaving_key(identity, opened_by), &());
     store(state, leaver_key(identity, opened_by), &leaver);
-    Ok(Some(leaver).filter(|_| was_over))
+    Ok(Some(leaver).filter(|leaver| was_over && leaver.superseded_by.is_none()))
 }
 
 /// Changes one obligation to what `now` says; nothing, when it is not open any more, or `now` has nothing to say.

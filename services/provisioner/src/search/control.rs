@@ -7,7 +7,9 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
-use rollcall_domain::ids::AppId;
+use rollcall_domain::app::kind::AppKind;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger;
 
@@ -103,7 +105,7 @@ pub async fn blind_filters(
         return Ok(BTreeSet::new());
     }
     let sampled = Sampled::read(app, state, &must_be_there(state, wanted, SAMPLES)?, 1).await?;
-    let Some(sample) = sampled.known.into_iter().chain(sampled.others).next() else {
+    let Some(sample) = sampled.known.into_iter().next() else {
         return Ok(BTreeSet::new());
     };
     let misses = misses(app, &sample, looked).await?;
@@ -135,53 +137,85 @@ async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BT
 async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<Option<Remote>, WorkError> {
     // One that was there is gone, and we have not removed it: has it been removed by hand, or can we see less than before? One that is
     // still there says nothing of that.
-    let is_lost = wanted.target == Target::Absent && wanted.known == Known::Seen && wanted.seen_at.is_none();
+    // A list is judged as a whole before it is believed.
+    let is_lost = wanted.target == Target::Absent
+        && wanted.known == Known::Seen
+        && wanted.seen_at.is_none()
+        && wanted.spec.kind != AppKind::List;
     let (most, enough) = if is_lost { (MANY, usize::MAX) } else { (SAMPLES, 1) };
-    let all = must_be_there(state, wanted, most)?;
-    let mut sampled = Sampled::read(app, state, &all, enough).await?;
-    if let Some(known) = sampled.known.pop() {
-        let (missing, all) = (sampled.missing, sampled.looked() + 1);
-        if is_lost && missing >= FEW_MISSING && missing * 2 >= all {
-            return Err(partly_vanished(missing, all).into());
-        }
-        if is_lost && missing > 0 && missing * MISSING_SHARE >= all {
-            return Err(not_alone(missing, all).into());
+    let mut sampled = Sampled::read(app, state, &must_be_there(state, wanted, most)?, enough).await?;
+    let (missing, strangers, looked) = (sampled.missing, sampled.others.len(), sampled.looked());
+    let is_elsewhere = sampled.is_elsewhere();
+    if let Some(known) = sampled.known.pop().filter(|_| !is_elsewhere) {
+        let unseen = missing + strangers;
+        if is_lost && unseen > 0 && unseen * MISSING_SHARE >= looked {
+            return Err(not_alone(unseen, looked).into());
         }
         return Ok(Some(known));
     }
-    // One that was renamed by hand is there; several of which nobody is known are in another tenant, where ids are counted as here.
-    if let (false, [other], 0) = (is_lost, sampled.others.as_slice(), sampled.missing) {
-        return Ok(Some(other.clone()));
-    }
-    let shown = first_page(app).await?;
-    if let Some(known) = known_on(state, &wanted.spec.id, &shown)? {
-        return Ok(Some(known.clone()));
+    if let Some(failure) = sampled.failed.filter(|_| !is_elsewhere) {
+        return Err(failure.into());
     }
     let own = usize::from(wanted.known == Known::Seen);
-    if sampled.looked() + own > 0 {
-        return Err(vanished(sampled.missing + own, sampled.others.len(), shown.len()).into());
+    if looked < SEVERAL {
+        let unseen = || not_alone(missing + strangers, looked);
+        // One that was renamed by hand is there.
+        if let (Some(other), 0) = (sampled.others.pop(), missing) {
+            return if is_lost { Err(unseen().into()) } else { Ok(Some(other)) };
+        }
+        let shown = first_page(app).await?;
+        if let Some(known) = known_on(state, &wanted.spec.id, &shown)? {
+            return if is_lost && looked > 0 { Err(unseen().into()) } else { Ok(Some(known.clone())) };
+        }
+        if looked + own == 0 {
+            return Ok(shown.into_iter().next());
+        }
     }
-    Ok(shown.into_iter().next())
-}
-
-/// That the app is the one that we know, although what was found under somebody's id is not recognized as theirs: somebody else is. Where
-/// nobody else is known nothing can be told, and an account may be renamed.
-///
-/// # Errors
-/// When nobody is: in another tenant the id is somebody else's.
-pub async fn is_the_app(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<(), WorkError> {
-    let seen = |account: &Account| account.observed.is_some();
-    let mut all = must_be_there(state, wanted, SAMPLES)?;
-    all.extend(ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, seen)?);
-    let sampled = Sampled::read(app, state, &all, 1).await?;
-    if sampled.looked() == 0 || !sampled.known.is_empty() {
-        return Ok(());
+    // Where several that must be there are not, whoever else is there proves nothing: we see another part of it, or another app.
+    let left = |account: &Account| account.desired.target() == Target::Absent && account.observed.is_some();
+    let others = ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, left)?;
+    let others = Sampled::read(app, state, &others, usize::MAX).await?;
+    if !others.known.is_empty() && !others.is_elsewhere() && !is_elsewhere {
+        return Err(not_alone(missing + strangers, looked).into());
     }
     let shown = first_page(app).await?;
-    match known_on(state, &wanted.spec.id, &shown)? {
-        Some(_) => Ok(()),
-        None => Err(vanished(sampled.missing, sampled.others.len() + 1, shown.len()).into()),
+    Err(vanished(missing + own, strangers, shown.len()).into())
+}
+
+/// That the app is the one that we know, although what was found under somebody's id is not recognized as theirs: others are.
+///
+/// # Errors
+/// When they are not: in another tenant the id is somebody else's. Where nobody else is known, and they must have none, people have to say.
+pub async fn is_the_app(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<(), WorkError> {
+    let seen = |account: &Account| account.observed.is_some();
+    let sampled =
+        Sampled::read(app, state, &known_accounts(state, &wanted.spec.id, Some(wanted.identity), seen)?, usize::MAX)
+            .await?;
+    if !sampled.known.is_empty() && !sampled.is_elsewhere() {
+        return Ok(());
     }
+    if sampled.looked() == 0 && wanted.target == Target::Present {
+        return Ok(());
+    }
+    if let Some(failure) = sampled.failed {
+        return Err(failure.into());
+    }
+    let shown = first_page(app).await?;
+    Err(vanished(sampled.missing, sampled.others.len() + 1, shown.len()).into())
+}
+
+/// Some accounts that we know: those that must be there first, of a large app the others may be leavers, gone for years.
+fn known_accounts(
+    state: &impl Read,
+    app: &AppId,
+    besides: Option<IdentityId>,
+    seen: impl Fn(&Account) -> bool,
+) -> Result<Vec<Account>, KvError> {
+    let present = |account: &Account| account.desired.target() == Target::Present && seen(account);
+    let mut all = ledger::some_accounts(state, app, besides, SAMPLES, present)?;
+    let left = |account: &Account| account.desired.target() == Target::Absent && seen(account);
+    all.extend(ledger::some_accounts(state, app, besides, SAMPLES, left)?);
+    Ok(all)
 }
 
 /// Some accounts that must be there, besides the one that is looked for: they were read, whatever is to be changed about them since.
@@ -193,7 +227,19 @@ fn must_be_there(state: &impl Read, wanted: &Wanted, most: usize) -> Result<Vec<
     let such = |account: &Account| {
         account.desired.target() == Target::Present && account.observed.is_some() && !is_gone(account)
     };
-    ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), most, such)
+    let mut all = ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), most, such)?;
+    // That one is missing is known, and somebody leaves it so.
+    let is_accepted = |account: &Account| -> Result<bool, KvError> {
+        let items = ledger::drift_of(state, &account.app, account.identity)?;
+        Ok(items.iter().any(|item| item.id.kind == DriftKind::Missing && item.accepted.is_some()))
+    };
+    let mut accepted = Vec::new();
+    for account in &all {
+        accepted.push(is_accepted(account)?);
+    }
+    let mut accepted = accepted.into_iter();
+    all.retain(|_| !accepted.next().unwrap_or_default());
+    Ok(all)
 }
 
 async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
@@ -203,8 +249,8 @@ async fn first_page(app: &Search<'_>) -> Result<Vec<Remote>, Failure> {
     }
 }
 
-/// So few accounts that are missing are no sign that less can be seen: people remove some by hand.
-const FEW_MISSING: usize = 2;
+/// As many that are missing together are no accident.
+const SEVERAL: usize = 2;
 
 /// Where one in as many of those that were looked for is missing, less may be seen than before.
 const MISSING_SHARE: usize = 20;
@@ -212,17 +258,9 @@ const MISSING_SHARE: usize = 20;
 fn not_alone(missing: usize, all: usize) -> Failure {
     let detail = format!(
         "it was there, and is not found any more; nor are {missing} of {all} others that must be there: can the token see less than before? \
-         They are not gone before the others are found, or are made again, or somebody switches the account off where it can be seen"
+         They are not gone before the others are found, or made again, or before people accept the findings that these are missing"
     );
     Failure::new(RejectionCause::Conflict, detail)
-}
-
-fn partly_vanished(missing: usize, all: usize) -> Failure {
-    let detail = format!(
-        "{missing} of {all} accounts that were looked for and must be there are missing: can the token see less than before? Nothing is \
-         believed or made anew until they are found, or people say that they are gone"
-    );
-    Failure::new(RejectionCause::PartlyVanished, detail)
 }
 
 fn vanished(missing: usize, strangers: usize, others: usize) -> Failure {
@@ -243,54 +281,46 @@ fn vanished(missing: usize, strangers: usize, others: usize) -> Failure {
     Failure::new(RejectionCause::Vanished, detail)
 }
 
-/// What was missing in an app when nothing of it was believed any more.
+/// What an account counts as that can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// Everything, or it is not known whether it is the app that we know: one account that is recognized tells.
-    All,
-    /// Most accounts, while others were there.
-    Most,
+pub enum Unread {
+    /// A failure: it is tried again.
+    Failed,
+    /// Missing: whoever has tried again and again lets people decide.
+    Missing,
 }
 
-/// Whether an app shows an account that we know: then it is the one that we know.
+/// Whether an app shows accounts that we know: then it is the one that we know.
 ///
 /// # Errors
-/// When it shows none, or too few where most were missing while others were there; and when it does not answer.
+/// When it shows none, or more strangers than these under their ids; and when it does not answer.
 pub async fn shows_what_is_known(
     app: &Search<'_>,
     state: &impl Read,
     id: &AppId,
-    missing: Missing,
+    unread: Unread,
 ) -> Result<(), WorkError> {
-    // Those that must be there first: of a large app the others may be leavers, gone for years.
-    let present = |account: &Account| account.desired.target() == Target::Present && account.observed.is_some();
-    let (most, enough) = match missing {
-        Missing::All => (SAMPLES, 1),
-        Missing::Most => (MANY, usize::MAX),
-    };
-    let mut known = ledger::some_accounts(state, id, None, most, present)?;
-    if missing == Missing::All {
-        known.extend(ledger::some_accounts(state, id, None, most, |account| account.observed.is_some())?);
-    }
+    let known = known_accounts(state, id, None, |account| account.observed.is_some())?;
     if known.is_empty() {
         return Ok(());
     }
-    let sampled = Sampled::read(app, state, &known, enough).await?;
-    let (missing, all) = (sampled.missing, sampled.looked());
-    if !sampled.known.is_empty() {
-        let are_most = missing >= FEW_MISSING && missing * 2 >= all && enough > 1;
-        return if are_most { Err(partly_vanished(missing, all).into()) } else { Ok(()) };
-    }
-    // One alone that has other names now may have been renamed: where the address is the same it is the one that we know.
-    let is_same_address = ledger::moved_from(state, id)?.is_none();
-    if is_same_address && missing == 0 && sampled.others.len() == 1 {
+    let sampled = Sampled::read(app, state, &known, usize::MAX).await?;
+    if !sampled.known.is_empty() && !sampled.is_elsewhere() {
         return Ok(());
     }
-    let shown = first_page(app).await?;
-    match known_on(state, id, &shown)? {
-        Some(_) => Ok(()),
-        None => Err(vanished(missing, sampled.others.len(), shown.len()).into()),
+    if let Some(failure) = sampled.failed.filter(|_| unread == Unread::Failed) {
+        return Err(failure.into());
     }
+    let (missing, strangers) = (sampled.missing, sampled.others.len());
+    let shown = first_page(app).await?;
+    let is_same_address = ledger::moved_from(state, id)?.is_none();
+    // One alone that has other names now may have been renamed, and few that are missing were removed: where the address is the same.
+    if is_same_address && known.len() < SEVERAL {
+        if (missing, strangers) == (0, 1) || known_on(state, id, &shown)?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(vanished(missing.max(known.len() - strangers), strangers, shown.len()).into())
 }
 
 /// An account that is linked to someone: the tenant is the one that we know.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Support;
+use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::kv::{KvError, Read};
 
 use crate::app_client::client::{Failure, ScimClient};
@@ -27,8 +28,8 @@ pub struct Located {
 pub async fn locate(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Result<Option<Located>, WorkError> {
     let located = find(app, directory, wanted).await?;
     // Of an account that we know by its id alone it is to be known, too, that the app is the one in which it has that id.
-    if let Some(found) = located.as_ref().filter(|found| found.ownership == Ownership::Ours)
-        && !wanted.names_are_ids
+    if let Some(found) = located.as_ref().filter(|found| !found.ownership.is_out_of_reach())
+        && wanted.spec.kind != AppKind::List
         && !wanted.is_theirs(directory, &found.remote)?
     {
         is_the_app(app, directory, wanted).await?;

@@ -159,7 +159,12 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
             Target::Present => Ownership::Foreign,
             Target::Absent => Ownership::Unlinked,
         },
-        _ => by_name(wanted),
+        _ if wanted.is_named(remote) || made != Made::No => by_name(wanted),
+        // It is looked at for its id alone, and nothing says that it is theirs: a person has to.
+        _ => match wanted.target {
+            Target::Present => Ownership::Foreign,
+            Target::Absent => Ownership::Unlinked,
+        },
     })
 }
 

@@ -23,6 +23,8 @@ pub struct Sampled {
     /// There is something, and nothing says that it is theirs: renamed by hand, or somebody else's in another tenant.
     pub others: Vec<Remote>,
     pub missing: usize,
+    /// Why some of them could not be read.
+    pub failed: Option<Failure>,
 }
 
 impl Sampled {
@@ -42,6 +44,8 @@ impl Sampled {
                 Ok(None) => sampled.missing += 1,
                 // An id that it takes for none of its own is none of its own.
                 Err(failure) if is_no_id(&failure) => sampled.missing += 1,
+                // One that can't be read says nothing of the others.
+                Err(failure) if is_of_one(&failure) => sampled.failed = Some(failure),
                 Err(failure) => return Err(failure.into()),
             }
             if sampled.known.len() >= enough {
@@ -51,10 +55,21 @@ impl Sampled {
         Ok(sampled)
     }
 
-    /// How many were looked for.
+    /// How many were looked for, and answered.
     pub const fn looked(&self) -> usize {
         self.known.len() + self.others.len() + self.missing
     }
+
+    /// Whether what is found under their ids is more often a stranger than one of them: ids are counted elsewhere, too, and some people are
+    /// in each of a company's tenants.
+    pub const fn is_elsewhere(&self) -> bool {
+        self.others.len() > 1 && self.others.len() > self.known.len()
+    }
+}
+
+/// Whether an answer may be about one account alone.
+fn is_of_one(failure: &Failure) -> bool {
+    matches!(failure.rejection.status, Some(403 | 500))
 }
 
 /// Whether an app refuses an id as one that it can't have given: that says nothing of the account.
@@ -65,7 +80,10 @@ pub fn is_no_id(failure: &Failure) -> bool {
 /// Whether an account is the one that we know by its id: it says whose it is, or has a name or an address of theirs, or several other things
 /// that are theirs, as it was to have them or was shown with them; or people have said that the app's ids are those that we know.
 pub fn is_recognized(state: &impl Read, account: &Account, remote: &Remote) -> Result<bool, KvError> {
-    if remote.text("externalId") == account.identity.to_string() || ledger::is_identified(state, &account.app)? {
+    // Until it was read again: from then on it is known by what it shows.
+    let is_said = ledger::identified(state, &account.app)?
+        .is_some_and(|told| account.verified_version.is_none_or(|version| version < told));
+    if is_said || remote.text("externalId") == account.identity.to_string() {
         return Ok(true);
     }
     let observed = account.observed.as_ref().map(to_resource);

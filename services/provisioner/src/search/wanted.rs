@@ -12,6 +12,7 @@ use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::managed_attributes;
 use rollcall_domain::app::standard::Invitation;
+use rollcall_domain::drift::may_be_orphan_id;
 use rollcall_domain::identity::name::name_key;
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read};
@@ -89,6 +90,14 @@ impl Wanted {
         };
         let names = [known, account.observed.as_ref().and_then(name_in), mapped, desired.clone()];
         let former = account.former_names.iter().cloned();
+        // The account of nobody has the name that it was found with.
+        let found_as = match &identity {
+            Some(_) => Vec::new(),
+            None => ledger::drift_of(state, &account.app, account.identity)?
+                .into_iter()
+                .map(|item| item.user_name)
+                .collect(),
+        };
         let may_exist = account.may_exist.as_ref().map(|may| may.sent.clone()).unwrap_or_default();
         let others = match account.desired.target() {
             Target::Present => BTreeSet::new(),
@@ -102,7 +111,13 @@ impl Wanted {
             remote_id: account.remote_id.clone(),
             linked: account.remote_id.clone(),
             user_name: desired,
-            user_names: names.into_iter().flatten().chain(former).filter(|name| !name.is_empty()).collect(),
+            user_names: names
+                .into_iter()
+                .flatten()
+                .chain(former)
+                .chain(found_as)
+                .filter(|name| !name.is_empty())
+                .collect(),
             may_exist,
             account: Box::new(account.clone()),
             creations: account.may_exist.as_ref().map_or(0, |may| may.creations),
@@ -133,7 +148,11 @@ impl Wanted {
     pub fn is_theirs(&self, state: &impl Read, remote: &Remote) -> Result<bool, KvError> {
         let says = remote.text("externalId") == self.identity.to_string();
         let made = self.may_have_made(remote) != Made::No;
-        Ok(says || made || self.is_named(remote) || is_recognized(state, &self.account, remote)?)
+        // What the app has said that it has made, and was never read.
+        let is_new = self.account.observed.is_none()
+            && self.account.verified_version.is_none()
+            && !may_be_orphan_id(self.account.identity);
+        Ok(says || made || is_new || self.is_named(remote) || is_recognized(state, &self.account, remote)?)
     }
 
     /// It was seen as one that can be used.

@@ -26,7 +26,7 @@ use crate::comparison::Schedule;
 use crate::drill::Drills;
 use crate::error::ProvisionerError;
 use crate::list::listed::ListedApp;
-use crate::search::control::{Missing, shows_what_is_known};
+use crate::search::control::{Unread, shows_what_is_known};
 use crate::search::look::Search;
 use crate::work::breaker::{Breaker, Verdict};
 use crate::work::connector::Connector;
@@ -172,8 +172,8 @@ impl Worker {
     /// The app has another address: before anything is done there, one of the accounts that we know must be found. An id alone proves
     /// nothing: elsewhere it is somebody else's.
     async fn recognize(&self, stop: &CancellationToken) {
-        let mut said = self.shows_what_is_known(Missing::All).await;
-        for _ in 1..self.quarantine_after {
+        let mut said = self.shows_what_is_known(Unread::Failed).await;
+        for n in 1..self.quarantine_after {
             match &said {
                 Err(WorkError::App(failure)) if !failure.rejection.cause.is_vanished() => {}
                 _ => break,
@@ -183,7 +183,8 @@ impl Worker {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(self.retry_min) => {}
             }
-            said = self.shows_what_is_known(Missing::All).await;
+            let unread = if n + 1 < self.quarantine_after { Unread::Failed } else { Unread::Missing };
+            said = self.shows_what_is_known(unread).await;
         }
         let event = match said {
             Ok(()) => self.recovered(Look::Recognized),
@@ -205,13 +206,13 @@ impl Worker {
     }
 
     /// Whether the app shows accounts that we know.
-    async fn shows_what_is_known(&self, missing: Missing) -> Result<(), WorkError> {
+    async fn shows_what_is_known(&self, unread: Unread) -> Result<(), WorkError> {
         let Some(link) = &self.connector.link else { return Err(self.connector.not_connected().into()) };
         let view = self.connector.store.view();
         let can = self.connector.capabilities(&link.config)?;
         let (client, controls) = (&link.client, &self.connector.controls);
         let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
-        shows_what_is_known(&search, &view, &self.app, missing).await
+        shows_what_is_known(&search, &view, &self.app, unread).await
     }
 
     /// That the app answers again, and whether it was recognized.
@@ -313,11 +314,7 @@ impl Worker {
             match probe(&link.client).await {
                 Ok(()) if !vanished => break Look::Nobody,
                 Ok(()) => {
-                    let missing = match quarantine.rejection.cause {
-                        RejectionCause::PartlyVanished => Missing::Most,
-                        _ => Missing::All,
-                    };
-                    if self.shows_what_is_known(missing).await.is_ok() {
+                    if self.shows_what_is_known(Unread::Failed).await.is_ok() {
                         break Look::Recognized;
                     }
                 }

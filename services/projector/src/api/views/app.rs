@@ -28,8 +28,7 @@ use crate::api::views::Detail;
 /// The last failure of an app for an account.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FailureView {
-    /// refused, unreachable, app_error, timeout, conflict, throttled, not_scim, not_connected, unmappable, vanished, partly_vanished
-    /// or bad_list.
+    /// refused, unreachable, app_error, timeout, conflict, throttled, not_scim, not_connected, unmappable, vanished or bad_list.
     pub cause: &'static str,
     pub status: Option<u16>,
     /// The app's own words; absent for viewers.
