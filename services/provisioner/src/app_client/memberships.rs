@@ -22,7 +22,7 @@ use crate::app_client::patch_form::Operation;
 pub struct Memberships {
     ids: Mutex<BTreeMap<String, String>>,
     /// A group must not be made twice, nor replaced as a whole by two at once.
-    alone: tokio::sync::Mutex<()>,
+    alone: tokio::sync::RwLock<()>,
 }
 
 /// An account as a group may name it.
@@ -218,7 +218,7 @@ impl Memberships {
     ) -> Result<(), Failure> {
         let mut found = self.find(client, can, name).await?;
         if found.is_none() {
-            let _alone = self.alone.lock().await;
+            let _alone = self.alone.write().await;
             // Someone else may have needed it, too, and made it meanwhile.
             found = self.find(client, can, name).await?;
             if found.is_none() {
@@ -283,6 +283,7 @@ impl Memberships {
     ) -> Result<(), Failure> {
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
         let remove = removal(client, can, &shown_as(&group, account));
+        let _beside_others = self.alone.read().await;
         patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?.done()
     }
 
@@ -324,7 +325,7 @@ impl Memberships {
             return asked;
         }
         // Two lists at once would each bring back whom the other takes out.
-        let _alone = self.alone.lock().await;
+        let _alone = self.alone.write().await;
         let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
         let mut rest = now.resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         others(&mut rest);
@@ -398,7 +399,10 @@ impl Memberships {
         members: impl Fn(&mut Vec<Value>),
     ) -> Result<(), Failure> {
         if can.patch != Support::No {
+            // A list of all members that is written meanwhile would bring back whom this takes out.
+            let beside_others = self.alone.read().await;
             let answer = patch::send(client, can, Endpoint::Groups, &group.id, &[operation]).await?;
+            drop(beside_others);
             if !patch_is_missing(&answer) {
                 return answer.done();
             }
@@ -408,7 +412,7 @@ impl Memberships {
                 format!("group '{name}' does not show its members: to replace it as a whole would remove them");
             return Err(Failure::new(RejectionCause::Refused, detail));
         }
-        let _alone = self.alone.lock().await;
+        let _alone = self.alone.write().await;
         // As it is now: someone else may have been let in meanwhile.
         let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
         let mut resource = group.resource;

@@ -315,10 +315,9 @@ pub async fn shows_what_is_known(
     let shown = first_page(app).await?;
     let is_same_address = ledger::moved_from(state, id)?.is_none();
     // One alone that has other names now may have been renamed, and few that are missing were removed: where the address is the same.
-    if is_same_address && known.len() < SEVERAL {
-        if (missing, strangers) == (0, 1) || known_on(state, id, &shown)?.is_some() {
-            return Ok(());
-        }
+    let is_alone = is_same_address && known.len() < SEVERAL;
+    if is_alone && ((missing, strangers) == (0, 1) || known_on(state, id, &shown)?.is_some()) {
+        return Ok(());
     }
     Err(vanished(missing.max(known.len() - strangers), strangers, shown.len()).into())
 }
