@@ -6,4 +6,5 @@ pub mod locate;
 pub mod look;
 pub mod ownership;
 pub mod recognition;
+pub mod sampled;
 pub mod wanted;

@@ -17,7 +17,8 @@ use crate::app_client::client::{Endpoint, Failure};
 use crate::app_client::pages::Pages;
 use crate::search::controls::HOLDS_FOR;
 use crate::search::look::{Answered, Search, search};
-use crate::search::recognition::{Sampled, is_recognized};
+use crate::search::recognition::is_recognized;
+use crate::search::sampled::Sampled;
 use crate::search::wanted::{Known, Wanted};
 use crate::work::error::WorkError;
 
@@ -175,10 +176,12 @@ async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<
     let left = |account: &Account| account.desired.target() == Target::Absent && account.observed.is_some();
     let others = ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, left)?;
     let others = Sampled::read(app, state, &others, usize::MAX).await?;
-    if !others.known.is_empty() && !others.is_elsewhere() && !is_elsewhere {
+    let shown = first_page(app).await?;
+    let is_ours =
+        (!others.known.is_empty() && !others.is_elsewhere()) || known_on(state, &wanted.spec.id, &shown)?.is_some();
+    if is_ours && !is_elsewhere && looked > 0 {
         return Err(not_alone(missing + strangers, looked).into());
     }
-    let shown = first_page(app).await?;
     Err(vanished(missing + own, strangers, shown.len()).into())
 }
 
@@ -308,15 +311,15 @@ pub async fn shows_what_is_known(
     if !sampled.known.is_empty() && !sampled.is_elsewhere() {
         return Ok(());
     }
-    if let Some(failure) = sampled.failed.filter(|_| unread == Unread::Failed) {
-        return Err(failure.into());
+    if let Some(failure) = sampled.failed.as_ref().filter(|_| unread == Unread::Failed) {
+        return Err(failure.clone().into());
     }
     let (missing, strangers) = (sampled.missing, sampled.others.len());
     let shown = first_page(app).await?;
     let is_same_address = ledger::moved_from(state, id)?.is_none();
-    // One alone that has other names now may have been renamed, and few that are missing were removed: where the address is the same.
-    let is_alone = is_same_address && known.len() < SEVERAL;
-    if is_alone && ((missing, strangers) == (0, 1) || known_on(state, id, &shown)?.is_some()) {
+    // One alone that has other names now may have been renamed, where the address is the same.
+    let is_renamed = is_same_address && (missing, strangers) == (0, 1) && known.len() == 1;
+    if is_renamed || (!sampled.is_elsewhere() && known_on(state, id, &shown)?.is_some()) {
         return Ok(());
     }
     Err(vanished(missing.max(known.len() - strangers), strangers, shown.len()).into())

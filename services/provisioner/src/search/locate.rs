@@ -13,7 +13,7 @@ use crate::app_client::client::{Failure, ScimClient};
 use crate::search::control::{Control, Looked, blind_filters, control, is_the_app};
 use crate::search::look::{Answered, Search, read_by_id, scan, search};
 use crate::search::ownership::{Ownership, is_being_removed, ownership};
-use crate::search::recognition::is_no_id;
+use crate::search::sampled::is_no_id;
 use crate::search::wanted::{Reach, Wanted, same};
 use crate::work::error::WorkError;
 
