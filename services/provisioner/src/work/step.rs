@@ -202,7 +202,11 @@ impl Connector {
                 // A change that was not answered may make it live again after this look.
                 if account.desired.target() == Target::Absent
                     && list.is_none()
-                    && let Some(wait) = self.unanswered.wait(account.identity, account.verified_at, within)
+                    && let Some(wait) = self.unanswered.wait(
+                        account.identity,
+                        account.verified_version.zip(account.verified_at),
+                        within,
+                    )
                 {
                     return Ok(Attempt::Wait(wait));
                 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::ids::IdentityId;
+use rollcall_domain::ids::{IdentityId, Sequence};
 use tokio::time::Instant;
 
 use crate::app_client::client::Failure;
@@ -25,6 +25,8 @@ struct Inner {
 struct Began {
     at: Instant,
     time: Timestamp,
+    /// What was on the log by then.
+    cursor: Sequence,
     pending: BTreeSet<IdentityId>,
 }
 
@@ -62,8 +64,8 @@ impl Unanswered {
     }
 
     /// Work begins: for these accounts something may be under way.
-    pub fn begin(&self, pending: BTreeSet<IdentityId>, time: Timestamp) {
-        self.inner().began = Some(Began { at: Instant::now(), time, pending });
+    pub fn begin(&self, pending: BTreeSet<IdentityId>, cursor: Sequence, time: Timestamp) {
+        self.inner().began = Some(Began { at: Instant::now(), time, cursor, pending });
     }
 
     /// A change is about to be sent.
@@ -72,8 +74,13 @@ impl Unanswered {
         Sending { to: self, identity, before, is_answered: false }
     }
 
-    /// For how long what was read of an account proves nothing: a change that was not answered may still be carried out, `within` so long.
-    pub fn wait(&self, identity: IdentityId, verified_at: Option<Timestamp>, within: Duration) -> Option<Duration> {
+    /// For how long what was read of an account, of which this version was read back last and then, proves nothing: a change that was not answered may still be carried out, `within` so long.
+    pub fn wait(
+        &self,
+        identity: IdentityId,
+        verified: Option<(Sequence, Timestamp)>,
+        within: Duration,
+    ) -> Option<Duration> {
         let mut inner = self.inner();
         inner.sent.retain(|_, at| at.elapsed() < within);
         let left = |at: Instant| within.checked_sub(at.elapsed()).filter(|left| !left.is_zero());
@@ -81,7 +88,7 @@ impl Unanswered {
         if inner.began.as_ref().is_some_and(|began| left(began.at).is_none()) {
             inner.began = None;
         }
-        let in_doubt = |began: &&Began| began.is_in_doubt(identity, verified_at, within);
+        let in_doubt = |began: &&Began| began.is_in_doubt(identity, verified, within);
         let earlier = inner.began.as_ref().filter(in_doubt).and_then(|began| left(began.at));
         sent.max(earlier)
     }
@@ -89,10 +96,10 @@ impl Unanswered {
 
 impl Began {
     /// Whether something may have been sent for an account before that was not answered.
-    fn is_in_doubt(&self, identity: IdentityId, verified_at: Option<Timestamp>, within: Duration) -> bool {
+    fn is_in_doubt(&self, identity: IdentityId, verified: Option<(Sequence, Timestamp)>, within: Duration) -> bool {
         let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
         let lately = self.time.checked_sub(within).unwrap_or(Timestamp::MIN);
-        self.pending.contains(&identity) || verified_at.is_some_and(|at| at > lately)
+        self.pending.contains(&identity) || verified.is_some_and(|(version, at)| version <= self.cursor && at > lately)
     }
 }
 
@@ -139,13 +146,22 @@ mod tests {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let ago = |seconds| Some(now - SignedDuration::from_secs(seconds));
         let all = Unanswered::default();
-        all.begin([id(1)].into(), now);
-        let waits = |n, verified_at| all.wait(id(n), verified_at, WITHIN).is_some();
-        let table = [(1, None, true), (1, ago(100), true), (2, ago(100), false), (2, ago(5), true), (2, None, false)];
-        for (n, verified_at, expected) in table {
-            assert_eq!(waits(n, verified_at), expected, "{n} {verified_at:?}");
+        all.begin([id(1)].into(), Sequence(10), now);
+        let waits =
+            |n, version, at: Option<Timestamp>| all.wait(id(n), at.map(|at| (Sequence(version), at)), WITHIN).is_some();
+        let table = [
+            (1, 0, None, true),
+            (1, 5, ago(100), true),
+            (2, 5, ago(100), false),
+            (2, 5, ago(5), true),
+            // All that was asked for it was asked here.
+            (2, 11, ago(-5), false),
+            (2, 0, None, false),
+        ];
+        for (n, version, at, expected) in table {
+            assert_eq!(waits(n, version, at), expected, "{n} {version} {at:?}");
         }
         tokio::time::advance(WITHIN).await;
-        assert!(!waits(1, None));
+        assert!(!waits(1, 0, None));
     }
 }

@@ -107,7 +107,7 @@ impl Worker {
         let pending = |queue| ledger::pending(&view, &self.app, queue, None, usize::MAX).unwrap_or_default();
         let parked = ledger::parked(&view, &self.app, usize::MAX).unwrap_or_default();
         let all = Queue::ALL.into_iter().flat_map(pending).chain(parked).map(|(id, _)| id).collect();
-        self.connector.unanswered.begin(all, (self.connector.clock)());
+        self.connector.unanswered.begin(all, self.connector.store.cursor(), (self.connector.clock)());
     }
 
     /// Whether what the app shows can be read; of one that is not in the configuration any more the log knows it.
