@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use rollcall_domain::access::account::{Account, Proof};
 use rollcall_domain::access::case::CaseStatus;
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::desired::{Queue, Target};
 use rollcall_domain::access::obligation::{ObligationStatus, Overdue};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
-use rollcall_domain::access::task::{TaskDone, TaskId, TaskUndone};
+use rollcall_domain::access::task::{StandsOnWord, TaskDone, TaskId, TaskUndone};
 use rollcall_domain::access::to_do::to_do;
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::health::Quarantined;
@@ -377,4 +377,19 @@ fn a_word_of_a_departure_that_is_taken_back_after_they_came_back_completes_no_de
     assert!(account(&world, "wiki").is_pending(), "it is owed");
     world.done(person(1), "wiki").unwrap();
     assert_eq!(completed(&world), 1, "nobody has left a second time");
+}
+
+#[test]
+fn what_stands_on_a_word_is_no_task_again_because_somebody_wants_it_read() {
+    let mut world = configured([AppSpec { kind: AppKind::List, ..manual("wiki") }]);
+    let joined = world.join(person(1), employee("Sales"));
+    world.done(person(1), "wiki").unwrap();
+    let stands = StandsOnWord { app: app_id("wiki"), identity: person(1), version: joined };
+    world.append(Event::AccountAttested(stands));
+    assert!(!account(&world, "wiki").is_pending());
+    world.append(Event::SyncRequested(SyncRequested::App(app_id("wiki"))));
+    assert!(!account(&world, "wiki").is_pending());
+    for queue in Queue::ALL {
+        assert_eq!(ledger::pending(&world.state, &app_id("wiki"), queue, None, 9).unwrap(), []);
+    }
 }

@@ -586,8 +586,14 @@ impl World {
             let (drift, tasks) =
                 (ledger::drift(&view, None)?.len(), ledger::tasks_after(&view, None, None, usize::MAX)?.pairs.len());
             if by_trends != (u64::try_from(drift)?, u64::try_from(tasks)?) {
-                self.laws
-                    .broken(format!("trends have {by_trends:?} drift items and tasks open, of {drift} and {tasks}"));
+                let pending: Vec<String> = ["pending/desk/", "pending/paper/"]
+                    .into_iter()
+                    .flat_map(|prefix| view.scan(prefix, None, 9).unwrap_or_default())
+                    .map(|(key, _)| key)
+                    .collect();
+                self.laws.broken(format!(
+                    "trends have {by_trends:?} drift items and tasks open, of {drift} and {tasks}; pending: {pending:?}"
+                ));
             }
         }
         // Not what a store keeps for itself: those keys begin with a zero.

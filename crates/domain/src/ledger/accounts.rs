@@ -357,8 +357,11 @@ fn reopen_since(state: &mut impl Write, account: &mut Account, version: Sequence
     account.parked_at = None;
     account.rejection = None;
     state.delete(&parked_key(&account.app, account.identity));
-    let key = pending_key(&account.app, account.queue(), account.identity);
-    store(state, key, &version);
+    // What stands on somebody's word, and can't be read, is not to be read.
+    if account.is_pending() {
+        let key = pending_key(&account.app, account.queue(), account.identity);
+        store(state, key, &version);
+    }
     store(state, account_key(account.identity, &account.app), account);
 }
 

@@ -330,6 +330,7 @@ assign = '{assign}'
 deprovision = "deactivate"
 max_requests_per_second = 200
 request_timeout = "2s"
+carried_out_within = "2s"
 retry_min = "300ms"
 retry_max = "2s"
 [apps.sla]
