@@ -330,6 +330,16 @@ impl SimApp {
                 Some(_) => (StatusCode::NO_CONTENT, Value::Null),
                 None => (StatusCode::NOT_FOUND, Value::Null),
             },
+            // Two groups of one name, as after a moment in which it was an empty tenant, are seen by nobody yet: it makes none.
+            ("POST", ["Groups"])
+                if truth
+                    .now
+                    .groups
+                    .values()
+                    .any(|(name, _)| body.is_some_and(|b| b["displayName"] == name.as_str())) =>
+            {
+                (StatusCode::CONFLICT, json!({ "detail": "the name is taken", "scimType": "uniqueness" }))
+            }
             ("POST", ["Groups"]) => {
                 truth.made += 1;
                 let id = format!("g{}", truth.made);
