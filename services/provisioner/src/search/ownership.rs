@@ -143,9 +143,12 @@ fn as_it_says(state: &impl Read, wanted: &Wanted, remote: &Remote) -> Result<Own
             // We may have made it, and nobody who must have one is who it says, or has its name.
             Target::Absent if made == Made::Yes => {
                 let app = &wanted.spec.id;
-                let mut is_wanted = must_have(state, other.id, app)?.is_some();
+                // Whoever has another one, or for whom none was ever sent, has not got this one.
+                let has_none = |theirs: &Account| theirs.remote_id.as_ref().is_none_or(|id| *id == remote.id);
+                let mut is_wanted = must_have(state, other.id, app)?.is_some_and(|theirs| has_none(&theirs));
                 if let Some(owner) = claimed_by {
-                    is_wanted |= must_have(state, owner.id, app)?.is_some();
+                    let theirs = must_have(state, owner.id, app)?;
+                    is_wanted |= theirs.is_some_and(|theirs| has_none(&theirs) && theirs.may_exist.is_some());
                 }
                 Ok(if is_wanted { Ownership::Foreign } else { Ownership::Ours })
             }
