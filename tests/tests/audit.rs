@@ -666,11 +666,9 @@ async fn the_log_itself_is_verified_by_either_key_while_one_takes_over_from_the_
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn no_byte_of_an_export_can_be_changed_unseen() -> anyhow::Result<()> {
-    let rollcall = Rollcall::new(&[], "[audit]\ncheckpoint_every = \"100ms\"")?;
-    rollcall.start().await?;
-    let id = join(&rollcall, "ada@example.com").await?;
+/// Somebody who has joined, once all that is known of them is signed; and the public key.
+async fn joined_and_signed(rollcall: &Rollcall) -> anyhow::Result<(String, String)> {
+    let id = join(rollcall, "ada@example.com").await?;
     until("it is signed", || async {
         let events = rollcall.items(&format!("/v1/identities/{id}/timeline")).await?;
         let newest = events.iter().filter_map(|event| event["sequence"].as_u64()).max();
@@ -679,6 +677,14 @@ async fn no_byte_of_an_export_can_be_changed_unseen() -> anyhow::Result<()> {
     })
     .await?;
     let key = rollcall.api("/v1/checkpoints/latest").await?["public_keys"][0].as_str().context("no key")?.to_owned();
+    Ok((id, key))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_byte_of_an_export_can_be_changed_unseen() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "[audit]\ncheckpoint_every = \"100ms\"")?;
+    rollcall.start().await?;
+    let (id, key) = joined_and_signed(&rollcall).await?;
     for path in ["/v1/export".to_owned(), format!("/v1/export?identity={id}")] {
         let export = text(&rollcall, &path).await?.into_bytes();
         let check = |bytes: Vec<u8>, key: String| async move {
@@ -717,15 +723,7 @@ async fn no_byte_of_an_export_can_be_changed_unseen() -> anyhow::Result<()> {
 async fn what_is_left_out_of_an_export_with_its_key_is_said_to_be_missing() -> anyhow::Result<()> {
     let rollcall = Rollcall::new(&[], "[audit]\ncheckpoint_every = \"100ms\"")?;
     rollcall.start().await?;
-    let id = join(&rollcall, "ada@example.com").await?;
-    until("it is signed", || async {
-        let events = rollcall.items(&format!("/v1/identities/{id}/timeline")).await?;
-        let newest = events.iter().filter_map(|event| event["sequence"].as_u64()).max();
-        let latest = rollcall.api("/v1/checkpoints/latest").await.unwrap_or_default();
-        Ok((newest.is_some() && latest["size"].as_u64() >= newest).then_some(()))
-    })
-    .await?;
-    let key = rollcall.api("/v1/checkpoints/latest").await?["public_keys"][0].as_str().context("no key")?.to_owned();
+    let (id, key) = joined_and_signed(&rollcall).await?;
     for path in ["/v1/export".to_owned(), format!("/v1/export?identity={id}")] {
         let whole = lines(&text(&rollcall, &path).await?);
         let is_hers = |line: &String| line.contains("\"type\":\"identity.") && line.contains("\"key\":");

@@ -19,6 +19,18 @@ async fn set(stage: &Stage, id: &str, path: &str, value: Value) -> anyhow::Resul
     stage.rollcall.scim(Method::PATCH, &format!("/Users/{id}"), &patch).await.map(drop)
 }
 
+/// So many, whose accounts are verified; their ids.
+async fn people(stage: &Stage, count: usize) -> anyhow::Result<Vec<String>> {
+    let mut all = Vec::new();
+    for n in 0..count {
+        all.push(stage.join(&format!("person{n}")).await?);
+    }
+    for id in &all {
+        stage.verified(id).await?;
+    }
+    Ok(all)
+}
+
 async fn remote_id(stage: &Stage, id: &str) -> anyhow::Result<String> {
     Ok(stage.account(id).await?["remote_id"].as_str().context("no id")?.to_owned())
 }
@@ -162,13 +174,7 @@ async fn to_look_once_more_says_nothing_of_accounts_that_are_missing() -> anyhow
 #[tokio::test(flavor = "multi_thread")]
 async fn one_colleague_who_is_seen_does_not_prove_that_the_others_are_gone() -> anyhow::Result<()> {
     let stage = Stage::set(Script::default(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
-    let mut all = Vec::new();
-    for n in 0..8 {
-        all.push(stage.join(&format!("person{n}")).await?);
-    }
-    for id in &all {
-        stage.verified(id).await?;
-    }
+    let all = people(&stage, 8).await?;
     stage.app.tell(APP, &Script { sees_only: Some("person0".into()), ..Script::default() }).await?;
     stage.leave(&all[4]).await?;
     let said = stage.seen("account.rejected").await?;
@@ -280,23 +286,12 @@ async fn an_app_that_was_left_alone_and_gets_another_address_is_recognized_first
 #[tokio::test(flavor = "multi_thread")]
 async fn in_another_tenant_at_the_same_address_nobody_is_touched_and_nobody_is_gone() -> anyhow::Result<()> {
     let app = Script { no_external_id: true, ..Script::default() };
-    let stage = Stage::set(app.clone(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
-    let mut all = Vec::new();
-    for name in ["ada", "bob", "cid"] {
-        let id = stage.join(name).await?;
-        stage.verified(&id).await?;
-        all.push(remote_id(&stage, &id).await?);
-        all.push(id);
+    let stage = Stage::set(app, "deactivate", "probe_every = \"100ms\"\n", "").await?;
+    let ids = people(&stage, 3).await?;
+    let mut remote = Vec::new();
+    for id in &ids {
+        remote.push(remote_id(&stage, id).await?);
     }
-    let (remote, ids): (Vec<String>, Vec<String>) = {
-        let mut pairs = all.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone()));
-        let mut both = (Vec::new(), Vec::new());
-        pairs.by_ref().for_each(|(remote, id)| {
-            both.0.push(remote);
-            both.1.push(id);
-        });
-        both
-    };
     // The token is that of another tenant by now.
     strangers(&stage, APP, &remote);
     stage.leave(&ids[0]).await?;
@@ -363,13 +358,7 @@ async fn another_address_that_takes_our_ids_for_none_is_said_and_people_decide()
 async fn one_who_vanished_together_with_another_is_not_gone_before_that_one_is_found() -> anyhow::Result<()> {
     let keys = "reconcile_every = \"1h\"\n";
     let stage = Stage::set(Script::default(), "deactivate", keys, "[apps.drift]\nmissing = \"report\"\n").await?;
-    let mut all = Vec::new();
-    for n in 0..9 {
-        all.push(stage.join(&format!("person{n}")).await?);
-    }
-    for id in &all {
-        stage.verified(id).await?;
-    }
+    let all = people(&stage, 9).await?;
     let hidden: Vec<Value> =
         stage.app.users(APP).into_iter().filter(|u| u["userName"] == "person3" || u["userName"] == "person7").collect();
     let hide = |user: &Value| user["id"].as_str().unwrap_or_default().to_owned();

@@ -99,9 +99,9 @@ pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, 
 pub use read::{
     ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
     drift, drift_of, firing_alerts, held, hold, holds, holds_something, identities_at, is_hold_said, is_waived,
-    last_obligation, leaver, obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers,
-    open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced,
-    unsaid_completions, verified_between,
+    last_obligation, leaver, missing_in, obligation, obligations_of, obligations_of_leaver, obligations_opened_by,
+    open_leavers, open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled,
+    some_accounts, synced, unsaid_completions, verified_between,
 };
 pub use reevaluations::{next_piece, reevaluations};
 pub use revocations::{

@@ -9,6 +9,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::outcome::Adopted;
 use rollcall_domain::access::plan::judge;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::health::Quarantined;
@@ -131,7 +132,7 @@ async fn run(connector: &Connector) {
             info!(app = %connector.app, accounts = progress.accounts, findings = progress.findings, "compared as a whole");
         }
         Err(WorkError::App(failure)) => {
-            if failure.rejection.cause.is_vanished() {
+            if failure.rejection.cause == RejectionCause::Vanished {
                 let quarantined =
                     Quarantined { app: connector.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
                 if let Err(e) = connector.say(Event::AppQuarantined(quarantined)).await {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::grant::GrantStatus;
 use rollcall_domain::access::obligation::Obligation;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::separation::ViolationStatus;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::drift::kind::DriftKind;
@@ -75,7 +76,8 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
     metrics().leavers_at_risk.record((leavers.len() - overdue) as u64, &[]);
     drift_gauges(state, now, &apps)?;
     let quarantines = ledger::quarantines(state)?;
-    let vanished = |app: &AppId| quarantines.iter().any(|q| q.app == *app && q.rejection.cause.is_vanished());
+    let vanished =
+        |app: &AppId| quarantines.iter().any(|q| q.app == *app && q.rejection.cause == RejectionCause::Vanished);
     let sick: BTreeSet<&AppId> = quarantines.iter().map(|q| &q.app).collect();
     for app in &apps {
         metrics().app_vanished.record(u64::from(vanished(app)), &[label("app", app.as_str())]);

@@ -31,12 +31,6 @@ pub enum RejectionCause {
 }
 
 impl RejectionCause {
-    /// Whether accounts that must be in it are missing: nothing is believed of it until they are found, or people say that they are gone.
-    #[must_use]
-    pub const fn is_vanished(self) -> bool {
-        matches!(self, Self::Vanished)
-    }
-
     /// The word in metrics and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -12,7 +12,6 @@ use crate::access::desired::{Desired, Queue, Target};
 use crate::access::obligation::{End, Obligation, ObligationId};
 use crate::access::operation::Operation;
 use crate::access::outcome::{Adopted, Applied, Attempted, Left, Rejected, Verified};
-use crate::access::rejection::RejectionCause;
 use crate::access::subject::Subject;
 use crate::access::task::{Attested, StandsOnWord, TaskDone, TaskUndone, Weight};
 use crate::access::to_do::known_before;
@@ -399,10 +398,12 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
         SyncRequested::App(app) => (everybody_at(state, app)?, Known::Still),
         SyncRequested::Same { app, told } => return apps::said_to_be_the_same(state, app, *told),
         SyncRequested::Gone { app, told } => {
-            let Some(cause) = apps::said_to_be_gone(state, app, *told, event)? else { return Ok(()) };
+            if !apps::said_to_be_gone(state, app, *told, event)? {
+                return Ok(());
+            }
+            // A list is compared as a whole: its ids say whose those are that it still has.
             let is_asked = directory::app(state, app)?.is_some_and(|app| app.spec.kind == AppKind::Scim);
-            // Where some are still there ids say whose they are.
-            let known = if is_asked && cause == RejectionCause::Vanished { Known::NoMore } else { Known::Still };
+            let known = if is_asked { Known::NoMore } else { Known::Still };
             if known == Known::NoMore {
                 // What was found there was found under ids that are somebody else's now.
                 for item in super::drift(state, Some(app))? {

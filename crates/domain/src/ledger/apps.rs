@@ -5,11 +5,10 @@ use rollcall_scim::Changed;
 use serde_json::Value;
 
 use super::read::{
-    account, account_key, capabilities_key, conformance, conformance_key, quarantine, quarantine_key, reconciled,
+    account, account_key, capabilities_key, conformance, conformance_key, missing_in, quarantine_key, reconciled,
     synced_key,
 };
 use crate::access::operation::Operation;
-use crate::access::rejection::RejectionCause;
 use crate::app::AppSpec;
 use crate::app::capability::Discovered;
 use crate::app::conformance::Confirmed;
@@ -50,32 +49,29 @@ pub fn recovered(state: &mut impl Write, now: &Recovered) -> Result<(), KvError>
     Ok(())
 }
 
-/// People were told that accounts that must be there are missing, and say that they are gone. What they were told, where that is what was
-/// said last.
-pub fn said_to_be_gone(
-    state: &mut impl Write,
-    app: &AppId,
-    told: Sequence,
-    event: &Recorded,
-) -> Result<Option<RejectionCause>, KvError> {
-    let is_that = |q: &Quarantine| q.rejection.cause.is_vanished() && q.by == told;
-    let Some(quarantine) = quarantine(state, app)?.filter(is_that) else { return Ok(None) };
-    let cause = quarantine.rejection.cause;
-    store(state, synced_key(app), &Synced { at: event.sequence, told: quarantine.rejection.detail });
-    state.delete(&quarantine_key(app));
-    state.delete(&moved_key(app));
-    Ok(Some(cause))
+/// People say that the accounts that they were told are missing are gone. Whether that is what they were told last.
+pub fn said_to_be_gone(state: &mut impl Write, app: &AppId, told: Sequence, event: &Recorded) -> Result<bool, KvError> {
+    let Some(missing) = answered(state, app, told)? else { return Ok(false) };
+    store(state, synced_key(app), &Synced { at: event.sequence, told: missing.rejection.detail });
+    Ok(true)
 }
 
 /// People were told that nothing that is known was found in it, and say that it is the one that we know all the same: its ids are.
 pub fn said_to_be_the_same(state: &mut impl Write, app: &AppId, told: Sequence) -> Result<(), KvError> {
-    let is_that = |q: &Quarantine| q.rejection.cause.is_vanished() && q.by == told;
-    if quarantine(state, app)?.is_some_and(|quarantine| is_that(&quarantine)) {
-        state.delete(&quarantine_key(app));
-        state.delete(&moved_key(app));
+    if answered(state, app, told)?.is_some() {
         store(state, identified_key(app), &told);
     }
     Ok(())
+}
+
+/// People have answered what they were told is missing: it is believed again. `None`: that is not what was said last.
+fn answered(state: &mut impl Write, app: &AppId, told: Sequence) -> Result<Option<Quarantine>, KvError> {
+    let missing = missing_in(state, app)?.filter(|missing| missing.by == told);
+    if missing.is_some() {
+        state.delete(&quarantine_key(app));
+        state.delete(&moved_key(app));
+    }
+    Ok(missing)
 }
 
 fn identified_key(app: &AppId) -> String {

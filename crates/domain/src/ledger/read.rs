@@ -13,6 +13,7 @@ use crate::access::credential::Revocation;
 use crate::access::desired::Queue;
 use crate::access::handover::Handover;
 use crate::access::obligation::{Obligation, ObligationId};
+use crate::access::rejection::RejectionCause;
 use crate::access::subject::Subject;
 use crate::alert::Alert;
 use crate::app::capability::Capabilities;
@@ -562,6 +563,14 @@ pub(super) fn quarantine_key(app: &AppId) -> String {
 /// When the state can't be read.
 pub fn quarantine(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Quarantine>, KvError> {
     load(state, &quarantine_key(app))
+}
+
+/// Why an app is left alone, where that is because accounts are missing that must be there.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn missing_in(state: &(impl Read + ?Sized), app: &AppId) -> Result<Option<Quarantine>, KvError> {
+    Ok(quarantine(state, app)?.filter(|quarantine| quarantine.rejection.cause == RejectionCause::Vanished))
 }
 
 /// Every app that is left alone.

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::person::Person;
 use crate::api::query::Path;
-use crate::api::{decisions, relations, schema};
+use crate::api::{relations, schema};
 use crate::erasure::decision;
 use crate::error::{ApiError, Problem};
 use crate::timeline::summary::in_words;
@@ -178,7 +178,7 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
         }
         Event::HoldDecided(decided) => ledger::hold(state, &decided.cause)?.is_some(),
         Event::SyncRequested(SyncRequested::Gone { app, told } | SyncRequested::Same { app, told }) => {
-            decisions::missing_in(state, app)?.is_some_and(|missing| missing.by == *told)
+            ledger::missing_in(state, app)?.is_some_and(|missing| missing.by == *told)
         }
         Event::AppRemoved(app) => {
             directory::app(state, app)?.is_some_and(|app| app.connection == Connection::Configured)

@@ -10,14 +10,12 @@ use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::obligation::{ObligationId, Waived};
-use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::{AppSpec, Connection};
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
 use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
-use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, NewEvent, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
 use serde::Deserialize;
@@ -332,7 +330,7 @@ async fn answer(
     let because = reason(&text)?;
     let view = api.fresh().await?;
     directory::app(&view, &app)?.ok_or_else(|| unknown("app", id))?;
-    let missing = missing_in(&view, &app)?;
+    let missing = ledger::missing_in(&view, &app)?;
     match missing {
         None => return Err(ApiError::Conflict(format!("nothing that must be there is missing in '{app}' now"))),
         Some(quarantine) if quarantine.by != told => {
@@ -368,14 +366,6 @@ pub async fn remove(State(api): Shared, Extension(person): Who, Path(id): Path<S
     decide_because(&api, &person, Event::AppRemoved(app), Weight::Dangerous, &because).await
 }
 
-/// Why an app is left alone, where that is because accounts are missing that must be there.
-///
-/// # Errors
-/// When the state can't be read.
-pub(super) fn missing_in(state: &impl Read, app: &AppId) -> Result<Option<Quarantine>, KvError> {
-    Ok(ledger::quarantine(state, app)?.filter(|quarantine| quarantine.rejection.cause.is_vanished()))
-}
-
 /// Wants accounts read now: those of an identity, or those in an app.
 #[utoipa::path(post, path = "/v1/sync", tag = "decisions", request_body = SyncBody, responses(
     (status = 202, body = Said), (status = 409, description = "People change it, and nothing of it can be read.", content_type = "application/problem+json", body = crate::error::ProblemBody), Problem
@@ -393,7 +383,7 @@ pub async fn sync(State(api): Shared, Extension(person): Who, body: Bytes) -> An
             person.needs_app(Some(&app))?;
             asked_by_us(&directory::app(&view, &app)?.ok_or_else(|| unknown("app", app.as_str()))?.spec)?;
             // To look once more is no answer to whether they are gone.
-            if let Some(quarantine) = missing_in(&view, &app)? {
+            if let Some(quarantine) = ledger::missing_in(&view, &app)? {
                 return Err(ApiError::Conflict(format!(
                     "'{app}' is left alone since event {}: {}. It is looked at again by itself. If they are gone, say so: POST \
                      /v1/apps/{app}/gone {{\"told\": {}, \"reason\": …}}, or rollcall gone {app}",

@@ -137,8 +137,7 @@ async fn misses(app: &Search<'_>, sample: &Remote, looked: &Looked) -> Result<BT
 /// An account that is there: one that must be, else any. `None`: nothing is known to be there, and nothing is.
 async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<Option<Remote>, WorkError> {
     // One that was there is gone, and we have not removed it: has it been removed by hand, or can we see less than before? One that is
-    // still there says nothing of that.
-    // A list is judged as a whole before it is believed.
+    // still there says nothing of that. A list is judged as a whole before it is believed.
     let is_lost = wanted.target == Target::Absent
         && wanted.known == Known::Seen
         && wanted.seen_at.is_none()
@@ -173,8 +172,7 @@ async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<
         }
     }
     // Where several that must be there are not, whoever else is there proves nothing: we see another part of it, or another app.
-    let left = |account: &Account| account.desired.target() == Target::Absent && account.observed.is_some();
-    let others = ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), SAMPLES, left)?;
+    let others = known_accounts(state, &wanted.spec.id, Some(wanted.identity), Target::Absent)?;
     let others = Sampled::read(app, state, &others, usize::MAX).await?;
     let shown = first_page(app).await?;
     let is_ours =
@@ -190,10 +188,8 @@ async fn sample(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<
 /// # Errors
 /// When they are not: in another tenant the id is somebody else's. Where nobody else is known, and they must have none, people have to say.
 pub async fn is_the_app(app: &Search<'_>, state: &impl Read, wanted: &Wanted) -> Result<(), WorkError> {
-    let seen = |account: &Account| account.observed.is_some();
-    let sampled =
-        Sampled::read(app, state, &known_accounts(state, &wanted.spec.id, Some(wanted.identity), seen)?, usize::MAX)
-            .await?;
+    let known = all_known_accounts(state, &wanted.spec.id, Some(wanted.identity))?;
+    let sampled = Sampled::read(app, state, &known, usize::MAX).await?;
     if !sampled.known.is_empty() && !sampled.is_elsewhere() {
         return Ok(());
     }
@@ -208,17 +204,21 @@ pub async fn is_the_app(app: &Search<'_>, state: &impl Read, wanted: &Wanted) ->
 }
 
 /// Some accounts that we know: those that must be there first, of a large app the others may be leavers, gone for years.
+fn all_known_accounts(state: &impl Read, app: &AppId, besides: Option<IdentityId>) -> Result<Vec<Account>, KvError> {
+    let mut all = known_accounts(state, app, besides, Target::Present)?;
+    all.extend(known_accounts(state, app, besides, Target::Absent)?);
+    Ok(all)
+}
+
+/// Some accounts that were read, of those who must have one, or none.
 fn known_accounts(
     state: &impl Read,
     app: &AppId,
     besides: Option<IdentityId>,
-    seen: impl Fn(&Account) -> bool,
+    target: Target,
 ) -> Result<Vec<Account>, KvError> {
-    let present = |account: &Account| account.desired.target() == Target::Present && seen(account);
-    let mut all = ledger::some_accounts(state, app, besides, SAMPLES, present)?;
-    let left = |account: &Account| account.desired.target() == Target::Absent && seen(account);
-    all.extend(ledger::some_accounts(state, app, besides, SAMPLES, left)?);
-    Ok(all)
+    let such = |account: &Account| account.desired.target() == target && account.observed.is_some();
+    ledger::some_accounts(state, app, besides, SAMPLES, such)
 }
 
 /// Some accounts that must be there, besides the one that is looked for: they were read, whatever is to be changed about them since.
@@ -230,18 +230,14 @@ fn must_be_there(state: &impl Read, wanted: &Wanted, most: usize) -> Result<Vec<
     let such = |account: &Account| {
         account.desired.target() == Target::Present && account.observed.is_some() && !is_gone(account)
     };
-    let mut all = ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), most, such)?;
-    // That one is missing is known, and somebody leaves it so.
-    let is_accepted = |account: &Account| -> Result<bool, KvError> {
+    let mut all = Vec::new();
+    for account in ledger::some_accounts(state, &wanted.spec.id, Some(wanted.identity), most, such)? {
+        // That one is missing may be known, and left so by somebody.
         let items = ledger::drift_of(state, &account.app, account.identity)?;
-        Ok(items.iter().any(|item| item.id.kind == DriftKind::Missing && item.accepted.is_some()))
-    };
-    let mut accepted = Vec::new();
-    for account in &all {
-        accepted.push(is_accepted(account)?);
+        if !items.iter().any(|item| item.id.kind == DriftKind::Missing && item.accepted.is_some()) {
+            all.push(account);
+        }
     }
-    let mut accepted = accepted.into_iter();
-    all.retain(|_| !accepted.next().unwrap_or_default());
     Ok(all)
 }
 
@@ -303,7 +299,7 @@ pub async fn shows_what_is_known(
     id: &AppId,
     unread: Unread,
 ) -> Result<(), WorkError> {
-    let known = known_accounts(state, id, None, |account| account.observed.is_some())?;
+    let known = all_known_accounts(state, id, None)?;
     if known.is_empty() {
         return Ok(());
     }

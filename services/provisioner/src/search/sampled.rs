@@ -30,8 +30,7 @@ impl Sampled {
         enough: usize,
     ) -> Result<Self, WorkError> {
         let mut sampled = Self::default();
-        for account in accounts.iter().filter(|account| account.remote_id.is_some()) {
-            let id = account.remote_id.as_deref().unwrap_or_default();
+        for (account, id) in accounts.iter().filter_map(|account| Some((account, account.remote_id.as_deref()?))) {
             match read_by_id(app.client, id).await {
                 Ok(Some(found)) if is_recognized(state, account, &found)? => sampled.known.push(found),
                 Ok(Some(found)) => sampled.others.push(found),

@@ -44,7 +44,7 @@ impl Breaker {
     /// Work on an account failed. What is wrong with one account only is no sickness of the app.
     pub fn failed(&mut self, identity: IdentityId, failure: &Failure) -> Verdict {
         // Whatever is asked next would be answered as falsely.
-        if failure.rejection.cause.is_vanished() {
+        if failure.rejection.cause == RejectionCause::Vanished {
             self.succeeded();
             return Verdict::Opened { failures: 1, rejection: failure.rejection.clone() };
         }

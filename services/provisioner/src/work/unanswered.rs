@@ -74,7 +74,8 @@ impl Unanswered {
         Sending { to: self, identity, before, is_answered: false }
     }
 
-    /// For how long what was read of an account, of which this version was read back last and then, proves nothing: a change that was not answered may still be carried out, `within` so long.
+    /// For how long what was read of an account proves nothing: a change that was not answered may still be carried out, `within` so long.
+    /// `verified` is the version that was read back last, and when.
     pub fn wait(
         &self,
         identity: IdentityId,

@@ -175,7 +175,7 @@ impl Worker {
         let mut said = self.shows_what_is_known(Unread::Failed).await;
         for n in 1..self.quarantine_after {
             match &said {
-                Err(WorkError::App(failure)) if !failure.rejection.cause.is_vanished() => {}
+                Err(WorkError::App(failure)) if failure.rejection.cause != RejectionCause::Vanished => {}
                 _ => break,
             }
             tokio::select! {
@@ -190,7 +190,8 @@ impl Worker {
             Ok(()) => self.recovered(Look::Recognized),
             Err(WorkError::App(failure)) => {
                 warn!(app = %self.app, detail = failure.rejection.detail, "the app has another address, and may be another one");
-                let failures = if failure.rejection.cause.is_vanished() { 1 } else { self.quarantine_after };
+                let failures =
+                    if failure.rejection.cause == RejectionCause::Vanished { 1 } else { self.quarantine_after };
                 Event::AppQuarantined(Quarantined { app: self.app.clone(), rejection: failure.rejection, failures })
             }
             Err(WorkError::Ours(e)) => {
@@ -310,7 +311,7 @@ impl Worker {
             let view = self.connector.store.view();
             // A person may have said that what is missing is gone.
             let Ok(Some(quarantine)) = ledger::quarantine(&view, &self.app) else { return };
-            let vanished = quarantine.rejection.cause.is_vanished();
+            let vanished = quarantine.rejection.cause == RejectionCause::Vanished;
             match probe(&link.client).await {
                 Ok(()) if !vanished => break Look::Nobody,
                 Ok(()) => {

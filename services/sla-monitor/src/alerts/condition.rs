@@ -9,6 +9,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::case::Case;
 use rollcall_domain::access::grant::Grant;
 use rollcall_domain::access::obligation::Obligation;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::access::task::TaskId;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
@@ -113,7 +114,9 @@ impl AlertCondition {
             }
             Self::Handovers(late) => About::Handover { owner: late.whose, opened_by: late.opened_by },
             Self::Revocations(late) => About::Revocation { holder: late.whose, opened_by: late.opened_by },
-            Self::Quarantine(q) if q.rejection.cause.is_vanished() => About::Vanished { app: q.app.clone(), by: q.by },
+            Self::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
+                About::Vanished { app: q.app.clone(), by: q.by }
+            }
             Self::Quarantine(q) => About::Quarantine { app: q.app.clone(), by: q.by },
             Self::Drill(app, drilled) => {
                 About::Drill { app: app.clone(), by: drilled.failing_since.unwrap_or_default() }

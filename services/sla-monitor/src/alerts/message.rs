@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
-use rollcall_domain::access::rejection::Rejection;
+use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::access::to_do::to_do;
 use rollcall_domain::alert::{About, Alert, Level};
@@ -317,7 +317,7 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
                 who(late.whose)?
             ),
         },
-        AlertCondition::Quarantine(q) if q.rejection.cause.is_vanished() => {
+        AlertCondition::Quarantine(q) if q.rejection.cause == RejectionCause::Vanished => {
             let app = app_name(state, &q.app)?;
             format!("nothing is believed of {app} since {}: {}", q.since, q.rejection.detail)
         }

@@ -170,7 +170,7 @@ pub async fn app(
                 Action::new("Drill now", act("drill"), Weight::Usual),
             ];
             // To look once more is no answer to whether they are gone.
-            head.actions.push(match ledger::quarantine(&view, &app)?.filter(|q| q.rejection.cause.is_vanished()) {
+            head.actions.push(match ledger::missing_in(&view, &app)? {
                 Some(missing) => {
                     let href = format!("{}&through={}", act("gone"), missing.by);
                     Action::new("Say that what is missing is gone", href, Weight::Usual)
