@@ -175,13 +175,13 @@ impl Faulty {
         self.of(tenant, |t| t.now.users.values().cloned().map(Value::Object).collect())
     }
 
-    /// The members of a group as they really are.
+    /// The members of all groups of a name as they really are.
     pub fn members(&self, tenant: &str, group: &str) -> Vec<String> {
         let named = |g: &&Map<String, Value>| g.get("displayName") == Some(&group.into());
         self.of(tenant, |t| {
-            let group = t.now.groups.values().find(named).cloned().unwrap_or_default();
-            let members = group.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
-            members.iter().filter_map(|m| m["value"].as_str().map(str::to_owned)).collect()
+            let groups = t.now.groups.values().filter(named);
+            let members = groups.flat_map(|g| g.get("members").and_then(Value::as_array).into_iter().flatten());
+            members.filter_map(|m| m["value"].as_str().map(str::to_owned)).collect()
         })
     }
 
@@ -193,12 +193,13 @@ impl Faulty {
         });
     }
 
-    /// Makes a group by hand.
-    pub fn add_group(&self, tenant: &str, name: &str) {
+    /// Makes a group by hand, also where there is one of that name.
+    pub fn add_group(&self, tenant: &str, name: &str, members: &[Value]) {
         self.of(tenant, |t| {
             t.next_id += 1;
             let id = format!("h{:08}", t.next_id);
-            let group = json!({ "id": id, "displayName": name, "members": [] });
+            let members: Vec<Value> = members.iter().map(|account| json!({ "value": account })).collect();
+            let group = json!({ "id": id, "displayName": name, "members": members });
             t.now.groups.extend(group.as_object().map(|group| (id, group.clone())));
         });
     }

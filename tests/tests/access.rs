@@ -70,7 +70,7 @@ async fn stage(script: Script) -> anyhow::Result<Stage> {
     let app = Faulty::start().await?;
     app.tell(APP, &script).await?;
     for group in ["Editors", "Admins"] {
-        app.add_group(APP, group);
+        app.add_group(APP, group, &[]);
     }
     let apps = [App { assign: "userType eq \"Staff\"", tables: ENTITLEMENTS, ..App::usual(APP, app.base_url(APP)) }];
     let rollcall = Rollcall::new(&apps, PEOPLE)?;
@@ -558,7 +558,7 @@ when { principal has title && principal.title == "Intern" };
     let app = Faulty::start().await?;
     app.tell(APP, &Script::default()).await?;
     for group in ["Editors", "Admins"] {
-        app.add_group(APP, group);
+        app.add_group(APP, group, &[]);
     }
     let apps = [App { assign: "userType eq \"Staff\"", tables: ENTITLEMENTS, ..App::usual(APP, app.base_url(APP)) }];
     let rollcall = Rollcall::new(&apps, &extra)?;

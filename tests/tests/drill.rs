@@ -41,7 +41,7 @@ fn failed(report: &Value) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_does_what_it_is_asked_passes_and_nothing_else_in_it_is_touched() -> anyhow::Result<()> {
     let stage = Stage::set(Script::default(), "delete", "", DRILL).await?;
-    stage.app.add_group(APP, "eng");
+    stage.app.add_group(APP, "eng", &[]);
     let id = stage.join("anna").await?;
     stage.verified(&id).await?;
     let account = stage.app.users(APP)[0].clone();
@@ -87,7 +87,7 @@ async fn what_an_app_does_not_do_is_found_by_the_drill_alone() -> anyhow::Result
     ];
     for (script, wanted) in liars {
         let stage = Stage::set(script.clone(), "delete", "", DRILL).await?;
-        stage.app.add_group(APP, "eng");
+        stage.app.add_group(APP, "eng", &[]);
         let drills = drilled(&stage.rollcall, APP).await?;
         ensure!(drills["state"] == "failed", "{script:?}: {drills:#}");
         ensure!(failed(&drills["reports"][0]) == wanted, "{script:?}: {drills:#}");

@@ -32,7 +32,7 @@ when { principal has userType && principal.userType == "Guest" };
 async fn stage(folder: &std::path::Path) -> anyhow::Result<Stage> {
     let app = Faulty::start().await?;
     app.tell(APP, &Script::default()).await?;
-    app.add_group(APP, "Editors");
+    app.add_group(APP, "Editors", &[]);
     let apps = [App { tables: ENTITLEMENTS, ..App::usual(APP, app.base_url(APP)) }];
     let tables = TABLES.replace("FOLDER", &folder.display().to_string());
     let rollcall = Rollcall::new(&apps, &tables)?;

@@ -60,7 +60,7 @@ async fn stage() -> anyhow::Result<Stage> {
     let app = Faulty::start().await?;
     app.tell(APP, &Script::default()).await?;
     for group in ["Payers", "Signers"] {
-        app.add_group(APP, group);
+        app.add_group(APP, group, &[]);
     }
     let apps = [App { assign: "userType eq \"Staff\"", tables: ENTITLEMENTS, ..App::usual(APP, app.base_url(APP)) }];
     let rollcall = Rollcall::new(&apps, TABLES)?;

@@ -8,6 +8,7 @@ pub mod pages;
 pub mod patch;
 pub mod patch_form;
 pub mod reading;
+pub mod remote_group;
 pub mod requests;
 pub mod resolver;
 pub mod resource;

@@ -28,8 +28,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::app_client::client::Endpoint;
-use crate::app_client::memberships::Member;
 use crate::app_client::pages::Pages;
+use crate::app_client::remote_group::Member;
 use crate::error::ProvisionerError;
 use crate::list::snapshot::Snapshot;
 use crate::search::locate::locate;

@@ -1,159 +1,133 @@
 //! Which of the managed groups of an app an account is in, and getting it in and out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use rollcall_domain::access::rejection::RejectionCause;
-use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
-use rollcall_domain::app::quirk::AppQuirk;
 use rollcall_scim::GROUP;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::app_client::client::{Answer, Endpoint, Failure, Filtered, ScimClient, shorten};
 use crate::app_client::pages::Pages;
 use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
+use crate::app_client::remote_group::{MANY, Member, RemoteGroup, as_member, has, named, read, same_name, shown_as};
 
-/// The managed groups of one app, as far as their ids are known.
+/// The managed groups of one app, as far as their ids are known. An app may have several of one name: a group that was asked for
+/// twice, because the first answer was lost, or one that was made by hand. Whoever is in any of them is in the group.
 #[derive(Debug, Default)]
 pub struct Memberships {
-    ids: Mutex<BTreeMap<String, String>>,
+    known: Mutex<BTreeMap<String, Known>>,
+    /// When a group was asked for last, by its name.
+    made: Mutex<BTreeMap<String, Instant>>,
     /// A group must not be made twice, nor replaced as a whole by two at once.
     alone: tokio::sync::RwLock<()>,
 }
 
-/// An account as a group may name it.
-#[derive(Debug, Clone, Copy)]
-pub struct Member<'a> {
-    pub id: &'a str,
-    pub user_name: &'a str,
-    /// As the app shows it, where it was read.
-    pub remote: Option<&'a Remote>,
+/// The ids of the groups of one name, and when they were looked up.
+#[derive(Debug, Clone)]
+struct Known {
+    ids: BTreeSet<String>,
+    at: Instant,
+    took: Duration,
 }
 
-impl<'a> From<&'a Remote> for Member<'a> {
-    fn from(remote: &'a Remote) -> Self {
-        Self { id: &remote.id, user_name: remote.text("userName"), remote: Some(remote) }
-    }
-}
+/// How long it is believed that there is no further group of a name.
+const LOOKED_UP_FOR: Duration = Duration::from_secs(5);
 
-impl Member<'_> {
-    /// Whether a member of a group is this one: by its id, or as some apps name members, by its user name.
-    fn is(&self, value: &str) -> bool {
-        // A name that could be an id may be somebody else's.
-        let may_be_id =
-            self.user_name.chars().all(|c| c.is_ascii_digit()) || self.user_name.parse::<uuid::Uuid>().is_ok();
-        value == self.id || (!may_be_id && value.eq_ignore_ascii_case(self.user_name))
-    }
-}
+/// The same, in times of how long it took to look them up: an app with many groups that can't be filtered is not only asked for
+/// them.
+const LOOKED_UP_FOR_TIMES: u32 = 20;
 
-impl Member<'_> {
-    /// Whether the account itself says that it is in a group (RFC 7643 §4.1.2).
-    fn says_in(&self, group: &str) -> bool {
-        let groups = self.remote.and_then(|remote| remote.resource.get("groups")?.as_array());
-        let is_direct = |of: &&Value| of.get("type").and_then(Value::as_str) != Some("indirect");
-        groups.into_iter().flatten().filter(is_direct).any(|of| named(of) == Some(group))
-    }
-}
+/// So long after a group was asked for it is believed from one moment to the next only: an answer may have been lost, and the
+/// request be carried out late.
+const MAY_BE_MADE_FOR: Duration = Duration::from_mins(10);
 
-/// The id that a reference names: its `value`, else what its `$ref` ends with.
-fn named(reference: &Value) -> Option<&str> {
-    let by_address = || reference.get("$ref")?.as_str()?.trim_end_matches('/').rsplit('/').next();
-    reference.get("value").and_then(Value::as_str).or_else(by_address)
-}
-
-/// From so many members on an app may show only some of them.
-const MANY: usize = 1000;
-
-/// A group as an app answered it.
-struct RemoteGroup {
-    id: String,
-    resource: Map<String, Value>,
-}
-
-fn same_name(a: &str, b: &str) -> bool {
-    a.trim().to_lowercase() == b.trim().to_lowercase()
-}
-
-impl RemoteGroup {
-    fn read(value: &Value, name: &str) -> Option<Self> {
-        let resource = value.as_object()?.clone();
-        let same = same_name(resource.get("displayName")?.as_str()?, name);
-        let id = resource.get("id")?.as_str()?.to_owned();
-        same.then_some(Self { id, resource })
-    }
-
-    fn members(&self) -> impl Iterator<Item = &str> {
-        let members = self.resource.get("members").and_then(Value::as_array);
-        members.into_iter().flatten().filter_map(named)
-    }
+/// Whether what is known of a group's ids is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    IfNeeded,
+    Afresh,
 }
 
 impl Memberships {
-    fn known(&self, name: &str) -> Option<String> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, name: &str, id: Option<&str>) {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        match id {
-            Some(id) => drop(ids.insert(name.to_owned(), id.to_owned())),
-            None => drop(ids.remove(name)),
-        }
+    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The group with this name, with its members; `None`: the app has none.
-    async fn find(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<Option<RemoteGroup>, Failure> {
+    /// The ids of a name, where it is not long ago that they were looked up.
+    fn fresh(&self, name: &str) -> Option<BTreeSet<String>> {
+        let is_fresh = |known: &&Known| known.at.elapsed() < LOOKED_UP_FOR.max(known.took * LOOKED_UP_FOR_TIMES);
+        let believed = self.known().get(name).filter(is_fresh)?.ids.clone();
+        let may_be_made = self.made().get(name).is_some_and(|at| at.elapsed() < MAY_BE_MADE_FOR);
+        (!may_be_made && !believed.is_empty()).then_some(believed)
+    }
+
+    /// The groups with this name, each with its members.
+    async fn find(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        look: Look,
+    ) -> Result<Vec<RemoteGroup>, Failure> {
         if can.groups == Support::No {
             let detail = format!("the app has no groups, and the mapping names its group '{name}'");
             return Err(Failure::new(RejectionCause::Unmappable, detail));
         }
-        if let Some(id) = self.known(name) {
-            let answer = client.get(Endpoint::Groups, &id).await?;
-            match answer.status {
-                StatusCode::OK => {
-                    // One that was renamed is another group.
-                    if let Some(group) = answer.body.as_ref().and_then(|b| RemoteGroup::read(b, name)) {
-                        return Ok(Some(group));
-                    }
-                }
-                StatusCode::NOT_FOUND | StatusCode::GONE => {}
-                _ => return Err(answer.failure()),
+        if let Some(ids) = self.fresh(name).filter(|_| look == Look::IfNeeded) {
+            let mut found = Vec::new();
+            for id in &ids {
+                found.extend(read(client, id, name).await?);
             }
-            self.remember(name, None);
+            if found.len() == ids.len() {
+                return Ok(found);
+            }
         }
-        let Some(id) = self.look_up(client, can, name).await? else { return Ok(None) };
-        // A list may leave members out; the group itself does not.
-        let answer = client.get(Endpoint::Groups, &id).await?;
-        if answer.status != StatusCode::OK {
-            return Err(answer.failure());
+        self.known().remove(name);
+        let at = Instant::now();
+        let ids = self.look_up(client, can, name).await?;
+        let took = at.elapsed();
+        let mut found = Vec::new();
+        for id in &ids {
+            // A list may leave members out; the group itself does not.
+            let answer = client.get(Endpoint::Groups, id).await?;
+            if answer.status != StatusCode::OK {
+                return Err(answer.failure());
+            }
+            let group = answer.body.as_ref().and_then(|b| RemoteGroup::read(b, name));
+            let not_it = || answer.not_scim("the answer to a read is not the Group that was asked for");
+            found.push(group.ok_or_else(not_it)?);
         }
-        let group = answer.body.as_ref().and_then(|b| RemoteGroup::read(b, name));
-        let group = group.ok_or_else(|| answer.not_scim("the answer to a read is not the Group that was asked for"))?;
-        self.remember(name, Some(&group.id));
-        Ok(Some(group))
+        self.known().insert(name.to_owned(), Known { ids, at, took });
+        Ok(found)
     }
 
-    async fn look_up(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<Option<String>, Failure> {
+    /// The ids of all groups with this name.
+    async fn look_up(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<BTreeSet<String>, Failure> {
         if can.filter != Support::No
             && let Filtered::List(answer) = client.search(Endpoint::Groups, "displayName", name).await?
         {
             let page = answer.found(can)?;
             let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
             if page.is_complete() && found.len() == page.resources.len() {
-                return Ok(found.into_iter().next().map(|group| group.id));
+                return Ok(found.into_iter().map(|group| group.id).collect());
             }
         }
+        let mut ids = BTreeSet::new();
         let mut pages = Pages::new(Endpoint::Groups, can);
         while let Some(page) = pages.next(client).await? {
-            if let Some(group) = page.resources.iter().find_map(|g| RemoteGroup::read(g, name)) {
-                return Ok(Some(group.id));
-            }
+            ids.extend(page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).map(|group| group.id));
         }
-        Ok(None)
+        Ok(ids)
     }
 
     /// Those of the managed groups that an account is in.
@@ -169,10 +143,11 @@ impl Memberships {
     ) -> Result<BTreeSet<String>, Failure> {
         let mut found = BTreeSet::new();
         for name in managed {
-            if let Some(group) = self.find(client, can, name).await?
-                && has(client, can, &group, account).await?
-            {
-                found.insert(name.clone());
+            for group in self.find(client, can, name, Look::IfNeeded).await? {
+                if has(client, can, &group, account).await? {
+                    found.insert(name.clone());
+                    break;
+                }
             }
         }
         Ok(found)
@@ -181,7 +156,8 @@ impl Memberships {
     /// Whether one of these groups was not found when it was looked for last: that an account is not in it is only believed of an
     /// app that still has the account.
     pub fn lacks_any(&self, managed: &BTreeSet<String>) -> bool {
-        managed.iter().any(|name| self.known(name).is_none())
+        let known = self.known();
+        managed.iter().any(|name| known.get(name).is_none_or(|known| known.ids.is_empty()))
     }
 
     /// Every managed group with its members, by the name that the app gives them; those that it does not show are not among them.
@@ -196,7 +172,7 @@ impl Memberships {
     ) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in managed {
-            if let Some(group) = self.find(client, can, name).await? {
+            for group in self.find(client, can, name, Look::Afresh).await? {
                 for member in group.members() {
                     found.entry(member.to_owned()).or_default().insert(name.clone());
                 }
@@ -216,11 +192,11 @@ impl Memberships {
         name: &str,
         account: Member<'_>,
     ) -> Result<(), Failure> {
-        let mut found = self.find(client, can, name).await?;
+        let mut found = self.find(client, can, name, Look::IfNeeded).await?.into_iter().next();
         if found.is_none() {
             let _alone = self.alone.write().await;
             // Someone else may have needed it, too, and made it meanwhile.
-            found = self.find(client, can, name).await?;
+            found = self.find(client, can, name, Look::Afresh).await?.into_iter().next();
             if found.is_none() {
                 found = Some(self.make(client, can, name, account).await?);
                 // Some apps make a group without the members that it was sent with.
@@ -248,6 +224,7 @@ impl Memberships {
     ) -> Result<RemoteGroup, Failure> {
         let members = [as_member(client, can, account)];
         let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": members });
+        self.made().insert(name.to_owned(), Instant::now());
         let answer = client.create(Endpoint::Groups, &new).await?;
         if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK) {
             return Err(answer.failure());
@@ -264,10 +241,32 @@ impl Memberships {
                     }
                     return Err(called_otherwise(name, shown));
                 }
-                let made = self.find(client, can, name).await?;
+                let made = self.find(client, can, name, Look::Afresh).await?.into_iter().next();
                 made.ok_or_else(|| answer.not_scim("the app says that it has made a group, and has none of that name"))
             }
         }
+    }
+
+    /// Those of the groups of one name that an account is in. Where there is only one, the app is not asked first: whoever is
+    /// not shown may be in it.
+    async fn to_leave(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: Member<'_>,
+    ) -> Result<Vec<RemoteGroup>, Failure> {
+        let all = self.find(client, can, name, Look::IfNeeded).await?;
+        if all.len() < 2 {
+            return Ok(all);
+        }
+        let mut of = Vec::new();
+        for group in all {
+            if has(client, can, &group, account).await? {
+                of.push(group);
+            }
+        }
+        Ok(of)
     }
 
     /// Takes an account out of a group in the usual form alone, whatever comes of it: nobody else's membership is written.
@@ -281,10 +280,12 @@ impl Memberships {
         name: &str,
         account: Member<'_>,
     ) -> Result<(), Failure> {
-        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
-        let remove = removal(client, can, &shown_as(&group, account));
-        let _beside_others = self.alone.read().await;
-        patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?.done()
+        for group in self.to_leave(client, can, name, account).await? {
+            let remove = removal(client, can, &shown_as(&group, account));
+            let _beside_others = self.alone.read().await;
+            patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?.done()?;
+        }
+        Ok(())
     }
 
     /// Takes an account out of a group: by a path as RFC 7644 §3.5.2.2 has it, else by the list of those who stay. An app that
@@ -299,12 +300,25 @@ impl Memberships {
         name: &str,
         account: Member<'_>,
     ) -> Result<(), Failure> {
-        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
-        let shown = shown_as(&group, account);
+        for group in self.to_leave(client, can, name, account).await? {
+            self.leave_one(client, can, name, &group, account).await?;
+        }
+        Ok(())
+    }
+
+    async fn leave_one(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        group: &RemoteGroup,
+        account: Member<'_>,
+    ) -> Result<(), Failure> {
+        let shown = shown_as(group, account);
         let others = |members: &mut Vec<Value>| {
             members.retain(|member| named(member).is_none_or(|value| value != shown));
         };
-        let asked = self.change(client, can, name, &group, removal(client, can, &shown), others).await;
+        let asked = self.change(client, can, name, group, removal(client, can, &shown), others).await;
         if client.experience.removes_by_value(can) {
             return asked;
         }
@@ -314,7 +328,7 @@ impl Memberships {
         if can.consistency_delay.is_some() || !is_answer || client.experience.hides_members(can) {
             return asked;
         }
-        let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
+        let Some(now) = read(client, &group.id, name).await? else { return Ok(()) };
         // What the account says of itself was read before.
         let account = Member { remote: None, ..account };
         if !has(client, can, &now, account).await? {
@@ -326,7 +340,7 @@ impl Memberships {
         }
         // Two lists at once would each bring back whom the other takes out.
         let _alone = self.alone.write().await;
-        let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
+        let Some(now) = read(client, &group.id, name).await? else { return Ok(()) };
         let mut rest = now.resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         others(&mut rest);
         // Of a group that may show only some of its members the list is not known.
@@ -341,52 +355,9 @@ impl Memberships {
             }
         }
         if asked.is_ok() && can.removal_by_value != Support::No {
-            return self.leave_by_value(client, can, name, &shown, &rest).await;
+            return leave_by_value(client, can, name, &now.id, &shown, &rest).await;
         }
         asked
-    }
-
-    /// The last try. An app that takes it as RFC 7644 has it removes everybody: who must stay is put back then.
-    async fn leave_by_value(
-        &self,
-        client: &ScimClient,
-        can: &Capabilities,
-        name: &str,
-        account: &str,
-        rest: &[Value],
-    ) -> Result<(), Failure> {
-        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
-        let remove = [Operation::remove_values("members", json!([{ "value": account }]))];
-        let answer = patch::send(client, can, Endpoint::Groups, &group.id, &remove).await?;
-        answer.done()?;
-        // What is shown before the account is out of it says nothing of the others.
-        for pause in [250, 500, 1000] {
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            let Some(now) = self.find(client, can, name).await? else { return Ok(()) };
-            let shown: BTreeSet<&str> = now.members().collect();
-            if shown.contains(account) {
-                continue;
-            }
-            let is_there = |member: &Value| named(member).is_some_and(|value| shown.contains(value));
-            if rest.iter().all(is_there) {
-                // Of a group in which nobody else was it is not known.
-                if !rest.is_empty() {
-                    client.experience.removes_by_value_indeed();
-                }
-                return Ok(());
-            }
-            break;
-        }
-        if rest.is_empty() {
-            return Ok(());
-        }
-        // Who is there already is not there twice.
-        let at_once = can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1));
-        for some in rest.chunks(at_once) {
-            let back = [Operation::add("members", some.to_vec().into())];
-            patch::send(client, can, Endpoint::Groups, &group.id, &back).await?.done()?;
-        }
-        Ok(())
     }
 
     async fn change(
@@ -414,7 +385,7 @@ impl Memberships {
         }
         let _alone = self.alone.write().await;
         // As it is now: someone else may have been let in meanwhile.
-        let Some(group) = self.find(client, can, name).await? else { return Ok(()) };
+        let Some(group) = read(client, &group.id, name).await? else { return Ok(()) };
         let mut resource = group.resource;
         resource.remove("meta");
         let mut list = resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -422,6 +393,48 @@ impl Memberships {
         resource.insert("members".into(), list.into());
         client.replace(Endpoint::Groups, &group.id, &Value::Object(resource)).await?.done()
     }
+}
+
+/// The last try. An app that takes it as RFC 7644 has it removes everybody: who must stay is put back then.
+async fn leave_by_value(
+    client: &ScimClient,
+    can: &Capabilities,
+    name: &str,
+    group: &str,
+    account: &str,
+    rest: &[Value],
+) -> Result<(), Failure> {
+    let remove = [Operation::remove_values("members", json!([{ "value": account }]))];
+    let answer = patch::send(client, can, Endpoint::Groups, group, &remove).await?;
+    answer.done()?;
+    // What is shown before the account is out of it says nothing of the others.
+    for pause in [250, 500, 1000] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let Some(now) = read(client, group, name).await? else { return Ok(()) };
+        let shown: BTreeSet<&str> = now.members().collect();
+        if shown.contains(account) {
+            continue;
+        }
+        let is_there = |member: &Value| named(member).is_some_and(|value| shown.contains(value));
+        if rest.iter().all(is_there) {
+            // Of a group in which nobody else was it is not known.
+            if !rest.is_empty() {
+                client.experience.removes_by_value_indeed();
+            }
+            return Ok(());
+        }
+        break;
+    }
+    if rest.is_empty() {
+        return Ok(());
+    }
+    // Who is there already is not there twice.
+    let at_once = can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1));
+    for some in rest.chunks(at_once) {
+        let back = [Operation::add("members", some.to_vec().into())];
+        patch::send(client, can, Endpoint::Groups, group, &back).await?.done()?;
+    }
+    Ok(())
 }
 
 fn called_otherwise(name: &str, shown: &str) -> Failure {
@@ -432,82 +445,12 @@ fn called_otherwise(name: &str, shown: &str) -> Failure {
     Failure::new(RejectionCause::Unmappable, detail)
 }
 
-/// A member as the app itself names it.
-fn shown_as(group: &RemoteGroup, account: Member<'_>) -> String {
-    group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned()
-}
-
 /// Takes a member out of a group, in the form that the app is known to take.
 fn removal(client: &ScimClient, can: &Capabilities, shown: &str) -> Operation {
     match client.experience.removes_by_value(can) {
         true => Operation::remove_values("members", json!([{ "value": shown }])),
         false => Operation::remove(&format!("members[value eq {}]", Value::from(shown))),
     }
-}
-
-/// An account as a group is told of it.
-fn as_member(client: &ScimClient, can: &Capabilities, account: Member<'_>) -> Value {
-    let mut member = json!({ "value": account.id });
-    if can.required.iter().any(|name| name == "members.$ref") {
-        member["$ref"] = client.location(Endpoint::Users, account.id).into();
-    }
-    member
-}
-
-/// Whether an account is in a group. One that shows no members at all is asked by filter, where the app answers that.
-async fn has(
-    client: &ScimClient,
-    can: &Capabilities,
-    group: &RemoteGroup,
-    account: Member<'_>,
-) -> Result<bool, Failure> {
-    if let Some(shown) = group.members().find(|member| account.is(member)) {
-        if shown != account.id {
-            client.experience.saw(BTreeSet::from([AppQuirk::MembersByName]));
-        }
-        return Ok(true);
-    }
-    let count = group.members().count();
-    if (count == 0 || count >= MANY) && account.says_in(&group.id) {
-        return Ok(true);
-    }
-    let hidden = client.experience.hides_members(can);
-    let may_be_hidden = hidden || (can.members_shown == Support::Unknown && group.members().next().is_none());
-    if !may_be_hidden || (can.filter == Support::No && !hidden) {
-        return Ok(false);
-    }
-    match is_member(client, can, &group.id, account.id).await? {
-        Some(is_in) if hidden => Ok(is_in),
-        // An app that does not understand the filter answers the same for anyone.
-        Some(true) if is_member(client, can, &group.id, NOBODY).await? == Some(false) => {
-            client.experience.members_are_hidden();
-            Ok(true)
-        }
-        Some(_) => Ok(false),
-        None if hidden => {
-            let detail = "the app shows no members of its groups, and does not say by filter who is in them";
-            Err(Failure::new(RejectionCause::NotScim, detail))
-        }
-        None => Ok(false),
-    }
-}
-
-/// The id of no account.
-const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
-
-/// What the app answers when it is asked by filter; none: nothing that can be believed.
-async fn is_member(
-    client: &ScimClient,
-    can: &Capabilities,
-    group: &str,
-    account: &str,
-) -> Result<Option<bool>, Failure> {
-    let filter = format!("id eq {} and members eq {}", Value::from(group), Value::from(account));
-    let Filtered::List(answer) = client.filter(Endpoint::Groups, &filter).await? else { return Ok(None) };
-    let page = answer.found(can)?;
-    let is_it = |found: &Value| found.get("id").and_then(Value::as_str) == Some(group);
-    let told = page.is_complete() && page.resources.iter().all(is_it);
-    Ok(told.then_some(!page.resources.is_empty()))
 }
 
 /// Whether the app has no PATCH, whatever is in it.

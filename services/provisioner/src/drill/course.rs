@@ -17,7 +17,8 @@ use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_scim::Changed;
 
 use crate::app_client::client::{Failure, shorten};
-use crate::app_client::memberships::{Member, Memberships};
+use crate::app_client::memberships::Memberships;
+use crate::app_client::remote_group::Member;
 use crate::app_client::requests::{Created, create, deactivate, delete, update};
 use crate::drill::answers::{gone, in_words, is_about_the_step, lacks_deletion};
 use crate::drill::canary::{Person, known_as};

@@ -17,7 +17,7 @@ use rollcall_domain::{Event, ledger};
 use serde_json::Value;
 
 use crate::app_client::client::Failure;
-use crate::app_client::memberships::Member;
+use crate::app_client::remote_group::Member;
 use crate::app_client::requests::{Created, create, deactivate, delete, update};
 use crate::search::locate::Located;
 use crate::search::ownership::Ownership;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::app_client::client::Failure;
-use crate::app_client::memberships::Member;
+use crate::app_client::remote_group::Member;
 use crate::error::ProvisionerError;
 use crate::search::locate::locate;
 use crate::search::look::{Search, read_by_id};

@@ -1,0 +1,159 @@
+//! A group of an app as it is read: who is in it.
+
+use std::collections::BTreeSet;
+
+use reqwest::StatusCode;
+use rollcall_domain::access::rejection::RejectionCause;
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::{Capabilities, Support};
+use rollcall_domain::app::quirk::AppQuirk;
+use serde_json::{Map, Value, json};
+
+use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient};
+
+/// An account as a group may name it.
+#[derive(Debug, Clone, Copy)]
+pub struct Member<'a> {
+    pub id: &'a str,
+    pub user_name: &'a str,
+    /// As the app shows it, where it was read.
+    pub remote: Option<&'a Remote>,
+}
+
+impl<'a> From<&'a Remote> for Member<'a> {
+    fn from(remote: &'a Remote) -> Self {
+        Self { id: &remote.id, user_name: remote.text("userName"), remote: Some(remote) }
+    }
+}
+
+impl Member<'_> {
+    /// Whether a member of a group is this one: by its id, or as some apps name members, by its user name.
+    fn is(&self, value: &str) -> bool {
+        // A name that could be an id may be somebody else's.
+        let may_be_id =
+            self.user_name.chars().all(|c| c.is_ascii_digit()) || self.user_name.parse::<uuid::Uuid>().is_ok();
+        value == self.id || (!may_be_id && value.eq_ignore_ascii_case(self.user_name))
+    }
+}
+
+impl Member<'_> {
+    /// Whether the account itself says that it is in a group (RFC 7643 §4.1.2).
+    fn says_in(&self, group: &str) -> bool {
+        let groups = self.remote.and_then(|remote| remote.resource.get("groups")?.as_array());
+        let is_direct = |of: &&Value| of.get("type").and_then(Value::as_str) != Some("indirect");
+        groups.into_iter().flatten().filter(is_direct).any(|of| named(of) == Some(group))
+    }
+}
+
+/// The id that a reference names: its `value`, else what its `$ref` ends with.
+pub fn named(reference: &Value) -> Option<&str> {
+    let by_address = || reference.get("$ref")?.as_str()?.trim_end_matches('/').rsplit('/').next();
+    reference.get("value").and_then(Value::as_str).or_else(by_address)
+}
+
+/// From so many members on an app may show only some of them.
+pub const MANY: usize = 1000;
+
+/// A group as an app answered it.
+pub struct RemoteGroup {
+    pub id: String,
+    pub resource: Map<String, Value>,
+}
+
+pub fn same_name(a: &str, b: &str) -> bool {
+    a.trim().to_lowercase() == b.trim().to_lowercase()
+}
+
+impl RemoteGroup {
+    pub fn read(value: &Value, name: &str) -> Option<Self> {
+        let resource = value.as_object()?.clone();
+        let same = same_name(resource.get("displayName")?.as_str()?, name);
+        let id = resource.get("id")?.as_str()?.to_owned();
+        same.then_some(Self { id, resource })
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        let members = self.resource.get("members").and_then(Value::as_array);
+        members.into_iter().flatten().filter_map(named)
+    }
+}
+
+/// A group by its id, with its members; `None`: it is there no more, or was renamed, and is another group now.
+pub async fn read(client: &ScimClient, id: &str, name: &str) -> Result<Option<RemoteGroup>, Failure> {
+    let answer = client.get(Endpoint::Groups, id).await?;
+    match answer.status {
+        StatusCode::OK => Ok(answer.body.as_ref().and_then(|body| RemoteGroup::read(body, name))),
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+        _ => Err(answer.failure()),
+    }
+}
+
+/// A member as the app itself names it.
+pub fn shown_as(group: &RemoteGroup, account: Member<'_>) -> String {
+    group.members().find(|member| account.is(member)).unwrap_or(account.id).to_owned()
+}
+
+/// An account as a group is told of it.
+pub fn as_member(client: &ScimClient, can: &Capabilities, account: Member<'_>) -> Value {
+    let mut member = json!({ "value": account.id });
+    if can.required.iter().any(|name| name == "members.$ref") {
+        member["$ref"] = client.location(Endpoint::Users, account.id).into();
+    }
+    member
+}
+
+/// Whether an account is in a group. One that shows no members at all is asked by filter, where the app answers that.
+pub async fn has(
+    client: &ScimClient,
+    can: &Capabilities,
+    group: &RemoteGroup,
+    account: Member<'_>,
+) -> Result<bool, Failure> {
+    if let Some(shown) = group.members().find(|member| account.is(member)) {
+        if shown != account.id {
+            client.experience.saw(BTreeSet::from([AppQuirk::MembersByName]));
+        }
+        return Ok(true);
+    }
+    let count = group.members().count();
+    if (count == 0 || count >= MANY) && account.says_in(&group.id) {
+        return Ok(true);
+    }
+    let hidden = client.experience.hides_members(can);
+    let may_be_hidden = hidden || (can.members_shown == Support::Unknown && group.members().next().is_none());
+    if !may_be_hidden || (can.filter == Support::No && !hidden) {
+        return Ok(false);
+    }
+    match is_member(client, can, &group.id, account.id).await? {
+        Some(is_in) if hidden => Ok(is_in),
+        // An app that does not understand the filter answers the same for anyone.
+        Some(true) if is_member(client, can, &group.id, NOBODY).await? == Some(false) => {
+            client.experience.members_are_hidden();
+            Ok(true)
+        }
+        Some(_) => Ok(false),
+        None if hidden => {
+            let detail = "the app shows no members of its groups, and does not say by filter who is in them";
+            Err(Failure::new(RejectionCause::NotScim, detail))
+        }
+        None => Ok(false),
+    }
+}
+
+/// The id of no account.
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+/// What the app answers when it is asked by filter; none: nothing that can be believed.
+async fn is_member(
+    client: &ScimClient,
+    can: &Capabilities,
+    group: &str,
+    account: &str,
+) -> Result<Option<bool>, Failure> {
+    let filter = format!("id eq {} and members eq {}", Value::from(group), Value::from(account));
+    let Filtered::List(answer) = client.filter(Endpoint::Groups, &filter).await? else { return Ok(None) };
+    let page = answer.found(can)?;
+    let is_it = |found: &Value| found.get("id").and_then(Value::as_str) == Some(group);
+    let told = page.is_complete() && page.resources.iter().all(is_it);
+    Ok(told.then_some(!page.resources.is_empty()))
+}
