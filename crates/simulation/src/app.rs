@@ -78,7 +78,7 @@ impl fmt::Debug for SimApp {
     }
 }
 
-fn text<'a>(user: &'a Map<String, Value>, name: &str) -> &'a str {
+pub fn text<'a>(user: &'a Map<String, Value>, name: &str) -> &'a str {
     user.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

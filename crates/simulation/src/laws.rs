@@ -28,7 +28,7 @@ use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory};
 use serde_json::{Map, Value};
 
 use crate::apart;
-use crate::app::SimApp;
+use crate::app::{SimApp, text};
 use crate::authorities::Authorities;
 use crate::chance::Chance;
 use crate::handovers::{self, Answers};
@@ -407,6 +407,15 @@ impl Book {
             let linked = ledger::linked(&self.state, &id, remote).ok().flatten().filter(|of| *of != whose);
             app.nature.external_ids || linked.is_none_or(|of| names(of).is_disjoint(&names(whose)))
         });
+        // One that whoever has the name now has taken over is theirs, also where it still says whose it was.
+        let is_taken_over = |remote: &str, user: &Map<String, Value>| {
+            let of = ledger::linked(&self.state, &id, remote).ok().flatten().filter(|of| *of != whose);
+            let account = of.and_then(|of| ledger::account(&self.state, of, &id).ok().flatten());
+            let has_it = account
+                .is_some_and(|a| a.desired.target() == Target::Present && a.remote_id.as_deref() == Some(remote));
+            has_it && text(user, "externalId") == whose.to_string() && self.is_left_behind(user).unwrap_or_default()
+        };
+        live.retain(|(remote, user, _)| !(app.nature.external_ids && is_taken_over(remote, user)));
         live
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::drift::may_be_orphan_id;
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
@@ -92,6 +93,20 @@ fn erase(state: &mut impl Write, id: IdentityId) -> Result<(), KvError> {
     entries::rewrite(state, &positions, Entry::erased)
 }
 
+/// The machine that an event about a hand-over is about, beside its owner.
+fn owed_for(event: &Event) -> Option<IdentityId> {
+    let subject = match event {
+        Event::ObligationAtRisk(e) => &e.id.subject,
+        Event::ObligationOverdue(e) => &e.id.subject,
+        Event::ObligationWaived(e) => &e.id.subject,
+        _ => return None,
+    };
+    match subject {
+        Subject::Handover { machine, .. } => Some(*machine),
+        Subject::Account { .. } | Subject::Credential { .. } => None,
+    }
+}
+
 /// Adds an event.
 pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
     if let Event::IdentityErased(erased) = &event.event {
@@ -102,6 +117,8 @@ pub fn add(state: &mut impl Write, event: &Recorded) -> Result<(), KvError> {
     let mut lists: BTreeSet<String> = identities.iter().map(|identity| format!("entry-of/{identity}")).collect();
     // An account that stands for itself may turn out to be somebody's.
     lists.extend(event.event.person().filter(|id| may_be_orphan_id(*id)).map(|person| format!("entry-of/{person}")));
+    // What is owed for a machine names it, too.
+    lists.extend(owed_for(&event.event).map(|machine| format!("entry-of/{machine}")));
     lists.extend(entry.app.iter().map(|app| format!("entry-at/{app}")));
     if !entry.correlation_id.is_empty() {
         lists.insert(format!("entry-in/{}", plain(&entry.correlation_id)));

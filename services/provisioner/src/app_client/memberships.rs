@@ -68,7 +68,7 @@ impl Memberships {
         let is_fresh = |known: &&Known| known.at.elapsed() < LOOKED_UP_FOR.max(known.took * LOOKED_UP_FOR_TIMES);
         let believed = self.known().get(name).filter(is_fresh)?.ids.clone();
         let may_be_made = self.made().get(name).is_some_and(|at| at.elapsed() < MAY_BE_MADE_FOR);
-        (!may_be_made && !believed.is_empty()).then_some(believed)
+        (!may_be_made).then_some(believed)
     }
 
     /// The groups with this name, each with its members.
@@ -92,11 +92,15 @@ impl Memberships {
                 return Ok(found);
             }
         }
-        self.known().remove(name);
+        let before = self.known().get(name).map(|known| known.ids.clone()).unwrap_or_default();
         let at = Instant::now();
-        let ids = self.look_up(client, can, name).await?;
+        let ids = self.look_up(client, can, name, &before).await?;
         let took = at.elapsed();
         let mut found = Vec::new();
+        // One that no list shows any more is there as long as it is answered: an index may lag, or a page be left out.
+        for id in before.difference(&ids) {
+            found.extend(read(client, id, name).await?);
+        }
         for id in &ids {
             // A list may leave members out; the group itself does not.
             let answer = client.get(Endpoint::Groups, id).await?;
@@ -107,22 +111,33 @@ impl Memberships {
             let not_it = || answer.not_scim("the answer to a read is not the Group that was asked for");
             found.push(group.ok_or_else(not_it)?);
         }
+        let ids = found.iter().map(|group| group.id.clone()).collect();
         self.known().insert(name.to_owned(), Known { ids, at, took });
         Ok(found)
     }
 
-    /// The ids of all groups with this name.
-    async fn look_up(&self, client: &ScimClient, can: &Capabilities, name: &str) -> Result<BTreeSet<String>, Failure> {
+    /// The ids of all groups with this name that the app lists. A filter that finds none, or not those that were there `before`, is
+    /// not believed alone.
+    async fn look_up(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        before: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, Failure> {
+        let mut ids = BTreeSet::new();
         if can.filter != Support::No
             && let Filtered::List(answer) = client.search(Endpoint::Groups, "displayName", name).await?
         {
             let page = answer.found(can)?;
             let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
             if page.is_complete() && found.len() == page.resources.len() {
-                return Ok(found.into_iter().map(|group| group.id).collect());
+                ids.extend(found.into_iter().map(|group| group.id));
+                if !ids.is_empty() && before.is_subset(&ids) {
+                    return Ok(ids);
+                }
             }
         }
-        let mut ids = BTreeSet::new();
         let mut pages = Pages::new(Endpoint::Groups, can);
         while let Some(page) = pages.next(client).await? {
             ids.extend(page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).map(|group| group.id));
@@ -230,7 +245,11 @@ impl Memberships {
             return Err(answer.failure());
         }
         match answer.body.as_ref().and_then(|body| RemoteGroup::read(body, name)) {
-            Some(made) => Ok(made),
+            Some(made) => {
+                let unknown = || Known { ids: BTreeSet::new(), at: Instant::now(), took: Duration::ZERO };
+                self.known().entry(name.to_owned()).or_insert_with(unknown).ids.insert(made.id.clone());
+                Ok(made)
+            }
             None => {
                 let shown = answer.body.as_ref().and_then(|body| body.get("displayName")?.as_str());
                 // Nobody would find it again: it goes, and a person says what to call it.

@@ -46,7 +46,9 @@ async fn find(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Resul
         if let Some(located) = choose(directory, wanted, found)? {
             // Theirs is switched off: whether there is another is for the filters to say.
             let is_off = wanted.target == Target::Absent && !wanted.can_be_used(&located.remote);
-            if is_off && blind_filters(app, directory, wanted, &looked).await?.contains("userName") {
+            let may_be_unseen = wanted.is_unseen() || wanted.may_have_another_name();
+            let is_missed = |blind: BTreeSet<_>| !blind.is_empty() && (may_be_unseen || blind.contains("userName"));
+            if is_off && is_missed(blind_filters(app, directory, wanted, &looked).await?) {
                 every_way.reach = Reach::Whole;
                 let (found, _) = look(app, &every_way).await?;
                 return Ok(choose(directory, wanted, found)?);
