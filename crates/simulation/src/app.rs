@@ -78,6 +78,9 @@ impl fmt::Debug for SimApp {
     }
 }
 
+/// How the name of an account begins that was renamed by hand, and has lost its name to another one.
+pub const RENAMED: &str = "shadow-";
+
 pub fn text<'a>(user: &'a Map<String, Value>, name: &str) -> &'a str {
     user.get(name).and_then(Value::as_str).unwrap_or_default()
 }
@@ -229,7 +232,7 @@ impl SimApp {
                 let other = format!("{}-other-{}", self.nature.id, truth.made);
                 let mut second = user.clone();
                 second.extend([("id".to_owned(), json!(other)), ("active".to_owned(), json!(true))]);
-                user.insert("userName".into(), json!(format!("shadow-{}", truth.made)));
+                user.insert("userName".into(), json!(format!("{RENAMED}{}", truth.made)));
                 truth.now.users.insert(id.clone(), user);
                 truth.now.users.insert(other, second);
             }

@@ -28,7 +28,7 @@ use rollcall_domain::{AppId, Event, IdentityId, Recorded, Sequence, directory};
 use serde_json::{Map, Value};
 
 use crate::apart;
-use crate::app::{SimApp, text};
+use crate::app::{RENAMED, SimApp, text};
 use crate::authorities::Authorities;
 use crate::chance::Chance;
 use crate::handovers::{self, Answers};
@@ -416,6 +416,10 @@ impl Book {
             has_it && text(user, "externalId") == whose.to_string() && self.is_left_behind(user).unwrap_or_default()
         };
         live.retain(|(remote, user, _)| !(app.nature.external_ids && is_taken_over(remote, user)));
+        // Made without an answer, and renamed by hand before anybody has read it: with another one under its name the app shows
+        // what it would show if the first had never been made.
+        let is_known = |remote: &str| ledger::linked(&self.state, &id, remote).ok().flatten().is_some();
+        live.retain(|(remote, user, _)| is_known(remote) || !text(user, "userName").starts_with(RENAMED));
         live
     }
 
