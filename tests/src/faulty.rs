@@ -41,6 +41,8 @@ pub struct Script {
     pub inconsistent_pages: bool,
     /// Knows no filter.
     pub no_filter: bool,
+    /// Knows no filter of groups by their members.
+    pub no_membership_filter: bool,
     /// Knows no PATCH.
     pub no_patch: bool,
     /// Refuses creations with this detail.
@@ -490,6 +492,9 @@ impl Tenant {
             return (StatusCode::BAD_REQUEST, None);
         }
         let asked = query.get("filter").and_then(|filter| Shape::membership(filter));
+        if self.script.no_membership_filter && asked.is_some() {
+            return (StatusCode::BAD_REQUEST, None);
+        }
         if let (true, Some((group, account))) = (self.script.shape.hides_members, asked) {
             let group = self.now.groups.get(&group);
             let is_in = |g: &&Map<String, Value>| {

@@ -487,6 +487,77 @@ async fn access_is_asked_for_approved_and_somebody_is_switched_off_in_the_consol
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_left_does_nothing_with_their_token_whatever_they_are_called_by_now() -> anyhow::Result<()> {
+    let stage = stage(Script::default()).await?;
+    let asks =
+        async |token: &str| anyhow::Ok(stage.rollcall.raw(Method::GET, "/v1/grants", token, None).await?.0.as_u16());
+    let (anna, bea, nina) = (
+        join(&stage, "anna", "Dev", None).await?,
+        join(&stage, "bea", "Dev", None).await?,
+        join(&stage, "nina", "Dev", None).await?,
+    );
+    ensure!(asks("anna-secret").await? == 200);
+    stage.leave(&anna).await?;
+    until("who is deleted does nothing", || async { Ok((asks("anna-secret").await? == 403).then_some(())) }).await?;
+    // Called otherwise they are who they were.
+    let patch = |path: &str, value: Value| {
+        json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{ "op": "replace", "path": path, "value": value }] })
+    };
+    let path = format!("/Users/{bea}");
+    stage.rollcall.scim(Method::PATCH, &path, &patch("userName", "bea.k".into())).await?;
+    ensure!(asks("bea-secret").await? == 200);
+    stage.rollcall.scim(Method::PATCH, &path, &patch("active", false.into())).await?;
+    until("who has left does nothing", || async { Ok((asks("bea-secret").await? == 403).then_some(())) }).await?;
+    // Somebody else has their name since.
+    join(&stage, "anna", "Dev", None).await?;
+    until("another Anna does", || async { Ok((asks("anna-secret").await? == 200).then_some(())) }).await?;
+    // Switched off and deleted, what is open ends.
+    let off = json!({ "reason": "her laptop was stolen" });
+    let (status, answer) = post(&stage, &format!("/v1/identities/{nina}/disable"), "ola-secret", &off).await?;
+    ensure!(status == 202, "{status} {answer}");
+    until("who is switched off does nothing", || async { Ok((asks("nina-secret").await? == 403).then_some(())) })
+        .await?;
+    stage.leave(&nina).await?;
+    stage.seen("identity.left").await?;
+    ensure!(asks("nina-secret").await? == 403, "to be deleted opens what was switched off");
+    Ok(())
+}
+
+/// Leaving something of one's own as it is, is for others to decide.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_keeps_nothing_of_their_own() -> anyhow::Result<()> {
+    let app = Faulty::start().await?;
+    app.tell(APP, &Script::default()).await?;
+    let apps = [App { assign: "title eq \"Dev\"", ..App::usual(APP, app.base_url(APP)) }];
+    let own = "[[api_tokens]]\nname = \"ops\"\nrole = \"operator\"\ntoken = \"ops-secret\"\nidentity = \"bea\"\n";
+    let rollcall = Rollcall::new(
+        &apps,
+        &format!("{own}[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\ntoken = \"ola-secret\"\n"),
+    )?;
+    rollcall.start().await?;
+    let stage = Stage { app, rollcall };
+    let bea = join(&stage, "bea", "Dev", None).await?;
+    stage.verified(&bea).await?;
+    stage.app.tell(APP, &Script { refuses_deactivation: true, no_delete: true, ..Script::default() }).await?;
+    let moves = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "path": "title", "value": "Sales" }] });
+    stage.rollcall.scim(Method::PATCH, &format!("/Users/{bea}"), &moves).await?;
+    let owed = until("her account is to go", || async {
+        Ok(stage.rollcall.items("/v1/obligations?status=open").await?.into_iter().next())
+    })
+    .await?;
+    let path = format!("/v1/obligations/{}/waive", owed["id"].as_str().context("no id")?);
+    let day = Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let body = json!({ "reason": "I still need it", "expires_at": day.to_string() });
+    let (status, answer) = post(&stage, &path, "ops-secret", &body).await?;
+    ensure!(status == 403 && answer.to_string().contains("another person"), "{status} {answer}");
+    let (status, answer) = post(&stage, &path, "ola-secret", &body).await?;
+    ensure!(status == 202, "{status} {answer}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_terminal_says_and_does_the_same() -> anyhow::Result<()> {
     let stage = stage(Script::default()).await?;
     let bea = join(&stage, "bea", "Boss", None).await?;

@@ -30,6 +30,7 @@ mod listed;
 mod lying_app;
 mod machines;
 mod mail;
+mod memberships;
 mod names_and_filters;
 mod odd_apps;
 mod operations;

@@ -139,6 +139,21 @@ async fn nobody_is_put_into_a_group_by_a_source_whose_group_or_person_it_is_not(
     let (status, answer) = ask(&rollcall, Method::PATCH, &path(&robots), LAB, add(&mallory)).await?;
     ensure!(status == 400, "{status} {answer}");
 
+    // Nor whom nobody has added yet, and may tomorrow; nor does it see in which groups of others its own are.
+    let nobody = json!({ "id": "01890000-0000-7000-8000-000000000000" });
+    let (status, answer) = ask(&rollcall, Method::PATCH, &path(&robots), LAB, add(&nobody)).await?;
+    ensure!(status == 400, "{status} {answer}");
+    let (status, answer) = ask(&rollcall, Method::PATCH, &path(&theirs), SOURCE_TOKEN, add(&robot)).await?;
+    ensure!(matches!(status, 200 | 204), "{status} {answer}");
+    let of_robot = format!("/Users/{}", robot["id"].as_str().unwrap_or_default());
+    for (token, expected) in [(LAB, vec!["Robots"]), (OKTA, vec!["Engineering", "Robots"])] {
+        let (_, shown) = ask(&rollcall, Method::GET, &of_robot, token, None).await?;
+        let mut names: Vec<_> =
+            shown["groups"].as_array().into_iter().flatten().map(|g| g["display"].clone()).collect();
+        names.sort_by_key(Value::to_string);
+        ensure!(names == expected, "{token}: {shown}");
+    }
+
     // Okta sees everything; the group is HR's all the same.
     for (method, body) in [
         (Method::PATCH, add(&robot)),
@@ -186,5 +201,66 @@ async fn when_someone_leaves_is_for_those_to_say_who_say_whether_they_are_active
     ensure!(said == soon.parse::<jiff::Timestamp>()?, "{answer}");
     let refused = &refusals(&rollcall).await?[0];
     ensure!(refused["changes"].to_string().contains("effectiveAt"), "{refused}");
+    Ok(())
+}
+
+fn patch(path: &str, value: Value) -> Value {
+    json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "path": path, "value": value }] })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hr_says_last_is_not_undone_by_who_has_said_it_before() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], &sources())?;
+    rollcall.start().await?;
+    let anna = json!({ "schemas": [USER], "userName": "anna" });
+    let (_, made) = ask(&rollcall, Method::POST, "/Users", OKTA, Some(anna)).await?;
+    let path = format!("/Users/{}", made["id"].as_str().context("no id")?);
+    let say = async |token, active: bool| {
+        let body = patch("active", active.into());
+        let (status, answer) = ask(&rollcall, Method::PATCH, &path, token, Some(body)).await?;
+        ensure!(status == 200, "{status} {answer}");
+        anyhow::Ok(answer["active"] == true)
+    };
+    ensure!(!say(OKTA, false).await?);
+    ensure!(!say(SOURCE_TOKEN, false).await?);
+    ensure!(!say(OKTA, true).await?, "okta brings back whom hr calls inactive");
+    let refused = &refusals(&rollcall).await?[0];
+    ensure!(refused["summary"].as_str().is_some_and(|s| s.contains("'hr'")), "{refused}");
+    let events = rollcall.items("/v1/timeline?type=identity.updated").await?;
+    let again = events[0]["summary"].as_str().unwrap_or_default();
+    ensure!(events.len() == 1 && again.contains("it is hr's word now"), "{events:?}");
+    ensure!(say(SOURCE_TOKEN, true).await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_again_that_somebody_leaves_and_not_when_means_now() -> anyhow::Result<()> {
+    const LIFECYCLE: &str = "urn:ietf:params:scim:schemas:extension:rollcall:2.0:Lifecycle";
+    let rollcall = Rollcall::new(&[], "[scim]\neffective_dates = true\n")?;
+    rollcall.start().await?;
+    let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24)).to_string();
+    let anna = json!({ "schemas": [USER], "userName": "anna" });
+    let (_, made) = ask(&rollcall, Method::POST, "/Users", SOURCE_TOKEN, Some(anna)).await?;
+    let id = made["id"].as_str().context("no id")?.to_owned();
+    let path = format!("/Users/{id}");
+    let leaves = json!({ "schemas": [USER, LIFECYCLE], "userName": "anna", "active": false,
+        LIFECYCLE: { "effectiveAt": soon } });
+    let lifecycle = async || {
+        let shown = rollcall.api(&format!("/v1/identities/{id}")).await?;
+        anyhow::Ok(shown["lifecycle"].as_str().unwrap_or_default().to_owned())
+    };
+    let said = async |method, body: Value| {
+        let (status, answer) = ask(&rollcall, method, &path, SOURCE_TOKEN, Some(body)).await?;
+        ensure!(status == 200, "{status} {answer}");
+        anyhow::Ok(())
+    };
+    said(Method::PUT, leaves).await?;
+    // A title says nothing of it, whole or in part.
+    said(Method::PATCH, patch("title", "Dev".into())).await?;
+    said(Method::PUT, json!({ "schemas": [USER], "userName": "anna", "title": "Lead" })).await?;
+    ensure!(lifecycle().await? == "leaving", "{}", lifecycle().await?);
+    said(Method::PATCH, patch("active", false.into())).await?;
+    ensure!(lifecycle().await? == "left", "{}", lifecycle().await?);
     Ok(())
 }

@@ -140,6 +140,8 @@ async fn tokens_are_made_limited_used_and_revoked_while_it_runs() -> anyhow::Res
     ensure!(ask(&stage, Method::POST, "/v1/tokens", "ola-secret", &new).await?.0 == 403, "an operator makes tokens");
     for (wrong, body) in [
         ("name", json!({ "name": " ", "role": "viewer" })),
+        ("name", json!({ "name": "identity:01890000-0000-7000-8000-000000000000", "role": "admin" })),
+        ("name", json!({ "name": "Link: ola", "role": "viewer" })),
         ("role", json!({ "name": "x", "role": "root" })),
         ("apps", json!({ "name": "x", "role": "viewer", "apps": ["nowhere"] })),
         ("expires_at", json!({ "name": "x", "role": "viewer", "expires_at": in_days(4000) })),

@@ -11,18 +11,24 @@ use crate::secret::Token;
 use crate::section::{CLIENT_SECRET, KEY, Section, TOKEN, http_url, some_text, truth};
 use rollcall_domain::access::handover::MachinePolicy;
 use rollcall_domain::access::reevaluation::ReevaluationPolicy;
+use rollcall_domain::identity::is_reserved;
 
 /// Who keeps people for less than this has perhaps mistaken the unit.
 const SHORTEST_USUAL: Duration = Duration::from_secs(30 * 86_400);
 
 pub(crate) fn api_token(mut s: Section<'_>) -> Option<(usize, ApiToken)> {
-    let name = s.required("name", some_text);
+    let name = s.required("name", own_name);
     let role = s.required("role", role);
     let token = required_token(&mut s);
     let identity = s.parsed("identity", some_text);
     let line = s.line();
     s.finish();
     Some((line, ApiToken { name: name?, role: role?, token: token?, identity }))
+}
+
+/// A name that events use for nobody else.
+fn own_name(text: &str) -> Result<String, String> {
+    if is_reserved(text) { Err(format!("'{text}' is how events name somebody else")) } else { some_text(text) }
 }
 
 pub(crate) fn oidc(mut s: Section<'_>, has_public_url: bool) -> Option<OidcConfig> {

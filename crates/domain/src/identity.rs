@@ -62,10 +62,25 @@ impl IdentityKind {
 
 const ACTOR: &str = "identity:";
 
+const LINK: &str = "link:";
+
 /// How events name someone who acts and is an identity: by its id, so that nothing is left of whoever is erased.
 #[must_use]
 pub fn actor(id: IdentityId) -> String {
     format!("{ACTOR}{id}")
+}
+
+/// Whether events use a name for those who have none of their own: nobody else is called so.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    let name = name::name_key(name);
+    [ACTOR, LINK].iter().any(|reserved| name.starts_with(reserved))
+}
+
+/// How events name whoever acts by a link that was sent to an owner.
+#[must_use]
+pub fn linked(owner: &str) -> String {
+    format!("{LINK}{owner}")
 }
 
 /// The identity that an actor is, where events name it as one.
@@ -220,19 +235,10 @@ fn effect(resource: &Map<String, Value>, now: Timestamp) -> Effect {
 
 /// A resource without a date that was said of another statement: a date belongs to the statement about `active` that it came
 /// with, so one that stays while `active` changes is used up.
-fn with_own_date(last: &IdentityChanged, mut resource: Map<String, Value>) -> Map<String, Value> {
+fn with_own_date(last: &IdentityChanged, resource: Map<String, Value>) -> Map<String, Value> {
     let same_date = effective_at(&resource) == effective_at(&last.resource);
     let said_anew = is_active(&resource).is_some() && is_active(&resource) != is_active(&last.resource);
-    if said_anew
-        && same_date
-        && let Some(lifecycle) = resource.get_mut(LIFECYCLE.id).and_then(Value::as_object_mut)
-    {
-        lifecycle.remove("effectiveAt");
-        if lifecycle.is_empty() {
-            resource.remove(LIFECYCLE.id);
-        }
-    }
-    resource
+    if said_anew && same_date { undated(resource) } else { resource }
 }
 
 /// Who answers for an identity, and when it ends: of a machine what its resource says, of people nothing.
@@ -263,13 +269,108 @@ pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>, 
     }
 }
 
+/// Whether a source says something outright, be it what is known already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Word {
+    Said,
+    Silent,
+}
+
+impl Word {
+    /// Whether a whole resource says whether somebody is active.
+    #[must_use]
+    pub fn on_active(resource: &Map<String, Value>) -> Self {
+        is_active(resource).map_or(Self::Silent, |_| Self::Said)
+    }
+
+    /// Whether it says when that takes effect.
+    #[must_use]
+    pub fn on_date(resource: &Map<String, Value>) -> Self {
+        effective_at(resource).map_or(Self::Silent, |_| Self::Said)
+    }
+}
+
 /// A whole new resource as it is meant.
 ///
-/// One without `active` keeps the state it had, so that an incomplete PUT never rehires a leaver.
+/// One without `active` keeps the state it had, so that an incomplete PUT never rehires a leaver, and the date of that state.
 #[must_use]
-pub fn completed(last: &IdentityChanged, resource: Map<String, Value>) -> Map<String, Value> {
-    let active = is_active(&resource).or_else(|| is_active(&last.resource));
-    with_active(resource, active.unwrap_or(last.after.has_access())).0
+pub fn completed(last: &IdentityChanged, mut resource: Map<String, Value>) -> Map<String, Value> {
+    if let Some(active) = is_active(&resource) {
+        return with_active(resource, active).0;
+    }
+    if let Some(Value::Object(said)) = last.resource.get(LIFECYCLE.id) {
+        let kept = resource.entry(LIFECYCLE.id).or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(kept) = kept {
+            for (name, value) in said {
+                kept.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        name_extension(&mut resource, LIFECYCLE.id);
+    }
+    with_active(resource, is_active(&last.resource).unwrap_or(last.after.has_access())).0
+}
+
+/// An extension that a resource has is named in its `schemas`.
+fn name_extension(resource: &mut Map<String, Value>, urn: &str) {
+    if let Some(Value::Array(schemas)) = resource.get_mut("schemas")
+        && !schemas.iter().any(|schema| schema == urn)
+    {
+        schemas.push(urn.into());
+    }
+}
+
+/// What a source says of whether somebody is active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Says {
+    /// Whether it says so outright.
+    pub active: Word,
+    /// What becomes of a date that was said before, and lies ahead.
+    pub date: OldDate,
+}
+
+/// What becomes of the date of an earlier statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldDate {
+    /// It stands, or another one was said.
+    Stands,
+    /// A date belongs to the statement that it came with: who says again whether somebody is active, and not when, says that it is so now.
+    UsedUp,
+}
+
+impl Says {
+    /// What is said outright by `active` and `date`, of somebody of whom `last` was said before.
+    #[must_use]
+    pub fn of(active: Word, date: Word, last: &IdentityChanged, now: Timestamp) -> Self {
+        let is_ahead = effective_at(&last.resource).is_some_and(|at| at > now);
+        let is_used_up = active == Word::Said && date == Word::Silent && is_ahead;
+        Self { active, date: if is_used_up { OldDate::UsedUp } else { OldDate::Stands } }
+    }
+
+    /// What a whole resource says.
+    #[must_use]
+    pub fn whole(resource: &Map<String, Value>) -> Self {
+        Self { active: Word::on_active(resource), date: OldDate::Stands }
+    }
+}
+
+/// A resource that says neither whether somebody is active nor when that takes effect.
+#[must_use]
+pub fn silent(mut resource: Map<String, Value>) -> Map<String, Value> {
+    resource.remove("active");
+    undated(resource)
+}
+
+/// A resource that does not say when it takes effect that somebody is active, or is not.
+#[must_use]
+pub fn undated(mut resource: Map<String, Value>) -> Map<String, Value> {
+    if let Some(lifecycle) = resource.get_mut(LIFECYCLE.id).and_then(Value::as_object_mut) {
+        lifecycle.remove("effectiveAt");
+        if lifecycle.is_empty() {
+            resource.remove(LIFECYCLE.id);
+        }
+    }
+    resource
 }
 
 /// The change to a new version of the resource; `None` when nothing differs.
@@ -285,9 +386,23 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
         resource = with_active(resource, false).0;
     }
     let changed = changed_paths(&last.resource, &resource);
-    if changed.is_empty() {
-        return None;
-    }
+    (!changed.is_empty()).then(|| next_of(last, resource, changed, ownership, now))
+}
+
+/// The same statement by a source whose word counts from now on; `None`: it counted before.
+#[must_use]
+pub fn restated(last: &IdentityChanged, provenance: &Provenance, now: Timestamp) -> Option<IdentityChanged> {
+    let ownership = ownership(last.kind, &last.resource);
+    (last.provenance != *provenance).then(|| next_of(last, last.resource.clone(), Vec::new(), ownership, now))
+}
+
+fn next_of(
+    last: &IdentityChanged,
+    resource: Map<String, Value>,
+    changed: Vec<Changed>,
+    ownership: Ownership,
+    now: Timestamp,
+) -> IdentityChanged {
     let effect = effect(&resource, now);
     let after = match is_active(&resource) {
         Some(true) => next(Some(last.after), Active::Yes, effect),
@@ -295,7 +410,7 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
         None if last.after == Lifecycle::Leaving => next(Some(last.after), Active::No, effect),
         None => last.after,
     };
-    Some(IdentityChanged {
+    IdentityChanged {
         change: classify(Some(last.after), after),
         before: Some(last.after),
         after,
@@ -304,7 +419,7 @@ pub fn update(last: &IdentityChanged, resource: Map<String, Value>, now: Timesta
         resource,
         changed,
         ..last.clone()
-    })
+    }
 }
 
 /// What was said before takes effect now; `None` when nothing does.

@@ -176,6 +176,13 @@ fn a_leave_that_lies_ahead_takes_effect_at_its_time_and_not_before() {
         map(json!({ "userName": "anna", "title": "x", (LIFECYCLE): { "effectiveAt": "2026-01-31T17:00:00Z" } })),
     );
     assert_eq!(update(&scheduled, silent).unwrap().after, Lifecycle::Leaving);
+    let silent = completed(&scheduled, map(json!({ "userName": "anna", "title": "x" })));
+    let moved = update(&scheduled, silent).unwrap();
+    assert_eq!(
+        (moved.after, moved.effective_at),
+        (Lifecycle::Leaving, scheduled.effective_at),
+        "the date is forgotten"
+    );
     let cancelled = update(&scheduled, map(json!({ "userName": "anna", "active": true }))).unwrap();
     assert_eq!((cancelled.change, cancelled.after), (IdentityChange::LeaveCancelled, Lifecycle::Active));
     // Deleted, she is gone at once.
@@ -186,6 +193,8 @@ fn a_leave_that_lies_ahead_takes_effect_at_its_time_and_not_before() {
 fn a_joiner_of_next_month_is_staged_until_then_and_a_leave_of_yesterday_is_one_now() {
     let staged = create(id(), IdentityKind::User, user(true, "2026-02-01T08:00:00Z"));
     assert_eq!(staged.after, Lifecycle::Staged);
+    let silent = completed(&staged, map(json!({ "userName": "anna", "title": "x" })));
+    assert_eq!(update(&staged, silent).unwrap().after, Lifecycle::Staged, "joined before the start");
     let joined = take_effect(&staged, "2026-02-01T08:00:00Z".parse().unwrap()).unwrap();
     assert_eq!((joined.change, joined.after), (IdentityChange::Joined, Lifecycle::Active));
     let anna = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));

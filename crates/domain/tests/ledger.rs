@@ -16,6 +16,7 @@ use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::{Capabilities, Discovered};
 use rollcall_domain::app::guard::Guard;
+use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::own_way::Way;
 use rollcall_domain::app::service_level::ServiceLevel;
@@ -72,6 +73,67 @@ fn applied_is_not_verified_and_verified_ends_the_obligation_and_is_measured() {
     assert_eq!(world.obligation(person(1), "chat", joined).status(), ObligationStatus::Verified);
     assert!(matches!(world.facts.as_slice(), [Fact::Applied(_), Fact::Verified(_)]), "{:?}", world.facts);
     assert!(ledger::open_obligations(&world.state, None).unwrap().is_empty());
+}
+
+/// What people say of an app's ids is believed of each account until it was read again.
+#[test]
+fn whoever_says_that_an_app_is_the_one_that_is_known_has_each_of_its_accounts_read() {
+    let mut world = two_apps();
+    for n in [1, 2] {
+        world.join(person(n), employee("Dev"));
+        world.verify(person(n), "chat");
+    }
+    let rejection = Rejection { cause: RejectionCause::Vanished, status: None, detail: "nobody is there".into() };
+    let told = world.append(Event::AppQuarantined(Quarantined { app: app_id("chat"), rejection, failures: 1 }));
+    let same = |told| Event::SyncRequested(SyncRequested::Same { app: app_id("chat"), told });
+    let pending = |world: &World| {
+        [1, 2].map(|n| ledger::account(&world.state, person(n), &app_id("chat")).unwrap().unwrap().is_pending())
+    };
+    // That is not what they were told last.
+    world.append(same(Sequence(told.0 - 1)));
+    assert_eq!(pending(&world), [false, false]);
+    world.append(same(told));
+    assert_eq!(pending(&world), [true, true]);
+    assert!(ledger::quarantine(&world.state, &app_id("chat")).unwrap().is_none());
+}
+
+/// A group that shows nobody says nothing of who has left it.
+#[test]
+fn that_they_were_put_into_a_group_is_remembered_until_it_is_shown_or_they_are_out() {
+    let mut world = two_apps();
+    let version = world.join(person(1), employee("Dev"));
+    let step = |operation| {
+        Event::AccountApplied(Applied {
+            app: app_id("chat"),
+            identity: person(1),
+            version,
+            remote_id: Some("r".into()),
+            operation,
+            origin: Origin::Ours,
+            group: Some("eng".into()),
+        })
+    };
+    let entered = |world: &World| ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap().entered;
+    let eng = BTreeSet::from(["eng".to_owned()]);
+    world.append(step(Operation::Enter));
+    assert_eq!(entered(&world), eng);
+    world.verify(person(1), "chat");
+    assert_eq!(entered(&world), eng, "it was not shown");
+    world.append(step(Operation::Leave));
+    assert_eq!(entered(&world), BTreeSet::new());
+    world.append(step(Operation::Enter));
+    let observed = resource(json!({ "groups": ["eng"] }));
+    world.append(Event::AccountVerified(Verified {
+        left: Left::Nothing,
+        differences: Vec::new(),
+        app: app_id("chat"),
+        identity: person(1),
+        version,
+        remote_id: Some("r".into()),
+        target: Target::Present,
+        observed,
+    }));
+    assert_eq!(entered(&world), BTreeSet::new(), "it was shown");
 }
 
 #[test]
@@ -891,7 +953,7 @@ fn obligations_are_listed_by_app_whatever_the_apps_are_called() {
 }
 
 /// Of the state that the story below leaves.
-const DIGEST: &str = "d13b7d88f8d226f5f9ef44fc21bd55e057cb7acf5426a5a9803d07d21aa800ae";
+const DIGEST: &str = "ebc2377ff23d153897db2641a6e9c02af8246aeb9305fd8288190c69493cf67e";
 
 /// Fields are told by their places: what an older version has stored would be read as something else.
 #[test]

@@ -100,25 +100,30 @@ impl BulkRequest {
     /// first. Operations that refer to each other in a circle, or to nothing, come last.
     #[must_use]
     pub fn order(&self) -> Vec<usize> {
-        let mut done: BTreeSet<&str> = BTreeSet::new();
-        let mut left: Vec<usize> = (0..self.operations.len()).collect();
-        let mut order = Vec::with_capacity(left.len());
-        loop {
-            let before = order.len();
-            left.retain(|&index| {
-                let Some(operation) = self.operations.get(index) else { return false };
-                if !operation.references().iter().all(|id| done.contains(id.as_str())) {
-                    return true;
-                }
-                done.extend(operation.bulk_id.as_deref());
-                order.push(index);
-                false
-            });
-            if order.len() == before {
-                order.extend(left);
-                return order;
+        let mut waits_for: Vec<BTreeSet<String>> = self.operations.iter().map(BulkOperation::references).collect();
+        let mut waiting: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, references) in waits_for.iter().enumerate() {
+            for id in references {
+                waiting.entry(id.clone()).or_default().push(index);
             }
         }
+        let free = waits_for.iter().enumerate().filter(|(_, references)| references.is_empty());
+        let mut ready: BTreeSet<usize> = free.map(|(index, _)| index).collect();
+        let mut order = Vec::with_capacity(waits_for.len());
+        while let Some(index) = ready.pop_first() {
+            order.push(index);
+            let id = self.operations.get(index).and_then(|operation| operation.bulk_id.as_deref());
+            for next in id.and_then(|id| waiting.remove(id)).unwrap_or_default() {
+                let Some(references) = waits_for.get_mut(next) else { continue };
+                references.retain(|waited| Some(waited.as_str()) != id);
+                if references.is_empty() {
+                    ready.insert(next);
+                }
+            }
+        }
+        let placed: BTreeSet<usize> = order.iter().copied().collect();
+        order.extend((0..waits_for.len()).filter(|index| !placed.contains(index)));
+        order
     }
 }
 

@@ -227,3 +227,22 @@ fn a_filter_as_long_as_the_door_lets_in_is_read_in_no_time() {
     // Quadratic or worse would take minutes.
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
 }
+
+/// Each refers to the next: passes over all that are left would take as many as there are operations.
+#[test]
+fn a_long_chain_of_references_is_put_in_order_in_no_time() {
+    let last = 20_000;
+    let operations: Vec<Value> = (0..=last)
+        .map(|n| {
+            let members: Vec<Value> =
+                (n < last).then(|| json!({ "value": format!("bulkId:{}", n + 1) })).into_iter().collect();
+            let data = json!({ "displayName": format!("g{n}"), "members": members });
+            json!({ "method": "POST", "path": "/Groups", "bulkId": n.to_string(), "data": data })
+        })
+        .collect();
+    let body = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations });
+    let request = BulkRequest::parse(&body, last + 1).unwrap();
+    let started = std::time::Instant::now();
+    assert_eq!(request.order(), (0..=last).rev().collect::<Vec<_>>());
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}

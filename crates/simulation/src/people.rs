@@ -11,7 +11,7 @@ use rollcall_domain::identity::authority::{AttributePath, Authority, Precedence,
 use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::name::{NameSpace, name_key};
 use rollcall_domain::identity::switch::{Switch, Switched};
-use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, NameChanged, user_name};
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, NameChanged, OldDate, Says, Word, user_name};
 use rollcall_domain::ids::{GroupId, IdentityId};
 use rollcall_domain::{Event, EventMeta, GrantId, NewEvent, Sequence, SourceName, TraceContext};
 use rollcall_event_log::{Clock, Expect, Log, LogError, Newest, Subject, Unit, newest};
@@ -137,7 +137,9 @@ impl People {
         self.change(id, by, said, |before, now| {
             let mut resource = before.resource.clone();
             set(&mut resource);
-            let Settled { resource, provenance, .. } = rules.settle(&source, Some(before), resource);
+            let active = if said.is_some() { Word::Said } else { Word::Silent };
+            let says = Says { active, date: OldDate::Stands };
+            let Settled { resource, provenance, .. } = rules.settle(&source, Some(before), resource, says);
             Some(IdentityChanged { provenance, ..identity::update(before, resource, now)? })
         })
         .await;
@@ -173,7 +175,8 @@ impl People {
             let user = json!({ "userName": name, "title": title, "active": true });
             let user = user.as_object().cloned().unwrap_or_default();
             let Ok(source) = AUTHORITY.parse() else { return };
-            let Settled { resource, provenance, .. } = authority().settle(&source, None, user);
+            let says = Says::whole(&user);
+            let Settled { resource, provenance, .. } = authority().settle(&source, None, user, says);
             let changed = identity::create(id, IdentityKind::User, resource, (self.clock)());
             let said = Said { active: true, from: None }.text();
             let event = self.event(Event::Identity(IdentityChanged { provenance, ..changed }), AUTHORITY, &said);

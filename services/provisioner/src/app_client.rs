@@ -3,7 +3,9 @@
 pub mod client;
 pub mod discovery;
 pub mod experience;
+pub mod late_lists;
 pub mod memberships;
+pub mod named_groups;
 pub mod pages;
 pub mod patch;
 pub mod patch_form;
@@ -12,4 +14,6 @@ pub mod remote_group;
 pub mod requests;
 pub mod resolver;
 pub mod resource;
+#[cfg(test)]
+mod simulated;
 pub mod transport;

@@ -76,6 +76,8 @@ pub struct Shape {
     pub hides_members: bool,
     /// Groups show an empty list in the place of their members, where they hide them.
     pub empty_members: bool,
+    /// A group shows so many of its members.
+    pub members_shown_at_most: Option<usize>,
     /// Answers a creation of a user with 201 and nothing else.
     pub silent_creation: bool,
     /// Answers a creation with 200.
@@ -261,6 +263,10 @@ impl Shape {
             Value::Object(fields) => {
                 if self.hides_members && fields.remove("members").is_some() && self.empty_members {
                     fields.insert("members".into(), json!([]));
+                }
+                let members = fields.get_mut("members").and_then(Value::as_array_mut);
+                if let (Some(most), Some(members)) = (self.members_shown_at_most, members) {
+                    members.truncate(most);
                 }
                 if self.members_by_address {
                     for member in fields.get_mut("members").and_then(Value::as_array_mut).into_iter().flatten() {

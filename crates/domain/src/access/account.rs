@@ -64,6 +64,8 @@ pub struct Account {
     pub accepted: bool,
     /// The app's ids of other accounts that were known as this one before, and whether they could be used.
     pub former_ids: BTreeMap<String, bool>,
+    /// The groups that the app has confirmed it was put into, and has not shown it in since: whether it is in them is not known.
+    pub entered: BTreeSet<String>,
     /// Whether a person has switched them off: then nothing that waits elsewhere keeps this waiting.
     pub urgency: Urgency,
     /// What is held with it, since when and why.

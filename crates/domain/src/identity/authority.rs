@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::identity::name::name_key;
-use crate::identity::{IdentityChanged, Provenance};
+use crate::identity::{IdentityChanged, OldDate, Provenance, Says, Word, undated};
 use crate::ids::SourceName;
 
 /// An attribute: one of the core schema, or `urn:…:User:department` of an extension.
@@ -115,6 +115,10 @@ pub struct Settled {
 }
 
 impl Precedence {
+    fn is_about_active(&self) -> bool {
+        self.attribute.extension.is_none() && self.attribute.name == "active"
+    }
+
     /// Whether `source` may set what `held_by` has set.
     fn allows(&self, source: &SourceName, held_by: Option<&SourceName>) -> bool {
         let rank = |name: &SourceName| self.sources.iter().position(|s| s == name);
@@ -127,19 +131,32 @@ impl Precedence {
 }
 
 impl Authority {
-    /// Takes from `wanted` what `source` may change, and keeps the rest as it is in `last`; `None` is a new identity.
+    /// Takes from `wanted` what `source` may change, and keeps the rest as it is in `last`; `None` is a new identity. Whoever may, and says
+    /// `active` outright, is whose word stands on it, be it what is known already: what HR says last is not for others to undo because
+    /// somebody else said it first.
     #[must_use]
-    pub fn settle(&self, source: &SourceName, last: Option<&IdentityChanged>, wanted: Map<String, Value>) -> Settled {
+    pub fn settle(
+        &self,
+        source: &SourceName,
+        last: Option<&IdentityChanged>,
+        wanted: Map<String, Value>,
+        says: Says,
+    ) -> Settled {
         let empty = Map::new();
         let before = last.map_or(&empty, |last| &last.resource);
         let mut provenance = last.map(|last| last.provenance.clone()).unwrap_or_default();
-        let (mut resource, mut denied) = (wanted, Vec::new());
+        let held_by = last.and_then(|last| last.provenance.get("active"));
+        let may = self.about_active().is_none_or(|rule| rule.allows(source, held_by));
+        let (mut resource, mut denied) = match says.date {
+            OldDate::UsedUp if may => (undated(wanted), Vec::new()),
+            OldDate::UsedUp | OldDate::Stands => (wanted, Vec::new()),
+        };
         for rule in &self.rules {
             let path = rule.attribute.text();
             let (have, want) = (rule.attribute.get(before).cloned(), rule.attribute.get(&resource).cloned());
             let held_by = provenance.get(&path).cloned();
             let allowed = rule.allows(source, held_by.as_ref());
-            if have == want {
+            if have == want && !(allowed && says.active == Word::Said && rule.is_about_active()) {
                 continue;
             }
             if allowed {
@@ -157,7 +174,12 @@ impl Authority {
                 let attribute = AttributePath { extension: Some(extension.to_owned()), name: name.to_owned() };
                 let (have, want) = (attribute.get(before).cloned(), attribute.get(&resource).cloned());
                 let may = rule.allows(source, last.and(held_by.as_ref()));
-                if have != want && !may {
+                if have == want {
+                    continue;
+                }
+                if may {
+                    provenance.insert("active".into(), source.clone());
+                } else {
                     attribute.set(&mut resource, have.clone());
                     let change = Changed { path: attribute.text(), before: have, after: want };
                     denied.push(Denied { change, held_by: held_by.clone() });
@@ -191,7 +213,7 @@ impl Authority {
     }
 
     fn about_active(&self) -> Option<&Precedence> {
-        self.rules.iter().find(|r| r.attribute.extension.is_none() && r.attribute.name == "active")
+        self.rules.iter().find(|rule| rule.is_about_active())
     }
 
     /// Why `source` may not end what `last` says: the rule about `active` is against it.

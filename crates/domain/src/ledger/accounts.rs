@@ -45,7 +45,10 @@ pub fn applied(
             account.may_exist = account.may_exist.take().and_then(MayExist::but_for_the_last);
         }
         Operation::Deactivate => account.accepted = true,
-        Operation::Update | Operation::Enter | Operation::Leave | Operation::Delete => {}
+        Operation::Enter => account.entered.extend(applied.group.clone()),
+        Operation::Leave => account.entered.retain(|group| applied.group.as_ref() != Some(group)),
+        Operation::Delete => account.entered.clear(),
+        Operation::Update => {}
     }
     links::keep(state, &account)?;
     if applied.version == account.desired_version {
@@ -121,6 +124,9 @@ pub fn verified(
     }
     let profile = drifts::profile(state, verified, account.rejection.as_ref(), event)?;
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
+    let shown = account.observed.as_ref().and_then(|observed| observed.get("groups")?.as_array());
+    let is_shown = |group: &String| shown.is_some_and(|all| all.iter().any(|shown| shown == group));
+    account.entered.retain(|group| !is_shown(group));
     account.verified_at = Some(event.recorded_at);
     account.attested.take_if(|attested| attested.version <= verified.version);
     account.rejection = None;
@@ -396,7 +402,13 @@ pub fn sync(state: &mut Kept<'_, impl Write>, wanted: &SyncRequested, event: &Re
     let (accounts, known) = match wanted {
         SyncRequested::Identity(id) => (accounts_of(state, *id)?, Known::Still),
         SyncRequested::App(app) => (everybody_at(state, app)?, Known::Still),
-        SyncRequested::Same { app, told } => return apps::said_to_be_the_same(state, app, *told),
+        SyncRequested::Same { app, told } => {
+            if !apps::said_to_be_the_same(state, app, *told)? {
+                return Ok(());
+            }
+            // What people say of its ids counts for each account until it was read again: so each is read.
+            (everybody_at(state, app)?, Known::Still)
+        }
         SyncRequested::Gone { app, told } => {
             if !apps::said_to_be_gone(state, app, *told, event)? {
                 return Ok(());

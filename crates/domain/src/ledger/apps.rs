@@ -56,12 +56,14 @@ pub fn said_to_be_gone(state: &mut impl Write, app: &AppId, told: Sequence, even
     Ok(true)
 }
 
-/// People were told that nothing that is known was found in it, and say that it is the one that we know all the same: its ids are.
-pub fn said_to_be_the_same(state: &mut impl Write, app: &AppId, told: Sequence) -> Result<(), KvError> {
-    if answered(state, app, told)?.is_some() {
+/// People were told that nothing that is known was found in it, and say that it is the one that we know all the same: its ids are. Returns
+/// whether that is what was said last.
+pub fn said_to_be_the_same(state: &mut impl Write, app: &AppId, told: Sequence) -> Result<bool, KvError> {
+    let is_answer = answered(state, app, told)?.is_some();
+    if is_answer {
         store(state, identified_key(app), &told);
     }
-    Ok(())
+    Ok(is_answer)
 }
 
 /// People have answered what they were told is missing: it is believed again. `None`: that is not what was said last.

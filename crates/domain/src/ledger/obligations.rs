@@ -99,6 +99,7 @@ pub fn open_decided(
             confirmed: Vec::new(),
             former_names: BTreeSet::new(),
             former_ids: BTreeMap::new(),
+            entered: BTreeSet::new(),
             may_exist: None,
             accepted: false,
             urgency: Urgency::Usual,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
+use rollcall_config::Sight;
 use rollcall_domain::identity::group::{self, Group, GroupChange, GroupChanged, MemberId, Version};
 use rollcall_domain::identity::name::{invisible, name_key};
 use rollcall_domain::ids::{GroupId, Sequence};
@@ -46,6 +47,10 @@ fn member(value: &Value, state: &impl Read, caller: &Caller, reading: &mut Readi
         Some(made_by) if sees(caller, made_by.as_ref()) => {}
         // Who is not seen is not there; kept as someone unknown they would be a member all the same.
         Some(_) => return Err(invalid(format!("nobody here is '{text}'")).into()),
+        // It would be a member once it is added, perhaps by another source.
+        None if caller.source.sight == Sight::Own && member.identity().is_some() => {
+            return Err(invalid(format!("nobody here is '{text}'")).into());
+        }
         None => reading.accept(Quirk::UnknownMember, ScimType::InvalidValue, || format!("nobody here is '{text}'"))?,
     }
     Ok(member)

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rollcall_config::Recreate;
 use rollcall_domain::identity::authority::Denied;
 use rollcall_domain::identity::content::Content;
-use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind};
+use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind, Says, Word};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
@@ -41,7 +41,9 @@ pub async fn create(
     resource: Map<String, Value>,
     reading: Reading,
 ) -> Result<Done, Refusal> {
-    let rules = state.authority.settle(&caller.source.name, None, identity::started(resource));
+    let started = identity::started(resource);
+    let says = Says::whole(&started);
+    let rules = state.authority.settle(&caller.source.name, None, started, says);
     let essential = |d: &Denied| kind.core.attribute(&d.change.path).is_some_and(|a| a.presence == Presence::Required);
     if state.authority.forbids_creation(&caller.source.name) || rules.denied.iter().any(essential) {
         let detail = format!("source '{}' has no say on what a new {} needs", caller.source.name, kind.name);
@@ -73,7 +75,7 @@ pub async fn create(
         refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
         match state.log.append(&unit).await {
             Ok(appended) => {
-                let body = settled(state, &created, appended.last, &caller.base).await?;
+                let body = settled(state, &created, appended.last, caller).await?;
                 return Ok(Done { status: StatusCode::CREATED, ..body });
             }
             Err(LogError::Conflict { .. }) => {}
@@ -172,23 +174,28 @@ pub async fn change(
         condition.check(version)?;
         let mut reading = reading.clone();
         let resource = edit.apply(&last.resource, kind, &mut reading)?;
+        let active = edit.says(&last.resource, kind, &reading, Word::on_active);
+        let date = edit.says(&last.resource, kind, &reading, Word::on_date);
+        let now = Timestamp::now();
         let wanted = match edit {
             Edit::Replace(_) => identity::completed(&last, resource),
             Edit::Patch(_) => resource,
         };
-        let rules = state.authority.settle(&caller.source.name, Some(&last), wanted);
+        let says = Says::of(active, date, &last, now);
+        let rules = state.authority.settle(&caller.source.name, Some(&last), wanted, says);
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let view = state.store.view();
         let refused = scope::partly_refused(&view, caller, meta(), kind, edit.name(), id.0, rules.denied)?;
         machines::check(state, caller, of, Some(&last.resource), &rules.resource).await?;
-        let Some(mut changed) = identity::update(&last, rules.resource, Timestamp::now()) else {
+        let changed = identity::update(&last, rules.resource, now);
+        let Some(mut changed) = changed.or_else(|| identity::restated(&last, &rules.provenance, now)) else {
             if let Some(event) = refused {
                 state.log.append(&Unit::one(event, Expect::Any)).await?;
             }
             if state.log.last_sequence(&Subject::identity(id)).await? != expected {
                 continue;
             }
-            return settled(state, &last, version, &caller.base).await;
+            return settled(state, &last, version, caller).await;
         };
         changed.provenance = rules.provenance;
         let changed = machines::begins_here(state, changed).await?;
@@ -200,7 +207,7 @@ pub async fn change(
         unit.push(event(noting(meta(), shared), changed.clone()), Expect::Last(expected));
         refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
         match state.log.append(&unit).await {
-            Ok(appended) => return settled(state, &changed, appended.last, &caller.base).await,
+            Ok(appended) => return settled(state, &changed, appended.last, caller).await,
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }
@@ -240,11 +247,16 @@ pub async fn delete(
 }
 
 /// The identity after a change, read from our own state once it holds the change.
-async fn settled(state: &GatewayState, changed: &IdentityChanged, at: Sequence, base: &str) -> Result<Done, Refusal> {
+async fn settled(
+    state: &GatewayState,
+    changed: &IdentityChanged,
+    at: Sequence,
+    caller: &Caller,
+) -> Result<Done, Refusal> {
     if state.store.wait_for(at, state.patience).await.is_ok() {
         let view = state.store.view();
         if let Some(found) = directory::identity(&view, changed.id)?.filter(|i| !i.deleted) {
-            let body = Some(render::identity(&view, &found, base)?);
+            let body = Some(render::identity(&view, &found, &caller.base, |by| scope::sees(caller, by))?);
             let id = Some(changed.id.to_string());
             return Ok(Done { status: StatusCode::OK, id, version: Some(found.version), body });
         }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use rollcall_domain::Sequence;
-use rollcall_domain::identity::IdentityKind;
+use rollcall_domain::identity::{self, IdentityKind, Word};
 use rollcall_scim::{PatchRequest, Reading, ResourceType, ScimError, check_immutable, normalize};
 use serde_json::{Map, Value};
 
@@ -71,6 +71,23 @@ impl Edit {
         };
         check_immutable(before, &after, kind)?;
         Ok(after)
+    }
+
+    /// What it says outright, by `said` of a resource: a PATCH says what is there after it although it was not there before.
+    pub fn says(
+        &self,
+        before: &Map<String, Value>,
+        kind: &ResourceType,
+        reading: &Reading,
+        said: impl Fn(&Map<String, Value>) -> Word,
+    ) -> Word {
+        match self {
+            Self::Replace(resource) => said(resource),
+            Self::Patch(request) => {
+                let silent = identity::silent(before.clone());
+                request.apply(&silent, kind, &mut reading.clone()).map_or(Word::Silent, |after| said(&after))
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use rollcall_domain::directory::{self, MemberKind};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::group::{Group, MemberId};
 use rollcall_domain::identity::resource::Resource;
-use rollcall_domain::ids::Sequence;
+use rollcall_domain::ids::{Sequence, SourceName};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_scim::{ResourceType, Selection};
 use serde_json::{Map, Value, json};
@@ -24,12 +24,18 @@ fn meta(kind: &str, location: String, created: Timestamp, changed: Timestamp, ve
     })
 }
 
-/// A User or an Agent.
-pub fn identity(state: &impl Read, identity: &Identity, base: &str) -> Result<Map<String, Value>, KvError> {
+/// A User or an Agent, with those of its groups that the source sees, by who has created them.
+pub fn identity(
+    state: &impl Read,
+    identity: &Identity,
+    base: &str,
+    sees: impl Fn(Option<&SourceName>) -> bool,
+) -> Result<Map<String, Value>, KvError> {
     let mut resource = identity.resource.clone();
     let id = identity.id.to_string();
     let groups: Vec<Value> = directory::groups_of(state, identity.id)?
         .iter()
+        .filter(|(group, _)| sees(group.created_by.as_ref()))
         .map(|(group, membership)| {
             json!({
                 "value": group.id,

@@ -336,7 +336,7 @@ fn rendered(
             let Ok(id) = id.parse() else { return Ok(None) };
             let found = directory::identity(view, id)?;
             let found = found.filter(|i| !i.deleted && i.kind == of && query.sees(i.created_by.as_ref()));
-            found.map(|found| render::identity(view, &found, base)).transpose()
+            found.map(|found| render::identity(view, &found, base, |by| query.sees(by))).transpose()
         }
         Family::Group => {
             let Ok(id) = id.parse() else { return Ok(None) };

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep, IssuedToken};
+use rollcall_domain::identity::is_reserved;
 use rollcall_domain::ids::AppId;
 use rollcall_domain::kv::load;
 use rollcall_domain::{Event, directory};
@@ -127,6 +128,11 @@ async fn issue(
     let is_name = !name.is_empty() && name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control);
     if !is_name {
         return Err(ApiError::BadRequest(format!("'name' must have from 1 to {MAX_NAME} characters")));
+    }
+    if is_reserved(&name) {
+        return Err(ApiError::BadRequest(format!(
+            "'name': nobody is called '{name}': 'identity:' and 'link:' are ours"
+        )));
     }
     if Role::from_name(&role).is_none() {
         return Err(ApiError::BadRequest(format!("'role': '{role}' must be viewer, auditor, operator or admin")));

@@ -23,7 +23,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::api::context::{Api, Shared, unknown};
-use crate::api::person::Person;
+use crate::api::person::{Person, Vouched};
 use crate::api::query::Path;
 use crate::api::{relations, schema};
 use crate::erasure::decision;
@@ -206,6 +206,11 @@ pub async fn approve(
     let (waiting, wanted) = open(&api, &person, &id).await?;
     if matches!(wanted, Event::ErasureOrdered(_)) {
         person.needs(Role::Admin)?;
+    }
+    if person.vouched == Vouched::No {
+        return Err(ApiError::Forbidden(
+            "whoever signs in with a name that they may choose themselves approves nothing: set oidc.name_claim".into(),
+        ));
     }
     let view = api.store.view();
     let asker = relations::aliases_of_actor(&api, &view, &waiting.asked_by)?;

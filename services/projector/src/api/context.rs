@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::api::disclosure::Record;
-use crate::api::person::{Credential, Person};
+use crate::api::person::Person;
 use crate::api::query::Query;
 use crate::api::streams::{StreamKind, StreamPlace, Streams};
 use crate::as_of::{AsOf, Snapshot, StateAt};
@@ -153,11 +153,6 @@ impl Api {
     /// When too many are open, of theirs or in all.
     pub fn stream(&self, of: StreamKind, person: &Person) -> Result<StreamPlace, ApiError> {
         self.streams.take(of, &person.name).ok_or(ApiError::Busy)
-    }
-
-    /// Whether a token still opens what it has opened.
-    pub async fn still_opens(&self, credential: &Credential) -> bool {
-        matches!(self.holder_of(credential.expose()).await, Ok(Some(_)))
     }
 
     /// The parameters of a request.

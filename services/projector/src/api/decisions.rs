@@ -14,7 +14,7 @@ use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::{AppSpec, Connection};
 use rollcall_domain::drift::DriftAccepted;
 use rollcall_domain::drift::reconciliation::{Reconciliation, ReconciliationEvent, SyncRequested};
-use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
+use rollcall_domain::governance::hold::{Cause, Decision, Hold, HoldDecided};
 use rollcall_domain::ids::{AppId, IdentityId, Sequence};
 use rollcall_domain::{Event, NewEvent, directory, ledger};
 use rollcall_event_log::{Expect, Unit, by_service};
@@ -29,6 +29,7 @@ use crate::api::approvals::{self, Weight};
 use crate::api::context::{Api, unknown};
 use crate::api::person::Person;
 use crate::api::query::Path;
+use crate::api::relations::is_about_others;
 use crate::api::views::HoldView;
 use crate::error::{ApiError, Problem};
 
@@ -197,6 +198,7 @@ pub async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<St
     if found.end.is_some() {
         return Err(ApiError::Conflict(format!("obligation '{id}' has ended: there is nothing to waive")));
     }
+    is_about_others(&api, &view, &person, [parsed.subject.identity()])?;
     decide(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at }), weight).await
 }
 
@@ -213,11 +215,12 @@ pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<S
     if !open.iter().any(|item| item.id == parsed) {
         return Err(unknown("open drift item", &id));
     }
+    is_about_others(&api, &view, &person, [parsed.identity])?;
     decide(&api, &person, Event::DriftAccepted(DriftAccepted { id: parsed, reason, expires_at }), weight).await
 }
 
 /// Finds the hold that a person decides about, and has seen up to a change.
-async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<(Cause, Weight), ApiError> {
+async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<(Hold, Weight), ApiError> {
     let parsed: Cause = source.parse().map_err(|_| unknown("hold by", source))?;
     let view = api.fresh().await?;
     let hold = ledger::hold(&view, &parsed)?.ok_or_else(|| unknown("hold by", source))?;
@@ -226,7 +229,7 @@ async fn held(api: &Api, source: &str, through: Option<Sequence>) -> Result<(Cau
     let is_large = guard.is_too_many(removals, ledger::present(&view, &hold.app)?.saturating_add(removals));
     let weight = if is_large { Weight::Dangerous } else { Weight::Usual };
     match through {
-        Some(through) if through <= newest => Ok((parsed, weight)),
+        Some(through) if through <= newest => Ok((hold, weight)),
         Some(through) => Err(ApiError::Conflict(format!("nothing waits here up to {through}: the last change is {newest}"))),
         None => Err(ApiError::BadRequest(
             "'through' is missing: give that of the hold as GET /v1/holds shows it; what came later is decided about apart"
@@ -243,7 +246,7 @@ pub async fn release(State(api): Shared, Extension(person): Who, Path(source): P
     person.needs(Role::Operator)?;
     let ReleaseBody { reason: said, through } = read(&body)?;
     let reason = reason(&said)?;
-    let (cause, weight) = held(&api, &source, through).await?;
+    let (Hold { cause, .. }, weight) = held(&api, &source, through).await?;
     let (decision, through) = (Decision::Release, through.unwrap_or_default());
     decide(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason }), weight).await
 }
@@ -257,7 +260,11 @@ pub async fn reject(State(api): Shared, Extension(person): Who, Path(source): Pa
     let RejectBody { reason: said, expires_at, through } = read(&body)?;
     let reason = reason(&said)?;
     let (expires_at, weight) = later(&api, expires_at).await?;
-    let (cause, _) = held(&api, &source, through).await?;
+    let (hold, _) = held(&api, &source, through).await?;
+    let view = api.store.view();
+    let waiting = ledger::held(&view, &hold)?.into_iter().map(|account| account.identity);
+    is_about_others(&api, &view, &person, waiting)?;
+    let cause = hold.cause;
     let (decision, through) = (Decision::Reject { expires_at }, through.unwrap_or_default());
     decide(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason }), weight).await
 }

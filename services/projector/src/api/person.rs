@@ -45,11 +45,14 @@ pub struct Person {
     pub known_by: Option<KnownBy>,
 }
 
-/// Whether somebody's name is that of nobody else: a token that was made while Rollcall runs has the name that its maker chose.
+/// Whether somebody's name is that of nobody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub enum Vouched {
+    /// The configuration, or the identity provider, says so.
     Yes,
+    /// A token that was made while Rollcall runs has the name that its maker chose, who is known.
+    ByMaker,
+    /// People may choose it themselves where they sign in.
     No,
 }
 

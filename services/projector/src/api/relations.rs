@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use rollcall_config::{PersonAttribute, Role};
 use rollcall_domain::access::entitlement::{Approver, EntitlementId, Grantable};
 use rollcall_domain::access::grant::Grant;
 use rollcall_domain::decision::rule::counting;
@@ -16,7 +17,7 @@ use serde_json::Value;
 
 use crate::api::candidates::manager_of;
 use crate::api::context::Api;
-use crate::api::person::{Person, Vouched};
+use crate::api::person::{Credential, KnownBy, Person, Vouched};
 use crate::error::ApiError;
 use crate::state::api_tokens;
 
@@ -39,7 +40,7 @@ pub enum Relation {
 /// When the state can't be read.
 pub fn aliases(api: &Api, state: &impl Read, person: &Person) -> Result<BTreeSet<String>, KvError> {
     let mut all = aliases_of_name(api, state, &person.name)?;
-    if let Some(id) = person.identity(state)? {
+    for id in known_as(state, person)? {
         all.extend(aliases_of_identity(state, id)?);
     }
     Ok(all)
@@ -50,9 +51,32 @@ pub fn aliases(api: &Api, state: &impl Read, person: &Person) -> Result<BTreeSet
 /// # Errors
 /// When the state can't be read.
 pub fn aliases_of_actor(api: &Api, state: &impl Read, by: &str) -> Result<BTreeSet<String>, KvError> {
-    match identity_of_actor(by) {
-        Some(id) => aliases_of_identity(state, id),
-        None => aliases_of_name(api, state, by),
+    let mut all = aliases_of_name(api, state, by)?;
+    if let Some(id) = identity_of_actor(by) {
+        all.extend(aliases_of_identity(state, id)?);
+    }
+    Ok(all)
+}
+
+/// Who somebody is, or was when their name was last that of somebody: whoever has left, or is called otherwise by now, is still who they
+/// were. It is for refusing, and gives nobody a right.
+fn known_as(state: &impl Read, person: &Person) -> Result<Vec<IdentityId>, KvError> {
+    let Some(KnownBy { attribute, value }) = &person.known_by else { return Ok(Vec::new()) };
+    match attribute {
+        PersonAttribute::UserName => Ok(named(state, value)?.into_iter().collect()),
+        PersonAttribute::ExternalId => {
+            let ids = directory::ids_by_external_id(state, value)?;
+            let last = if ids.is_empty() { directory::id_by_last_external_id(state, value)? } else { None };
+            Ok(ids.into_iter().chain(last).collect())
+        }
+    }
+}
+
+/// Who has a user name, or had it last.
+fn named(state: &impl Read, name: &str) -> Result<Option<IdentityId>, KvError> {
+    match directory::id_by_name(state, IdentityKind::User, name)? {
+        Some(id) => Ok(Some(id)),
+        None => directory::id_by_last_name(state, IdentityKind::User, name),
     }
 }
 
@@ -72,7 +96,7 @@ fn aliases_of_name(api: &Api, state: &impl Read, name: &str) -> Result<BTreeSet<
 fn identities_behind(api: &Api, state: &impl Read, names: &BTreeSet<String>) -> Result<Vec<IdentityId>, KvError> {
     let tokens = api.tokens.iter().filter(|token| names.contains(&token.name));
     let ids = tokens.filter_map(|token| token.identity.as_ref());
-    let ids = ids.map(|name| directory::id_by_name(state, IdentityKind::User, name));
+    let ids = ids.map(|name| named(state, name));
     Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
@@ -94,16 +118,23 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
         return Ok(());
     }
     let mut ids = identities_behind(api, state, &api_tokens::behind(state, &person.name)?)?;
-    ids.extend(person.identity(state)?);
+    ids.extend(known_as(state, person)?);
     for id in ids {
         if ledger::switched_off(state, id)?.is_some() {
             return Err(ApiError::Forbidden(format!("'{}' is switched off", person.name)));
         }
-        if directory::identity(state, id)?.is_some_and(|identity| identity.lifecycle == Lifecycle::Left) {
+        let has_left = |identity: Identity| identity.deleted || identity.lifecycle == Lifecycle::Left;
+        if directory::identity(state, id)?.is_some_and(has_left) {
             return Err(ApiError::Forbidden(format!("'{}' has left", person.name)));
         }
     }
     Ok(())
+}
+
+/// Whether a token still opens what it has opened, which takes a role: it does for nobody who has left meanwhile, or is switched off.
+pub async fn still_opens(api: &Api, credential: &Credential, role: Role) -> bool {
+    let Ok(Some(person)) = api.holder_of(credential.expose()).await else { return false };
+    person.needs(role).is_ok() && may_act(api, &api.store.view(), &person).is_ok()
 }
 
 /// Whether somebody is an identity, by any name that they act by.
@@ -112,6 +143,25 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
 /// When the state can't be read.
 pub fn is_them(api: &Api, state: &impl Read, person: &Person, id: IdentityId) -> Result<bool, KvError> {
     are_theirs(state, &aliases(api, state, person)?, id)
+}
+
+/// Refuses whom a decision is about that keeps something, or leaves it as it is: with none of their names they decide it.
+///
+/// # Errors
+/// 403, and when the state can't be read.
+pub fn is_about_others(
+    api: &Api,
+    state: &impl Read,
+    person: &Person,
+    about: impl IntoIterator<Item = IdentityId>,
+) -> Result<(), ApiError> {
+    let theirs = aliases(api, state, person)?;
+    for id in about {
+        if are_theirs(state, &theirs, id)? {
+            return Err(ApiError::Forbidden("whom it is about does not decide about it: another person does".into()));
+        }
+    }
+    Ok(())
 }
 
 /// The same of whoever is known by a name.

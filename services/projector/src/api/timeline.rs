@@ -23,6 +23,7 @@ use crate::api::paging::List;
 use crate::api::params;
 use crate::api::person::{Credential, Person};
 use crate::api::query::{Path, Query};
+use crate::api::relations::still_opens;
 use crate::api::streams::{StreamKind, StreamPlace};
 use crate::error::{ApiError, Problem};
 use crate::timeline::entry::Entry;
@@ -172,7 +173,7 @@ async fn stream(
         let entry = live.next().await?;
         // A token that is revoked opens nothing any more.
         if looked_at.elapsed() > LOOKED_AT_EVERY {
-            if !live.api.still_opens(&credential).await {
+            if !still_opens(&live.api, &credential, Role::Auditor).await {
                 return None;
             }
             looked_at = Instant::now();

@@ -12,6 +12,7 @@ use oauth2::{
     StandardRevocableToken, StandardTokenResponse, TokenUrl,
 };
 use rollcall_config::{JwtConfig, KeyPlace, OidcConfig, PersonAttribute, Role};
+use rollcall_domain::identity::is_reserved;
 use rollcall_tokens::{JwtVerifier, bounded};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,9 @@ impl Provider {
             None => email.or_else(|| text("preferred_username")).or_else(|| text("sub")),
         };
         let name = name.ok_or_else(|| Refusal::Untrusted("it does not say who".into()))?.to_owned();
+        if is_reserved(&name) {
+            return Err(Refusal::Untrusted(format!("nobody is called '{name}'")));
+        }
         let values = match claims.get(&self.config.roles_claim) {
             Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Some(Value::String(value)) => vec![value.clone()],

@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::access::account::Account;
+use rollcall_domain::identity::linked;
 use rollcall_domain::identity::name::name_key;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{self, Answerable};
@@ -119,7 +120,7 @@ async fn followed(api: &Api, text: &str, method: &Method) -> Result<Followed, Re
     if name_key(&task.owner) != name_key(&link.owner) {
         return Err(Refused::Said(StatusCode::FORBIDDEN, "Somebody else answers for this app by now."));
     }
-    let name = format!("link:{}", link.owner);
+    let name = linked(&link.owner);
     let person = Person { name, role: Role::Viewer, apps: None, vouched: Vouched::No, known_by: None };
     let path = format!("/v1/identities/{}", account.identity);
     let asked =

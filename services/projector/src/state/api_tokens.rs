@@ -57,7 +57,7 @@ impl KnownToken {
             name: self.issued.name.clone(),
             role: Role::from_name(&self.issued.role)?,
             apps,
-            vouched: Vouched::No,
+            vouched: Vouched::ByMaker,
             known_by: None,
         })
     }

@@ -107,6 +107,10 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let paths = e.changed.iter().map(|c| c.path.as_str()).collect::<Vec<_>>().join(", ");
             match e.change {
                 IdentityChange::Joined => format!("{name} joined"),
+                IdentityChange::Moved | IdentityChange::Updated if e.changed.is_empty() => {
+                    let source = event.meta.source.as_ref().map(ToString::to_string).unwrap_or_default();
+                    format!("{name} is said again to be as before: it is {source}'s word now")
+                }
                 IdentityChange::Moved => format!("{name} moved: {paths}"),
                 IdentityChange::Left if e.deleted => format!("{name} left: deleted by the source"),
                 IdentityChange::Left => format!("{name} left: no longer active"),

@@ -1,7 +1,6 @@
 //! Which of the managed groups of an app an account is in, and getting it in and out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -9,142 +8,24 @@ use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_scim::GROUP;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use crate::app_client::client::{Answer, Endpoint, Failure, Filtered, ScimClient, shorten};
-use crate::app_client::pages::Pages;
+use crate::app_client::client::{Answer, Endpoint, Failure, ScimClient, shorten};
+use crate::app_client::late_lists::LateLists;
+use crate::app_client::named_groups::{Look, NamedGroups};
 use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
 use crate::app_client::remote_group::{MANY, Member, RemoteGroup, as_member, has, named, read, same_name, shown_as};
 
-/// The managed groups of one app, as far as their ids are known. An app may have several of one name: a group that was asked for
-/// twice, because the first answer was lost, or one that was made by hand. Whoever is in any of them is in the group.
+/// The managed groups of one app, and who is in them.
 #[derive(Debug, Default)]
 pub struct Memberships {
-    known: Mutex<BTreeMap<String, Known>>,
-    /// When a group was asked for last, by its name.
-    made: Mutex<BTreeMap<String, Instant>>,
+    groups: NamedGroups,
+    late: LateLists,
     /// A group must not be made twice, nor replaced as a whole by two at once.
     alone: tokio::sync::RwLock<()>,
 }
 
-/// The ids of the groups of one name, and when they were looked up.
-#[derive(Debug, Clone)]
-struct Known {
-    ids: BTreeSet<String>,
-    at: Instant,
-    took: Duration,
-}
-
-/// How long it is believed that there is no further group of a name.
-const LOOKED_UP_FOR: Duration = Duration::from_secs(5);
-
-/// The same, in times of how long it took to look them up: an app with many groups that can't be filtered is not only asked for
-/// them.
-const LOOKED_UP_FOR_TIMES: u32 = 20;
-
-/// So long after a group was asked for it is believed from one moment to the next only: an answer may have been lost, and the
-/// request be carried out late.
-const MAY_BE_MADE_FOR: Duration = Duration::from_mins(10);
-
-/// Whether what is known of a group's ids is enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    IfNeeded,
-    Afresh,
-}
-
 impl Memberships {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn made(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The ids of a name, where it is not long ago that they were looked up.
-    fn fresh(&self, name: &str) -> Option<BTreeSet<String>> {
-        let is_fresh = |known: &&Known| known.at.elapsed() < LOOKED_UP_FOR.max(known.took * LOOKED_UP_FOR_TIMES);
-        let believed = self.known().get(name).filter(is_fresh)?.ids.clone();
-        let may_be_made = self.made().get(name).is_some_and(|at| at.elapsed() < MAY_BE_MADE_FOR);
-        (!may_be_made).then_some(believed)
-    }
-
-    /// The groups with this name, each with its members.
-    async fn find(
-        &self,
-        client: &ScimClient,
-        can: &Capabilities,
-        name: &str,
-        look: Look,
-    ) -> Result<Vec<RemoteGroup>, Failure> {
-        if can.groups == Support::No {
-            let detail = format!("the app has no groups, and the mapping names its group '{name}'");
-            return Err(Failure::new(RejectionCause::Unmappable, detail));
-        }
-        if let Some(ids) = self.fresh(name).filter(|_| look == Look::IfNeeded) {
-            let mut found = Vec::new();
-            for id in &ids {
-                found.extend(read(client, id, name).await?);
-            }
-            if found.len() == ids.len() {
-                return Ok(found);
-            }
-        }
-        let before = self.known().get(name).map(|known| known.ids.clone()).unwrap_or_default();
-        let at = Instant::now();
-        let ids = self.look_up(client, can, name, &before).await?;
-        let took = at.elapsed();
-        let mut found = Vec::new();
-        // One that no list shows any more is there as long as it is answered: an index may lag, or a page be left out.
-        for id in before.difference(&ids) {
-            found.extend(read(client, id, name).await?);
-        }
-        for id in &ids {
-            // A list may leave members out; the group itself does not.
-            let answer = client.get(Endpoint::Groups, id).await?;
-            if answer.status != StatusCode::OK {
-                return Err(answer.failure());
-            }
-            let group = answer.body.as_ref().and_then(|b| RemoteGroup::read(b, name));
-            let not_it = || answer.not_scim("the answer to a read is not the Group that was asked for");
-            found.push(group.ok_or_else(not_it)?);
-        }
-        let ids = found.iter().map(|group| group.id.clone()).collect();
-        self.known().insert(name.to_owned(), Known { ids, at, took });
-        Ok(found)
-    }
-
-    /// The ids of all groups with this name that the app lists. A filter that finds none, or not those that were there `before`, is
-    /// not believed alone.
-    async fn look_up(
-        &self,
-        client: &ScimClient,
-        can: &Capabilities,
-        name: &str,
-        before: &BTreeSet<String>,
-    ) -> Result<BTreeSet<String>, Failure> {
-        let mut ids = BTreeSet::new();
-        if can.filter != Support::No
-            && let Filtered::List(answer) = client.search(Endpoint::Groups, "displayName", name).await?
-        {
-            let page = answer.found(can)?;
-            let found: Vec<_> = page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).collect();
-            if page.is_complete() && found.len() == page.resources.len() {
-                ids.extend(found.into_iter().map(|group| group.id));
-                if !ids.is_empty() && before.is_subset(&ids) {
-                    return Ok(ids);
-                }
-            }
-        }
-        let mut pages = Pages::new(Endpoint::Groups, can);
-        while let Some(page) = pages.next(client).await? {
-            ids.extend(page.resources.iter().filter_map(|g| RemoteGroup::read(g, name)).map(|group| group.id));
-        }
-        Ok(ids)
-    }
-
     /// Those of the managed groups that an account is in.
     ///
     /// # Errors
@@ -158,7 +39,7 @@ impl Memberships {
     ) -> Result<BTreeSet<String>, Failure> {
         let mut found = BTreeSet::new();
         for name in managed {
-            for group in self.find(client, can, name, Look::IfNeeded).await? {
+            for group in self.groups.find(client, can, name, Look::IfNeeded).await? {
                 if has(client, can, &group, account).await? {
                     found.insert(name.clone());
                     break;
@@ -171,8 +52,7 @@ impl Memberships {
     /// Whether one of these groups was not found when it was looked for last: that an account is not in it is only believed of an
     /// app that still has the account.
     pub fn lacks_any(&self, managed: &BTreeSet<String>) -> bool {
-        let known = self.known();
-        managed.iter().any(|name| known.get(name).is_none_or(|known| known.ids.is_empty()))
+        managed.iter().any(|name| self.groups.is_missing(name))
     }
 
     /// Every managed group with its members, by the name that the app gives them; those that it does not show are not among them.
@@ -187,13 +67,24 @@ impl Memberships {
     ) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
         let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in managed {
-            for group in self.find(client, can, name, Look::Afresh).await? {
+            for group in self.groups.find(client, can, name, Look::Afresh).await? {
                 for member in group.members() {
                     found.entry(member.to_owned()).or_default().insert(name.clone());
                 }
             }
         }
         Ok(found)
+    }
+
+    /// For how long an account that is in none of these groups may still be let into one: by a list of members that was not answered.
+    pub fn wait<'a>(
+        &self,
+        can: &Capabilities,
+        groups: impl Iterator<Item = &'a String>,
+        account: Member<'_>,
+        within: Duration,
+    ) -> Option<Duration> {
+        groups.filter_map(|name| self.late.wait(can, name, account, within)).max()
     }
 
     /// Puts an account into a group, which is made when the app has none of that name.
@@ -207,11 +98,11 @@ impl Memberships {
         name: &str,
         account: Member<'_>,
     ) -> Result<(), Failure> {
-        let mut found = self.find(client, can, name, Look::IfNeeded).await?.into_iter().next();
+        let mut found = self.groups.find(client, can, name, Look::IfNeeded).await?.into_iter().next();
         if found.is_none() {
             let _alone = self.alone.write().await;
             // Someone else may have needed it, too, and made it meanwhile.
-            found = self.find(client, can, name, Look::Afresh).await?.into_iter().next();
+            found = self.groups.find(client, can, name, Look::Afresh).await?.into_iter().next();
             if found.is_none() {
                 found = Some(self.make(client, can, name, account).await?);
                 // Some apps make a group without the members that it was sent with.
@@ -239,15 +130,14 @@ impl Memberships {
     ) -> Result<RemoteGroup, Failure> {
         let members = [as_member(client, can, account)];
         let new = json!({ "schemas": [GROUP.id], "displayName": name, "members": members });
-        self.made().insert(name.to_owned(), Instant::now());
+        self.groups.is_asked_for(name);
         let answer = client.create(Endpoint::Groups, &new).await?;
         if !matches!(answer.status, StatusCode::CREATED | StatusCode::OK) {
             return Err(answer.failure());
         }
         match answer.body.as_ref().and_then(|body| RemoteGroup::read(body, name)) {
             Some(made) => {
-                let unknown = || Known { ids: BTreeSet::new(), at: Instant::now(), took: Duration::ZERO };
-                self.known().entry(name.to_owned()).or_insert_with(unknown).ids.insert(made.id.clone());
+                self.groups.was_made(name, &made.id);
                 Ok(made)
             }
             None => {
@@ -260,7 +150,7 @@ impl Memberships {
                     }
                     return Err(called_otherwise(name, shown));
                 }
-                let made = self.find(client, can, name, Look::Afresh).await?.into_iter().next();
+                let made = self.groups.find(client, can, name, Look::Afresh).await?.into_iter().next();
                 made.ok_or_else(|| answer.not_scim("the app says that it has made a group, and has none of that name"))
             }
         }
@@ -275,7 +165,7 @@ impl Memberships {
         name: &str,
         account: Member<'_>,
     ) -> Result<Vec<RemoteGroup>, Failure> {
-        let all = self.find(client, can, name, Look::IfNeeded).await?;
+        let all = self.groups.find(client, can, name, Look::IfNeeded).await?;
         if all.len() < 2 {
             return Ok(all);
         }
@@ -366,15 +256,20 @@ impl Memberships {
         if rest.len() >= MANY {
             return asked;
         }
-        let at_once = can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1));
-        if can.patch != Support::No && rest.len() <= at_once {
+        if can.patch != Support::No && rest.len() <= at_once(can) {
             let replace = [Operation::replace("members", rest.clone().into())];
-            if patch::send(client, can, Endpoint::Groups, &now.id, &replace).await?.status.is_success() {
-                return Ok(());
+            let sending = self.late.sending(name, &rest);
+            let replaced =
+                patch::send(client, can, Endpoint::Groups, &now.id, &replace).await.and_then(|answer| answer.done());
+            sending.answered(replaced.as_ref().err());
+            match replaced {
+                Err(failure) if failure.rejection.status.is_none() => return Err(failure),
+                Err(_) => {}
+                Ok(()) => return Ok(()),
             }
         }
         if asked.is_ok() && can.removal_by_value != Support::No {
-            return leave_by_value(client, can, name, &now.id, &shown, &rest).await;
+            return self.leave_by_value(client, can, &now, name, (&shown, &rest)).await;
         }
         asked
     }
@@ -409,51 +304,59 @@ impl Memberships {
         resource.remove("meta");
         let mut list = resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
         members(&mut list);
+        let sending = self.late.sending(name, &list);
         resource.insert("members".into(), list.into());
-        client.replace(Endpoint::Groups, &group.id, &Value::Object(resource)).await?.done()
+        let replaced = client.replace(Endpoint::Groups, &group.id, &Value::Object(resource)).await;
+        let replaced = replaced.and_then(|answer| answer.done());
+        sending.answered(replaced.as_ref().err());
+        replaced
+    }
+
+    /// The last try. An app that takes it as RFC 7644 has it removes everybody: who must stay is put back then.
+    async fn leave_by_value(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        group: &RemoteGroup,
+        name: &str,
+        (account, rest): (&str, &[Value]),
+    ) -> Result<(), Failure> {
+        let remove = [Operation::remove_values("members", json!([{ "value": account }]))];
+        patch::send(client, can, Endpoint::Groups, &group.id, &remove).await?.done()?;
+        // What is shown before the account is out of it says nothing of the others.
+        for pause in [250, 500, 1000] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let Some(now) = read(client, &group.id, name).await? else { return Ok(()) };
+            let shown: BTreeSet<&str> = now.members().collect();
+            if shown.contains(account) {
+                continue;
+            }
+            let is_there = |member: &Value| named(member).is_some_and(|value| shown.contains(value));
+            if rest.iter().all(is_there) {
+                // Of a group in which nobody else was it is not known.
+                if !rest.is_empty() {
+                    client.experience.removes_by_value_indeed();
+                }
+                return Ok(());
+            }
+            break;
+        }
+        // Who is there already is not there twice.
+        for some in rest.chunks(at_once(can)) {
+            let back = [Operation::add("members", some.to_vec().into())];
+            let sending = self.late.sending(name, some);
+            let added =
+                patch::send(client, can, Endpoint::Groups, &group.id, &back).await.and_then(|answer| answer.done());
+            sending.answered(added.as_ref().err());
+            added?;
+        }
+        Ok(())
     }
 }
 
-/// The last try. An app that takes it as RFC 7644 has it removes everybody: who must stay is put back then.
-async fn leave_by_value(
-    client: &ScimClient,
-    can: &Capabilities,
-    name: &str,
-    group: &str,
-    account: &str,
-    rest: &[Value],
-) -> Result<(), Failure> {
-    let remove = [Operation::remove_values("members", json!([{ "value": account }]))];
-    let answer = patch::send(client, can, Endpoint::Groups, group, &remove).await?;
-    answer.done()?;
-    // What is shown before the account is out of it says nothing of the others.
-    for pause in [250, 500, 1000] {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-        let Some(now) = read(client, group, name).await? else { return Ok(()) };
-        let shown: BTreeSet<&str> = now.members().collect();
-        if shown.contains(account) {
-            continue;
-        }
-        let is_there = |member: &Value| named(member).is_some_and(|value| shown.contains(value));
-        if rest.iter().all(is_there) {
-            // Of a group in which nobody else was it is not known.
-            if !rest.is_empty() {
-                client.experience.removes_by_value_indeed();
-            }
-            return Ok(());
-        }
-        break;
-    }
-    if rest.is_empty() {
-        return Ok(());
-    }
-    // Who is there already is not there twice.
-    let at_once = can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1));
-    for some in rest.chunks(at_once) {
-        let back = [Operation::add("members", some.to_vec().into())];
-        patch::send(client, can, Endpoint::Groups, group, &back).await?.done()?;
-    }
-    Ok(())
+/// How many members a request may name.
+fn at_once(can: &Capabilities) -> usize {
+    can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1))
 }
 
 fn called_otherwise(name: &str, shown: &str) -> Failure {

@@ -276,12 +276,12 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use reqwest::Method;
-    use rollcall_event_log::Lease;
     use serde_json::json;
     use url::Url;
 
     use super::*;
-    use crate::app_client::transport::{Exchange, Response, Secrets, Transport, Way};
+    use crate::app_client::simulated::client_of;
+    use crate::app_client::transport::{Exchange, Response, Secrets, Transport};
 
     /// An app with so many users, of whom some are removed before a page is asked for, and that counts and shows no further than `capped`.
     #[derive(Debug)]
@@ -350,12 +350,7 @@ mod tests {
     }
 
     async fn read(app: Many) -> Result<Vec<String>, Failure> {
-        let text = "[server]\nlisten = \"127.0.0.1:1\"\n[[apps]]\nid = \"crm\"\nbase_url = \"http://localhost:1\"\nowner = \"o@example.com\"\n\
-                    token = \"a-token-of-the-app\"\nassign = 'active eq true'\nmax_requests_per_second = 10000\n";
-        let config = rollcall_config::parse("test.toml", text, &|_| None).map_err(|e| format!("{e:?}")).unwrap();
-        let base = Url::parse("http://localhost:1/").unwrap();
-        let way = Way { base, transport: Arc::new(app) };
-        let client = ScimClient::new(&config.apps[0], Arc::new(Lease::unlimited()), way);
+        let client = client_of(Arc::new(app));
         let mut pages = Pages::new(Endpoint::Users, &Capabilities::default());
         let mut all = Vec::new();
         while let Some(page) = pages.next(&client).await? {

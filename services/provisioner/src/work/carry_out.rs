@@ -192,6 +192,37 @@ impl Connector {
         Ok(if bare { Sent::Conflict } else { Sent::Everything })
     }
 
+    /// Takes an account out of the groups that it was put into and that never showed it: they may hide it.
+    pub async fn leave_unseen(
+        &self,
+        account: &Account,
+        found: &Located,
+        groups: impl Iterator<Item = &String>,
+        can: &Capabilities,
+    ) -> Result<(), WorkError> {
+        let Some(Link { client, memberships, .. }) = &self.link else { return Ok(()) };
+        for group in groups.filter(|group| account.entered.contains(*group) && !found.remote.groups.contains(*group)) {
+            let left = memberships.leave_alone(client, can, group, Member::from(&found.remote)).await;
+            // Who is not in it can't be taken out of it: some say so.
+            let is_refused = |failure: &Failure| matches!(failure.rejection.status, Some(400 | 404 | 409 | 422));
+            if left.as_ref().is_err_and(is_refused) {
+                continue;
+            }
+            left?;
+            let applied = Applied {
+                app: account.app.clone(),
+                identity: account.identity,
+                version: account.desired_version,
+                remote_id: Some(found.remote.id.clone()),
+                operation: Operation::Leave,
+                origin: Origin::Ours,
+                group: Some(group.clone()),
+            };
+            self.append(account, Event::AccountApplied(applied)).await?;
+        }
+        Ok(())
+    }
+
     /// Says whose an account becomes before anything is sent to it: the answer may be lost, and it must be found again whatever it
     /// says of itself by then.
     pub async fn say_adopted(&self, account: &Account, remote_id: &str) -> Result<(), WorkError> {

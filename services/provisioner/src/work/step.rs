@@ -1,5 +1,6 @@
 //! One account, once: look, change, look again, say what was seen.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rollcall_domain::Event;
@@ -32,6 +33,16 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis
 
 /// How often a refusal that is final is heard before the app is not asked again until something changes.
 const PARK_AFTER: u32 = 3;
+
+/// The managed groups that an account is to be in no more.
+fn left_out<'a>(managed: &'a BTreeSet<String>, account: &'a Account) -> impl Iterator<Item = &'a String> {
+    managed.iter().filter(|group| match &account.desired {
+        Desired::Present(presence) => !presence.groups.contains(*group),
+        Desired::Absent | Desired::Deleted => true,
+        // Of whom a person has switched off nothing else is changed.
+        Desired::Off => false,
+    })
+}
 
 impl Connector {
     /// Brings one account to what is desired, as far as the app lets us, and appends what was seen; `refusals` is how
@@ -161,7 +172,17 @@ impl Connector {
                     {
                         return Ok(Attempt::Wait(CONTESTED_PAUSE));
                     }
-                    Ok(groups) => found.remote.groups = groups,
+                    Ok(groups) => {
+                        found.remote.groups = groups;
+                        if sent == Sent::Nothing && list.is_none() {
+                            match self.leave_unseen(account, found, left_out(&managed, account), &can).await {
+                                Err(WorkError::App(failure)) if account.desired.target() == Target::Absent => {
+                                    groups_unread = Some(failure);
+                                }
+                                outcome => outcome?,
+                            }
+                        }
+                    }
                     // It goes with the account where the account is deleted.
                     Err(failure) if account.desired.target() == Target::Absent => groups_unread = Some(failure),
                     Err(failure) => return Err(failure.into()),
@@ -196,6 +217,14 @@ impl Connector {
                     return Ok(Attempt::Wait(wait));
                 }
                 let within = config.carried_out_within;
+                // Nor that they are out of a group while a list of members may be carried out on which they stand. One who was never
+                // there stands on none.
+                if let (Some(remote), None, Some(_)) = (remote, &list, account.verified_version)
+                    && let Some(wait) =
+                        memberships.wait(&can, left_out(&managed, account), Member::from(remote), within)
+                {
+                    return Ok(Attempt::Wait(wait));
+                }
                 if let Some(wait) = self.may_still_come(account, remote, within) {
                     return Ok(Attempt::Wait(wait));
                 }

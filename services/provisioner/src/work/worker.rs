@@ -75,6 +75,7 @@ impl Worker {
         if !self.is_readable() {
             return self.leave_to_people(&stop).await;
         }
+        self.catch_up(&stop).await;
         self.note_what_may_be_under_way();
         let mut schedule = Schedule::new(Arc::clone(&self.connector), self.reconcile_every);
         let mut drills = Drills::new(Arc::clone(&self.connector));
@@ -99,6 +100,28 @@ impl Worker {
         }
         schedule.stop().await;
         drills.stop().await;
+    }
+
+    /// Whoever worked on this app before has said what they did: first that is known here, too.
+    async fn catch_up(&self, stop: &CancellationToken) {
+        let mut known = self.connector.store.watch();
+        loop {
+            let pause = match self.connector.log.head().await {
+                Ok(head) => tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return,
+                    _ = known.wait_for(|at| *at >= head) => return,
+                },
+                Err(e) => {
+                    warn!(app = %self.app, error = %e, "where the log ends can't be told, trying again");
+                    tokio::time::sleep(self.retry_min)
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = pause => {}
+            }
+        }
     }
 
     /// Whoever worked on this app before may have been ended in the middle of a change.

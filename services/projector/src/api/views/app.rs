@@ -123,8 +123,8 @@ pub struct AppView {
     /// Whether accounts that Rollcall has not made are taken over, by name.
     #[schema(value_type = String)]
     pub adopt: Adopt,
-    /// User names and ids of accounts that are never touched.
-    pub protected: BTreeSet<String>,
+    /// User names and ids of accounts that are never touched; null for a viewer.
+    pub protected: Option<BTreeSet<String>>,
     #[schema(value_type = Object)]
     pub guard: Guard,
     /// What it can do: what is configured over what was learned.
@@ -172,7 +172,7 @@ impl AppView {
                 disable: seconds(spec.sla.disable),
                 grant: seconds(spec.sla.grant),
             },
-            reconciliation: ledger::reconciled(state, &spec.id)?,
+            reconciliation: reconciled(state, &spec.id, detail)?,
             connected: app.connection == Connection::Configured,
             version: app.version,
             obligations_open: count.open,
@@ -195,10 +195,17 @@ impl AppView {
             drift_policy: spec.drift,
             groups_from: spec.groups_from,
             adopt: spec.adopt,
-            protected: spec.protected,
+            protected: detail.show(spec.protected),
             guard: spec.guard,
         })
     }
+}
+
+/// How far comparisons came; apps repeat in what they fail with what they were sent.
+fn reconciled(state: &impl Read, app: &AppId, detail: Detail) -> Result<Reconciled, KvError> {
+    let reconciled = ledger::reconciled(state, app)?;
+    let failure = reconciled.failure.clone().and_then(|failure| detail.show(failure));
+    Ok(Reconciled { failure, ..reconciled })
 }
 
 /// The removals of a source that wait for a person.

@@ -164,7 +164,7 @@ impl AccountView {
             verified_version: account.verified_version,
             verified_at: account.verified_at,
             attested_at: said.map(|said| said.at),
-            attested_by: said.map(|said| said.who.clone()),
+            attested_by: said.and_then(|said| detail.show(said.who.clone())),
             attested_task: said.map(|_| TaskId::of(account)),
             parked: account.parked_at.is_some(),
             remote_id: detail.show(account.remote_id.clone()).flatten(),

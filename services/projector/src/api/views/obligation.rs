@@ -21,7 +21,8 @@ use crate::api::views::Detail;
 /// A named person's decision to leave something as it is for a while.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ExceptionView {
-    pub by: String,
+    /// Who has made it; null for a viewer.
+    pub by: Option<String>,
     /// Free text, which may name people; not for everybody.
     pub reason: Option<String>,
     #[schema(schema_with = schema::time)]
@@ -32,7 +33,7 @@ impl ExceptionView {
     /// An exception.
     pub fn of(exception: &Exception, detail: Detail) -> Self {
         let Exception { by, reason, expires_at } = exception.clone();
-        Self { by, reason: detail.show(reason), expires_at }
+        Self { by: detail.show(by), reason: detail.show(reason), expires_at }
     }
 }
 
@@ -138,7 +139,7 @@ impl ObligationView {
             verified_by: verified.map(|(_, by)| by),
             attested_at: attested.as_ref().map(|(at, ..)| *at),
             attested_event: attested.as_ref().map(|(_, by, _)| *by),
-            attested_by: attested.map(|(_, _, who)| who),
+            attested_by: attested.and_then(|(_, _, who)| detail.show(who)),
             superseded_by: superseded.map(|(by, _)| by),
             superseded_because: superseded.map(|(_, because)| because),
         }

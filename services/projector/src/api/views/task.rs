@@ -109,7 +109,7 @@ impl TaskView {
             opened_at: account.owes.iter().map(|owed| owed.opened_at).min(),
             deadline: account.owes.iter().map(Obligation::rings_at).min(),
             attested_at: said.map(|said| said.at),
-            attested_by: said.map(|said| said.who.clone()),
+            attested_by: said.and_then(|said| detail.show(said.who.clone())),
             obligations: account.owes.iter().map(|owed| owed.id.clone()).collect(),
             app_name: app.spec.name,
             owner: app.spec.owner,

@@ -198,7 +198,7 @@ pub async fn app(
             ("How access ends", crate::console::format::word(&shown.deprovision)),
             ("Deadlines", deadlines),
             ("Groups", groups(&shown)),
-            ("Never touched", shown.protected.iter().cloned().collect::<Vec<_>>().join(", ")),
+            ("Never touched", shown.protected.iter().flatten().cloned().collect::<Vec<_>>().join(", ")),
             ("Compared", at_or_none(shown.reconciliation.completed_at)),
         ];
         Ok(DetailPage {

@@ -1,0 +1,110 @@
+//! Who is in a group of an app, where the app does not show it, shows a part of it, or carries out late what it was told.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use rollcall_tests::stage::{APP, GROUP, Stage};
+use rollcall_tests::{Script, Shape, until};
+use serde_json::{Value, json};
+
+const GROUPS: &str = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n";
+
+/// Somebody's account in the app, as it really is.
+fn account(stage: &Stage, name: &str) -> anyhow::Result<String> {
+    let user = stage.app.users(APP).into_iter().find(|user| user["userName"] == name).context("no account")?;
+    Ok(user["id"].as_str().context("no id")?.to_owned())
+}
+
+/// Who is in the group, as it really is; an app may have somebody in it twice.
+fn members(stage: &Stage) -> BTreeSet<String> {
+    stage.app.members(APP, "eng").into_iter().collect()
+}
+
+/// They join, and are in the group; who they are, and the path of the group.
+async fn in_the_group<const N: usize>(stage: &Stage, names: [&str; N]) -> anyhow::Result<([String; N], String)> {
+    let mut ids = names.map(str::to_owned);
+    for id in &mut ids {
+        *id = stage.join(id).await?;
+        stage.verified(id).await?;
+    }
+    let all: Vec<Value> = ids.iter().map(|id| json!({ "value": id })).collect();
+    let group = json!({ "schemas": [GROUP], "displayName": "Engineering", "members": all });
+    let made = stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    until("all are in the group", || async { Ok((members(stage).len() == N).then_some(())) }).await?;
+    Ok((ids, format!("/Groups/{}", made["id"].as_str().context("no id")?)))
+}
+
+async fn take_out(stage: &Stage, group: &str, id: &str) -> anyhow::Result<()> {
+    let out = json!([{ "op": "remove", "path": format!("members[value eq \"{id}\"]") }]);
+    let out = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": out });
+    stage.rollcall.scim(Method::PATCH, group, &out).await.map(drop)
+}
+
+async fn nothing_is_left_of(stage: &Stage, id: &str) -> anyhow::Result<()> {
+    until("nothing is left", || async { Ok(stage.leaver(id).await?["clean_at"].is_string().then_some(())) }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_members_that_is_carried_out_late_brings_nobody_back_who_is_said_to_be_out() -> anyhow::Result<()> {
+    let keys = "request_timeout = \"1s\"\ncarried_out_within = \"6s\"\n";
+    let script = Script { no_patch: true, ..Script::default() };
+    let stage = Stage::set(script.clone(), "deactivate", keys, GROUPS).await?;
+    let ([ada, bob], group) = in_the_group(&stage, ["ada", "bob"]).await?;
+    for id in [&ada, &bob] {
+        stage.verified(id).await?;
+    }
+    // Who stays is told by a list on which Ada stands, and it is carried out when she has left.
+    stage.app.tell(APP, &Script { late_changes: 1, late_ms: 3000, ..script }).await?;
+    let before = stage.app.requests(APP).len();
+    take_out(&stage, &group, &bob).await?;
+    until("it was sent", || async {
+        let sent = stage.app.requests(APP).into_iter().skip(before).any(|request| request.starts_with("PUT Groups"));
+        Ok(sent.then_some(()))
+    })
+    .await?;
+    stage.leave(&ada).await?;
+    nothing_is_left_of(&stage, &ada).await?;
+    // What was late is over by now, and has changed nothing.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let left = members(&stage);
+    ensure!(!left.contains(&account(&stage, "ada")?), "nothing is left of her, and she is in the group: {left:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_put_into_a_group_that_shows_nobody_is_taken_out_of_it() -> anyhow::Result<()> {
+    // Nobody can say who is in it: not the group, not the account, not a filter.
+    for no_filter in [true, false] {
+        let shape = Shape { hides_members: true, ..Shape::default() };
+        let script = Script { no_filter, shape, ..Script::default() };
+        let script = Script { no_membership_filter: true, ..script };
+        let stage = Stage::set(script, "deactivate", "", GROUPS).await?;
+        let ([ada, bob], group) = in_the_group(&stage, ["ada", "bob"]).await?;
+        take_out(&stage, &group, &bob).await?;
+        until("he is out", || async { Ok((members(&stage).len() == 1).then_some(())) }).await?;
+        stage.verified(&bob).await?;
+        stage.leave(&ada).await?;
+        nothing_is_left_of(&stage, &ada).await?;
+        ensure!(members(&stage).is_empty(), "{no_filter}: nothing is left of her, and she is in the group");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_group_that_shows_some_of_its_members_the_account_says_whether_it_is_in_it() -> anyhow::Result<()> {
+    let shape = Shape { members_shown_at_most: Some(1), shows_groups: true, ..Shape::default() };
+    let stage = Stage::set(Script { shape, ..Script::default() }, "deactivate", "", GROUPS).await?;
+    let ([ada, bob, eve], group) = in_the_group(&stage, ["ada", "bob", "eve"]).await?;
+    for id in [&ada, &bob, &eve] {
+        stage.verified(id).await?;
+    }
+    take_out(&stage, &group, &bob).await?;
+    until("he is out", || async { Ok((members(&stage).len() == 2).then_some(())) }).await?;
+    stage.leave(&eve).await?;
+    nothing_is_left_of(&stage, &eve).await?;
+    let left = members(&stage);
+    ensure!(left == BTreeSet::from([account(&stage, "ada")?]), "{left:?}");
+    Ok(())
+}
