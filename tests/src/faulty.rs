@@ -320,7 +320,8 @@ async fn serve(
         let tenant = tenants.entry(tenant.clone()).or_default();
         tenant.requests.push(format!("{method} {path}"));
         let kind = if tenant.script.wrong_content_type { "text/html" } else { "application/scim+json" };
-        let is_late = matches!(method.as_str(), "PUT" | "PATCH") && tenant.script.late_changes > 0;
+        let is_change = method == Method::PUT || (method == Method::PATCH && !tenant.script.no_patch);
+        let is_late = is_change && tenant.script.late_changes > 0;
         tenant.script.late_changes -= u32::from(is_late);
         let late = is_late.then_some(tenant.script.late_ms);
         (accident(&mut tenant.script), tenant.script.slow_ms, kind, late)

@@ -245,6 +245,7 @@ fn leave_behind(state: &mut Kept<'_, impl Write>, mut account: Account, event: &
     account.observed = None;
     account.attested = None;
     account.former_names.clear();
+    account.entered.clear();
     account.holds.clear();
     accounts::requeue(state, &mut account, Urgency::Usual);
     let (app, identity) = (account.app.clone(), account.identity);
@@ -273,6 +274,7 @@ fn forget_account(state: &mut impl Write, mut account: Account, of: IdentityId) 
         attested.before = None;
     }
     account.former_names.clear();
+    account.entered.clear();
     account.may_exist = None;
     account.rejection = None;
     account.holds.clear();
