@@ -111,3 +111,33 @@ async fn people_sign_in_with_their_identity_provider_and_get_the_role_of_their_g
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
+
+/// Whoever is woken follows a link, and has to sign in first.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_signs_in_lands_on_the_page_that_they_wanted() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let at = |path: &str| format!("{}{path}", rollcall.address());
+    let header = |answer: &reqwest::Response, name: &str| {
+        answer.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    let wanted = "/console/leavers?status=overdue&tab=1";
+    let land = async |asked: &str| {
+        let answer = http.get(at(asked)).send().await?;
+        ensure!(answer.status() == 303 && header(&answer, "location") == "/console/sign-in", "{answer:?}");
+        let cookie = header(&answer, "set-cookie").split(';').next().unwrap_or_default().to_owned();
+        let signs = http.post(at("/console/sign-in")).header("cookie", cookie);
+        let signs =
+            signs.header("content-type", "application/x-www-form-urlencoded").body(format!("token={API_TOKEN}"));
+        anyhow::Ok(header(&signs.send().await?, "location"))
+    };
+    ensure!(land(wanted).await? == wanted, "{}", land(wanted).await?);
+    ensure!(land("/").await? == "/");
+    // On another site a browser keeps the cookie of a session back: the page is asked for once more, from here.
+    let answer = http.get(at(wanted)).header("sec-fetch-site", "cross-site").send().await?;
+    ensure!(answer.status() == 200 && header(&answer, "refresh") == format!("0; url={wanted}"), "{answer:?}");
+    let page = answer.text().await?;
+    ensure!(page.contains("status=overdue") && page.contains("tab=1\""), "{page}");
+    Ok(())
+}

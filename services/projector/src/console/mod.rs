@@ -11,6 +11,7 @@ mod sessions;
 mod sign_in;
 mod task_link;
 mod ui;
+mod wanted;
 
 use std::sync::Arc;
 

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use tracing::warn;
 
 use crate::api::context::{Api, Shared};
 use crate::console::provider::{Back, Begun, COOKIE, PLACE, Refusal};
 use crate::console::sign_in::{self, SignedIn};
+use crate::console::wanted;
 use crate::error::ApiError;
 
 pub fn refused(api: &Api, refusal: &Refusal) -> Response {
@@ -65,8 +66,8 @@ pub async fn callback(
     match sign_in::open(&api, jar, &name, SignedIn::AtProvider(role)).await {
         // Not a redirect: a browser that follows one from another site does not send the session with it.
         Ok(jar) => {
-            let page = "<!doctype html><html lang=\"en\"><title>Signed in</title><p>Signed in. <a href=\"/\">Go on</a></p></html>";
-            (jar, [(header::REFRESH, "0; url=/")], Html(page)).into_response()
+            let (jar, to) = wanted::take(&api, jar);
+            (jar, wanted::go_on(&to, "Signed in")).into_response()
         }
         Err(e) => e.into_response(),
     }

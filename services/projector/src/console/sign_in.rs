@@ -26,6 +26,7 @@ use crate::api::person::{KnownBy, Person, Vouched};
 use crate::api::relations::may_act;
 use crate::console::provider::Provider;
 use crate::console::sessions::{COOKIE, IDLE, LASTS, SAID_EVERY, Secret};
+use crate::console::wanted;
 use crate::error::ApiError;
 use crate::state::api_tokens::{self, KnownToken};
 use crate::state::sessions as known_sessions;
@@ -143,7 +144,7 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
                            what you have typed is still there.";
             page(&api, StatusCode::UNAUTHORIZED, Some(problem.to_owned()))
         } else {
-            Redirect::to("/console/sign-in").into_response()
+            wanted::sign_in_first(&api, &request)
         };
     };
     if let Err(refusal) = may_act(&api, &api.store.view(), &person) {
@@ -240,7 +241,10 @@ pub async fn sign_in(
         return said.unwrap_or_else(ApiError::into_response);
     };
     match open(&api, api.sessions.jar(&headers), &name, SignedIn::WithToken(sent.token.trim())).await {
-        Ok(jar) => (jar, Redirect::to("/")).into_response(),
+        Ok(jar) => {
+            let (jar, to) = wanted::take(&api, jar);
+            (jar, Redirect::to(&to)).into_response()
+        }
         Err(e) => e.into_response(),
     }
 }
