@@ -85,10 +85,34 @@ async fn whoever_was_put_into_a_group_that_shows_nobody_is_taken_out_of_it() -> 
         take_out(&stage, &group, &bob).await?;
         until("he is out", || async { Ok((members(&stage).len() == 1).then_some(())) }).await?;
         stage.verified(&bob).await?;
+        // There may be another one of the name: nobody knows in which of them she is.
+        stage.app.add_group(APP, "eng", &[]);
         stage.leave(&ada).await?;
         nothing_is_left_of(&stage, &ada).await?;
         ensure!(members(&stage).is_empty(), "{no_filter}: nothing is left of her, and she is in the group");
     }
+    Ok(())
+}
+
+/// The answer is lost, and the group hides whom it has let in.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_put_into_a_group_without_an_answer_is_taken_out_of_it() -> anyhow::Result<()> {
+    let keys = "request_timeout = \"1s\"\ncarried_out_within = \"2s\"\nretry_min = \"1h\"\nretry_max = \"1h\"\n";
+    let shape = Shape { hides_members: true, ..Shape::default() };
+    let script = Script { shape, no_membership_filter: true, ..Script::default() };
+    let stage = Stage::set(script.clone(), "deactivate", keys, GROUPS).await?;
+    let (_, group) = in_the_group(&stage, ["ada"]).await?;
+    let bob = stage.join("bob").await?;
+    stage.verified(&bob).await?;
+    stage.app.tell(APP, &Script { late_changes: 1, late_ms: 100, ..script }).await?;
+    let enter = json!([{ "op": "add", "path": "members", "value": [{ "value": bob }] }]);
+    let enter = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": enter });
+    stage.rollcall.scim(Method::PATCH, &group, &enter).await?;
+    until("he is in it", || async { Ok((members(&stage).len() == 2).then_some(())) }).await?;
+    stage.seen("account.rejected").await?;
+    stage.leave(&bob).await?;
+    nothing_is_left_of(&stage, &bob).await?;
+    ensure!(!members(&stage).contains(&account(&stage, "bob")?), "nothing is left of him, and he is in the group");
     Ok(())
 }
 

@@ -238,7 +238,9 @@ fn effect(resource: &Map<String, Value>, now: Timestamp) -> Effect {
 fn with_own_date(last: &IdentityChanged, resource: Map<String, Value>) -> Map<String, Value> {
     let same_date = effective_at(&resource) == effective_at(&last.resource);
     let said_anew = is_active(&resource).is_some() && is_active(&resource) != is_active(&last.resource);
-    if said_anew && same_date { undated(resource) } else { resource }
+    let resource = if said_anew && same_date { undated(resource) } else { resource };
+    // So does the urgency of a departure end with it.
+    if said_anew && is_active(&resource) == Some(true) { unhurried(resource) } else { resource }
 }
 
 /// Who answers for an identity, and when it ends: of a machine what its resource says, of people nothing.
@@ -308,7 +310,11 @@ pub fn completed(last: &IdentityChanged, mut resource: Map<String, Value>) -> Ma
         }
         name_extension(&mut resource, LIFECYCLE.id);
     }
-    with_active(resource, is_active(&last.resource).unwrap_or(last.after.has_access())).0
+    // Where the word on it was removed none is put there: whoever leaves at a time leaves all the same.
+    match is_active(&last.resource) {
+        Some(active) => with_active(resource, active).0,
+        None => resource,
+    }
 }
 
 /// An extension that a resource has is named in its `schemas`.
@@ -361,16 +367,26 @@ pub fn silent(mut resource: Map<String, Value>) -> Map<String, Value> {
     undated(resource)
 }
 
-/// A resource that does not say when it takes effect that somebody is active, or is not.
-#[must_use]
-pub fn undated(mut resource: Map<String, Value>) -> Map<String, Value> {
+/// A resource that does not say that somebody leaves in an emergency.
+fn unhurried(resource: Map<String, Value>) -> Map<String, Value> {
+    without(resource, "emergency")
+}
+
+/// A resource without an attribute of the Lifecycle extension.
+fn without(mut resource: Map<String, Value>, attribute: &str) -> Map<String, Value> {
     if let Some(lifecycle) = resource.get_mut(LIFECYCLE.id).and_then(Value::as_object_mut) {
-        lifecycle.remove("effectiveAt");
+        lifecycle.remove(attribute);
         if lifecycle.is_empty() {
             resource.remove(LIFECYCLE.id);
         }
     }
     resource
+}
+
+/// A resource that does not say when it takes effect that somebody is active, or is not.
+#[must_use]
+pub fn undated(resource: Map<String, Value>) -> Map<String, Value> {
+    without(resource, "effectiveAt")
 }
 
 /// The change to a new version of the resource; `None` when nothing differs.

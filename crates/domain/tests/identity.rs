@@ -9,9 +9,9 @@ use rollcall_domain::Sequence;
 use rollcall_domain::access::obligation::ObligationId;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::identity::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
-use rollcall_domain::identity::lifecycle::{IdentityChange, Lifecycle};
+use rollcall_domain::identity::lifecycle::{IdentityChange, Lifecycle, Urgency};
 use rollcall_domain::identity::name::name_key;
-use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, completed, delete, take_effect};
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, completed, delete, take_effect, urgency};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -187,6 +187,30 @@ fn a_leave_that_lies_ahead_takes_effect_at_its_time_and_not_before() {
     assert_eq!((cancelled.change, cancelled.after), (IdentityChange::LeaveCancelled, Lifecycle::Active));
     // Deleted, she is gone at once.
     assert_eq!(delete(&scheduled).change, IdentityChange::Left);
+}
+
+#[test]
+fn an_incomplete_put_cancels_no_leave_of_which_the_word_was_removed() {
+    let anna = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
+    let scheduled = update(&anna, user(false, "2026-01-31T17:00:00Z")).unwrap();
+    let mut without = scheduled.resource.clone();
+    without.remove("active");
+    let silent = update(&scheduled, without).unwrap();
+    assert_eq!(silent.after, Lifecycle::Leaving);
+    let whole = completed(&silent, map(json!({ "userName": "anna", "title": "x" })));
+    assert_eq!(update(&silent, whole).unwrap().after, Lifecycle::Leaving);
+}
+
+#[test]
+fn that_a_departure_was_urgent_ends_with_it() {
+    let anna = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
+    let gone = update(&anna, said(Some(false), None, true)).unwrap();
+    assert_eq!((gone.after, urgency(&gone.resource)), (Lifecycle::Left, Urgency::Emergency));
+    let back = update(&gone, said(Some(true), None, true)).unwrap();
+    assert_eq!((back.after, urgency(&back.resource)), (Lifecycle::Active, Urgency::Usual));
+    let mut later = back.resource.clone();
+    later.extend(user(false, "2026-01-31T17:00:00Z"));
+    assert_eq!(update(&back, later).unwrap().after, Lifecycle::Leaving);
 }
 
 #[test]

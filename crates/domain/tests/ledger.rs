@@ -13,13 +13,13 @@ use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationSt
 use rollcall_domain::access::operation::Operation;
 use rollcall_domain::access::outcome::{Applied, Left, Origin, Rejected, Verified};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
-use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::capability::{Capabilities, Discovered};
 use rollcall_domain::app::guard::Guard;
 use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::own_way::Way;
 use rollcall_domain::app::service_level::ServiceLevel;
+use rollcall_domain::app::{AppSpec, GroupRule};
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::policy::{Policies, Policy};
 use rollcall_domain::drift::reconciliation::SyncRequested;
@@ -97,43 +97,55 @@ fn whoever_says_that_an_app_is_the_one_that_is_known_has_each_of_its_accounts_re
     assert!(ledger::quarantine(&world.state, &app_id("chat")).unwrap().is_none());
 }
 
-/// A group that shows nobody says nothing of who has left it.
+/// A group that shows nobody says nothing of who has left it, nor does an answer that never came.
 #[test]
-fn that_they_were_put_into_a_group_is_remembered_until_it_is_shown_or_they_are_out() {
-    let mut world = two_apps();
-    let version = world.join(person(1), employee("Dev"));
-    let step = |operation| {
-        Event::AccountApplied(Applied {
-            app: app_id("chat"),
-            identity: person(1),
-            version,
-            remote_id: Some("r".into()),
-            operation,
-            origin: Origin::Ours,
-            group: Some("eng".into()),
-        })
+fn that_they_were_to_be_in_a_group_is_remembered_until_it_is_shown_or_they_are_out() {
+    let mut world = World::default();
+    let rule = GroupRule { from: "Group 9".into(), to: "eng".into() };
+    world.append(Event::AppConfigured(Box::new(AppSpec { groups: vec![rule], ..spec("chat", "active eq true") })));
+    world.join(person(1), employee("Dev"));
+    let nine = group_id(9);
+    let change = |added: bool| {
+        let one = vec![person(1).into()];
+        let (added, removed) = if added { (one, Vec::new()) } else { (Vec::new(), one) };
+        group(nine, GroupChange::MembersChanged, added, removed)
     };
+    world.append(group(nine, GroupChange::Created, Vec::new(), Vec::new()));
     let entered = |world: &World| ledger::account(&world.state, person(1), &app_id("chat")).unwrap().unwrap().entered;
     let eng = BTreeSet::from(["eng".to_owned()]);
-    world.append(step(Operation::Enter));
+    world.append(change(true));
+    assert_eq!(entered(&world), BTreeSet::new(), "they are to be in it");
+    // Nobody has said that it was done: it may be all the same.
+    let version = world.append(change(false));
     assert_eq!(entered(&world), eng);
     world.verify(person(1), "chat");
     assert_eq!(entered(&world), eng, "it was not shown");
-    world.append(step(Operation::Leave));
-    assert_eq!(entered(&world), BTreeSet::new());
-    world.append(step(Operation::Enter));
-    let observed = resource(json!({ "groups": ["eng"] }));
-    world.append(Event::AccountVerified(Verified {
-        left: Left::Nothing,
-        differences: Vec::new(),
+    world.append(Event::AccountApplied(Applied {
         app: app_id("chat"),
         identity: person(1),
         version,
         remote_id: Some("r".into()),
-        target: Target::Present,
-        observed,
+        operation: Operation::Leave,
+        origin: Origin::Ours,
+        group: Some("eng".into()),
     }));
-    assert_eq!(entered(&world), BTreeSet::new(), "it was shown");
+    assert_eq!(entered(&world), BTreeSet::new());
+    let version = world.append(change(true));
+    let shown = |groups: Value| {
+        Event::AccountVerified(Verified {
+            left: Left::Nothing,
+            differences: Vec::new(),
+            app: app_id("chat"),
+            identity: person(1),
+            version,
+            remote_id: Some("r".into()),
+            target: Target::Present,
+            observed: resource(json!({ "groups": groups })),
+        })
+    };
+    world.append(shown(json!(["eng"])));
+    world.append(change(false));
+    assert_eq!(entered(&world), BTreeSet::new(), "it was shown, and is seen to be left");
 }
 
 #[test]

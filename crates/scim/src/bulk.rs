@@ -115,8 +115,7 @@ impl BulkRequest {
             let id = self.operations.get(index).and_then(|operation| operation.bulk_id.as_deref());
             for next in id.and_then(|id| waiting.remove(id)).unwrap_or_default() {
                 let Some(references) = waits_for.get_mut(next) else { continue };
-                references.retain(|waited| Some(waited.as_str()) != id);
-                if references.is_empty() {
+                if id.is_some_and(|id| references.remove(id)) && references.is_empty() {
                     ready.insert(next);
                 }
             }

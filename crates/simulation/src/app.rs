@@ -49,8 +49,6 @@ struct Truth {
     whose: BTreeMap<String, String>,
     /// The user name that we have given each account last, by its id, whatever it is called by now.
     named: BTreeMap<String, String>,
-    /// When it has carried out last what nobody waited for any more.
-    late: Option<Instant>,
     /// Until when it answers as another tenant, in which nobody is.
     other_tenant_until: Option<Instant>,
     /// When that began last.
@@ -151,11 +149,6 @@ impl SimApp {
         let mut truth = self.truth();
         truth.other_tenant_since = Some(Instant::now());
         truth.other_tenant_until = Some(Instant::now() + time);
-    }
-
-    /// Whether it has carried out something late within so much time.
-    pub fn was_late_within(&self, time: Duration) -> bool {
-        self.truth().late.is_some_and(|at| at.elapsed() < time)
     }
 
     /// Whether it began to do that within so much time.
@@ -269,7 +262,6 @@ impl SimApp {
                     let late = TIMEOUT + self.chance.millis(0..15_000);
                     tokio::spawn(async move {
                         tokio::time::sleep(late).await;
-                        app.truth().late = Some(Instant::now());
                         app.handle(&method, &address, body.as_ref());
                     });
                 }

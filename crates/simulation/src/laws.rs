@@ -488,8 +488,6 @@ impl Book {
             Desired::Absent | Desired::Deleted | Desired::Off => {
                 Some(format!("{whose} has live accounts in {}: {live:?}", verified.app))
             }
-            // What was asked for before may have been carried out between the look and the event.
-            Desired::Present(_) if app.was_late_within(GRACE) => None,
             Desired::Present(presence) => {
                 if let Some(what) = self.contradicts(verified, &presence.groups)? {
                     return Ok(Some(what));

@@ -64,7 +64,7 @@ pub struct Account {
     pub accepted: bool,
     /// The app's ids of other accounts that were known as this one before, and whether they could be used.
     pub former_ids: BTreeMap<String, bool>,
-    /// The groups that the app has confirmed it was put into, and has not shown it in since: whether it is in them is not known.
+    /// The groups that it was to be put into, and was not shown in since: whether it is in them is not known.
     pub entered: BTreeSet<String>,
     /// Whether a person has switched them off: then nothing that waits elsewhere keeps this waiting.
     pub urgency: Urgency,
@@ -146,6 +146,13 @@ pub struct Causation {
 }
 
 impl Account {
+    /// The managed groups that it was shown in when it was read back last.
+    #[must_use]
+    pub fn shown_groups(&self) -> BTreeSet<&str> {
+        let shown = self.observed.as_ref().and_then(|observed| observed.get("groups")?.as_array());
+        shown.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     /// Whether the app's account of this id was ever known as theirs and could be used: nobody is invited to it any more.
     #[must_use]
     pub fn was_used(&self, remote_id: &str) -> bool {

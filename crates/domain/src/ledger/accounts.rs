@@ -1,5 +1,7 @@
 //! What apps answered, and what they showed.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::lists::{Kept, List};
@@ -45,10 +47,9 @@ pub fn applied(
             account.may_exist = account.may_exist.take().and_then(MayExist::but_for_the_last);
         }
         Operation::Deactivate => account.accepted = true,
-        Operation::Enter => account.entered.extend(applied.group.clone()),
         Operation::Leave => account.entered.retain(|group| applied.group.as_ref() != Some(group)),
         Operation::Delete => account.entered.clear(),
-        Operation::Update => {}
+        Operation::Update | Operation::Enter => {}
     }
     links::keep(state, &account)?;
     if applied.version == account.desired_version {
@@ -124,9 +125,8 @@ pub fn verified(
     }
     let profile = drifts::profile(state, verified, account.rejection.as_ref(), event)?;
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
-    let shown = account.observed.as_ref().and_then(|observed| observed.get("groups")?.as_array());
-    let is_shown = |group: &String| shown.is_some_and(|all| all.iter().any(|shown| shown == group));
-    account.entered.retain(|group| !is_shown(group));
+    let shown: BTreeSet<String> = account.shown_groups().into_iter().map(str::to_owned).collect();
+    account.entered.retain(|group| !shown.contains(group));
     account.verified_at = Some(event.recorded_at);
     account.attested.take_if(|attested| attested.version <= verified.version);
     account.rejection = None;

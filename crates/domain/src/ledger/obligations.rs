@@ -67,6 +67,7 @@ pub fn open_decided(
     let is_new = before.is_none();
     let pending = before.as_ref().filter(|before| before.is_pending()).map(Account::queue);
     let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
+    let asked_for: BTreeSet<String> = before.as_ref().map(unseen_groups).unwrap_or_default();
     // Whom a person switches is removed, if at all, by whoever said so before.
     let source = match &event.event {
         Event::IdentitySwitched(_) => before.as_ref().and_then(|before| before.source.clone()),
@@ -108,6 +109,7 @@ pub fn open_decided(
         })
     };
     (account.urgency, account.holds) = (urgency, holds);
+    account.entered.extend(asked_for);
     account.former_names.extend(former_name.filter(|name| account.desired.user_name() != Some(name.as_str())));
     let opposite = |o: &Obligation| o.target == obligation.target.opposite();
     let because = match obligation.change {
@@ -136,6 +138,13 @@ pub fn open_decided(
     }
     store(state, account_key(identity, &app), &account);
     Ok(())
+}
+
+/// The groups that an account was to be in and was not shown in: whoever was put into one without an answer may be in it.
+fn unseen_groups(account: &Account) -> BTreeSet<String> {
+    let Desired::Present(presence) = &account.desired else { return BTreeSet::new() };
+    let shown = account.shown_groups();
+    presence.groups.iter().filter(|group| !shown.contains(group.as_str())).cloned().collect()
 }
 
 /// Ends the open obligations of an account that `which` chooses, and returns them as they are now. The account owes them no

@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
+use rollcall_domain::access::obligation::Waived;
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::app::Connection;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
@@ -163,6 +165,12 @@ fn everybody(state: &impl Read, waiting: &WaitingApproval, wanted: &Event) -> Re
     {
         all.extend(ledger::held(state, &hold)?.iter().map(|account| account.identity));
     }
+    // The account of nobody may be somebody's second one.
+    if let Event::ObligationWaived(Waived { id, .. }) = wanted
+        && let Subject::Account { app, identity } = &id.subject
+    {
+        all.extend(ledger::duplicate_of(state, app, *identity)?);
+    }
     Ok(all)
 }
 
@@ -220,13 +228,7 @@ pub async fn approve(
                 .into(),
         ));
     }
-    let mut is_about_them = false;
-    for about in everybody(&view, &waiting, &wanted)? {
-        is_about_them |= relations::is_them(&api, &view, &person, about)?;
-    }
-    if is_about_them {
-        return Err(ApiError::Forbidden("whom it is about does not approve it".into()));
-    }
+    relations::is_about_others(&api, &view, &person, everybody(&view, &waiting, &wanted)?)?;
     if !is_still_wanted(&view, &wanted, Timestamp::now())? {
         return Err(ApiError::Conflict("what was asked for has ended meanwhile: there is nothing to approve".into()));
     }

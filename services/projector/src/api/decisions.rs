@@ -10,6 +10,7 @@ use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
 use rollcall_config::Role;
 use rollcall_domain::access::obligation::{ObligationId, Waived};
+use rollcall_domain::access::subject::Subject;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::{AppSpec, Connection};
 use rollcall_domain::drift::DriftAccepted;
@@ -198,7 +199,12 @@ pub async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<St
     if found.end.is_some() {
         return Err(ApiError::Conflict(format!("obligation '{id}' has ended: there is nothing to waive")));
     }
-    is_about_others(&api, &view, &person, [parsed.subject.identity()])?;
+    // The account of nobody may be somebody's second one.
+    let whose = match &parsed.subject {
+        Subject::Account { app, identity } => ledger::duplicate_of(&view, app, *identity)?,
+        _ => None,
+    };
+    is_about_others(&api, &view, &person, whose.into_iter().chain([parsed.subject.identity()]))?;
     decide(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at }), weight).await
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use rollcall_config::{PersonAttribute, Role};
 use rollcall_domain::access::entitlement::{Approver, EntitlementId, Grantable};
 use rollcall_domain::access::grant::Grant;
@@ -117,7 +118,8 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
     if person.known_by.is_none() && api.tokens.iter().all(|token| token.identity.is_none()) {
         return Ok(());
     }
-    let mut ids = identities_behind(api, state, &api_tokens::behind(state, &person.name)?)?;
+    let behind = api_tokens::behind_now(state, &person.name, Timestamp::now())?;
+    let mut ids = identities_behind(api, state, &behind)?;
     ids.extend(known_as(state, person)?);
     for id in ids {
         if ledger::switched_off(state, id)?.is_some() {

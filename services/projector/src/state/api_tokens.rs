@@ -104,7 +104,18 @@ pub fn all(state: &impl Read) -> Result<Vec<KnownToken>, KvError> {
 /// # Errors
 /// When the state can't be read.
 pub fn behind(state: &impl Read, name: &str) -> Result<BTreeSet<String>, KvError> {
-    let all = all(state)?;
+    Ok(makers(all(state)?, name))
+}
+
+/// The same of the tokens that open something now: who made one that was revoked is not behind what has its name since.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn behind_now(state: &impl Read, name: &str, now: Timestamp) -> Result<BTreeSet<String>, KvError> {
+    Ok(makers(all(state)?.into_iter().filter(|token| token.is_live(now)).collect(), name))
+}
+
+fn makers(all: Vec<KnownToken>, name: &str) -> BTreeSet<String> {
     let (mut found, mut next) = (BTreeSet::new(), vec![name.to_owned()]);
     // Every token of that name: one may have been revoked, and another made by somebody else.
     while let Some(name) = next.pop() {
@@ -114,7 +125,7 @@ pub fn behind(state: &impl Read, name: &str) -> Result<BTreeSet<String>, KvError
             next.extend(makers);
         }
     }
-    Ok(found)
+    found
 }
 
 /// What is kept of a token.

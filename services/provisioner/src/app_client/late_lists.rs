@@ -31,6 +31,14 @@ struct List {
     at: Instant,
 }
 
+/// Whether an account was in a group a moment ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Before {
+    PerhapsIn,
+    Out,
+}
+
 /// A list that is sent. It counts as not answered until it is said to be.
 #[derive(Debug)]
 pub struct SendingList<'a> {
@@ -78,15 +86,22 @@ impl LateLists {
     }
 
     /// For how long an account may still be let into a group, where the app carries out `within` so long what it has not answered. Of what
-    /// was sent by a process that has ended meanwhile nothing is known: an app without PATCH is always told whole lists.
-    pub fn wait(&self, can: &Capabilities, group: &str, account: Member<'_>, within: Duration) -> Option<Duration> {
+    /// was sent by a process that has ended meanwhile nothing is known: whoever was in the group of an app that may be told whole lists
+    /// may be on one.
+    pub fn wait(
+        &self,
+        can: &Capabilities,
+        group: &str,
+        (account, before): (Member<'_>, Before),
+        within: Duration,
+    ) -> Option<Duration> {
         let left = |at: Instant| within.checked_sub(at.elapsed()).filter(|left| !left.is_zero());
         let mut inner = self.inner();
         inner.sent.retain(|_, list| left(list.at).is_some());
         let has = |list: &&List| list.group == group && list.members.iter().any(|member| account.is(member));
         let sent = inner.sent.values().filter(has).filter_map(|list| left(list.at)).max();
-        let earlier = Some(self.began).filter(|_| can.patch == Support::No).and_then(left);
-        sent.max(earlier)
+        let in_doubt = before == Before::PerhapsIn && can.patch != Support::Yes;
+        sent.max(Some(self.began).filter(|_| in_doubt).and_then(left))
     }
 }
 
@@ -107,7 +122,7 @@ mod tests {
         let late = Failure { sent: Sent::Yes, ..Failure::new(RejectionCause::Timeout, "no answer") };
         let wait = |group, id| {
             let account = Member { id, user_name: "somebody", remote: None };
-            lists.wait(&can, group, account, WITHIN)
+            lists.wait(&can, group, (account, Before::Out), WITHIN)
         };
         let members = [json!({ "value": "u1" }), json!({ "$ref": "https://app.example.com/Users/u2" })];
         lists.sending("eng", &members).answered(None);
@@ -132,9 +147,18 @@ mod tests {
     async fn of_lists_that_an_earlier_process_has_sent_nothing_is_known() {
         let lists = LateLists::default();
         let account = Member { id: "u1", user_name: "somebody", remote: None };
-        let wait = |patch| lists.wait(&Capabilities { patch, ..Capabilities::default() }, "eng", account, WITHIN);
-        assert_eq!((wait(Support::No), wait(Support::Yes)), (Some(WITHIN), None));
+        let wait = |patch, before| {
+            lists.wait(&Capabilities { patch, ..Capabilities::default() }, "eng", (account, before), WITHIN)
+        };
+        for (patch, before, expected) in [
+            (Support::No, Before::PerhapsIn, Some(WITHIN)),
+            (Support::Unknown, Before::PerhapsIn, Some(WITHIN)),
+            (Support::Yes, Before::PerhapsIn, None),
+            (Support::No, Before::Out, None),
+        ] {
+            assert_eq!(wait(patch, before), expected, "{patch:?} {before:?}");
+        }
         tokio::time::advance(WITHIN).await;
-        assert_eq!(wait(Support::No), None);
+        assert_eq!(wait(Support::No, Before::PerhapsIn), None);
     }
 }

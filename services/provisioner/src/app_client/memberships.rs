@@ -10,7 +10,7 @@ use rollcall_scim::GROUP;
 use serde_json::{Value, json};
 
 use crate::app_client::client::{Answer, Endpoint, Failure, ScimClient, shorten};
-use crate::app_client::late_lists::LateLists;
+use crate::app_client::late_lists::{Before, LateLists};
 use crate::app_client::named_groups::{Look, NamedGroups};
 use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
@@ -80,11 +80,11 @@ impl Memberships {
     pub fn wait<'a>(
         &self,
         can: &Capabilities,
-        groups: impl Iterator<Item = &'a String>,
+        groups: impl Iterator<Item = (&'a String, Before)>,
         account: Member<'_>,
         within: Duration,
     ) -> Option<Duration> {
-        groups.filter_map(|name| self.late.wait(can, name, account, within)).max()
+        groups.filter_map(|(name, before)| self.late.wait(can, name, (account, before), within)).max()
     }
 
     /// Puts an account into a group, which is made when the app has none of that name.
@@ -195,6 +195,35 @@ impl Memberships {
             patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?.done()?;
         }
         Ok(())
+    }
+
+    /// Asks that an account that no group of a name shows is taken out of each of them: they may hide it.
+    ///
+    /// # Errors
+    /// When one of them that shows nobody does not do it, for another reason than that the account is not in it.
+    pub async fn leave_unseen(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: Member<'_>,
+    ) -> Result<Unseen, Failure> {
+        let mut unseen = Unseen::NotAsked;
+        for group in self.groups.find(client, can, name, Look::IfNeeded).await? {
+            let remove = removal(client, can, account.id);
+            let _beside_others = self.alone.read().await;
+            let answer = patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?;
+            // Without PATCH a list that was not shown would have to be written.
+            if patch_is_missing(&answer) {
+                continue;
+            }
+            match answer.done() {
+                Ok(()) => unseen = Unseen::Left,
+                Err(_) if says_no_member(&answer) || group.members().next().is_some() => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(unseen)
     }
 
     /// Takes an account out of a group: by a path as RFC 7644 §3.5.2.2 has it, else by the list of those who stay. An app that
@@ -373,6 +402,21 @@ fn removal(client: &ScimClient, can: &Capabilities, shown: &str) -> Operation {
         true => Operation::remove_values("members", json!([{ "value": shown }])),
         false => Operation::remove(&format!("members[value eq {}]", Value::from(shown))),
     }
+}
+
+/// What came of asking for a removal from where nobody is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unseen {
+    /// The app has confirmed it.
+    Left,
+    /// There was nothing that could be asked, or the app says that it is not a member.
+    NotAsked,
+}
+
+/// Whether the answer to a removal says that there was nothing to remove (RFC 7644 §3.5.2.2).
+fn says_no_member(answer: &Answer) -> bool {
+    let says = answer.body.as_ref().and_then(|body| body.get("scimType")?.as_str());
+    matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) || says == Some("noTarget")
 }
 
 /// Whether the app has no PATCH, whatever is in it.

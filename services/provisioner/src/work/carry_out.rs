@@ -17,6 +17,7 @@ use rollcall_domain::{Event, ledger};
 use serde_json::Value;
 
 use crate::app_client::client::Failure;
+use crate::app_client::memberships::Unseen;
 use crate::app_client::remote_group::Member;
 use crate::app_client::requests::{Created, create, deactivate, delete, update};
 use crate::search::locate::Located;
@@ -102,7 +103,7 @@ impl Connector {
             let mut operation = step.operation();
             // What gives something, and may still be carried out when everything has been read back.
             let gives = matches!(step, Step::Create(_) | Step::Update(_) | Step::Enter(_));
-            let sending = gives.then(|| self.unanswered.sending(account.identity));
+            let sending = gives.then(|| self.unanswered.sending(account.identity, account.desired_version));
             let answered = |failure: Option<&Failure>| {
                 if let Some(sending) = sending {
                     sending.answered(failure);
@@ -192,7 +193,7 @@ impl Connector {
         Ok(if bare { Sent::Conflict } else { Sent::Everything })
     }
 
-    /// Takes an account out of the groups that it was put into and that never showed it: they may hide it.
+    /// Takes an account out of the groups that it was to be put into and that never showed it: they may hide it.
     pub async fn leave_unseen(
         &self,
         account: &Account,
@@ -202,13 +203,9 @@ impl Connector {
     ) -> Result<(), WorkError> {
         let Some(Link { client, memberships, .. }) = &self.link else { return Ok(()) };
         for group in groups.filter(|group| account.entered.contains(*group) && !found.remote.groups.contains(*group)) {
-            let left = memberships.leave_alone(client, can, group, Member::from(&found.remote)).await;
-            // Who is not in it can't be taken out of it: some say so.
-            let is_refused = |failure: &Failure| matches!(failure.rejection.status, Some(400 | 404 | 409 | 422));
-            if left.as_ref().is_err_and(is_refused) {
+            if memberships.leave_unseen(client, can, group, Member::from(&found.remote)).await? == Unseen::NotAsked {
                 continue;
             }
-            left?;
             let applied = Applied {
                 app: account.app.clone(),
                 identity: account.identity,

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::app_client::client::Failure;
+use crate::app_client::late_lists::Before;
 use crate::app_client::remote_group::Member;
 use crate::error::ProvisionerError;
 use crate::search::locate::locate;
@@ -42,6 +43,12 @@ fn left_out<'a>(managed: &'a BTreeSet<String>, account: &'a Account) -> impl Ite
         // Of whom a person has switched off nothing else is changed.
         Desired::Off => false,
     })
+}
+
+/// Whether an account may have been in a group when work on the app began: it was shown there, or was to be there.
+fn was_in(account: &Account, group: &str) -> Before {
+    let may_be = account.shown_groups().contains(group) || account.entered.contains(group);
+    if may_be { Before::PerhapsIn } else { Before::Out }
 }
 
 impl Connector {
@@ -135,6 +142,7 @@ impl Connector {
         let mut sent = Sent::Nothing;
         let mut access = Access::of(account, &can, &managed);
         let mut unfinished = None;
+        let mut hidden = None;
         loop {
             let mut located = locate(&search, &self.store.view(), &wanted).await?;
             refuse_foreign(located.as_ref(), wanted.target)?;
@@ -176,9 +184,8 @@ impl Connector {
                         found.remote.groups = groups;
                         if sent == Sent::Nothing && list.is_none() {
                             match self.leave_unseen(account, found, left_out(&managed, account), &can).await {
-                                Err(WorkError::App(failure)) if account.desired.target() == Target::Absent => {
-                                    groups_unread = Some(failure);
-                                }
+                                // First what gives access, and what else is desired.
+                                Err(WorkError::App(failure)) => hidden = Some(failure),
                                 outcome => outcome?,
                             }
                         }
@@ -217,29 +224,26 @@ impl Connector {
                     return Ok(Attempt::Wait(wait));
                 }
                 let within = config.carried_out_within;
-                // Nor that they are out of a group while a list of members may be carried out on which they stand. One who was never
-                // there stands on none.
-                if let (Some(remote), None, Some(_)) = (remote, &list, account.verified_version)
-                    && let Some(wait) =
-                        memberships.wait(&can, left_out(&managed, account), Member::from(remote), within)
-                {
-                    return Ok(Attempt::Wait(wait));
+                // Nor that they are out of a group while a list of members may be carried out on which they stand.
+                if let (Some(remote), None) = (remote, &list) {
+                    let left = left_out(&managed, account).map(|group| (group, was_in(account, group)));
+                    if let Some(wait) = memberships.wait(&can, left, Member::from(remote), within) {
+                        return Ok(Attempt::Wait(wait));
+                    }
                 }
                 if let Some(wait) = self.may_still_come(account, remote, within) {
                     return Ok(Attempt::Wait(wait));
                 }
-                // A change that was not answered may make it live again after this look.
-                if account.desired.target() == Target::Absent
-                    && list.is_none()
-                    && let Some(wait) = self.unanswered.wait(
-                        account.identity,
-                        account.verified_version.zip(account.verified_at),
-                        within,
-                    )
+                // A change that was not answered may make it live again, or give back what was taken, after this look.
+                if list.is_none()
+                    && let Some(wait) = self.unanswered.wait(account.into(), within)
                 {
                     return Ok(Attempt::Wait(wait));
                 }
-                if let Some(failure) = groups_unread {
+                if let (Some(failure), Target::Present) = (&hidden, account.desired.target()) {
+                    return Err(failure.clone().into());
+                }
+                if let Some(failure) = groups_unread.or(hidden) {
                     return self.unfinished(account, remote, &standard, Some(failure)).await;
                 }
                 self.settled.forget(account.identity);

@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall_domain::access::account::Account;
+use rollcall_domain::access::desired::Target;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use tokio::time::Instant;
 
@@ -16,8 +18,15 @@ pub struct Unanswered(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    sent: BTreeMap<IdentityId, Instant>,
+    sent: BTreeMap<IdentityId, Late>,
     began: Option<Began>,
+}
+
+/// The last change without an answer, and the version of what was desired that it was sent for.
+#[derive(Debug, Clone, Copy)]
+struct Late {
+    at: Instant,
+    version: Sequence,
 }
 
 /// When work on the app began here. Of what was sent before, by a process that has ended meanwhile, nothing is known.
@@ -30,12 +39,45 @@ struct Began {
     pending: BTreeSet<IdentityId>,
 }
 
+/// What matters of an account: what is desired of it, and what was read back of it last.
+#[derive(Debug, Clone, Copy)]
+pub struct AccountState {
+    identity: IdentityId,
+    target: Target,
+    version: Sequence,
+    desired_at: Timestamp,
+    verified: Option<(Sequence, Timestamp)>,
+    before: Before,
+}
+
+/// Whether there was an account before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    PerhapsOne,
+    None,
+}
+
+impl From<&Account> for AccountState {
+    fn from(account: &Account) -> Self {
+        let is_new = account.remote_id.is_none() && account.applied_version.is_none();
+        Self {
+            identity: account.identity,
+            target: account.desired.target(),
+            version: account.desired_version,
+            desired_at: account.desired_at,
+            verified: account.verified_version.zip(account.verified_at),
+            before: if is_new { Before::None } else { Before::PerhapsOne },
+        }
+    }
+}
+
 /// A change that is sent. It counts as not answered until it is said to be.
 #[derive(Debug)]
 pub struct Sending<'a> {
     to: &'a Unanswered,
     identity: IdentityId,
-    before: Option<Instant>,
+    version: Sequence,
+    before: Option<Late>,
     is_answered: bool,
 }
 
@@ -51,7 +93,11 @@ impl Drop for Sending<'_> {
     fn drop(&mut self) {
         let mut inner = self.to.inner();
         match (self.is_answered, self.before) {
-            (false, _) => inner.sent.insert(self.identity, Instant::now()),
+            // What an earlier version asked for may come as well: it counts as that one's.
+            (false, before) => {
+                let version = before.map_or(self.version, |before| before.version.min(self.version));
+                inner.sent.insert(self.identity, Late { at: Instant::now(), version })
+            }
             (true, Some(before)) => inner.sent.insert(self.identity, before),
             (true, None) => inner.sent.remove(&self.identity),
         };
@@ -69,38 +115,43 @@ impl Unanswered {
     }
 
     /// A change is about to be sent.
-    pub fn sending(&self, identity: IdentityId) -> Sending<'_> {
-        let before = self.inner().sent.insert(identity, Instant::now());
-        Sending { to: self, identity, before, is_answered: false }
+    pub fn sending(&self, identity: IdentityId, version: Sequence) -> Sending<'_> {
+        let mut inner = self.inner();
+        let before = inner.sent.get(&identity).copied();
+        let earliest = before.map_or(version, |before| before.version.min(version));
+        inner.sent.insert(identity, Late { at: Instant::now(), version: earliest });
+        drop(inner);
+        Sending { to: self, identity, version, before, is_answered: false }
     }
 
     /// For how long what was read of an account proves nothing: a change that was not answered may still be carried out, `within` so long.
-    /// `verified` is the version that was read back last, and when.
-    pub fn wait(
-        &self,
-        identity: IdentityId,
-        verified: Option<(Sequence, Timestamp)>,
-        within: Duration,
-    ) -> Option<Duration> {
+    /// To one who must have it that matters where something else was desired when it was sent.
+    pub fn wait(&self, account: AccountState, within: Duration) -> Option<Duration> {
         let mut inner = self.inner();
-        inner.sent.retain(|_, at| at.elapsed() < within);
+        inner.sent.retain(|_, late| late.at.elapsed() < within);
         let left = |at: Instant| within.checked_sub(at.elapsed()).filter(|left| !left.is_zero());
-        let sent = inner.sent.get(&identity).copied().and_then(left);
+        let matters = |late: &Late| account.target == Target::Absent || late.version < account.version;
+        let sent = inner.sent.get(&account.identity).copied().filter(matters).and_then(|late| left(late.at));
         if inner.began.as_ref().is_some_and(|began| left(began.at).is_none()) {
             inner.began = None;
         }
-        let in_doubt = |began: &&Began| began.is_in_doubt(identity, verified, within);
+        let in_doubt = |began: &&Began| began.is_in_doubt(account, within);
         let earlier = inner.began.as_ref().filter(in_doubt).and_then(|began| left(began.at));
         sent.max(earlier)
     }
 }
 
 impl Began {
-    /// Whether something may have been sent for an account before that was not answered.
-    fn is_in_doubt(&self, identity: IdentityId, verified: Option<(Sequence, Timestamp)>, within: Duration) -> bool {
+    /// Whether something may have been sent for an account before that was not answered, and gives what is not desired now.
+    fn is_in_doubt(&self, account: AccountState, within: Duration) -> bool {
         let within = SignedDuration::try_from(within).unwrap_or(SignedDuration::MAX);
         let lately = self.time.checked_sub(within).unwrap_or(Timestamp::MIN);
-        self.pending.contains(&identity) || verified.is_some_and(|(version, at)| version <= self.cursor && at > lately)
+        let may_be_sent = self.pending.contains(&account.identity)
+            || account.verified.is_some_and(|(version, at)| version <= self.cursor && at > lately);
+        // What is desired for long is what was sent for; who has no account yet was sent nothing else.
+        let was_otherwise =
+            account.before == Before::PerhapsOne && (account.version > self.cursor || account.desired_at > lately);
+        may_be_sent && (account.target == Target::Absent || was_otherwise)
     }
 }
 
@@ -119,6 +170,11 @@ mod tests {
         IdentityId(uuid::Uuid::from_u128(n))
     }
 
+    fn state(identity: IdentityId, target: Target, version: Sequence) -> AccountState {
+        let desired_at = "2026-01-01T00:00:00Z".parse().unwrap();
+        AccountState { identity, target, version, desired_at, verified: None, before: Before::PerhapsOne }
+    }
+
     fn late() -> Failure {
         Failure { sent: Sent::Yes, ..Failure::new(RejectionCause::Timeout, "no answer") }
     }
@@ -127,16 +183,20 @@ mod tests {
     async fn a_change_without_an_answer_is_waited_for_and_one_with_an_answer_is_not() {
         let all = Unanswered::default();
         let (anna, bert) = (id(1), id(2));
-        all.sending(anna).answered(Some(&late()));
-        all.sending(bert).answered(None);
-        let wait = |who| all.wait(who, None, WITHIN);
+        let first = Sequence(1);
+        all.sending(anna, first).answered(Some(&late()));
+        all.sending(bert, first).answered(None);
+        let wait = |who| all.wait(state(who, Target::Absent, first), WITHIN);
         assert_eq!((wait(anna), wait(bert)), (Some(WITHIN), None));
         tokio::time::advance(Duration::from_secs(10)).await;
         // The next one is answered: the first may come all the same.
-        all.sending(anna).answered(None);
+        all.sending(anna, Sequence(2)).answered(None);
         assert_eq!(wait(anna), Some(Duration::from_secs(20)));
+        // To one who must have an account it matters that something else was desired then.
+        let present = |version| all.wait(state(anna, Target::Present, Sequence(version)), WITHIN);
+        assert_eq!((present(1), present(2)), (None, Some(Duration::from_secs(20))));
         // One that was given up in the middle is one without an answer.
-        drop(all.sending(bert));
+        drop(all.sending(bert, first));
         assert_eq!(wait(bert), Some(WITHIN));
         tokio::time::advance(WITHIN).await;
         assert_eq!((wait(anna), wait(bert)), (None, None));
@@ -148,8 +208,10 @@ mod tests {
         let ago = |seconds| Some(now - SignedDuration::from_secs(seconds));
         let all = Unanswered::default();
         all.begin([id(1)].into(), Sequence(10), now);
-        let waits =
-            |n, version, at: Option<Timestamp>| all.wait(id(n), at.map(|at| (Sequence(version), at)), WITHIN).is_some();
+        let waits = |n, version, at: Option<Timestamp>| {
+            let verified = at.map(|at| (Sequence(version), at));
+            all.wait(AccountState { verified, ..state(id(n), Target::Absent, Sequence(20)) }, WITHIN).is_some()
+        };
         let table = [
             (1, 0, None, true),
             (1, 5, ago(100), true),
@@ -162,6 +224,14 @@ mod tests {
         for (n, version, at, expected) in table {
             assert_eq!(waits(n, version, at), expected, "{n} {version} {at:?}");
         }
+        // Of one who must have an account only what was desired lately can be another thing than what was sent.
+        let usual = state(id(1), Target::Present, Sequence(20));
+        let long_ago = now - SignedDuration::from_secs(100);
+        let waits_present = |account| all.wait(account, WITHIN).is_some();
+        assert!(waits_present(usual));
+        assert!(waits_present(AccountState { version: Sequence(9), ..usual }));
+        assert!(!waits_present(AccountState { version: Sequence(9), desired_at: long_ago, ..usual }));
+        assert!(!waits_present(AccountState { before: Before::None, ..usual }));
         tokio::time::advance(WITHIN).await;
         assert!(!waits(1, 0, None));
     }
