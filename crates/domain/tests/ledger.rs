@@ -11,7 +11,7 @@ use rollcall_domain::access::case::CaseStatus;
 use rollcall_domain::access::desired::{Desired, Queue, Target};
 use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationStatus, Overdue, Waived};
 use rollcall_domain::access::operation::Operation;
-use rollcall_domain::access::outcome::{Applied, Left, Origin, Rejected, Verified};
+use rollcall_domain::access::outcome::{Adopted, Applied, Left, Origin, Rejected, Verified};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::app::capability::{Capabilities, Discovered};
 use rollcall_domain::app::guard::Guard;
@@ -27,6 +27,7 @@ use rollcall_domain::drift::{DriftAccepted, DriftDetected, DriftId};
 use rollcall_domain::governance::hold::{Cause, Decision, HoldDecided};
 use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::lifecycle::ChangeKind;
+use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::identity::{self, EffectFailed, IdentityKind};
 use rollcall_domain::kv::{Memory, decode};
 use rollcall_domain::ledger::{self, Among, Fact, Ledger, List, Remembered};
@@ -95,6 +96,33 @@ fn whoever_says_that_an_app_is_the_one_that_is_known_has_each_of_its_accounts_re
     world.append(same(told));
     assert_eq!(pending(&world), [true, true]);
     assert!(ledger::quarantine(&world.state, &app_id("chat")).unwrap().is_none());
+}
+
+/// It was sent what makes it theirs: whoever had it before is not whose it is, although nobody must have it by now.
+#[test]
+fn an_account_that_is_given_to_somebody_who_is_switched_off_meanwhile_is_theirs() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    let whose = |world: &World| ledger::linked(&world.state, &app_id("chat"), "r").unwrap();
+    assert_eq!(whose(&world), Some(person(1)));
+    world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
+    world.verify(person(1), "chat");
+    world.join(person(2), employee("Dev"));
+    crate::world::access::switch(&mut world, person(2), Switch::Off);
+    let given = Adopted { app: app_id("chat"), identity: person(2), remote_id: "r".into() };
+    world.append(Event::AccountAdopted(given));
+    assert_eq!(whose(&world), Some(person(2)));
+    let account = ledger::account(&world.state, person(2), &app_id("chat")).unwrap().unwrap();
+    assert!(account.is_pending() && account.desired == Desired::Off, "{account:?}");
+    // Whoever must have it keeps it.
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    world.verify(person(1), "chat");
+    world.join(person(2), employee("Dev"));
+    crate::world::access::switch(&mut world, person(2), Switch::Off);
+    world.append(Event::AccountAdopted(Adopted { app: app_id("chat"), identity: person(2), remote_id: "r".into() }));
+    assert_eq!(whose(&world), Some(person(1)));
 }
 
 /// A group that shows nobody says nothing of who has left it, nor does an answer that never came.

@@ -37,6 +37,7 @@ use crate::search::look::{Search, read_by_id};
 use crate::search::wanted::Wanted;
 use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
+use crate::work::step::left_out;
 
 /// How many accounts are read between two words on how far it is.
 const WORD_EVERY: u64 = 5000;
@@ -285,7 +286,7 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         match judge(&account.desired, Some(&remote), &self.standard_for(account, &remote.id)) {
-            Ok(_) if account.desired.target() == Target::Absent => {
+            Ok(_) if account.desired.target() == Target::Absent && !self.may_hide(account) => {
                 self.inactive.push(identity);
                 Ok(())
             }
@@ -307,6 +308,23 @@ impl<'a> Pass<'a> {
 
     fn invitation_to(&self, account: &Account, remote: &Remote) -> Invitation {
         Invitation::to(account, &remote.id, &self.can)
+    }
+
+    /// Whether an account may be in a group that does not show it: it was to be there, or is known to be.
+    fn may_hide(&self, account: &Account) -> bool {
+        self.residue_of(account.identity).is_some() || self.hides_members() || !self.unseen_groups(account).is_empty()
+    }
+
+    /// What is known to be left of somebody's account.
+    fn residue_of(&self, identity: IdentityId) -> Option<DriftId> {
+        let mut items = self.open.get(&identity).into_iter().flatten();
+        items.find(|item| item.id.kind == DriftKind::Residue).map(|item| item.id.clone())
+    }
+
+    /// The managed groups that an account was to be in, is to be in no more, and never was shown in.
+    fn unseen_groups(&self, account: &Account) -> BTreeSet<String> {
+        let managed = self.link.config.spec.managed_groups();
+        left_out(&managed, account).filter(|group| account.entered.contains(*group)).cloned().collect()
     }
 
     fn hides_members(&self) -> bool {
@@ -370,6 +388,11 @@ impl<'a> Pass<'a> {
         }
         let (kind, differences) =
             match judge(&account.desired, remote.as_ref(), &self.standard_for(&account, remote_id)) {
+                // That nobody is shown there is why it was said.
+                Ok(_) if self.residue_of(identity).is_some() && !self.unseen_groups(&account).is_empty() => {
+                    self.found.extend(self.residue_of(identity));
+                    return Ok(());
+                }
                 Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
                 Ok(differences) if differences.iter().all(|change| change.path == "active") => {
                     (DriftKind::Invited, differences)

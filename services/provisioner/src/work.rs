@@ -9,6 +9,7 @@ pub mod error;
 pub mod listed;
 pub mod orphans;
 pub mod outcome;
+pub mod recovery;
 pub mod settled;
 pub mod step;
 pub mod unanswered;

@@ -385,7 +385,7 @@ pub fn requeue(state: &mut impl Write, account: &mut Account, urgency: Urgency) 
 pub fn adopted(state: &mut impl Write, adopted: &Adopted, event: &Recorded) -> Result<(), KvError> {
     let Some(mut account) = account(state, adopted.identity, &adopted.app)? else { return Ok(()) };
     known_as(&mut account, Some(&adopted.remote_id));
-    links::keep(state, &account)?;
+    links::given(state, &account)?;
     let is_wanted = account.desired.target() == Target::Present;
     if is_wanted && account.is_pending() && account.parked_at.is_none() {
         // What is being done for it goes on, and is proved by the version that it was begun with. That someone has none is

@@ -50,6 +50,21 @@ pub fn forget(state: &mut impl Write, account: &Account) -> Result<(), KvError> 
     Ok(())
 }
 
+/// Remembers whom we give an account: something is sent to it for them, whatever is desired of them by now. Only whoever must have it keeps it.
+pub fn given(state: &mut impl Write, account: &Account) -> Result<(), KvError> {
+    let Some(id) = &account.remote_id else { return Ok(()) };
+    let is_wanted = match linked(state, &account.app, id)?.filter(|holder| *holder != account.identity) {
+        Some(holder) => super::account(state, holder, &account.app)?
+            .is_some_and(|theirs| theirs.desired.target() == Target::Present),
+        None => false,
+    };
+    if is_wanted || account.identity == orphan_id(&account.app, id) {
+        return keep(state, account);
+    }
+    store(state, link_key(&account.app, id), &account.identity);
+    Ok(())
+}
+
 /// Remembers the account that someone has. Whoever must have it takes it over from anyone; whoever must have none takes it
 /// from nobody.
 pub fn keep(state: &mut impl Write, account: &Account) -> Result<(), KvError> {

@@ -30,8 +30,13 @@ fn parse_id(kind: &ResourceType, id: &str) -> Result<GroupId, Refusal> {
     id.parse().map_err(|_| Refusal::not_found(kind.name, id))
 }
 
-/// The member that a value of `members` names.
-fn member(value: &Value, state: &impl Read, caller: &Caller, reading: &mut Reading) -> Result<MemberId, Refusal> {
+/// The member that a value of `members` names; `None`: nobody, and none is made of it.
+fn member(
+    value: &Value,
+    state: &impl Read,
+    caller: &Caller,
+    reading: &mut Reading,
+) -> Result<Option<MemberId>, Refusal> {
     let invalid = |detail: String| ScimError::bad_request(ScimType::InvalidValue, detail);
     let text = value.get("value").and_then(Value::as_str);
     let text = text.ok_or_else(|| invalid("each of 'members' must have a 'value'".into()))?;
@@ -42,18 +47,17 @@ fn member(value: &Value, state: &impl Read, caller: &Caller, reading: &mut Readi
         }
         _ => (None, None),
     };
+    let known = identity.is_some() || group.is_some();
     let made_by = identity.map(|i| i.created_by).or(group.map(|g| g.created_by));
     match made_by {
         Some(made_by) if sees(caller, made_by.as_ref()) => {}
         // Who is not seen is not there; kept as someone unknown they would be a member all the same.
         Some(_) => return Err(invalid(format!("nobody here is '{text}'")).into()),
-        // It would be a member once it is added, perhaps by another source.
-        None if caller.source.sight == Sight::Own && member.identity().is_some() => {
-            return Err(invalid(format!("nobody here is '{text}'")).into());
-        }
         None => reading.accept(Quirk::UnknownMember, ScimType::InvalidValue, || format!("nobody here is '{text}'"))?,
     }
-    Ok(member)
+    // Nobody yet would be a member once they are added, perhaps by another source.
+    let is_seen = known || caller.source.sight == Sight::Everything || member.identity().is_none();
+    Ok(is_seen.then_some(member))
 }
 
 /// Splits a resource into its attributes and its members.
@@ -68,8 +72,8 @@ fn version(
     let listed = resource.remove("members");
     for value in listed.as_ref().and_then(Value::as_array).into_iter().flatten() {
         let known = value.get("value").and_then(Value::as_str).map(MemberId::from).filter(|id| before.contains(id));
-        members.insert(match known {
-            Some(id) => id,
+        members.extend(match known {
+            Some(id) => Some(id),
             None => member(value, state, caller, reading)?,
         });
     }
@@ -270,7 +274,10 @@ fn single_members(
     let mut after: BTreeMap<MemberId, Presence> = BTreeMap::new();
     for change in changes {
         match change {
-            MemberChange::Add(value) => after.insert(member(&value, view, caller, reading)?, Presence::In),
+            MemberChange::Add(value) => match member(&value, view, caller, reading)? {
+                Some(member) => after.insert(member, Presence::In),
+                None => continue,
+            },
             MemberChange::Remove(value) => after.insert(MemberId::from(value.as_str()), Presence::Out),
         };
     }

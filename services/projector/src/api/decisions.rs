@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::api::approvals::{self, Weight};
 use crate::api::context::{Api, unknown};
-use crate::api::person::Person;
+use crate::api::person::{Person, Vouched};
 use crate::api::query::Path;
 use crate::api::relations::is_about_others;
 use crate::api::views::HoldView;
@@ -153,6 +153,11 @@ async fn exception(api: &Api, body: &Bytes) -> Result<(ExceptionBody, Weight), A
     Ok((ExceptionBody { reason, expires_at }, weight))
 }
 
+/// How dangerous it is to leave something as it is: whoever may choose their name where they sign in may be whom it is about.
+fn weighed(person: &Person, weight: Weight) -> Weight {
+    if person.vouched == Vouched::No { Weight::Dangerous } else { weight }
+}
+
 /// Appends what a person wants, or that they ask for it where it needs a second one; the answer says under which number it is
 /// on the log.
 async fn decide(api: &Api, person: &Person, event: Event, weight: Weight) -> Answer {
@@ -205,7 +210,8 @@ pub async fn waive(State(api): Shared, Extension(person): Who, Path(id): Path<St
         _ => None,
     };
     is_about_others(&api, &view, &person, whose.into_iter().chain([parsed.subject.identity()]))?;
-    decide(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at }), weight).await
+    decide(&api, &person, Event::ObligationWaived(Waived { id: parsed, reason, expires_at }), weighed(&person, weight))
+        .await
 }
 
 /// Leaves drift in place for a while.
@@ -222,7 +228,13 @@ pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<S
         return Err(unknown("open drift item", &id));
     }
     is_about_others(&api, &view, &person, [parsed.identity])?;
-    decide(&api, &person, Event::DriftAccepted(DriftAccepted { id: parsed, reason, expires_at }), weight).await
+    decide(
+        &api,
+        &person,
+        Event::DriftAccepted(DriftAccepted { id: parsed, reason, expires_at }),
+        weighed(&person, weight),
+    )
+    .await
 }
 
 /// Finds the hold that a person decides about, and has seen up to a change.
@@ -272,7 +284,13 @@ pub async fn reject(State(api): Shared, Extension(person): Who, Path(source): Pa
     is_about_others(&api, &view, &person, waiting)?;
     let cause = hold.cause;
     let (decision, through) = (Decision::Reject { expires_at }, through.unwrap_or_default());
-    decide(&api, &person, Event::HoldDecided(HoldDecided { cause, through, decision, reason }), weight).await
+    decide(
+        &api,
+        &person,
+        Event::HoldDecided(HoldDecided { cause, through, decision, reason }),
+        weighed(&person, weight),
+    )
+    .await
 }
 
 /// Wants an app compared now.

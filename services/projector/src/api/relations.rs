@@ -62,7 +62,10 @@ pub fn aliases_of_actor(api: &Api, state: &impl Read, by: &str) -> Result<BTreeS
 /// Who somebody is, or was when their name was last that of somebody: whoever has left, or is called otherwise by now, is still who they
 /// were. It is for refusing, and gives nobody a right.
 fn known_as(state: &impl Read, person: &Person) -> Result<Vec<IdentityId>, KvError> {
-    let Some(KnownBy { attribute, value }) = &person.known_by else { return Ok(Vec::new()) };
+    person.known_by.as_ref().map_or(Ok(Vec::new()), |known| known_by(state, known))
+}
+
+fn known_by(state: &impl Read, KnownBy { attribute, value }: &KnownBy) -> Result<Vec<IdentityId>, KvError> {
     match attribute {
         PersonAttribute::UserName => Ok(named(state, value)?.into_iter().collect()),
         PersonAttribute::ExternalId => {
@@ -93,12 +96,26 @@ fn aliases_of_name(api: &Api, state: &impl Read, name: &str) -> Result<BTreeSet<
     Ok(all)
 }
 
-/// The identities that tokens of the configuration with these names are held by.
+/// The identities behind names: those whose tokens of the configuration have them, and whom the provider knows by them. Who has made a token
+/// while signed in by the provider is named by that in it.
 fn identities_behind(api: &Api, state: &impl Read, names: &BTreeSet<String>) -> Result<Vec<IdentityId>, KvError> {
-    let tokens = api.tokens.iter().filter(|token| names.contains(&token.name));
-    let ids = tokens.filter_map(|token| token.identity.as_ref());
-    let ids = ids.map(|name| named(state, name));
-    Ok(ids.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    let mut all: Vec<IdentityId> = names.iter().filter_map(|name| identity_of_actor(name)).collect();
+    let people = api.provider.as_ref().and_then(|provider| provider.people());
+    for name in names {
+        match (api.tokens.iter().find(|token| token.name == *name), people) {
+            (Some(token), _) => {
+                if let Some(identity) = &token.identity {
+                    all.extend(named(state, identity)?);
+                }
+            }
+            // What was made here may be called as it likes.
+            (None, Some(attribute)) if !api_tokens::was_made(state, name)? => {
+                all.extend(known_by(state, &KnownBy { attribute, value: name.clone() })?);
+            }
+            (None, _) => {}
+        }
+    }
+    Ok(all)
 }
 
 fn aliases_of_identity(state: &impl Read, id: IdentityId) -> Result<BTreeSet<String>, KvError> {
@@ -115,7 +132,8 @@ fn aliases_of_identity(state: &impl Read, id: IdentityId) -> Result<BTreeSet<Str
 /// 403, and when the state can't be read.
 pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiError> {
     // Where nobody is known as an identity there is nobody to refuse.
-    if person.known_by.is_none() && api.tokens.iter().all(|token| token.identity.is_none()) {
+    let is_provided = api.provider.as_ref().and_then(|provider| provider.people()).is_some();
+    if person.known_by.is_none() && !is_provided && api.tokens.iter().all(|token| token.identity.is_none()) {
         return Ok(());
     }
     let behind = api_tokens::behind_now(state, &person.name, Timestamp::now())?;

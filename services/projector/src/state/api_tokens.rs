@@ -128,6 +128,14 @@ fn makers(all: Vec<KnownToken>, name: &str) -> BTreeSet<String> {
     found
 }
 
+/// Whether a token with this name was ever made here.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn was_made(state: &impl Read, name: &str) -> Result<bool, KvError> {
+    Ok(all(state)?.iter().any(|token| token.issued.name == name))
+}
+
 /// What is kept of a token.
 #[must_use]
 pub fn digest(token: &str) -> Vec<u8> {

@@ -25,6 +25,7 @@ use crate::search::ownership::Ownership;
 use crate::search::wanted::Wanted;
 use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
+use crate::work::unanswered::Effect;
 
 /// What was asked of the app so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,14 +102,13 @@ impl Connector {
         for step in steps {
             let mut group = None;
             let mut operation = step.operation();
-            // What gives something, and may still be carried out when everything has been read back.
-            let gives = matches!(step, Step::Create(_) | Step::Update(_) | Step::Enter(_));
-            let sending = gives.then(|| self.unanswered.sending(account.identity, account.desired_version));
-            let answered = |failure: Option<&Failure>| {
-                if let Some(sending) = sending {
-                    sending.answered(failure);
-                }
+            // It may still be carried out when everything has been read back.
+            let effect = match step {
+                Step::Create(_) | Step::Update(_) | Step::Enter(_) => Effect::Gives,
+                Step::Leave(_) | Step::Deactivate | Step::Delete => Effect::Takes,
             };
+            let sending = self.unanswered.sending(account.identity, account.desired_version, effect);
+            let answered = |failure: Option<&Failure>| sending.answered(failure);
             match (step, located) {
                 (Step::Create(attributes), _) => {
                     let outcome = self.create(account, attributes, wanted, can).await;
@@ -132,23 +132,24 @@ impl Connector {
                     }
                 }
                 (Step::Enter(name) | Step::Leave(name), _) => {
-                    let Some(id) = wanted.remote_id.as_deref() else { continue };
+                    let Some(id) = wanted.remote_id.as_deref() else {
+                        answered(None);
+                        continue;
+                    };
                     let member = match located {
                         Some(found) => Member { id, ..Member::from(&found.remote) },
                         None => Member { id, user_name: account.desired.user_name().unwrap_or_default(), remote: None },
                     };
-                    match step {
-                        Step::Enter(_) => {
-                            let outcome = memberships.enter(client, can, name, member).await;
-                            answered(outcome.as_ref().err());
-                            outcome?;
-                        }
-                        _ => match memberships.leave(client, can, name, member).await {
-                            // It is left with the account.
-                            Err(_) if steps.contains(&Step::Delete) => continue,
-                            outcome => outcome?,
-                        },
+                    let outcome = match step {
+                        Step::Enter(_) => memberships.enter(client, can, name, member).await,
+                        _ => memberships.leave(client, can, name, member).await,
+                    };
+                    answered(outcome.as_ref().err());
+                    // It is left with the account.
+                    if outcome.is_err() && matches!(step, Step::Leave(_)) && steps.contains(&Step::Delete) {
+                        continue;
                     }
+                    outcome?;
                     group = Some(name.clone());
                 }
                 (Step::Update(changes), Some(found)) => {
@@ -163,20 +164,26 @@ impl Connector {
                         return Ok(Sent::Conflict);
                     }
                 }
-                (Step::Deactivate, Some(found)) => deactivate(client, can, &found.remote).await?,
-                // An app without deletion: nobody signs in any more, and the account is left.
-                (Step::Delete, Some(found)) if found.remote.is_active() => {
-                    if let Err(failure) = delete(client, &found.remote.id).await {
-                        let is_missing = matches!(failure.rejection.status, Some(405 | 501));
-                        if !is_missing {
-                            return Err(failure.into());
-                        }
-                        deactivate(client, can, &found.remote).await?;
+                (Step::Deactivate, Some(found)) => {
+                    let outcome = deactivate(client, can, &found.remote).await;
+                    answered(outcome.as_ref().err());
+                    outcome?;
+                }
+                (Step::Delete, Some(found)) => {
+                    let mut outcome = delete(client, &found.remote.id).await;
+                    let is_missing = |failure: &Failure| matches!(failure.rejection.status, Some(405 | 501));
+                    // An app without deletion: nobody signs in any more, and the account is left.
+                    if found.remote.is_active() && outcome.as_ref().is_err_and(is_missing) {
+                        outcome = deactivate(client, can, &found.remote).await;
                         operation = Operation::Deactivate;
                     }
+                    answered(outcome.as_ref().err());
+                    outcome?;
                 }
-                (Step::Delete, Some(found)) => delete(client, &found.remote.id).await?,
-                (Step::Update(_) | Step::Deactivate | Step::Delete, None) => continue,
+                (Step::Update(_) | Step::Deactivate | Step::Delete, None) => {
+                    answered(None);
+                    continue;
+                }
             }
             let applied = Applied {
                 app: account.app.clone(),

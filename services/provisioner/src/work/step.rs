@@ -36,7 +36,7 @@ const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis
 const PARK_AFTER: u32 = 3;
 
 /// The managed groups that an account is to be in no more.
-fn left_out<'a>(managed: &'a BTreeSet<String>, account: &'a Account) -> impl Iterator<Item = &'a String> {
+pub fn left_out<'a>(managed: &'a BTreeSet<String>, account: &'a Account) -> impl Iterator<Item = &'a String> {
     managed.iter().filter(|group| match &account.desired {
         Desired::Present(presence) => !presence.groups.contains(*group),
         Desired::Absent | Desired::Deleted => true,
@@ -142,7 +142,7 @@ impl Connector {
         let mut sent = Sent::Nothing;
         let mut access = Access::of(account, &can, &managed);
         let mut unfinished = None;
-        let mut hidden = None;
+        let (mut hidden, mut asked_to_leave) = (None, false);
         loop {
             let mut located = locate(&search, &self.store.view(), &wanted).await?;
             refuse_foreign(located.as_ref(), wanted.target)?;
@@ -182,7 +182,8 @@ impl Connector {
                     }
                     Ok(groups) => {
                         found.remote.groups = groups;
-                        if sent == Sent::Nothing && list.is_none() {
+                        if !asked_to_leave && list.is_none() {
+                            asked_to_leave = true;
                             match self.leave_unseen(account, found, left_out(&managed, account), &can).await {
                                 // First what gives access, and what else is desired.
                                 Err(WorkError::App(failure)) => hidden = Some(failure),

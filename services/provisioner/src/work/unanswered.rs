@@ -18,8 +18,17 @@ pub struct Unanswered(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    sent: BTreeMap<IdentityId, Late>,
+    sent: BTreeMap<(IdentityId, Effect), Late>,
     began: Option<Began>,
+}
+
+/// What a change does that may be carried out late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// It gives something to whoever may have to go by then.
+    Gives,
+    /// It takes something from whoever may have to have it by then.
+    Takes,
 }
 
 /// The last change without an answer, and the version of what was desired that it was sent for.
@@ -75,7 +84,7 @@ impl From<&Account> for AccountState {
 #[derive(Debug)]
 pub struct Sending<'a> {
     to: &'a Unanswered,
-    identity: IdentityId,
+    of: (IdentityId, Effect),
     version: Sequence,
     before: Option<Late>,
     is_answered: bool,
@@ -96,10 +105,10 @@ impl Drop for Sending<'_> {
             // What an earlier version asked for may come as well: it counts as that one's.
             (false, before) => {
                 let version = before.map_or(self.version, |before| before.version.min(self.version));
-                inner.sent.insert(self.identity, Late { at: Instant::now(), version })
+                inner.sent.insert(self.of, Late { at: Instant::now(), version })
             }
-            (true, Some(before)) => inner.sent.insert(self.identity, before),
-            (true, None) => inner.sent.remove(&self.identity),
+            (true, Some(before)) => inner.sent.insert(self.of, before),
+            (true, None) => inner.sent.remove(&self.of),
         };
     }
 }
@@ -115,13 +124,14 @@ impl Unanswered {
     }
 
     /// A change is about to be sent.
-    pub fn sending(&self, identity: IdentityId, version: Sequence) -> Sending<'_> {
+    pub fn sending(&self, identity: IdentityId, version: Sequence, effect: Effect) -> Sending<'_> {
+        let of = (identity, effect);
         let mut inner = self.inner();
-        let before = inner.sent.get(&identity).copied();
+        let before = inner.sent.get(&of).copied();
         let earliest = before.map_or(version, |before| before.version.min(version));
-        inner.sent.insert(identity, Late { at: Instant::now(), version: earliest });
+        inner.sent.insert(of, Late { at: Instant::now(), version: earliest });
         drop(inner);
-        Sending { to: self, identity, version, before, is_answered: false }
+        Sending { to: self, of, version, before, is_answered: false }
     }
 
     /// For how long what was read of an account proves nothing: a change that was not answered may still be carried out, `within` so long.
@@ -130,8 +140,15 @@ impl Unanswered {
         let mut inner = self.inner();
         inner.sent.retain(|_, late| late.at.elapsed() < within);
         let left = |at: Instant| within.checked_sub(at.elapsed()).filter(|left| !left.is_zero());
-        let matters = |late: &Late| account.target == Target::Absent || late.version < account.version;
-        let sent = inner.sent.get(&account.identity).copied().filter(matters).and_then(|late| left(late.at));
+        let matters = |effect, late: &Late| match account.target {
+            Target::Absent => effect == Effect::Gives,
+            Target::Present => late.version < account.version,
+        };
+        let sent = [Effect::Gives, Effect::Takes].into_iter().filter_map(|effect| {
+            let late = inner.sent.get(&(account.identity, effect)).filter(|late| matters(effect, late))?;
+            left(late.at)
+        });
+        let sent = sent.max();
         if inner.began.as_ref().is_some_and(|began| left(began.at).is_none()) {
             inner.began = None;
         }
@@ -184,19 +201,23 @@ mod tests {
         let all = Unanswered::default();
         let (anna, bert) = (id(1), id(2));
         let first = Sequence(1);
-        all.sending(anna, first).answered(Some(&late()));
-        all.sending(bert, first).answered(None);
+        all.sending(anna, first, Effect::Gives).answered(Some(&late()));
+        all.sending(bert, first, Effect::Gives).answered(None);
         let wait = |who| all.wait(state(who, Target::Absent, first), WITHIN);
         assert_eq!((wait(anna), wait(bert)), (Some(WITHIN), None));
         tokio::time::advance(Duration::from_secs(10)).await;
         // The next one is answered: the first may come all the same.
-        all.sending(anna, Sequence(2)).answered(None);
+        all.sending(anna, Sequence(2), Effect::Gives).answered(None);
         assert_eq!(wait(anna), Some(Duration::from_secs(20)));
         // To one who must have an account it matters that something else was desired then.
         let present = |version| all.wait(state(anna, Target::Present, Sequence(version)), WITHIN);
         assert_eq!((present(1), present(2)), (None, Some(Duration::from_secs(20))));
+        // What takes something matters to nobody who must go, and to whoever is back since.
+        all.sending(id(3), first, Effect::Takes).answered(Some(&late()));
+        let back = |target| all.wait(state(id(3), target, Sequence(2)), WITHIN);
+        assert_eq!((back(Target::Absent), back(Target::Present)), (None, Some(WITHIN)));
         // One that was given up in the middle is one without an answer.
-        drop(all.sending(bert, first));
+        drop(all.sending(bert, first, Effect::Gives));
         assert_eq!(wait(bert), Some(WITHIN));
         tokio::time::advance(WITHIN).await;
         assert_eq!((wait(anna), wait(bert)), (None, None));

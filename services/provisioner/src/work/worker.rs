@@ -7,9 +7,9 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use rollcall_domain::access::account::{Account, Causation};
 use rollcall_domain::access::desired::Queue;
-use rollcall_domain::access::rejection::{Rejection, RejectionCause};
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::Discovered;
-use rollcall_domain::app::health::{Quarantined, Recovered};
+use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::governance::hold::{Decision, HoldDecided};
 use rollcall_domain::ids::IdentityId;
@@ -21,20 +21,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use crate::app_client::client::Failure;
-use crate::app_client::discovery::{discover, probe};
+use crate::app_client::discovery::discover;
 use crate::comparison::Schedule;
 use crate::drill::Drills;
 use crate::error::ProvisionerError;
 use crate::list::listed::ListedApp;
-use crate::search::control::{Unread, shows_what_is_known};
-use crate::search::look::Search;
 use crate::work::breaker::{Breaker, Verdict};
 use crate::work::connector::Connector;
-use crate::work::error::WorkError;
 use crate::work::outcome::Outcome;
 
 /// How many pending accounts are read at once.
-const CHUNK: usize = 256;
+pub(super) const CHUNK: usize = 256;
 
 /// The longest that an app's Retry-After is obeyed.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
@@ -67,7 +64,7 @@ struct Waiting {
     refusals: u32,
 }
 
-type Done = (IdentityId, Sequence, Result<Outcome, ProvisionerError>);
+pub(super) type Done = (IdentityId, Sequence, Result<Outcome, ProvisionerError>);
 
 impl Worker {
     /// Runs until `stop`, then lets what is in flight end.
@@ -159,12 +156,12 @@ impl Worker {
     }
 
     /// The list that is all that can be read of the app; `None`: it is asked itself.
-    fn list(&self) -> Option<&ListedApp> {
+    pub(super) fn list(&self) -> Option<&ListedApp> {
         self.connector.link.as_ref()?.list.as_deref()
     }
 
     /// Whether anything may be done in the app.
-    fn standing(&self) -> Result<Standing, ProvisionerError> {
+    pub(super) fn standing(&self) -> Result<Standing, ProvisionerError> {
         let view = self.connector.store.view();
         let Some(link) = &self.connector.link else { return Ok(Standing::Usual) };
         let known = directory::app(&view, &self.app)?;
@@ -177,82 +174,9 @@ impl Worker {
         Ok(if ledger::moved_from(&view, &self.app)?.is_some() { Standing::Moved } else { Standing::Usual })
     }
 
-    /// Waits until the log has the address by which we reach the app: what is known of its accounts is known of that at the log's.
-    async fn wait_for_settings(&self, stop: &CancellationToken) {
-        warn!(app = %self.app, "the app is configured here with another address than on the log: nothing is done there");
-        let mut news = self.connector.store.watch();
-        while matches!(self.standing(), Ok(Standing::Elsewhere)) {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                changed = news.changed() => if changed.is_err() {
-                    return;
-                },
-            }
-        }
-    }
-
-    /// The app has another address: before anything is done there, one of the accounts that we know must be found. An id alone proves
-    /// nothing: elsewhere it is somebody else's.
-    async fn recognize(&self, stop: &CancellationToken) {
-        let mut said = self.shows_what_is_known(Unread::Failed).await;
-        for n in 1..self.quarantine_after {
-            match &said {
-                Err(WorkError::App(failure)) if failure.rejection.cause != RejectionCause::Vanished => {}
-                _ => break,
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(self.retry_min) => {}
-            }
-            let unread = if n + 1 < self.quarantine_after { Unread::Failed } else { Unread::Missing };
-            said = self.shows_what_is_known(unread).await;
-        }
-        let event = match said {
-            Ok(()) => self.recovered(Look::Recognized),
-            Err(WorkError::App(failure)) => {
-                warn!(app = %self.app, detail = failure.rejection.detail, "the app has another address, and may be another one");
-                let failures =
-                    if failure.rejection.cause == RejectionCause::Vanished { 1 } else { self.quarantine_after };
-                Event::AppQuarantined(Quarantined { app: self.app.clone(), rejection: failure.rejection, failures })
-            }
-            Err(WorkError::Ours(e)) => {
-                error!(app = %self.app, error = %e, "whether the app is the one that we know can't be told");
-                tokio::time::sleep(self.retry_min).await;
-                return;
-            }
-        };
-        if let Err(e) = self.connector.say(event).await {
-            error!(app = %self.app, error = %e, "whether the app is the one that we know is not on the log");
-            tokio::time::sleep(self.retry_min).await;
-        }
-    }
-
-    /// Whether the app shows accounts that we know.
-    async fn shows_what_is_known(&self, unread: Unread) -> Result<(), WorkError> {
-        let Some(link) = &self.connector.link else { return Err(self.connector.not_connected().into()) };
-        let view = self.connector.store.view();
-        let can = self.connector.capabilities(&link.config)?;
-        let (client, controls) = (&link.client, &self.connector.controls);
-        let search = Search { client, can: &can, max_scan: link.config.max_scan, controls };
-        shows_what_is_known(&search, &view, &self.app, unread).await
-    }
-
-    /// That the app answers again, and whether it was recognized.
-    fn recovered(&self, look: Look) -> Event {
-        let address = self.connector.link.as_ref().map(|link| link.config.spec.base_url.clone());
-        let recognized_at = address.filter(|_| look == Look::Recognized);
-        Event::AppRecovered(Recovered { app: self.app.clone(), recognized_at })
-    }
-
-    fn quarantined(&self) -> Result<bool, ProvisionerError> {
-        Ok(self.connector.link.is_some() && ledger::quarantine(&self.connector.store.view(), &self.app)?.is_some())
-    }
-
     /// Reads the app's discovery documents; what they say that is new becomes an event. An app that can't be read is
     /// worked on all the same, as far as it goes.
-    async fn learn(&self, stop: &CancellationToken) -> Knowledge {
+    pub(super) async fn learn(&self, stop: &CancellationToken) -> Knowledge {
         let Some(link) = &self.connector.link else { return Knowledge::Tried };
         let found = tokio::select! {
             biased;
@@ -280,88 +204,6 @@ impl Worker {
             }
         }
         Knowledge::Tried
-    }
-
-    /// Switches off in an app that is left alone whom a person has switched off: each once, until `tried` is emptied.
-    async fn switch_off(&self, tried: &mut BTreeMap<IdentityId, Sequence>, stop: &CancellationToken) {
-        // Where it may be another app an id says nothing: somebody else would be switched off.
-        if !matches!(ledger::moved_from(&self.connector.store.view(), &self.app), Ok(None)) {
-            return;
-        }
-        let mut after = None;
-        while !stop.is_cancelled() {
-            let view = self.connector.store.view();
-            let Ok(chunk) = ledger::pending(&view, &self.app, Queue::Off, after, CHUNK) else { return };
-            let Some((last, _)) = chunk.last() else { return };
-            after = Some(*last);
-            for (id, version) in chunk {
-                if tried.insert(id, version) == Some(version) {
-                    continue;
-                }
-                let Ok(Some(account)) = ledger::account(&view, id, &self.app) else { continue };
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return,
-                    (_, _, outcome) = work(Arc::clone(&self.connector), account, 0) => if let Err(e) = outcome {
-                        error!(app = %self.app, error = %e, "an account could not be worked on");
-                    },
-                }
-            }
-        }
-    }
-
-    /// Leaves the app alone but for a probe, and for whom a person has switched off, until it answers.
-    async fn wait_for_recovery(&self, stop: &CancellationToken) {
-        let Some(link) = &self.connector.link else { return };
-        let mut news = self.connector.store.watch();
-        let (mut tried, mut probe_at) = (BTreeMap::new(), Instant::now() + self.probe_every);
-        let look = loop {
-            news.mark_unchanged();
-            self.switch_off(&mut tried, stop).await;
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = sleep_until(probe_at) => {}
-                changed = news.changed() => match self.quarantined() {
-                    // A person may have said that what is missing is gone.
-                    Ok(false) => return,
-                    Ok(true) | Err(_) if changed.is_ok() => continue,
-                    Ok(true) | Err(_) => return,
-                },
-            }
-            tried.clear();
-            probe_at = Instant::now() + self.probe_every;
-            let view = self.connector.store.view();
-            // A person may have said that what is missing is gone.
-            let Ok(Some(quarantine)) = ledger::quarantine(&view, &self.app) else { return };
-            let vanished = quarantine.rejection.cause == RejectionCause::Vanished;
-            match probe(&link.client).await {
-                Ok(()) if !vanished => break Look::Nobody,
-                Ok(()) => {
-                    if self.shows_what_is_known(Unread::Failed).await.is_ok() {
-                        break Look::Recognized;
-                    }
-                }
-                Err(failure) if !failure.is_of_the_app() && !vanished => break Look::Nobody,
-                Err(failure) => self.say_again(&failure, &quarantine.rejection).await,
-            }
-        };
-        info!(app = %self.app, "the app answers again");
-        if let Err(e) = self.connector.say(self.recovered(look)).await {
-            error!(app = %self.app, error = %e, "the recovery of the app is not on the log");
-        }
-        self.learn(stop).await;
-    }
-
-    /// A list is left alone for another reason by now: who decides about it decides about that.
-    async fn say_again(&self, failure: &Failure, said: &Rejection) {
-        if self.list().is_none() || failure.rejection.detail == said.detail {
-            return;
-        }
-        let quarantined = Quarantined { app: self.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
-        if let Err(e) = self.connector.say(Event::AppQuarantined(quarantined)).await {
-            warn!(app = %self.app, error = %e, "why the list is not believed is not on the log");
-        }
     }
 
     /// Works on accounts until `stop`, or until the app has to be left alone.
@@ -600,18 +442,9 @@ impl Worker {
     }
 }
 
-/// What was looked for before an app is believed again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
-    /// Only whether it answers.
-    Nobody,
-    /// An account that we know was found.
-    Recognized,
-}
-
 /// Whether anything may be done in an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Usual,
     /// It has failed too often, or shows less than it must.
     LeftAlone,
@@ -623,7 +456,7 @@ enum Standing {
 
 /// Whether the discovery documents were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Knowledge {
+pub(super) enum Knowledge {
     Nothing,
     Tried,
 }
@@ -634,7 +467,7 @@ fn throttle(failure: &Failure) -> Option<Duration> {
     asked.then(|| failure.retry_after.unwrap_or(Duration::from_secs(1)).min(MAX_RETRY_AFTER))
 }
 
-async fn work(connector: Arc<Connector>, account: Account, refusals: u32) -> Done {
+pub(super) async fn work(connector: Arc<Connector>, account: Account, refusals: u32) -> Done {
     let span = info_span!(
         "provision",
         otel.kind = "consumer",
