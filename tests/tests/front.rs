@@ -1,10 +1,13 @@
 //! The public address: who is told what, how often, and where health is asked.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use anyhow::{Context as _, ensure};
 use reqwest::Method;
 use rollcall_tests::rollcall::{API_TOKEN, SOURCE_TOKEN, free_port};
 use rollcall_tests::{Rollcall, until};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const LOWER: &str = "stra\u{df}e@example.com";
@@ -138,4 +141,45 @@ async fn one_that_answers_nobody_is_not_ready() -> anyhow::Result<()> {
     ensure!(reason.contains("/scim/v2/ServiceProviderConfig"), "{said}");
     drop(connection);
     until("it is ready again", || async { Ok((ready().await?.0 == 200).then_some(())) }).await
+}
+
+/// What is answered to a request as it stands: clients tidy up paths and headers.
+async fn raw(rollcall: &Rollcall, head: &[u8]) -> anyhow::Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(rollcall.address().trim_start_matches("http://")).await?;
+    stream.write_all(head).await?;
+    stream.write_all(b"Host: rollcall\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_can_not_be_read_is_one_and_dots_lead_nowhere() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    let (status, made) = rollcall.raw(Method::POST, "/scim/v2/Users", SOURCE_TOKEN, Some(named("anna"))).await?;
+    ensure!(status == 201, "{status} {made}");
+    let id = made["id"].as_str().context("no id")?;
+    let head = format!("DELETE /scim/v2/Users/{id} HTTP/1.1\r\nAuthorization: Bearer {SOURCE_TOKEN}\r\nIf-Match: ");
+    let answer = raw(&rollcall, &[head.as_bytes(), b"\xff\r\n"].concat()).await?;
+    ensure!(answer.starts_with("HTTP/1.1 412"), "{answer}");
+    ensure!(rollcall.scim(Method::GET, &format!("/Users/{id}"), &Value::Null).await?["userName"] == "anna");
+    for path in ["/v1/%2e%2e/metrics", "/console/%2E%2e/readyz", "/v1/../metrics", "/v1/.%2e/metrics"] {
+        let head = format!("GET {path} HTTP/1.1\r\nAuthorization: Bearer {API_TOKEN}\r\n");
+        let answer = raw(&rollcall, head.as_bytes()).await?;
+        ensure!(answer.starts_with("HTTP/1.1 400"), "{path}: {answer}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_is_for_nobody_else_on_the_machine() -> anyhow::Result<()> {
+    let rollcall = Rollcall::new(&[], "")?;
+    rollcall.start().await?;
+    for service in ["gateway", "projector", "provisioner", "sla-monitor"] {
+        let folder = rollcall.data_dir().join(service);
+        let mode = std::fs::metadata(&folder).with_context(|| format!("{folder:?}"))?.permissions().mode();
+        ensure!(mode & 0o077 == 0, "{folder:?}: {mode:o}");
+    }
+    Ok(())
 }

@@ -75,10 +75,14 @@ impl NamedGroups {
         self.known().get(name).is_none_or(|known| known.ids.is_empty())
     }
 
-    /// The ids of a name, where it is not long ago that they were looked up.
+    /// The ids of a name, where it is not long ago that they were looked up. That there is none is looked up each time: the app may have
+    /// been another one for a moment.
     fn fresh(&self, name: &str) -> Option<BTreeSet<String>> {
         let is_fresh = |known: &&Known| known.at.elapsed() < LOOKED_UP_FOR.max(known.took * LOOKED_UP_FOR_TIMES);
         let believed = self.known().get(name).filter(is_fresh)?.ids.clone();
+        if believed.is_empty() {
+            return None;
+        }
         let may_be_made = self.made().get(name).is_some_and(|at| at.elapsed() < MAY_BE_MADE_FOR);
         (!may_be_made).then_some(believed)
     }
@@ -262,6 +266,10 @@ mod tests {
         app.ids.lock().unwrap().clear();
         assert_eq!(find(Lists::Whole).await.unwrap(), BTreeSet::new());
         assert!(groups.is_missing("eng"));
+        // It was another tenant for a moment.
+        app.ids.lock().unwrap().push("g1");
+        let found = groups.find(&client, &can, "eng", Look::IfNeeded).await.unwrap();
+        assert_eq!(found.len(), 1, "that there was none is believed");
     }
 
     #[tokio::test]
