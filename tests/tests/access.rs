@@ -530,7 +530,7 @@ async fn an_operator_keeps_nothing_of_their_own() -> anyhow::Result<()> {
     let app = Faulty::start().await?;
     app.tell(APP, &Script::default()).await?;
     let apps = [App { assign: "title eq \"Dev\"", ..App::usual(APP, app.base_url(APP)) }];
-    let own = "[[api_tokens]]\nname = \"ops\"\nrole = \"operator\"\ntoken = \"ops-secret\"\nidentity = \"bea\"\n";
+    let own = "[[api_tokens]]\nname = \"ops\"\nrole = \"admin\"\ntoken = \"ops-secret\"\nidentity = \"bea\"\n";
     let rollcall = Rollcall::new(
         &apps,
         &format!("{own}[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\ntoken = \"ola-secret\"\n"),
@@ -554,6 +554,18 @@ async fn an_operator_keeps_nothing_of_their_own() -> anyhow::Result<()> {
     ensure!(status == 403 && answer.to_string().contains("another person"), "{status} {answer}");
     let (status, answer) = post(&stage, &path, "ola-secret", &body).await?;
     ensure!(status == 202, "{status} {answer}");
+    // What she has made for herself is hers, and ends with her.
+    let (status, made) = post(&stage, "/v1/tokens", "ops-secret", &json!({ "name": "ci", "role": "admin" })).await?;
+    ensure!(status == 201, "{status} {made}");
+    let token = made["token"].as_str().context("no token")?.to_owned();
+    let (_, tokens) = stage.rollcall.raw(Method::GET, "/v1/tokens", &token, None).await?;
+    ensure!(tokens["items"][0]["issued_by"] == format!("identity:{bea}"), "{tokens}");
+    stage.leave(&bea).await?;
+    until("her token opens nothing", || async {
+        let status = stage.rollcall.raw(Method::GET, "/v1/tokens", &token, None).await?.0;
+        Ok((status.as_u16() == 403).then_some(()))
+    })
+    .await?;
     Ok(())
 }
 

@@ -272,6 +272,20 @@ async fn what_an_app_refuses_for_good_is_parked_until_something_changes() -> any
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_joiner_in_whose_way_an_account_stood_is_tried_again_when_it_is_gone() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "adopt = \"never\"\n", "").await?;
+    stage.app.fill(APP, std::iter::once(json!({ "userName": "anna", "active": true })));
+    let id = stage.join("anna").await?;
+    until("it is parked", || async { Ok(stage.account(&id).await?["parked"].as_bool().filter(|p| *p).map(drop)) })
+        .await?;
+    let account = stage.account(&id).await?;
+    ensure!(account["last_failure"]["cause"] == "conflict", "{account}");
+    stage.app.by_hand(APP, |users| users.retain(|_, user| user["userName"] != "anna"));
+    stage.verified(&id).await?;
+    stage.all_ended().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sick_app_is_left_alone_seen_and_comes_back_without_delaying_another() -> anyhow::Result<()> {
     let app = Faulty::start().await?;
     let at = |id: &'static str| App {

@@ -728,7 +728,8 @@ fn change_of(changed: &IdentityChanged, kind: ChangeKind, event: &Recorded) -> C
         // What it says is not readable; who says it is.
         true => event.meta.actor == NOTES,
         // The end of a machine also says that it is not active.
-        false => changed.changed.is_empty() || event.meta.actor == NOTES,
+        // A source that says again what was said before says it.
+        false => (changed.changed.is_empty() && event.meta.source.is_none()) || event.meta.actor == NOTES,
     };
     let noted = says_nothing && !changed.deleted && changed.effective_at.is_some();
     let at = if noted { effective } else { effective.max(received) };

@@ -184,7 +184,8 @@ struct Pass<'a> {
     /// Live accounts of someone whose account is another one.
     others: BTreeMap<IdentityId, Vec<Remote>>,
     /// Who must have none, and of whom one that is not live was seen: others of theirs may follow.
-    inactive: Vec<IdentityId>,
+    /// With its id where a group may hide it, so that it is read once more.
+    inactive: Vec<(IdentityId, Option<String>)>,
     /// The items that were found again.
     found: BTreeSet<DriftId>,
     orphans: Vec<Remote>,
@@ -286,8 +287,9 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         match judge(&account.desired, Some(&remote), &self.standard_for(account, &remote.id)) {
-            Ok(_) if account.desired.target() == Target::Absent && !self.may_hide(account) => {
-                self.inactive.push(identity);
+            Ok(_) if account.desired.target() == Target::Absent => {
+                let looked_at = self.may_hide(account).then(|| remote.id.clone());
+                self.inactive.push((identity, looked_at));
                 Ok(())
             }
             // Groups that don't show who is in them are asked about each.
@@ -448,9 +450,11 @@ impl<'a> Pass<'a> {
 
     /// What follows from the accounts that the app did not show, and from those that are nobody's.
     async fn finish(mut self) -> Result<Progress, WorkError> {
-        for identity in std::mem::take(&mut self.inactive) {
-            if !self.others.contains_key(&identity) {
-                self.clear_all(identity).await?;
+        for (identity, looked_at) in std::mem::take(&mut self.inactive) {
+            match looked_at {
+                _ if self.others.contains_key(&identity) => {}
+                Some(remote_id) => self.look_again(identity, &remote_id).await?,
+                None => self.clear_all(identity).await?,
             }
         }
         for (identity, others) in std::mem::take(&mut self.others) {

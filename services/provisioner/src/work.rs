@@ -3,6 +3,7 @@
 pub mod breaker;
 pub mod carry_out;
 pub mod claims;
+pub mod conflicts;
 pub mod connector;
 pub mod end_access;
 pub mod error;

@@ -155,7 +155,8 @@ async fn issue(
     let token = format!("{MARK}{id}_{}", URL_SAFE_NO_PAD.encode(random));
     let issued = IssuedToken { name, role, apps, digest: digest(&token), expires_at };
     let event = Event::ApiToken(ApiTokenChanged { id: id.clone(), step: ApiTokenStep::Issued(issued) });
-    api.append(&person.name, event).await?;
+    // Who they are is known by that as long as it opens something, whatever their own token is called by then.
+    api.append(&person.actor(&view)?, event).await?;
     Ok((StatusCode::CREATED, Json(Issued { id, token, expires_at })))
 }
 

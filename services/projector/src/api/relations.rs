@@ -139,14 +139,18 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
     let behind = api_tokens::behind_now(state, &person.name, Timestamp::now())?;
     let mut ids = identities_behind(api, state, &behind)?;
     ids.extend(known_as(state, person)?);
+    let (mut known, mut gone) = (0, 0);
     for id in ids {
         if ledger::switched_off(state, id)?.is_some() {
             return Err(ApiError::Forbidden(format!("'{}' is switched off", person.name)));
         }
         let has_left = |identity: Identity| identity.deleted || identity.lifecycle == Lifecycle::Left;
-        if directory::identity(state, id)?.is_some_and(has_left) {
-            return Err(ApiError::Forbidden(format!("'{}' has left", person.name)));
-        }
+        known += 1;
+        gone += u32::from(directory::identity(state, id)?.is_some_and(has_left));
+    }
+    // Who has an `externalId` of somebody who left before, perhaps their own from then, is still here.
+    if known > 0 && gone == known {
+        return Err(ApiError::Forbidden(format!("'{}' has left", person.name)));
     }
     Ok(())
 }

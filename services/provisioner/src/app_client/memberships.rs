@@ -219,7 +219,9 @@ impl Memberships {
             }
             match answer.done() {
                 Ok(()) => unseen = Unseen::Left,
-                Err(_) if says_no_member(&answer) || group.members().next().is_some() => {}
+                Err(_) if says_no_member(&answer) => {}
+                // Where others are shown, whoever is not is taken for none; what fails for another reason is asked again.
+                Err(_) if group.members().next().is_some() && matches!(answer.status.as_u16(), 400 | 422) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -416,7 +418,7 @@ pub enum Unseen {
 /// Whether the answer to a removal says that there was nothing to remove (RFC 7644 §3.5.2.2).
 fn says_no_member(answer: &Answer) -> bool {
     let says = answer.body.as_ref().and_then(|body| body.get("scimType")?.as_str());
-    matches!(answer.status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) || says == Some("noTarget")
+    answer.status == StatusCode::NOT_FOUND || says == Some("noTarget")
 }
 
 /// Whether the app has no PATCH, whatever is in it.

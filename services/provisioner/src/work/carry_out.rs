@@ -210,7 +210,10 @@ impl Connector {
     ) -> Result<(), WorkError> {
         let Some(Link { client, memberships, .. }) = &self.link else { return Ok(()) };
         for group in groups.filter(|group| account.entered.contains(*group) && !found.remote.groups.contains(*group)) {
-            if memberships.leave_unseen(client, can, group, Member::from(&found.remote)).await? == Unseen::NotAsked {
+            let sending = self.unanswered.sending(account.identity, account.desired_version, Effect::Takes);
+            let left = memberships.leave_unseen(client, can, group, Member::from(&found.remote)).await;
+            sending.answered(left.as_ref().err());
+            if left? == Unseen::NotAsked {
                 continue;
             }
             let applied = Applied {

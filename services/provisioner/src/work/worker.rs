@@ -27,6 +27,7 @@ use crate::drill::Drills;
 use crate::error::ProvisionerError;
 use crate::list::listed::ListedApp;
 use crate::work::breaker::{Breaker, Verdict};
+use crate::work::conflicts::Conflicts;
 use crate::work::connector::Connector;
 use crate::work::outcome::Outcome;
 
@@ -216,6 +217,7 @@ impl Worker {
         let mut news = self.connector.store.watch();
         let mut opened = None;
         let (mut list_due, mut generation) = (Instant::now(), 0);
+        let mut conflicts = Conflicts::new(self.retry_max);
         while !stop.is_cancelled() && opened.is_none() {
             news.mark_unchanged();
             // It may be on the log although we were not told that it got there.
@@ -256,7 +258,11 @@ impl Worker {
             let which = if throttled_until <= Instant::now() { &Queue::ALL[..] } else { &[Queue::Off] };
             if free > 0 {
                 match self.next(which, &waiting, &busy, free) {
-                    Ok(accounts) => {
+                    Ok(mut accounts) => {
+                        let most = free.saturating_sub(accounts.len());
+                        if which.contains(&Queue::Present) {
+                            accounts.extend(conflicts.next(&self.connector, &busy, most).unwrap_or_default());
+                        }
                         for account in accounts {
                             busy.insert(account.identity);
                             let refusals = waiting.get(&account.identity).map_or(0, |w| w.refusals);
