@@ -200,6 +200,13 @@ impl Rollcall {
         }
     }
 
+    /// Has other settings of the first app from its next start on.
+    pub fn change_app(&mut self, keys: &'static str) {
+        if let Some(app) = self.apps.first_mut() {
+            app.keys = keys;
+        }
+    }
+
     /// Has another end of its configuration from its next start on.
     pub fn change_configuration(&mut self, extra: &str) {
         extra.clone_into(&mut self.extra);

@@ -580,6 +580,12 @@ async fn a_viewer_sees_nobody_and_every_look_is_recorded() -> anyhow::Result<()>
     let read = rollcall.items(&format!("{trail}?type=access.read")).await?;
     let looked = |actor: &str, path: &str| read.iter().any(|e| e["actor"] == actor && e["details"]["path"] == path);
     ensure!(looked("auditor", &trail) && looked("wall", &one), "{read:#?}");
+    // What a viewer may see somebody in all the same, since it may concern them.
+    for path in ["/v1/tasks", "/v1/grants"] {
+        view(path.to_owned()).await?;
+        let read = rollcall.items("/v1/timeline?type=access.read").await?;
+        ensure!(read.iter().any(|e| e["actor"] == "wall" && e["details"]["path"] == path), "{path}: {read:#?}");
+    }
     // A search by name, a list, and what is asked for by the identity.
     // Whom somebody has looked for by name is not kept: they may be erased one day.
     let plan = format!("/v1/plan?identity={id}");

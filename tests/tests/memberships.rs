@@ -132,3 +132,23 @@ async fn of_a_group_that_shows_some_of_its_members_the_account_says_whether_it_i
     ensure!(left == BTreeSet::from([account(&stage, "ada")?]), "{left:?}");
     Ok(())
 }
+
+/// It was shown in the group while it was one of few.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_a_group_has_shown_before_is_taken_out_of_it_when_it_shows_others_alone() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "", GROUPS).await?;
+    let ([ada, bob], group) = in_the_group(&stage, ["ada", "bob"]).await?;
+    for id in [&ada, &bob] {
+        stage.verified(id).await?;
+    }
+    let shape = Shape { members_shown_at_most: Some(1), ..Shape::default() };
+    stage.app.tell(APP, &Script { shape, ..Script::default() }).await?;
+    let shown: Vec<String> = members(&stage).into_iter().take(1).collect();
+    let hidden = if shown.contains(&account(&stage, "ada")?) { [&bob, &ada] } else { [&ada, &bob] };
+    for (id, left) in hidden.into_iter().zip([1, 0]) {
+        take_out(&stage, &group, id).await?;
+        stage.verified(id).await?;
+        ensure!(members(&stage).len() == left, "verified to be out, and in the group: {:?}", members(&stage));
+    }
+    Ok(())
+}

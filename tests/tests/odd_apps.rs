@@ -211,6 +211,50 @@ async fn pages_that_show_somebody_twice_make_no_second_account() -> anyhow::Resu
     Ok(())
 }
 
+/// How many accounts are known as nobody's.
+async fn orphans(stage: &Stage) -> anyhow::Result<usize> {
+    let all = stage.rollcall.items("/v1/drift").await?;
+    Ok(all.into_iter().filter(|item| item["kind"] == "orphan").count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_nobody_that_pages_pass_over_is_still_there() -> anyhow::Result<()> {
+    let shape = Shape { page_size: Some(2), ..Shape::default() };
+    let stage = Stage::simple(shaped(shape.clone())).await?;
+    for name in ["anna", "boris", "carla"] {
+        let id = stage.join(name).await?;
+        stage.verified(&id).await?;
+    }
+    stage.app.by_hand(APP, |users| {
+        let stranger = json!({ "id": "z-stranger", "userName": "stranger", "active": true });
+        users.insert("z-stranger".into(), stranger.as_object().cloned().unwrap_or_default());
+    });
+    compare(&stage).await?;
+    ensure!(orphans(&stage).await? == 1, "it was not found");
+    stage.app.tell(APP, &Script { inconsistent_pages: true, shape: shape.clone(), ..Script::default() }).await?;
+    compare(&stage).await?;
+    ensure!(orphans(&stage).await? == 1, "what no page has shown is taken for gone, and lives");
+    // One that is put under `protected` is none that anybody is told of.
+    let mut stage = stage;
+    stage.rollcall.stop().await?;
+    stage.rollcall.change_app("protected = [\"stranger\"]\n");
+    stage.rollcall.start().await?;
+    compare(&stage).await?;
+    ensure!(orphans(&stage).await? == 0, "it is protected, and found");
+    stage.rollcall.stop().await?;
+    stage.rollcall.change_app("");
+    stage.rollcall.start().await?;
+    stage.app.tell(APP, &shaped(shape.clone())).await?;
+    compare(&stage).await?;
+    ensure!(orphans(&stage).await? == 1, "it is there again, and not found");
+    // What is gone indeed is, also where the app calls its id none of its own then.
+    stage.app.by_hand(APP, |users| drop(users.remove("z-stranger")));
+    stage.app.tell(APP, &Script { knows_no_other_ids: true, ..shaped(shape) }).await?;
+    compare(&stage).await?;
+    ensure!(orphans(&stage).await? == 0, "it is there no more");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_is_called_otherwise_is_named_and_does_not_stay() -> anyhow::Result<()> {
     let stage = Stage::set(shaped(Shape { renames_groups: true, ..Shape::default() }), "delete", "", GROUPS).await?;

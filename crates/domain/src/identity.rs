@@ -7,12 +7,15 @@ pub mod lifecycle;
 pub mod name;
 pub mod ownership;
 pub mod resource;
+pub mod statement;
 pub mod switch;
+
+pub use statement::{effective_at, started, urgency};
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rollcall_scim::{Changed, LIFECYCLE, changed_paths};
+use rollcall_scim::{Changed, changed_paths};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -21,6 +24,7 @@ use crate::identity::content::Content;
 use crate::identity::lifecycle::{Active, Effect, IdentityChange, Lifecycle, Urgency, classify, next};
 use crate::identity::name::NameSpace;
 use crate::identity::ownership::Ownership;
+use crate::identity::statement::{is_active, undated, unhurried, with_active};
 use crate::ids::{IdentityId, Sequence, SourceName};
 use crate::key_ref::KeyRef;
 
@@ -194,35 +198,6 @@ pub fn user_name(resource: &Map<String, Value>) -> &str {
     name.and_then(Value::as_str).unwrap_or_default()
 }
 
-fn is_active(resource: &Map<String, Value>) -> Option<bool> {
-    resource.get("active").and_then(Value::as_bool)
-}
-
-fn with_active(mut resource: Map<String, Value>, active: bool) -> (Map<String, Value>, Active) {
-    resource.insert("active".into(), active.into());
-    (resource, if active { Active::Yes } else { Active::No })
-}
-
-/// A new resource as it is meant: one whose source does not say is active.
-#[must_use]
-pub fn started(resource: Map<String, Value>) -> Map<String, Value> {
-    let active = is_active(&resource).unwrap_or(true);
-    with_active(resource, active).0
-}
-
-/// When a resource's `active` takes effect; `None`: at once.
-#[must_use]
-pub fn effective_at(resource: &Map<String, Value>) -> Option<Timestamp> {
-    resource.get(LIFECYCLE.id)?.get("effectiveAt")?.as_str()?.parse().ok()
-}
-
-/// Whether a resource's departure is urgent.
-#[must_use]
-pub fn urgency(resource: &Map<String, Value>) -> Urgency {
-    let urgent = resource.get(LIFECYCLE.id).and_then(|l| l.get("emergency")).and_then(Value::as_bool);
-    if urgent == Some(true) { Urgency::Emergency } else { Urgency::Usual }
-}
-
 /// When a statement takes effect: an emergency does not wait for a date that lies ahead.
 fn taken_at(resource: &Map<String, Value>, now: Timestamp) -> Option<Timestamp> {
     let waits = is_active(resource) == Some(true) || urgency(resource) == Urgency::Usual;
@@ -269,124 +244,6 @@ pub fn create(id: IdentityId, kind: IdentityKind, resource: Map<String, Value>, 
         resource,
         provenance: Provenance::new(),
     }
-}
-
-/// Whether a source says something outright, be it what is known already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Word {
-    Said,
-    Silent,
-}
-
-impl Word {
-    /// Whether a whole resource says whether somebody is active.
-    #[must_use]
-    pub fn on_active(resource: &Map<String, Value>) -> Self {
-        is_active(resource).map_or(Self::Silent, |_| Self::Said)
-    }
-
-    /// Whether it says when that takes effect.
-    #[must_use]
-    pub fn on_date(resource: &Map<String, Value>) -> Self {
-        effective_at(resource).map_or(Self::Silent, |_| Self::Said)
-    }
-}
-
-/// A whole new resource as it is meant.
-///
-/// One without `active` keeps the state it had, so that an incomplete PUT never rehires a leaver, and the date of that state.
-#[must_use]
-pub fn completed(last: &IdentityChanged, mut resource: Map<String, Value>) -> Map<String, Value> {
-    if let Some(active) = is_active(&resource) {
-        return with_active(resource, active).0;
-    }
-    if let Some(Value::Object(said)) = last.resource.get(LIFECYCLE.id) {
-        let kept = resource.entry(LIFECYCLE.id).or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(kept) = kept {
-            for (name, value) in said {
-                kept.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-        }
-        name_extension(&mut resource, LIFECYCLE.id);
-    }
-    // Where the word on it was removed none is put there: whoever leaves at a time leaves all the same.
-    match is_active(&last.resource) {
-        Some(active) => with_active(resource, active).0,
-        None => resource,
-    }
-}
-
-/// An extension that a resource has is named in its `schemas`.
-fn name_extension(resource: &mut Map<String, Value>, urn: &str) {
-    if let Some(Value::Array(schemas)) = resource.get_mut("schemas")
-        && !schemas.iter().any(|schema| schema == urn)
-    {
-        schemas.push(urn.into());
-    }
-}
-
-/// What a source says of whether somebody is active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Says {
-    /// Whether it says so outright.
-    pub active: Word,
-    /// What becomes of a date that was said before, and lies ahead.
-    pub date: OldDate,
-}
-
-/// What becomes of the date of an earlier statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OldDate {
-    /// It stands, or another one was said.
-    Stands,
-    /// A date belongs to the statement that it came with: who says again whether somebody is active, and not when, says that it is so now.
-    UsedUp,
-}
-
-impl Says {
-    /// What is said outright by `active` and `date`, of somebody of whom `last` was said before.
-    #[must_use]
-    pub fn of(active: Word, date: Word, last: &IdentityChanged, now: Timestamp) -> Self {
-        let is_ahead = effective_at(&last.resource).is_some_and(|at| at > now);
-        let is_used_up = active == Word::Said && date == Word::Silent && is_ahead;
-        Self { active, date: if is_used_up { OldDate::UsedUp } else { OldDate::Stands } }
-    }
-
-    /// What a whole resource says.
-    #[must_use]
-    pub fn whole(resource: &Map<String, Value>) -> Self {
-        Self { active: Word::on_active(resource), date: OldDate::Stands }
-    }
-}
-
-/// A resource that says neither whether somebody is active nor when that takes effect.
-#[must_use]
-pub fn silent(mut resource: Map<String, Value>) -> Map<String, Value> {
-    resource.remove("active");
-    undated(resource)
-}
-
-/// A resource that does not say that somebody leaves in an emergency.
-fn unhurried(resource: Map<String, Value>) -> Map<String, Value> {
-    without(resource, "emergency")
-}
-
-/// A resource without an attribute of the Lifecycle extension.
-fn without(mut resource: Map<String, Value>, attribute: &str) -> Map<String, Value> {
-    if let Some(lifecycle) = resource.get_mut(LIFECYCLE.id).and_then(Value::as_object_mut) {
-        lifecycle.remove(attribute);
-        if lifecycle.is_empty() {
-            resource.remove(LIFECYCLE.id);
-        }
-    }
-    resource
-}
-
-/// A resource that does not say when it takes effect that somebody is active, or is not.
-#[must_use]
-pub fn undated(resource: Map<String, Value>) -> Map<String, Value> {
-    without(resource, "effectiveAt")
 }
 
 /// The change to a new version of the resource; `None` when nothing differs.

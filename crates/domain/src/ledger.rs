@@ -32,6 +32,7 @@ mod listing;
 mod lists;
 mod machines;
 mod obligations;
+mod off;
 mod others;
 mod preview;
 mod read;
@@ -83,10 +84,13 @@ pub use drills::{drill_reports, drilled, failing_drills};
 pub use erasure::{Obstacle, Ordered, all_ordered, obstacles, ordered, record};
 pub use explain::{Held, Missing, Progress, explain, forbidden, grant_for, held_by, progress};
 pub use grants::{
-    active_grants_of, count_grants, grant, grants_ending, grants_in, grants_of, grants_ringing, next_grant_ring,
+    active_grants_of, count_grants, grant, grants_ending, grants_in, grants_of, grants_ringing, is_grant_ending,
+    next_grant_ring,
 };
-pub use guarded::present;
-pub use handovers::{HANDOVERS, handover, handovers_after, handovers_of, handovers_of_machine, late_handovers};
+pub use guarded::{held, holds_something, present};
+pub use handovers::{
+    HANDOVERS, handover, handovers_after, handovers_of, handovers_of_machine, has_late_handovers, late_handovers,
+};
 pub use late::Late;
 pub use links::{keeps_external_ids, linked};
 pub use listing::{Among, obligations_after};
@@ -94,25 +98,26 @@ pub use lists::{List, Remembered};
 pub use machines::{
     MACHINES, can_own, count_without_owner, is_without_owner, machine, machines_owned, machines_without_owner,
 };
+pub use off::{all_switched_off, switched_off};
 pub use others::{other_ids, others_of};
 pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
     ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
-    drift, drift_of, firing_alerts, held, hold, holds, holds_something, identities_at, is_hold_said, is_waived,
-    last_obligation, leaver, missing_in, obligation, obligations_of, obligations_of_leaver, obligations_opened_by,
-    open_leavers, open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled,
-    some_accounts, synced, unsaid_completions, verified_between,
+    drift, drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
+    missing_in, obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers,
+    open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced,
+    unsaid_completions, verified_between,
 };
 pub use reevaluations::{next_piece, reevaluations};
 pub use revocations::{
-    REVOCATIONS, late_revocations, owed_of_credential, revocation, revocations_after, revocations_of,
-    revocations_of_credential,
+    REVOCATIONS, has_late_revocations, late_revocations, owed_of_credential, revocation, revocations_after,
+    revocations_of, revocations_of_credential,
 };
-pub use schedule::{Scheduled, far_ahead, last_heard, stuck, taking_effect};
+pub use schedule::{Scheduled, far_ahead, last_heard, scheduled, stuck, taking_effect};
 pub use separations::{
     VIOLATIONS, ViolationCount, count_violations, separated, violation, violation_counts, violations, violations_of,
 };
-pub use switch::{all_switched_off, carried_over, switched_off, switched_off_under_a_name_of};
+pub use switch::{carried_over, switched_off_under_a_name_of};
 pub use tasks::{Answerable, answerable, hold_on, is_to_be_done, names_of_others, task, tasks_after};
 pub use ways::shown_ways;
 
@@ -356,9 +361,19 @@ impl Ledger {
             Event::DriftAccepted(accepted) => drifts::accepted(state, accepted, event)?,
             Event::ObligationAtRisk(risk) => obligations::at_risk(state, risk, event)?,
             Event::LeaverCompleted(completed) => obligations::completion_said(state, completed),
-            Event::ObligationOverdue(overdue) => obligations::overdue(state, overdue, event)?,
+            Event::ObligationOverdue(overdue) => {
+                obligations::overdue(state, overdue, event)?;
+                // The exception by which the removal of one who is switched off has waited may be over.
+                if let Subject::Account { app, identity } = &overdue.id.subject {
+                    self.go_on_removing(state, *identity, app, event)?;
+                }
+            }
             Event::ObligationWaived(waived) => obligations::waived(state, waived, event)?,
-            Event::HoldDecided(decided) => guarded::decided(state, decided, event)?,
+            Event::HoldDecided(decided) => {
+                for account in guarded::decided(state, decided, event)? {
+                    self.go_on_removing(state, account.identity, &account.app, event)?;
+                }
+            }
             Event::AppDiscovered(found) => {
                 apps::discovered(state, found);
                 drifts::own_ways_learned(state, &found.app, &found.capabilities.keeps)?;
@@ -428,7 +443,15 @@ impl Ledger {
             for app in owed.apps {
                 let Some(spec) = directory::app(state, &app)?.map(|app| app.spec) else { continue };
                 let before = account(state, id, &app)?;
-                let desired = recorded::desired(owed.target);
+                let desired = match recorded::desired(owed.target) {
+                    Desired::Absent
+                        if change.kind == ChangeKind::Disable
+                            && waits_for_a_person(state, before.as_ref(), change)? =>
+                    {
+                        Desired::Off
+                    }
+                    desired => desired,
+                };
                 // What drift has opened is no removal by a source.
                 if of.is_some() {
                     guarded::count(state, &spec, before.as_ref(), &desired, event)?;
@@ -544,6 +567,7 @@ impl Ledger {
     ) -> Result<(), KvError> {
         let is_known =
             directory::identity(state, switched.id)?.is_some_and(|identity| identity.content != Content::Erased);
+        let was_off = switched_off(state, switched.id)?;
         if !is_known || switch::changed(state, switched, event)? == switch::Effect::None {
             return Ok(());
         }
@@ -552,10 +576,13 @@ impl Ledger {
             Switch::On => ChangeKind::Mover,
         };
         let change = Change::at_once(event.sequence, kind, event.recorded_at);
+        let mut excepted = Vec::new();
         if switched.to == Switch::On {
             // That they are off is owed no longer, in whatever app.
             let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Changed };
             for mut account in accounts_of(state, switched.id)? {
+                let exception = was_off.as_ref().and_then(|off| account.exception_of_removal(off.sequence));
+                excepted.extend(exception.map(|exception| (account.app.clone(), exception)));
                 let is_off = |o: &Obligation| o.change == ChangeKind::Disable;
                 obligations::end_those(state, &mut account, is_off, &end, &mut Vec::new())?;
                 accounts::requeue(state, &mut account, Urgency::Usual);
@@ -563,6 +590,31 @@ impl Ledger {
             }
         }
         self.owe(state, switched.id, change, Extent::ALL, event)?;
+        // What a person has left as it is for a while stays that: it was a removal before, and is one now.
+        for (app, exception) in excepted {
+            let theirs = account(state, switched.id, &app)?.map(|account| account.owes).unwrap_or_default();
+            for owed in theirs.iter().filter(|o| o.id.opened_by == event.sequence && o.target == Target::Absent) {
+                obligations::waive(state, &owed.id, exception.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the account of somebody who is switched off, where that was owed before and waits for no person any more.
+    fn go_on_removing(
+        &mut self,
+        state: &mut Kept<'_, impl Write>,
+        id: IdentityId,
+        app: &AppId,
+        event: &Recorded,
+    ) -> Result<(), KvError> {
+        let Some(off) = switched_off(state, id)? else { return Ok(()) };
+        let Some(account) = account(state, id, app)? else { return Ok(()) };
+        if account.removals_that_wait(off.sequence).next().is_some() {
+            let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
+            let apps = BTreeSet::from([app.clone()]);
+            self.owe(state, id, change, Extent { apps: Some(&apps), pass: Pass::Access }, event)?;
+        }
         Ok(())
     }
 
@@ -585,7 +637,7 @@ impl Ledger {
         }
         let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
         let holder = holders::holder_of(state, identity)?;
-        let off = switch::switched_off(state, id)?;
+        let off = switched_off(state, id)?;
         let urgency = switch::urgency(state, id)?;
         let accounts = match only {
             Some(apps) => {
@@ -614,23 +666,27 @@ impl Ledger {
             let rule = rules.of(identity.kind);
             let before = accounts.remove(&app.spec.id);
             let held = before.as_ref().map(|account| account.holds.clone()).unwrap_or_default();
+            let is_decided = access.decides(app, rule, identity) || change.kind == ChangeKind::Leaver;
             let (desired, holds) = match &before {
                 // What can't be decided stays as it is until they leave, but for grants that have ended.
-                before if !access.decides(app, rule, identity) && change.kind != ChangeKind::Leaver => {
-                    let Some(before) = before else { continue };
-                    holders::kept(before, &holder, app, off.as_ref())
-                }
-                before => {
+                Some(before) if !is_decided => holders::kept(before, &holder, app, off.as_ref()),
+                None if !is_decided => continue,
+                _ => {
                     let decision = holder.decide(app, rule, &roles, access.asked(principal.as_ref()));
-                    let desired = match holders::desired_for(&decision, identity, app, off.as_ref()) {
-                        // A removal that waits for a person stays one that waits: they are only switched off meanwhile.
-                        Desired::Absent if off.is_some() && waits_for_a_person(state, before.as_ref(), change)? => {
-                            Desired::Off
-                        }
-                        desired => desired,
-                    };
+                    let desired = holders::desired_for(&decision, identity, app, off.as_ref());
                     (desired, holdings(&held, decision, event.recorded_at))
                 }
+            };
+            let (before, desired) = match (before, desired, &off) {
+                // A removal that waits for a person stays one that waits: they are only switched off meanwhile.
+                (before, Desired::Absent, Some(_)) if waits_for_a_person(state, before.as_ref(), change)? => {
+                    (before, Desired::Off)
+                }
+                // It is theirs again, once they are switched on: no removal waits any more.
+                (Some(before), Desired::Off, Some(off)) if is_decided => {
+                    (Some(obligations::wanted_again(state, before, off.sequence, event)?), Desired::Off)
+                }
+                (before, desired, _) => (before, desired),
             };
             // Of what was to be taken away nobody loses anything by waiting that gets it back.
             let is_given =
@@ -707,7 +763,12 @@ const CONFIGURED: &str = "configured/";
 fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Change) -> Result<bool, KvError> {
     let Some(before) = before.filter(|_| change.kind != ChangeKind::Leaver) else { return Ok(false) };
     match before.desired {
-        Desired::Off => Ok(directory::identity(state, before.identity)?.is_some_and(|who| !who.lifecycle.has_access())),
+        Desired::Off => {
+            let Some(off) = switched_off(state, before.identity)? else { return Ok(false) };
+            let mut waiting = before.removals_that_wait(off.sequence).peekable();
+            let held = holds(state)?.iter().any(|hold| hold.covers_removal_of_one_off(before, off.sequence));
+            Ok(waiting.peek().is_some() && (held || waiting.all(|owed| owed.waived.is_some())))
+        }
         Desired::Absent if before.is_pending() => {
             let held = holds(state)?.iter().any(|hold| hold.covers(before));
             Ok(held || is_waived(state, &before.app, before.identity)?)

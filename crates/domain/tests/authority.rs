@@ -4,9 +4,8 @@
 
 use rollcall_domain::identity::authority::{AttributePath, Authority, Precedence, Settled};
 use rollcall_domain::identity::lifecycle::{IdentityChange, Lifecycle};
-use rollcall_domain::identity::{
-    IdentityChanged, IdentityKind, OldDate, Provenance, Says, Word, completed, create, restated, started, update,
-};
+use rollcall_domain::identity::statement::{OldDate, Says, Word, completed};
+use rollcall_domain::identity::{IdentityChanged, IdentityKind, Provenance, create, restated, started, update};
 use rollcall_domain::ids::{IdentityId, SourceName};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -52,8 +51,8 @@ fn joined(by: &str, resource: Value) -> (IdentityChanged, Settled) {
 
 fn put(by: &str, last: &IdentityChanged, resource: Value) -> (Option<IdentityChanged>, Settled) {
     let resource = map(resource);
-    let says = Says::of(Word::on_active(&resource), Word::on_date(&resource), last, NOW);
-    said(by, last, completed(last, resource), says)
+    let says = Says::of(&resource, &last.resource, NOW);
+    said(by, last, completed(&last.resource, resource), says)
 }
 
 /// What comes of a whole resource of which a part is said.
@@ -111,11 +110,11 @@ fn a_date_that_lies_ahead_ends_with_the_statement_that_it_came_with() {
     assert_eq!(leaving.after, Lifecycle::Leaving);
     // A part of it that says nothing of it leaves it as it is, and one that says it again without a date means now.
     let whole = || leaving.resource.clone();
-    let silent = Says::of(Word::Silent, Word::Silent, &leaving, NOW);
+    let silent = Says::of(&map(json!({})), &leaving.resource, NOW);
     assert!(said("okta", &leaving, whole(), silent).0.is_none());
-    let again = Says::of(Word::Said, Word::Silent, &leaving, NOW);
+    let again = Says::of(&map(json!({ "active": false })), &leaving.resource, NOW);
     assert_eq!(said("okta", &leaving, whole(), again).0.unwrap().after, Lifecycle::Left);
-    let with_date = Says::of(Word::Said, Word::Said, &leaving, NOW);
+    let with_date = Says::of(&leaving.resource, &leaving.resource, NOW);
     assert!(said("okta", &leaving, whole(), with_date).0.is_none());
     // Whose word it is not ends no date by that, and is told nothing of it.
     let by_hr = put("hr", &leaving, whole_value(&leaving)).0.unwrap();

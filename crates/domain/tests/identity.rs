@@ -11,7 +11,8 @@ use rollcall_domain::access::subject::Subject;
 use rollcall_domain::identity::group::{self, GroupChange, MEMBERS_PER_EVENT, Version};
 use rollcall_domain::identity::lifecycle::{IdentityChange, Lifecycle, Urgency};
 use rollcall_domain::identity::name::name_key;
-use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, completed, delete, take_effect, urgency};
+use rollcall_domain::identity::statement::completed;
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, delete, take_effect, urgency};
 use rollcall_domain::ids::{AppId, GroupId, IdentityId};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -48,7 +49,7 @@ fn whoever_is_created_without_a_word_on_it_is_active() {
 #[test]
 fn an_update_that_changes_nothing_is_no_event() {
     let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna", "active": true })));
-    assert_eq!(update(&created, completed(&created, map(json!({ "userName": "anna" })))), None);
+    assert_eq!(update(&created, completed(&created.resource, map(json!({ "userName": "anna" })))), None);
     assert_eq!(update(&created, map(json!({ "userName": "anna", "active": true }))), None);
 }
 
@@ -57,7 +58,7 @@ fn a_put_without_active_never_rehires_a_leaver() {
     let created = create(id(), IdentityKind::User, map(json!({ "userName": "anna" })));
     let left = update(&created, map(json!({ "userName": "anna", "active": false }))).unwrap();
     assert_eq!(left.change, IdentityChange::Left);
-    let changed = update(&left, completed(&left, map(json!({ "userName": "anna", "title": "x" })))).unwrap();
+    let changed = update(&left, completed(&left.resource, map(json!({ "userName": "anna", "title": "x" })))).unwrap();
     assert_eq!((changed.change, changed.after), (IdentityChange::Updated, Lifecycle::Left));
     assert_eq!(changed.resource["active"], json!(false));
 }
@@ -94,7 +95,10 @@ fn the_changed_paths_say_before_and_after() {
     );
     let moved = update(
         &created,
-        completed(&created, map(json!({ "userName": "anna", "name": { "givenName": "Ann" }, "nickName": "A" }))),
+        completed(
+            &created.resource,
+            map(json!({ "userName": "anna", "name": { "givenName": "Ann" }, "nickName": "A" })),
+        ),
     );
     let paths: Vec<_> = moved.unwrap().changed.into_iter().map(|c| (c.path, c.before, c.after)).collect();
     assert_eq!(
@@ -172,11 +176,11 @@ fn a_leave_that_lies_ahead_takes_effect_at_its_time_and_not_before() {
     assert_eq!(take_effect(&left, "2026-02-28T00:00:00Z".parse().unwrap()), None, "twice");
     // A PUT without a word on it changes nothing about the leave; one that says otherwise cancels it.
     let silent = completed(
-        &scheduled,
+        &scheduled.resource,
         map(json!({ "userName": "anna", "title": "x", (LIFECYCLE): { "effectiveAt": "2026-01-31T17:00:00Z" } })),
     );
     assert_eq!(update(&scheduled, silent).unwrap().after, Lifecycle::Leaving);
-    let silent = completed(&scheduled, map(json!({ "userName": "anna", "title": "x" })));
+    let silent = completed(&scheduled.resource, map(json!({ "userName": "anna", "title": "x" })));
     let moved = update(&scheduled, silent).unwrap();
     assert_eq!(
         (moved.after, moved.effective_at),
@@ -197,7 +201,7 @@ fn an_incomplete_put_cancels_no_leave_of_which_the_word_was_removed() {
     without.remove("active");
     let silent = update(&scheduled, without).unwrap();
     assert_eq!(silent.after, Lifecycle::Leaving);
-    let whole = completed(&silent, map(json!({ "userName": "anna", "title": "x" })));
+    let whole = completed(&silent.resource, map(json!({ "userName": "anna", "title": "x" })));
     assert_eq!(update(&silent, whole).unwrap().after, Lifecycle::Leaving);
 }
 
@@ -217,7 +221,7 @@ fn that_a_departure_was_urgent_ends_with_it() {
 fn a_joiner_of_next_month_is_staged_until_then_and_a_leave_of_yesterday_is_one_now() {
     let staged = create(id(), IdentityKind::User, user(true, "2026-02-01T08:00:00Z"));
     assert_eq!(staged.after, Lifecycle::Staged);
-    let silent = completed(&staged, map(json!({ "userName": "anna", "title": "x" })));
+    let silent = completed(&staged.resource, map(json!({ "userName": "anna", "title": "x" })));
     assert_eq!(update(&staged, silent).unwrap().after, Lifecycle::Staged, "joined before the start");
     let joined = take_effect(&staged, "2026-02-01T08:00:00Z".parse().unwrap()).unwrap();
     assert_eq!((joined.change, joined.after), (IdentityChange::Joined, Lifecycle::Active));

@@ -10,6 +10,7 @@ use rollcall_domain::access::obligation::{Because, End, ObligationId, Obligation
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::identity::lifecycle::{IdentityChange, Lifecycle};
 use rollcall_domain::identity::ownership::{Ownership, referred};
+use rollcall_domain::identity::statement::completed;
 use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::identity::{self, IdentityKind};
 use rollcall_domain::ledger::{self, Among, Fact};
@@ -69,7 +70,7 @@ impl World {
 
     fn says(&mut self, n: u128, said: Value) -> Option<Sequence> {
         let last = self.last(person(n))?;
-        let changed = identity::update(&last, identity::completed(&last, resource(said)), at(self.now()))?;
+        let changed = identity::update(&last, completed(&last.resource, resource(said)), at(self.now()))?;
         let owned = changed.ownership.owner.is_some_and(|owner| ledger::can_own(&self.state, owner).unwrap());
         let changed = if owned { changed } else { identity::without_owner(changed) };
         Some(self.append(Event::Identity(changed)))
@@ -189,7 +190,7 @@ fn a_machine_leaves_at_its_end_and_begins_again_when_that_lies_ahead() {
     assert_eq!(renewed.change, IdentityChange::Rehired);
     // Nor does an incomplete statement begin it: only who says that it is active.
     let without_end = json!({ "userName": "bot", MACHINE.id: { "owner": person(BEN).to_string() } });
-    let incomplete = identity::update(&ended, identity::completed(&ended, resource(without_end)), at(2000)).unwrap();
+    let incomplete = identity::update(&ended, completed(&ended.resource, resource(without_end)), at(2000)).unwrap();
     assert_eq!(incomplete.after, Lifecycle::Left);
     assert_eq!(ended.resource["active"], false);
     // One that has ended when it is first heard of never begins.

@@ -1,5 +1,7 @@
 //! The rows of a list, whichever way it is written: a table (CSV), an object a line (NDJSON), or one JSON document.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 /// How a list is written.
@@ -48,6 +50,11 @@ pub fn rows<E: From<String>>(format: Format, body: &[u8], mut each: impl FnMut(R
         Format::Csv => {
             let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
             let head = table.headers().map_err(|e| E::from(format!("the first line: {e}")))?.clone();
+            // Which of the two is meant is not known.
+            let mut names = BTreeSet::new();
+            if let Some(name) = head.iter().find(|name| !name.is_empty() && !names.insert(*name)) {
+                return Err(E::from(format!("the first line: two columns are called '{name}'")));
+            }
             for record in table.records() {
                 let record = record.map_err(|e| E::from(in_csv(&e)))?;
                 let number = record.position().map_or(0, csv::Position::line);
@@ -130,5 +137,29 @@ fn listed<E: From<String>>(document: Value) -> Result<Vec<Value>, E> {
             _ => Err(E::from("it is neither a list nor an object with 'items'".to_owned())),
         },
         other => Err(E::from(format!("it is neither a list nor an object with 'items': {}", kind(&other)))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_table_with_two_columns_of_one_name_is_refused() {
+        let read = |text: &str| {
+            let mut all = 0;
+            rows::<String>(Format::Csv, text.as_bytes(), |_| {
+                all += 1;
+                Ok(())
+            })
+            .map(|()| all)
+        };
+        assert_eq!(read("user,state\nanna,active\n"), Ok(1));
+        // Columns without a name are nobody's.
+        assert_eq!(read("user,,\nanna,x,y\n"), Ok(1));
+        let refused = read("user,state,state\nanna,active,inactive\n");
+        assert_eq!(refused, Err("the first line: two columns are called 'state'".to_owned()));
     }
 }

@@ -262,7 +262,11 @@ impl SimApp {
                     let late = TIMEOUT + self.chance.millis(0..15_000);
                     tokio::spawn(async move {
                         tokio::time::sleep(late).await;
+                        let before = app.live_ids();
                         app.handle(&method, &address, body.as_ref());
+                        for (id, says) in app.live_ids().iter().filter(|(id, _)| !before.contains_key(*id)) {
+                            app.laws.revived(app.nature.id, id, says.parse().ok());
+                        }
                     });
                 }
                 tokio::time::sleep(TIMEOUT).await;
@@ -298,6 +302,17 @@ impl SimApp {
         let (status, answer) = self.handle(&method, &address, body);
         tokio::time::sleep(self.chance.millis(1..60)).await;
         Ok(response(status, &answer))
+    }
+
+    /// The ids of the accounts that live, with what each says of whose it is.
+    fn live_ids(&self) -> BTreeMap<String, String> {
+        let truth = self.truth();
+        let live = truth.now.users.iter().filter(|(_, user)| is_live(user));
+        live.map(|(id, user)| {
+            let says = user.get("externalId").and_then(Value::as_str).unwrap_or_default();
+            (id.clone(), says.to_owned())
+        })
+        .collect()
     }
 
     fn handle(&self, method: &Method, address: &Url, body: Option<&Value>) -> (StatusCode, Value) {

@@ -110,6 +110,19 @@ impl Laws {
         self.book().note(what);
     }
 
+    /// A change that nobody waited for any more has made an account live: nobody was called gone while it could come.
+    pub fn revived(&self, app: &str, remote_id: &str, says: Option<IdentityId>) {
+        let mut book = self.book();
+        book.note(format!("{app}: what came late has made {remote_id} live"));
+        let said = book.gone_before_its_time(app, remote_id, says);
+        let at = book.notes.len();
+        match said {
+            Ok(Some(law)) => book.broken.push((at, law)),
+            Ok(None) => {}
+            Err(e) => book.broken.push((at, format!("whose {remote_id} is can't be read: {e}"))),
+        }
+    }
+
     /// A law was found broken.
     pub fn broken(&self, law: String) {
         let mut book = self.book();
@@ -382,6 +395,25 @@ impl Book {
             }
         }
         Ok(broken)
+    }
+
+    /// Who is verified to be gone, and has this account, that lives.
+    fn gone_before_its_time(
+        &self,
+        app: &str,
+        remote_id: &str,
+        says: Option<IdentityId>,
+    ) -> Result<Option<String>, KvError> {
+        let Ok(app) = app.parse() else { return Ok(None) };
+        let Some(whose) = ledger::linked(&self.state, &app, remote_id)?.or(says) else { return Ok(None) };
+        let theirs = ledger::account(&self.state, whose, &app)?;
+        let is_gone = theirs.is_some_and(|a| a.desired.target() == Target::Absent && !a.is_pending());
+        Ok(is_gone.then(|| {
+            format!(
+                "after #{}: {whose} was called gone in {app} while a change could still make {remote_id} live",
+                self.head
+            )
+        }))
     }
 
     /// Whether something is owed in an app for someone, or for someone who had one of their names.

@@ -10,8 +10,9 @@ use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantRequested, Gra
 use rollcall_domain::identity::authority::{AttributePath, Authority, Precedence, Settled};
 use rollcall_domain::identity::group::{GroupChange, GroupChanged, MemberId};
 use rollcall_domain::identity::name::{NameSpace, name_key};
+use rollcall_domain::identity::statement::{OldDate, Says, Word};
 use rollcall_domain::identity::switch::{Switch, Switched};
-use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, NameChanged, OldDate, Says, Word, user_name};
+use rollcall_domain::identity::{self, IdentityChanged, IdentityKind, NameChanged, user_name};
 use rollcall_domain::ids::{GroupId, IdentityId};
 use rollcall_domain::{Event, EventMeta, GrantId, NewEvent, Sequence, SourceName, TraceContext};
 use rollcall_event_log::{Clock, Expect, Log, LogError, Newest, Subject, Unit, newest};

@@ -1,18 +1,17 @@
 //! Comparing a whole app with what is desired: on schedule, and when someone asks. What differs is looked at once more
 //! before it is said: a page that was read a moment ago may be older than what has been done since.
 
+pub mod schedule;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::outcome::Adopted;
 use rollcall_domain::access::plan::judge;
-use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
-use rollcall_domain::app::health::Quarantined;
 use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::policy::Policy;
@@ -23,9 +22,7 @@ use rollcall_domain::{Event, Sequence, directory, ledger};
 use rollcall_projection::View;
 use rollcall_scim::Changed;
 use serde_json::Value;
-use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::app_client::client::Endpoint;
 use crate::app_client::pages::Pages;
@@ -34,6 +31,7 @@ use crate::error::ProvisionerError;
 use crate::list::snapshot::Snapshot;
 use crate::search::locate::locate;
 use crate::search::look::{Search, read_by_id};
+use crate::search::sampled::is_no_id;
 use crate::search::wanted::Wanted;
 use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
@@ -42,112 +40,9 @@ use crate::work::step::left_out;
 /// How many accounts are read between two words on how far it is.
 const WORD_EVERY: u64 = 5000;
 
-/// How soon after the start an app that was never compared is, and one that could not be read to its end.
-const SOON: Duration = Duration::from_secs(60);
-
 /// The change that says what an account must be, and whether it must be there.
 const fn wanted_by(account: &Account) -> (Sequence, Target) {
     (account.desired_version, account.desired.target())
-}
-
-/// When the app is compared, and the comparison that runs.
-pub struct Schedule {
-    connector: Arc<Connector>,
-    every: Duration,
-    due: Instant,
-    running: Option<AbortOnDropHandle<()>>,
-}
-
-impl Schedule {
-    /// Goes on where an earlier process was.
-    pub fn new(connector: Arc<Connector>, every: Duration) -> Self {
-        let last = ledger::reconciled(&connector.store.view(), &connector.app).unwrap_or_default();
-        let since = last.completed_at.map(|at| Duration::try_from((connector.clock)().duration_since(at)));
-        let wait = match since {
-            Some(since) => every.saturating_sub(since.unwrap_or_default()),
-            None => every.min(SOON),
-        };
-        Self { connector, every, due: Instant::now() + wait, running: None }
-    }
-
-    /// Starts a comparison when it is time, or when someone has asked for one.
-    pub fn turn(&mut self) {
-        if self.running.is_some() || self.connector.link.is_none() {
-            return;
-        }
-        let asked =
-            ledger::reconciled(&self.connector.store.view(), &self.connector.app).is_ok_and(|r| r.requested.is_some());
-        if !asked && self.due > Instant::now() {
-            return;
-        }
-        self.due = Instant::now() + self.every;
-        let connector = Arc::clone(&self.connector);
-        self.running = Some(AbortOnDropHandle::new(tokio::spawn(async move { run(&connector).await })));
-    }
-
-    /// There is something else to compare: it is time.
-    pub fn at_once(&mut self) {
-        self.due = Instant::now();
-    }
-
-    /// Whether one runs.
-    pub const fn is_running(&self) -> bool {
-        self.running.is_some()
-    }
-
-    /// When it is time again.
-    pub const fn wake(&self) -> Instant {
-        self.due
-    }
-
-    /// Waits for the end of the comparison that runs; for ever when none does.
-    pub async fn ended(&mut self) {
-        let Some(running) = &mut self.running else { return std::future::pending().await };
-        let _ = running.await;
-        self.running = None;
-        let failed =
-            ledger::reconciled(&self.connector.store.view(), &self.connector.app).is_ok_and(|r| r.failure.is_some());
-        if failed {
-            self.due = self.due.min(Instant::now() + SOON);
-        }
-    }
-
-    /// Ends the comparison that runs; the next process goes on with it.
-    pub async fn stop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.abort();
-            let _ = running.await;
-        }
-    }
-}
-
-async fn run(connector: &Connector) {
-    let Some(link) = &connector.link else { return };
-    let outcome = async {
-        let mut pass = Pass::start(connector, link).await?;
-        pass.accounts().await?;
-        pass.finish().await
-    };
-    match outcome.await {
-        Ok(progress) => {
-            info!(app = %connector.app, accounts = progress.accounts, findings = progress.findings, "compared as a whole");
-        }
-        Err(WorkError::App(failure)) => {
-            if failure.rejection.cause == RejectionCause::Vanished {
-                let quarantined =
-                    Quarantined { app: connector.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
-                if let Err(e) = connector.say(Event::AppQuarantined(quarantined)).await {
-                    warn!(app = %connector.app, error = %e, "the quarantine is not on the log");
-                }
-            }
-            let detail = failure.rejection.detail;
-            warn!(app = %connector.app, detail, "the app can't be compared");
-            if let Err(e) = say(connector, ReconciliationEvent::Failed { detail }).await {
-                warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
-            }
-        }
-        Err(WorkError::Ours(e)) => warn!(app = %connector.app, error = %e, "the app can't be compared now"),
-    }
 }
 
 async fn say(connector: &Connector, event: ReconciliationEvent) -> Result<Sequence, ProvisionerError> {
@@ -473,14 +368,70 @@ impl<'a> Pass<'a> {
         if self.extent == Extent::Whole {
             let alone = |kind| matches!(kind, DriftKind::Orphan | DriftKind::Duplicate);
             let is_later = |item: &&DriftItem| self.list.as_ref().is_none_or(|list| list.taken_at > item.detected_at);
-            let gone: Vec<DriftId> =
-                self.open.values().flatten().filter(is_later).map(|item| item.id.clone()).collect();
-            for id in gone.into_iter().filter(|id| alone(id.kind) && !self.found.contains(id)) {
-                self.clear(id).await?;
+            let is_found = |item: &&DriftItem| self.found.contains(&item.id);
+            let open = self.open.values().flatten().filter(is_later);
+            let not_shown: Vec<DriftItem> =
+                open.filter(|item| alone(item.id.kind) && !is_found(item)).cloned().collect();
+            for item in not_shown {
+                if !self.remains(&item).await? {
+                    self.clear(item.id).await?;
+                }
             }
         }
         say(self.connector, ReconciliationEvent::Completed { progress: self.progress }).await?;
         Ok(self.progress)
+    }
+
+    /// Whether an account of nobody's, or someone's second one, is still that although no page has shown it: pages can pass one over, and
+    /// what is owed for it would end.
+    async fn remains(&self, item: &DriftItem) -> Result<bool, WorkError> {
+        let DriftId { app, identity, kind } = &item.id;
+        let ids: Vec<&str> = match kind {
+            DriftKind::Duplicate => item.duplicates().collect(),
+            _ => vec![item.remote_id.as_str()],
+        };
+        let must_go =
+            ledger::account(&self.view, *identity, app)?.is_some_and(|a| a.desired.target() == Target::Absent);
+        let mut is_missing = false;
+        for id in ids.into_iter().filter(|id| !id.is_empty()) {
+            let remote = match read_by_id(&self.link.client, id).await {
+                Ok(Some(remote)) => remote,
+                Ok(None) => {
+                    is_missing = true;
+                    continue;
+                }
+                // Some apps call an id that they do not have no id of theirs.
+                Err(failure) if is_no_id(&failure) => {
+                    is_missing = true;
+                    continue;
+                }
+                Err(failure) => {
+                    warn!(app = %app, id, detail = failure.rejection.detail, "whether it is still there can't be told");
+                    return Ok(true);
+                }
+            };
+            if self.link.config.spec.protects(&remote) {
+                continue;
+            }
+            let owner = self.owner(&remote)?.map(|account| account.identity);
+            let is_first = self.seen.get(identity) == Some(&remote.id);
+            let is_that = match kind {
+                DriftKind::Duplicate => owner == Some(*identity) && (must_go || !is_first),
+                _ => owner.is_none(),
+            };
+            if remote.is_active() && is_that {
+                return Ok(true);
+            }
+        }
+        Ok(is_missing && !self.shows_who_was_seen().await?)
+    }
+
+    /// Whether an account that a page has shown is found by its id: that another one is missing is not believed otherwise.
+    async fn shows_who_was_seen(&self) -> Result<bool, WorkError> {
+        match self.seen.values().next() {
+            Some(id) => Ok(read_by_id(&self.link.client, id).await?.is_some()),
+            None => Ok(true),
+        }
     }
 
     /// Accounts of someone besides the one that is known, live or to be had by an invitation; the first live one counts when that

@@ -2,5 +2,6 @@
 
 pub mod condition;
 pub mod delivery;
+pub mod left_out;
 pub mod message;
 pub mod sinks;

@@ -11,6 +11,7 @@ mod over_age;
 mod service;
 
 pub use alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
+pub use alerts::left_out::is_left_out;
 pub use clock_check::{Reading, SteadyClock};
 pub use deadlines::{DueEvent, append_due, bring_into_effect, due_events, reevaluate};
 pub use error::MonitorError;

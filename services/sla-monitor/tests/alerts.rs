@@ -16,7 +16,8 @@ use rollcall_domain::ids::{AppId, IdentityId};
 use rollcall_domain::kv::Memory;
 use rollcall_domain::ledger::{self, Ledger};
 use rollcall_domain::{Event, EventMeta, Recorded, Sequence, TraceContext};
-use rollcall_sla_monitor::{Rules, Surroundings, changes, conditions, due_events};
+use rollcall_scim::LIFECYCLE;
+use rollcall_sla_monitor::{Rules, Surroundings, changes, conditions, due_events, is_left_out};
 use serde_json::{Map, json};
 use uuid::Uuid;
 
@@ -107,6 +108,15 @@ impl World {
         if let Some(changed) = changed {
             self.append(Event::Identity(changed));
         }
+    }
+
+    /// Somebody joins in so many days.
+    fn joins_in(&mut self, n: u128, days: i64) -> Sequence {
+        let at = self.now + SignedDuration::from_hours(24 * days);
+        let user =
+            json!({ "userName": n.to_string(), "active": true, LIFECYCLE.id: { "effectiveAt": at.to_string() } });
+        let user = user.as_object().unwrap().clone();
+        self.append(Event::Identity(identity::create(person(n), IdentityKind::User, user, self.now)))
     }
 
     fn verify(&mut self, n: u128, app: &str) {
@@ -254,4 +264,30 @@ proptest! {
             prop_assert_eq!(world.log.len(), before, "said twice");
         }
     }
+}
+
+/// A wrong feed says of thousands that they join in years; people are told of the first of them.
+#[test]
+fn what_is_left_out_of_a_list_that_is_cut_is_not_over() {
+    let far_ahead = Some(Duration::from_secs(400 * 86_400));
+    let rules = Rules { far_ahead, ..rules() };
+    let mut world = World::new();
+    let told = world.joins_in(1, 1000);
+    for n in 2..200 {
+        world.joins_in(n, 500);
+    }
+    let about = About::FarAhead { identity: person(1), by: told };
+    let wrong = conditions(&world.state, world.now, &rules, &Surroundings::default()).unwrap();
+    assert!(wrong.iter().all(|condition| condition.about() != about), "it is no list that is cut");
+    let is_left_out = |world: &World, about: &About| is_left_out(&world.state, about, world.now, &rules).unwrap();
+    assert!(is_left_out(&world, &about));
+    assert!(
+        wrong.iter().all(|condition| is_left_out(&world, &condition.about())),
+        "one way to look says so, the other not"
+    );
+    // It is said anew, in another statement.
+    let said = world.last(person(1)).unwrap();
+    let resource = Map::from_iter([("userName".to_owned(), json!("1")), ("active".to_owned(), json!(true))]);
+    world.append(Event::Identity(identity::update(&said, resource, world.now).unwrap()));
+    assert!(!is_left_out(&world, &about));
 }

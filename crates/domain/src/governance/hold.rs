@@ -109,6 +109,14 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// Whether a removal of this cause waits of somebody whom a person has switched off meanwhile, at `off_since`.
+    #[must_use]
+    pub fn covers_removal_of_one_off(&self, account: &Account, off_since: Sequence) -> bool {
+        account.removals_that_wait(off_since).next().is_some()
+            && account.desired_version > self.released
+            && Cause::of(account).as_ref() == Some(&self.cause)
+    }
+
     /// Whether a removal of this cause and version waits. That of somebody whom a person has switched off waits for nobody.
     #[must_use]
     pub fn covers(&self, account: &Account) -> bool {

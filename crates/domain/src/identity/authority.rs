@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::identity::name::name_key;
-use crate::identity::{IdentityChanged, OldDate, Provenance, Says, Word, undated};
+use crate::identity::statement::{OldDate, Says, Word, undated};
+use crate::identity::{IdentityChanged, Provenance};
 use crate::ids::SourceName;
 
 /// An attribute: one of the core schema, or `urn:…:User:department` of an extension.

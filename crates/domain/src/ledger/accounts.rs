@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
-use super::{Fact, apps, drifts, links, ways};
+use super::{Fact, apps, drifts, links, off, ways};
 use crate::access::account::{Account, MayExist, Proof};
 use crate::access::case::Case;
 use crate::access::desired::{Desired, Queue, Target};
@@ -140,7 +140,11 @@ pub fn verified(
     if !account.owes.iter().any(is_owed_on) {
         account.verified_version = account.verified_version.max(Some(verified.version));
     }
-    let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target && !is_owed_on(o);
+    let off_since = off::off_by(state, &account, verified.version)?;
+    let waits = |o: &Obligation| off_since.is_some_and(|since| o.is_removal_before(since));
+    let met = |o: &Obligation| {
+        o.id.opened_by <= verified.version && o.target == verified.target && !is_owed_on(o) && !waits(o)
+    };
     let end = End::Verified { at: event.recorded_at, by: event.sequence };
     for obligation in end_those(state, &mut account, met, &end, facts)? {
         if obligation.applied_at.is_none() {
@@ -267,7 +271,9 @@ fn end_by_word(
     let Some(word) = account.word() else { return Ok(()) };
     let end = End::Attested { at: event.recorded_at, by: word.by, who: word.who.clone() };
     let (version, target) = (account.desired_version, account.desired.target());
-    let met = |o: &Obligation| o.id.opened_by <= version && o.target == target;
+    let off_since = off::off_by(state, account, version)?;
+    let waits = |o: &Obligation| off_since.is_some_and(|since| o.is_removal_before(since));
+    let met = |o: &Obligation| o.id.opened_by <= version && o.target == target && !waits(o);
     let before = account.owes.iter().filter(|o| met(o)).map(|o| o.clone().known_as(|id| id.opened_by)).collect();
     let ended = end_those(state, account, met, &end, facts)?;
     facts.extend(ended.into_iter().map(Fact::Attested));

@@ -292,8 +292,13 @@ fn owe(
 /// An item was looked for, and is not there any more.
 pub fn cleared(state: &mut Kept<'_, impl Write>, id: &DriftId, event: &Recorded) -> Result<(), KvError> {
     let Some(item) = item(state, id)? else {
-        // It may have been cleared as somebody's second account before: whoever worked on it would say so for ever.
-        return if id.kind == DriftKind::Orphan { release(state, &id.app, id.identity, event) } else { Ok(()) };
+        if id.kind != DriftKind::Orphan {
+            return Ok(());
+        }
+        // Somebody's second account, alone of those that they have, or one that was cleared as that before: whoever worked on it would say so
+        // for ever.
+        duplicate_ended(state, &id.app, id.identity)?;
+        return release(state, &id.app, id.identity, event);
     };
     state.delete(&key(id));
     // The account of nobody, or someone's second one, is not that any more: nothing is owed for it.

@@ -12,7 +12,7 @@ use crate::access::entitlement::Grantable;
 use crate::access::grant::{Ended, Grant, GrantChanged, GrantEnd, GrantRequested, GrantStatus, GrantStep};
 use crate::directory;
 use crate::event::Recorded;
-use crate::ids::{GrantId, IdentityId};
+use crate::ids::{GrantId, IdentityId, Sequence};
 use crate::kv::{KvError, Read, Write, load, load_all, store, suffixes};
 
 const OF: &str = "grant-of/";
@@ -126,6 +126,22 @@ pub fn grants_ending(
     let ahead = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
     let horizon = now.checked_add(ahead).unwrap_or(Timestamp::MAX);
     ringing(state, horizon, limit, |grant| grant.reminds_at(ahead).is_some_and(|at| at <= now))
+}
+
+/// Whether people are reminded by now that a grant ends, which was asked for in an event, with [`grants_ending`]'s `before`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn is_grant_ending(
+    state: &(impl Read + ?Sized),
+    (identity, requested_in): (IdentityId, Sequence),
+    now: Timestamp,
+    before: Duration,
+) -> Result<bool, KvError> {
+    let ahead = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
+    let theirs = active_grants_of(state, identity)?;
+    let asked_for = theirs.iter().find(|grant| grant.requested_in == requested_in);
+    Ok(asked_for.and_then(|grant| grant.reminds_at(ahead)).is_some_and(|at| at <= now))
 }
 
 /// Those that ring at or before a time, the earliest first, that are `such`; at most `limit`.

@@ -2,16 +2,21 @@
 
 use super::lists::{Kept, List};
 use super::obligations::waive;
-use super::read::{accounts_where, held, hold, hold_key, said_key};
+use super::off::all_switched_off;
+use super::read::{account, accounts_of, accounts_where, hold, hold_key, pending, said_key};
 use crate::access::account::Account;
-use crate::access::desired::{Desired, Target};
+use crate::access::desired::{Desired, Queue, Target};
 use crate::app::AppSpec;
 use crate::app::guard::Recent;
+use crate::directory;
 use crate::event::{Event, Recorded};
 use crate::governance::exception::Exception;
 use crate::governance::hold::{Cause, Decision, Hold, HoldDecided};
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store, suffixes};
+
+/// How many are read at once.
+const CHUNK: usize = 500;
 
 fn present_key(app: &AppId) -> String {
     format!("present/{app}")
@@ -90,17 +95,22 @@ pub fn said(state: &mut impl Write, hold: &Hold) {
     store(state, said_key(&hold.cause), &hold.by);
 }
 
-/// A person decided about the removals that wait, as far as they have seen them: what came later is held anew.
-pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &Recorded) -> Result<(), KvError> {
+/// A person decided about the removals that wait, as far as they have seen them: what came later is held anew. Returns the accounts of those
+/// who are switched off of which the removal goes on.
+pub fn decided(
+    state: &mut Kept<'_, impl Write>,
+    decided: &HoldDecided,
+    event: &Recorded,
+) -> Result<Vec<Account>, KvError> {
     let cause = &decided.cause;
-    let Some(mut hold) = hold(state, cause)? else { return Ok(()) };
+    let Some(mut hold) = hold(state, cause)? else { return Ok(Vec::new()) };
     let waiting = waiting(state, &hold)?;
     if decided.decision == Decision::Lapse {
         // Something may have begun to wait meanwhile. The count stays: nobody has looked at what was taken away.
         if waiting.is_empty() {
             state.delete(&hold_key(cause));
         }
-        return Ok(());
+        return Ok(Vec::new());
     }
     let (seen, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|a| a.desired_version <= decided.through);
     match later.iter().map(|account| account.desired_version).min() {
@@ -117,12 +127,71 @@ pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &
             store(state, hold_key(cause), &hold);
         }
     }
-    let Decision::Reject { expires_at } = decided.decision else { return Ok(()) };
+    let Decision::Reject { expires_at } = decided.decision else {
+        return Ok(seen.into_iter().filter(|account| account.desired == Desired::Off).collect());
+    };
     let exception = Exception { by: event.meta.actor.clone(), reason: decided.reason.clone(), expires_at };
     for open in seen.iter().flat_map(|account| &account.owes) {
         waive(state, &open.id, exception.clone())?;
     }
-    Ok(())
+    Ok(Vec::new())
+}
+
+/// The accounts whose removal a hold keeps from being done, by the list of what is pending.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn held(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
+    let mut all = Vec::new();
+    for app in directory::apps(state)? {
+        for (identity, _) in pending(state, &app.spec.id, Queue::Absent, None, usize::MAX)? {
+            all.extend(account(state, identity, &app.spec.id)?.filter(|account| hold.covers(account)));
+        }
+    }
+    all.extend(held_of_those_off(state, hold)?);
+    Ok(all)
+}
+
+/// The accounts of those whom a person has switched off whose removal waits for a decision about a hold.
+fn held_of_those_off(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let some = all_switched_off(state, after, CHUNK)?;
+        for (identity, off) in &some {
+            let theirs = accounts_of(state, *identity)?;
+            all.extend(theirs.into_iter().filter(|account| hold.covers_removal_of_one_off(account, off.sequence)));
+        }
+        after = some.last().map(|(identity, _)| *identity);
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Whether a removal waits for a decision about this hold, by the list of what is pending.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn holds_something(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool, KvError> {
+    if !held_of_those_off(state, hold)?.is_empty() {
+        return Ok(true);
+    }
+    for app in directory::apps(state)? {
+        let mut after = None;
+        loop {
+            let some = pending(state, &app.spec.id, Queue::Absent, after, CHUNK)?;
+            for (identity, _) in &some {
+                if account(state, *identity, &app.spec.id)?.is_some_and(|account| hold.covers(&account)) {
+                    return Ok(true);
+                }
+            }
+            after = some.last().map(|(identity, _)| *identity);
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The accounts whose removal a hold keeps from being done. Where they are not listed every account is looked at: people
@@ -131,5 +200,7 @@ fn waiting(state: &Kept<'_, impl Write>, hold: &Hold) -> Result<Vec<Account>, Kv
     if state.keeps(List::Pending) {
         return held(state, hold);
     }
-    accounts_where(state, |account| account.is_pending() && hold.covers(account))
+    let mut all = accounts_where(state, |account| account.is_pending() && hold.covers(account))?;
+    all.extend(held_of_those_off(state, hold)?);
+    Ok(all)
 }

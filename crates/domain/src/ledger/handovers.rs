@@ -5,7 +5,7 @@
 
 use super::late::{self, Late};
 use crate::access::handover::Handover;
-use crate::ids::IdentityId;
+use crate::ids::{IdentityId, Sequence};
 use crate::kv::{KeyPage, KvError, Read, decode, load, suffixes, values};
 
 /// The key prefix of hand-overs.
@@ -35,6 +35,18 @@ pub(super) fn open_key(machine: IdentityId, owner: IdentityId) -> String {
 /// When the state can't be read.
 pub fn late_handovers(state: &(impl Read + ?Sized), limit: usize) -> Result<Vec<Late>, KvError> {
     late::read(state, LATE, limit)
+}
+
+/// Whether hand-overs of one departure are late.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn has_late_handovers(
+    state: &(impl Read + ?Sized),
+    owner: IdentityId,
+    opened_by: Sequence,
+) -> Result<bool, KvError> {
+    late::is_any(state, LATE, owner, opened_by)
 }
 
 /// The hand-over of a machine by somebody, open or ended.

@@ -28,6 +28,20 @@ pub(super) fn read(state: &(impl Read + ?Sized), prefix: &str, limit: usize) -> 
     Ok(load_all(state, prefix, None, limit)?.into_iter().map(|(_, late)| late).collect())
 }
 
+/// Whether any of what one event asks for is late.
+pub(super) fn is_any(
+    state: &(impl Read + ?Sized),
+    prefix: &str,
+    whose: IdentityId,
+    opened_by: Sequence,
+) -> Result<bool, KvError> {
+    Ok(load::<Late>(state, &key(prefix, whose, opened_by))?.is_some())
+}
+
+fn key(prefix: &str, whose: IdentityId, opened_by: Sequence) -> String {
+    format!("{prefix}{whose}/{:020}", opened_by.0)
+}
+
 /// Keeps count of them, once an obligation counts for `is` that counted for `was`.
 pub(super) fn moved(
     state: &mut impl Write,
@@ -40,7 +54,7 @@ pub(super) fn moved(
         return Ok(());
     }
     let (whose, opened_by) = (now.id.subject.identity(), now.id.opened_by);
-    let key = format!("{prefix}{whose}/{:020}", opened_by.0);
+    let key = key(prefix, whose, opened_by);
     let before: Option<Late> = load(state, &key)?;
     let since = before.map(|late| late.since).or(now.overdue_at).unwrap_or(now.deadline);
     let count = (before.map_or(0, |late| late.count) + is.overdue).saturating_sub(was.overdue);

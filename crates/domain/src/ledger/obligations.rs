@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::handovers::{self, handover, handover_key};
 use super::late;
 use super::lists::Kept;
+use super::off;
 use super::read::{
     account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
     open_departures, overdue_key, paging_key, parked_key, pending_key, unsaid_key,
@@ -161,6 +162,21 @@ pub fn end_those(
         all.push(end_one(state, &before, end.clone(), facts)?);
     }
     Ok(all)
+}
+
+/// Ends the removals of an account that waited for a person when somebody was switched off: it is to be theirs again. Returns it as it is then.
+pub fn wanted_again(
+    state: &mut Kept<'_, impl Write>,
+    mut account: Account,
+    off_since: Sequence,
+    event: &Recorded,
+) -> Result<Account, KvError> {
+    if account.removals_that_wait(off_since).next().is_some() {
+        let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Changed };
+        end_those(state, &mut account, |owed| owed.is_removal_before(off_since), &end, &mut Vec::new())?;
+        store(state, account_key(account.identity, &account.app), &account);
+    }
+    Ok(account)
 }
 
 /// Ends one open obligation, and returns it as it is now. What owed it owes it no longer: it is for the caller to store that.
@@ -321,8 +337,10 @@ pub fn applied(
     version: Sequence,
     event: &Recorded,
 ) -> Result<Vec<Obligation>, KvError> {
+    let off_since = off::off_by(state, account, version)?;
     let mut all = Vec::new();
-    for open in account.owes.iter_mut().filter(|o| o.id.opened_by <= version && o.applied_at.is_none()) {
+    let waits = |o: &Obligation| off_since.is_some_and(|since| o.is_removal_before(since));
+    for open in account.owes.iter_mut().filter(|o| o.id.opened_by <= version && o.applied_at.is_none() && !waits(o)) {
         let now = Obligation { applied_at: Some(event.recorded_at), ..open.clone() };
         moved(state, Some(open), &now)?;
         *open = now.clone();

@@ -6,7 +6,7 @@
 use super::late::{self, Late};
 use crate::access::credential::Revocation;
 use crate::access::obligation::Obligation;
-use crate::ids::{CredentialId, IdentityId};
+use crate::ids::{CredentialId, IdentityId, Sequence};
 use crate::kv::{KeyPage, KvError, Read, load, load_some, suffixes, values};
 
 /// The key prefix of credentials that are, or were, to be revoked.
@@ -85,4 +85,16 @@ pub fn revocations_after(
 /// When the state can't be read.
 pub fn late_revocations(state: &(impl Read + ?Sized), limit: usize) -> Result<Vec<Late>, KvError> {
     late::read(state, LATE, limit)
+}
+
+/// Whether revocations of somebody's that one event asks for are late.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn has_late_revocations(
+    state: &(impl Read + ?Sized),
+    holder: IdentityId,
+    opened_by: Sequence,
+) -> Result<bool, KvError> {
+    late::is_any(state, LATE, holder, opened_by)
 }

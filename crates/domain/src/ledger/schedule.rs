@@ -90,6 +90,17 @@ pub fn far_ahead(state: &(impl Read + ?Sized), after: Timestamp, limit: usize) -
     Ok(load_all(state, SCHEDULED, Some(&from), limit)?.into_iter().map(|(_, scheduled)| scheduled).collect())
 }
 
+/// What was said of somebody and takes effect later.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn scheduled(state: &(impl Read + ?Sized), identity: IdentityId) -> Result<Option<Scheduled>, KvError> {
+    match load::<String>(state, &place_key(identity))? {
+        Some(place) => load(state, &place),
+        None => Ok(None),
+    }
+}
+
 /// Whose word takes effect at or before `now`, after a place and at most `limit`; and the place to go on after, when there
 /// may be more. What can't take effect stands before nobody.
 ///

@@ -18,6 +18,7 @@ use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::service_level::ServiceLevel;
 use rollcall_domain::app::{Adopt, AppSpec};
 use rollcall_domain::drift::policy::Policies;
+use rollcall_domain::identity::statement::completed;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::kv::Memory;
 use rollcall_domain::ledger::{self, Fact, Ledger};
@@ -152,7 +153,7 @@ impl World {
 
     pub fn update(&mut self, id: IdentityId, user: Value) -> Option<Sequence> {
         let last = self.last(id)?;
-        let changed = identity::update(&last, identity::completed(&last, resource(user)), at(0))?;
+        let changed = identity::update(&last, completed(&last.resource, resource(user)), at(0))?;
         Some(self.append(Event::Identity(changed)))
     }
 

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use rollcall_config::Recreate;
 use rollcall_domain::identity::authority::Denied;
 use rollcall_domain::identity::content::Content;
-use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind, Says, Word};
+use rollcall_domain::identity::statement::{Says, completed};
+use rollcall_domain::identity::{self, Identity, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::{Event, EventMeta, NewEvent, directory};
@@ -174,14 +175,12 @@ pub async fn change(
         condition.check(version)?;
         let mut reading = reading.clone();
         let resource = edit.apply(&last.resource, kind, &mut reading)?;
-        let active = edit.says(&last.resource, kind, &reading, Word::on_active);
-        let date = edit.says(&last.resource, kind, &reading, Word::on_date);
         let now = Timestamp::now();
+        let says = Says::of(&edit.outright(&last.resource, kind, &reading), &last.resource, now);
         let wanted = match edit {
-            Edit::Replace(_) => identity::completed(&last, resource),
+            Edit::Replace(_) => completed(&last.resource, resource),
             Edit::Patch(_) => resource,
         };
-        let says = Says::of(active, date, &last, now);
         let rules = state.authority.settle(&caller.source.name, Some(&last), wanted, says);
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
         let view = state.store.view();

@@ -1,8 +1,11 @@
 //! What can be done to a resource of any type: one request, or one operation of many in a bulk request.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use rollcall_domain::Sequence;
-use rollcall_domain::identity::{self, IdentityKind, Word};
+use rollcall_domain::identity::IdentityKind;
+use rollcall_domain::identity::statement::silent;
 use rollcall_scim::{PatchRequest, Reading, ResourceType, ScimError, check_immutable, normalize};
 use serde_json::{Map, Value};
 
@@ -73,19 +76,19 @@ impl Edit {
         Ok(after)
     }
 
-    /// What it says outright, by `said` of a resource: a PATCH says what is there after it although it was not there before.
-    pub fn says(
-        &self,
+    /// A resource that says of whether somebody is active, and when, only what this says outright: a PATCH says what is there after it
+    /// although it was not there before.
+    pub fn outright<'a>(
+        &'a self,
         before: &Map<String, Value>,
         kind: &ResourceType,
         reading: &Reading,
-        said: impl Fn(&Map<String, Value>) -> Word,
-    ) -> Word {
+    ) -> Cow<'a, Map<String, Value>> {
         match self {
-            Self::Replace(resource) => said(resource),
+            Self::Replace(resource) => Cow::Borrowed(resource),
             Self::Patch(request) => {
-                let silent = identity::silent(before.clone());
-                request.apply(&silent, kind, &mut reading.clone()).map_or(Word::Silent, |after| said(&after))
+                let silent = silent(before.clone());
+                Cow::Owned(request.apply(&silent, kind, &mut reading.clone()).unwrap_or_default())
             }
         }
     }

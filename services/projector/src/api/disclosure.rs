@@ -21,12 +21,14 @@ use crate::api::views::Detail;
 use crate::error::ApiError;
 
 /// The paths that answer with what is personal.
-const PERSONAL: [&str; 15] = [
+const PERSONAL: [&str; 16] = [
     "/v1/credentials/{id}",
     "/v1/machines/{id}",
     "/v1/approvals",
     // Who answers for an app sees whom its tasks are about, whatever their role.
     "/v1/tasks",
+    // Who approves one, or asked for it, sees whom it is about and why.
+    "/v1/grants",
     "/v1/policies/preview",
     "/v1/identities/{id}",
     "/v1/identities/{id}/access",
@@ -41,7 +43,7 @@ const PERSONAL: [&str; 15] = [
 ];
 
 /// The paths that show people to those who may see them, one page after the other.
-const LISTS: [&str; 12] = [
+const LISTS: [&str; 11] = [
     "/v1/credentials",
     "/v1/machines",
     "/v1/handovers",
@@ -50,7 +52,6 @@ const LISTS: [&str; 12] = [
     "/v1/obligations",
     "/v1/drift",
     "/v1/latency",
-    "/v1/grants",
     "/v1/entitlements/{id}/holders",
     "/v1/violations",
     CONSOLE,

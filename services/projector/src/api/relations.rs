@@ -20,7 +20,7 @@ use crate::api::candidates::manager_of;
 use crate::api::context::Api;
 use crate::api::person::{Credential, KnownBy, Person, Vouched};
 use crate::error::ApiError;
-use crate::state::api_tokens;
+use crate::state::api_tokens::Tokens;
 
 /// What somebody has to do with a grant, what decides first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,9 +85,10 @@ fn named(state: &impl Read, name: &str) -> Result<Option<IdentityId>, KvError> {
 }
 
 fn aliases_of_name(api: &Api, state: &impl Read, name: &str) -> Result<BTreeSet<String>, KvError> {
-    let behind = api_tokens::behind(state, name)?;
+    let tokens = Tokens::read(state)?;
+    let behind = tokens.behind(name);
     let mut all: BTreeSet<String> = behind.iter().map(|name| name_key(name)).collect();
-    let mut ids = identities_behind(api, state, &behind)?;
+    let mut ids = identities_behind(api, state, &behind, &tokens)?;
     // Whoever signs in may be known by what their source calls them.
     ids.extend(directory::ids_by_external_id(state, name)?);
     for id in ids {
@@ -98,7 +99,12 @@ fn aliases_of_name(api: &Api, state: &impl Read, name: &str) -> Result<BTreeSet<
 
 /// The identities behind names: those whose tokens of the configuration have them, and whom the provider knows by them. Who has made a token
 /// while signed in by the provider is named by that in it.
-fn identities_behind(api: &Api, state: &impl Read, names: &BTreeSet<String>) -> Result<Vec<IdentityId>, KvError> {
+fn identities_behind(
+    api: &Api,
+    state: &impl Read,
+    names: &BTreeSet<String>,
+    tokens: &Tokens,
+) -> Result<Vec<IdentityId>, KvError> {
     let mut all: Vec<IdentityId> = names.iter().filter_map(|name| identity_of_actor(name)).collect();
     let people = api.provider.as_ref().and_then(|provider| provider.people());
     for name in names {
@@ -109,7 +115,7 @@ fn identities_behind(api: &Api, state: &impl Read, names: &BTreeSet<String>) -> 
                 }
             }
             // What was made here may be called as it likes.
-            (None, Some(attribute)) if !api_tokens::was_made(state, name)? => {
+            (None, Some(attribute)) if !tokens.has(name) => {
                 all.extend(known_by(state, &KnownBy { attribute, value: name.clone() })?);
             }
             (None, _) => {}
@@ -136,8 +142,9 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
     if person.known_by.is_none() && !is_provided && api.tokens.iter().all(|token| token.identity.is_none()) {
         return Ok(());
     }
-    let behind = api_tokens::behind_now(state, &person.name, Timestamp::now())?;
-    let mut ids = identities_behind(api, state, &behind)?;
+    let tokens = Tokens::read(state)?;
+    let behind = tokens.behind_now(&person.name, Timestamp::now());
+    let mut ids = identities_behind(api, state, &behind, &tokens)?;
     ids.extend(known_as(state, person)?);
     let (mut known, mut gone) = (0, 0);
     for id in ids {

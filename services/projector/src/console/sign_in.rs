@@ -162,6 +162,7 @@ pub async fn signed_in(State(api): Shared, mut request: Request, next: Next) -> 
     let route = match shown.as_str() {
         shown if shown.starts_with("/v1/identities/") => "/v1/identities/{id}",
         "/v1/tasks" => "/v1/tasks",
+        "/v1/grants" => "/v1/grants",
         _ => disclosure::CONSOLE,
     };
     let (query, status) = (uri.query(), response.status());

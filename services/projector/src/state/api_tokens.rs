@@ -98,42 +98,50 @@ pub fn all(state: &impl Read) -> Result<Vec<KnownToken>, KvError> {
     Ok(load_all(state, PREFIX, None, usize::MAX)?.into_iter().map(|(_, token)| token).collect())
 }
 
-/// Who is behind a name: itself, and of a token that was made here whoever made it, and so on. What a person does with tokens that
-/// they have made themselves is what they do.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn behind(state: &impl Read, name: &str) -> Result<BTreeSet<String>, KvError> {
-    Ok(makers(all(state)?, name))
+/// Every token that was ever made, read once.
+#[derive(Debug)]
+pub struct Tokens(Vec<KnownToken>);
+
+impl Tokens {
+    /// All of them.
+    ///
+    /// # Errors
+    /// When the state can't be read.
+    pub fn read(state: &impl Read) -> Result<Self, KvError> {
+        all(state).map(Self)
+    }
+
+    /// Who is behind a name: itself, and of a token that was made here whoever made it, and so on. What a person does with tokens that
+    /// they have made themselves is what they do.
+    #[must_use]
+    pub fn behind(&self, name: &str) -> BTreeSet<String> {
+        makers(name, |_| true, &self.0)
+    }
+
+    /// The same of the tokens that open something now: who made one that was revoked is not behind what has its name since.
+    #[must_use]
+    pub fn behind_now(&self, name: &str, now: Timestamp) -> BTreeSet<String> {
+        makers(name, |token| token.is_live(now), &self.0)
+    }
+
+    /// Whether one with this name was ever made here.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|token| token.issued.name == name)
+    }
 }
 
-/// The same of the tokens that open something now: who made one that was revoked is not behind what has its name since.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn behind_now(state: &impl Read, name: &str, now: Timestamp) -> Result<BTreeSet<String>, KvError> {
-    Ok(makers(all(state)?.into_iter().filter(|token| token.is_live(now)).collect(), name))
-}
-
-fn makers(all: Vec<KnownToken>, name: &str) -> BTreeSet<String> {
+fn makers(name: &str, counts: impl Fn(&KnownToken) -> bool, all: &[KnownToken]) -> BTreeSet<String> {
     let (mut found, mut next) = (BTreeSet::new(), vec![name.to_owned()]);
     // Every token of that name: one may have been revoked, and another made by somebody else.
     while let Some(name) = next.pop() {
-        let makers = all.iter().filter(|token| token.issued.name == name).map(|token| token.issued_by.clone());
-        let makers: Vec<String> = makers.collect();
+        let named = all.iter().filter(|token| token.issued.name == name && counts(token));
+        let makers: Vec<String> = named.map(|token| token.issued_by.clone()).collect();
         if found.insert(name) {
             next.extend(makers);
         }
     }
     found
-}
-
-/// Whether a token with this name was ever made here.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn was_made(state: &impl Read, name: &str) -> Result<bool, KvError> {
-    Ok(all(state)?.iter().any(|token| token.issued.name == name))
 }
 
 /// What is kept of a token.

@@ -207,6 +207,7 @@ impl Memberships {
         can: &Capabilities,
         name: &str,
         account: Member<'_>,
+        hiding: Hiding,
     ) -> Result<Unseen, Failure> {
         let mut unseen = Unseen::NotAsked;
         for group in self.groups.find(client, can, name, Look::IfNeeded).await? {
@@ -220,8 +221,10 @@ impl Memberships {
             match answer.done() {
                 Ok(()) => unseen = Unseen::Left,
                 Err(_) if says_no_member(&answer) => {}
-                // Where others are shown, whoever is not is taken for none; what fails for another reason is asked again.
-                Err(_) if group.members().next().is_some() && matches!(answer.status.as_u16(), 400 | 422) => {}
+                // Where members are shown, whoever is not is taken for none; what fails for another reason is asked again.
+                Err(_)
+                    if matches!(answer.status.as_u16(), 400 | 422)
+                        && (hiding == Hiding::Others || group.members().next().is_some()) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -404,6 +407,15 @@ fn removal(client: &ScimClient, can: &Capabilities, shown: &str) -> Operation {
         true => Operation::remove_values("members", json!([{ "value": shown }])),
         false => Operation::remove(&format!("members[value eq {}]", Value::from(shown))),
     }
+}
+
+/// Whom a group may hide that does not show an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hiding {
+    /// Everybody: it has never shown the account.
+    Perhaps,
+    /// It has shown the account before: it may show only some of its members.
+    Others,
 }
 
 /// What came of asking for a removal from where nobody is shown.

@@ -148,7 +148,7 @@ impl<J: Journal> Cleaning<'_, J> {
                 // One that can't be looked through is not waited for either.
                 Ok(if found.is_empty() && looked == Looked::Whole { Err("not yet".to_owned()) } else { Ok(()) })
             };
-            let _ = self.sight.until(look).await?;
+            let _ = self.sight.until_carried_out(look).await?;
             let (found, looked) = self.named(&names).await?;
             if found.is_empty() && looked == Looked::InPart {
                 cleaned.may_be = Some(names.join(" or "));

@@ -51,7 +51,7 @@ pub async fn rehearse(config: &AppConfig) -> Result<DrillReport, String> {
     let word = new_word();
     let canary = canary(&config.spec, &config.drill.user_name, &word)?;
     warn!(canary = canary.user_name, "an account of this name goes through the app");
-    let sight = Sight::new(search, &config.drill);
+    let sight = Sight::new(search, config);
     let mut course = Course::new(config, &memberships, sight, &Nowhere, canary.clone(), &word);
     let ran = course.run().await;
     let wrong = |error: WorkError| match error {

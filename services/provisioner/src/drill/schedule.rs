@@ -159,7 +159,7 @@ async fn recover(connector: &Connector, link: &Link, running: &RunningDrill) -> 
 
 fn sight_of<'a>(connector: &'a Connector, link: &'a Link, can: &'a Capabilities) -> Sight<'a> {
     let (client, max_scan, controls) = (&link.client, link.config.max_scan, &connector.controls);
-    Sight::new(Search { client, can, max_scan, controls }, &link.config.drill)
+    Sight::new(Search { client, can, max_scan, controls }, &link.config)
 }
 
 async fn drill(connector: &Connector, link: &Link, earlier: &[LeftBehind]) -> Result<(), WorkError> {

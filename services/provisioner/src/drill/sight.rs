@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rollcall_config::DrillSettings;
+use rollcall_config::AppConfig;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use tokio::time::{Instant, sleep};
@@ -47,6 +47,8 @@ pub struct Sight<'a> {
     pub search: Search<'a>,
     /// How long a change may take to show.
     pub patience: Duration,
+    /// How long the app may still carry out what it has not answered.
+    pub carried_out_within: Duration,
     /// The ways by which it was found at first: the app shows it by these.
     pub ways: BTreeSet<Way>,
 }
@@ -56,9 +58,9 @@ pub type Seen = Result<Duration, String>;
 
 impl<'a> Sight<'a> {
     /// That of an app, by no other way than the id yet.
-    pub fn new(search: Search<'a>, settings: &DrillSettings) -> Self {
-        let patience = settings.patience.max(search.can.consistency_delay.unwrap_or_default());
-        Self { search, patience, ways: BTreeSet::new() }
+    pub fn new(search: Search<'a>, config: &AppConfig) -> Self {
+        let patience = config.drill.patience.max(search.can.consistency_delay.unwrap_or_default());
+        Self { search, patience, carried_out_within: config.carried_out_within, ways: BTreeSet::new() }
     }
 
     /// Asks, and asks again while the app wants to be asked later.
@@ -149,11 +151,26 @@ impl<'a> Sight<'a> {
     where
         F: Future<Output = Result<Result<(), String>, Failure>>,
     {
+        self.within(self.patience, look).await
+    }
+
+    /// Looks until it is so, for as long as what was not answered may still be carried out.
+    pub async fn until_carried_out<F>(&self, look: impl Fn() -> F) -> Result<Seen, Failure>
+    where
+        F: Future<Output = Result<Result<(), String>, Failure>>,
+    {
+        self.within(self.patience.max(self.carried_out_within), look).await
+    }
+
+    async fn within<F>(&self, patience: Duration, look: impl Fn() -> F) -> Result<Seen, Failure>
+    where
+        F: Future<Output = Result<Result<(), String>, Failure>>,
+    {
         let (began, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             match look().await? {
                 Ok(()) => return Ok(Ok(began.elapsed())),
-                Err(why) if began.elapsed() + pause > self.patience => return Ok(Err(why)),
+                Err(why) if began.elapsed() + pause > patience => return Ok(Err(why)),
                 Err(_) => {}
             }
             sleep(pause).await;

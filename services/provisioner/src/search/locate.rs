@@ -14,7 +14,7 @@ use crate::search::control::{Control, Looked, blind_filters, control, is_the_app
 use crate::search::look::{Answered, Search, read_by_id, scan, search};
 use crate::search::ownership::{Ownership, is_being_removed, ownership};
 use crate::search::sampled::is_no_id;
-use crate::search::wanted::{Reach, Wanted, same};
+use crate::search::wanted::{NameIs, Reach, Wanted};
 use crate::work::error::WorkError;
 
 /// An account that was found.
@@ -86,8 +86,12 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     // enough to know. Only "gone" needs every way of looking.
     let external_id = wanted.identity.to_string();
     let settled = |found: &[Remote]| {
-        let live = |r: &Remote| wanted.target == Target::Present || r.is_active();
-        found.iter().any(|r| r.text("externalId") == external_id && live(r))
+        let decides = |r: &Remote| match wanted.target {
+            // Which other account has their name is still to be seen.
+            Target::Present => wanted.name == NameIs::Free || wanted.has_the_name(r),
+            Target::Absent => r.is_active(),
+        };
+        found.iter().any(|r| r.text("externalId") == external_id && decides(r))
     };
     if let Some(id) = &wanted.remote_id {
         found.extend(by_id(client, id, &mut looked).await?);
@@ -168,15 +172,17 @@ fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<
     // An account that they can't be given matters to one who must have one where it has their name: it is in the way. To
     // one who must be gone it is not there, unless it may be theirs all the same: a person has to say.
     candidates.retain(|c| match (wanted.target, c.ownership) {
-        (Target::Present, whose) if whose.is_out_of_reach() => {
-            wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name))
-        }
+        (Target::Present, whose) if whose.is_out_of_reach() => wanted.has_the_name(&c.remote),
         (Target::Absent, Ownership::Foreign) => false,
         // What is never touched and was theirs is not gone because of that: a person has to say.
         (Target::Absent, Ownership::Protected) => wanted.can_be_used(&c.remote) && wanted.had(&c.remote),
         (Target::Absent, Ownership::Unlinked) => wanted.can_be_used(&c.remote),
         _ => true,
     });
+    // Theirs was refused the name. With one that lives they have access, and no other is given to them; where it is dead the
+    // one that has the name is theirs, or is in the way.
+    let lives = |c: &Located| c.ownership == Ownership::Ours && c.remote.is_active();
+    let name_decides = wanted.name == NameIs::Taken && !candidates.iter().any(lives);
     let rank = |c: &Located| {
         let whose = match c.ownership {
             Ownership::Ours | Ownership::Contested => 0,
@@ -188,12 +194,12 @@ fn choose(directory: &impl Read, wanted: &Wanted, found: Vec<Remote>) -> Result<
         match wanted.target {
             // Of several of theirs the one that has the name: no other can get it.
             Target::Present => {
-                let named = wanted.user_name.as_ref().is_none_or(|name| same(c.remote.text("userName"), name));
-                [whose, u8::from(!named), dead, other]
+                let unnamed = u8::from(!wanted.has_the_name(&c.remote));
+                [if name_decides { unnamed } else { 0 }, whose, unnamed, dead, other]
             }
             // Every live account has to go before "gone" is true, whichever way it was found; then those to which there is an
             // invitation.
-            Target::Absent => [dead, u8::from(!wanted.can_be_used(&c.remote)), other, whose],
+            Target::Absent => [dead, u8::from(!wanted.can_be_used(&c.remote)), other, whose, 0],
         }
     };
     Ok(candidates.into_iter().min_by_key(rank))

@@ -57,6 +57,8 @@ pub struct Wanted {
     pub seen_at: Option<Instant>,
     /// How far to look.
     pub reach: Reach,
+    /// Whether another account has the user name.
+    pub name: NameIs,
     /// Whether the app's ids are the user names: whose name it is by now has the account.
     pub names_are_ids: bool,
     /// Whether somebody says that what is desired is done.
@@ -131,6 +133,7 @@ impl Wanted {
             }),
             seen_at: None,
             reach,
+            name: NameIs::Free,
             names_are_ids: false,
             is_said: false,
         })
@@ -176,6 +179,11 @@ impl Wanted {
     /// Whether an account has a user name of theirs.
     pub fn is_named(&self, remote: &Remote) -> bool {
         self.user_names.iter().any(|name| same(remote.text("userName"), name))
+    }
+
+    /// Whether an account has the user name that theirs must have.
+    pub fn has_the_name(&self, remote: &Remote) -> bool {
+        self.user_name.as_ref().is_none_or(|name| same(remote.text("userName"), name))
     }
 
     /// Whether an account of theirs, who must have none, may be there that nobody has seen.
@@ -226,6 +234,15 @@ pub enum Made {
     Perhaps,
     /// Nothing that was sent is there.
     No,
+}
+
+/// What an app has said of the user name that an account must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameIs {
+    /// As far as is known no other account has it.
+    Free,
+    /// It was refused to the account that is theirs: another one has it.
+    Taken,
 }
 
 /// How far an account is looked for.

@@ -17,12 +17,12 @@ use rollcall_domain::{Event, ledger};
 use serde_json::Value;
 
 use crate::app_client::client::Failure;
-use crate::app_client::memberships::Unseen;
+use crate::app_client::memberships::{Hiding, Unseen};
 use crate::app_client::remote_group::Member;
 use crate::app_client::requests::{Created, create, deactivate, delete, update};
 use crate::search::locate::Located;
 use crate::search::ownership::Ownership;
-use crate::search::wanted::Wanted;
+use crate::search::wanted::{NameIs, Wanted};
 use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
 use crate::work::unanswered::Effect;
@@ -160,7 +160,7 @@ impl Connector {
                         if before == Sent::Conflict || failure.rejection.cause != RejectionCause::Conflict {
                             return Err(failure.into());
                         }
-                        wanted.remote_id = None;
+                        (wanted.remote_id, wanted.name) = (None, NameIs::Taken);
                         return Ok(Sent::Conflict);
                     }
                 }
@@ -200,7 +200,8 @@ impl Connector {
         Ok(if bare { Sent::Conflict } else { Sent::Everything })
     }
 
-    /// Takes an account out of the groups that it was to be put into and that never showed it: they may hide it.
+    /// Takes an account out of the groups that it was to be put into and that never showed it, since they may hide it, and out of those that
+    /// have shown it before: they may show others by now.
     pub async fn leave_unseen(
         &self,
         account: &Account,
@@ -209,9 +210,15 @@ impl Connector {
         can: &Capabilities,
     ) -> Result<(), WorkError> {
         let Some(Link { client, memberships, .. }) = &self.link else { return Ok(()) };
-        for group in groups.filter(|group| account.entered.contains(*group) && !found.remote.groups.contains(*group)) {
+        let shown = account.shown_groups();
+        for group in groups.filter(|group| !found.remote.groups.contains(*group)) {
+            let hiding = match (account.entered.contains(group), shown.contains(group.as_str())) {
+                (true, _) => Hiding::Perhaps,
+                (false, true) => Hiding::Others,
+                (false, false) => continue,
+            };
             let sending = self.unanswered.sending(account.identity, account.desired_version, Effect::Takes);
-            let left = memberships.leave_unseen(client, can, group, Member::from(&found.remote)).await;
+            let left = memberships.leave_unseen(client, can, group, Member::from(&found.remote), hiding).await;
             sending.answered(left.as_ref().err());
             if left? == Unseen::NotAsked {
                 continue;

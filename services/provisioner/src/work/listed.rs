@@ -86,9 +86,9 @@ impl Connector {
             Err(_)
                 if account.desired.target() == Target::Absent
                     && is_gone(remote, standard)
-                    && Self::owes_access(account) =>
+                    && self.owes_access(account)? =>
             {
-                self.unfinished(account, remote, standard, None).await
+                self.unfinished(account, remote, standard, None, None).await
             }
             Err((kind, differences)) if is_said || is_unasked => Ok(Attempt::Drift(kind, differences, remote.cloned())),
             Ok(_) | Err(_) => Ok(Attempt::Wait(NEXT_LIST)),

@@ -29,18 +29,38 @@ impl Connector {
         Ok(ledger::duplicate_of(&self.store.view(), &account.app, account.identity)?)
     }
 
-    /// Whether a second account is the only one that its owner has by now, who must have one.
+    /// Whether a second account is the one that its owner has by now, who must have one: theirs is there no more. Of several that are left it
+    /// is the first.
     pub async fn has_become_the_first(&self, account: &Account) -> Result<bool, WorkError> {
         let Some(owner) = self.second_of(account)? else { return Ok(false) };
         let first = ledger::account(&self.store.view(), owner, &account.app)?;
         let Some(first) = first.filter(|first| first.desired.target() == Target::Present) else { return Ok(false) };
         match first.remote_id {
-            // Shown under exactly this id: an app that gives one account several ids shows no second one.
+            // An app that gives one account several ids shows no second one.
             Some(id) if Some(&id) != account.remote_id.as_ref() => {
-                Ok(self.live(&id).await?.is_none_or(|remote| remote.id != id))
+                Ok(!self.lives_as(&id).await? && self.is_first_of_the_left(account, owner).await?)
             }
             _ => Ok(true),
         }
+    }
+
+    /// Whether no other second account of its owner's that comes before it lives.
+    async fn is_first_of_the_left(&self, account: &Account, owner: IdentityId) -> Result<bool, WorkError> {
+        let id = DriftId { app: account.app.clone(), identity: owner, kind: DriftKind::Duplicate };
+        let items = ledger::drift_of(&self.store.view(), &account.app, owner)?;
+        let Some(item) = items.into_iter().find(|item| item.id == id) else { return Ok(true) };
+        let before = |other: &&str| account.remote_id.as_deref().is_some_and(|mine| *other < mine);
+        for other in item.duplicates().filter(before) {
+            if self.lives_as(other).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether an account lives that the app shows under exactly this id.
+    async fn lives_as(&self, id: &str) -> Result<bool, WorkError> {
+        Ok(self.live(id).await?.is_some_and(|remote| remote.id == id))
     }
 
     /// The account that the app shows for an id, when it is live.

@@ -8,6 +8,8 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::outcome::Rejected;
 use rollcall_domain::access::plan::{Step, is_gone, judge, plan};
+use rollcall_domain::access::remote::Remote;
+use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_domain::drift::{DriftDetected, DriftId};
@@ -105,6 +107,23 @@ impl Connector {
         };
         self.append(account, Event::AccountRejected(rejected)).await?;
         Ok(())
+    }
+
+    /// For how long what was read of an account proves nothing: what the app has not answered may still be carried out. A creation may
+    /// make it, a change make it live again or give back what was taken, and a list of members let it into a group again.
+    fn may_still_change(&self, account: &Account, remote: Option<&Remote>, can: &Capabilities) -> Option<Duration> {
+        let Link { config, memberships, list, .. } = self.link.as_ref()?;
+        let within = config.carried_out_within;
+        let made = self.may_still_come(account, remote, within);
+        if list.is_some() {
+            return made;
+        }
+        let let_in = remote.and_then(|remote| {
+            let managed = config.spec.managed_groups();
+            let left = left_out(&managed, account).map(|group| (group, was_in(account, group)));
+            memberships.wait(can, left, Member::from(remote), within)
+        });
+        made.max(let_in).max(self.unanswered.wait(account.into(), within))
     }
 
     async fn attempt(&self, account: &Account) -> Result<Attempt, WorkError> {
@@ -224,28 +243,14 @@ impl Connector {
                 {
                     return Ok(Attempt::Wait(wait));
                 }
-                let within = config.carried_out_within;
-                // Nor that they are out of a group while a list of members may be carried out on which they stand.
-                if let (Some(remote), None) = (remote, &list) {
-                    let left = left_out(&managed, account).map(|group| (group, was_in(account, group)));
-                    if let Some(wait) = memberships.wait(&can, left, Member::from(remote), within) {
-                        return Ok(Attempt::Wait(wait));
-                    }
-                }
-                if let Some(wait) = self.may_still_come(account, remote, within) {
-                    return Ok(Attempt::Wait(wait));
-                }
-                // A change that was not answered may make it live again, or give back what was taken, after this look.
-                if list.is_none()
-                    && let Some(wait) = self.unanswered.wait(account.into(), within)
-                {
+                if let Some(wait) = self.may_still_change(account, remote, &can) {
                     return Ok(Attempt::Wait(wait));
                 }
                 if let (Some(failure), Target::Present) = (&hidden, account.desired.target()) {
                     return Err(failure.clone().into());
                 }
                 if let Some(failure) = groups_unread.or(hidden) {
-                    return self.unfinished(account, remote, &standard, Some(failure)).await;
+                    return self.unfinished(account, remote, &standard, Some(failure), None).await;
                 }
                 self.settled.forget(account.identity);
                 // As it is until an invitation is accepted.
@@ -280,7 +285,10 @@ impl Connector {
                 {
                     return Ok(Attempt::Wait(delay));
                 }
-                return self.unfinished(account, remote, &standard, groups_unread.or(unfinished)).await;
+                // Where nothing was done in this attempt it may show what was before an earlier one.
+                let lag = unfinished.as_ref().and_then(|_| self.settled.wait(account, &can));
+                let wait = lag.max(self.may_still_change(account, remote, &can));
+                return self.unfinished(account, remote, &standard, groups_unread.or(unfinished), wait).await;
             }
             sent = match self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await {
                 // Nobody can sign in with it any more, or everybody as they should: what is left is told apart from that.

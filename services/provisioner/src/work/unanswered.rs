@@ -18,7 +18,8 @@ pub struct Unanswered(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    sent: BTreeMap<(IdentityId, Effect), Late>,
+    /// When a change was sent last, by whose account it is, what it does, and the version of what was desired that it was sent for.
+    sent: BTreeMap<(IdentityId, Effect, Sequence), Instant>,
     began: Option<Began>,
 }
 
@@ -31,11 +32,9 @@ pub enum Effect {
     Takes,
 }
 
-/// The last change without an answer, and the version of what was desired that it was sent for.
-#[derive(Debug, Clone, Copy)]
-struct Late {
-    at: Instant,
-    version: Sequence,
+impl Effect {
+    const FIRST: Self = Self::Gives;
+    const LAST: Self = Self::Takes;
 }
 
 /// When work on the app began here. Of what was sent before, by a process that has ended meanwhile, nothing is known.
@@ -84,9 +83,9 @@ impl From<&Account> for AccountState {
 #[derive(Debug)]
 pub struct Sending<'a> {
     to: &'a Unanswered,
-    of: (IdentityId, Effect),
-    version: Sequence,
-    before: Option<Late>,
+    of: (IdentityId, Effect, Sequence),
+    /// When one like it was sent before that was not answered.
+    before: Option<Instant>,
     is_answered: bool,
 }
 
@@ -102,11 +101,7 @@ impl Drop for Sending<'_> {
     fn drop(&mut self) {
         let mut inner = self.to.inner();
         match (self.is_answered, self.before) {
-            // What an earlier version asked for may come as well: it counts as that one's.
-            (false, before) => {
-                let version = before.map_or(self.version, |before| before.version.min(self.version));
-                inner.sent.insert(self.of, Late { at: Instant::now(), version })
-            }
+            (false, _) => inner.sent.insert(self.of, Instant::now()),
             (true, Some(before)) => inner.sent.insert(self.of, before),
             (true, None) => inner.sent.remove(&self.of),
         };
@@ -125,30 +120,25 @@ impl Unanswered {
 
     /// A change is about to be sent.
     pub fn sending(&self, identity: IdentityId, version: Sequence, effect: Effect) -> Sending<'_> {
-        let of = (identity, effect);
-        let mut inner = self.inner();
-        let before = inner.sent.get(&of).copied();
-        let earliest = before.map_or(version, |before| before.version.min(version));
-        inner.sent.insert(of, Late { at: Instant::now(), version: earliest });
-        drop(inner);
-        Sending { to: self, of, version, before, is_answered: false }
+        let of = (identity, effect, version);
+        let before = self.inner().sent.insert(of, Instant::now());
+        Sending { to: self, of, before, is_answered: false }
     }
 
     /// For how long what was read of an account proves nothing: a change that was not answered may still be carried out, `within` so long.
     /// To one who must have it that matters where something else was desired when it was sent.
     pub fn wait(&self, account: AccountState, within: Duration) -> Option<Duration> {
         let mut inner = self.inner();
-        inner.sent.retain(|_, late| late.at.elapsed() < within);
+        inner.sent.retain(|_, at| at.elapsed() < within);
         let left = |at: Instant| within.checked_sub(at.elapsed()).filter(|left| !left.is_zero());
-        let matters = |effect, late: &Late| match account.target {
+        let matters = |effect, version| match account.target {
             Target::Absent => effect == Effect::Gives,
-            Target::Present => late.version < account.version,
+            Target::Present => version < account.version,
         };
-        let sent = [Effect::Gives, Effect::Takes].into_iter().filter_map(|effect| {
-            let late = inner.sent.get(&(account.identity, effect)).filter(|late| matters(effect, late))?;
-            left(late.at)
-        });
-        let sent = sent.max();
+        let theirs =
+            (account.identity, Effect::FIRST, Sequence(0))..=(account.identity, Effect::LAST, Sequence(u64::MAX));
+        let sent = inner.sent.range(theirs).filter(|((_, effect, version), _)| matters(*effect, *version));
+        let sent = sent.filter_map(|(_, at)| left(*at)).max();
         if inner.began.as_ref().is_some_and(|began| left(began.at).is_none()) {
             inner.began = None;
         }

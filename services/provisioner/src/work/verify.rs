@@ -45,21 +45,28 @@ pub fn verified(account: &Account, remote: Option<&Remote>, left: Left, differen
 
 impl Connector {
     /// Says what was reached when not all of it was: of an account with which nobody can sign in any more that it is gone, and
-    /// what is left of it apart.
+    /// what is left of it apart. While what was read proves nothing, for `wait`, nothing is said to be reached.
     pub async fn unfinished(
         &self,
         account: &Account,
         remote: Option<&Remote>,
         standard: &Standard,
         failure: Option<Failure>,
+        wait: Option<Duration>,
     ) -> Result<Attempt, WorkError> {
         let found = match judge(&account.desired, remote, standard) {
             Ok(differences) if account.desired.target() == Target::Present => {
+                if let Some(wait) = wait {
+                    return Ok(Attempt::Wait(wait));
+                }
                 return self.verified_but(account, remote, differences, failure).await;
             }
             judged => judged.err(),
         };
-        if account.desired.target() == Target::Absent && is_gone(remote, standard) && Self::owes_access(account) {
+        if account.desired.target() == Target::Absent && is_gone(remote, standard) && self.owes_access(account)? {
+            if let Some(wait) = wait {
+                return Ok(Attempt::Wait(wait));
+            }
             let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
             let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
             let drift = DriftDetected::new(id, account.desired_version, differences, remote);
@@ -122,10 +129,11 @@ impl Connector {
         Ok(Attempt::Verified)
     }
 
-    /// Nothing has to be done any more with an account that stood for itself.
+    /// Nothing has to be done any more with an account that stood for itself: with that one, and none of the others that its owner has.
     pub async fn release(&self, account: &Account) -> Result<(), WorkError> {
-        if let Some(id) = self.stands_for(account)? {
-            self.append(account, Event::DriftCleared(id)).await?;
+        if self.stands_for(account)?.is_some() {
+            let (app, identity) = (account.app.clone(), account.identity);
+            self.append(account, Event::DriftCleared(DriftId { app, identity, kind: DriftKind::Orphan })).await?;
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ use tracing::{Instrument as _, error, field, info, info_span, warn};
 
 use crate::app_client::client::Failure;
 use crate::app_client::discovery::discover;
-use crate::comparison::Schedule;
+use crate::comparison::schedule::Schedule;
 use crate::drill::Drills;
 use crate::error::ProvisionerError;
 use crate::list::listed::ListedApp;

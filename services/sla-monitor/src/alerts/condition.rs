@@ -11,7 +11,6 @@ use rollcall_domain::access::grant::Grant;
 use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::subject::Subject;
-use rollcall_domain::access::task::TaskId;
 use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::app::drill::Drilled;
 use rollcall_domain::app::health::Quarantine;
@@ -90,6 +89,14 @@ pub struct Rules {
     pub most_tasks: usize,
     /// Since when the monitor has listened: a source that it has never heard is silent from then on.
     pub listening_since: Timestamp,
+}
+
+impl Rules {
+    /// After when something takes effect too far ahead; `None`: never.
+    #[must_use]
+    pub fn far_from(&self, now: Timestamp) -> Option<Timestamp> {
+        now.checked_add(SignedDuration::try_from(self.far_ahead?).ok()?).ok()
+    }
 }
 
 impl AlertCondition {
@@ -180,9 +187,7 @@ pub fn conditions(
     }
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));
-    let far =
-        rules.far_ahead.and_then(|far| SignedDuration::try_from(far).ok()).and_then(|far| now.checked_add(far).ok());
-    if let Some(far) = far {
+    if let Some(far) = rules.far_from(now) {
         all.extend(ledger::far_ahead(state, far, MOST_FAR)?.into_iter().map(AlertCondition::FarAhead));
     }
     let ending = ledger::grants_ending(state, now, rules.remind_before, MOST_ENDING)?;
@@ -217,19 +222,6 @@ fn tasks(state: &impl Read, most: usize) -> Result<Vec<Account>, KvError> {
         after = Some(next);
     }
     Ok(all)
-}
-
-/// Whether a task of which a sink was told is still to be done, although it is not among those that were looked at.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn is_still_to_be_done(state: &impl Read, about: &About) -> Result<bool, KvError> {
-    let About::Task { app, identity, by } = about else { return Ok(false) };
-    let id = TaskId { version: *by, app: app.clone(), identity: *identity };
-    match ledger::task(state, &id)? {
-        Some(account) => ledger::is_to_be_done(state, &account),
-        None => Ok(false),
-    }
 }
 
 /// What a sink has to be told.

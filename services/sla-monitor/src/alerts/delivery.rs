@@ -16,9 +16,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::alerts::condition::{
-    AlertChange, AlertCondition, Rules, Surroundings, changes, conditions, is_still_to_be_done,
-};
+use crate::alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
+use crate::alerts::left_out::is_left_out;
 use crate::alerts::message::{AlertMessage, Context, compose};
 use crate::alerts::sinks::{REPEAT, Sink};
 use crate::error::MonitorError;
@@ -192,8 +191,8 @@ impl AlertLoop {
         let view = shared.store.view();
         let mut news = Vec::new();
         for item in found {
-            let is_left_out = matches!(&item, AlertChange::Resolve(_)) && is_still_to_be_done(&view, &item.about())?;
-            if !is_left_out {
+            let is_over = matches!(&item, AlertChange::Resolve(_));
+            if !is_over || !is_left_out(&view, &item.about(), now, &shared.rules)? {
                 news.push(item);
             }
         }
