@@ -26,6 +26,7 @@ use crate::list::source::{Source, source_of};
 use crate::search::controls::Controls;
 use crate::work::claims::Claims;
 use crate::work::connector::{Connector, Link, NAME};
+use crate::work::left_groups::LeftGroups;
 use crate::work::settled::Settled;
 use crate::work::unanswered::Unanswered;
 use crate::work::worker::Worker;
@@ -237,7 +238,9 @@ impl Worker {
     ) -> Self {
         let (settled, claims, controls) = (Settled::default(), Claims::default(), Controls::default());
         let unanswered = Unanswered::default();
-        let connector = Connector { log, clock, store, app, settled, claims, unanswered, controls, link, unreachable };
+        let left_groups = LeftGroups::default();
+        let connector =
+            Connector { log, clock, store, app, settled, left_groups, claims, unanswered, controls, link, unreachable };
         let seconds = Duration::from_secs;
         Self {
             app: connector.app.clone(),

@@ -7,6 +7,7 @@ pub mod conflicts;
 pub mod connector;
 pub mod end_access;
 pub mod error;
+pub mod left_groups;
 pub mod listed;
 pub mod orphans;
 pub mod outcome;

@@ -150,6 +150,9 @@ impl Connector {
                         continue;
                     }
                     outcome?;
+                    if matches!(step, Step::Leave(_)) {
+                        self.left_groups.note(account.identity, account.desired_version, name);
+                    }
                     group = Some(name.clone());
                 }
                 (Step::Update(changes), Some(found)) => {
@@ -214,13 +217,17 @@ impl Connector {
         for group in groups.filter(|group| !found.remote.groups.contains(*group)) {
             let hiding = match (account.entered.contains(group), shown.contains(group.as_str())) {
                 (true, _) => Hiding::Perhaps,
-                (false, true) => Hiding::Others,
-                (false, false) => continue,
+                (false, true) if !self.left_groups.has(account.identity, account.desired_version, group) => {
+                    Hiding::Others
+                }
+                (false, _) => continue,
             };
             let sending = self.unanswered.sending(account.identity, account.desired_version, Effect::Takes);
             let left = memberships.leave_unseen(client, can, group, Member::from(&found.remote), hiding).await;
             sending.answered(left.as_ref().err());
-            if left? == Unseen::NotAsked {
+            let left = left?;
+            self.left_groups.note(account.identity, account.desired_version, group);
+            if left == Unseen::NotAsked {
                 continue;
             }
             let applied = Applied {

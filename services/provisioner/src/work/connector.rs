@@ -24,6 +24,7 @@ use crate::search::controls::Controls;
 use crate::search::wanted::Wanted;
 use crate::work::claims::Claims;
 use crate::work::error::WorkError;
+use crate::work::left_groups::LeftGroups;
 use crate::work::settled::Settled;
 use crate::work::unanswered::Unanswered;
 
@@ -34,6 +35,7 @@ pub struct Connector {
     pub store: Arc<Store>,
     pub app: AppId,
     pub settled: Settled,
+    pub left_groups: LeftGroups,
     pub claims: Claims,
     pub unanswered: Unanswered,
     pub controls: Controls,

@@ -253,6 +253,7 @@ impl Connector {
                     return self.unfinished(account, remote, &standard, Some(failure), None).await;
                 }
                 self.settled.forget(account.identity);
+                self.left_groups.forget(account.identity);
                 // As it is until an invitation is accepted.
                 if let Ok(differences) = judged
                     && !differences.is_empty()
