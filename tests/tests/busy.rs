@@ -25,7 +25,7 @@ async fn unfinished(address: &str, path: &str) -> anyhow::Result<TcpStream> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_do_not_come_take_no_place_from_others() -> anyhow::Result<()> {
-    let rollcall = Rollcall::new(&[], "")?.with_server("max_requests_in_flight = 4\nbody_timeout = \"1s\"\n");
+    let rollcall = Rollcall::new(&[], "")?.with_server("max_requests_in_flight = 4\nbody_timeout = \"5s\"\n");
     rollcall.start().await?;
     let address = rollcall.address().trim_start_matches("http://").to_owned();
     let mut open = Vec::new();
@@ -43,6 +43,12 @@ async fn bodies_that_do_not_come_take_no_place_from_others() -> anyhow::Result<(
     .await
     .context("SCIM stands still")??;
     ensure!(made.0 == 201, "{made:?}");
+    // So is that of those who are signed in to the console, and nobody takes the process for one that is stuck.
+    for path in ["/console/assets/icon.svg", "/", "/readyz"] {
+        let asked = tokio::time::timeout(Duration::from_secs(2), reqwest::get(format!("{}{path}", rollcall.address())));
+        let answer = asked.await.with_context(|| format!("{path} stands still"))??;
+        ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
     // Each is answered, once its time has passed.
     for mut connection in open {
         let mut answer = [0; 12];

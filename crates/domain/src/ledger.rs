@@ -32,7 +32,6 @@ mod listing;
 mod lists;
 mod machines;
 mod obligations;
-mod off;
 mod others;
 mod preview;
 mod read;
@@ -98,7 +97,6 @@ pub use lists::{List, Remembered};
 pub use machines::{
     MACHINES, can_own, count_without_owner, is_without_owner, machine, machines_owned, machines_without_owner,
 };
-pub use off::{all_switched_off, switched_off};
 pub use others::{other_ids, others_of};
 pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
@@ -117,7 +115,7 @@ pub use schedule::{Scheduled, far_ahead, last_heard, scheduled, stuck, taking_ef
 pub use separations::{
     VIOLATIONS, ViolationCount, count_violations, separated, violation, violation_counts, violations, violations_of,
 };
-pub use switch::{carried_over, switched_off_under_a_name_of};
+pub use switch::{all_switched_off, carried_over, switched_off, switched_off_under_a_name_of};
 pub use tasks::{Answerable, answerable, hold_on, is_to_be_done, names_of_others, task, tasks_after};
 pub use ways::shown_ways;
 
@@ -361,17 +359,11 @@ impl Ledger {
             Event::DriftAccepted(accepted) => drifts::accepted(state, accepted, event)?,
             Event::ObligationAtRisk(risk) => obligations::at_risk(state, risk, event)?,
             Event::LeaverCompleted(completed) => obligations::completion_said(state, completed),
-            Event::ObligationOverdue(overdue) => {
-                obligations::overdue(state, overdue, event)?;
-                // The exception by which the removal of one who is switched off has waited may be over.
-                if let Subject::Account { app, identity } = &overdue.id.subject {
-                    self.go_on_removing(state, *identity, app, event)?;
-                }
-            }
+            Event::ObligationOverdue(overdue) => obligations::overdue(state, overdue, event)?,
             Event::ObligationWaived(waived) => obligations::waived(state, waived, event)?,
             Event::HoldDecided(decided) => {
                 for account in guarded::decided(state, decided, event)? {
-                    self.go_on_removing(state, account.identity, &account.app, event)?;
+                    go_on_removing(state, account, event)?;
                 }
             }
             Event::AppDiscovered(found) => {
@@ -567,7 +559,6 @@ impl Ledger {
     ) -> Result<(), KvError> {
         let is_known =
             directory::identity(state, switched.id)?.is_some_and(|identity| identity.content != Content::Erased);
-        let was_off = switched_off(state, switched.id)?;
         if !is_known || switch::changed(state, switched, event)? == switch::Effect::None {
             return Ok(());
         }
@@ -576,13 +567,10 @@ impl Ledger {
             Switch::On => ChangeKind::Mover,
         };
         let change = Change::at_once(event.sequence, kind, event.recorded_at);
-        let mut excepted = Vec::new();
         if switched.to == Switch::On {
             // That they are off is owed no longer, in whatever app.
             let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Changed };
             for mut account in accounts_of(state, switched.id)? {
-                let exception = was_off.as_ref().and_then(|off| account.exception_of_removal(off.sequence));
-                excepted.extend(exception.map(|exception| (account.app.clone(), exception)));
                 let is_off = |o: &Obligation| o.change == ChangeKind::Disable;
                 obligations::end_those(state, &mut account, is_off, &end, &mut Vec::new())?;
                 accounts::requeue(state, &mut account, Urgency::Usual);
@@ -590,31 +578,6 @@ impl Ledger {
             }
         }
         self.owe(state, switched.id, change, Extent::ALL, event)?;
-        // What a person has left as it is for a while stays that: it was a removal before, and is one now.
-        for (app, exception) in excepted {
-            let theirs = account(state, switched.id, &app)?.map(|account| account.owes).unwrap_or_default();
-            for owed in theirs.iter().filter(|o| o.id.opened_by == event.sequence && o.target == Target::Absent) {
-                obligations::waive(state, &owed.id, exception.clone())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the account of somebody who is switched off, where that was owed before and waits for no person any more.
-    fn go_on_removing(
-        &mut self,
-        state: &mut Kept<'_, impl Write>,
-        id: IdentityId,
-        app: &AppId,
-        event: &Recorded,
-    ) -> Result<(), KvError> {
-        let Some(off) = switched_off(state, id)? else { return Ok(()) };
-        let Some(account) = account(state, id, app)? else { return Ok(()) };
-        if account.removals_that_wait(off.sequence).next().is_some() {
-            let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
-            let apps = BTreeSet::from([app.clone()]);
-            self.owe(state, id, change, Extent { apps: Some(&apps), pass: Pass::Access }, event)?;
-        }
         Ok(())
     }
 
@@ -637,7 +600,7 @@ impl Ledger {
         }
         let Some(identity) = directory::identity(state, id)? else { return Ok(0) };
         let holder = holders::holder_of(state, identity)?;
-        let off = switched_off(state, id)?;
+        let off = switch::switched_off(state, id)?;
         let urgency = switch::urgency(state, id)?;
         let accounts = match only {
             Some(apps) => {
@@ -677,16 +640,10 @@ impl Ledger {
                     (desired, holdings(&held, decision, event.recorded_at))
                 }
             };
-            let (before, desired) = match (before, desired, &off) {
+            let desired = match desired {
                 // A removal that waits for a person stays one that waits: they are only switched off meanwhile.
-                (before, Desired::Absent, Some(_)) if waits_for_a_person(state, before.as_ref(), change)? => {
-                    (before, Desired::Off)
-                }
-                // It is theirs again, once they are switched on: no removal waits any more.
-                (Some(before), Desired::Off, Some(off)) if is_decided => {
-                    (Some(obligations::wanted_again(state, before, off.sequence, event)?), Desired::Off)
-                }
-                (before, desired, _) => (before, desired),
+                Desired::Absent if off.is_some() && waits_for_a_person(state, before.as_ref(), change)? => Desired::Off,
+                desired => desired,
             };
             // Of what was to be taken away nobody loses anything by waiting that gets it back.
             let is_given =
@@ -759,16 +716,26 @@ fn may_lose(state: &impl Read, id: IdentityId, apps: Option<&BTreeSet<AppId>>) -
 /// The apps that have changed with others that are not all known yet.
 const CONFIGURED: &str = "configured/";
 
+/// Removes the account of somebody who is switched off, of which the removal waited for a decision.
+fn go_on_removing(state: &mut Kept<'_, impl Write>, account: Account, event: &Recorded) -> Result<(), KvError> {
+    // What came of it is in the record of their erasure.
+    if recorded::is_of(state, account.identity)? {
+        return Ok(());
+    }
+    let Some(spec) = directory::app(state, &account.app)?.map(|app| app.spec) else { return Ok(()) };
+    let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
+    let subject = Subject::Account { app: account.app.clone(), identity: account.identity };
+    let obligation = Obligation::new(change, subject, &spec.sla, Target::Absent);
+    obligations::open(state, obligation, Some(account), Desired::Absent, event)?;
+    causation::keep(state, event);
+    Ok(())
+}
+
 /// Whether the removal of an account of somebody who is switched off waits for a person, or has since they were.
 fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Change) -> Result<bool, KvError> {
     let Some(before) = before.filter(|_| change.kind != ChangeKind::Leaver) else { return Ok(false) };
     match before.desired {
-        Desired::Off => {
-            let Some(off) = switched_off(state, before.identity)? else { return Ok(false) };
-            let mut waiting = before.removals_that_wait(off.sequence).peekable();
-            let held = holds(state)?.iter().any(|hold| hold.covers_removal_of_one_off(before, off.sequence));
-            Ok(waiting.peek().is_some() && (held || waiting.all(|owed| owed.waived.is_some())))
-        }
+        Desired::Off => Ok(directory::identity(state, before.identity)?.is_some_and(|who| !who.lifecycle.has_access())),
         Desired::Absent if before.is_pending() => {
             let held = holds(state)?.iter().any(|hold| hold.covers(before));
             Ok(held || is_waived(state, &before.app, before.identity)?)

@@ -11,17 +11,18 @@ use rollcall_domain::access::desired::{Desired, Queue, Target};
 use rollcall_domain::access::entitlement::{Grantable, Part};
 use rollcall_domain::access::grant::{GrantEnd, GrantStatus, Lasts};
 use rollcall_domain::access::holding::Reason;
-use rollcall_domain::access::obligation::{ObligationStatus, Overdue};
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::guard::Guard;
+use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_domain::governance::configuration::Configuring;
 use rollcall_domain::governance::hold::{Decision, Hold, HoldDecided};
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::identity::{self, IdentityKind};
 use rollcall_domain::ledger::Missing;
-use rollcall_domain::{Event, Sequence, directory, ledger};
+use rollcall_domain::{Event, directory, ledger};
 use rollcall_scim::Catalogue;
 use serde_json::json;
 
@@ -303,7 +304,7 @@ fn that_somebody_is_off_is_owed_no_longer_once_they_are_on_in_whatever_app() {
 }
 
 /// Four leave an app that lets one go unasked; the last of them is switched off while that waits.
-fn off_while_their_removal_waits() -> (World, Hold, Sequence) {
+fn off_while_their_removal_waits() -> (World, Hold) {
     let mut world = World::default();
     let guarded =
         AppSpec { guard: Guard { max_removals: 1, ..Guard::default() }, ..spec("chat", r#"userType eq "Employee""#) };
@@ -312,25 +313,23 @@ fn off_while_their_removal_waits() -> (World, Hold, Sequence) {
         world.join(person(n), json!({ "userName": format!("p{n}"), "userType": "Employee" }));
         world.verify(person(n), "chat");
     }
-    let mut left = Sequence(0);
     for n in 1..=4 {
         let leaves = json!({ "userName": format!("p{n}"), "userType": "Employee", "active": false });
-        left = world.update(person(n), leaves).unwrap();
+        world.update(person(n), leaves).unwrap();
     }
     let hold = ledger::holds(&world.state).unwrap().remove(0);
     assert!(hold.covers(&of_the_last(&world)));
     switch(&mut world, person(4), Switch::Off);
     assert_eq!(of_the_last(&world).desired, Desired::Off, "switched off, and nothing else");
-    world.verify(person(4), "chat");
-    (world, hold, left)
+    (world, hold)
 }
 
 fn of_the_last(world: &World) -> Account {
     ledger::account(&world.state, person(4), &app_id("chat")).unwrap().unwrap()
 }
 
-fn is_complete(world: &World, left: Sequence) -> bool {
-    ledger::leaver(&world.state, person(4), left).unwrap().unwrap().completed_at.is_some()
+fn is_held(world: &World, hold: &Hold) -> bool {
+    ledger::held(&world.state, hold).unwrap().iter().any(|account| account.identity == person(4))
 }
 
 fn decide(world: &mut World, hold: &Hold, decision: Decision) {
@@ -341,15 +340,20 @@ fn decide(world: &mut World, hold: &Hold, decision: Decision) {
 
 #[test]
 fn a_removal_that_waits_for_a_person_is_not_made_by_switching_somebody_off() {
-    let (mut world, hold, left) = off_while_their_removal_waits();
-    assert!(!is_complete(&world, left), "that they are off is not that they are removed");
-    assert!(ledger::held(&world.state, &hold).unwrap().iter().any(|account| account.identity == person(4)));
-    assert!(ledger::holds_something(&world.state, &hold).unwrap());
-    // What changes of them meanwhile lets nobody remove them either.
+    let (mut world, hold) = off_while_their_removal_waits();
+    world.verify(person(4), "chat");
+    assert!(is_held(&world, &hold) && ledger::holds_something(&world.state, &hold).unwrap());
+    // What changes of them meanwhile lets nobody remove them either, nor that somebody has switched them on in the app.
     world
         .update(person(4), json!({ "userName": "p4", "userType": "Employee", "active": false, "title": "x" }))
         .unwrap();
+    let id = DriftId { app: app_id("chat"), identity: person(4), kind: DriftKind::Zombie };
+    let version = of_the_last(&world).desired_version;
+    world.append(Event::DriftDetected(DriftDetected::new(id, version, Vec::new(), None)));
+    assert!(of_the_last(&world).is_pending(), "it is switched off again");
     assert_eq!(of_the_last(&world).desired, Desired::Off);
+    world.verify(person(4), "chat");
+    assert!(is_held(&world, &hold));
     switch(&mut world, person(4), Switch::On);
     assert_eq!(of_the_last(&world).desired, Desired::Absent);
     assert!(hold.covers(&of_the_last(&world)), "it waits again");
@@ -357,55 +361,26 @@ fn a_removal_that_waits_for_a_person_is_not_made_by_switching_somebody_off() {
 
 #[test]
 fn a_removal_that_has_waited_goes_on_once_a_person_has_decided_although_somebody_is_off() {
-    let (mut world, hold, left) = off_while_their_removal_waits();
+    let (mut world, hold) = off_while_their_removal_waits();
+    world.verify(person(4), "chat");
     decide(&mut world, &hold, Decision::Release);
     assert_eq!(ledger::holds(&world.state).unwrap(), []);
     assert!(of_the_last(&world).is_being_removed());
-    assert_eq!(of_the_last(&world).desired, Desired::Absent);
-    world.verify(person(4), "chat");
-    assert!(is_complete(&world, left));
+    assert_eq!((of_the_last(&world).desired, of_the_last(&world).queue()), (Desired::Absent, Queue::Off));
 
-    // As a mistake it is left alone until the exception ends.
-    let (mut world, hold, left) = off_while_their_removal_waits();
+    // As a mistake it is left as it is, and that they are off is owed as before.
+    let (mut world, hold) = off_while_their_removal_waits();
     decide(&mut world, &hold, Decision::Reject { expires_at: at(500) });
     assert_eq!(of_the_last(&world).desired, Desired::Off);
-    let owed = world.obligation(person(4), "chat", left);
-    assert!(owed.waived.is_some(), "{owed:?}");
-    world
-        .update(person(4), json!({ "userName": "p4", "userType": "Employee", "active": false, "title": "x" }))
-        .unwrap();
+    let off = of_the_last(&world).owes.into_iter().find(|owed| owed.change == ChangeKind::Disable).unwrap();
+    assert!(off.waived.is_none(), "{off:?}");
+
+    // Whoever is back has nothing that waits.
+    let (mut world, hold) = off_while_their_removal_waits();
+    world.update(person(4), json!({ "userName": "p4", "userType": "Employee", "active": true })).unwrap();
+    assert!(!is_held(&world, &hold));
+    decide(&mut world, &hold, Decision::Release);
     assert_eq!(of_the_last(&world).desired, Desired::Off);
-    let overdue = Overdue { id: owed.id, change: owed.change, deadline: at(500) };
-    world.append_by("monitor", Event::ObligationOverdue(overdue));
-    assert!(of_the_last(&world).is_being_removed());
-    assert_eq!(of_the_last(&world).desired, Desired::Absent);
-    world.verify(person(4), "chat");
-    assert!(is_complete(&world, left));
-}
-
-#[test]
-fn a_removal_that_waits_ends_when_the_account_is_theirs_again_although_they_are_off() {
-    let (mut world, hold, left) = off_while_their_removal_waits();
-    let back = json!({ "userName": "p4", "userType": "Employee", "active": true });
-    world.update(person(4), back).unwrap();
-    assert_eq!((of_the_last(&world).desired, of_the_last(&world).owes), (Desired::Off, Vec::new()));
-    assert!(!ledger::held(&world.state, &hold).unwrap().iter().any(|account| account.identity == person(4)));
-    assert_eq!(world.obligation(person(4), "chat", left).status(), ObligationStatus::Superseded);
-    switch(&mut world, person(4), Switch::On);
-    assert_eq!(of_the_last(&world).desired.target(), Target::Present);
-}
-
-#[test]
-fn what_a_person_has_left_as_it_is_for_a_while_is_not_removed_by_switching_somebody_on() {
-    let (mut world, hold, left) = off_while_their_removal_waits();
-    decide(&mut world, &hold, Decision::Reject { expires_at: at(500) });
-    let on = switch(&mut world, person(4), Switch::On);
-    assert_eq!(of_the_last(&world).desired, Desired::Absent);
-    assert!(ledger::is_waived(&world.state, &app_id("chat"), person(4)).unwrap(), "it is removed at once");
-    for opened_by in [left, on] {
-        let owed = world.obligation(person(4), "chat", opened_by);
-        assert_eq!(owed.waived.map(|exception| exception.expires_at), Some(at(500)));
-    }
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl Projector {
         console::router(Arc::clone(&self.api))
     }
 
+    /// The forms by which people sign in to it, and say by a link that a task is done.
+    pub fn door_router(&self) -> Router {
+        console::door(Arc::clone(&self.api))
+    }
+
     /// Keeps its state up to date until `stop`.
     ///
     /// # Errors

@@ -83,6 +83,8 @@ pub fn open(
                 fronts: vec![
                     Front { router: projector.api_router(), probe: Some("/v1/apps") },
                     Front { router: projector.console_router(), probe: Some("/console/assets/icon.svg") },
+                    // Anyone can fill it: nobody else is kept out by that.
+                    Front { router: projector.door_router(), probe: None },
                 ],
                 run: Box::new(|stop| Box::pin(async { Ok(projector.run(stop).await?) })),
             }

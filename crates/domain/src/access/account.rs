@@ -13,7 +13,6 @@ use crate::access::obligation::Obligation;
 use crate::access::rejection::Rejection;
 use crate::access::task::{Attested, Weight};
 use crate::app::conformance::Confirmed;
-use crate::governance::exception::Exception;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
 use crate::ids::{AppId, IdentityId, Sequence, SourceName};
 use crate::trace::TraceContext;
@@ -69,6 +68,8 @@ pub struct Account {
     pub entered: BTreeSet<String>,
     /// Whether a person has switched them off: then nothing that waits elsewhere keeps this waiting.
     pub urgency: Urgency,
+    /// The removal that waited for a person when they were switched off, which is what they are since; none: none did.
+    pub waits_since: Option<Sequence>,
     /// What is held with it, since when and why.
     pub holds: Holdings,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.
@@ -165,20 +166,6 @@ impl Account {
     #[must_use]
     pub fn owes_no_access(&self) -> bool {
         self.owes.iter().all(|owed| owed.change == ChangeKind::Residue)
-    }
-
-    /// What is owed of somebody whom a person has switched off since, and waited for a person when they were: that they are off is not that.
-    pub fn removals_that_wait(&self, off_since: Sequence) -> impl Iterator<Item = &Obligation> {
-        let is_off = self.desired == Desired::Off;
-        self.owes.iter().filter(move |owed| is_off && owed.is_removal_before(off_since))
-    }
-
-    /// By what these are left as they are for a while: of several the exception that ends first, where all of them have one.
-    #[must_use]
-    pub fn exception_of_removal(&self, off_since: Sequence) -> Option<Exception> {
-        let exceptions: Option<Vec<&Exception>> =
-            self.removals_that_wait(off_since).map(|owed| owed.waived.as_ref()).collect();
-        exceptions?.into_iter().min_by_key(|exception| exception.expires_at).cloned()
     }
 
     /// In which queue of its app it is while it is pending.

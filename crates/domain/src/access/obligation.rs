@@ -330,12 +330,6 @@ impl Obligation {
         self.waived.as_ref().map_or(self.deadline, |exception| exception.expires_at)
     }
 
-    /// Whether it is a removal that was owed before somebody was switched off at `off_since`.
-    #[must_use]
-    pub fn is_removal_before(&self, off_since: Sequence) -> bool {
-        self.target == Target::Absent && self.change != ChangeKind::Disable && self.id.opened_by < off_since
-    }
-
     /// When its clock rings next: when it is at risk, and that it may be is of interest, or at its end; `None`: it has rung.
     #[must_use]
     pub fn next_ring(&self) -> Option<Timestamp> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::account::Account;
-use crate::access::desired::{Queue, Target};
+use crate::access::desired::{Desired, Queue, Target};
 use crate::access::obligation::Obligation;
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, BadId, Sequence, SourceName};
@@ -109,12 +109,14 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether a removal of this cause waits of somebody whom a person has switched off meanwhile, at `off_since`.
+    /// Whether the removal of somebody waits for a decision about it whom a person has switched off meanwhile.
     #[must_use]
-    pub fn covers_removal_of_one_off(&self, account: &Account, off_since: Sequence) -> bool {
-        account.removals_that_wait(off_since).next().is_some()
-            && account.desired_version > self.released
-            && Cause::of(account).as_ref() == Some(&self.cause)
+    pub fn covers_one_off(&self, account: &Account) -> bool {
+        let waits = account.waits_since.is_some_and(|since| since > self.released);
+        account.desired == Desired::Off
+            && waits
+            && account.source.is_some()
+            && account.source.as_ref() == self.cause.source()
     }
 
     /// Whether a removal of this cause and version waits. That of somebody whom a person has switched off waits for nobody.

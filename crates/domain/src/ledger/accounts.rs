@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
 use super::read::{account, account_key, accounts_of, accounts_where, identities_at, parked, parked_key, pending_key};
-use super::{Fact, apps, drifts, links, off, ways};
+use super::{Fact, apps, drifts, links, ways};
 use crate::access::account::{Account, MayExist, Proof};
 use crate::access::case::Case;
 use crate::access::desired::{Desired, Queue, Target};
@@ -124,8 +124,13 @@ pub fn verified(
         ways::verified(state, &account, verified)?;
     }
     let profile = drifts::profile(state, verified, account.rejection.as_ref(), event)?;
+    let shown_before: BTreeSet<String> = account.shown_groups().into_iter().map(str::to_owned).collect();
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
     let shown: BTreeSet<String> = account.shown_groups().into_iter().map(str::to_owned).collect();
+    // Its groups were not read, or something is left: that one does not show it now says nothing.
+    if account.desired == Desired::Off || verified.left == Left::Something {
+        account.entered.extend(shown_before);
+    }
     account.entered.retain(|group| !shown.contains(group));
     account.verified_at = Some(event.recorded_at);
     account.attested.take_if(|attested| attested.version <= verified.version);
@@ -140,11 +145,7 @@ pub fn verified(
     if !account.owes.iter().any(is_owed_on) {
         account.verified_version = account.verified_version.max(Some(verified.version));
     }
-    let off_since = off::off_by(state, &account, verified.version)?;
-    let waits = |o: &Obligation| off_since.is_some_and(|since| o.is_removal_before(since));
-    let met = |o: &Obligation| {
-        o.id.opened_by <= verified.version && o.target == verified.target && !is_owed_on(o) && !waits(o)
-    };
+    let met = |o: &Obligation| o.id.opened_by <= verified.version && o.target == verified.target && !is_owed_on(o);
     let end = End::Verified { at: event.recorded_at, by: event.sequence };
     for obligation in end_those(state, &mut account, met, &end, facts)? {
         if obligation.applied_at.is_none() {
@@ -271,9 +272,7 @@ fn end_by_word(
     let Some(word) = account.word() else { return Ok(()) };
     let end = End::Attested { at: event.recorded_at, by: word.by, who: word.who.clone() };
     let (version, target) = (account.desired_version, account.desired.target());
-    let off_since = off::off_by(state, account, version)?;
-    let waits = |o: &Obligation| off_since.is_some_and(|since| o.is_removal_before(since));
-    let met = |o: &Obligation| o.id.opened_by <= version && o.target == target && !waits(o);
+    let met = |o: &Obligation| o.id.opened_by <= version && o.target == target;
     let before = account.owes.iter().filter(|o| met(o)).map(|o| o.clone().known_as(|id| id.opened_by)).collect();
     let ended = end_those(state, account, met, &end, facts)?;
     facts.extend(ended.into_iter().map(Fact::Attested));

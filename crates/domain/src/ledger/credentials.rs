@@ -7,9 +7,9 @@
 use jiff::Timestamp;
 
 use super::lists::Kept;
-use super::off::switched_off;
 use super::read::open_departures;
 use super::revocations::{owed_of_credential, revocation, revocation_key, revocations_of_credential, revoking_key};
+use super::switch::switched_off;
 use super::{Fact, obligations};
 use crate::access::case::Case;
 use crate::access::credential::{Credential, Extent, InventoryRead, Revocation};

@@ -9,7 +9,7 @@ use rollcall_scim::Catalogue;
 use super::holders::holder_of;
 use super::read::{account, accounts_of, drift_of};
 use super::separations::separated;
-use super::{grants, off};
+use super::{grants, switch};
 use crate::access::account::{Account, Proof};
 use crate::access::desired::{Desired, Target};
 use crate::access::entitlement::{EntitlementId, Grantable, Part, Requestable};
@@ -206,7 +206,7 @@ pub fn explain(
     if !identity.is_active() {
         missing.push(Missing::NotActive(identity.lifecycle));
     }
-    if off::switched_off(state, id)?.is_some() {
+    if switch::switched_off(state, id)?.is_some() {
         missing.push(Missing::SwitchedOff);
     }
     let access = AccessRules::of(state, catalogue)?;

@@ -2,8 +2,8 @@
 
 use super::lists::{Kept, List};
 use super::obligations::waive;
-use super::off::all_switched_off;
 use super::read::{account, accounts_of, accounts_where, hold, hold_key, pending, said_key};
+use super::switch::all_switched_off;
 use crate::access::account::Account;
 use crate::access::desired::{Desired, Queue, Target};
 use crate::app::AppSpec;
@@ -112,6 +112,7 @@ pub fn decided(
         }
         return Ok(Vec::new());
     }
+    let of_those_off = held_of_those_off(state, &hold)?;
     let (seen, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|a| a.desired_version <= decided.through);
     match later.iter().map(|account| account.desired_version).min() {
         None => {
@@ -128,7 +129,8 @@ pub fn decided(
         }
     }
     let Decision::Reject { expires_at } = decided.decision else {
-        return Ok(seen.into_iter().filter(|account| account.desired == Desired::Off).collect());
+        let is_seen = |account: &Account| account.waits_since.is_some_and(|since| since <= decided.through);
+        return Ok(of_those_off.into_iter().filter(is_seen).collect());
     };
     let exception = Exception { by: event.meta.actor.clone(), reason: decided.reason.clone(), expires_at };
     for open in seen.iter().flat_map(|account| &account.owes) {
@@ -142,26 +144,32 @@ pub fn decided(
 /// # Errors
 /// When the state can't be read.
 pub fn held(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
+    let mut all = held_and_pending(state, hold)?;
+    all.extend(held_of_those_off(state, hold)?);
+    Ok(all)
+}
+
+fn held_and_pending(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
     let mut all = Vec::new();
     for app in directory::apps(state)? {
         for (identity, _) in pending(state, &app.spec.id, Queue::Absent, None, usize::MAX)? {
             all.extend(account(state, identity, &app.spec.id)?.filter(|account| hold.covers(account)));
         }
     }
-    all.extend(held_of_those_off(state, hold)?);
     Ok(all)
 }
 
-/// The accounts of those whom a person has switched off whose removal waits for a decision about a hold.
+/// The accounts of those who have left and were switched off while their removal waited for a decision about a hold: it waits still.
 fn held_of_those_off(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let some = all_switched_off(state, after, CHUNK)?;
-        for (identity, off) in &some {
-            let theirs = accounts_of(state, *identity)?;
-            all.extend(theirs.into_iter().filter(|account| hold.covers_removal_of_one_off(account, off.sequence)));
+        for (id, _) in &some {
+            let has_left = directory::identity(state, *id)?.is_some_and(|who| !who.lifecycle.has_access());
+            let theirs = if has_left { accounts_of(state, *id)? } else { Vec::new() };
+            all.extend(theirs.into_iter().filter(|account| hold.covers_one_off(account)));
         }
-        after = some.last().map(|(identity, _)| *identity);
+        after = some.last().map(|(id, _)| *id);
         if after.is_none() {
             return Ok(all);
         }
@@ -198,9 +206,7 @@ pub fn holds_something(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool
 /// seldom decide about a mass removal.
 fn waiting(state: &Kept<'_, impl Write>, hold: &Hold) -> Result<Vec<Account>, KvError> {
     if state.keeps(List::Pending) {
-        return held(state, hold);
+        return held_and_pending(state, hold);
     }
-    let mut all = accounts_where(state, |account| account.is_pending() && hold.covers(account))?;
-    all.extend(held_of_those_off(state, hold)?);
-    Ok(all)
+    accounts_where(state, |account| account.is_pending() && hold.covers(account))
 }

@@ -5,8 +5,8 @@
 
 use super::handovers::{handover, handover_key, handovers_of, handovers_of_machine, open_key};
 use super::lists::Kept;
-use super::off::switched_off;
 use super::read::accounts_of;
+use super::switch::switched_off;
 use super::{Fact, obligations};
 use crate::access::account::{Account, Proof};
 use crate::access::desired::Target;

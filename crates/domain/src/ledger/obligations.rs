@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::handovers::{self, handover, handover_key};
 use super::late;
 use super::lists::Kept;
-use super::off;
 use super::read::{
     account, account_key, alerting_key, ended_key, holder_key, leaver, leaver_key, leaving_key, obligation_key,
     open_departures, overdue_key, paging_key, parked_key, pending_key, unsaid_key,
@@ -69,10 +68,17 @@ pub fn open_decided(
     let pending = before.as_ref().filter(|before| before.is_pending()).map(Account::queue);
     let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
     let asked_for: BTreeSet<String> = before.as_ref().map(unseen_groups).unwrap_or_default();
-    // Whom a person switches is removed, if at all, by whoever said so before.
-    let source = match &event.event {
-        Event::IdentitySwitched(_) => before.as_ref().and_then(|before| before.source.clone()),
+    // Whom a person switches is removed, if at all, by whoever said so before, whatever is repaired meanwhile.
+    let source = match (&event.event, &desired) {
+        (Event::IdentitySwitched(_), _) | (_, Desired::Off) => before.as_ref().and_then(|before| before.source.clone()),
         _ => event.meta.source.clone(),
+    };
+    let waits_since = match (&before, &desired) {
+        (Some(before), Desired::Off) if before.is_being_removed() && before.desired != Desired::Off => {
+            Some(before.desired_version)
+        }
+        (Some(before), Desired::Off) => before.waits_since,
+        _ => None,
     };
     let mut account = Account {
         desired,
@@ -105,11 +111,12 @@ pub fn open_decided(
             may_exist: None,
             accepted: false,
             urgency: Urgency::Usual,
+            waits_since: None,
             holds: Holdings::new(),
             owes: Vec::new(),
         })
     };
-    (account.urgency, account.holds) = (urgency, holds);
+    (account.urgency, account.holds, account.waits_since) = (urgency, holds, waits_since);
     account.entered.extend(asked_for);
     account.former_names.extend(former_name.filter(|name| account.desired.user_name() != Some(name.as_str())));
     let opposite = |o: &Obligation| o.target == obligation.target.opposite();
@@ -162,21 +169,6 @@ pub fn end_those(
         all.push(end_one(state, &before, end.clone(), facts)?);
     }
     Ok(all)
-}
-
-/// Ends the removals of an account that waited for a person when somebody was switched off: it is to be theirs again. Returns it as it is then.
-pub fn wanted_again(
-    state: &mut Kept<'_, impl Write>,
-    mut account: Account,
-    off_since: Sequence,
-    event: &Recorded,
-) -> Result<Account, KvError> {
-    if account.removals_that_wait(off_since).next().is_some() {
-        let end = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Changed };
-        end_those(state, &mut account, |owed| owed.is_removal_before(off_since), &end, &mut Vec::new())?;
-        store(state, account_key(account.identity, &account.app), &account);
-    }
-    Ok(account)
 }
 
 /// Ends one open obligation, and returns it as it is now. What owed it owes it no longer: it is for the caller to store that.
@@ -337,10 +329,8 @@ pub fn applied(
     version: Sequence,
     event: &Recorded,
 ) -> Result<Vec<Obligation>, KvError> {
-    let off_since = off::off_by(state, account, version)?;
     let mut all = Vec::new();
-    let waits = |o: &Obligation| off_since.is_some_and(|since| o.is_removal_before(since));
-    for open in account.owes.iter_mut().filter(|o| o.id.opened_by <= version && o.applied_at.is_none() && !waits(o)) {
+    for open in account.owes.iter_mut().filter(|o| o.id.opened_by <= version && o.applied_at.is_none()) {
         let now = Obligation { applied_at: Some(event.recorded_at), ..open.clone() };
         moved(state, Some(open), &now)?;
         *open = now.clone();

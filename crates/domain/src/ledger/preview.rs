@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use rollcall_scim::Catalogue;
 
 use super::holders::{desired_for, holder_of};
-use super::off;
 use super::read::accounts_of;
 use super::separations::violations_of;
+use super::switch;
 use crate::access::account::Account;
 use crate::access::desired::Target;
 use crate::access::entitlement::{EntitlementId, Part};
@@ -225,7 +225,7 @@ impl Candidate {
         }
         let mut accounts: BTreeMap<AppId, Account> =
             accounts_of(state, id)?.into_iter().map(|account| (account.app.clone(), account)).collect();
-        let off = off::switched_off(state, id)?;
+        let off = switch::switched_off(state, id)?;
         let holder = holder_of(state, identity)?;
         let roles = self.rules.roles_of(&holder);
         let principal = self.rules.principal(&self.catalogue, &holder, &roles);

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::accounts;
-use super::off::{key, switched_off};
 use super::read::{account_key, accounts_of};
 use crate::directory;
 use crate::event::Recorded;
@@ -17,9 +16,36 @@ use crate::identity::switch::{Switch, Switched, SwitchedOff};
 use crate::ids::IdentityId;
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 
+const PREFIX: &str = "switched-off/";
+
 const MARKS: &str = "switched-off-as/";
 
 const CARRIED: &str = "switched-off-again/";
+
+fn key(id: IdentityId) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// Whether, since when and by whom someone is switched off.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn switched_off(state: &(impl Read + ?Sized), id: IdentityId) -> Result<Option<SwitchedOff>, KvError> {
+    load(state, &key(id))
+}
+
+/// Everybody who is switched off, after an identity and at most `limit`.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn all_switched_off(
+    state: &(impl Read + ?Sized),
+    after: Option<IdentityId>,
+    limit: usize,
+) -> Result<Vec<(IdentityId, SwitchedOff)>, KvError> {
+    let found: Vec<(String, SwitchedOff)> = load_all(state, PREFIX, after.map(key).as_deref(), limit)?;
+    Ok(found.into_iter().filter_map(|(key, off)| Some((key.strip_prefix(PREFIX)?.parse().ok()?, off))).collect())
+}
 
 /// How urgent it is that somebody has no access, where they are to have none.
 pub fn urgency(state: &impl Read, id: IdentityId) -> Result<Urgency, KvError> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::off::switched_off;
 use super::read::{account, hold, is_waived, pending};
+use super::switch::switched_off;
 use crate::access::account::Account;
 use crate::access::desired::Queue;
 use crate::access::task::TaskId;

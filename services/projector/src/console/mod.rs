@@ -79,9 +79,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/console/live", get(live::live))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), sign_in::signed_in));
     let door = Router::new()
-        .route("/console/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/console/sign-in", get(sign_in::form))
         .route("/console/sign-out", post(sign_in::sign_out))
-        .route("/console/task", get(task_link::show).post(task_link::done))
+        .route("/console/task", get(task_link::show))
         .route("/console/oidc/start", get(oidc::start))
         .route("/console/oidc/callback", get(oidc::callback));
     let mut router = inside.merge(door).with_state(api);
@@ -89,6 +89,17 @@ pub fn router(api: Arc<Api>) -> Router {
         let asset = move || async move { ([(header::CONTENT_TYPE, kind)], content).into_response() };
         router = router.route(place, get(asset));
     }
+    guarded(router)
+}
+
+/// The forms that anyone can send, signed in or not: apart, so that those whose bodies do not come take no place from anybody else.
+pub fn door(api: Arc<Api>) -> Router {
+    let door =
+        Router::new().route("/console/sign-in", post(sign_in::sign_in)).route("/console/task", post(task_link::done));
+    guarded(door.with_state(api))
+}
+
+fn guarded(router: Router) -> Router {
     let router = router.layer(SecFetchLayer::default()).layer(DefaultBodyLimit::max(MAX_FORM));
     HEADERS.into_iter().fold(router, |router, (name, value)| {
         let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -48,7 +48,8 @@ fn who(state: &impl Read, id: IdentityId) -> Result<String, KvError> {
     ))
 }
 
-/// What an actor is called who is an identity: events name those by their ids, so that nothing is left of whoever is erased.
+/// What an actor is called who is an identity, for what is shown now: events, and what is kept of them, name those by their ids, so that
+/// nothing is left of whoever is erased.
 pub fn actor(state: &impl Read, actor: &str) -> Result<String, KvError> {
     match identity_of_actor(actor) {
         Some(id) => who(state, id),
@@ -235,7 +236,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             let mut said = Vec::new();
             for outcome in &by_word {
                 let by = outcome.attested.as_ref().map(|(_, who)| who.as_str()).unwrap_or_default();
-                said.push(format!("{} by the word of {}", at(state, &outcome.app)?, actor(state, by)?));
+                said.push(format!("{} by the word of {by}", at(state, &outcome.app)?));
             }
             let (read, said) = (apps - by_word.len(), said.join(", "));
             let read =
@@ -261,7 +262,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             )
         }
         Event::TaskDone(e) => {
-            let (name, app, by) = (who(state, e.identity)?, at(state, &e.app)?, actor(state, &event.meta.actor)?);
+            let (name, app, by) = (who(state, e.identity)?, at(state, &e.app)?, &event.meta.actor);
             let looked_up = if e.reference.is_empty() { String::new() } else { format!(", see {}", e.reference) };
             match e.target {
                 Target::Present => format!("{by} says that the account of {name} in {app} is as it must be{looked_up}"),
@@ -269,7 +270,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             }
         }
         Event::TaskUndone(e) => {
-            let (name, app, by) = (who(state, e.identity)?, at(state, &e.app)?, actor(state, &event.meta.actor)?);
+            let (name, app, by) = (who(state, e.identity)?, at(state, &e.app)?, &event.meta.actor);
             format!("{by} takes back what was said of the account of {name} in {app}: {}", e.reason)
         }
         Event::AccountAdopted(e) => {
@@ -477,7 +478,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
         Event::Handover(e) => {
             let machine = who(state, e.machine)?;
             let owner = if e.owner == e.machine { "nobody".to_owned() } else { who(state, e.owner)? };
-            let by = actor(state, &event.meta.actor)?;
+            let by = &event.meta.actor;
             match e.step {
                 HandoverStep::Accepted(to) => {
                     format!("{} answers for {machine} now, for which {owner} did", who(state, to)?)
@@ -495,7 +496,7 @@ pub fn summary(event: &Recorded, state: &impl Read) -> Result<String, KvError> {
             format!("{} is gone: the list of {} lacks it", credential_of(state, e.id)?, e.taken_at)
         }
         Event::CredentialCompromised(e) => {
-            let by = actor(state, &event.meta.actor)?;
+            let by = &event.meta.actor;
             format!("{by} reports that others may know the secret of {}: {}", credential_of(state, e.id)?, e.reason)
         }
         Event::InventoryRead(e) => {

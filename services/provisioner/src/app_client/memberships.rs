@@ -224,7 +224,9 @@ impl Memberships {
                 // Where members are shown, whoever is not is taken for none; what fails for another reason is asked again.
                 Err(_)
                     if matches!(answer.status.as_u16(), 400 | 422)
-                        && (hiding == Hiding::Others || group.members().next().is_some()) => {}
+                        && (hiding == Hiding::Others
+                            || can.members_shown == Support::Yes
+                            || group.members().next().is_some()) => {}
                 Err(failure) => return Err(failure),
             }
         }

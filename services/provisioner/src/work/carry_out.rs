@@ -24,6 +24,7 @@ use crate::search::locate::Located;
 use crate::search::ownership::Ownership;
 use crate::search::wanted::{NameIs, Wanted};
 use crate::work::connector::{Connector, Link};
+use crate::work::end_access::is_answer;
 use crate::work::error::WorkError;
 use crate::work::unanswered::Effect;
 
@@ -70,6 +71,9 @@ pub fn refuse_foreign(located: Option<&Located>, target: Target) -> Result<(), F
     let detail = format!("the app's account '{name}' (id {id}) has this user name and {why}");
     Err(Failure::new(RejectionCause::Conflict, detail))
 }
+
+/// How often an app is asked to take an account out of a group that has shown it before and does not now.
+const ASKED_TO_LEAVE: u32 = 3;
 
 impl Connector {
     /// How long a creation whose outcome is not known may still be carried out: the app was not heard of it.
@@ -225,7 +229,18 @@ impl Connector {
             let sending = self.unanswered.sending(account.identity, account.desired_version, Effect::Takes);
             let left = memberships.leave_unseen(client, can, group, Member::from(&found.remote), hiding).await;
             sending.answered(left.as_ref().err());
-            let left = left?;
+            let left = match left {
+                // It was read, and does not show them: what the app has answered again and again keeps nobody waiting.
+                Err(failure)
+                    if hiding == Hiding::Others
+                        && is_answer(&failure)
+                        && self.left_groups.refused(account.identity, account.desired_version, group)
+                            >= ASKED_TO_LEAVE =>
+                {
+                    Unseen::NotAsked
+                }
+                left => left?,
+            };
             self.left_groups.note(account.identity, account.desired_version, group);
             if left == Unseen::NotAsked {
                 continue;

@@ -4,16 +4,12 @@ use std::collections::BTreeSet;
 
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Target};
-use rollcall_domain::access::obligation::Obligation;
 use rollcall_domain::access::plan::Step;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::deprovision::Deprovision;
-use rollcall_domain::identity::lifecycle::ChangeKind;
-use rollcall_domain::ledger;
 
 use crate::app_client::client::Failure;
-use crate::error::ProvisionerError;
 use crate::search::locate::Located;
 use crate::search::wanted::Wanted;
 use crate::work::carry_out::Sent;
@@ -51,16 +47,9 @@ pub fn is_answer(failure: &Failure) -> bool {
 }
 
 impl Connector {
-    /// Whether it is owed that nobody can sign in with an account, and not only that nothing is left of it, or a removal that waits for a
-    /// person while they are switched off.
-    ///
-    /// # Errors
-    /// When the state can't be read.
-    pub fn owes_access(&self, account: &Account) -> Result<bool, ProvisionerError> {
-        let off =
-            ledger::switched_off(&self.store.view(), account.identity)?.filter(|_| account.desired == Desired::Off);
-        let waits = |owed: &Obligation| off.as_ref().is_some_and(|off| owed.is_removal_before(off.sequence));
-        Ok(account.owes.iter().any(|owed| owed.change != ChangeKind::Residue && !waits(owed)))
+    /// Whether it is owed that nobody can sign in with an account, and not only that nothing is left of it.
+    pub fn owes_access(account: &Account) -> bool {
+        !account.owes_no_access()
     }
 
     /// Switches an account off, before anything else is done for someone who must have none: what fails later, such as

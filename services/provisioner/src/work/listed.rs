@@ -86,7 +86,7 @@ impl Connector {
             Err(_)
                 if account.desired.target() == Target::Absent
                     && is_gone(remote, standard)
-                    && self.owes_access(account)? =>
+                    && Self::owes_access(account) =>
             {
                 self.unfinished(account, remote, standard, None, None).await
             }

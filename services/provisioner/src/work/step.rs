@@ -132,7 +132,7 @@ impl Connector {
         };
         check_mapping(&account.desired)?;
         if self.has_become_the_first(account).await? {
-            self.release(account).await?;
+            self.become_the_first(account).await?;
             return Ok(Attempt::Verified);
         }
         let list = match list {

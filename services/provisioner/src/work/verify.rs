@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rollcall_domain::Event;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
-use rollcall_domain::access::outcome::{Left, Rejected, Verified};
+use rollcall_domain::access::outcome::{Adopted, Left, Rejected, Verified};
 use rollcall_domain::access::plan::{is_gone, judge};
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::access::task::StandsOnWord;
@@ -63,7 +63,7 @@ impl Connector {
             }
             judged => judged.err(),
         };
-        if account.desired.target() == Target::Absent && is_gone(remote, standard) && self.owes_access(account)? {
+        if account.desired.target() == Target::Absent && is_gone(remote, standard) && Self::owes_access(account) {
             if let Some(wait) = wait {
                 return Ok(Attempt::Wait(wait));
             }
@@ -127,6 +127,18 @@ impl Connector {
         let said = Event::AccountAttested(StandsOnWord { app, identity, version });
         self.append(account, said).await?;
         Ok(Attempt::Verified)
+    }
+
+    /// A second account is the one that its owner has from now on: the others of theirs are told apart from that one.
+    pub async fn become_the_first(&self, account: &Account) -> Result<(), WorkError> {
+        let (app, nobody) = (account.app.clone(), account.identity);
+        let mut events = Vec::new();
+        if let (Some(identity), Some(remote_id)) = (self.second_of(account)?, account.remote_id.clone()) {
+            events.push(Event::AccountAdopted(Adopted { app: app.clone(), identity, remote_id }));
+        }
+        events.push(Event::DriftCleared(DriftId { app, identity: nobody, kind: DriftKind::Orphan }));
+        self.append_all(account, events).await?;
+        Ok(())
     }
 
     /// Nothing has to be done any more with an account that stood for itself: with that one, and none of the others that its owner has.

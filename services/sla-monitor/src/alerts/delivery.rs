@@ -18,7 +18,7 @@ use tracing::{info, warn};
 
 use crate::alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
 use crate::alerts::left_out::is_left_out;
-use crate::alerts::message::{AlertMessage, Context, compose};
+use crate::alerts::message::{AlertMessage, Context, again, compose};
 use crate::alerts::sinks::{REPEAT, Sink};
 use crate::error::MonitorError;
 use crate::meta::meta_for;
@@ -246,10 +246,19 @@ impl AlertLoop {
         let told = self.firing()?;
         let mut firing = Vec::new();
         let keys: BTreeSet<&str> = told.iter().map(|alert| alert.key.as_str()).collect();
+        let mut listed = BTreeSet::new();
         for item in self.shared.conditions(now, &self.sink.tells)? {
-            if keys.contains(item.about().key().as_str()) {
+            let key = item.about().key();
+            if keys.contains(key.as_str()) {
                 let level = item.level(now, rules);
                 firing.push(self.message(&AlertChange::Fire(item, level))?);
+                listed.insert(key);
+            }
+        }
+        let view = self.shared.store.view();
+        for alert in told.iter().filter(|alert| !listed.contains(&alert.key)) {
+            if is_left_out(&view, &alert.about, now, rules)? {
+                firing.push(again(&view, alert, &self.shared.context, now)?);
             }
         }
         let delivered = self.sink.repeat(&firing, now).await;

@@ -1,8 +1,7 @@
 //! An alert in words: who, where, since when, who owns it, what was tried and what the app said.
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_domain::access::account::{Account, Proof};
-use rollcall_domain::access::desired::Desired;
+use rollcall_domain::access::account::Account;
 use rollcall_domain::access::obligation::{Obligation, ObligationStatus};
 use rollcall_domain::access::rejection::{Rejection, RejectionCause};
 use rollcall_domain::access::subject::Subject;
@@ -113,6 +112,15 @@ pub struct InApp {
 pub struct Origin {
     pub name: SourceName,
     pub owner: Option<String>,
+}
+
+/// What was told, said again as it was: it is wrong still, and in no list.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn again(state: &impl Read, told: &Alert, context: &Context, now: Timestamp) -> Result<AlertMessage, KvError> {
+    let message = compose(state, &AlertChange::Resolve(told.clone()), context, now)?;
+    Ok(AlertMessage { status: Status::Firing, summary: told.summary.clone(), ..message })
 }
 
 /// Puts news in words.
@@ -269,13 +277,6 @@ fn names_of(state: &impl Read, owed: &[Obligation], such: impl Fn(&Obligation) -
     Ok(names.join(", "))
 }
 
-/// Whether it was read back that somebody whom a person has switched off can't sign in with an account, whatever else is owed of it.
-fn is_known_off(state: &impl Read, subject: &Subject) -> Result<bool, KvError> {
-    let Subject::Account { app, identity } = subject else { return Ok(false) };
-    let account = ledger::account(state, *identity, app)?;
-    Ok(account.is_some_and(|account| account.desired == Desired::Off && account.proof() == Proof::Read))
-}
-
 fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obligation]) -> Result<String, KvError> {
     let who = |id| person(state, id).map(|p| if p.user_name.is_empty() { id.to_string() } else { p.user_name });
     Ok(match wrong {
@@ -284,24 +285,9 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
             format!("{} left at {} and is soon overdue in: {apps}", who(leaver.identity)?, leaver.opened_at)
         }
         AlertCondition::Leaver(leaver) => {
-            let overdue: Vec<Obligation> =
-                owed.iter().filter(|o| o.status() == ObligationStatus::Overdue).cloned().collect();
-            let (mut off, mut live) = (Vec::new(), Vec::new());
-            for owed in overdue {
-                if is_known_off(state, &owed.id.subject)? { off.push(owed) } else { live.push(owed) }
-            }
-            let (who, left) = (who(leaver.identity)?, leaver.opened_at);
-            let off = names_of(state, &off, |_| true)?;
-            match (names_of(state, &live, |_| true)?, off.is_empty()) {
-                (apps, true) => format!("{who} left at {left} and still has access, past the deadline, in: {apps}"),
-                (apps, false) if apps.is_empty() => format!(
-                    "{who} left at {left} and is switched off, and the removal waits for a decision, past the deadline, in: {off}"
-                ),
-                (apps, false) => format!(
-                    "{who} left at {left} and still has access, past the deadline, in: {apps}; switched off, and the removal waits \
-                     for a decision, in: {off}"
-                ),
-            }
+            let apps = names_of(state, owed, |o| o.status() == ObligationStatus::Overdue)?;
+            let left = leaver.opened_at;
+            format!("{} left at {left} and still has access, past the deadline, in: {apps}", who(leaver.identity)?)
         }
         AlertCondition::Access(obligation) => {
             let Subject::Account { app, identity } = &obligation.id.subject else {
