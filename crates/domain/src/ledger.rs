@@ -86,7 +86,7 @@ pub use grants::{
     active_grants_of, count_grants, grant, grants_ending, grants_in, grants_of, grants_ringing, is_grant_ending,
     next_grant_ring,
 };
-pub use guarded::{held, holds_something, present};
+pub use guarded::present;
 pub use handovers::{
     HANDOVERS, handover, handovers_after, handovers_of, handovers_of_machine, has_late_handovers, late_handovers,
 };
@@ -101,10 +101,10 @@ pub use others::{other_ids, others_of};
 pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
     ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
-    drift, drift_of, firing_alerts, hold, holds, identities_at, is_hold_said, is_waived, last_obligation, leaver,
-    missing_in, obligation, obligations_of, obligations_of_leaver, obligations_opened_by, open_leavers,
-    open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled, some_accounts, synced,
-    unsaid_completions, verified_between,
+    drift, drift_of, firing_alerts, held, hold, holds, holds_something, identities_at, is_hold_said, is_waived,
+    last_obligation, leaver, missing_in, obligation, obligations_of, obligations_of_leaver, obligations_opened_by,
+    open_leavers, open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled,
+    some_accounts, synced, unsaid_completions, verified_between,
 };
 pub use reevaluations::{next_piece, reevaluations};
 pub use revocations::{
@@ -361,11 +361,7 @@ impl Ledger {
             Event::LeaverCompleted(completed) => obligations::completion_said(state, completed),
             Event::ObligationOverdue(overdue) => obligations::overdue(state, overdue, event)?,
             Event::ObligationWaived(waived) => obligations::waived(state, waived, event)?,
-            Event::HoldDecided(decided) => {
-                for account in guarded::decided(state, decided, event)? {
-                    go_on_removing(state, account, event)?;
-                }
-            }
+            Event::HoldDecided(decided) => guarded::decided(state, decided, event)?,
             Event::AppDiscovered(found) => {
                 apps::discovered(state, found);
                 drifts::own_ways_learned(state, &found.app, &found.capabilities.keeps)?;
@@ -435,15 +431,7 @@ impl Ledger {
             for app in owed.apps {
                 let Some(spec) = directory::app(state, &app)?.map(|app| app.spec) else { continue };
                 let before = account(state, id, &app)?;
-                let desired = match recorded::desired(owed.target) {
-                    Desired::Absent
-                        if change.kind == ChangeKind::Disable
-                            && waits_for_a_person(state, before.as_ref(), change)? =>
-                    {
-                        Desired::Off
-                    }
-                    desired => desired,
-                };
+                let desired = recorded::desired(owed.target);
                 // What drift has opened is no removal by a source.
                 if of.is_some() {
                     guarded::count(state, &spec, before.as_ref(), &desired, event)?;
@@ -629,21 +617,23 @@ impl Ledger {
             let rule = rules.of(identity.kind);
             let before = accounts.remove(&app.spec.id);
             let held = before.as_ref().map(|account| account.holds.clone()).unwrap_or_default();
-            let is_decided = access.decides(app, rule, identity) || change.kind == ChangeKind::Leaver;
             let (desired, holds) = match &before {
                 // What can't be decided stays as it is until they leave, but for grants that have ended.
-                Some(before) if !is_decided => holders::kept(before, &holder, app, off.as_ref()),
-                None if !is_decided => continue,
-                _ => {
+                before if !access.decides(app, rule, identity) && change.kind != ChangeKind::Leaver => {
+                    let Some(before) = before else { continue };
+                    holders::kept(before, &holder, app, off.as_ref())
+                }
+                before => {
                     let decision = holder.decide(app, rule, &roles, access.asked(principal.as_ref()));
-                    let desired = holders::desired_for(&decision, identity, app, off.as_ref());
+                    let desired = match holders::desired_for(&decision, identity, app, off.as_ref()) {
+                        // A removal that waits for a person stays one that waits: they are only switched off meanwhile.
+                        Desired::Absent if off.is_some() && waits_for_a_person(state, before.as_ref(), change)? => {
+                            Desired::Off
+                        }
+                        desired => desired,
+                    };
                     (desired, holdings(&held, decision, event.recorded_at))
                 }
-            };
-            let desired = match desired {
-                // A removal that waits for a person stays one that waits: they are only switched off meanwhile.
-                Desired::Absent if off.is_some() && waits_for_a_person(state, before.as_ref(), change)? => Desired::Off,
-                desired => desired,
             };
             // Of what was to be taken away nobody loses anything by waiting that gets it back.
             let is_given =
@@ -715,21 +705,6 @@ fn may_lose(state: &impl Read, id: IdentityId, apps: Option<&BTreeSet<AppId>>) -
 
 /// The apps that have changed with others that are not all known yet.
 const CONFIGURED: &str = "configured/";
-
-/// Removes the account of somebody who is switched off, of which the removal waited for a decision.
-fn go_on_removing(state: &mut Kept<'_, impl Write>, account: Account, event: &Recorded) -> Result<(), KvError> {
-    // What came of it is in the record of their erasure.
-    if recorded::is_of(state, account.identity)? {
-        return Ok(());
-    }
-    let Some(spec) = directory::app(state, &account.app)?.map(|app| app.spec) else { return Ok(()) };
-    let change = Change::at_once(event.sequence, ChangeKind::Mover, event.recorded_at);
-    let subject = Subject::Account { app: account.app.clone(), identity: account.identity };
-    let obligation = Obligation::new(change, subject, &spec.sla, Target::Absent);
-    obligations::open(state, obligation, Some(account), Desired::Absent, event)?;
-    causation::keep(state, event);
-    Ok(())
-}
 
 /// Whether the removal of an account of somebody who is switched off waits for a person, or has since they were.
 fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Change) -> Result<bool, KvError> {

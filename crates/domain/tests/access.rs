@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Queue, Target};
 use rollcall_domain::access::entitlement::{Grantable, Part};
 use rollcall_domain::access::grant::{GrantEnd, GrantStatus, Lasts};
@@ -14,10 +13,7 @@ use rollcall_domain::access::holding::Reason;
 use rollcall_domain::access::policy::PolicySpec;
 use rollcall_domain::app::AppSpec;
 use rollcall_domain::app::guard::Guard;
-use rollcall_domain::drift::kind::DriftKind;
-use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_domain::governance::configuration::Configuring;
-use rollcall_domain::governance::hold::{Decision, Hold, HoldDecided};
 use rollcall_domain::identity::lifecycle::ChangeKind;
 use rollcall_domain::identity::switch::Switch;
 use rollcall_domain::identity::{self, IdentityKind};
@@ -303,8 +299,8 @@ fn that_somebody_is_off_is_owed_no_longer_once_they_are_on_in_whatever_app() {
     assert_eq!(groups(&world, person(1), "chat"), Some(vec![]));
 }
 
-/// Four leave an app that lets one go unasked; the last of them is switched off while that waits.
-fn off_while_their_removal_waits() -> (World, Hold) {
+#[test]
+fn a_removal_that_waits_for_a_person_is_not_made_by_switching_somebody_off() {
     let mut world = World::default();
     let guarded =
         AppSpec { guard: Guard { max_removals: 1, ..Guard::default() }, ..spec("chat", r#"userType eq "Employee""#) };
@@ -314,73 +310,19 @@ fn off_while_their_removal_waits() -> (World, Hold) {
         world.verify(person(n), "chat");
     }
     for n in 1..=4 {
-        let leaves = json!({ "userName": format!("p{n}"), "userType": "Employee", "active": false });
-        world.update(person(n), leaves).unwrap();
+        world
+            .update(person(n), json!({ "userName": format!("p{n}"), "userType": "Employee", "active": false }))
+            .unwrap();
     }
+    let account = |world: &World| ledger::account(&world.state, person(4), &app_id("chat")).unwrap().unwrap();
     let hold = ledger::holds(&world.state).unwrap().remove(0);
-    assert!(hold.covers(&of_the_last(&world)));
+    assert!(hold.covers(&account(&world)));
     switch(&mut world, person(4), Switch::Off);
-    assert_eq!(of_the_last(&world).desired, Desired::Off, "switched off, and nothing else");
-    (world, hold)
-}
-
-fn of_the_last(world: &World) -> Account {
-    ledger::account(&world.state, person(4), &app_id("chat")).unwrap().unwrap()
-}
-
-fn is_held(world: &World, hold: &Hold) -> bool {
-    ledger::held(&world.state, hold).unwrap().iter().any(|account| account.identity == person(4))
-}
-
-fn decide(world: &mut World, hold: &Hold, decision: Decision) {
-    let through = ledger::held(&world.state, hold).unwrap().iter().map(|a| a.desired_version).max().unwrap();
-    let (cause, reason) = (hold.cause.clone(), "looked at".to_owned());
-    world.append_by("olga", Event::HoldDecided(HoldDecided { cause, through, decision, reason }));
-}
-
-#[test]
-fn a_removal_that_waits_for_a_person_is_not_made_by_switching_somebody_off() {
-    let (mut world, hold) = off_while_their_removal_waits();
+    assert_eq!(account(&world).desired, Desired::Off, "switched off, and nothing else");
     world.verify(person(4), "chat");
-    assert!(is_held(&world, &hold) && ledger::holds_something(&world.state, &hold).unwrap());
-    // What changes of them meanwhile lets nobody remove them either, nor that somebody has switched them on in the app.
-    world
-        .update(person(4), json!({ "userName": "p4", "userType": "Employee", "active": false, "title": "x" }))
-        .unwrap();
-    let id = DriftId { app: app_id("chat"), identity: person(4), kind: DriftKind::Zombie };
-    let version = of_the_last(&world).desired_version;
-    world.append(Event::DriftDetected(DriftDetected::new(id, version, Vec::new(), None)));
-    assert!(of_the_last(&world).is_pending(), "it is switched off again");
-    assert_eq!(of_the_last(&world).desired, Desired::Off);
-    world.verify(person(4), "chat");
-    assert!(is_held(&world, &hold));
     switch(&mut world, person(4), Switch::On);
-    assert_eq!(of_the_last(&world).desired, Desired::Absent);
-    assert!(hold.covers(&of_the_last(&world)), "it waits again");
-}
-
-#[test]
-fn a_removal_that_has_waited_goes_on_once_a_person_has_decided_although_somebody_is_off() {
-    let (mut world, hold) = off_while_their_removal_waits();
-    world.verify(person(4), "chat");
-    decide(&mut world, &hold, Decision::Release);
-    assert_eq!(ledger::holds(&world.state).unwrap(), []);
-    assert!(of_the_last(&world).is_being_removed());
-    assert_eq!((of_the_last(&world).desired, of_the_last(&world).queue()), (Desired::Absent, Queue::Off));
-
-    // As a mistake it is left as it is, and that they are off is owed as before.
-    let (mut world, hold) = off_while_their_removal_waits();
-    decide(&mut world, &hold, Decision::Reject { expires_at: at(500) });
-    assert_eq!(of_the_last(&world).desired, Desired::Off);
-    let off = of_the_last(&world).owes.into_iter().find(|owed| owed.change == ChangeKind::Disable).unwrap();
-    assert!(off.waived.is_none(), "{off:?}");
-
-    // Whoever is back has nothing that waits.
-    let (mut world, hold) = off_while_their_removal_waits();
-    world.update(person(4), json!({ "userName": "p4", "userType": "Employee", "active": true })).unwrap();
-    assert!(!is_held(&world, &hold));
-    decide(&mut world, &hold, Decision::Release);
-    assert_eq!(of_the_last(&world).desired, Desired::Off);
+    assert_eq!(account(&world).desired, Desired::Absent);
+    assert!(hold.covers(&account(&world)), "it waits again");
 }
 
 #[test]

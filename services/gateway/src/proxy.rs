@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
+use axum::routing::{any, get, post};
 use futures_util::StreamExt as _;
 use problem_details::ProblemDetails;
 use tokio_util::sync::CancellationToken;
@@ -98,12 +98,20 @@ enum Unanswered {
     Sent,
 }
 
-/// The router; what is streamed through it ends with `closing`. When one of several does not answer, the next one is asked;
+/// What is passed on to the projector.
+pub struct Proxy {
+    /// All but the forms.
+    pub pages: Router,
+    /// The forms that anyone can send: apart, so that those whose bodies do not come take no place from anybody else.
+    pub forms: Router,
+}
+
+/// The routers; what is streamed through them ends with `closing`. When one of several does not answer, the next one is asked;
 /// without an address every request is answered 503.
 ///
 /// # Errors
 /// When there can be no HTTP client, or the authority's certificate can't be read.
-pub fn router(bases: Vec<Url>, authority: Option<&Path>, closing: CancellationToken) -> Result<Router, GatewayError> {
+pub fn router(bases: Vec<Url>, authority: Option<&Path>, closing: CancellationToken) -> Result<Proxy, GatewayError> {
     let mut http = reqwest::Client::builder();
     if let Some(file) = authority {
         let failed = |e: &dyn std::fmt::Display| GatewayError::Client(format!("{}: {e}", file.display()));
@@ -119,7 +127,11 @@ pub fn router(bases: Vec<Url>, authority: Option<&Path>, closing: CancellationTo
         .build();
     let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
     let state = Arc::new(Projectors { bases, answers: AtomicUsize::new(0), http, closing });
-    Ok(PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(pass_on))).with_state(state))
+    let forms = [SIGN_IN, TASK];
+    let pages = PATHS.iter().fold(Router::new(), |router, path| router.route(path, any(pass_on)));
+    let pages = forms.iter().fold(pages, |router, path| router.route(path, get(pass_on)));
+    let forms = forms.iter().fold(Router::new(), |router, path| router.route(path, post(pass_on)));
+    Ok(Proxy { pages: pages.with_state(Arc::clone(&state)), forms: forms.with_state(state) })
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {

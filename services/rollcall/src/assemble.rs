@@ -8,7 +8,7 @@ use axum::Router;
 use jiff::Timestamp;
 use rollcall_config::Config;
 use rollcall_event_log::EventLog;
-use rollcall_gateway::Gateway;
+use rollcall_gateway::{Gateway, Proxy};
 use rollcall_projection::Store;
 use rollcall_projector::Projector;
 use rollcall_provisioner::Provisioner;
@@ -55,13 +55,13 @@ pub fn open(
             let gateway = Gateway::open(config, log)?;
             let mut fronts = vec![Front { router: gateway.router(), probe: Some("/scim/v2/ServiceProviderConfig") }];
             if !services.contains(&Service::Projector) {
-                let router = rollcall_gateway::projector_proxy(
+                let Proxy { pages, forms } = rollcall_gateway::projector_proxy(
                     config.server.projectors.clone(),
                     config.server.projector_ca_file.as_deref(),
                     closing.clone(),
                 )?;
                 // That a projector answers is for its own readiness to say.
-                fronts.push(Front { router, probe: None });
+                fronts.extend([pages, forms].map(|router| Front { router, probe: None }));
             }
             Part {
                 name: rollcall_gateway::NAME,

@@ -68,8 +68,6 @@ pub struct Account {
     pub entered: BTreeSet<String>,
     /// Whether a person has switched them off: then nothing that waits elsewhere keeps this waiting.
     pub urgency: Urgency,
-    /// The removal that waited for a person when they were switched off, which is what they are since; none: none did.
-    pub waits_since: Option<Sequence>,
     /// What is held with it, since when and why.
     pub holds: Holdings,
     /// The obligations that are open, oldest first: with the account, since they are changed with it.

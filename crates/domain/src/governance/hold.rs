@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::access::account::Account;
-use crate::access::desired::{Desired, Queue, Target};
+use crate::access::desired::{Queue, Target};
 use crate::access::obligation::Obligation;
 use crate::identity::lifecycle::ChangeKind;
 use crate::ids::{AppId, BadId, Sequence, SourceName};
@@ -109,16 +109,6 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether the removal of somebody waits for a decision about it whom a person has switched off meanwhile.
-    #[must_use]
-    pub fn covers_one_off(&self, account: &Account) -> bool {
-        let waits = account.waits_since.is_some_and(|since| since > self.released);
-        account.desired == Desired::Off
-            && waits
-            && account.source.is_some()
-            && account.source.as_ref() == self.cause.source()
-    }
-
     /// Whether a removal of this cause and version waits. That of somebody whom a person has switched off waits for nobody.
     #[must_use]
     pub fn covers(&self, account: &Account) -> bool {

@@ -2,21 +2,16 @@
 
 use super::lists::{Kept, List};
 use super::obligations::waive;
-use super::read::{account, accounts_of, accounts_where, hold, hold_key, pending, said_key};
-use super::switch::all_switched_off;
+use super::read::{accounts_where, held, hold, hold_key, said_key};
 use crate::access::account::Account;
-use crate::access::desired::{Desired, Queue, Target};
+use crate::access::desired::{Desired, Target};
 use crate::app::AppSpec;
 use crate::app::guard::Recent;
-use crate::directory;
 use crate::event::{Event, Recorded};
 use crate::governance::exception::Exception;
 use crate::governance::hold::{Cause, Decision, Hold, HoldDecided};
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store, suffixes};
-
-/// How many are read at once.
-const CHUNK: usize = 500;
 
 fn present_key(app: &AppId) -> String {
     format!("present/{app}")
@@ -95,24 +90,18 @@ pub fn said(state: &mut impl Write, hold: &Hold) {
     store(state, said_key(&hold.cause), &hold.by);
 }
 
-/// A person decided about the removals that wait, as far as they have seen them: what came later is held anew. Returns the accounts of those
-/// who are switched off of which the removal goes on.
-pub fn decided(
-    state: &mut Kept<'_, impl Write>,
-    decided: &HoldDecided,
-    event: &Recorded,
-) -> Result<Vec<Account>, KvError> {
+/// A person decided about the removals that wait, as far as they have seen them: what came later is held anew.
+pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &Recorded) -> Result<(), KvError> {
     let cause = &decided.cause;
-    let Some(mut hold) = hold(state, cause)? else { return Ok(Vec::new()) };
+    let Some(mut hold) = hold(state, cause)? else { return Ok(()) };
     let waiting = waiting(state, &hold)?;
     if decided.decision == Decision::Lapse {
         // Something may have begun to wait meanwhile. The count stays: nobody has looked at what was taken away.
         if waiting.is_empty() {
             state.delete(&hold_key(cause));
         }
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let of_those_off = held_of_those_off(state, &hold)?;
     let (seen, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|a| a.desired_version <= decided.through);
     match later.iter().map(|account| account.desired_version).min() {
         None => {
@@ -128,85 +117,19 @@ pub fn decided(
             store(state, hold_key(cause), &hold);
         }
     }
-    let Decision::Reject { expires_at } = decided.decision else {
-        let is_seen = |account: &Account| account.waits_since.is_some_and(|since| since <= decided.through);
-        return Ok(of_those_off.into_iter().filter(is_seen).collect());
-    };
+    let Decision::Reject { expires_at } = decided.decision else { return Ok(()) };
     let exception = Exception { by: event.meta.actor.clone(), reason: decided.reason.clone(), expires_at };
     for open in seen.iter().flat_map(|account| &account.owes) {
         waive(state, &open.id, exception.clone())?;
     }
-    Ok(Vec::new())
-}
-
-/// The accounts whose removal a hold keeps from being done, by the list of what is pending.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn held(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
-    let mut all = held_and_pending(state, hold)?;
-    all.extend(held_of_those_off(state, hold)?);
-    Ok(all)
-}
-
-fn held_and_pending(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
-    let mut all = Vec::new();
-    for app in directory::apps(state)? {
-        for (identity, _) in pending(state, &app.spec.id, Queue::Absent, None, usize::MAX)? {
-            all.extend(account(state, identity, &app.spec.id)?.filter(|account| hold.covers(account)));
-        }
-    }
-    Ok(all)
-}
-
-/// The accounts of those who have left and were switched off while their removal waited for a decision about a hold: it waits still.
-fn held_of_those_off(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let some = all_switched_off(state, after, CHUNK)?;
-        for (id, _) in &some {
-            let has_left = directory::identity(state, *id)?.is_some_and(|who| !who.lifecycle.has_access());
-            let theirs = if has_left { accounts_of(state, *id)? } else { Vec::new() };
-            all.extend(theirs.into_iter().filter(|account| hold.covers_one_off(account)));
-        }
-        after = some.last().map(|(id, _)| *id);
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
-}
-
-/// Whether a removal waits for a decision about this hold, by the list of what is pending.
-///
-/// # Errors
-/// When the state can't be read.
-pub fn holds_something(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool, KvError> {
-    if !held_of_those_off(state, hold)?.is_empty() {
-        return Ok(true);
-    }
-    for app in directory::apps(state)? {
-        let mut after = None;
-        loop {
-            let some = pending(state, &app.spec.id, Queue::Absent, after, CHUNK)?;
-            for (identity, _) in &some {
-                if account(state, *identity, &app.spec.id)?.is_some_and(|account| hold.covers(&account)) {
-                    return Ok(true);
-                }
-            }
-            after = some.last().map(|(identity, _)| *identity);
-            if after.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(false)
+    Ok(())
 }
 
 /// The accounts whose removal a hold keeps from being done. Where they are not listed every account is looked at: people
 /// seldom decide about a mass removal.
 fn waiting(state: &Kept<'_, impl Write>, hold: &Hold) -> Result<Vec<Account>, KvError> {
     if state.keeps(List::Pending) {
-        return held_and_pending(state, hold);
+        return held(state, hold);
     }
     accounts_where(state, |account| account.is_pending() && hold.covers(account))
 }

@@ -68,17 +68,10 @@ pub fn open_decided(
     let pending = before.as_ref().filter(|before| before.is_pending()).map(Account::queue);
     let former_name = before.as_ref().and_then(|before| before.desired.user_name()).map(str::to_owned);
     let asked_for: BTreeSet<String> = before.as_ref().map(unseen_groups).unwrap_or_default();
-    // Whom a person switches is removed, if at all, by whoever said so before, whatever is repaired meanwhile.
-    let source = match (&event.event, &desired) {
-        (Event::IdentitySwitched(_), _) | (_, Desired::Off) => before.as_ref().and_then(|before| before.source.clone()),
+    // Whom a person switches is removed, if at all, by whoever said so before.
+    let source = match &event.event {
+        Event::IdentitySwitched(_) => before.as_ref().and_then(|before| before.source.clone()),
         _ => event.meta.source.clone(),
-    };
-    let waits_since = match (&before, &desired) {
-        (Some(before), Desired::Off) if before.is_being_removed() && before.desired != Desired::Off => {
-            Some(before.desired_version)
-        }
-        (Some(before), Desired::Off) => before.waits_since,
-        _ => None,
     };
     let mut account = Account {
         desired,
@@ -111,12 +104,11 @@ pub fn open_decided(
             may_exist: None,
             accepted: false,
             urgency: Urgency::Usual,
-            waits_since: None,
             holds: Holdings::new(),
             owes: Vec::new(),
         })
     };
-    (account.urgency, account.holds, account.waits_since) = (urgency, holds, waits_since);
+    (account.urgency, account.holds) = (urgency, holds);
     account.entered.extend(asked_for);
     account.former_names.extend(former_name.filter(|name| account.desired.user_name() != Some(name.as_str())));
     let opposite = |o: &Obligation| o.target == obligation.target.opposite();

@@ -19,6 +19,7 @@ use crate::alert::Alert;
 use crate::app::capability::Capabilities;
 use crate::app::conformance::Conformance;
 use crate::app::health::{Quarantine, Synced};
+use crate::directory;
 use crate::drift::DriftItem;
 use crate::drift::reconciliation::Reconciled;
 use crate::governance::hold::{Cause, Hold};
@@ -493,6 +494,43 @@ pub fn is_hold_said(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool, K
 /// When the state can't be read.
 pub fn hold(state: &(impl Read + ?Sized), cause: &Cause) -> Result<Option<Hold>, KvError> {
     load(state, &hold_key(cause))
+}
+
+/// The accounts whose removal a hold keeps from being done, by the list of what is pending.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn held(state: &(impl Read + ?Sized), hold: &Hold) -> Result<Vec<Account>, KvError> {
+    let mut all = Vec::new();
+    for app in directory::apps(state)? {
+        for (identity, _) in pending(state, &app.spec.id, Queue::Absent, None, usize::MAX)? {
+            all.extend(account(state, identity, &app.spec.id)?.filter(|account| hold.covers(account)));
+        }
+    }
+    Ok(all)
+}
+
+/// Whether a removal waits for a decision about this hold, by the list of what is pending.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn holds_something(state: &(impl Read + ?Sized), hold: &Hold) -> Result<bool, KvError> {
+    for app in directory::apps(state)? {
+        let mut after = None;
+        loop {
+            let some = pending(state, &app.spec.id, Queue::Absent, after, CHUNK)?;
+            for (identity, _) in &some {
+                if account(state, *identity, &app.spec.id)?.is_some_and(|account| hold.covers(&account)) {
+                    return Ok(true);
+                }
+            }
+            after = some.last().map(|(identity, _)| *identity);
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Every hold.

@@ -44,7 +44,6 @@ struct StoredAccount {
     former_ids: BTreeMap<String, bool>,
     entered: BTreeSet<String>,
     urgency: Urgency,
-    waits_since: Option<Sequence>,
     holds: Holdings,
     owes: Vec<Obligation<Sequence>>,
 }
@@ -74,7 +73,6 @@ impl Typed for Account {
             former_ids: stored.former_ids,
             entered: stored.entered,
             urgency: stored.urgency,
-            waits_since: stored.waits_since,
             holds: stored.holds,
             owes: stored.owes.into_iter().map(|open| of(open, &app, identity)).collect(),
             app,

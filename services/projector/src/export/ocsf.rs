@@ -74,7 +74,8 @@ fn class(entry: &Entry) -> Option<(Class, u32, &'static str, Severity)> {
         },
         "obligation.overdue" => (DETECTION, 1, "Create", Severity::High),
         "drift.detected" => (DETECTION, 1, "Create", Severity::Medium),
-        "drift.cleared" | "leaver.completed" => (DETECTION, CLOSE, "Close", calm),
+        // What was overdue is over once it is read back, and what was found there, too.
+        "drift.cleared" | "account.verified" | "leaver.completed" => (DETECTION, CLOSE, "Close", calm),
         _ => return None,
     })
 }
@@ -267,14 +268,68 @@ fn user(entry: &Entry) -> User<'_> {
     User { uid: entry.identity, uid_alt: text(entry, "remote_id").filter(|id| !id.is_empty()) }
 }
 
+/// What a finding is about: the same for what opens it and for what closes it.
+fn subject(entry: &Entry) -> Cow<'_, str> {
+    let of_account = entry.app.as_ref().zip(entry.identity);
+    match (entry.type_name.as_str(), of_account) {
+        ("obligation.overdue" | "account.verified", Some((app, identity))) => {
+            format!("overdue.{app}.{identity}").into()
+        }
+        ("drift.detected", Some((app, identity))) => {
+            let kind = text(entry, "kind").unwrap_or_default().trim_start_matches("DRIFT_KIND_").to_lowercase();
+            format!("{kind}.{app}.{identity}").into()
+        }
+        _ => match text(entry, "drift_id").or_else(|| text(entry, "obligation_id")).unwrap_or(&entry.correlation_id) {
+            "" => entry.event_id.to_string().into(),
+            subject => subject.into(),
+        },
+    }
+}
+
 fn finding(entry: &Entry) -> Finding<'_> {
-    // The same for what opens and what closes it.
-    let subject = text(entry, "obligation_id").or_else(|| text(entry, "drift_id")).unwrap_or(&entry.correlation_id);
     Finding {
-        uid: if subject.is_empty() { entry.event_id.to_string().into() } else { subject.into() },
+        uid: subject(entry),
         title: &entry.summary,
         desc: &entry.reason,
         created_time: entry.recorded_at.as_millisecond(),
         types: [&entry.type_name],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    const WHO: &str = "01a22c50-ec83-70e1-9e5f-031a445fa1ea";
+
+    fn entry(type_name: &str, details: &Value) -> Entry {
+        let at = "2026-01-01T00:00:00Z";
+        serde_json::from_value(json!({
+            "sequence": 7, "event_id": WHO, "type": type_name, "schema_version": 1, "recorded_at": at, "occurred_at": at,
+            "actor": "", "source": null, "reason": "", "summary": "", "changes": [], "identity": WHO, "app": "crm",
+            "change": null, "deadline": null, "correlation_id": "c", "causation_id": null, "caused_by": null,
+            "trace_id": null, "details": details,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_closes_a_finding_has_the_name_of_what_has_opened_it() {
+        let pairs = [
+            (("obligation.overdue", json!({ "obligation_id": "o7.crm.x" })), ("account.verified", json!({}))),
+            (
+                ("drift.detected", json!({ "kind": "DRIFT_KIND_ZOMBIE" })),
+                ("drift.cleared", json!({ "drift_id": format!("zombie.crm.{WHO}") })),
+            ),
+        ];
+        for ((opens, with), (closes, by)) in pairs {
+            let (opened, closed) = (entry(opens, &with), entry(closes, &by));
+            assert_eq!(subject(&opened), subject(&closed), "{opens} {closes}");
+            assert_eq!(event(&closed).unwrap().activity_id, CLOSE);
+        }
     }
 }

@@ -230,12 +230,11 @@ impl Connector {
             let left = memberships.leave_unseen(client, can, group, Member::from(&found.remote), hiding).await;
             sending.answered(left.as_ref().err());
             let left = match left {
-                // It was read, and does not show them: what the app has answered again and again keeps nobody waiting.
+                // It has shown them before, was read, and does not now: what the app refuses again and again keeps nobody waiting.
                 Err(failure)
-                    if hiding == Hiding::Others
-                        && is_answer(&failure)
-                        && self.left_groups.refused(account.identity, account.desired_version, group)
-                            >= ASKED_TO_LEAVE =>
+                    if is_answer(&failure)
+                        && (hiding == Hiding::Others || self.left_groups.is_refused(account.identity, group))
+                        && self.left_groups.note_refused(account.identity, group) >= ASKED_TO_LEAVE =>
                 {
                     Unseen::NotAsked
                 }

@@ -1,5 +1,5 @@
-//! The groups that accounts were taken out of here, by an answer of the app: nobody has to ask for it once more because another list shows it
-//! late.
+//! What apps have answered when they were asked to take accounts out of groups: nobody is asked once more because another list shows late that
+//! it was done, nor for ever where it is refused.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,75 +7,73 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rollcall_domain::Sequence;
 use rollcall_domain::ids::IdentityId;
 
-/// Those of one app, by whose account it is.
+/// The answers of one app, by whose account it is and by group.
 #[derive(Debug, Default)]
-pub struct LeftGroups(Mutex<BTreeMap<IdentityId, Left>>);
-
-/// What was asked for of one account.
-#[derive(Debug)]
-struct Left {
-    /// For this version of what is desired.
-    version: Sequence,
-    /// By group.
-    groups: BTreeMap<String, Said>,
-}
+pub struct LeftGroups(Mutex<BTreeMap<IdentityId, BTreeMap<String, Said>>>);
 
 /// What the app has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Said {
-    Left,
+    /// They are out of it, for this version of what is desired.
+    Left(Sequence),
     /// No, so many times.
     Refused(u32),
 }
 
 impl LeftGroups {
-    fn inner(&self) -> MutexGuard<'_, BTreeMap<IdentityId, Left>> {
+    fn inner(&self) -> MutexGuard<'_, BTreeMap<IdentityId, BTreeMap<String, Said>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn said(
-        &self,
-        identity: IdentityId,
-        version: Sequence,
-        group: &str,
-        say: impl FnOnce(Option<Said>) -> Said,
-    ) -> Said {
-        let mut all = self.inner();
-        let theirs = all.entry(identity).or_insert_with(|| Left { version, groups: BTreeMap::new() });
-        if theirs.version != version {
-            *theirs = Left { version, groups: BTreeMap::new() };
-        }
-        let said = say(theirs.groups.get(group).copied());
-        theirs.groups.insert(group.to_owned(), said);
-        said
+    fn said(&self, identity: IdentityId, group: &str) -> Option<Said> {
+        self.inner().get(&identity)?.get(group).copied()
     }
 
     /// The app has confirmed that an account is taken out of a group.
     pub fn note(&self, identity: IdentityId, version: Sequence, group: &str) {
-        self.said(identity, version, group, |_| Said::Left);
+        self.inner().entry(identity).or_default().insert(group.to_owned(), Said::Left(version));
     }
 
     /// The app has refused it; how often by now.
-    pub fn refused(&self, identity: IdentityId, version: Sequence, group: &str) -> u32 {
-        let said = self.said(identity, version, group, |before| match before {
-            Some(Said::Refused(times)) => Said::Refused(times.saturating_add(1)),
-            Some(Said::Left) | None => Said::Refused(1),
-        });
-        match said {
-            Said::Left => 0,
-            Said::Refused(times) => times,
-        }
+    pub fn note_refused(&self, identity: IdentityId, group: &str) -> u32 {
+        let times = match self.said(identity, group) {
+            Some(Said::Refused(times)) => times.saturating_add(1),
+            Some(Said::Left(_)) | None => 1,
+        };
+        self.inner().entry(identity).or_default().insert(group.to_owned(), Said::Refused(times));
+        times
     }
 
     /// Whether the app has confirmed it, for this version of what is desired.
     pub fn has(&self, identity: IdentityId, version: Sequence, group: &str) -> bool {
-        let all = self.inner();
-        let theirs = all.get(&identity).filter(|theirs| theirs.version == version);
-        theirs.is_some_and(|theirs| theirs.groups.get(group) == Some(&Said::Left))
+        self.said(identity, group) == Some(Said::Left(version))
+    }
+
+    /// Whether it has refused it before.
+    pub fn is_refused(&self, identity: IdentityId, group: &str) -> bool {
+        matches!(self.said(identity, group), Some(Said::Refused(_)))
     }
 
     /// The account is as desired.
     pub fn forget(&self, identity: IdentityId) {
         self.inner().remove(&identity);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_counted_whatever_is_desired_since_and_what_was_left_is_left_for_one_version() {
+        let all = LeftGroups::default();
+        let (anna, first, second) = (IdentityId(uuid::Uuid::from_u128(1)), Sequence(1), Sequence(2));
+        assert_eq!((all.note_refused(anna, "eng"), all.note_refused(anna, "eng")), (1, 2));
+        assert!(all.is_refused(anna, "eng") && !all.is_refused(anna, "ops") && !all.has(anna, first, "eng"));
+        all.note(anna, first, "eng");
+        assert!(all.has(anna, first, "eng") && !all.has(anna, second, "eng") && !all.is_refused(anna, "eng"));
+        all.note_refused(anna, "ops");
+        all.forget(anna);
+        assert!(!all.has(anna, first, "eng") && !all.is_refused(anna, "ops"));
     }
 }

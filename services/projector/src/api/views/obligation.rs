@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use rollcall_domain::access::case::{Case, CaseStatus};
-use rollcall_domain::access::desired::Target;
+use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::obligation::{Because, End, Obligation, ObligationId, ObligationStatus};
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::drift::DriftItem;
@@ -228,10 +228,15 @@ fn gone_at(leaver: &Case, owed: &[Obligation]) -> Option<Timestamp> {
     Some(verified.into_iter().max().unwrap_or(leaver.opened_at))
 }
 
-/// When the last of what was left was removed.
+/// When the last of what was left was removed, whatever asked for that: somebody may have been switched off before.
 fn cleaned_at(state: &impl Read, leaver: &Case, gone_at: Timestamp) -> Result<Timestamp, KvError> {
     let later = ledger::obligations_of(state, leaver.identity)?;
-    let of_rest = |o: &&Obligation| o.id.opened_by > leaver.opened_by && o.change == ChangeKind::Residue;
+    let of_this = |o: &Obligation| {
+        o.id.opened_by > leaver.opened_by && leaver.superseded_by.is_none_or(|back| o.id.opened_by < back)
+    };
+    let is_removal =
+        |o: &Obligation| o.target == Target::Absent && matches!(o.change, ChangeKind::Residue | ChangeKind::Mover);
+    let of_rest = |o: &&Obligation| of_this(o) && is_removal(o);
     Ok(later.iter().filter(of_rest).filter_map(Obligation::verified_at).max().map_or(gone_at, |at| at.max(gone_at)))
 }
 
@@ -243,13 +248,16 @@ impl LeaverView {
         let such = |which: fn(&Obligation) -> bool| {
             owed.iter().filter(|o| which(o)).filter_map(|o| o.id.subject.app().cloned()).collect()
         };
-        let mut remains = Vec::new();
+        let (mut remains, mut is_kept) = (Vec::new(), false);
         for app in owed.iter().filter_map(|owed| owed.id.subject.app()) {
+            // Whoever is only switched off there has their account, and what it is in, until it is removed.
+            let account = ledger::account(state, leaver.identity, app)?.filter(|_| leaver.superseded_by.is_none());
+            is_kept |= account.is_some_and(|account| account.desired == Desired::Off || account.is_being_removed());
             let items = ledger::drift_of(state, app, leaver.identity)?;
             remains.extend(items.iter().filter(|item| item.id.kind == DriftKind::Residue).map(Remains::of));
         }
         let gone_at = gone_at(leaver, &owed);
-        let clean_at = match gone_at.filter(|_| remains.is_empty()) {
+        let clean_at = match gone_at.filter(|_| remains.is_empty() && !is_kept) {
             Some(gone_at) => Some(cleaned_at(state, leaver, gone_at)?),
             None => None,
         };
