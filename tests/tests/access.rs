@@ -409,6 +409,30 @@ async fn neither_a_hold_nor_a_waiver_keeps_somebody_on() -> anyhow::Result<()> {
         stage.verified(id).await?;
     }
     ensure!(!is_active("person4") && !is_active("person5") && is_active("person3"), "{:?}", stage.app.users(APP));
+    // Nobody can sign in any more; that their account is left as it is is not clean.
+    let departure = |id: String| {
+        let stage = &stage;
+        async move {
+            let all = stage.rollcall.items("/v1/leavers").await?;
+            all.into_iter().find(|leaver| leaver["identity"] == id.as_str()).context("no departure")
+        }
+    };
+    for id in [&ids[4], &ids[5]] {
+        let leaver = departure(id.clone()).await?;
+        ensure!(!leaver["gone_at"].is_null() && leaver["clean_at"].is_null(), "{leaver}");
+    }
+    // Switched on again they are removed, once a person has decided.
+    ensure!(stage.decide(&format!("/v1/identities/{}/enable", ids[4]), &json!({ "reason": "found" })).await?.0 == 202);
+    let through = until("it waits again", || async {
+        let hold = stage.rollcall.items("/v1/holds").await?.into_iter().next();
+        Ok(hold.filter(|hold| hold["removals"] == 2).map(|hold| hold["through"].clone()))
+    })
+    .await?;
+    ensure!(departure(ids[4].clone()).await?["clean_at"].is_null(), "it waits, and is called clean");
+    let release = json!({ "reason": "right", "through": through });
+    ensure!(stage.decide("/v1/holds/hr/release", &release).await?.0 == 202);
+    stage.verified(&ids[4]).await?;
+    ensure!(!departure(ids[4].clone()).await?["clean_at"].is_null(), "nothing is left of it");
     Ok(())
 }
 

@@ -25,7 +25,15 @@ async fn unfinished(address: &str, path: &str) -> anyhow::Result<TcpStream> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_do_not_come_take_no_place_from_others() -> anyhow::Result<()> {
-    let rollcall = Rollcall::new(&[], "")?.with_server("max_requests_in_flight = 4\nbody_timeout = \"5s\"\n");
+    // In one process, and where the gateway passes on what is for the projector.
+    for rollcall in [Rollcall::new(&[], "")?, Rollcall::apart(&[], "").await?] {
+        bodies_that_do_not_come(rollcall).await?;
+    }
+    Ok(())
+}
+
+async fn bodies_that_do_not_come(rollcall: Rollcall) -> anyhow::Result<()> {
+    let rollcall = rollcall.with_server("max_requests_in_flight = 4\nbody_timeout = \"5s\"\n");
     rollcall.start().await?;
     let address = rollcall.address().trim_start_matches("http://").to_owned();
     let mut open = Vec::new();

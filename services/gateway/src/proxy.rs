@@ -170,7 +170,8 @@ async fn pass_on(State(projectors): State<Arc<Projectors>>, request: Request) ->
 impl Asked {
     async fn of(request: Request) -> Result<Self, Response> {
         // What is read of someone who says nobody they are would be held in vain; who signs in to the console is not known yet.
-        let (is_form, heads) = (matches!(request.uri().path(), SIGN_IN | TASK), request.headers());
+        let is_form = request.method() == Method::POST && matches!(request.uri().path(), SIGN_IN | TASK);
+        let heads = request.headers();
         let is_nobody = !heads.contains_key(header::AUTHORIZATION) && !heads.contains_key(header::COOKIE);
         if is_nobody && !is_form && !request.body().is_end_stream() {
             return Err(problem(StatusCode::UNAUTHORIZED, "send an API token: Authorization: Bearer …"));

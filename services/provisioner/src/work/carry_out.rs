@@ -24,7 +24,6 @@ use crate::search::locate::Located;
 use crate::search::ownership::Ownership;
 use crate::search::wanted::{NameIs, Wanted};
 use crate::work::connector::{Connector, Link};
-use crate::work::end_access::is_answer;
 use crate::work::error::WorkError;
 use crate::work::unanswered::Effect;
 
@@ -232,7 +231,7 @@ impl Connector {
             let left = match left {
                 // It has shown them before, was read, and does not now: what the app refuses again and again keeps nobody waiting.
                 Err(failure)
-                    if is_answer(&failure)
+                    if failure.is_final()
                         && (hiding == Hiding::Others || self.left_groups.is_refused(account.identity, group))
                         && self.left_groups.note_refused(account.identity, group) >= ASKED_TO_LEAVE =>
                 {

@@ -8,7 +8,8 @@ use rollcall_domain::drift::{DriftId, orphan_id};
 use rollcall_domain::{IdentityId, ledger};
 
 use crate::error::ProvisionerError;
-use crate::search::look::read_by_id;
+use crate::search::control::{Unread, shows_what_is_known};
+use crate::search::look::{Search, read_by_id};
 use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
 
@@ -38,10 +39,29 @@ impl Connector {
         match first.remote_id {
             // An app that gives one account several ids shows no second one.
             Some(id) if Some(&id) != account.remote_id.as_ref() => {
-                Ok(!self.lives_as(&id).await? && self.is_first_of_the_left(account, owner).await?)
+                if self.lives_as(&id).await? || !self.is_first_of_the_left(account, owner).await? {
+                    return Ok(false);
+                }
+                // That theirs is missing is believed of an app that shows the other, and whom else we know.
+                let is_there = match &account.remote_id {
+                    Some(id) => self.lives_as(id).await?,
+                    None => false,
+                };
+                if is_there {
+                    self.is_the_one_we_know().await?;
+                }
+                Ok(is_there)
             }
             _ => Ok(true),
         }
+    }
+
+    /// Fails where the app shows none of the accounts that we know.
+    async fn is_the_one_we_know(&self) -> Result<(), WorkError> {
+        let Some(Link { client, config, .. }) = &self.link else { return Ok(()) };
+        let can = self.capabilities(config)?;
+        let search = Search { client, can: &can, max_scan: config.max_scan, controls: &self.controls };
+        shows_what_is_known(&search, &self.store.view(), &self.app, Unread::Failed).await
     }
 
     /// Whether no other second account of its owner's that comes before it lives.

@@ -110,20 +110,23 @@ impl Connector {
     }
 
     /// For how long what was read of an account proves nothing: what the app has not answered may still be carried out. A creation may
-    /// make it, a change make it live again or give back what was taken, and a list of members let it into a group again.
+    /// make it, and a change make it live again or give back what was taken.
+    fn may_still_live(&self, account: &Account, remote: Option<&Remote>) -> Option<Duration> {
+        let Link { config, list, .. } = self.link.as_ref()?;
+        let within = config.carried_out_within;
+        let changed = if list.is_none() { self.unanswered.wait(account.into(), within) } else { None };
+        self.may_still_come(account, remote, within).max(changed)
+    }
+
+    /// The same of that it is out of the groups that it must not be in: a list of members may let it in again.
     fn may_still_change(&self, account: &Account, remote: Option<&Remote>, can: &Capabilities) -> Option<Duration> {
         let Link { config, memberships, list, .. } = self.link.as_ref()?;
-        let within = config.carried_out_within;
-        let made = self.may_still_come(account, remote, within);
-        if list.is_some() {
-            return made;
-        }
-        let let_in = remote.and_then(|remote| {
+        let let_in = remote.filter(|_| list.is_none()).and_then(|remote| {
             let managed = config.spec.managed_groups();
             let left = left_out(&managed, account).map(|group| (group, was_in(account, group)));
-            memberships.wait(can, left, Member::from(remote), within)
+            memberships.wait(can, left, Member::from(remote), config.carried_out_within)
         });
-        made.max(let_in).max(self.unanswered.wait(account.into(), within))
+        self.may_still_live(account, remote).max(let_in)
     }
 
     async fn attempt(&self, account: &Account) -> Result<Attempt, WorkError> {
@@ -288,7 +291,12 @@ impl Connector {
                 }
                 // Where nothing was done in this attempt it may show what was before an earlier one.
                 let lag = unfinished.as_ref().and_then(|_| self.settled.wait(account, &can));
-                let wait = lag.max(self.may_still_change(account, remote, &can));
+                let may_change = match wanted.target {
+                    Target::Present => self.may_still_change(account, remote, &can),
+                    // What is left is told apart from that nobody can sign in: no group keeps that from being said.
+                    Target::Absent => self.may_still_live(account, remote),
+                };
+                let wait = lag.max(may_change);
                 return self.unfinished(account, remote, &standard, groups_unread.or(unfinished), wait).await;
             }
             sent = match self.carry_out(account, &steps, located.as_ref(), &mut wanted, &can, sent).await {
