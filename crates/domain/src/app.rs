@@ -1,4 +1,4 @@
-//! Connected apps: who should have an account, and how soon.
+//! Connected apps: the configuration of one (`AppSpec`), and its state in a projection (`App`).
 
 pub mod capability;
 pub mod conformance;
@@ -35,7 +35,7 @@ use crate::ids::{AppId, Sequence, SourceName};
 /// An app as it was configured, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppSpec {
-    /// Which.
+    /// The app's id.
     pub id: AppId,
     /// Its name for people.
     pub name: String,
@@ -44,7 +44,7 @@ pub struct AppSpec {
     pub kind: AppKind,
     /// Where its SCIM service is; empty where it has none.
     pub base_url: String,
-    /// How people do what is to be done there, in words, such as the address of a runbook; may be empty.
+    /// Instructions for people who change this app by hand: text, or the address of a runbook. May be empty.
     #[serde(default)]
     pub instructions: String,
     /// Who answers for it.
@@ -63,13 +63,13 @@ pub struct AppSpec {
     pub max_requests_per_second: u32,
     /// The most requests at once.
     pub max_in_flight: u32,
-    /// What its accounts show; none: the usual.
+    /// Which attributes Rollcall writes to an account. Empty: the default mapping.
     #[serde(default)]
     pub attributes: Mapping,
-    /// Which groups of ours are groups of its own.
+    /// Which group here is which group of the app.
     #[serde(default)]
     pub groups: Vec<GroupRule>,
-    /// The sources whose groups count here, for the rule and for its groups; none: those of each.
+    /// Only groups from these sources count in `assign` and in `groups`. Empty: groups from every source.
     #[serde(default)]
     pub groups_from: BTreeSet<SourceName>,
     /// What is done about drift.
@@ -84,13 +84,13 @@ pub struct AppSpec {
     /// How many removals are usual.
     #[serde(default)]
     pub guard: Guard,
-    /// What it can do, where it does not say so itself.
+    /// The configured capabilities: they go before what was learned ([`Capabilities::over`]).
     #[serde(default)]
     pub capabilities: Capabilities,
-    /// The attributes without which nobody has what they must have: what differs in them is no cosmetics.
+    /// A difference in one of these attributes counts as a difference of access, and not of the profile.
     #[serde(default)]
     pub essential: BTreeSet<String>,
-    /// What can be held here, as it is described: groups among it are managed.
+    /// The entitlements that the configuration describes. Rollcall manages every group among them.
     #[serde(default)]
     pub entitlements: Vec<Entitlement>,
 }
@@ -102,7 +102,7 @@ pub struct AppSpec {
 pub enum Adopt {
     /// A person has to link it.
     Never,
-    /// By an identity's own user name, which no other identity has; not by a name that the mapping makes of anything else.
+    /// Only if the mapping gives an account the identity's own user name, which no other identity has.
     #[default]
     OwnName,
     /// By whatever user name the mapping gives.
@@ -124,14 +124,14 @@ impl Adopt {
 /// Whoever is in a group here is in a group of the app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRule {
-    /// The display name of the group here, in any case.
+    /// The display name of the group here, whatever its case.
     pub from: String,
     /// The display name of the group there.
     pub to: String,
 }
 
 impl AppSpec {
-    /// How accounts go, with what the app is configured to be able to do.
+    /// How an account is removed: as configured, corrected by the configured capabilities.
     #[must_use]
     pub fn effective_deprovision(&self) -> Deprovision {
         self.capabilities.deprovision(self.deprovision)
@@ -171,7 +171,7 @@ impl AppSpec {
         self.groups.iter().any(|rule| rule.to == group) || self.entitlements.iter().any(|e| is_it(&e.part))
     }
 
-    /// What is described of something that can be held here.
+    /// The description that the configuration has of an entitlement; `None`: it has none.
     #[must_use]
     pub fn entitlement(&self, part: &Part) -> Option<&Entitlement> {
         self.entitlements.iter().find(|entitlement| entitlement.part == *part)

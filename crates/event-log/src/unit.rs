@@ -9,7 +9,7 @@ use crate::subject::Subject;
 /// What the appender believes to be the last event of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// This one; 0: there is none.
+    /// The last event has this sequence; 0: the subject has no event.
     Last(Sequence),
     /// It does not matter.
     Any,
@@ -19,7 +19,7 @@ pub enum Expect {
 #[derive(Debug, Clone, Default)]
 pub struct Unit {
     pub(crate) events: Vec<(NewEvent, Expect)>,
-    /// What an event expects of another subject than its own.
+    /// A condition of an event on another subject, by the place of the event in the unit.
     pub(crate) guards: BTreeMap<usize, (Subject, Sequence)>,
 }
 
@@ -41,7 +41,7 @@ impl Unit {
         self.events.push((event, Expect::Any));
     }
 
-    /// What an event expects of another subject than its own, by its place in the unit.
+    /// The condition of an event on another subject, by the place of the event in the unit.
     #[must_use]
     pub fn guard(&self, place: usize) -> Option<&(Subject, Sequence)> {
         self.guards.get(&place)

@@ -1,14 +1,14 @@
 //! Several values in one: a store holds few large values faster than many small ones.
 //!
-//! A frame is the sequence that its value belongs to, eight bytes; one more than the value's length, four bytes, 0 when
-//! there is no value; and the value.
+//! Layout of a frame: the sequence that its value belongs to (8 bytes); the length of the value plus one, or 0 for no value (4 bytes);
+//! the value.
 
 use rollcall_domain::Sequence;
 
 const SEQUENCE: usize = 8;
 const LENGTH: usize = 4;
 
-/// A frame; a value that is longer than four gigabytes is none.
+/// A frame. A value that is too long for the length field (4 GB) is stored as no value: no event is that large.
 #[must_use]
 pub fn frame(at: Sequence, value: Option<&[u8]>) -> Vec<u8> {
     let length = value.map_or(Some(0), |value| u32::try_from(value.len()).ok()?.checked_add(1)).unwrap_or_default();
@@ -20,7 +20,7 @@ pub fn frame(at: Sequence, value: Option<&[u8]>) -> Vec<u8> {
     out
 }
 
-/// The frames of a value that is made of them, in the order in which they were added, up to where it is damaged.
+/// The frames of a block, in the order in which they were added, up to the first one that is damaged.
 #[must_use]
 pub const fn frames(block: &[u8]) -> Frames<'_> {
     Frames(block)

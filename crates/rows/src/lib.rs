@@ -28,29 +28,38 @@ impl Format {
             Self::Json => "json",
         }
     }
+
+    /// How people are told where a row is: by its line, or by its place in a JSON document.
+    #[must_use]
+    pub fn place(self, number: u64) -> String {
+        match self {
+            Self::Csv | Self::Ndjson => format!("line {number}"),
+            Self::Json => format!("entry {number}"),
+        }
+    }
 }
 
-/// A row, and the line that it begins at, or its place in a document.
+/// A row, and where it is.
 #[derive(Debug)]
 pub struct Row {
-    /// Which one, counted from 1.
+    /// The line that it begins at, or its place in a JSON document, counted from 1.
     pub number: u64,
     /// By the names of the first line, or of the object.
     pub fields: Map<String, Value>,
 }
 
-/// Calls `each` with every row, until it is refused.
+/// Calls `each` with every row, and stops at the first error.
 ///
 /// # Errors
 /// With the line, where it is not written as it should be.
 pub fn rows<E: From<String>>(format: Format, body: &[u8], mut each: impl FnMut(Row) -> Result<(), E>) -> Result<(), E> {
-    // As some programs begin a text in UTF-8.
+    // The byte order mark with which some programs begin a text in UTF-8.
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match format {
         Format::Csv => {
             let mut table = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(body);
             let head = table.headers().map_err(|e| E::from(format!("the first line: {e}")))?.clone();
-            // Which of the two is meant is not known.
+            // Of two columns with one name it is not known which one is meant.
             let mut names = BTreeSet::new();
             if let Some(name) = head.iter().find(|name| !name.is_empty() && !names.insert(*name)) {
                 return Err(E::from(format!("the first line: two columns are called '{name}'")));

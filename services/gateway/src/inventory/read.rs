@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
     pub fn entries<E: From<String>>(&self, body: &[u8], mut each: impl FnMut(Entry) -> Result<(), E>) -> Result<(), E> {
         rows(self.format, body, |row| {
             let number = row.number;
-            let said = |why: String| E::from(format!("line {number}: {why}"));
+            let said = |why: String| E::from(format!("{}: {why}", self.format.place(number)));
             let all = match &self.inventory.shape {
                 InventoryShape::Preset(preset) => presets::entries(*preset, row, self.inventory.kind),
                 InventoryShape::Columns(columns) => self.by_columns(row, columns).map(|entry| vec![entry]),

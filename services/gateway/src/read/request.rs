@@ -12,7 +12,7 @@ use crate::read::search;
 
 pub(crate) const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
-/// The parameters, as they were sent.
+/// The parameters of a search, as they were sent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Search {
@@ -26,13 +26,13 @@ pub struct Search {
     excluded_attributes: Option<String>,
 }
 
-/// What a parameter says; one that is blank says nothing.
+/// The value of a parameter; `None` when it is blank.
 fn said(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
 impl Search {
-    /// A query in a list: the members of many groups are shown to who asks for them by name.
+    /// Leaves `members` out of a list of groups, unless the client asks for attributes or an index answers the filter.
     pub fn listed(&self, mut query: Query) -> Query {
         let is_group = Family::of(query.kind) == Family::Group;
         let asked = said(&self.attributes).or(said(&self.excluded_attributes)).is_some();
@@ -92,7 +92,7 @@ impl Search {
         Selection::parse(self.attributes.as_deref(), self.excluded_attributes.as_deref(), kind, strictness)
     }
 
-    /// Checks what is asked of one resource type.
+    /// Builds the query for one resource type.
     ///
     /// # Errors
     /// With the parameter that is wrong.
@@ -125,7 +125,7 @@ impl Search {
         let most = i64::try_from(bounds.max_page).unwrap_or(i64::MAX);
         let parts = [Some(scope), self.filter.as_deref(), self.sort_by.as_deref(), self.sort_order.as_deref()];
         let fingerprint = Cursor::fingerprint(&parts);
-        // RFC 7644 table 6: below 1 is 1, a negative count is 0.
+        // RFC 7644 table 6: a `startIndex` below 1 counts as 1, and a negative `count` as 0.
         let (start, wrong) = match &self.cursor {
             Some(_) if self.start_index.is_some() => {
                 let detail = "'cursor' and 'startIndex' can't be used together";

@@ -32,7 +32,7 @@ use crate::error::{ApiError, Problem, ProblemBody};
 /// The largest body.
 const MAX_BODY: usize = 16 << 10;
 
-/// Who has not used a credential for so long does not need it.
+/// A credential that was not used for this long counts as unused.
 const UNUSED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The paths.
@@ -45,7 +45,7 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))
 }
 
-/// By what credentials are chosen.
+/// A filter of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialIs {
@@ -77,7 +77,7 @@ impl CredentialIs {
         }
     }
 
-    /// Whether a credential is so, which is listed unless that it is gone is asked for.
+    /// Whether a credential matches this filter. Every filter except `Gone` and `ToRevoke` matches only credentials that are listed now.
     pub fn holds(
         self,
         state: &impl Read,
@@ -87,7 +87,7 @@ impl CredentialIs {
         let listed = &credential.listed;
         let is_so = match self {
             Self::Gone => return Ok(credential.presence != Presence::Listed),
-            // Also what a list lacks that is older than what it would end.
+            // A credential that no list has may still have to be revoked: a list from before the obligation does not end it.
             Self::ToRevoke => return Ok(!ledger::revocations_of_credential(state, listed.id)?.is_empty()),
             Self::Compromised => credential.compromised.is_some(),
             Self::OfNobody => listed.holder.is_none(),
@@ -122,7 +122,7 @@ async fn credentials(State(api): Shared, Extension(person): Who, pairs: Pairs) -
         let is_theirs = match holder {
             None => true,
             Some(holder) if credential.listed.person() == holder => true,
-            // Somebody else has it by now, and they know its secret.
+            // It has another holder now; the former one, who is asked for, still knows the secret.
             Some(holder) => {
                 let owed = ledger::revocation(state, holder, credential.listed.id)?;
                 owed.is_some_and(|owed| !owed.owes.is_empty())
@@ -192,7 +192,7 @@ struct CompromisedBody {
     reason: String,
 }
 
-/// Reports that others may know the secret of a credential: it is to be revoked within the shortest time. Operators do.
+/// Reports that others may know the secret of a credential: it is to be revoked within the shortest time. Takes the role of an operator.
 #[utoipa::path(post, path = "/v1/credentials/{id}/compromised", tag = "machines", request_body = CompromisedBody,
     params(("id" = Uuid, Path, description = "The credential.")), responses(
     (status = 202, body = Said), (status = 409, body = ProblemBody, description = "It is gone, or was reported."), Problem

@@ -29,9 +29,11 @@ pub fn read(list: &AccountListConfig, body: &[u8]) -> Result<Vec<Entry>, String>
     let mut all = Vec::new();
     rows(list.format, body, |row| {
         let number = row.number;
-        let found = entry(list, row).map_err(|why| format!("line {number}: {why}"))?;
+        let place = list.format.place(number);
+        let found = entry(list, row).map_err(|why| format!("{place}: {why}"))?;
         if let Some(before) = seen.insert(found.id.clone(), number) {
-            return Err(format!("line {number}: '{}' is there twice, also in line {before}", found.id));
+            let before = list.format.place(before);
+            return Err(format!("{place}: '{}' is there twice, also in {before}", found.id));
         }
         all.push(found);
         Ok(())
@@ -182,7 +184,7 @@ mod tests {
             (csv, b"Login,State,Roles,Job,First\n\xe4,active,,,\n", "line 2: it is not UTF-8"),
             (Format::Ndjson, b"{\"Login\":\"a\"}", "line 1: it has no 'State'"),
             (Format::Ndjson, b"{\"Login\":\"a\",\"State\":true", "line 1: EOF"),
-            (Format::Json, b"[{\"Login\":[],\"State\":true}]", "line 1: 'Login' is empty"),
+            (Format::Json, b"[{\"Login\":[],\"State\":true}]", "entry 1: 'Login' is empty"),
             (Format::Json, b"{}", "neither a list nor an object with 'items'"),
         ];
         for (format, body, wanted) in cases {

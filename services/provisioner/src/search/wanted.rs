@@ -26,13 +26,13 @@ use crate::search::recognition::is_recognized;
 /// Whom to look for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Where, with what may be done there.
+    /// The configured app. Its `capabilities` are the configured ones alone, without what was learned.
     pub spec: AppSpec,
     pub identity: IdentityId,
     pub target: Target,
-    /// The app's id of the account, when it is known: where to look first.
+    /// The app's id of the account, when it is known: where to look first. Set to the account that is found.
     pub remote_id: Option<String>,
-    /// The app's id of the account that was known before anyone looked: of several that are alike it is that one.
+    /// The app's id of the account that was known before the search began; it does not change. Of several accounts that are alike it is this one.
     pub linked: Option<String>,
     /// The user name that the account must have.
     pub user_name: Option<String>,
@@ -44,14 +44,14 @@ pub struct Wanted {
     pub account: Box<Account>,
     /// How many creations have no answer that is known.
     pub creations: u32,
+    /// When the first of them was sent.
+    pub may_exist_since: Option<Timestamp>,
     /// The app's ids of other accounts that were known as theirs, or were found to be: who must have none is not gone while one of them
     /// can be used, whatever name it has by now.
     pub others: BTreeSet<String>,
-    /// Since when such an account may be there.
-    pub may_exist_since: Option<Timestamp>,
     /// What was seen of the account before.
     pub known: Known,
-    /// The app's ids of theirs that were live once, where the app invites people; none: it invites nobody.
+    /// The app's ids of this person's accounts that were active at some time. `None`: the app sends no invitations.
     pub used: Option<BTreeSet<String>>,
     /// When it was seen in the attempt that is made.
     pub seen_at: Option<Instant>,
@@ -59,15 +59,15 @@ pub struct Wanted {
     pub reach: Reach,
     /// Whether another account has the user name.
     pub name: NameIs,
-    /// Whether the app's ids are the user names: whose name it is by now has the account.
+    /// Whether the app's ids are the user names: the account belongs to whoever has that name now.
     pub names_are_ids: bool,
-    /// Whether somebody says that what is desired is done.
+    /// Whether somebody has attested that what is desired is done.
     pub is_said: bool,
 }
 
 impl Wanted {
-    /// Everything that is known of the account of an identity, under which one of theirs may be found. An account that
-    /// is someone's second one is wanted as theirs: `of`.
+    /// Collects every name and id by which the account of an identity may be found. `of` is whose account it is: for a second account, which
+    /// stands for itself in our books, that is not `account.identity`.
     ///
     /// # Errors
     /// When the state can't be read.
@@ -83,7 +83,7 @@ impl Wanted {
         let name_in = |attributes: &Map<String, Value>| attributes.get("userName")?.as_str().map(str::to_owned);
         let desired = account.desired.user_name().map(str::to_owned);
         let known = identity.as_ref().map(|i| i.user_name().to_owned());
-        // What the mapping gives is looked for when nothing is desired any more, too: it may have been sent.
+        // The mapped name is looked for also when the account must go: an earlier creation may have used it.
         let mapped = match (&account.desired, &identity) {
             (Desired::Absent | Desired::Deleted | Desired::Off, Some(identity)) => {
                 name_in(&managed_attributes(&spec.attributes, identity.id, &identity.resource))
@@ -151,7 +151,7 @@ impl Wanted {
     pub fn is_theirs(&self, state: &impl Read, remote: &Remote) -> Result<bool, KvError> {
         let says = remote.text("externalId") == self.identity.to_string();
         let made = self.may_have_made(remote) != Made::No;
-        // What the app has said that it has made, and was never read.
+        // The app has confirmed a creation, and the account was never read.
         let is_new = self.account.observed.is_none()
             && self.account.verified_version.is_none()
             && !may_be_orphan_id(self.account.identity);
@@ -186,7 +186,7 @@ impl Wanted {
         self.user_name.as_ref().is_none_or(|name| same(remote.text("userName"), name))
     }
 
-    /// Whether an account of theirs, who must have none, may be there that nobody has seen.
+    /// Whether this person must have no account, and one that nobody has seen may exist.
     pub fn is_unseen(&self) -> bool {
         let may_be_unseen = self.remote_id.is_none() || !self.may_exist.is_empty();
         self.target == Target::Absent && may_be_unseen
@@ -197,14 +197,14 @@ impl Wanted {
         !self.may_exist.is_empty() && self.spec.capabilities.keeps.contains_key("userName")
     }
 
-    /// Whether an account is what a creation has made whose outcome is not known.
+    /// Whether a creation without a known outcome may have made this account.
     pub fn may_have_made(&self, remote: &Remote) -> Made {
         let shown = findable(&remote.resource);
         let shows = |sent: &String| shown.iter().any(|shown| same(sent, shown));
         if !self.may_exist.iter().any(shows) {
             return Made::No;
         }
-        // An address is not only theirs: a second account for an administrator has it, too, and was there before.
+        // An e-mail address proves nothing: another account of the same person, such as one for administrators, may have it.
         let is_name = |sent: &&String| self.user_names.iter().any(|name| same(name, sent));
         let by_name = self.may_exist.iter().filter(is_name).any(shows);
         match self.made_since(remote) {
@@ -225,7 +225,7 @@ impl Wanted {
 /// By how much the clock of an app may differ from ours.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(3600);
 
-/// Whether an account is what a creation has made whose outcome is not known.
+/// Whether a creation without a known outcome has made an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Made {
     /// It has the name that was sent.
@@ -264,9 +264,9 @@ pub(crate) fn same(a: &str, b: &str) -> bool {
 /// What was seen of an account before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing, at most that the app has confirmed to have made it.
+    /// No account is expected: none was ever read.
     Never,
-    /// It was there when it was last read, and we have not removed it since.
+    /// An account is expected: it was there when it was last read, or the app has confirmed it to one who must go.
     Seen,
     /// It was gone, or the app has removed it for us a moment ago, or a person has said since that what is missing is missing.
     Removed,
