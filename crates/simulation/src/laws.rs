@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ use crate::vault::{self, Mood, Vault};
 /// How long a change by hand excuses what was seen before it: the longest that a look can take until it is on the log.
 const GRACE: Duration = Duration::from_secs(60);
 
+/// How long a monitor that works may take until it says that something is overdue: it may have to catch up, and its clock may
+/// be wrong meanwhile.
+const NOTICED_WITHIN: SignedDuration = SignedDuration::from_secs(100);
+
 /// How far the monitor's clock may be from the log's.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(6);
 
@@ -48,7 +53,7 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(6);
 pub struct Broken {
     pub seed: u64,
     pub laws: Vec<String>,
-    /// What happened last before the first of them was noticed.
+    /// What happened before the first of them was noticed.
     pub trace: Vec<String>,
 }
 
@@ -69,6 +74,8 @@ struct Book {
     /// The log's clock, for the trace.
     now: Timestamp,
     notes: Vec<(Timestamp, String)>,
+    /// From when to when a monitor worked.
+    watched: Vec<(Timestamp, Timestamp)>,
     broken: Vec<(usize, String)>,
     verified: usize,
     drilled: usize,
@@ -103,6 +110,22 @@ impl Laws {
     /// Watches an app, too.
     pub fn watch(&self, app: &SimApp) {
         self.book().apps.insert(app.nature.id.to_owned(), app.clone());
+    }
+
+    /// A monitor works from now on.
+    pub fn watched(&self) {
+        let mut book = self.book();
+        let now = book.now;
+        book.watched.push((now, Timestamp::MAX));
+    }
+
+    /// None does.
+    pub fn unwatched(&self) {
+        let mut book = self.book();
+        let now = book.now;
+        if let Some((_, until)) = book.watched.last_mut() {
+            *until = now;
+        }
     }
 
     /// Remembers what happened, for the trace.
@@ -308,13 +331,19 @@ impl Laws {
         Ok(())
     }
 
+    /// The same after the same run.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.book().notes.hash(&mut hasher);
+        hasher.finish()
+    }
+
     /// What is broken, when something is.
     pub fn verdict(&self, seed: u64) -> Result<(), Broken> {
         let book = self.book();
         let Some((first, _)) = book.broken.first() else { return Ok(()) };
-        let start = first.saturating_sub(400);
         let line = |(at, what): &(Timestamp, String)| format!("{at} {what}");
-        let trace = book.notes.get(start..*first).unwrap_or_default().iter().map(line).collect();
+        let trace = book.notes.get(..*first).unwrap_or_default().iter().map(line).collect();
         Err(Broken { seed, laws: book.broken.iter().map(|(_, law)| law.clone()).take(20).collect(), trace })
     }
 }
@@ -541,6 +570,12 @@ impl Book {
         })
     }
 
+    /// The longest time between two others that one monitor worked.
+    fn longest_watch(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
+        let within = |(start, end): &(Timestamp, Timestamp)| to.min(*end).duration_since(from.max(*start));
+        self.watched.iter().map(within).max().unwrap_or_default()
+    }
+
     /// Whether whoever an account says that it is has left.
     fn is_left_behind(&self, user: &Map<String, Value>) -> Result<bool, KvError> {
         let said = user.get("externalId").and_then(Value::as_str).and_then(|id| id.parse().ok());
@@ -589,7 +624,8 @@ impl Book {
                     .iter()
                     .filter(|o| o.id.subject.app() == Some(&app_id))
                 {
-                    let late = o.end.as_ref().is_some_and(|end| end.at() > o.deadline + SignedDuration::from_mins(3));
+                    let late =
+                        o.end.as_ref().is_some_and(|end| self.longest_watch(o.deadline, end.at()) > NOTICED_WITHIN);
                     // What was waived rings when that is over.
                     if late && o.overdue_at.is_none() && o.waived.is_none() {
                         broken.push(format!("{} was met after {} and never called overdue: {o:?}", o.id, o.deadline));

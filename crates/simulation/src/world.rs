@@ -159,6 +159,8 @@ pub struct Report {
     pub kills: u32,
     pub drilled: usize,
     pub handed_over: usize,
+    /// Of all that happened in it, and when.
+    pub trace: u64,
     /// How much time passed in it.
     pub lasted: Duration,
 }
@@ -316,6 +318,7 @@ async fn run(seed: u64) -> anyhow::Result<Result<Report, Broken>> {
         kills: world.kills,
         drilled: laws.drilled(),
         handed_over: laws.handed_over(),
+        trace: laws.fingerprint(),
         lasted,
     };
     Ok(laws.verdict(seed).map(|()| report))
@@ -462,6 +465,9 @@ impl World {
     }
 
     fn start(&self, service: Service) -> anyhow::Result<Process> {
+        if service == Service::Monitor {
+            self.laws.watched();
+        }
         Process::start(service, &self.folder(service), &self.around)
     }
 
@@ -527,6 +533,9 @@ impl World {
                 self.kills += 1;
                 self.laws.note(format!("kill {service:?}"));
                 process.kill().await?;
+                if service == Service::Monitor {
+                    self.laws.unwatched();
+                }
                 if self.around.chance.percent(20) {
                     self.laws.note(format!("the folder of {service:?} is lost"));
                     std::fs::remove_dir_all(self.folder(service))?;
@@ -656,5 +665,31 @@ impl Replay {
             Self::Clocks(clocks) => apply(store, clocks, events),
             Self::Answers(answers) => apply(store, answers, events),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::simulate;
+
+    /// What a seed has shown once, it must show again: also on a machine on which everything takes another time.
+    #[test]
+    fn a_seed_is_the_same_run_each_time() -> anyhow::Result<()> {
+        let stop = AtomicBool::new(false);
+        let trace = |seed| anyhow::Ok(simulate(seed)?.map_err(|broken| anyhow::anyhow!("{broken}"))?.trace);
+        std::thread::scope(|scope| {
+            let first = [247, 20_787_119].map(trace);
+            for _ in 0..4 {
+                scope.spawn(|| while !stop.load(Ordering::Relaxed) {});
+            }
+            let second = [247, 20_787_119].map(trace);
+            stop.store(true, Ordering::Relaxed);
+            for (first, second) in first.into_iter().zip(second) {
+                assert_eq!(first?, second?, "of one seed there are two runs");
+            }
+            Ok(())
+        })
     }
 }

@@ -21,6 +21,12 @@ struct Options {
     /// How long to go on.
     #[arg(long)]
     seconds: Option<u64>,
+    /// Goes on after a seed that breaks a law.
+    #[arg(long)]
+    keep_going: bool,
+    /// How much of what happened before a law was broken is shown.
+    #[arg(long, default_value_t = 400)]
+    lines: usize,
     /// Shows what the services log.
     #[arg(long)]
     verbose: bool,
@@ -68,7 +74,7 @@ fn main() -> anyhow::Result<()> {
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) && Instant::now() < until {
+                while (options.keep_going || !failed.load(Ordering::Relaxed)) && Instant::now() < until {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let before = kept.len() as u64;
                     if index >= count.saturating_add(before) {
@@ -89,7 +95,8 @@ fn main() -> anyhow::Result<()> {
                                 println!("{done} seeds, {} events", events.load(Ordering::Relaxed));
                             }
                         }
-                        Ok(Err(broken)) => {
+                        Ok(Err(mut broken)) => {
+                            broken.trace.drain(..broken.trace.len().saturating_sub(options.lines));
                             failed.store(true, Ordering::Relaxed);
                             println!("{broken}again with: ./dev simulate --seed {seed}");
                         }

@@ -114,10 +114,10 @@ pub fn known_as(attributes: &Attributes) -> Option<Canary> {
 /// How many hexadecimal digits the word of a canary has.
 const WORD: usize = 10;
 
-/// A word that no other canary has.
+/// A word that no other canary has. From the generator of this thread, which a run of the simulation seeds.
 pub fn new_word() -> String {
-    let id = Uuid::now_v7().simple().to_string();
-    id.get(id.len().saturating_sub(WORD)..).unwrap_or(&id).to_owned()
+    let digit = |_| char::from_digit(fastrand::u32(0..16), 16).unwrap_or('0');
+    (0..WORD).map(digit).collect()
 }
 
 /// The word by which a user name is that of a canary of an app; `None`: it is none's.

@@ -15,7 +15,9 @@ use rollcall_domain::{AppId, ledger};
 use rollcall_event_log::Clock;
 use rollcall_projection::Store;
 use serde_json::Value;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::Mutex;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::info;
 use url::Url;
@@ -169,8 +171,7 @@ impl ListedApp {
             return Ok(());
         }
         let list = self.list.clone();
-        let entries = tokio::task::spawn_blocking(move || read(&list, &body)).await;
-        let entries: Vec<Entry> = match entries.map_err(|e| self.bad(&e.to_string()))? {
+        let entries: Vec<Entry> = match aside(move || read(&list, &body)).await.map_err(|e| self.bad(&e.to_string()))? {
             Ok(entries) => entries,
             Err(why) => {
                 known.refused = refuse(self.bad(&why));
@@ -228,6 +229,15 @@ struct Missing {
     suddenly: usize,
     /// How many were there when they were read last, and it was not otherwise since.
     known: usize,
+}
+
+/// Does work that takes a while on a thread of its own; where the runtime has only one, there: a run of the simulation does not
+/// depend on how fast another thread is.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => Ok(work()),
+        _ => tokio::task::spawn_blocking(work).await,
+    }
 }
 
 fn was_there(account: &Account) -> bool {

@@ -14,15 +14,10 @@ use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
 
 impl Connector {
-    /// The item that an account is removed for, when it stands for itself.
-    pub fn stands_for(&self, account: &Account) -> Result<Option<DriftId>, ProvisionerError> {
-        let app = account.app.clone();
-        if let Some(identity) = self.second_of(account)? {
-            return Ok(Some(DriftId { app, identity, kind: DriftKind::Duplicate }));
-        }
+    /// Whether it is an account of nobody, or somebody's second one.
+    pub fn stands_for_itself(&self, account: &Account) -> Result<bool, ProvisionerError> {
         let id = account.remote_id.as_deref().unwrap_or_default();
-        let of_nobody = account.identity == orphan_id(&app, id);
-        Ok(of_nobody.then_some(DriftId { app, identity: account.identity, kind: DriftKind::Orphan }))
+        Ok(account.identity == orphan_id(&account.app, id) || self.second_of(account)?.is_some())
     }
 
     /// Whose second account it is.

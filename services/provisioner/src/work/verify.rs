@@ -108,7 +108,7 @@ impl Connector {
     pub async fn verify(&self, account: &Account, remote: Option<&Remote>) -> Result<(), WorkError> {
         // An account that stands for itself and has become somebody's is not gone.
         if remote.is_none()
-            && self.stands_for(account)?.is_some()
+            && self.stands_for_itself(account)?
             && self.live(account.remote_id.as_deref().unwrap_or_default()).await?.is_some()
         {
             return self.release(account).await;
@@ -131,22 +131,26 @@ impl Connector {
 
     /// A second account is the one that its owner has from now on: the others of theirs are told apart from that one.
     pub async fn become_the_first(&self, account: &Account) -> Result<(), WorkError> {
-        let (app, nobody) = (account.app.clone(), account.identity);
         let mut events = Vec::new();
         if let (Some(identity), Some(remote_id)) = (self.second_of(account)?, account.remote_id.clone()) {
-            events.push(Event::AccountAdopted(Adopted { app: app.clone(), identity, remote_id }));
+            events.push(Event::AccountAdopted(Adopted { app: account.app.clone(), identity, remote_id }));
         }
-        events.push(Event::DriftCleared(DriftId { app, identity: nobody, kind: DriftKind::Orphan }));
+        events.push(released(account));
         self.append_all(account, events).await?;
         Ok(())
     }
 
     /// Nothing has to be done any more with an account that stood for itself: with that one, and none of the others that its owner has.
     pub async fn release(&self, account: &Account) -> Result<(), WorkError> {
-        if self.stands_for(account)?.is_some() {
-            let (app, identity) = (account.app.clone(), account.identity);
-            self.append(account, Event::DriftCleared(DriftId { app, identity, kind: DriftKind::Orphan })).await?;
+        if self.stands_for_itself(account)? {
+            self.append(account, released(account)).await?;
         }
         Ok(())
     }
+}
+
+/// Nothing is owed any more for an account that stood for itself.
+fn released(account: &Account) -> Event {
+    let (app, identity) = (account.app.clone(), account.identity);
+    Event::DriftCleared(DriftId { app, identity, kind: DriftKind::Orphan })
 }
