@@ -80,6 +80,8 @@ pub struct Script {
     pub refuses_deactivation: bool,
     /// Everything about groups is answered 500.
     pub groups_fail: bool,
+    /// Every change of a group is answered with this.
+    pub refuses_groups: Option<u16>,
     /// Answers as a tenant in which nobody is.
     pub empty_tenant: bool,
     /// It is no SCIM service: every answer is a web page.
@@ -89,6 +91,8 @@ pub struct Script {
     pub late_ms: u64,
     /// Takes an id that it does not have for none at all, and answers 400.
     pub knows_no_other_ids: bool,
+    /// Answers the read of this id with this status, and lists its account all the same.
+    pub misreads: Option<(String, u16)>,
     /// Refuses a change to a user name that another account has.
     pub names_are_unique: bool,
     /// Its token sees only the account with this user name.
@@ -216,6 +220,14 @@ impl Faulty {
                     all.push(json!({ "value": account }));
                 }
             }
+        });
+    }
+
+    /// Takes everybody out of a group by hand.
+    pub fn empty_group(&self, tenant: &str, group: &str) {
+        self.of(tenant, |t| {
+            let named = |g: &&mut Map<String, Value>| g.get("displayName") == Some(&group.into());
+            t.now.groups.values_mut().filter(named).for_each(|group| drop(group.remove("members")));
         });
     }
 
@@ -383,6 +395,10 @@ impl Tenant {
         if !matches!(kind.as_str(), "Users" | "Groups") {
             return (StatusCode::NOT_FOUND, None);
         }
+        if let ("Groups", "PATCH" | "PUT", Some(status)) = (kind.as_str(), method.as_str(), self.script.refuses_groups)
+        {
+            return (StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN), None);
+        }
         if self.script.groups_fail && kind == "Groups" {
             return (StatusCode::INTERNAL_SERVER_ERROR, None);
         }
@@ -416,6 +432,10 @@ impl Tenant {
         }
         let answer = match (method.as_str(), id) {
             ("GET", None) => self.list(&kind, query),
+            ("GET", Some(id)) if self.script.misreads.as_ref().is_some_and(|(misread, _)| *misread == id) => {
+                let status = self.script.misreads.as_ref().map_or(404, |(_, status)| *status);
+                (StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND), None)
+            }
             ("GET", Some(id)) => match self.shown().of(&kind).get(&id) {
                 Some(found) => {
                     let mut found = found.clone();

@@ -152,3 +152,28 @@ async fn whoever_a_group_has_shown_before_is_taken_out_of_it_when_it_shows_other
     }
     Ok(())
 }
+
+/// An administrator of the app has made it a group whose members follow from a rule.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_refuses_every_change_keeps_nobody_from_being_verified_who_is_out_of_it() -> anyhow::Result<()> {
+    for status in [403, 500] {
+        let stage = Stage::set(Script::default(), "deactivate", "", GROUPS).await?;
+        let (all, group) = in_the_group(&stage, ["ada", "bob", "eve"]).await?;
+        for id in &all {
+            stage.verified(id).await?;
+        }
+        stage.app.tell(APP, &Script { refuses_groups: Some(status), ..Script::default() }).await?;
+        stage.app.empty_group(APP, "eng");
+        let [ada, bob, eve] = &all;
+        take_out(&stage, &group, ada).await?;
+        take_out(&stage, &group, bob).await?;
+        stage.leave(eve).await?;
+        for id in [ada, bob] {
+            stage.verified(id).await?;
+        }
+        nothing_is_left_of(&stage, eve).await?;
+        let quarantines = stage.events("app.quarantined").await?;
+        ensure!(quarantines.is_empty(), "{status}: {quarantines:?}");
+    }
+    Ok(())
+}

@@ -350,6 +350,31 @@ async fn an_id_that_the_app_takes_for_none_keeps_nobody_from_being_found() -> an
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_listed_under_our_id_is_not_gone_because_its_read_fails() -> anyhow::Result<()> {
+    for (status, no_filter) in [(404, true), (422, false), (400, false)] {
+        let app = Script { no_external_id: true, no_filter, ..Script::default() };
+        let stage = Stage::simple(app.clone()).await?;
+        let ids = people(&stage, 3).await?;
+        let first = remote_id(&stage, &ids[0]).await?;
+        stage.app.by_hand(APP, |users| {
+            if let Some(account) = users.get_mut(&first) {
+                account.insert("userName".into(), "shadow".into());
+            }
+        });
+        stage.app.tell(APP, &Script { misreads: Some((first.clone(), status)), ..app }).await?;
+        stage.leave(&ids[0]).await?;
+        until("it is switched off, or she is called gone", || async {
+            let is_off = named(&stage, "shadow").iter().all(|account| account["active"] == false);
+            Ok((is_off || stage.account(&ids[0]).await?["verified"] == true).then_some(()))
+        })
+        .await?;
+        let account = named(&stage, "shadow").pop().context("it is there")?;
+        ensure!(account["active"] == false, "{status}: she is gone, and {account} is live");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_address_that_takes_our_ids_for_none_is_said_and_people_decide() -> anyhow::Result<()> {
     let mut stage = Stage::set(Script::default(), "deactivate", "probe_every = \"100ms\"\n", "").await?;
     let (ada, bob) = (stage.join("ada").await?, stage.join("bob").await?);

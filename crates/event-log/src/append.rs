@@ -167,7 +167,7 @@ pub async fn prepare(unit: &Unit, keys: &Sealing) -> Result<Vec<Message>, LogErr
         // They are stored with each event: what it says itself, and what its subject says, is not said again.
         headers.insert(NATS_MESSAGE_ID, event.meta.event_id.simple().to_string());
         let is_first = seen.insert(subject.clone());
-        let expect = match unit.guard(place) {
+        let expect = match unit.condition(place) {
             Some((other, last)) => {
                 headers.insert(EXPECTED_SUBJECT, other.as_str());
                 Expect::Last(*last)

@@ -20,14 +20,14 @@ pub enum Expect {
 pub struct Unit {
     pub(crate) events: Vec<(NewEvent, Expect)>,
     /// A condition of an event on another subject, by the place of the event in the unit.
-    pub(crate) guards: BTreeMap<usize, (Subject, Sequence)>,
+    pub(crate) conditions: BTreeMap<usize, (Subject, Sequence)>,
 }
 
 impl Unit {
     /// A unit of one event.
     #[must_use]
     pub fn one(event: NewEvent, expect: Expect) -> Self {
-        Self { events: vec![(event, expect)], guards: BTreeMap::new() }
+        Self { events: vec![(event, expect)], conditions: BTreeMap::new() }
     }
 
     /// Adds an event. Only the first of each subject can expect anything.
@@ -37,14 +37,14 @@ impl Unit {
 
     /// Adds an event that is appended only while the last event of another subject is still this one; 0: there is none.
     pub fn push_while(&mut self, event: NewEvent, subject: Subject, last: Sequence) {
-        self.guards.insert(self.events.len(), (subject, last));
+        self.conditions.insert(self.events.len(), (subject, last));
         self.events.push((event, Expect::Any));
     }
 
     /// The condition of an event on another subject, by the place of the event in the unit.
     #[must_use]
-    pub fn guard(&self, place: usize) -> Option<&(Subject, Sequence)> {
-        self.guards.get(&place)
+    pub fn condition(&self, place: usize) -> Option<&(Subject, Sequence)> {
+        self.conditions.get(&place)
     }
 
     /// Its events, each with what it expects of its subject.

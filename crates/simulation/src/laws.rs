@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Desired, Target};
 use rollcall_domain::access::handover::{HandoverChanged, HandoverStep};
+use rollcall_domain::access::obligation::ObligationId;
 use rollcall_domain::access::outcome::Verified;
 use rollcall_domain::access::reevaluation::Pass;
 use rollcall_domain::access::rejection::RejectionCause;
@@ -74,6 +75,8 @@ struct Book {
     /// The log's clock, for the trace.
     now: Timestamp,
     notes: Vec<(Timestamp, String)>,
+    /// Until when what is owed was left by a decision, which whoever comes back ends.
+    left_until: BTreeMap<ObligationId, Timestamp>,
     /// From when to when a monitor worked.
     watched: Vec<(Timestamp, Timestamp)>,
     broken: Vec<(usize, String)>,
@@ -393,6 +396,9 @@ impl Book {
         }
         self.answers.learn(&self.state, &event.event)?;
         let facts = self.ledger.evolve(&mut self.state, event)?;
+        if matches!(&event.event, Event::HoldDecided(_) | Event::ObligationWaived(_)) {
+            self.note_what_is_left()?;
+        }
         broken.extend(
             handovers::wrong(&self.state, event.recorded_at)?.map(|what| format!("#{}: {what}", event.sequence)),
         );
@@ -570,6 +576,18 @@ impl Book {
         })
     }
 
+    /// Until when what is owed is left by decisions.
+    fn note_what_is_left(&mut self) -> Result<(), KvError> {
+        for id in suffixes(&self.state, directory::IDENTITIES)?.iter().filter_map(|id| id.parse().ok()) {
+            for o in ledger::obligations_of(&self.state, id)? {
+                if let Some(waived) = &o.waived {
+                    self.left_until.insert(o.id.clone(), waived.expires_at);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The longest time between two others that one monitor worked.
     fn longest_watch(&self, from: Timestamp, to: Timestamp) -> SignedDuration {
         let within = |(start, end): &(Timestamp, Timestamp)| to.min(*end).duration_since(from.max(*start));
@@ -624,10 +642,11 @@ impl Book {
                     .iter()
                     .filter(|o| o.id.subject.app() == Some(&app_id))
                 {
+                    // What was left by a decision rings when that is over.
+                    let rings_at = self.left_until.get(&o.id).map_or(o.deadline, |until| o.deadline.max(*until));
                     let late =
-                        o.end.as_ref().is_some_and(|end| self.longest_watch(o.deadline, end.at()) > NOTICED_WITHIN);
-                    // What was waived rings when that is over.
-                    if late && o.overdue_at.is_none() && o.waived.is_none() {
+                        o.end.as_ref().is_some_and(|end| self.longest_watch(rings_at, end.at()) > NOTICED_WITHIN);
+                    if late && o.overdue_at.is_none() {
                         broken.push(format!("{} was met after {} and never called overdue: {o:?}", o.id, o.deadline));
                     }
                 }

@@ -99,7 +99,7 @@ impl SimLog {
             return Ok(*sequence);
         }
         for (place, (event, expect)) in unit.events().iter().enumerate() {
-            let (subject, expect) = match unit.guard(place) {
+            let (subject, expect) = match unit.condition(place) {
                 Some((subject, last)) => (subject.clone(), Expect::Last(*last)),
                 None => (subject_of(&NameHash::Plain, &event.event, &event.meta), *expect),
             };

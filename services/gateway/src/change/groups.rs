@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::auth::caller::Caller;
-use crate::change::names::{self, Holder, Source};
+use crate::change::names::{self, LookUp, NameOwner};
 use crate::change::operation::{Done, Edit};
 use crate::change::scope::sees;
 use crate::change::version::Condition;
@@ -173,10 +173,10 @@ pub async fn create(
     let meta = || caller.meta(&format!("create {}", kind.name), &reading);
     for attempt in 0..ATTEMPTS {
         let id = GroupId(Uuid::now_v7());
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
-        let from = if attempt == 0 { Source::State } else { Source::Log };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
+        let from = if attempt == 0 { LookUp::State } else { LookUp::Log };
         let mut unit = Unit::default();
-        names::hold(state, &mut unit, &holder, from, None, Some(&version.resource)).await?;
+        names::claim(state, &mut unit, &owner, from, None, Some(&version.resource)).await?;
         match append(state, unit, &meta, group::create(id, version.clone()), Sequence(0)).await {
             Ok(appended) => {
                 let done = match settled(state, id, appended.last, caller, selection).await? {
@@ -250,9 +250,9 @@ pub async fn change(
             return settled(state, id, sequence, caller, selection).await;
         }
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
-        names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), Some(&after)).await?;
+        names::claim(state, &mut unit, &owner, LookUp::Log, Some(&last.resource), Some(&after)).await?;
         match append(state, unit, &meta, events, sequence).await {
             Ok(appended) => return settled(state, id, appended.last, caller, selection).await,
             Err(LogError::Conflict { .. }) => {}
@@ -331,11 +331,11 @@ pub async fn delete(
         let (last, sequence) = last_change(state, kind, id).await?;
         condition.check(sequence)?;
         may_have(state, &state.fresh().await?, caller, kind, Some(id), &last.resource, "delete").await?;
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
-        names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
+        names::claim(state, &mut unit, &owner, LookUp::Log, Some(&last.resource), None).await?;
         match append(state, unit, &meta, vec![group::delete(id, last.resource)], sequence).await {
-            Ok(_) => return Ok(Done::gone()),
+            Ok(_) => return Ok(Done::no_content()),
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }

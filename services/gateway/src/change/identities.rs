@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::auth::caller::Caller;
 use crate::change::machines;
-use crate::change::names::{self, Holder, Source};
+use crate::change::names::{self, LookUp, NameOwner};
 use crate::change::operation::{Done, Edit};
 use crate::change::scope;
 use crate::change::version::Condition;
@@ -65,11 +65,11 @@ pub async fn create(
         let mut created = identity::create(id, of, rules.resource.clone(), Timestamp::now());
         created.provenance.clone_from(&rules.provenance);
         let created = machines::begins_here(state, created).await?;
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
-        let from = if attempt == 0 { Source::State } else { Source::Log };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
+        let from = if attempt == 0 { LookUp::State } else { LookUp::Log };
         let mut unit = Unit::default();
-        let expect = names::hold(state, &mut unit, &holder, from, None, Some(&created.resource)).await?;
-        let shared = names::shared_external_id(&state.store.view(), &holder, None, &created.resource)?;
+        let expect = names::claim(state, &mut unit, &owner, from, None, Some(&created.resource)).await?;
+        let shared = names::shared_external_id(&state.store.view(), &owner, None, &created.resource)?;
         unit.push(event(noting(meta(), shared), created.clone()), expect);
         let denied = rules.denied.clone();
         let refused = scope::partly_refused(&state.store.view(), caller, meta(), kind, "create", id.0, denied)?;
@@ -198,11 +198,11 @@ pub async fn change(
         };
         changed.provenance = rules.provenance;
         let changed = machines::begins_here(state, changed).await?;
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));
-        names::hold(state, &mut unit, &holder, Source::Log, before, after).await?;
-        let shared = names::shared_external_id(&view, &holder, before, &changed.resource)?;
+        names::claim(state, &mut unit, &owner, LookUp::Log, before, after).await?;
+        let shared = names::shared_external_id(&view, &owner, before, &changed.resource)?;
         unit.push(event(noting(meta(), shared), changed.clone()), Expect::Last(expected));
         refused.into_iter().for_each(|event| unit.push(event, Expect::Any));
         match state.log.append(&unit).await {
@@ -233,11 +233,11 @@ pub async fn delete(
             state.refuse(caller, kind, "delete", Some(&id.to_string()), &detail, vec![denied]).await?;
             return Err(ScimError::status(403, detail).into());
         }
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::one(event(meta(), identity::delete(&last)), Expect::Last(expected));
-        names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
+        names::claim(state, &mut unit, &owner, LookUp::Log, Some(&last.resource), None).await?;
         match state.log.append(&unit).await {
-            Ok(_) => return Ok(Done::gone()),
+            Ok(_) => return Ok(Done::no_content()),
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }

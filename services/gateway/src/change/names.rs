@@ -27,7 +27,7 @@ struct Claim {
 
 /// Where a claim is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum LookUp {
     /// In our own state, which may be behind: the log refuses what was decided on old state.
     State,
     /// On the log itself.
@@ -35,7 +35,7 @@ pub enum Source {
 }
 
 /// What has an owner, and who it is.
-pub struct Holder<'a> {
+pub struct NameOwner<'a> {
     pub kind: &'static ResourceType,
     pub id: Uuid,
     pub source: &'a SourceConfig,
@@ -88,11 +88,11 @@ fn known_claim(state: &impl Read, subject: &Subject, former: &Subject) -> Result
     })
 }
 
-async fn claim(state: &GatewayState, from: Source, space: &NameSpace, name: &str) -> Result<Claim, Refusal> {
+async fn find_claim(state: &GatewayState, from: LookUp, space: &NameSpace, name: &str) -> Result<Claim, Refusal> {
     let subject = Subject::name(state.log.names(), space, name);
     // As names were hashed before the installation had a key for them: what was claimed so is still owned.
     let former = Subject::name(&NameHash::Plain, space, name);
-    if from == Source::State {
+    if from == LookUp::State {
         return Ok(known_claim(&state.store.view(), &subject, &former)?);
     }
     let on_log = |last: Option<Recorded>| last.map(|e| Claim { owner: owner(Some(&e)), sequence: e.sequence });
@@ -114,7 +114,7 @@ fn owner_by_another_key(state: &impl Read, names: &NameHash, value: &UniqueValue
     Ok(known.map(|id| id.0).filter(|_| claim.owner.is_none()))
 }
 
-fn changed(space: NameSpace, name: String, holder: &Holder<'_>, event: fn(NameChanged) -> Event) -> NewEvent {
+fn changed(space: NameSpace, name: String, holder: &NameOwner<'_>, event: fn(NameChanged) -> Event) -> NewEvent {
     NewEvent { meta: (holder.meta)(), event: event(NameChanged { space, name, owner: holder.id }) }
 }
 
@@ -136,7 +136,7 @@ pub fn within_size(
 }
 
 /// Those of the same source and kind, besides the holder, that have an `externalId`.
-fn others_with_external_id(state: &impl Read, holder: &Holder<'_>, value: &str) -> Result<Vec<IdentityId>, KvError> {
+fn others_with_external_id(state: &impl Read, holder: &NameOwner<'_>, value: &str) -> Result<Vec<IdentityId>, KvError> {
     let Family::Identity(of) = Family::of(holder.kind) else { return Ok(Vec::new()) };
     let mut others = Vec::new();
     for id in directory::ids_by_external_id(state, value)?.into_iter().filter(|id| id.0 != holder.id) {
@@ -156,7 +156,7 @@ const SHARED_EXTERNAL_ID: &str = "shared-external-id";
 /// When the state can't be read.
 pub fn shared_external_id(
     state: &impl Read,
-    holder: &Holder<'_>,
+    holder: &NameOwner<'_>,
     before: Option<&Map<String, Value>>,
     after: &Map<String, Value>,
 ) -> Result<Option<&'static str>, KvError> {
@@ -172,11 +172,11 @@ pub fn shared_external_id(
 ///
 /// # Errors
 /// `uniqueness` when one of them is someone else's.
-pub async fn hold(
+pub async fn claim(
     state: &GatewayState,
     unit: &mut Unit,
-    holder: &Holder<'_>,
-    from: Source,
+    holder: &NameOwner<'_>,
+    from: LookUp,
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,
 ) -> Result<Expect, Refusal> {
@@ -204,9 +204,9 @@ pub async fn hold(
             );
             return Err(ScimError::bad_request(ScimType::InvalidValue, detail).into());
         }
-        let mut found = claim(state, from, &value.space, &value.key).await?;
-        if found.owner.is_some_and(|owner| owner != holder.id) && from == Source::State {
-            found = claim(state, Source::Log, &value.space, &value.key).await?;
+        let mut found = find_claim(state, from, &value.space, &value.key).await?;
+        if found.owner.is_some_and(|owner| owner != holder.id) && from == LookUp::State {
+            found = find_claim(state, LookUp::Log, &value.space, &value.key).await?;
         }
         if found.owner.is_none() && value.space == NameSpace::default() {
             found.owner = owner_by_another_key(&state.store.view(), state.log.names(), value)?
@@ -243,7 +243,7 @@ pub async fn hold(
         gone.extend(spaces.map(|space| (space, value.clone())));
     }
     for (space, name) in gone {
-        let found = claim(state, Source::Log, &space, &name).await?;
+        let found = find_claim(state, LookUp::Log, &space, &name).await?;
         if found.owner == Some(holder.id) {
             unit.push(changed(space, name, holder, Event::NameReleased), Expect::Last(found.sequence));
         }

@@ -106,8 +106,8 @@ pub struct Done {
 }
 
 impl Done {
-    /// Something is gone.
-    pub const fn gone() -> Self {
+    /// There is no such resource any more (RFC 7644, section 3.6).
+    pub const fn no_content() -> Self {
         Self { status: StatusCode::NO_CONTENT, id: None, version: None, body: None }
     }
 

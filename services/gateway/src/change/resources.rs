@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::auth::caller::Caller;
-use crate::change::names::{self, Holder, Source};
+use crate::change::names::{self, LookUp, NameOwner};
 use crate::change::operation::{Done, Edit};
 use crate::change::version::Condition;
 use crate::error::Refusal;
@@ -39,10 +39,10 @@ pub async fn create(
     for attempt in 0..ATTEMPTS {
         let id = ResourceId(Uuid::now_v7());
         let created = resource::create(id, kind.name, resource.clone());
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
-        let from = if attempt == 0 { Source::State } else { Source::Log };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
+        let from = if attempt == 0 { LookUp::State } else { LookUp::Log };
         let mut unit = Unit::default();
-        names::hold(state, &mut unit, &holder, from, None, Some(&created.resource)).await?;
+        names::claim(state, &mut unit, &owner, from, None, Some(&created.resource)).await?;
         unit.push(event(meta(), created.clone()), Expect::Last(Sequence(0)));
         match state.log.append(&unit).await {
             Ok(appended) => {
@@ -99,10 +99,10 @@ pub async fn change(
             return settled(state, kind, last, sequence, &caller.base).await;
         };
         let meta = || caller.meta(&format!("{} {}", edit.name(), kind.name), &reading);
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::default();
         let (before, after) = (Some(&last.resource), Some(&changed.resource));
-        names::hold(state, &mut unit, &holder, Source::Log, before, after).await?;
+        names::claim(state, &mut unit, &owner, LookUp::Log, before, after).await?;
         unit.push(event(meta(), changed.clone()), Expect::Last(sequence));
         match state.log.append(&unit).await {
             Ok(appended) => return settled(state, kind, changed, appended.last, &caller.base).await,
@@ -126,11 +126,11 @@ pub async fn delete(
     for _ in 0..ATTEMPTS {
         let (last, sequence) = last_change(state, kind, id).await?;
         condition.check(sequence)?;
-        let holder = Holder { kind, id: id.0, source: &caller.source, meta: &meta };
+        let owner = NameOwner { kind, id: id.0, source: &caller.source, meta: &meta };
         let mut unit = Unit::one(event(meta(), resource::delete(&last)), Expect::Last(sequence));
-        names::hold(state, &mut unit, &holder, Source::Log, Some(&last.resource), None).await?;
+        names::claim(state, &mut unit, &owner, LookUp::Log, Some(&last.resource), None).await?;
         match state.log.append(&unit).await {
-            Ok(_) => return Ok(Done::gone()),
+            Ok(_) => return Ok(Done::no_content()),
             Err(LogError::Conflict { .. }) => {}
             Err(e) => return Err(e.into()),
         }

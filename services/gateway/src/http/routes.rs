@@ -17,7 +17,7 @@ use crate::change::version::{Condition, etag};
 use crate::change::{bulk, scope};
 use crate::error::{Refusal, scim_response};
 use crate::http::request::{Path, Query, read_json};
-use crate::read::request::Search;
+use crate::read::request::SearchParameters;
 use crate::read::search::{self, Amount, Source};
 use crate::state::GatewayState;
 
@@ -70,7 +70,7 @@ async fn create(
     State(state): Shared,
     Extension(kind): Kind,
     Extension(caller): Who,
-    Query(query): Query<Search>,
+    Query(query): Query<SearchParameters>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -84,7 +84,7 @@ async fn replace(
     Extension(kind): Kind,
     Extension(caller): Who,
     Path(id): Path<String>,
-    Query(query): Query<Search>,
+    Query(query): Query<SearchParameters>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -98,7 +98,7 @@ async fn patch(
     Extension(kind): Kind,
     Extension(caller): Who,
     Path(id): Path<String>,
-    Query(query): Query<Search>,
+    Query(query): Query<SearchParameters>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -122,7 +122,7 @@ async fn read(
     Extension(kind): Kind,
     Extension(caller): Who,
     Path(id): Path<String>,
-    Query(query): Query<Search>,
+    Query(query): Query<SearchParameters>,
     headers: HeaderMap,
 ) -> Answer {
     scope::may_use(&caller.source, kind)?;
@@ -158,7 +158,7 @@ async fn list(
     State(state): Shared,
     Extension(kind): Kind,
     Extension(caller): Who,
-    Query(query): Query<Search>,
+    Query(query): Query<SearchParameters>,
 ) -> Answer {
     find(&state, caller, &[kind], &query).await
 }
@@ -170,22 +170,31 @@ async fn search_body(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let query = Search::from_body(&read_json(&headers, body, state.max_body_bytes).await?)?;
+    let query = SearchParameters::from_body(&read_json(&headers, body, state.max_body_bytes).await?)?;
     find(&state, caller, &[kind], &query).await
 }
 
 /// `POST /.search`: over all resource types.
 pub async fn search_everything(State(state): Shared, Extension(caller): Who, headers: HeaderMap, body: Body) -> Answer {
-    let query = Search::from_body(&read_json(&headers, body, state.max_body_bytes).await?)?;
+    let query = SearchParameters::from_body(&read_json(&headers, body, state.max_body_bytes).await?)?;
     find(&state, caller, state.catalogue.types(), &query).await
 }
 
 /// `GET /`: the same with a query string.
-pub async fn list_everything(State(state): Shared, Extension(caller): Who, Query(query): Query<Search>) -> Answer {
+pub async fn list_everything(
+    State(state): Shared,
+    Extension(caller): Who,
+    Query(query): Query<SearchParameters>,
+) -> Answer {
     find(&state, caller, state.catalogue.types(), &query).await
 }
 
-async fn find(state: &GatewayState, caller: Caller, kinds: &[&'static ResourceType], search: &Search) -> Answer {
+async fn find(
+    state: &GatewayState,
+    caller: Caller,
+    kinds: &[&'static ResourceType],
+    search: &SearchParameters,
+) -> Answer {
     if let [kind] = kinds {
         scope::may_use(&caller.source, kind)?;
     }

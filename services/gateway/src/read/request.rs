@@ -15,7 +15,7 @@ pub(crate) const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:S
 /// The parameters of a search, as they were sent.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Search {
+pub struct SearchParameters {
     filter: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
@@ -31,7 +31,7 @@ fn said(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
-impl Search {
+impl SearchParameters {
     /// Leaves `members` out of a list of groups, unless the client asks for attributes or an index answers the filter.
     pub fn listed(&self, mut query: Query) -> Query {
         let is_group = Family::of(query.kind) == Family::Group;

@@ -43,12 +43,26 @@ pub struct Failure {
     pub rejection: Rejection,
     pub retry_after: Option<Duration>,
     pub sent: Sent,
+    pub scope: Scope,
+}
+
+/// What it is that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The app, or an account of it.
+    App,
+    /// One group, while the app answers for the account itself.
+    Group,
 }
 
 impl Failure {
     /// A failure that the app did not answer itself.
     pub fn new(cause: RejectionCause, detail: impl Into<String>) -> Self {
-        Self { rejection: Rejection { cause, status: None, detail: detail.into() }, retry_after: None, sent: Sent::Yes }
+        Self::of(Rejection { cause, status: None, detail: detail.into() }, None)
+    }
+
+    const fn of(rejection: Rejection, retry_after: Option<Duration>) -> Self {
+        Self { rejection, retry_after, sent: Sent::Yes, scope: Scope::App }
     }
 
     /// Nothing was sent: another process works on the app by now.
@@ -59,6 +73,7 @@ impl Failure {
     /// Whether the app itself is sick, not only what was asked of it.
     pub fn is_of_the_app(&self) -> bool {
         match (self.rejection.cause, self.rejection.status) {
+            _ if self.scope == Scope::Group => false,
             (
                 RejectionCause::Unreachable
                 | RejectionCause::Timeout
@@ -167,7 +182,7 @@ impl Answer {
         let said = self.body.as_ref().and_then(|b| b.get("detail")).and_then(Value::as_str).unwrap_or(&self.text);
         let rejection =
             Rejection { cause, status: Some(self.status.as_u16()), detail: shorten(&self.secrets.out_of(said)) };
-        Failure { rejection, retry_after: self.retry_after, sent: Sent::Yes }
+        Failure::of(rejection, self.retry_after)
     }
 
     /// The failure that this answer is, although its status says success.
@@ -175,7 +190,7 @@ impl Answer {
         let detail = format!("{what}: {}", shorten(&self.secrets.out_of(&self.text)));
         let status = Some(self.status.as_u16());
         let rejection = Rejection { cause: RejectionCause::NotScim, status, detail };
-        Failure { rejection, retry_after: None, sent: Sent::Yes }
+        Failure::of(rejection, None)
     }
 
     /// Whether it says success.

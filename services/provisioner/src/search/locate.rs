@@ -58,21 +58,23 @@ async fn find(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Resul
         if look_no == 2 {
             break;
         }
-        match control(app, directory, wanted, &looked).await? {
+        // The app reads others by their ids: what it refuses may be this account, and not the form of its id.
+        let is_refused = looked.refused.is_some() && looked.scanned.is_none();
+        let needs_all = match control(app, directory, wanted, &looked).await? {
             Control::NotNeeded => break,
-            Control::Holds => {}
+            Control::Holds => is_refused,
             // The user name is enough for an app that keeps no externalId, unless the account was never seen under its name.
-            Control::Misses(attributes)
-                if attributes.contains("userName") || wanted.is_unseen() || wanted.may_have_another_name() =>
-            {
-                every_way.reach = Reach::Whole;
-                let (found, looked) = look(app, &every_way).await?;
-                if let Some(located) = choose(directory, wanted, found)? {
-                    return Ok(Some(located));
-                }
-                control(app, directory, wanted, &looked).await?;
+            Control::Misses(attributes) => {
+                is_refused || attributes.contains("userName") || wanted.is_unseen() || wanted.may_have_another_name()
             }
-            Control::Misses(_) => {}
+        };
+        if needs_all {
+            every_way.reach = Reach::Whole;
+            let (found, looked) = look(app, &every_way).await?;
+            if let Some(located) = choose(directory, wanted, found)? {
+                return Ok(Some(located));
+            }
+            control(app, directory, wanted, &looked).await?;
         }
     }
     Ok(None)

@@ -100,7 +100,8 @@ pub(crate) async fn scan(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remot
             }
             let shown = findable(&remote.resource);
             shows_whose |= !remote.text("externalId").is_empty() || shown.iter().any(|v| v != remote.text("userName"));
-            if wanted.is_named(&remote)
+            if wanted.is_known_as(&remote.id)
+                || wanted.is_named(&remote)
                 || wanted.may_have_made(&remote) != Made::No
                 || same(remote.text("externalId"), &external_id)
             {

@@ -176,6 +176,11 @@ impl Wanted {
         remote.is_active() || self.invitation_to(remote) == Invitation::Stands
     }
 
+    /// Whether an account of theirs is known under this id of the app.
+    pub fn is_known_as(&self, id: &str) -> bool {
+        [&self.remote_id, &self.linked].into_iter().flatten().any(|known| known == id) || self.others.contains(id)
+    }
+
     /// Whether an account has a user name of theirs.
     pub fn is_named(&self, remote: &Remote) -> bool {
         self.user_names.iter().any(|name| same(remote.text("userName"), name))

@@ -74,6 +74,19 @@ pub fn refuse_foreign(located: Option<&Located>, target: Target) -> Result<(), F
 /// How often an app is asked to take an account out of a group that has shown it before and does not now.
 const ASKED_TO_LEAVE: u32 = 3;
 
+/// The same where each answer was that the app has failed: that may pass.
+const ASKED_AFTER_ERRORS: u32 = 10;
+
+/// After how many answers like this one an app is not asked any more to take an account out of a group; `None`: it is asked on.
+fn asked_to_leave(failure: &Failure) -> Option<u32> {
+    match failure.rejection.status {
+        _ if failure.is_final() => Some(ASKED_TO_LEAVE),
+        Some(403) => Some(ASKED_TO_LEAVE),
+        Some(500..) => Some(ASKED_AFTER_ERRORS),
+        _ => None,
+    }
+}
+
 impl Connector {
     /// How long a creation whose outcome is not known may still be carried out: the app was not heard of it.
     pub fn may_still_come(&self, account: &Account, remote: Option<&Remote>, longest: Duration) -> Option<Duration> {
@@ -231,9 +244,9 @@ impl Connector {
             let left = match left {
                 // It has shown them before, was read, and does not now: what the app refuses again and again keeps nobody waiting.
                 Err(failure)
-                    if failure.is_final()
-                        && (hiding == Hiding::Others || self.left_groups.is_refused(account.identity, group))
-                        && self.left_groups.note_refused(account.identity, group) >= ASKED_TO_LEAVE =>
+                    if (hiding == Hiding::Others || self.left_groups.is_refused(account.identity, group))
+                        && asked_to_leave(&failure)
+                            .is_some_and(|most| self.left_groups.note_refused(account.identity, group) >= most) =>
                 {
                     Unseen::NotAsked
                 }
