@@ -61,6 +61,12 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
         "",
     ),
     (
+        "server.max_requests_in_flight_per_source",
+        "Of the requests to SCIM at once, the most of one source; more are answered 429. Without it a quarter of \
+         `max_requests_in_flight`.",
+        "",
+    ),
+    (
         "server.max_streams",
         "The most live timelines, exports and pages of the console at once, of each kind; more are answered 503.",
         "",

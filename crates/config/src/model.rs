@@ -93,6 +93,8 @@ pub struct ServerConfig {
     pub max_page: usize,
     /// The most requests that are worked on at once.
     pub max_requests_in_flight: usize,
+    /// Of those to SCIM, the most of one source.
+    pub max_requests_in_flight_per_source: usize,
     /// The most streams of a kind at once: exports, live timelines, and pages of the console.
     pub max_streams: usize,
     /// Of these, the most of one person.

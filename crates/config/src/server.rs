@@ -15,6 +15,9 @@ pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
         text.parse::<SocketAddr>().map_err(|_| format!("'{text}' must be an address and port, such as 127.0.0.1:8080"))
     };
     let default = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+    let in_flight = s.integer("max_requests_in_flight", 1..=65_536, 512);
+    // One that stands still leaves room for three others.
+    let of_a_source = s.integer("max_requests_in_flight_per_source", 1..=65_536, (in_flight / 4).max(1));
     let config = ServerConfig {
         listen: s.parsed("listen", address).unwrap_or(default),
         public_url: s.parsed("public_url", http_url),
@@ -25,7 +28,8 @@ pub(crate) fn server(mut s: Section<'_>) -> ServerConfig {
         max_body_bytes: size(s.integer("max_body_bytes", 1024..=16 << 20, 1 << 20)),
         max_inventory_bytes: size(s.integer("max_inventory_bytes", 1024..=4 << 30, 256 << 20)),
         max_page: size(s.integer("max_page", 1..=10_000, 200)),
-        max_requests_in_flight: size(s.integer("max_requests_in_flight", 1..=65_536, 512)),
+        max_requests_in_flight: size(in_flight),
+        max_requests_in_flight_per_source: size(of_a_source),
         max_streams: size(s.integer("max_streams", 1..=65_536, 256)),
         max_streams_per_person: size(s.integer("max_streams_per_person", 1..=65_536, 16)),
         write_timeout: s.duration("write_timeout", Duration::from_secs(60)),

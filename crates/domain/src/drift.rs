@@ -10,6 +10,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use rollcall_scim::Changed;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::{Uuid, Version};
 
 use crate::access::remote::Remote;
@@ -89,12 +90,17 @@ impl DriftDetected {
     /// What differs, and the account that shows it, when there is one.
     #[must_use]
     pub fn new(id: DriftId, version: Sequence, differences: Vec<Changed>, remote: Option<&Remote>) -> Self {
+        // The ids of second accounts are kept as they are.
+        let differences = match id.kind {
+            DriftKind::Duplicate => differences,
+            _ => differences.into_iter().map(shortened).collect(),
+        };
         Self {
             id,
             version,
             differences,
             remote_id: remote.map(|r| r.id.clone()).unwrap_or_default(),
-            user_name: remote.map(|r| r.text("userName").to_owned()).unwrap_or_default(),
+            user_name: remote.map(|r| short(r.text("userName"))).unwrap_or_default(),
         }
     }
 
@@ -102,6 +108,34 @@ impl DriftDetected {
     pub fn duplicates(&self) -> impl Iterator<Item = &str> {
         duplicates(&self.id, &self.differences)
     }
+}
+
+/// The longest value of an app that a finding keeps, in bytes: an event has to fit into the log whatever somebody writes there.
+const MAX_SHOWN: usize = 8 << 10;
+
+/// How much is kept of a longer one, in characters.
+const SHOWN: usize = 1000;
+
+fn short(text: &str) -> String {
+    if text.len() <= MAX_SHOWN {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(SHOWN).collect();
+    format!("{start}… ({} bytes)", text.len())
+}
+
+/// A difference of which too long a value of the app is kept in part.
+fn shortened(mut change: Changed) -> Changed {
+    if let Some(after) = &mut change.after {
+        let text = match &*after {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        if text.len() > MAX_SHOWN {
+            *after = Value::String(short(&text));
+        }
+    }
+    change
 }
 
 fn duplicates<'a>(id: &DriftId, differences: &'a [Changed]) -> impl Iterator<Item = &'a str> {

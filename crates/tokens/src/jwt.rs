@@ -39,6 +39,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many may wait at once until keys are there; everybody else is told to try again.
+const MOST_WAITING: usize = 32;
+
 /// The largest key set that is read.
 const MAX_KEYS_BYTES: usize = 1 << 20;
 
@@ -53,6 +56,8 @@ pub struct JwtVerifier {
     keys: Mutex<Keys>,
     /// Whoever asks for keys has it.
     asking: tokio::sync::Mutex<()>,
+    /// Places for those who wait for that.
+    waiting: tokio::sync::Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -116,7 +121,13 @@ impl JwtVerifier {
     /// One that has no keys yet.
     #[must_use]
     pub fn new(config: JwtConfig, http: reqwest::Client) -> Self {
-        Self { config, http, keys: Mutex::default(), asking: tokio::sync::Mutex::default() }
+        Self {
+            config,
+            http,
+            keys: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+            waiting: tokio::sync::Semaphore::new(MOST_WAITING),
+        }
     }
 
     /// Whether a token is good now.
@@ -166,7 +177,11 @@ impl JwtVerifier {
         let asking = match (&found, age) {
             (Some(_), Age::Fresh) => None,
             (Some(_), Age::Old) => self.asking.try_lock().ok(),
-            (None, _) => Some(self.asking.lock().await),
+            (None, _) => {
+                // Whoever waits holds a place meanwhile, and nobody knows yet who they are.
+                let Ok(_waiting) = self.waiting.try_acquire() else { return Err(Rejected::NoKeys) };
+                Some(self.asking.lock().await)
+            }
         };
         if asking.is_none() {
             return Ok(found);

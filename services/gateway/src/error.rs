@@ -46,6 +46,10 @@ pub enum Refusal {
     Contention(&'static str),
     #[error("source {source_name} sends more than {per_second} requests in a second: wait {seconds} s")]
     TooMany { source_name: SourceName, per_second: u32, seconds: u64 },
+    #[error(
+        "source {source_name} has more than {most} requests under way (server.max_requests_in_flight_per_source): wait for some of them"
+    )]
+    TooManyAtOnce { source_name: SourceName, most: usize },
     #[error("too many tokens that are no source's came from your address: wait {seconds} s")]
     TooManyGuesses { seconds: u64 },
 }
@@ -90,7 +94,9 @@ impl Refusal {
             }
             Self::Behind(e) => unavailable(format!("the directory is not up to date yet: {e}")),
             contention @ Self::Contention(_) => unavailable(contention.to_string()),
-            Self::TooMany { .. } | Self::TooManyGuesses { .. } => ScimError::status(429, self.to_string()),
+            Self::TooMany { .. } | Self::TooManyAtOnce { .. } | Self::TooManyGuesses { .. } => {
+                ScimError::status(429, self.to_string())
+            }
         }
     }
 }

@@ -16,6 +16,6 @@ mod state;
 
 pub use error::GatewayError;
 pub use import::{Added, Import, Newcomer, NotAdded, resource_of};
-pub use proxy::{Proxy, router as projector_proxy};
+pub use proxy::{MAX_BODY, MAX_FORM, Proxy, router as projector_proxy};
 pub use service::Gateway;
 pub use state::NAME;

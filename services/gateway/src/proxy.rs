@@ -57,7 +57,7 @@ const HOP_BY_HOP: [header::HeaderName; 4] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::TE, header::UPGRADE];
 
 /// The largest body that is passed on.
-const MAX_BODY: usize = 64 << 10;
+pub const MAX_BODY: usize = 64 << 10;
 
 /// Where someone says who they are.
 const SIGN_IN: &str = "/console/sign-in";
@@ -66,7 +66,7 @@ const SIGN_IN: &str = "/console/sign-in";
 const TASK: &str = "/console/task";
 
 /// The largest form that is passed on.
-const MAX_FORM: usize = 8 << 10;
+pub const MAX_FORM: usize = 8 << 10;
 
 /// Whether a part of a path stands for another place, escaped or not: it would be resolved on the way.
 fn is_dots(segment: &str) -> bool {

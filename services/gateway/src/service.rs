@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::authenticate;
 use crate::auth::caller::Origin;
 use crate::auth::refusals::Refusals;
-use crate::auth::source::KnownSource;
+use crate::auth::source::{KnownSource, Places};
 use crate::change::{names, scope};
 use crate::error::GatewayError;
 use crate::http::{discovery, inventories, path_form, routes};
@@ -74,10 +74,14 @@ impl Gateway {
         let http = http.map_err(|e| GatewayError::Client(e.to_string()))?;
         let store = Store::open(NAME, &folder, STAMP, config.server.cache_bytes, History::NONE)?;
         let known: Weak<Store> = Arc::downgrade(&store);
+        let places = Places {
+            requests: config.server.max_requests_in_flight_per_source,
+            heavy: (config.scim.max_heavy_reads / 2).max(1),
+        };
         let state = GatewayState {
             log: log.knowing(known),
             store,
-            sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, &http)).collect(),
+            sources: config.sources.iter().cloned().map(|source| KnownSource::new(source, places, &http)).collect(),
             catalogue: config.scim.catalogue,
             authority: config.authority.clone(),
             without_owner: config.machines.without_owner,

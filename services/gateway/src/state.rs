@@ -11,7 +11,7 @@ use rollcall_scim::Catalogue;
 use rollcall_tokens::Attempts;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-use crate::auth::caller::Origin;
+use crate::auth::caller::{Caller, Origin};
 use crate::auth::refusals::Refusals;
 use crate::auth::source::KnownSource;
 use crate::error::Refusal;
@@ -55,12 +55,20 @@ pub struct GatewayState {
 }
 
 impl GatewayState {
-    /// A place for an answer that may be large; it is kept until the answer is written.
-    pub async fn place(&self, amount: Amount) -> Option<SemaphorePermit<'_>> {
+    /// A place for an answer that may be large, one of those that its source can have; it is kept until the answer is made.
+    pub async fn place(&self, caller: &Caller, amount: Amount) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
         match amount {
             Amount::Few => None,
-            Amount::Many => self.heavy.acquire().await.ok(),
+            Amount::Many => {
+                let of_the_source = self.source(caller)?.heavy.acquire().await.ok()?;
+                Some((of_the_source, self.heavy.acquire().await.ok()?))
+            }
         }
+    }
+
+    /// The source that asks.
+    pub fn source(&self, caller: &Caller) -> Option<&KnownSource> {
+        self.sources.iter().find(|source| source.config.name == caller.source.name)
     }
 
     /// The directory with everything in it that the log had when the request came in.

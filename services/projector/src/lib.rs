@@ -16,6 +16,7 @@ mod trends;
 
 pub use api::openapi::document as openapi;
 pub use as_of::HISTORY;
+pub use console::MAX_FORM;
 pub use erasure::register;
 pub use error::ProjectorError;
 pub use export::line;

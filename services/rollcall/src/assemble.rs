@@ -15,6 +15,7 @@ use rollcall_provisioner::Provisioner;
 use rollcall_sla_monitor::Monitor;
 use tokio_util::sync::CancellationToken;
 
+use crate::bodies::Bodies;
 use crate::health::Condition;
 use crate::service::Service;
 
@@ -34,6 +35,7 @@ pub struct Part {
 /// Something that is served.
 pub struct Front {
     pub router: Router,
+    pub bodies: Bodies,
     /// A path that answers nobody with what costs anything, and shows whether anyone is answered.
     pub probe: Option<&'static str>,
 }
@@ -53,7 +55,11 @@ pub fn open(
     Ok(match service {
         Service::Gateway => {
             let gateway = Gateway::open(config, log)?;
-            let mut fronts = vec![Front { router: gateway.router(), probe: Some("/scim/v2/ServiceProviderConfig") }];
+            let mut fronts = vec![Front {
+                router: gateway.router(),
+                bodies: Bodies::OfKnown,
+                probe: Some("/scim/v2/ServiceProviderConfig"),
+            }];
             if !services.contains(&Service::Projector) {
                 let Proxy { pages, forms } = rollcall_gateway::projector_proxy(
                     config.server.projectors.clone(),
@@ -61,7 +67,10 @@ pub fn open(
                     closing.clone(),
                 )?;
                 // That a projector answers is for its own readiness to say.
-                fronts.extend([pages, forms].map(|router| Front { router, probe: None }));
+                let pages_of = Bodies::OfWhoeverClaims { most_bytes: rollcall_gateway::MAX_BODY };
+                let forms_of = Bodies::OfAnyone { most_bytes: rollcall_gateway::MAX_FORM };
+                let both = [(pages, pages_of), (forms, forms_of)];
+                fronts.extend(both.map(|(router, bodies)| Front { router, bodies, probe: None }));
             }
             Part {
                 name: rollcall_gateway::NAME,
@@ -81,10 +90,17 @@ pub fn open(
                 store: projector.store(),
                 condition: None,
                 fronts: vec![
-                    Front { router: projector.api_router(), probe: Some("/v1/apps") },
-                    Front { router: projector.console_router(), probe: Some("/console/assets/icon.svg") },
-                    // Anyone can fill it: nobody else is kept out by that.
-                    Front { router: projector.door_router(), probe: None },
+                    Front { router: projector.api_router(), bodies: Bodies::OfKnown, probe: Some("/v1/apps") },
+                    Front {
+                        router: projector.console_router(),
+                        bodies: Bodies::OfKnown,
+                        probe: Some("/console/assets/icon.svg"),
+                    },
+                    Front {
+                        router: projector.door_router(),
+                        bodies: Bodies::OfAnyone { most_bytes: rollcall_projector::MAX_FORM },
+                        probe: None,
+                    },
                 ],
                 run: Box::new(|stop| Box::pin(async { Ok(projector.run(stop).await?) })),
             }

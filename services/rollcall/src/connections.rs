@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one address: each costs memory and a file.
+//! How many connections, or bodies that are read, there may be, in all and from one address: each costs memory.
 
 use std::collections::HashMap;
 use std::io;
@@ -48,7 +48,8 @@ impl Connections {
         Arc::new(Self { max, max_per_address, open: Mutex::default() })
     }
 
-    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+    /// A place, while there is one for this address.
+    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = holder_of(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let theirs = open.by_address.get(&address).copied().unwrap_or_default();

@@ -4,6 +4,7 @@ mod access;
 mod apps;
 mod assemble;
 mod backup;
+mod bodies;
 mod cli;
 mod configuration_event;
 mod configuration_watch;

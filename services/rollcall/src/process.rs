@@ -69,7 +69,7 @@ pub async fn run(
         watched.push(Watched { name: part.name, store: part.store, condition: part.condition, began });
         for front in part.fronts {
             probes.extend(front.probe);
-            routers.push(front.router);
+            routers.push((front.router, front.bodies));
         }
         let (name, work) = (part.name, (part.run)(stop_services.child_token()));
         running.spawn(async move { (name, work.await) });

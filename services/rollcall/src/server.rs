@@ -26,6 +26,7 @@ use tower::limit::GlobalConcurrencyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tracing::warn;
 
+use crate::bodies::{Bodies, Reading, read_first};
 use crate::connections::{self, Bounded, Connections};
 
 /// How long open requests may take once the process is told to stop.
@@ -103,10 +104,15 @@ fn bounded(http: &mut Builder<TokioExecutor>) {
 
 /// Everything that this process serves, each part with as many requests at once as `max_requests_in_flight`, so that one can't
 /// take another's. A body has `body_timeout` to arrive, and nothing keeps an answer that does not say for how long it may.
-pub fn router(parts: Vec<Router>, config: &ServerConfig) -> Router {
+pub fn router(parts: Vec<(Router, Bodies)>, config: &ServerConfig) -> Router {
     let (most, body_timeout) = (config.max_requests_in_flight, config.body_timeout);
     let trusted: Arc<[IpNet]> = config.trusted_proxies.clone().into();
-    let apart = parts.into_iter().map(|part| part.layer(GlobalConcurrencyLimitLayer::new(most)));
+    let apart = parts.into_iter().map(|(part, bodies)| {
+        // One address gets an eighth of what all of them get, who get half of the places.
+        let places = Connections::new((most / 2).max(1), (most / 16).max(1));
+        part.layer(GlobalConcurrencyLimitLayer::new(most))
+            .layer(middleware::from_fn_with_state(Reading { bodies, places }, read_first))
+    });
     let unless_said = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     apart
         .fold(Router::new(), Router::merge)

@@ -43,6 +43,7 @@ pub async fn authenticate(
         known => known?,
     };
     source.admit()?;
+    let _place = source.place()?;
     // Before the apps are known, a change would find nobody to concern.
     if !*state.registered.borrow() {
         return Err(ScimError::status(503, "the gateway is starting").into());

@@ -23,7 +23,7 @@ pub async fn perform(state: &GatewayState, caller: &Caller, request: &BulkReques
         }
         // Each counts for the source's limit: the request itself was the first.
         if index > 0
-            && let Some(source) = state.sources.iter().find(|source| source.config.name == caller.source.name)
+            && let Some(source) = state.source(caller)
         {
             source.wait().await;
         }

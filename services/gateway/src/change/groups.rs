@@ -30,6 +30,9 @@ fn parse_id(kind: &ResourceType, id: &str) -> Result<GroupId, Refusal> {
     id.parse().map_err(|_| Refusal::not_found(kind.name, id))
 }
 
+/// The longest id of a member, in bytes: so many as one event names fit into it, when they go as well as when they come.
+const MAX_MEMBER_BYTES: usize = 512;
+
 /// The member that a value of `members` names; `None`: nobody, and none is made of it.
 fn member(
     value: &Value,
@@ -40,6 +43,12 @@ fn member(
     let invalid = |detail: String| ScimError::bad_request(ScimType::InvalidValue, detail);
     let text = value.get("value").and_then(Value::as_str);
     let text = text.ok_or_else(|| invalid("each of 'members' must have a 'value'".into()))?;
+    if text.len() > MAX_MEMBER_BYTES {
+        let bytes = text.len();
+        return Err(
+            invalid(format!("a member's 'value' is {bytes} bytes long: at most {MAX_MEMBER_BYTES} are kept")).into()
+        );
+    }
     let member = MemberId::from(text);
     let (identity, group) = match (member.identity(), member.group()) {
         (Some(identity), Some(group)) => {

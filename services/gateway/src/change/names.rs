@@ -8,7 +8,7 @@ use rollcall_domain::ids::IdentityId;
 use rollcall_domain::kv::{KvError, Read, Write, load, store};
 use rollcall_domain::{Event, EventMeta, NewEvent, Recorded, Sequence, directory};
 use rollcall_event_log::{Expect, NameHash, Subject, Unit};
-use rollcall_scim::{ResourceType, ScimError, ScimType};
+use rollcall_scim::{LIFECYCLE, ResourceType, ScimError, ScimType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -118,17 +118,39 @@ fn changed(space: NameSpace, name: String, holder: &NameOwner<'_>, event: fn(Nam
     NewEvent { meta: (holder.meta)(), event: event(NameChanged { space, name, owner: holder.id }) }
 }
 
+/// The most that a resource may say of when somebody leaves, in bytes, beyond what is kept of everything else.
+const MAX_LIFECYCLE_BYTES: usize = 16 << 10;
+
+/// How many bytes a resource has, without what says that somebody leaves; and how many that is.
+fn sizes(resource: Option<&Map<String, Value>>) -> (usize, usize) {
+    let Some(resource) = resource else { return (0, 0) };
+    let (mut all, mut lifecycle) = (2, 0);
+    for (name, value) in resource {
+        let bytes = name.len() + value.to_string().len() + 4;
+        match name.as_str() {
+            "active" | "schemas" => {}
+            urn if urn == LIFECYCLE.id => lifecycle += bytes,
+            _ => all += bytes,
+        }
+    }
+    (all, lifecycle)
+}
+
 /// Refuses a resource that is so large that a later change of it might not fit into the log, which holds what was before and
-/// what is after: whoever was let in can always be changed, and can always leave. One that is too large already may shrink.
+/// what is after: whoever was let in can always be changed, and can always leave, which is not counted. One that is too large
+/// already may shrink.
 pub fn within_size(
     most: usize,
     kind: &ResourceType,
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,
 ) -> Result<(), ScimError> {
-    let size = |r: Option<&Map<String, Value>>| r.and_then(|r| serde_json::to_vec(r).ok()).map_or(0, |text| text.len());
-    let bytes = size(after);
-    if bytes <= most || bytes <= size(before) {
+    let ((was, was_lifecycle), (bytes, lifecycle)) = (sizes(before), sizes(after));
+    if lifecycle > MAX_LIFECYCLE_BYTES && lifecycle > was_lifecycle {
+        let detail = format!("{} is {lifecycle} bytes large: at most {MAX_LIFECYCLE_BYTES} are kept", LIFECYCLE.id);
+        return Err(ScimError::status(413, detail));
+    }
+    if bytes <= most || bytes <= was {
         return Ok(());
     }
     let detail = format!("the {} is {bytes} bytes large: at most {most} are kept (scim.max_resource_bytes)", kind.name);

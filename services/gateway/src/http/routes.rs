@@ -129,7 +129,7 @@ async fn read(
     let query = query.query(kind, state.bounds, caller.source.strictness)?.seen_by(&caller);
     let view = state.fresh().await?;
     let amount = search::amount_of_one(&query);
-    let _place = state.place(amount).await;
+    let _place = state.place(&caller, amount).await;
     let (done, query) = answered(amount, move || {
         let found = search::by_id(&view, &query, &id, &caller.base)?;
         let (version, body) = found.ok_or_else(|| Refusal::not_found(kind.name, &id))?;
@@ -220,7 +220,7 @@ async fn find(
             amount = Amount::Many;
         }
     }
-    let _place = state.place(amount).await;
+    let _place = state.place(&caller, amount).await;
     let (indexes, max_scan) = (state.indexes.clone(), state.max_scan);
     let body = answered(amount, move || {
         let source = Source { view: &view, indexes: &indexes, base: &caller.base, max_scan };
@@ -244,6 +244,10 @@ async fn answered<T: Send + 'static>(
 
 /// `POST /Bulk`.
 pub async fn bulk(State(state): Shared, Extension(caller): Who, headers: HeaderMap, body: Body) -> Answer {
+    let _place = match state.source(&caller) {
+        Some(source) => source.bulk.acquire().await.ok(),
+        None => None,
+    };
     let body = read_json(&headers, body, state.max_body_bytes).await?;
     let request = BulkRequest::parse(&body, state.max_bulk_operations)?;
     Ok(scim_response(StatusCode::OK, bulk::perform(&state, &caller, &request).await))

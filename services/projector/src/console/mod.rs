@@ -48,7 +48,7 @@ const ASSETS: [(&str, &str, &str); 3] = [
 ];
 
 /// The largest form: a reason, and what it is about.
-const MAX_FORM: usize = 64 << 10;
+pub const MAX_FORM: usize = 64 << 10;
 
 /// The pages, at `/` and under `/console`.
 pub fn router(api: Arc<Api>) -> Router {

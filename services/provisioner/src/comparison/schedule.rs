@@ -114,6 +114,12 @@ async fn run(connector: &Connector) {
                 warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
             }
         }
-        Err(WorkError::Ours(e)) => warn!(app = %connector.app, error = %e, "the app can't be compared now"),
+        Err(WorkError::Ours(e)) => {
+            warn!(app = %connector.app, error = %e, "the app can't be compared now");
+            // What can't be kept of it, such as a value that is too large, will be there the next time as well.
+            if let Err(e) = say(connector, ReconciliationEvent::Failed { detail: e.to_string() }).await {
+                warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
+            }
+        }
     }
 }
