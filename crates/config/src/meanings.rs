@@ -57,7 +57,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ("server.max_page", "The most results on a page of SCIM or of the API; larger pages are cut.", ""),
     (
         "server.max_requests_in_flight",
-        "The most requests at once to SCIM, and as many each to `/v1`, to the console and to its sign-in; more wait.",
+        "The most requests at once to SCIM, and as many each to `/v1`, to the console and to its sign-in; more wait. In a gateway that runs alone, `/v1` and the console share theirs.",
         "",
     ),
     (

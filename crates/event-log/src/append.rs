@@ -146,7 +146,10 @@ impl Appender {
 }
 
 /// The largest event: what a server takes by default (1 MiB), with room for its headers.
-const MAX_EVENT: usize = (1 << 20) - (16 << 10);
+const MAX_EVENT: usize = MAX_PAYLOAD - (16 << 10);
+
+/// What a server has to take, in bytes.
+pub const MAX_PAYLOAD: usize = 1 << 20;
 
 /// The messages of a unit.
 pub async fn prepare(unit: &Unit, keys: &Sealing) -> Result<Vec<Message>, LogError> {

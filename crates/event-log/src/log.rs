@@ -12,7 +12,7 @@ use rollcall_telemetry::metrics::{label, metrics};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::warn;
 
-use crate::append::{Appender, event_at, last_event, prepare};
+use crate::append::{Appender, MAX_PAYLOAD, event_at, last_event, prepare};
 use crate::commit::{self, Pending};
 use crate::connection::{Connection, STREAM};
 use crate::dial::{dial, patience};
@@ -49,6 +49,13 @@ impl EventLog {
     pub async fn connect(connection: &Connection) -> Result<Self, LogError> {
         let client = dial(connection).await?;
         if let Some(reason) = unsafe_sync(&connection.sync).await {
+            object(connection, reason)?;
+        }
+        let most = client.server_info().max_payload;
+        if most < MAX_PAYLOAD {
+            let reason = format!(
+                "its max_payload is {most} bytes, and an event may have {MAX_PAYLOAD}: what does not fit could never be said"
+            );
             object(connection, reason)?;
         }
         let context = jetstream::new(client.clone());

@@ -256,7 +256,9 @@ async fn a_server_whose_sync_setting_is_unsafe_or_unknown_is_refused_or_warned_a
     let store = dir.path().join("js");
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (port, monitoring) = (free(), free());
-    let text = format!("port: {port}\nhttp: \"127.0.0.1:{monitoring}\"\njetstream {{ store_dir: {store:?} }}\n");
+    let text = format!(
+        "port: {port}\nhttp: \"127.0.0.1:{monitoring}\"\nmax_payload: 512KB\njetstream {{ store_dir: {store:?} }}\n"
+    );
     std::fs::write(&config, text).unwrap();
     let binary = std::env::var_os("ROLLCALL_NATS_SERVER").unwrap_or_else(|| "nats-server".into());
     let mut command = tokio::process::Command::new(binary);
@@ -283,6 +285,8 @@ async fn a_server_whose_sync_setting_is_unsafe_or_unknown_is_refused_or_warned_a
     assert!(unsafe_sync.contains("every 120 s") && unsafe_sync.contains("sync_interval: always"), "{unsafe_sync}");
     let unknown = connect(Durability::Refuse, SyncKnowledge::Unknown).await.unwrap_err().to_string();
     assert!(unknown.contains("monitoring_url"), "{unknown}");
+    let small = connect(Durability::Refuse, SyncKnowledge::Private).await.unwrap_err().to_string();
+    assert!(small.contains("max_payload is 524288 bytes"), "{small}");
     connect(Durability::Warn, monitoring).await.unwrap();
 }
 

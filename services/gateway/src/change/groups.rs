@@ -22,6 +22,7 @@ use crate::change::scope::sees;
 use crate::change::version::Condition;
 use crate::error::Refusal;
 use crate::read::render;
+use crate::read::search::Amount;
 use crate::state::GatewayState;
 
 const ATTEMPTS: usize = 10;
@@ -247,7 +248,11 @@ pub async fn change(
                 within(changes.len(), state.max_members)?;
                 (single_members(&view, caller, id, &last.resource, changes, &mut reading)?, last.resource.clone())
             }
-            None => whole(state, &view, caller, id, kind, &last.resource, edit, &mut reading)?,
+            None => {
+                // All of its members are held for that.
+                let _place = state.place(caller, Amount::Many).await;
+                whole(state, &view, caller, id, kind, &last.resource, edit, &mut reading)?
+            }
         };
         if name_of(&after) != name_of(&last.resource) {
             may_have(state, &view, caller, kind, Some(id), &after, edit.name()).await?;

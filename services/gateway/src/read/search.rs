@@ -21,6 +21,9 @@ use crate::read::render;
 
 const CHUNK: usize = 500;
 
+/// How large a page may become before it ends, in bytes: another one goes on where it ends.
+const PAGE_BYTES: usize = 4 << 20;
+
 /// So many are read at once, without a thread for them.
 const FEW: usize = 100;
 
@@ -155,12 +158,16 @@ fn shown(
     (total, skip, start): (usize, usize, Option<usize>),
     ids: impl Iterator<Item = Result<String, KvError>>,
 ) -> Result<Value, Refusal> {
+    let mut room = Room::of(page);
     let mut resources = Vec::new();
     let mut passed = skip;
     for id in ids {
+        if room.is_full() {
+            break;
+        }
         passed += 1;
         if let Some(resource) = one(source.view, query, &id?, source.base)? {
-            resources.push(Value::Object(query.selection.apply(resource)));
+            resources.push(room.take(query.selection.apply(resource)));
         }
     }
     let next = (passed < total && passed > skip).then_some(Cursor::Skip(passed));
@@ -185,8 +192,8 @@ fn plain(source: &Source<'_>, query: &Query, page: &Page) -> Result<Value, Refus
         after = Some(format!("{prefix}{place}"));
         skip = skip.saturating_sub(total);
     }
+    let mut room = Room::of(page);
     let mut resources = Vec::new();
-    let mut members = 0;
     let mut last = None;
     let mut more = false;
     'pages: while page.count > 0 && skip < total {
@@ -199,14 +206,12 @@ fn plain(source: &Source<'_>, query: &Query, page: &Page) -> Result<Value, Refus
         }
         for (key, _) in keys.iter().skip(std::mem::take(&mut skip)) {
             let Some(id) = key.strip_prefix(&prefix) else { continue };
-            // A page of groups ends early where its members are as many as one answer shows.
-            if resources.len() == page.count || members >= page.max_members {
+            if room.is_full() {
                 more = true;
                 break 'pages;
             }
             if let Some(resource) = one(view, query, id, base)? {
-                members += members_in(&resource);
-                resources.push(Value::Object(query.selection.apply(resource)));
+                resources.push(room.take(query.selection.apply(resource)));
                 last = Some(id.to_owned());
             }
         }
@@ -232,16 +237,15 @@ fn sorted(source: &Source<'_>, queries: &[Query], page: &Page, budget: &Budget) 
     let (skip, start) = page.skipped();
     let total = all.len();
     let mut resources = Vec::new();
-    let (mut members, mut shown) = (0, 0);
+    let (mut room, mut shown) = (Room::of(page), 0);
     for (_, index, id) in all.iter().skip(skip).take(page.count) {
-        if members >= page.max_members {
+        if room.is_full() {
             break;
         }
         shown += 1;
         let Some(query) = queries.get(*index) else { continue };
         if let Some(resource) = one(view, query, id, base)? {
-            members += members_in(&resource);
-            resources.push(Value::Object(query.selection.apply(resource)));
+            resources.push(room.take(query.selection.apply(resource)));
         }
     }
     let end = skip.saturating_add(shown);
@@ -264,22 +268,20 @@ struct Collector<'a> {
     skip: usize,
     start: Option<usize>,
     total: usize,
-    members: usize,
+    room: Room,
     resources: Vec<Value>,
 }
 
 impl<'a> Collector<'a> {
     fn new(page: &'a Page) -> Self {
         let (skip, start) = page.skipped();
-        Self { page, skip, start, total: 0, members: 0, resources: Vec::new() }
+        Self { page, skip, start, total: 0, room: Room::of(page), resources: Vec::new() }
     }
 
     fn offer(&mut self, _id: &str, query: &Query, resource: Map<String, Value>) {
         self.total += 1;
-        let has_room = self.resources.len() < self.page.count && self.members < self.page.max_members;
-        if self.total > self.skip && has_room {
-            self.members += members_in(&resource);
-            self.resources.push(Value::Object(query.selection.apply(resource)));
+        if self.total > self.skip && !self.room.is_full() {
+            self.resources.push(self.room.take(query.selection.apply(resource)));
         }
     }
 
@@ -315,8 +317,42 @@ fn examined(query: &Query, filter: &Filter) -> Selection {
     if names_members { Selection::whole(query.kind) } else { query.selection.clone() }
 }
 
-fn members_in(resource: &Map<String, Value>) -> usize {
-    resource.get("members").and_then(Value::as_array).map_or(0, Vec::len)
+/// What there is still room for on a page. It ends early, with the resource that fills it: where its members are as many as one
+/// answer shows, and where it is as large as an answer may be.
+#[derive(Debug)]
+struct Room {
+    resources: usize,
+    members: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn of(page: &Page) -> Self {
+        Self { resources: page.count, members: page.max_members, bytes: PAGE_BYTES }
+    }
+
+    const fn is_full(&self) -> bool {
+        self.resources == 0 || self.members == 0 || self.bytes == 0
+    }
+
+    fn take(&mut self, resource: Map<String, Value>) -> Value {
+        let members = resource.get("members").and_then(Value::as_array).map_or(0, Vec::len);
+        let resource = Value::Object(resource);
+        self.resources = self.resources.saturating_sub(1);
+        self.members = self.members.saturating_sub(members);
+        self.bytes = self.bytes.saturating_sub(bytes_of(&resource));
+        resource
+    }
+}
+
+/// About how many bytes a value has as JSON, without writing it.
+fn bytes_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 5,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| bytes_of(item) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => fields.iter().map(|(name, field)| name.len() + bytes_of(field) + 4).sum::<usize>() + 2,
+    }
 }
 
 /// The resource with this id, as it is answered.

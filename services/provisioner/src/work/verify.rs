@@ -67,6 +67,10 @@ impl Connector {
             if let Some(wait) = wait {
                 return Ok(Attempt::Wait(wait));
             }
+            if self.has_become_somebodys(account, remote).await? {
+                self.release(account).await?;
+                return Ok(Attempt::Verified);
+            }
             let (kind, differences) = found.unwrap_or((DriftKind::Residue, Vec::new()));
             let id = DriftId { app: account.app.clone(), identity: account.identity, kind };
             let drift = DriftDetected::new(id, account.desired_version, differences, remote);
@@ -106,14 +110,17 @@ impl Connector {
     }
 
     pub async fn verify(&self, account: &Account, remote: Option<&Remote>) -> Result<(), WorkError> {
-        // An account that stands for itself and has become somebody's is not gone.
-        if remote.is_none()
-            && self.stands_for_itself(account)?
-            && self.live(account.remote_id.as_deref().unwrap_or_default()).await?.is_some()
-        {
-            return self.release(account).await;
+        match self.has_become_somebodys(account, remote).await? {
+            true => self.release(account).await,
+            false => self.say_verified(account, remote, Left::Nothing).await,
         }
-        self.say_verified(account, remote, Left::Nothing).await
+    }
+
+    /// Whether an account that stood for itself is somebody's by now: it is found as nobody's no more, and it lives.
+    async fn has_become_somebodys(&self, account: &Account, remote: Option<&Remote>) -> Result<bool, WorkError> {
+        Ok(remote.is_none()
+            && self.stands_for_itself(account)?
+            && self.live(account.remote_id.as_deref().unwrap_or_default()).await?.is_some())
     }
 
     pub async fn say_verified(&self, account: &Account, remote: Option<&Remote>, left: Left) -> Result<(), WorkError> {
