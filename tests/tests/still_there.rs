@@ -424,3 +424,102 @@ async fn one_who_vanished_together_with_another_is_not_gone_before_that_one_is_f
     ensure!(named(&stage, "person3")[0]["active"] == false, "{:?}", stage.app.users(APP));
     Ok(())
 }
+
+/// The one that she has now is off; another one that she had before lives, and can't be read by its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_they_had_before_is_looked_for_among_all_where_its_id_is_refused() -> anyhow::Result<()> {
+    let app = Script { no_external_id: true, names_are_unique: true, ..Script::default() };
+    let stage = Stage::simple(app.clone()).await?;
+    let ids = people(&stage, 3).await?;
+    let (ada, first) = (&ids[0], remote_id(&stage, &ids[0]).await?);
+    stage.app.by_hand(APP, |users| {
+        if let Some(mut account) = users.remove(&first) {
+            let mut second = account.clone();
+            account.insert("userName".into(), "shadow".into());
+            users.insert(first.clone(), account);
+            second.insert("id".into(), "second".into());
+            users.insert("second".into(), second);
+        }
+    });
+    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    ensure!(status == 202, "{status} {answer}");
+    until("the other one is taken for hers", || async {
+        let account = stage.account(ada).await?;
+        Ok((account["remote_id"] == "second" && account["verified"] == true).then_some(()))
+    })
+    .await?;
+    stage.app.tell(APP, &Script { misreads: Some((first.clone(), 422)), ..app }).await?;
+    stage.leave(ada).await?;
+    stage.verified(ada).await?;
+    for account in named(&stage, "person0").iter().chain(&named(&stage, "shadow")) {
+        ensure!(account["active"] == false, "she is gone, and {account} is live");
+    }
+    Ok(())
+}
+
+/// One account that an app lists and can't read keeps nobody else from being compared, and is as the list shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_cant_be_read_ends_no_comparison() -> anyhow::Result<()> {
+    for status in [400, 403, 500] {
+        let stage = Stage::set(Script::default(), "deactivate", "drift = { orphan = \"report\" }\n", "").await?;
+        let ids = people(&stage, 4).await?;
+        let first = remote_id(&stage, &ids[0]).await?;
+        for id in &ids[..2] {
+            stage.leave(id).await?;
+            stage.verified(id).await?;
+        }
+        let second = remote_id(&stage, &ids[1]).await?;
+        stage.app.tell(APP, &Script { misreads: Some((first.clone(), status)), ..Script::default() }).await?;
+        stage.app.by_hand(APP, |users| {
+            for id in [&first, &second] {
+                if let Some(account) = users.get_mut(id) {
+                    account.insert("active".into(), true.into());
+                }
+            }
+        });
+        stage.app.fill(APP, [json!({ "userName": "of-nobody", "active": true })].into_iter());
+        let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+        ensure!(status == 202, "{status} {answer}");
+        for (what, kind) in [(&ids[0], "zombie"), (&ids[1], "zombie")] {
+            until("who came back is found", || async {
+                let found = stage.events("drift.detected").await?;
+                let is_that =
+                    |event: &Value| event["identity"] == **what && event.to_string().to_lowercase().contains(kind);
+                Ok(found.iter().any(is_that).then_some(()))
+            })
+            .await?;
+        }
+        until("the account of nobody is found", || async {
+            Ok(stage
+                .events("drift.detected")
+                .await?
+                .iter()
+                .any(|event| event.to_string().contains("of-nobody"))
+                .then_some(()))
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Nobody would know who came back in an app that can't be compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_cant_be_compared_for_long_is_an_alert() -> anyhow::Result<()> {
+    let stage =
+        Stage::set(Script::default(), "deactivate", "reconcile_every = \"1s\"\nretry_max = \"1s\"\n", "").await?;
+    people(&stage, 2).await?;
+    // Pages that overlap can't be believed, and nothing else is wrong.
+    stage.app.tell(APP, &Script { inconsistent_pages: true, ..Script::default() }).await?;
+    let fires = |value: u8| {
+        let stage = &stage;
+        async move {
+            let (_, metrics) = stage.rollcall.raw(Method::GET, "/metrics", "", None).await?;
+            let metrics = metrics.as_str().unwrap_or_default().to_owned();
+            let line = metrics.lines().find(|line| line.starts_with("rollcall_app_not_compared") && line.contains(APP));
+            Ok(line.is_some_and(|line| line.ends_with(&format!(" {value}"))).then_some(()))
+        }
+    };
+    until("it is told", || fires(1)).await?;
+    stage.app.tell(APP, &Script::default()).await?;
+    until("it is over", || fires(0)).await
+}

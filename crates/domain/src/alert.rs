@@ -38,6 +38,13 @@ pub enum About {
         /// The drill that has shown it.
         by: Sequence,
     },
+    /// An app can't be compared as a whole: nobody would know who came back there.
+    Uncompared {
+        /// Which.
+        app: AppId,
+        /// The first comparison that failed.
+        by: Sequence,
+    },
     /// The removals by one cause wait for a person.
     Hold {
         /// What took them away.
@@ -158,6 +165,7 @@ impl About {
             Self::Quarantine { app, by } => format!("quarantine-{app}-{by}"),
             Self::Vanished { app, by } => format!("vanished-{app}-{by}"),
             Self::Drill { app, by } => format!("drill-{app}-{by}"),
+            Self::Uncompared { app, by } => format!("uncompared-{app}-{by}"),
             Self::Hold { cause, by } => format!("hold-{cause}-{by}"),
             Self::Zombie { app, identity, opened_by } => format!("zombie-{app}-{identity}-{opened_by}"),
             Self::Disable { app, identity, opened_by } => format!("disable-{app}-{identity}-{opened_by}"),
@@ -189,6 +197,7 @@ impl About {
             Self::Quarantine { .. } => "AppQuarantined",
             Self::Vanished { .. } => "AppVanished",
             Self::Drill { .. } => "AppFailsDrill",
+            Self::Uncompared { .. } => "AppNotCompared",
             Self::Hold { .. } => "RemovalsHeld",
             Self::Stuck { .. } => "ScheduledChangeStuck",
             Self::FarAhead { .. } => "ScheduledFarAhead",
@@ -238,6 +247,7 @@ impl About {
             Self::Quarantine { app, .. }
             | Self::Vanished { app, .. }
             | Self::Drill { app, .. }
+            | Self::Uncompared { app, .. }
             | Self::Zombie { app, .. }
             | Self::Disable { app, .. }
             | Self::Grant { app, .. }

@@ -307,6 +307,7 @@ fn alert_changed(payload: &[u8]) -> Option<AlertChanged> {
         "quarantine" => About::Quarantine { app: m.app_id.parse().ok()?, by },
         "vanished" => About::Vanished { app: m.app_id.parse().ok()?, by },
         "drill" => About::Drill { app: m.app_id.parse().ok()?, by },
+        "uncompared" => About::Uncompared { app: m.app_id.parse().ok()?, by },
         "hold" => About::Hold { cause: m.source.parse().ok()?, by },
         "zombie" => About::Zombie { app: m.app_id.parse().ok()?, identity: m.identity_id.parse().ok()?, opened_by: by },
         "disable" => {

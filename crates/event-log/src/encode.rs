@@ -538,6 +538,9 @@ fn alert(e: &AlertChanged) -> v1::AlertChanged {
         About::Drill { app, by } => {
             v1::AlertChanged { about: about("drill"), app_id: app.to_string(), opened_by: by.0, ..told }
         }
+        About::Uncompared { app, by } => {
+            v1::AlertChanged { about: about("uncompared"), app_id: app.to_string(), opened_by: by.0, ..told }
+        }
         About::Hold { cause, by } => {
             v1::AlertChanged { about: about("hold"), source: cause.to_string(), opened_by: by.0, ..told }
         }

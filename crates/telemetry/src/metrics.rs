@@ -33,6 +33,7 @@ pub struct Metrics {
     pub app_quarantined: Gauge<u64>,
     pub app_drill_score: Gauge<u64>,
     pub app_drill_keeps_access: Gauge<u64>,
+    pub app_not_compared: Gauge<u64>,
     pub app_drill_age_seconds: Gauge<f64>,
     pub app_vanished: Gauge<u64>,
     pub holds_waiting: Gauge<u64>,
@@ -146,6 +147,10 @@ impl Metrics {
             app_drill_keeps_access: gauge(
                 "rollcall_app_drill_keeps_access",
                 "1 while an app keeps access that should end, as a drill has shown, or the account of a drill",
+            ),
+            app_not_compared: gauge(
+                "rollcall_app_not_compared",
+                "1 while an app could not be compared as a whole for too long",
             ),
             app_drill_age_seconds: seconds(
                 "rollcall_app_drill_age_seconds",

@@ -31,7 +31,7 @@ use crate::error::ProvisionerError;
 use crate::list::snapshot::Snapshot;
 use crate::search::locate::locate;
 use crate::search::look::{Search, read_by_id};
-use crate::search::sampled::is_no_id;
+use crate::search::sampled::{is_no_id, is_of_one};
 use crate::search::wanted::Wanted;
 use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
@@ -84,6 +84,14 @@ struct Pass<'a> {
     /// The items that were found again.
     found: BTreeSet<DriftId>,
     orphans: Vec<Remote>,
+}
+
+/// What came of reading an account once more.
+enum Again {
+    /// The account; `None`: it is not there.
+    Found(Option<Remote>),
+    /// It can't be read, and no page has shown it.
+    Unread,
 }
 
 impl<'a> Pass<'a> {
@@ -189,7 +197,26 @@ impl<'a> Pass<'a> {
             }
             // Groups that don't show who is in them are asked about each.
             Ok(differences) if differences.is_empty() && !self.hides_members() => self.clear_all(identity).await,
-            _ => self.look_again(identity, &remote.id).await,
+            _ => self.look_again(identity, &remote.id, Some(&remote)).await,
+        }
+    }
+
+    /// Reads an account once more by its id. One that the app lists and can't read is as its page has shown it: it keeps no other
+    /// from being compared.
+    async fn read_again(&self, id: &str, shown: Option<&Remote>) -> Result<Again, WorkError> {
+        let mut read = read_by_id(&self.link.client, id).await;
+        // A failure may pass: what a page has shown a while ago is not said of somebody without need.
+        if read.as_ref().is_err_and(is_of_one) {
+            read = read_by_id(&self.link.client, id).await;
+        }
+        match read {
+            Ok(found) => Ok(Again::Found(found)),
+            Err(failure) if is_of_one(&failure) || is_no_id(&failure) => {
+                let (app, detail) = (&self.connector.app, failure.rejection.detail);
+                warn!(app = %app, id, detail, "an account that is listed can't be read");
+                Ok(shown.map_or(Again::Unread, |shown| Again::Found(Some(shown.clone()))))
+            }
+            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -268,14 +295,24 @@ impl<'a> Pass<'a> {
     }
 
     /// Reads one account once more, and says how it differs if it still does.
-    async fn look_again(&mut self, identity: IdentityId, remote_id: &str) -> Result<(), WorkError> {
+    async fn look_again(
+        &mut self,
+        identity: IdentityId,
+        remote_id: &str,
+        shown: Option<&Remote>,
+    ) -> Result<(), WorkError> {
         let Link { config, client, memberships, .. } = self.link;
-        let mut remote = read_by_id(client, remote_id).await?;
+        let Again::Found(mut remote) = self.read_again(remote_id, shown).await? else {
+            self.found.extend(self.open.get(&identity).into_iter().flatten().map(|item| item.id.clone()));
+            return Ok(());
+        };
         if let Some(remote) = &mut remote {
             let managed = config.spec.managed_groups();
             remote.groups = memberships.of(client, &self.can, &managed, Member::from(&*remote)).await?;
             // Since it was read the app may have become another one: nothing is concluded.
-            if memberships.lacks_any(&managed) && read_by_id(client, remote_id).await?.is_none() {
+            let is_there = !memberships.lacks_any(&managed)
+                || !matches!(self.read_again(remote_id, Some(remote)).await?, Again::Found(None));
+            if !is_there {
                 return Ok(());
             }
         }
@@ -348,7 +385,7 @@ impl<'a> Pass<'a> {
         for (identity, looked_at) in std::mem::take(&mut self.inactive) {
             match looked_at {
                 _ if self.others.contains_key(&identity) => {}
-                Some(remote_id) => self.look_again(identity, &remote_id).await?,
+                Some(remote_id) => self.look_again(identity, &remote_id, None).await?,
                 None => self.clear_all(identity).await?,
             }
         }
@@ -464,7 +501,7 @@ impl<'a> Pass<'a> {
         let (client, controls) = (&self.link.client, &self.connector.controls);
         let search = Search { client, can: &self.can, max_scan: self.link.config.max_scan, controls };
         match locate(&search, &self.view, &wanted).await? {
-            Some(located) => self.look_again(identity, &located.remote.id).await,
+            Some(located) => self.look_again(identity, &located.remote.id, Some(&located.remote)).await,
             None if must_be_there => {
                 self.report(identity, DriftKind::Missing, wanted_by(&account), Vec::new(), None).await
             }
@@ -474,7 +511,7 @@ impl<'a> Pass<'a> {
 
     /// A live account that belongs to nobody, if it still does.
     async fn orphan(&mut self, remote: &Remote) -> Result<(), WorkError> {
-        let now = read_by_id(&self.link.client, &remote.id).await?;
+        let Again::Found(now) = self.read_again(&remote.id, Some(remote)).await? else { return Ok(()) };
         let Some(now) = now.filter(Remote::is_active) else { return Ok(()) };
         if self.owner(&now)?.is_some() {
             return Ok(());

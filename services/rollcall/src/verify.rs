@@ -83,8 +83,8 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         Some(config) => from_log(config, auditor)?,
         None => {
             let (lines, chosen, proved, last) = (0, 0, 0, Sequence(0));
-            let (sealed, erased) = (BTreeMap::new(), BTreeSet::new());
-            Reading { auditor, keys: parse()?, kept, state: None, lines, chosen, proved, last, sealed, erased }
+            let (sealed, erased, held) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+            Reading { auditor, keys: parse()?, kept, state: None, lines, chosen, proved, last, sealed, erased, held }
                 .files(&args.files)?
         }
     };
@@ -168,7 +168,9 @@ struct Reading {
     /// How many events show nothing personal, by the key with which that is sealed.
     sealed: BTreeMap<KeyRef, u64>,
     /// The keys that were destroyed, by what was read.
-    erased: BTreeSet<KeyRef>,
+    erased: BTreeMap<KeyRef, Sequence>,
+    /// The erasures of a chosen export that its checkpoint holds.
+    held: BTreeSet<Sequence>,
 }
 
 impl Reading {
@@ -183,8 +185,14 @@ impl Reading {
             }
         }
         let complete = self.state.as_ref().is_some_and(|(head, _)| head.complete);
-        let sealed = self.sealed.iter().filter(|(key, _)| !self.erased.contains(key)).map(|(_, events)| events).sum();
+        // An erasure that nothing proves may have been made to hide what was withheld.
+        let (all, erased, held) = (self.sealed, self.erased, self.held);
+        let sealed_but = |is_proved: &dyn Fn(Sequence) -> bool| {
+            let is_erased = |key: &KeyRef| erased.get(key).is_some_and(|at| is_proved(*at));
+            all.iter().filter(|(key, _)| !is_erased(key)).map(|(_, events)| events).sum()
+        };
         if !complete {
+            let sealed = sealed_but(&|at| held.contains(&at));
             let (events, proved) = (self.chosen, self.proved);
             let open = match events {
                 0 => Some("there is no event here".into()),
@@ -196,6 +204,7 @@ impl Reading {
         Ok(match self.auditor.finish() {
             Ok(v) => {
                 let open = newer(v.events, v.proved.0);
+                let sealed = sealed_but(&|at| at <= v.proved);
                 Ok(Found { events: v.events, proved: v.proved.0, complete, open, sealed })
             }
             Err(finding) => Err(finding.to_string()),
@@ -331,7 +340,10 @@ impl Reading {
             return Err(format!("event {} was changed: its line is not what was recorded", event.sequence));
         }
         if let Event::IdentityErased(erased) = &event.event {
-            self.erased.extend(&erased.keys);
+            for key in &erased.keys {
+                let first = self.erased.entry(*key).or_insert(event.sequence);
+                *first = event.sequence.min(*first);
+            }
         }
         if let Some(key) = event.seal.key().filter(|_| event.seal.is_closed()) {
             *self.sealed.entry(key).or_default() += 1;
@@ -354,6 +366,7 @@ impl Reading {
                     format!("event {} was changed or moved: the checkpoint does not hold it so", event.sequence)
                 })?;
                 self.proved += 1;
+                self.held.insert(event.sequence);
                 Ok(())
             }
             (Some(signed), None) if event.sequence <= signed.size => {

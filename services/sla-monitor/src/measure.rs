@@ -16,7 +16,7 @@ use rollcall_domain::{AppId, TraceContext, directory};
 use rollcall_telemetry::metrics::{ACCESS_SECONDS, label, metrics};
 use rollcall_telemetry::openmetrics::exemplar;
 
-use crate::alerts::condition::Rules;
+use crate::alerts::condition::{Rules, not_compared};
 
 /// Records the latencies that an event completes, each with the trace that it belongs to.
 pub fn record(facts: &[Fact], trace: &TraceContext) {
@@ -79,7 +79,9 @@ pub fn gauges(state: &impl Read, now: Timestamp, rules: &Rules) -> Result<(), Kv
     let vanished =
         |app: &AppId| quarantines.iter().any(|q| q.app == *app && q.rejection.cause == RejectionCause::Vanished);
     let sick: BTreeSet<&AppId> = quarantines.iter().map(|q| &q.app).collect();
+    let not_compared: BTreeSet<AppId> = not_compared(state, now)?.into_iter().map(|(app, _)| app).collect();
     for app in &apps {
+        metrics().app_not_compared.record(u64::from(not_compared.contains(app)), &[label("app", app.as_str())]);
         metrics().app_vanished.record(u64::from(vanished(app)), &[label("app", app.as_str())]);
         let drilled = ledger::drilled(state, app)?;
         let labels = [label("app", app.as_str())];

@@ -59,6 +59,17 @@ pub struct Reconciled {
     pub last: Option<Progress>,
     /// Why the last one did not end.
     pub failure: Option<String>,
+    /// Since when none has read everything that was begun: the first that failed since.
+    pub failing: Option<Failing>,
+}
+
+/// Comparisons of an app fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    /// When the first of them did.
+    pub since: Timestamp,
+    /// The event that said so.
+    pub by: Sequence,
 }
 
 /// A person asked for an account, or for all of an app, to be brought in line and read now.

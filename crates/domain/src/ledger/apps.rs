@@ -17,7 +17,7 @@ use crate::app::kind::AppKind;
 use crate::directory;
 use crate::drift::DriftDetected;
 use crate::drift::kind::DriftKind;
-use crate::drift::reconciliation::{Reconciliation, ReconciliationEvent};
+use crate::drift::reconciliation::{Failing, Reconciliation, ReconciliationEvent};
 use crate::event::Recorded;
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store};
@@ -195,10 +195,18 @@ pub fn reconciliation(state: &mut impl Write, step: &Reconciliation, event: &Rec
         ReconciliationEvent::Completed { progress } => {
             now.running = None;
             now.failure = None;
+            now.failing = None;
             now.last = Some(*progress);
             now.completed_at = Some(event.recorded_at);
         }
-        ReconciliationEvent::Failed { detail } => now.failure = Some(detail.clone()),
+        ReconciliationEvent::Failed { detail } => {
+            // What fails again where it goes on begins anew: what was compared before it is not to be left for ever.
+            if now.failing.is_some() {
+                now.running = None;
+            }
+            now.failing = now.failing.or(Some(Failing { since: event.recorded_at, by: event.sequence }));
+            now.failure = Some(detail.clone());
+        }
     }
     store(state, super::read::reconciled_key(&step.app), &now);
     Ok(())

@@ -22,6 +22,8 @@ pub struct KnownSource {
     pub heavy: Semaphore,
     /// Places for requests of many operations, which are done at the pace at which it may ask.
     pub bulk: Semaphore,
+    /// A place for the list of an inventory: one at a time, so that it takes no other source's while it arrives.
+    pub list: Semaphore,
 }
 
 /// What one source can have at once, so that there is something left for the others.
@@ -41,7 +43,16 @@ impl KnownSource {
         let rate = RateLimiter::direct(Quota::per_second(config.max_requests_per_second));
         let (requests, heavy) = (Semaphore::new(places.requests), Semaphore::new(places.heavy));
         let bulk = Semaphore::new(BULK_AT_ONCE);
-        Self { config: Arc::new(config), jwt, rate, most: places.requests, requests, heavy, bulk }
+        Self {
+            config: Arc::new(config),
+            jwt,
+            rate,
+            most: places.requests,
+            requests,
+            heavy,
+            bulk,
+            list: Semaphore::new(1),
+        }
     }
 
     /// A place for a request, until it is answered.

@@ -50,6 +50,10 @@ pub async fn put(
     })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     // Lists are large: a few are taken in at once.
+    let _of_the_source = match state.source(&caller) {
+        Some(source) => source.list.acquire().await.ok(),
+        None => None,
+    };
     let _place = state.lists.acquire().await;
     let body = read_body(body, state.max_inventory_bytes).await?.into();
     let list = List { inventory, content_type, body, taken_at, confirmed: about.confirm_missing };

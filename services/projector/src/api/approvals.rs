@@ -1,5 +1,6 @@
 //! What is dangerous needs a second person: one asks, another who is neither they nor whom it is about approves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,6 +14,7 @@ use rollcall_domain::app::Connection;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::erasure::ErasureOrdered;
+use rollcall_domain::identity::identity_of_actor;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, WaitingApproval};
@@ -84,8 +86,16 @@ pub fn needs_two(api: &Api, least: Role) -> bool {
 /// Asks for something in the place of doing it; the id that it is approved by.
 ///
 /// # Errors
-/// When the log can't be reached.
+/// 403 for who is not known; when the log can't be reached.
 pub async fn ask(api: &Api, person: &Person, wanted: Event, reason: &str) -> Result<(Sequence, String), ApiError> {
+    // Nobody could tell them from whoever approves it.
+    if person.vouched == Vouched::No {
+        return Err(ApiError::Forbidden(
+            "it takes two people, and whoever signs in with a name that they may choose themselves is not known to be one of them: set \
+             oidc.name_claim, or use a token"
+                .into(),
+        ));
+    }
     let id = Uuid::now_v7().to_string();
     let lasts = SignedDuration::try_from(api.approvals.expires_after).unwrap_or(SignedDuration::MAX);
     let expires_at = Timestamp::now().checked_add(lasts).unwrap_or(Timestamp::MAX);
@@ -222,7 +232,17 @@ pub async fn approve(
     }
     let view = api.store.view();
     let asker = relations::aliases_of_actor(&api, &view, &waiting.asked_by)?;
-    if !asker.is_disjoint(&relations::aliases(&api, &view, &person)?) {
+    let approver = relations::aliases(&api, &view, &person)?;
+    // Who signs in may have a token as well: where one of them is known as an identity and the other is not, they may be one.
+    let is_known = |aliases: &BTreeSet<String>| aliases.iter().any(|alias| identity_of_actor(alias).is_some());
+    if api.provider.is_some() && is_known(&asker) != is_known(&approver) {
+        return Err(ApiError::Forbidden(
+            "one of the two is known as an identity, and the other is not: nothing says that they are two people. Give the token an \
+             'identity' in [[api_tokens]]"
+                .into(),
+        ));
+    }
+    if !asker.is_disjoint(&approver) {
         return Err(ApiError::Forbidden(
             "who asks for something does not approve it, with none of the tokens that they have made: it needs a second person"
                 .into(),

@@ -1,5 +1,6 @@
 //! An OpenID Connect provider: its discovery document, its keys, and whom it vouches for.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +18,8 @@ use rollcall_tokens::{JwtVerifier, bounded};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use url::Url;
 
 /// How long a sign-in may take at the provider.
@@ -38,6 +40,12 @@ pub(crate) const COOKIE: &str = "rollcall-sign-in";
 pub(crate) const PLACE: &str = "/console/oidc";
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many may wait for the provider at once.
+const MOST_ASKING: usize = 32;
+
+/// How soon it is asked again what it says of itself, after it did not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The largest answer that is read.
 pub(crate) const MAX_ANSWER: usize = 256 << 10;
@@ -98,6 +106,10 @@ pub struct Provider {
     redirect: Url,
     http: reqwest::Client,
     known: OnceCell<Known>,
+    /// Places for those who wait for the provider: nobody knows yet who they are, and each holds a place of the console meanwhile.
+    asking: Semaphore,
+    /// When it was asked last what it says of itself, and did not answer.
+    failed: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Provider {
@@ -122,7 +134,18 @@ impl Provider {
     pub fn new(config: OidcConfig, public_url: &Url) -> Result<Self, String> {
         let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
         let redirect = public_url.join("/console/oidc/callback").map_err(|e| e.to_string())?;
-        Ok(Self { config, redirect, http: http.map_err(|e| e.to_string())?, known: OnceCell::new() })
+        Ok(Self {
+            config,
+            redirect,
+            http: http.map_err(|e| e.to_string())?,
+            known: OnceCell::new(),
+            asking: Semaphore::new(MOST_ASKING),
+            failed: Mutex::default(),
+        })
+    }
+
+    fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+        self.asking.try_acquire().map_err(|_| Refusal::Provider("too many wait for it: try again".into()))
     }
 
     /// What people call it.
@@ -168,10 +191,22 @@ impl Provider {
             };
             Ok(Known { oauth, verifier: JwtVerifier::new(jwt, self.http.clone()) })
         };
-        self.known.get_or_try_init(discover).await
+        let failed = || self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.known
+            .get_or_try_init(|| async {
+                // Whoever waited for one that failed does not ask at once again.
+                if failed().is_some_and(|at| at.elapsed() < ASK_AGAIN) {
+                    return Err(Refusal::Provider("it did not answer a moment ago: try again".into()));
+                }
+                let found = discover().await;
+                *failed() = found.is_err().then(Instant::now);
+                found
+            })
+            .await
     }
 
     pub async fn begin(&self) -> Result<(Url, Begun), Refusal> {
+        let _place = if self.known.initialized() { None } else { Some(self.place()?) };
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let nonce = CsrfToken::new_random().secret().clone();
         let (address, state) = self
@@ -202,6 +237,7 @@ impl Provider {
         }
         let refused = |error: String| Refusal::Refused(back.error_description.clone().unwrap_or(error));
         let code = back.code.ok_or_else(|| refused(back.error.clone().unwrap_or_else(|| "it gave no code".into())))?;
+        let _place = self.place()?;
         let known = self.known().await?;
         let exchange = known
             .oauth
@@ -219,7 +255,13 @@ impl Provider {
             return Err(Refusal::Untrusted("it is not the answer to this sign-in".into()));
         }
         // Anybody may call themselves anything, until it was looked at.
-        let is_theirs = claims.get("email_verified").and_then(Value::as_bool) != Some(false);
+        let is_theirs = match claims.get("email_verified") {
+            Some(Value::Bool(said)) => *said,
+            // Some providers say it as a text.
+            Some(said) => said == "true",
+            // Many say nothing of addresses that they give themselves; nobody is known as an identity by that.
+            None => self.config.name_claim.as_deref() != Some("email"),
+        };
         let email = text("email").filter(|_| is_theirs);
         let name = match self.config.name_claim.as_deref() {
             // Another claim in its place may be somebody else's name.
@@ -227,7 +269,13 @@ impl Provider {
             Some(claim) => text(claim),
             None => email.or_else(|| text("preferred_username")).or_else(|| text("sub")),
         };
-        let name = name.ok_or_else(|| Refusal::Untrusted("it does not say who".into()))?.to_owned();
+        let unsaid = || match self.config.name_claim.as_deref() {
+            Some("email") => {
+                "it gives no address that it says is verified (email_verified): take another oidc.name_claim"
+            }
+            _ => "it does not say who",
+        };
+        let name = name.ok_or_else(|| Refusal::Untrusted(unsaid().into()))?.to_owned();
         if is_reserved(&name) {
             return Err(Refusal::Untrusted(format!("nobody is called '{name}'")));
         }

@@ -73,7 +73,7 @@ pub async fn control(
     }
     let Some(sample) = sample(app, state, wanted).await? else {
         // Nobody else's id shows that the app answers to ids at all.
-        if let Some(failure) = &looked.refused {
+        if let (Some(failure), None) = (&looked.refused, &looked.scanned) {
             return Err(failure.clone().into());
         }
         let unproved = looked.not_found.clone();

@@ -58,23 +58,21 @@ async fn find(app: &Search<'_>, directory: &impl Read, wanted: &Wanted) -> Resul
         if look_no == 2 {
             break;
         }
-        // The app reads others by their ids: what it refuses may be this account, and not the form of its id.
-        let is_refused = looked.refused.is_some() && looked.scanned.is_none();
-        let needs_all = match control(app, directory, wanted, &looked).await? {
+        match control(app, directory, wanted, &looked).await? {
             Control::NotNeeded => break,
-            Control::Holds => is_refused,
+            Control::Holds => {}
             // The user name is enough for an app that keeps no externalId, unless the account was never seen under its name.
-            Control::Misses(attributes) => {
-                is_refused || attributes.contains("userName") || wanted.is_unseen() || wanted.may_have_another_name()
+            Control::Misses(attributes)
+                if attributes.contains("userName") || wanted.is_unseen() || wanted.may_have_another_name() =>
+            {
+                every_way.reach = Reach::Whole;
+                let (found, looked) = look(app, &every_way).await?;
+                if let Some(located) = choose(directory, wanted, found)? {
+                    return Ok(Some(located));
+                }
+                control(app, directory, wanted, &looked).await?;
             }
-        };
-        if needs_all {
-            every_way.reach = Reach::Whole;
-            let (found, looked) = look(app, &every_way).await?;
-            if let Some(located) = choose(directory, wanted, found)? {
-                return Ok(Some(located));
-            }
-            control(app, directory, wanted, &looked).await?;
+            Control::Misses(_) => {}
         }
     }
     Ok(None)
@@ -108,7 +106,9 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
         return Ok((found, looked));
     }
     let filters = app.can.filter != Support::No;
-    let mut untrusted = !filters || wanted.reach == Reach::Whole;
+    // An id of theirs that the app refuses to read may be an account that lives, whatever it is called: all of them show that.
+    let is_refused = looked.refused.is_some() && wanted.target == Target::Absent;
+    let mut untrusted = !filters || wanted.reach == Reach::Whole || is_refused;
     if filters {
         match search(app, "externalId", &external_id).await? {
             Answered::Complete(matches) => found.extend(matches),

@@ -61,7 +61,7 @@ impl Sampled {
 }
 
 /// Whether an answer may be about one account alone.
-fn is_of_one(failure: &Failure) -> bool {
+pub fn is_of_one(failure: &Failure) -> bool {
     matches!(failure.rejection.status, Some(403 | 500))
 }
 

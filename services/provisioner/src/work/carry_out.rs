@@ -166,8 +166,9 @@ impl Connector {
                         continue;
                     }
                     outcome?;
-                    if matches!(step, Step::Leave(_)) {
-                        self.left_groups.note(account.identity, account.desired_version, name);
+                    match step {
+                        Step::Leave(_) => self.left_groups.note(account.identity, account.desired_version, name),
+                        _ => self.left_groups.entered(account.identity, name),
                     }
                     group = Some(name.clone());
                 }

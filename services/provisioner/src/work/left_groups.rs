@@ -44,6 +44,13 @@ impl LeftGroups {
         times
     }
 
+    /// An account is put into a group: what the app said of leaving it before is of before.
+    pub fn entered(&self, identity: IdentityId, group: &str) {
+        if let Some(groups) = self.inner().get_mut(&identity) {
+            groups.remove(group);
+        }
+    }
+
     /// Whether the app has confirmed it, for this version of what is desired.
     pub fn has(&self, identity: IdentityId, version: Sequence, group: &str) -> bool {
         self.said(identity, group) == Some(Said::Left(version))
@@ -72,6 +79,9 @@ mod tests {
         assert!(all.is_refused(anna, "eng") && !all.is_refused(anna, "ops") && !all.has(anna, first, "eng"));
         all.note(anna, first, "eng");
         assert!(all.has(anna, first, "eng") && !all.has(anna, second, "eng") && !all.is_refused(anna, "eng"));
+        all.note_refused(anna, "ops");
+        all.entered(anna, "ops");
+        assert!(!all.is_refused(anna, "ops"));
         all.note_refused(anna, "ops");
         all.forget(anna);
         assert!(!all.has(anna, first, "eng") && !all.is_refused(anna, "ops"));

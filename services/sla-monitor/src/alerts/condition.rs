@@ -15,6 +15,7 @@ use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::app::drill::Drilled;
 use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::app::{App, Connection};
+use rollcall_domain::drift::reconciliation::Failing;
 use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::identity::lifecycle::ChangeKind;
@@ -48,6 +49,7 @@ pub enum AlertCondition {
     Revocations(Late),
     Quarantine(Quarantine),
     Drill(AppId, Drilled),
+    Uncompared(AppId, Failing),
     Hold(Hold),
     Stuck(EffectFailed),
     FarAhead(Scheduled),
@@ -128,6 +130,7 @@ impl AlertCondition {
             Self::Drill(app, drilled) => {
                 About::Drill { app: app.clone(), by: drilled.failing_since.unwrap_or_default() }
             }
+            Self::Uncompared(app, failing) => About::Uncompared { app: app.clone(), by: failing.by },
             Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
             Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
             Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
@@ -152,7 +155,9 @@ impl AlertCondition {
             },
             Self::Access(obligation) => obligation.overdue_at,
             Self::Handovers(late) | Self::Revocations(late) => Some(late.since),
-            Self::FarAhead(_) | Self::GrantEnds(_) | Self::Drill(..) | Self::Task(_) => return Level::AT_RISK,
+            Self::FarAhead(_) | Self::GrantEnds(_) | Self::Drill(..) | Self::Uncompared(..) | Self::Task(_) => {
+                return Level::AT_RISK;
+            }
             _ => None,
         };
         let Some(since) = since else { return Level::WRONG };
@@ -185,6 +190,7 @@ pub fn conditions(
             all.push(AlertCondition::Drill(id, drilled));
         }
     }
+    all.extend(not_compared(state, now)?.into_iter().map(|(app, failing)| AlertCondition::Uncompared(app, failing)));
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));
     if let Some(far) = rules.far_from(now) {
@@ -204,6 +210,27 @@ pub fn conditions(
     all.extend(failing.map(|(name, reason)| AlertCondition::Sink { name: name.clone(), reason: reason.clone() }));
     all.extend(surroundings.log_is_away.map(|_| AlertCondition::Log));
     all.extend(surroundings.lag.map(|events| AlertCondition::Lag { events }));
+    Ok(all)
+}
+
+/// How many times in a row an app may not be compared when it should before people are told.
+const MISSED: u32 = 3;
+
+/// The apps whose comparisons have failed for so long that people are told, and since when.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn not_compared(state: &impl Read, now: Timestamp) -> Result<Vec<(AppId, Failing)>, KvError> {
+    let mut all = Vec::new();
+    for (id, failing) in ledger::failing_comparisons(state)? {
+        let Some(app) = directory::app(state, &id)? else { continue };
+        let patience = SignedDuration::try_from(app.spec.reconcile_every.saturating_mul(MISSED));
+        let is_due = now.duration_since(failing.since) > patience.unwrap_or(SignedDuration::MAX);
+        // One that is left alone is told of by itself.
+        if is_due && app.connection == Connection::Configured && ledger::quarantine(state, &id)?.is_none() {
+            all.push((id, failing));
+        }
+    }
     Ok(all)
 }
 

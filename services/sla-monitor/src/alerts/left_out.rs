@@ -36,6 +36,7 @@ pub fn is_left_out(state: &impl Read, about: &About, now: Timestamp, rules: &Rul
         | About::Vanished { .. }
         | About::Quarantine { .. }
         | About::Drill { .. }
+        | About::Uncompared { .. }
         | About::Hold { .. }
         | About::Stuck { .. }
         | About::Silence { .. }

@@ -161,7 +161,13 @@ pub fn compose(
         (About::Handover { owner, .. }, _) => format!("/v1/handovers?owner={owner}"),
         (About::Revocation { holder, .. }, _) => format!("/v1/credentials?holder={holder}"),
         (_, Some(person)) => format!("/v1/identities/{}/timeline", person.id),
-        (About::Quarantine { app, .. } | About::Vanished { app, .. } | About::Drill { app, .. }, None) => {
+        (
+            About::Quarantine { app, .. }
+            | About::Vanished { app, .. }
+            | About::Drill { app, .. }
+            | About::Uncompared { app, .. },
+            None,
+        ) => {
             format!("/v1/apps/{app}")
         }
         _ => "/readyz".to_owned(),
@@ -203,6 +209,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
         AlertCondition::Handovers(late) | AlertCondition::Revocations(late) => Some(late.since),
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
         AlertCondition::Drill(_, drilled) => drilled.ended_at,
+        AlertCondition::Uncompared(_, failing) => Some(failing.since),
         AlertCondition::Hold(hold) => Some(hold.since),
         AlertCondition::Silence { last, .. } => *last,
         AlertCondition::Stuck(failed) => Some(failed.effective_at),
@@ -344,6 +351,11 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
                     format!("{app} keeps access that should end: in its last drill it did not do: {}", steps.join(", "))
                 }
             }
+        }
+        AlertCondition::Uncompared(app, failing) => {
+            let said = ledger::reconciled(state, app)?.failure.unwrap_or_default();
+            let app = app_name(state, app)?;
+            format!("{app} could not be compared as a whole since {}, at last because of: {said}", failing.since)
         }
         AlertCondition::Hold(hold) => {
             let (app, removals) = (app_name(state, &hold.app)?, hold.removals);
