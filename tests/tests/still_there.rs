@@ -505,11 +505,12 @@ async fn an_account_that_cant_be_read_ends_no_comparison() -> anyhow::Result<()>
 /// Nobody would know who came back in an app that can't be compared.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_cant_be_compared_for_long_is_an_alert() -> anyhow::Result<()> {
+    let groups = "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n";
     let stage =
-        Stage::set(Script::default(), "deactivate", "reconcile_every = \"1s\"\nretry_max = \"1s\"\n", "").await?;
+        Stage::set(Script::default(), "deactivate", "reconcile_every = \"1s\"\nretry_max = \"1s\"\n", groups).await?;
     people(&stage, 2).await?;
-    // Pages that overlap can't be believed, and nothing else is wrong.
-    stage.app.tell(APP, &Script { inconsistent_pages: true, ..Script::default() }).await?;
+    // Who is in its groups can't be told, and nothing else is wrong.
+    stage.app.tell(APP, &Script { groups_fail: true, ..Script::default() }).await?;
     let fires = |value: u8| {
         let stage = &stage;
         async move {
