@@ -40,7 +40,7 @@ async fn bodies_that_do_not_come_take_no_place_from_others() -> anyhow::Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_whose_requests_do_not_end_keeps_no_other_source_out() -> anyhow::Result<()> {
     let lab = format!("[[sources]]\nname = \"lab\"\ntoken = \"{LAB_TOKEN}\"\n");
-    let rollcall = Rollcall::new(&[], &lab)?.with_server("max_requests_in_flight = 8\n");
+    let rollcall = Rollcall::new(&[], &lab)?.with_server("max_requests_in_flight = 8\nbody_timeout = \"90s\"\n");
     rollcall.start().await?;
     let address = rollcall.address().trim_start_matches("http://").to_owned();
     let headers = format!("authorization: Bearer {LAB_TOKEN}\r\n");
@@ -53,10 +53,10 @@ async fn a_source_whose_requests_do_not_end_keeps_no_other_source_out() -> anyho
         let (status, answer) = rollcall.raw(Method::POST, "/scim/v2/Users", LAB_TOKEN, Some(user.clone())).await?;
         Ok((status == 429).then_some(answer))
     });
-    let refused = tokio::time::timeout(Duration::from_secs(10), asked).await.context("lab stands still")??;
+    let refused = tokio::time::timeout(Duration::from_secs(60), asked).await.context("lab stands still")??;
     ensure!(refused["detail"].as_str().is_some_and(|said| said.contains("under way")), "{refused}");
     let made = rollcall.raw(Method::POST, "/scim/v2/Users", SOURCE_TOKEN, Some(user.clone()));
-    let made = tokio::time::timeout(Duration::from_secs(5), made).await.context("everybody stands still")??;
+    let made = tokio::time::timeout(Duration::from_secs(30), made).await.context("everybody stands still")??;
     ensure!(made.0 == 201, "{made:?}");
     Ok(())
 }

@@ -59,6 +59,8 @@ pub struct KeyRing {
     names: NameHash,
     read: Mutex<Recent<u32, Arc<Page>>>,
     given: Mutex<Recent<IdentityId, KeyRef>>,
+    /// Keys of which the log says that they are destroyed.
+    destroyed: Mutex<Recent<KeyRef, ()>>,
     /// Our own page, and the next place on it.
     own: tokio::sync::Mutex<Option<(u32, u16)>>,
 }
@@ -130,6 +132,7 @@ impl KeyRing {
             names: NameHash::Keyed(Box::new(names)),
             read: Mutex::new(Recent::new(PAGES)),
             given: Mutex::new(Recent::new(GIVEN)),
+            destroyed: Mutex::new(Recent::new(GIVEN)),
             own: tokio::sync::Mutex::default(),
         })
     }
@@ -141,6 +144,9 @@ impl KeyRing {
 
     /// A key, when its page was read before: `None` when it was not, and `Some(None)` when the key was destroyed.
     pub fn known(&self, at: KeyRef) -> Option<Option<DataKey>> {
+        if lock(&self.destroyed).get(&at).is_some() {
+            return Some(None);
+        }
         lock(&self.read).get(&at.page).map(|page| page.key(at.slot).cloned())
     }
 
@@ -212,9 +218,10 @@ impl KeyRing {
         }
     }
 
-    /// Forgets a page: keys on it were destroyed.
-    pub fn forget(&self, page: u32) {
-        lock(&self.read).remove(&page);
+    /// Forgets a key that is destroyed: its page may be read once more before that is done.
+    pub fn forget(&self, key: KeyRef) {
+        lock(&self.read).remove(&key.page);
+        lock(&self.destroyed).insert(key, ());
     }
 
     /// Destroys keys, wherever they are kept; those that are destroyed already stay so.
@@ -238,7 +245,7 @@ impl KeyRing {
                     break;
                 }
             }
-            self.forget(number);
+            lock(&self.read).remove(&number);
         }
         Ok(())
     }

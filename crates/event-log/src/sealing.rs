@@ -100,7 +100,7 @@ impl Sealing {
             });
             let Some(ring) = &self.ring else { return Ok(recorded) };
             if let Event::IdentityErased(erased) = &recorded.event {
-                erased.keys.iter().for_each(|key| ring.forget(key.page));
+                erased.keys.iter().for_each(|key| ring.forget(*key));
             }
             let Some(at) = missing.into_inner() else { return Ok(recorded) };
             // A page that is not there will not be there the next time: what it has sealed stays closed.

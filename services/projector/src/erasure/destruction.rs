@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollcall_domain::kv::KvError;
-use rollcall_domain::{Event, IdentityId};
+use rollcall_domain::{Event, IdentityId, KeyRef};
 use rollcall_event_log::{EventLog, KeyRing, Subject};
 use rollcall_projection::Store;
 use tokio_util::sync::CancellationToken;
@@ -85,10 +85,11 @@ impl Eraser {
     }
 
     /// Whether all are destroyed.
-    async fn destroy(&self, ring: &KeyRing, done: &mut BTreeSet<IdentityId>) -> Result<bool, KvError> {
+    async fn destroy(&self, ring: &KeyRing, done: &mut BTreeSet<KeyRef>) -> Result<bool, KvError> {
         let (mut all, mut registered) = (true, None);
         for (person, keys) in keys::destroyed(&self.store.view())? {
-            if done.contains(&person) {
+            let keys: Vec<KeyRef> = keys.into_iter().filter(|key| !done.contains(key)).collect();
+            if keys.is_empty() {
                 continue;
             }
             if !self.register(person, &mut registered).await {
@@ -98,7 +99,7 @@ impl Eraser {
             match ring.destroy(&keys).await {
                 Ok(()) => {
                     info!(keys = keys.len(), "the keys of somebody who was erased are destroyed");
-                    done.insert(person);
+                    done.extend(keys);
                 }
                 Err(e) => {
                     warn!(error = %e, "a key can't be destroyed, trying again");
