@@ -157,9 +157,17 @@ impl<J: Journal> Cleaning<'_, J> {
         }
         for id in ids {
             let trust = if traces.standing.as_ref() == Some(&id) { Trust::Made } else { Trust::Shown };
-            cleaned.note(&id, self.remove(&id, &traces.canary, trust).await?, trust);
+            let removal = self.remove(&id, &traces.canary, trust).await?;
+            let removal = if traces.made.contains(&id) { self.unless_nobodys(&id, removal)? } else { removal };
+            cleaned.note(&id, removal, trust);
         }
         Ok(cleaned)
+    }
+
+    /// What came of an account that a drill has made. It may be the canary under a name of the app's own: only a person can tell.
+    fn unless_nobodys(&self, id: &str, removal: Removal) -> Result<Removal, WorkError> {
+        let is_lost = removal == Removal::NotRecognised && !self.journal.is_somebodys(id)?;
+        Ok(if is_lost { Removal::KeptActive } else { removal })
     }
 
     /// Removes what earlier drills have left.
@@ -170,12 +178,7 @@ impl<J: Journal> Cleaning<'_, J> {
         let mut cleaned = Cleaned::default();
         for LeftBehind { id, canary } in earlier {
             let removal = self.remove(id, canary, Trust::Shown).await?;
-            // It may be the canary under a name of the app's own: only a person can tell.
-            let removal = if removal == Removal::NotRecognised && !self.journal.is_somebodys(id)? {
-                Removal::KeptActive
-            } else {
-                removal
-            };
+            let removal = self.unless_nobodys(id, removal)?;
             cleaned.note(id, removal, Trust::Shown);
         }
         Ok(cleaned)
