@@ -57,7 +57,7 @@ pub fn open(
             let gateway = Gateway::open(config, log)?;
             let mut fronts = vec![Front {
                 router: gateway.router(),
-                bodies: Bodies::OfKnown,
+                bodies: Bodies::Known,
                 probe: Some("/scim/v2/ServiceProviderConfig"),
             }];
             if !services.contains(&Service::Projector) {
@@ -67,8 +67,8 @@ pub fn open(
                     closing.clone(),
                 )?;
                 // That a projector answers is for its own readiness to say.
-                let pages_of = Bodies::OfWhoeverClaims { most_bytes: rollcall_gateway::MAX_BODY };
-                let forms_of = Bodies::OfAnyone { most_bytes: rollcall_gateway::MAX_FORM };
+                let pages_of = Bodies::Claimed { most_bytes: rollcall_gateway::MAX_BODY };
+                let forms_of = Bodies::Anyone { most_bytes: rollcall_gateway::MAX_FORM };
                 let both = [(pages, pages_of), (forms, forms_of)];
                 fronts.extend(both.map(|(router, bodies)| Front { router, bodies, probe: None }));
             }
@@ -90,15 +90,15 @@ pub fn open(
                 store: projector.store(),
                 condition: None,
                 fronts: vec![
-                    Front { router: projector.api_router(), bodies: Bodies::OfKnown, probe: Some("/v1/apps") },
+                    Front { router: projector.api_router(), bodies: Bodies::Known, probe: Some("/v1/apps") },
                     Front {
                         router: projector.console_router(),
-                        bodies: Bodies::OfKnown,
+                        bodies: Bodies::Known,
                         probe: Some("/console/assets/icon.svg"),
                     },
                     Front {
                         router: projector.door_router(),
-                        bodies: Bodies::OfAnyone { most_bytes: rollcall_projector::MAX_FORM },
+                        bodies: Bodies::Anyone { most_bytes: rollcall_projector::MAX_FORM },
                         probe: None,
                     },
                 ],

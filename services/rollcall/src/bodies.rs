@@ -18,11 +18,11 @@ use crate::connections::Connections;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bodies {
     /// Whoever answers knows who sends them before it reads them.
-    OfKnown,
+    Known,
     /// Another process judges who sends them: those who say that they are somebody are read first.
-    OfWhoeverClaims { most_bytes: usize },
+    Claimed { most_bytes: usize },
     /// Anyone can send them.
-    OfAnyone { most_bytes: usize },
+    Anyone { most_bytes: usize },
 }
 
 /// The places of those that are read.
@@ -37,9 +37,9 @@ pub async fn read_first(State(reading): State<Reading>, request: Request, next: 
     let claims = [header::AUTHORIZATION, header::COOKIE].iter().any(|name| request.headers().contains_key(name));
     let most = match reading.bodies {
         _ if request.body().is_end_stream() => return next.run(request).await,
-        Bodies::OfAnyone { most_bytes } => most_bytes,
-        Bodies::OfWhoeverClaims { most_bytes } if claims => most_bytes,
-        Bodies::OfWhoeverClaims { .. } | Bodies::OfKnown => return next.run(request).await,
+        Bodies::Anyone { most_bytes } => most_bytes,
+        Bodies::Claimed { most_bytes } if claims => most_bytes,
+        Bodies::Claimed { .. } | Bodies::Known => return next.run(request).await,
     };
     let Some(ConnectInfo(client)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() else {
         return problem(StatusCode::BAD_REQUEST, "nothing says where the request comes from".to_owned());
