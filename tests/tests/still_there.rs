@@ -502,6 +502,30 @@ async fn an_account_that_cant_be_read_ends_no_comparison() -> anyhow::Result<()>
     Ok(())
 }
 
+/// An account of nobody, and somebody's second one, that are listed and can't be read by their ids.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_stands_for_itself_is_not_gone_because_its_read_is_refused() -> anyhow::Result<()> {
+    for no_external_id in [true, false] {
+        let app = Script { no_external_id, ..Script::default() };
+        let stage = Stage::set(app.clone(), "deactivate", "drift = { orphan = \"repair\" }\n", "").await?;
+        people(&stage, 3).await?;
+        stage.app.fill(APP, [json!({ "userName": "of-nobody", "active": true })].into_iter());
+        let id = named(&stage, "of-nobody")[0]["id"].as_str().context("no id")?.to_owned();
+        stage.app.tell(APP, &Script { misreads: Some((id, 400)), ..app }).await?;
+        let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+        ensure!(status == 202, "{status} {answer}");
+        let is_nobodys = |event: &Value| event.to_string().contains("of-nobody");
+        until("it is found", || async {
+            Ok(stage.events("drift.detected").await?.iter().any(is_nobodys).then_some(()))
+        })
+        .await?;
+        stage.all_ended().await?;
+        let account = named(&stage, "of-nobody").pop().context("it is there")?;
+        ensure!(account["active"] == false, "it is gone, and {account} is live");
+    }
+    Ok(())
+}
+
 /// Nobody would know who came back in an app that can't be compared.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_cant_be_compared_for_long_is_an_alert() -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::outcome::Adopted;
 use rollcall_domain::access::plan::judge;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::standard::{Invitation, Standard};
@@ -24,13 +25,13 @@ use rollcall_scim::Changed;
 use serde_json::Value;
 use tracing::warn;
 
-use crate::app_client::client::Endpoint;
+use crate::app_client::client::{Endpoint, Failure};
 use crate::app_client::pages::Pages;
 use crate::app_client::remote_group::Member;
 use crate::error::ProvisionerError;
 use crate::list::snapshot::Snapshot;
 use crate::search::locate::locate;
-use crate::search::look::{Search, read_by_id};
+use crate::search::look::{Answered, Search, read_by_id, search};
 use crate::search::sampled::{is_no_id, is_of_one};
 use crate::search::wanted::Wanted;
 use crate::work::connector::{Connector, Link};
@@ -84,6 +85,15 @@ struct Pass<'a> {
     /// The items that were found again.
     found: BTreeSet<DriftId>,
     orphans: Vec<Remote>,
+}
+
+/// The most live accounts of nobody that an app is believed to have; each is held until the last page.
+const MOST_ORPHANS: usize = 200_000;
+
+/// What is needed of an account of nobody.
+fn slim(mut remote: Remote) -> Remote {
+    remote.resource.retain(|name, _| matches!(name.as_str(), "id" | "userName" | "active" | "externalId" | "emails"));
+    remote
 }
 
 /// What came of reading an account once more.
@@ -162,7 +172,13 @@ impl<'a> Pass<'a> {
         }
         let Some(account) = self.owner(&remote)? else {
             if remote.is_active() {
-                self.orphans.push(remote);
+                self.orphans.push(slim(remote));
+                if self.orphans.len() > MOST_ORPHANS {
+                    let detail = format!(
+                        "more than {MOST_ORPHANS} accounts that can be used are nobody's: that is not believed"
+                    );
+                    return Err(Failure::new(RejectionCause::NotScim, detail).into());
+                }
             }
             return Ok(());
         };
@@ -317,6 +333,14 @@ impl<'a> Pass<'a> {
             }
         }
         let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
+        // A page shows an account that can be used, and its id none: who came back is not passed over because of that.
+        if remote.is_none()
+            && account.desired.target() == Target::Absent
+            && let Some(shown) = shown.filter(|shown| shown.is_active())
+            && self.is_listed(shown).await?
+        {
+            remote = Some(shown.clone());
+        }
         if Self::is_worked_on(&account, remote.as_ref()) || self.is_older_than(&account) {
             return Ok(());
         }
@@ -335,6 +359,19 @@ impl<'a> Pass<'a> {
                 Err(found) => found,
             };
         self.report(identity, kind, wanted_by(&account), differences, remote.as_ref()).await
+    }
+
+    /// Whether an account that a page has shown, and its id does not, is found by its user name, and can be used.
+    async fn is_listed(&self, shown: &Remote) -> Result<bool, WorkError> {
+        if self.can.filter == Support::No {
+            return Ok(false);
+        }
+        let (client, controls) = (&self.link.client, &self.connector.controls);
+        let app = Search { client, can: &self.can, max_scan: self.link.config.max_scan, controls };
+        Ok(match search(&app, "userName", shown.text("userName")).await? {
+            Answered::Complete(found) => found.iter().any(|remote| remote.id == shown.id && remote.is_active()),
+            Answered::NotFound | Answered::Untrusted | Answered::Failed => false,
+        })
     }
 
     async fn report(
@@ -500,7 +537,17 @@ impl<'a> Pass<'a> {
             Wanted::of(&self.view, &self.link.config.spec, &account, identity, &self.can, (self.connector.clock)())?;
         let (client, controls) = (&self.link.client, &self.connector.controls);
         let search = Search { client, can: &self.can, max_scan: self.link.config.max_scan, controls };
-        match locate(&search, &self.view, &wanted).await? {
+        let located = match locate(&search, &self.view, &wanted).await {
+            // One that can't be read keeps nobody else from being looked at: of that one nothing is concluded.
+            Err(WorkError::App(failure)) if is_of_one(&failure) => {
+                let detail = failure.rejection.detail;
+                warn!(app = %self.connector.app, %identity, detail, "an account that is not listed can't be read");
+                self.found.extend(self.open.get(&identity).into_iter().flatten().map(|item| item.id.clone()));
+                return Ok(());
+            }
+            located => located?,
+        };
+        match located {
             Some(located) => self.look_again(identity, &located.remote.id, Some(&located.remote)).await,
             None if must_be_there => {
                 self.report(identity, DriftKind::Missing, wanted_by(&account), Vec::new(), None).await

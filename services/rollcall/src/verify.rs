@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use jiff::Timestamp;
-use rollcall_domain::{Event, KeyRef, Recorded, Sequence};
+use rollcall_domain::{Event, IdentityId, KeyRef, Recorded, Sequence};
 use rollcall_event_log::{Connection, Durability, EventLog, SyncKnowledge, decode_with};
 use rollcall_privacy::EventKey;
 use rollcall_proof::{Auditor, Hash, Keys, Signed, check_inclusion};
@@ -83,9 +83,22 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         Some(config) => from_log(config, auditor)?,
         None => {
             let (lines, chosen, proved, last) = (0, 0, 0, Sequence(0));
-            let (sealed, erased, held) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-            Reading { auditor, keys: parse()?, kept, state: None, lines, chosen, proved, last, sealed, erased, held }
-                .files(&args.files)?
+            let (sealed, erased, people, held) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+            Reading {
+                auditor,
+                keys: parse()?,
+                kept,
+                state: None,
+                lines,
+                chosen,
+                proved,
+                last,
+                sealed,
+                erased,
+                people,
+                held,
+            }
+            .files(&args.files)?
         }
     };
     Ok(report(args, outcome))
@@ -166,9 +179,12 @@ struct Reading {
     /// The event that was read last.
     last: Sequence,
     /// How many events show nothing personal, by the key with which that is sealed.
-    sealed: BTreeMap<KeyRef, u64>,
+    /// And by whom it is about: what was said since their erasure was prepared has a key that it does not name.
+    sealed: BTreeMap<(KeyRef, Option<IdentityId>), u64>,
     /// The keys that were destroyed, by what was read.
     erased: BTreeMap<KeyRef, Sequence>,
+    /// Whoever was erased, and the accounts of theirs that stood for themselves.
+    people: BTreeMap<IdentityId, Sequence>,
     /// The erasures of a chosen export that its checkpoint holds.
     held: BTreeSet<Sequence>,
 }
@@ -186,10 +202,13 @@ impl Reading {
         }
         let complete = self.state.as_ref().is_some_and(|(head, _)| head.complete);
         // An erasure that nothing proves may have been made to hide what was withheld.
-        let (all, erased, held) = (self.sealed, self.erased, self.held);
+        let (all, erased, people, held) = (self.sealed, self.erased, self.people, self.held);
         let sealed_but = |is_proved: &dyn Fn(Sequence) -> bool| {
-            let is_erased = |key: &KeyRef| erased.get(key).is_some_and(|at| is_proved(*at));
-            all.iter().filter(|(key, _)| !is_erased(key)).map(|(_, events)| events).sum()
+            let is_erased = |(key, whose): &(KeyRef, Option<IdentityId>)| {
+                let person = whose.and_then(|whose| people.get(&whose));
+                erased.get(key).into_iter().chain(person).any(|at| is_proved(*at))
+            };
+            all.iter().filter(|(of, _)| !is_erased(of)).map(|(_, events)| events).sum()
         };
         if !complete {
             let sealed = sealed_but(&|at| held.contains(&at));
@@ -340,13 +359,17 @@ impl Reading {
             return Err(format!("event {} was changed: its line is not what was recorded", event.sequence));
         }
         if let Event::IdentityErased(erased) = &event.event {
+            for id in erased.everybody() {
+                let first = self.people.entry(id).or_insert(event.sequence);
+                *first = event.sequence.min(*first);
+            }
             for key in &erased.keys {
                 let first = self.erased.entry(*key).or_insert(event.sequence);
                 *first = event.sequence.min(*first);
             }
         }
         if let Some(key) = event.seal.key().filter(|_| event.seal.is_closed()) {
-            *self.sealed.entry(key).or_default() += 1;
+            *self.sealed.entry((key, event.event.person())).or_default() += 1;
         }
         let Some((head, signed)) = &self.state else { return Err("an export starts with its head".into()) };
         if event.sequence <= self.last && self.last != Sequence(0) && !head.complete {

@@ -1,6 +1,5 @@
 //! What is dangerous needs a second person: one asks, another who is neither they nor whom it is about approves.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -14,7 +13,6 @@ use rollcall_domain::app::Connection;
 use rollcall_domain::drift::reconciliation::SyncRequested;
 use rollcall_domain::governance::approval::{ApprovalChanged, ApprovalStep};
 use rollcall_domain::governance::erasure::ErasureOrdered;
-use rollcall_domain::identity::identity_of_actor;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::{KvError, Read};
 use rollcall_domain::ledger::{self, WaitingApproval};
@@ -231,23 +229,7 @@ pub async fn approve(
         ));
     }
     let view = api.store.view();
-    let asker = relations::aliases_of_actor(&api, &view, &waiting.asked_by)?;
-    let approver = relations::aliases(&api, &view, &person)?;
-    // Who signs in may have a token as well: where one of them is known as an identity and the other is not, they may be one.
-    let is_known = |aliases: &BTreeSet<String>| aliases.iter().any(|alias| identity_of_actor(alias).is_some());
-    if api.provider.is_some() && is_known(&asker) != is_known(&approver) {
-        return Err(ApiError::Forbidden(
-            "one of the two is known as an identity, and the other is not: nothing says that they are two people. Give the token an \
-             'identity' in [[api_tokens]]"
-                .into(),
-        ));
-    }
-    if !asker.is_disjoint(&approver) {
-        return Err(ApiError::Forbidden(
-            "who asks for something does not approve it, with none of the tokens that they have made: it needs a second person"
-                .into(),
-        ));
-    }
+    relations::are_two(&api, &view, &waiting.asked_by, &person)?;
     relations::is_about_others(&api, &view, &person, everybody(&view, &waiting, &wanted)?)?;
     if !is_still_wanted(&view, &wanted, Timestamp::now())? {
         return Err(ApiError::Conflict("what was asked for has ended meanwhile: there is nothing to approve".into()));

@@ -59,6 +59,50 @@ pub fn aliases_of_actor(api: &Api, state: &impl Read, by: &str) -> Result<BTreeS
     Ok(all)
 }
 
+/// By what somebody is told from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// They are an identity.
+    AsIdentity,
+    /// Their token has a name that is nobody else's.
+    ByToken,
+    /// The provider knows them, and no identity is found for it.
+    AtProvider,
+}
+
+fn known_by_what(api: &Api, state: &impl Read, name: &str, aliases: &BTreeSet<String>) -> Result<Known, KvError> {
+    Ok(if aliases.iter().any(|alias| identity_of_actor(alias).is_some()) {
+        Known::AsIdentity
+    } else if api.tokens.iter().any(|token| token.name == name) || Tokens::read(state)?.has(name) {
+        Known::ByToken
+    } else {
+        Known::AtProvider
+    })
+}
+
+/// Refuses whoever may be the one who asks: by one of their names, or because nothing tells one who signs in from one who has a token.
+///
+/// # Errors
+/// 403, and when the state can't be read.
+pub fn are_two(api: &Api, state: &impl Read, asked_by: &str, person: &Person) -> Result<(), ApiError> {
+    let (asker, approver) = (aliases_of_actor(api, state, asked_by)?, aliases(api, state, person)?);
+    if !asker.is_disjoint(&approver) {
+        return Err(ApiError::Forbidden(
+            "who asks for something does not approve it, with none of the tokens that they have made: it needs a second person"
+                .into(),
+        ));
+    }
+    let asker = known_by_what(api, state, asked_by, &asker)?;
+    if api.provider.is_some() && asker != known_by_what(api, state, &person.name, &approver)? {
+        return Err(ApiError::Forbidden(
+            "people sign in at a provider here, and nothing says that these are two: give the token an 'identity' in [[api_tokens]], and \
+             see that whoever signs in is found as an identity (oidc.name_claim)"
+                .into(),
+        ));
+    }
+    Ok(())
+}
+
 /// Who somebody is, or was when their name was last that of somebody: whoever has left, or is called otherwise by now, is still who they
 /// were. It is for refusing, and gives nobody a right.
 fn known_as(state: &impl Read, person: &Person) -> Result<Vec<IdentityId>, KvError> {

@@ -29,9 +29,9 @@ fn cookie(api: &Api, value: String) -> Cookie<'static> {
 }
 
 /// Sends them to the provider.
-pub async fn start(State(api): Shared, headers: HeaderMap) -> Response {
+pub async fn start(State(api): Shared, ConnectInfo(from): ConnectInfo<SocketAddr>, headers: HeaderMap) -> Response {
     let Some(provider) = &api.provider else { return Redirect::to("/console/sign-in").into_response() };
-    let (address, begun) = match provider.begin().await {
+    let (address, begun) = match provider.begin(from.ip()).await {
         Ok(begun) => begun,
         Err(refusal) => return refused(&api, &refusal),
     };
@@ -50,7 +50,7 @@ pub async fn callback(
     let jar = api.sessions.jar(&headers);
     let begun = jar.get(COOKIE).and_then(|cookie| serde_json::from_str::<Begun>(cookie.value()).ok());
     let found = match begun {
-        Some(begun) => provider.finish(begun, back).await,
+        Some(begun) => provider.finish(begun, back, from.ip()).await,
         None => Err(Refusal::NotBegun),
     };
     let (name, role) = match found {

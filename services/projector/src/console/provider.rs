@@ -1,6 +1,8 @@
 //! An OpenID Connect provider: its discovery document, its keys, and whom it vouches for.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +16,7 @@ use oauth2::{
 };
 use rollcall_config::{JwtConfig, KeyPlace, OidcConfig, PersonAttribute, Role};
 use rollcall_domain::identity::is_reserved;
-use rollcall_tokens::{JwtVerifier, bounded};
+use rollcall_tokens::{JwtVerifier, bounded, holder_of};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,6 +42,28 @@ pub(crate) const COOKIE: &str = "rollcall-sign-in";
 pub(crate) const PLACE: &str = "/console/oidc";
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One who waits for the provider.
+struct Asking<'a> {
+    provider: &'a Provider,
+    from: IpAddr,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.provider.waiting();
+        if let Some(theirs) = waiting.get_mut(&self.from) {
+            *theirs -= 1;
+            if *theirs == 0 {
+                waiting.remove(&self.from);
+            }
+        }
+    }
+}
+
+/// How many of one address, of those.
+const MOST_OF_AN_ADDRESS: usize = 4;
 
 /// How many may wait for the provider at once.
 const MOST_ASKING: usize = 32;
@@ -108,6 +132,7 @@ pub struct Provider {
     known: OnceCell<Known>,
     /// Places for those who wait for the provider: nobody knows yet who they are, and each holds a place of the console meanwhile.
     asking: Semaphore,
+    waiting: Mutex<BTreeMap<IpAddr, usize>>,
     /// When it was asked last what it says of itself, and did not answer.
     failed: Mutex<Option<Instant>>,
 }
@@ -140,12 +165,26 @@ impl Provider {
             http: http.map_err(|e| e.to_string())?,
             known: OnceCell::new(),
             asking: Semaphore::new(MOST_ASKING),
+            waiting: Mutex::default(),
             failed: Mutex::default(),
         })
     }
 
-    fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        self.asking.try_acquire().map_err(|_| Refusal::Provider("too many wait for it: try again".into()))
+    /// A place to wait for it, of which one address has a few.
+    fn place(&self, from: IpAddr) -> Result<Asking<'_>, Refusal> {
+        let too_many = || Refusal::Provider("too many wait for it: try again".into());
+        let place = self.asking.try_acquire().map_err(|_| too_many())?;
+        let (from, mut waiting) = (holder_of(from), self.waiting());
+        let theirs = waiting.entry(from).or_insert(0);
+        if *theirs >= MOST_OF_AN_ADDRESS {
+            return Err(too_many());
+        }
+        *theirs += 1;
+        Ok(Asking { provider: self, from, _place: place })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What people call it.
@@ -205,8 +244,8 @@ impl Provider {
             .await
     }
 
-    pub async fn begin(&self) -> Result<(Url, Begun), Refusal> {
-        let _place = if self.known.initialized() { None } else { Some(self.place()?) };
+    pub async fn begin(&self, from: IpAddr) -> Result<(Url, Begun), Refusal> {
+        let _place = if self.known.initialized() { None } else { Some(self.place(from)?) };
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let nonce = CsrfToken::new_random().secret().clone();
         let (address, state) = self
@@ -230,14 +269,14 @@ impl Provider {
     }
 
     /// Who has come back, and what they may do.
-    pub async fn finish(&self, begun: Begun, back: Back) -> Result<(String, Role), Refusal> {
+    pub async fn finish(&self, begun: Begun, back: Back, from: IpAddr) -> Result<(String, Role), Refusal> {
         let age = Timestamp::now().duration_since(begun.begun_at);
         if back.state.as_deref() != Some(begun.state.as_str()) || age > MAY_TAKE || age.is_negative() {
             return Err(Refusal::NotBegun);
         }
         let refused = |error: String| Refusal::Refused(back.error_description.clone().unwrap_or(error));
         let code = back.code.ok_or_else(|| refused(back.error.clone().unwrap_or_else(|| "it gave no code".into())))?;
-        let _place = self.place()?;
+        let _place = self.place(from)?;
         let known = self.known().await?;
         let exchange = known
             .oauth

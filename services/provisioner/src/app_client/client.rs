@@ -44,6 +44,8 @@ pub struct Failure {
     pub retry_after: Option<Duration>,
     pub sent: Sent,
     pub scope: Scope,
+    /// What failed, without what the app has said, which may be about anybody.
+    pub(crate) ours: String,
 }
 
 /// What it is that failed.
@@ -61,8 +63,19 @@ impl Failure {
         Self::of(Rejection { cause, status: None, detail: detail.into() }, None)
     }
 
-    const fn of(rejection: Rejection, retry_after: Option<Duration>) -> Self {
-        Self { rejection, retry_after, sent: Sent::Yes, scope: Scope::App }
+    fn of(rejection: Rejection, retry_after: Option<Duration>) -> Self {
+        let ours = rejection.detail.clone();
+        Self { rejection, retry_after, sent: Sent::Yes, scope: Scope::App, ours }
+    }
+
+    /// The same of one group alone.
+    pub fn of_a_group(self) -> Self {
+        Self { scope: Scope::Group, ..self }
+    }
+
+    /// Why, as it may be said of the whole app: that is about nobody, so that it stays when somebody is erased.
+    pub fn of_the_app(&self) -> Rejection {
+        Rejection { detail: self.ours.clone(), ..self.rejection.clone() }
     }
 
     /// Nothing was sent: another process works on the app by now.
@@ -182,7 +195,7 @@ impl Answer {
         let said = self.body.as_ref().and_then(|b| b.get("detail")).and_then(Value::as_str).unwrap_or(&self.text);
         let rejection =
             Rejection { cause, status: Some(self.status.as_u16()), detail: shorten(&self.secrets.out_of(said)) };
-        Failure::of(rejection, self.retry_after)
+        Failure { ours: format!("it answered {}", self.status), ..Failure::of(rejection, self.retry_after) }
     }
 
     /// The failure that this answer is, although its status says success.
@@ -190,7 +203,7 @@ impl Answer {
         let detail = format!("{what}: {}", shorten(&self.secrets.out_of(&self.text)));
         let status = Some(self.status.as_u16());
         let rejection = Rejection { cause: RejectionCause::NotScim, status, detail };
-        Failure::of(rejection, None)
+        Failure { ours: what.to_owned(), ..Failure::of(rejection, None) }
     }
 
     /// Whether it says success.

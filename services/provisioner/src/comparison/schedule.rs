@@ -103,13 +103,13 @@ async fn run(connector: &Connector) {
         Err(WorkError::App(failure)) => {
             if failure.rejection.cause == RejectionCause::Vanished {
                 let quarantined =
-                    Quarantined { app: connector.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
+                    Quarantined { app: connector.app.clone(), rejection: failure.of_the_app(), failures: 1 };
                 if let Err(e) = connector.say(Event::AppQuarantined(quarantined)).await {
                     warn!(app = %connector.app, error = %e, "the quarantine is not on the log");
                 }
             }
-            let detail = failure.rejection.detail;
-            warn!(app = %connector.app, detail, "the app can't be compared");
+            warn!(app = %connector.app, detail = failure.rejection.detail, "the app can't be compared");
+            let detail = failure.of_the_app().detail;
             if let Err(e) = say(connector, ReconciliationEvent::Failed { detail }).await {
                 warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
             }

@@ -102,12 +102,13 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     for id in wanted.others.iter().filter(|id| wanted.remote_id.as_ref() != Some(*id)) {
         found.extend(by_id(client, id, &mut looked).await?);
     }
-    if wanted.reach == Reach::ById && wanted.remote_id.is_some() {
-        return Ok((found, looked));
-    }
-    let filters = app.can.filter != Support::No;
     // An id of theirs that the app refuses to read may be an account that lives, whatever it is called: all of them show that.
     let is_refused = looked.refused.is_some() && wanted.target == Target::Absent;
+    if wanted.reach == Reach::ById && wanted.remote_id.is_some() && !is_refused {
+        return Ok((found, looked));
+    }
+    // Of one that stands for itself nothing is known but its id.
+    let filters = app.can.filter != Support::No && wanted.reach != Reach::ById;
     let mut untrusted = !filters || wanted.reach == Reach::Whole || is_refused;
     if filters {
         match search(app, "externalId", &external_id).await? {

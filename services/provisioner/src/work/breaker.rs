@@ -46,7 +46,7 @@ impl Breaker {
         // Whatever is asked next would be answered as falsely.
         if failure.rejection.cause == RejectionCause::Vanished {
             self.succeeded();
-            return Verdict::Opened { failures: 1, rejection: failure.rejection.clone() };
+            return Verdict::Opened { failures: 1, rejection: failure.of_the_app() };
         }
         if !failure.is_of_the_app() {
             return Verdict::Closed;
@@ -56,7 +56,7 @@ impl Breaker {
         let no_answer = matches!(failure.rejection.cause, RejectionCause::Unreachable | RejectionCause::Timeout);
         let silent = no_answer && failure.rejection.status.is_none();
         if self.failures >= self.limit && (silent || self.accounts.len() > 1 || is_door(&failure.rejection)) {
-            let (failures, rejection) = (self.failures, failure.rejection.clone());
+            let (failures, rejection) = (self.failures, failure.of_the_app());
             self.succeeded();
             return Verdict::Opened { failures, rejection };
         }

@@ -81,8 +81,10 @@ const ASKED_AFTER_ERRORS: u32 = 10;
 fn asked_to_leave(failure: &Failure) -> Option<u32> {
     match failure.rejection.status {
         _ if failure.is_final() => Some(ASKED_TO_LEAVE),
+        // It may be done later, or when it is asked again after a while.
+        _ if failure.rejection.cause == RejectionCause::Throttled => None,
         Some(403) => Some(ASKED_TO_LEAVE),
-        Some(500..) => Some(ASKED_AFTER_ERRORS),
+        Some(500 | 501) => Some(ASKED_AFTER_ERRORS),
         _ => None,
     }
 }

@@ -10,7 +10,6 @@ use rollcall_domain::{IdentityId, ledger};
 use crate::error::ProvisionerError;
 use crate::search::control::{Unread, shows_what_is_known};
 use crate::search::look::{Search, read_by_id};
-use crate::search::sampled::is_no_id;
 use crate::work::connector::{Connector, Link};
 use crate::work::error::WorkError;
 
@@ -82,10 +81,6 @@ impl Connector {
     /// The account that the app shows for an id, when it is live.
     pub async fn live(&self, id: &str) -> Result<Option<Remote>, WorkError> {
         let Some(Link { client, .. }) = &self.link else { return Ok(None) };
-        match read_by_id(client, id).await {
-            // Some apps call an id that they do not have no id of theirs.
-            Err(failure) if is_no_id(&failure) => Ok(None),
-            found => Ok(found?.filter(Remote::is_active)),
-        }
+        Ok(read_by_id(client, id).await?.filter(Remote::is_active))
     }
 }

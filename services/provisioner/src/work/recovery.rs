@@ -68,7 +68,7 @@ impl Worker {
                 warn!(app = %self.app, detail = failure.rejection.detail, "the app has another address, and may be another one");
                 let failures =
                     if failure.rejection.cause == RejectionCause::Vanished { 1 } else { self.quarantine_after };
-                Event::AppQuarantined(Quarantined { app: self.app.clone(), rejection: failure.rejection, failures })
+                Event::AppQuarantined(Quarantined { app: self.app.clone(), rejection: failure.of_the_app(), failures })
             }
             Err(WorkError::Ours(e)) => {
                 error!(app = %self.app, error = %e, "whether the app is the one that we know can't be told");
@@ -179,7 +179,7 @@ impl Worker {
         if self.list().is_none() || failure.rejection.detail == said.detail {
             return;
         }
-        let quarantined = Quarantined { app: self.app.clone(), rejection: failure.rejection.clone(), failures: 1 };
+        let quarantined = Quarantined { app: self.app.clone(), rejection: failure.of_the_app(), failures: 1 };
         if let Err(e) = self.connector.say(Event::AppQuarantined(quarantined)).await {
             warn!(app = %self.app, error = %e, "why the list is not believed is not on the log");
         }

@@ -16,7 +16,7 @@ use rollcall_domain::drift::{DriftDetected, DriftId};
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::app_client::client::{Failure, Scope};
+use crate::app_client::client::Failure;
 use crate::app_client::late_lists::Before;
 use crate::app_client::remote_group::Member;
 use crate::error::ProvisionerError;
@@ -209,7 +209,7 @@ impl Connector {
                             match self.leave_unseen(account, found, left_out(&managed, account), &can).await {
                                 // First what gives access, and what else is desired.
                                 Err(WorkError::App(failure)) => {
-                                    hidden = Some(Failure { scope: Scope::Group, ..failure });
+                                    hidden = Some(failure.of_a_group());
                                 }
                                 outcome => outcome?,
                             }

@@ -17,6 +17,7 @@ use rollcall_domain::drift::{DriftDetected, DriftId};
 use rollcall_scim::Changed;
 
 use crate::app_client::client::Failure;
+use crate::search::sampled::is_no_id;
 use crate::work::connector::Connector;
 use crate::work::error::WorkError;
 use crate::work::outcome::{Attempt, CONTESTED_PAUSE};
@@ -118,9 +119,14 @@ impl Connector {
 
     /// Whether an account that stood for itself is somebody's by now: it is found as nobody's no more, and it lives.
     async fn has_become_somebodys(&self, account: &Account, remote: Option<&Remote>) -> Result<bool, WorkError> {
-        Ok(remote.is_none()
-            && self.stands_for_itself(account)?
-            && self.live(account.remote_id.as_deref().unwrap_or_default()).await?.is_some())
+        if remote.is_some() || !self.stands_for_itself(account)? {
+            return Ok(false);
+        }
+        match self.live(account.remote_id.as_deref().unwrap_or_default()).await {
+            // Some apps call an id that they do not have no id of theirs. All accounts were looked through because of that.
+            Err(WorkError::App(failure)) if is_no_id(&failure) => Ok(false),
+            found => Ok(found?.is_some()),
+        }
     }
 
     pub async fn say_verified(&self, account: &Account, remote: Option<&Remote>, left: Left) -> Result<(), WorkError> {

@@ -41,6 +41,8 @@ fn id(message: &AlertMessage, kind: &str) -> String {
         (About::Task { .. }, Status::Resolved) => {
             format!("{key}/{kind}/{level}/{}", message.started_at.as_microsecond())
         }
+        // The next silence of a source is another one.
+        (About::Silence { .. }, _) => format!("{key}/{kind}/{level}/{}", message.started_at.as_microsecond()),
         _ => format!("{key}/{kind}/{level}"),
     }
 }
