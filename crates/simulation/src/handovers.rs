@@ -59,11 +59,13 @@ pub struct Answers {
 impl Answers {
     /// Learns who leaves; `state` is as it was before.
     pub fn learn(&mut self, state: &impl Read, event: &Event) -> Result<(), KvError> {
-        // One that was retired, and is switched on again, is owed anew, by whoever has switched it on.
+        // One that was retired, and is switched on again after that, is owed by itself: the departure is over.
         if let Event::IdentitySwitched(switched) = event
             && switched.to == Switch::Off
         {
-            self.owed.values_mut().for_each(|machines| drop(machines.remove(&switched.id)));
+            for machines in self.owed.values_mut() {
+                machines.remove(&switched.id);
+            }
         }
         let Event::Identity(changed) = event else { return Ok(()) };
         let leaves = changed.before.is_some_and(|before| before.has_access()) && !changed.after.has_access();
