@@ -685,19 +685,17 @@ mod tests {
         let stop = AtomicBool::new(false);
         let trace = |seed| anyhow::Ok(simulate(seed)?.map_err(|broken| anyhow::anyhow!("{broken}"))?.trace);
         std::thread::scope(|scope| {
-            let first = [247, 20_787_119].map(trace);
-            for _ in 0..4 {
+            let first = trace(20_787_119);
+            for _ in 0..2 {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         std::hint::spin_loop();
                     }
                 });
             }
-            let second = [247, 20_787_119].map(trace);
+            let second = trace(20_787_119);
             stop.store(true, Ordering::Relaxed);
-            for (first, second) in first.into_iter().zip(second) {
-                assert_eq!(first?, second?, "of one seed there are two runs");
-            }
+            assert_eq!(first?, second?, "of one seed there are two runs");
             Ok(())
         })
     }
