@@ -35,6 +35,26 @@ async fn remote_id(stage: &Stage, id: &str) -> anyhow::Result<String> {
     Ok(stage.account(id).await?["remote_id"].as_str().context("no id")?.to_owned())
 }
 
+/// Somebody renames their account in the app, and makes another one with the name that it had, which is taken for theirs.
+async fn gets_another(stage: &Stage, id: &str, first: &str) -> anyhow::Result<()> {
+    stage.app.by_hand(APP, |users| {
+        if let Some(mut account) = users.remove(first) {
+            let mut second = account.clone();
+            account.insert("userName".into(), "shadow".into());
+            users.insert(first.to_owned(), account);
+            second.insert("id".into(), "second".into());
+            users.insert("second".into(), second);
+        }
+    });
+    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
+    ensure!(status == 202, "{status} {answer}");
+    until("the other one is taken for hers", || async {
+        let account = stage.account(id).await?;
+        Ok((account["remote_id"] == "second" && account["verified"] == true).then_some(()))
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_they_had_before_they_got_another_is_switched_off_too() -> anyhow::Result<()> {
     let app = Script { no_external_id: true, names_are_unique: true, ..Script::default() };
@@ -43,23 +63,7 @@ async fn an_account_that_they_had_before_they_got_another_is_switched_off_too() 
     stage.verified(&ada).await?;
     stage.verified(&bob).await?;
     let first = remote_id(&stage, &ada).await?;
-    // She renames her account in the app, and makes another one with her old name.
-    stage.app.by_hand(APP, |users| {
-        if let Some(mut account) = users.remove(&first) {
-            let mut second = account.clone();
-            account.insert("userName".into(), "shadow".into());
-            users.insert(first.clone(), account);
-            second.insert("id".into(), "second".into());
-            users.insert("second".into(), second);
-        }
-    });
-    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
-    ensure!(status == 202, "{status} {answer}");
-    until("the other one is taken for hers", || async {
-        let account = stage.account(&ada).await?;
-        Ok((account["remote_id"] == "second" && account["verified"] == true).then_some(()))
-    })
-    .await?;
+    gets_another(&stage, &ada, &first).await?;
     stage.leave(&ada).await?;
     stage.verified(&ada).await?;
     for account in named(&stage, "ada").iter().chain(&named(&stage, "shadow")) {
@@ -432,22 +436,7 @@ async fn an_account_that_they_had_before_is_looked_for_among_all_where_its_id_is
     let stage = Stage::simple(app.clone()).await?;
     let ids = people(&stage, 3).await?;
     let (ada, first) = (&ids[0], remote_id(&stage, &ids[0]).await?);
-    stage.app.by_hand(APP, |users| {
-        if let Some(mut account) = users.remove(&first) {
-            let mut second = account.clone();
-            account.insert("userName".into(), "shadow".into());
-            users.insert(first.clone(), account);
-            second.insert("id".into(), "second".into());
-            users.insert("second".into(), second);
-        }
-    });
-    let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
-    ensure!(status == 202, "{status} {answer}");
-    until("the other one is taken for hers", || async {
-        let account = stage.account(ada).await?;
-        Ok((account["remote_id"] == "second" && account["verified"] == true).then_some(()))
-    })
-    .await?;
+    gets_another(&stage, ada, &first).await?;
     stage.app.tell(APP, &Script { misreads: Some((first.clone(), 422)), ..app }).await?;
     stage.leave(ada).await?;
     stage.verified(ada).await?;

@@ -11,8 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use problem_details::ProblemDetails;
-
-use crate::connections::Connections;
+use rollcall_tokens::Places;
 
 /// Whose bodies are read, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub enum Bodies {
 #[derive(Debug, Clone)]
 pub struct Reading {
     pub bodies: Bodies,
-    pub places: Arc<Connections>,
+    pub places: Arc<Places>,
 }
 
 /// Reads the body, and then passes the request on.

@@ -1,10 +1,9 @@
-//! How many connections, or bodies that are read, there may be, in all and from one address: each costs memory.
+//! How many connections there may be, in all and from one address: each costs memory and a file.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
@@ -15,71 +14,17 @@ use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
-use rollcall_tokens::holder_of;
+use rollcall_tokens::{Place, Places};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 use tower::Layer as _;
 
-/// What there is of them, and the most.
-#[derive(Debug)]
-pub struct Connections {
-    max: usize,
-    max_per_address: usize,
-    open: Mutex<Open>,
-}
-
-#[derive(Debug, Default)]
-struct Open {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-/// One connection, until it is dropped.
-#[derive(Debug)]
-pub struct Place {
-    connections: Arc<Connections>,
-    address: IpAddr,
-}
-
-impl Connections {
-    /// None yet.
-    pub fn new(max: usize, max_per_address: usize) -> Arc<Self> {
-        Arc::new(Self { max, max_per_address, open: Mutex::default() })
-    }
-
-    /// A place, while there is one for this address.
-    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = holder_of(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let theirs = open.by_address.get(&address).copied().unwrap_or_default();
-        if open.all >= self.max || theirs >= self.max_per_address {
-            return None;
-        }
-        open.all += 1;
-        open.by_address.insert(address, theirs + 1);
-        Some(Place { connections: Arc::clone(self), address })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.connections.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.all -= 1;
-        if let Some(theirs) = open.by_address.get_mut(&self.address) {
-            *theirs -= 1;
-            if *theirs == 0 {
-                open.by_address.remove(&self.address);
-            }
-        }
-    }
-}
-
 /// Accepts a connection only while there is a place for it.
 #[derive(Debug, Clone)]
 pub struct Bounded<A> {
     pub inner: A,
-    pub connections: Arc<Connections>,
+    pub connections: Arc<Places>,
     /// How long whoever reads an answer may take none of it.
     pub write_timeout: Duration,
 }
@@ -142,20 +87,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-
-    #[test]
-    fn places_are_bounded_in_all_and_by_address_and_given_back() {
-        let connections = Connections::new(3, 2);
-        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let first = connections.take(one).unwrap();
-        let _second = connections.take(one).unwrap();
-        assert!(connections.take(one).is_none(), "two of one address");
-        let _third = connections.take(other).unwrap();
-        assert!(connections.take(other).is_none(), "three in all");
-        drop(first);
-        assert!(connections.take(other).is_some());
-        assert_eq!(connections.open.lock().unwrap().all, 2);
-    }
 
     #[test]
     fn only_a_trusted_proxy_says_whom_it_passes_on() {

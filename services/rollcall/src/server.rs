@@ -18,6 +18,7 @@ use hyper_util::server::conn::auto::Builder;
 use ipnet::IpNet;
 use problem_details::ProblemDetails;
 use rollcall_config::ServerConfig;
+use rollcall_tokens::Places;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tracing::warn;
 
 use crate::bodies::{Bodies, Reading, read_first};
-use crate::connections::{self, Bounded, Connections};
+use crate::connections::{self, Bounded};
 
 /// How long open requests may take once the process is told to stop.
 pub const DRAIN: Duration = Duration::from_secs(10);
@@ -51,7 +52,7 @@ pub async fn serve(
     router: Router,
     stop: CancellationToken,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
-    let connections = Connections::new(config.max_connections, config.max_connections_per_address);
+    let connections = Places::new(config.max_connections, config.max_connections_per_address);
     let write_timeout = config.write_timeout;
     let handle = axum_server::Handle::new();
     let ending = handle.clone();
@@ -109,7 +110,7 @@ pub fn router(parts: Vec<(Router, Bodies)>, config: &ServerConfig) -> Router {
     let trusted: Arc<[IpNet]> = config.trusted_proxies.clone().into();
     let apart = parts.into_iter().map(|(part, bodies)| {
         // One address gets an eighth of what all of them get, who get half of the places.
-        let places = Connections::new((most / 2).max(1), (most / 16).max(1));
+        let places = Places::new((most / 2).max(1), (most / 16).max(1));
         part.layer(GlobalConcurrencyLimitLayer::new(most))
             .layer(middleware::from_fn_with_state(Reading { bodies, places }, read_first))
     });

@@ -1,8 +1,7 @@
 //! An OpenID Connect provider: its discovery document, its keys, and whom it vouches for.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -16,11 +15,11 @@ use oauth2::{
 };
 use rollcall_config::{JwtConfig, KeyPlace, OidcConfig, PersonAttribute, Role};
 use rollcall_domain::identity::is_reserved;
-use rollcall_tokens::{JwtVerifier, bounded, holder_of};
+use rollcall_tokens::{JwtVerifier, Place, Places, bounded};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use url::Url;
 
@@ -42,25 +41,6 @@ pub(crate) const COOKIE: &str = "rollcall-sign-in";
 pub(crate) const PLACE: &str = "/console/oidc";
 
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// One who waits for the provider.
-struct Asking<'a> {
-    provider: &'a Provider,
-    from: IpAddr,
-    _place: SemaphorePermit<'a>,
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        let mut waiting = self.provider.waiting();
-        if let Some(theirs) = waiting.get_mut(&self.from) {
-            *theirs -= 1;
-            if *theirs == 0 {
-                waiting.remove(&self.from);
-            }
-        }
-    }
-}
 
 /// How many of one address, of those.
 const MOST_OF_AN_ADDRESS: usize = 4;
@@ -131,8 +111,7 @@ pub struct Provider {
     http: reqwest::Client,
     known: OnceCell<Known>,
     /// Places for those who wait for the provider: nobody knows yet who they are, and each holds a place of the console meanwhile.
-    asking: Semaphore,
-    waiting: Mutex<BTreeMap<IpAddr, usize>>,
+    asking: Arc<Places>,
     /// When it was asked last what it says of itself, and did not answer.
     failed: Mutex<Option<Instant>>,
 }
@@ -164,27 +143,14 @@ impl Provider {
             redirect,
             http: http.map_err(|e| e.to_string())?,
             known: OnceCell::new(),
-            asking: Semaphore::new(MOST_ASKING),
-            waiting: Mutex::default(),
+            asking: Places::new(MOST_ASKING, MOST_OF_AN_ADDRESS),
             failed: Mutex::default(),
         })
     }
 
     /// A place to wait for it, of which one address has a few.
-    fn place(&self, from: IpAddr) -> Result<Asking<'_>, Refusal> {
-        let too_many = || Refusal::Provider("too many wait for it: try again".into());
-        let place = self.asking.try_acquire().map_err(|_| too_many())?;
-        let (from, mut waiting) = (holder_of(from), self.waiting());
-        let theirs = waiting.entry(from).or_insert(0);
-        if *theirs >= MOST_OF_AN_ADDRESS {
-            return Err(too_many());
-        }
-        *theirs += 1;
-        Ok(Asking { provider: self, from, _place: place })
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn place(&self, from: IpAddr) -> Result<Place, Refusal> {
+        self.asking.take(from).ok_or_else(|| Refusal::Provider("too many wait for it: try again".into()))
     }
 
     /// What people call it.

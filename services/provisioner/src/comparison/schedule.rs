@@ -109,17 +109,19 @@ async fn run(connector: &Connector) {
                 }
             }
             warn!(app = %connector.app, detail = failure.rejection.detail, "the app can't be compared");
-            let detail = failure.of_the_app().detail;
-            if let Err(e) = say(connector, ReconciliationEvent::Failed { detail }).await {
-                warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
-            }
+            failed(connector, failure.of_the_app().detail).await;
         }
         Err(WorkError::Ours(e)) => {
             warn!(app = %connector.app, error = %e, "the app can't be compared now");
             // What can't be kept of it, such as a value that is too large, will be there the next time as well.
-            if let Err(e) = say(connector, ReconciliationEvent::Failed { detail: e.to_string() }).await {
-                warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
-            }
+            failed(connector, e.to_string()).await;
         }
+    }
+}
+
+/// Says that a comparison has not read everything.
+async fn failed(connector: &Connector, detail: String) {
+    if let Err(e) = say(connector, ReconciliationEvent::Failed { detail }).await {
+        warn!(app = %connector.app, error = %e, "that the app can't be compared is not on the log");
     }
 }
