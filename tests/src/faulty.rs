@@ -93,6 +93,8 @@ pub struct Script {
     pub knows_no_other_ids: bool,
     /// Answers the read of this id with this status, and lists its account all the same.
     pub misreads: Option<(String, u16)>,
+    /// Answers every creation with the account that has this user name, and this status: it takes it for the same.
+    pub finds: Option<(String, u16)>,
     /// Refuses a change to a user name that another account has.
     pub names_are_unique: bool,
     /// Its token sees only the account with this user name.
@@ -606,6 +608,11 @@ impl Tenant {
         }
         if let (Some(detail), "Users") = (&self.script.refuses_creation, kind) {
             return (StatusCode::BAD_REQUEST, Some(json!({ "detail": detail, "status": "400" })));
+        }
+        if let (Some((name, status)), "Users") = (&self.script.finds, kind) {
+            let found = self.now.users.values().find(|user| user.get("userName") == Some(&name.as_str().into()));
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
+            return (status, found.cloned().map(Value::Object));
         }
         let mut resource = body.as_object().cloned().unwrap_or_default();
         if let ("Users", Some(detail)) = (kind, self.script.shape.lacks(&resource)) {

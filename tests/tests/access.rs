@@ -67,13 +67,17 @@ approvers = ["manager"]
 "#;
 
 async fn stage(script: Script) -> anyhow::Result<Stage> {
+    stage_with(script, PEOPLE).await
+}
+
+async fn stage_with(script: Script, people: &str) -> anyhow::Result<Stage> {
     let app = Faulty::start().await?;
     app.tell(APP, &script).await?;
     for group in ["Editors", "Admins"] {
         app.add_group(APP, group, &[]);
     }
     let apps = [App { assign: "userType eq \"Staff\"", tables: ENTITLEMENTS, ..App::usual(APP, app.base_url(APP)) }];
-    let rollcall = Rollcall::new(&apps, PEOPLE)?;
+    let rollcall = Rollcall::new(&apps, people)?;
     rollcall.start().await?;
     Ok(Stage { app, rollcall })
 }
@@ -310,6 +314,26 @@ async fn two_of_the_approvers_are_two_people_and_a_grant_is_denied_withdrawn_ext
     // Nothing is granted to whoever is not there.
     stage.leave(&anna).await?;
     ensure!(post(&stage, "/v1/grants", "ola-secret", &ask(&anna, "role:oncall", "1h")).await?.0 == 409);
+    Ok(())
+}
+
+/// Where people sign in at a provider nothing tells whoever asks from whoever has the token of a team.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_people_sign_in_the_token_of_a_team_does_not_approve_what_one_of_them_may_have_asked_for()
+-> anyhow::Result<()> {
+    let provider = "[oidc]\nissuer = \"http://127.0.0.1:9\"\nclient_id = \"rollcall\"\nclient_secret_env = \"TEST_SOURCE\"\n\
+                    [oidc.roles]\niam-auditors = \"auditor\"\n";
+    let stage = stage_with(Script::default(), &format!("{PEOPLE}{provider}")).await?;
+    let bea = join(&stage, "bea", "Boss", None).await?;
+    join(&stage, "anna", "Tester", Some(&bea)).await?;
+    let (status, made) = post(&stage, "/v1/grants", "anna-secret", &ask("anna", "role:oncall", "1h")).await?;
+    ensure!(status == 202, "{status} {made}");
+    let wanted = format!("/v1/grants/{}", made["id"].as_str().context("no id")?);
+    let (status, refused) = post(&stage, &format!("{wanted}/approve"), "team-secret", &json!({})).await?;
+    ensure!(status == 403 && refused["detail"].as_str().is_some_and(|d| d.contains("'identity'")), "{status} {refused}");
+    ensure!(post(&stage, &format!("{wanted}/approve"), "bea-secret", &json!({})).await?.0 == 202);
+    let why = json!({ "reason": "not now" });
+    ensure!(post(&stage, &format!("{wanted}/deny"), "team-secret", &why).await?.0 == 202, "no is said by anybody");
     Ok(())
 }
 

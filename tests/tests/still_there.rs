@@ -494,13 +494,14 @@ async fn an_account_that_cant_be_read_ends_no_comparison() -> anyhow::Result<()>
 /// An account of nobody, and somebody's second one, that are listed and can't be read by their ids.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_stands_for_itself_is_not_gone_because_its_read_is_refused() -> anyhow::Result<()> {
-    for no_external_id in [true, false] {
+    // Some apps say that there is none with an id, and list it.
+    for (no_external_id, status) in [(true, 400), (false, 400), (false, 404), (true, 404)] {
         let app = Script { no_external_id, ..Script::default() };
         let stage = Stage::set(app.clone(), "deactivate", "drift = { orphan = \"repair\" }\n", "").await?;
         people(&stage, 3).await?;
         stage.app.fill(APP, [json!({ "userName": "of-nobody", "active": true })].into_iter());
         let id = named(&stage, "of-nobody")[0]["id"].as_str().context("no id")?.to_owned();
-        stage.app.tell(APP, &Script { misreads: Some((id, 400)), ..app }).await?;
+        stage.app.tell(APP, &Script { misreads: Some((id, status)), ..app }).await?;
         let (status, answer) = stage.decide(&format!("/v1/apps/{APP}/reconcile"), &json!({})).await?;
         ensure!(status == 202, "{status} {answer}");
         let is_nobodys = |event: &Value| event.to_string().contains("of-nobody");
@@ -510,7 +511,49 @@ async fn an_account_that_stands_for_itself_is_not_gone_because_its_read_is_refus
         .await?;
         stage.all_ended().await?;
         let account = named(&stage, "of-nobody").pop().context("it is there")?;
-        ensure!(account["active"] == false, "it is gone, and {account} is live");
+        ensure!(account["active"] == false, "{status}: it is gone, and {account} is live");
+    }
+    Ok(())
+}
+
+/// Somebody else's account is nobody's to take: not because of a name that an account was given up with, and not because the app says that it
+/// is what was to be made.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_has_by_now_is_not_touched_for_whoever_had_the_name() -> anyhow::Result<()> {
+    for deprovision in ["deactivate", "delete"] {
+        let stage = Stage::set(Script { no_external_id: true, ..Script::default() }, deprovision, "", "").await?;
+        let anna = stage.join("jsmith").await?;
+        let other = stage.join("other").await?;
+        stage.verified(&other).await?;
+        stage.verified(&anna).await?;
+        set(&stage, &anna, "userName", "jsmith2".into()).await?;
+        stage.verified(&anna).await?;
+        ensure!(named(&stage, "jsmith2").len() == 1, "{:?}", stage.app.users(APP));
+        stage.app.fill(APP, [json!({ "userName": "jsmith", "active": true })].into_iter());
+        stage.leave(&anna).await?;
+        stage.verified(&anna).await?;
+        ensure!(named(&stage, "jsmith2").iter().all(|account| account["active"] == false));
+        ensure!(named(&stage, "jsmith").len() == 1 && named(&stage, "jsmith")[0]["active"] == true, "{deprovision}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_is_answered_with_somebody_elses_account_gives_it_to_nobody() -> anyhow::Result<()> {
+    for status in [200, 201] {
+        let stage = Stage::simple(Script::default()).await?;
+        let bert = stage.join("bert").await?;
+        stage.verified(&bert).await?;
+        let before = named(&stage, "bert");
+        stage.app.tell(APP, &Script { finds: Some(("bert".into(), status)), ..Script::default() }).await?;
+        let anna = stage.join("anna").await?;
+        let refused = stage.seen("account.rejected").await?;
+        ensure!(refused.to_string().contains("another account"), "{refused}");
+        ensure!(named(&stage, "bert") == before && stage.account(&anna).await?["verified"] != true, "{status}");
+        // Whose it is has not changed: it goes with him.
+        stage.leave(&bert).await?;
+        stage.verified(&bert).await?;
+        ensure!(named(&stage, "bert").iter().all(|account| account["active"] == false), "{status}");
     }
     Ok(())
 }

@@ -330,6 +330,8 @@ fn whoever_is_added_again_under_a_name_that_is_switched_off_is_to_be_switched_of
     let mut world = two_apps();
     world.join(person(1), json!({ "userName": "anna", "externalId": "7", "userType": "Employee" }));
     switch(&mut world, person(1), Switch::Off);
+    // As long as she is there another one is somebody else, and so is whom another source calls so.
+    world.join(person(6), json!({ "userName": "six", "externalId": "7", "userType": "Employee" }));
     world.append(Event::Identity(identity::delete(&world.last(person(1)).unwrap())));
     world.join(person(2), json!({ "userName": "other", "externalId": "8", "userType": "Employee" }));
     assert_eq!(ledger::carried_over(&world.state, 9).unwrap(), []);

@@ -662,6 +662,33 @@ fn a_waiver_is_someones_it_expires_and_then_it_is_overdue() {
 }
 
 #[test]
+fn a_name_that_an_account_was_read_without_is_no_name_of_it_any_more() {
+    let mut world = two_apps();
+    world.join(person(1), employee("Dev"));
+    let read = |world: &mut World, name: &str| {
+        let (app, identity) = (app_id("chat"), person(1));
+        let version = ledger::account(&world.state, identity, &app).unwrap().unwrap().desired_version;
+        let observed = resource(json!({ "userName": name, "active": true }));
+        let (target, remote_id) = (Target::Present, Some("r".into()));
+        world.append(Event::AccountVerified(Verified {
+            left: Left::Nothing,
+            differences: Vec::new(),
+            app,
+            identity,
+            version,
+            remote_id,
+            target,
+            observed,
+        }));
+        ledger::account(&world.state, identity, &app_id("chat")).unwrap().unwrap().former_names
+    };
+    assert!(read(&mut world, "anna").is_empty());
+    world.update(person(1), json!({ "userName": "anna.b", "userType": "Employee", "active": true }));
+    assert_eq!(read(&mut world, "Anna"), ["anna".to_owned()].into(), "the app has not renamed it");
+    assert_eq!(read(&mut world, "anna.b"), [].into());
+}
+
+#[test]
 fn too_many_removals_of_a_source_wait_for_a_person_and_joiners_go_on() {
     let mut world = two_apps();
     let guard = Guard { max_removals: 3, max_percent: 100, window: Duration::from_secs(1000) };
@@ -764,6 +791,10 @@ fn a_decision_is_about_what_was_seen_and_a_changed_rule_is_held_as_a_source_is()
     };
     world.append(decide(&hr, through));
     let hold = ledger::hold(&world.state, &hr).unwrap().unwrap();
+    let waits = |n| hold.covers(&ledger::account(&world.state, person(n), &app_id("chat")).unwrap().unwrap());
+    assert!((1..=6).all(|n| !waits(n)) && (7..=9).all(waits), "{hold:?}");
+    // What is asked for again is the same removal.
+    world.append(Event::SyncRequested(SyncRequested::App(app_id("chat"))));
     let waits = |n| hold.covers(&ledger::account(&world.state, person(n), &app_id("chat")).unwrap().unwrap());
     assert!((1..=6).all(|n| !waits(n)) && (7..=9).all(waits), "{hold:?}");
     world.append(decide(&hr, Sequence(u64::MAX)));

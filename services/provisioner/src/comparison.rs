@@ -517,6 +517,10 @@ impl<'a> Pass<'a> {
             return self.compare(&account, others.remove(0)).await;
         }
         others.retain(Remote::is_active);
+        // The one that is known may have been on a page that was read before.
+        if self.extent == Extent::Rest && !self.seen.contains_key(&identity) {
+            return Ok(());
+        }
         if !others.is_empty() && !self.seen.contains_key(&identity) {
             self.compare(&account, others.remove(0)).await?;
         }
@@ -558,14 +562,21 @@ impl<'a> Pass<'a> {
 
     /// A live account that belongs to nobody, if it still does.
     async fn orphan(&mut self, remote: &Remote) -> Result<(), WorkError> {
-        let Again::Found(now) = self.read_again(&remote.id, Some(remote)).await? else { return Ok(()) };
-        let Some(now) = now.filter(Remote::is_active) else { return Ok(()) };
+        let now = match self.read_again(&remote.id, Some(remote)).await? {
+            Again::Unread => return Ok(()),
+            // A page shows one that can be used, and its id none.
+            Again::Found(None) if self.is_listed(remote).await? => remote.clone(),
+            Again::Found(now) => match now.filter(Remote::is_active) {
+                Some(now) => now,
+                None => return Ok(()),
+            },
+        };
         if self.owner(&now)?.is_some() {
             return Ok(());
         }
         if self.link.config.spec.drift.orphan == Policy::Adopt
             && let Some(identity) = self.adopter(&now)?
-            && self.is_still_wanted(identity)?
+            && self.still_lacks_one(identity)?
         {
             let adopted = Adopted { app: self.connector.app.clone(), identity, remote_id: now.id.clone() };
             self.connector.say(Event::AccountAdopted(adopted)).await?;
@@ -575,10 +586,10 @@ impl<'a> Pass<'a> {
         self.report(nobody, DriftKind::Orphan, (Sequence(0), Target::Absent), Vec::new(), Some(&now)).await
     }
 
-    /// Whether someone must have an account, by all that is known now: a comparison goes by what was known when it began.
-    fn is_still_wanted(&self, identity: IdentityId) -> Result<bool, ProvisionerError> {
+    /// Whether someone must have an account and none is known, by all that is known now: theirs may have been made since its page was read.
+    fn still_lacks_one(&self, identity: IdentityId) -> Result<bool, ProvisionerError> {
         let account = ledger::account(&self.connector.store.view(), identity, &self.connector.app)?;
-        Ok(account.is_some_and(|account| account.desired.target() == Target::Present))
+        Ok(account.is_some_and(|account| account.desired.target() == Target::Present && account.remote_id.is_none()))
     }
 
     /// Whose account it should be: of someone who has one of its addresses, must have an account, and has none.

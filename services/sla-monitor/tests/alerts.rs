@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use rollcall_config::{News, parse};
 use rollcall_domain::access::outcome::{Left, Verified};
 use rollcall_domain::alert::{About, Level};
+use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
 use rollcall_domain::identity::lifecycle::IdentityChange;
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
 use rollcall_domain::ids::{AppId, IdentityId};
@@ -264,6 +265,45 @@ proptest! {
             prop_assert_eq!(world.log.len(), before, "said twice");
         }
     }
+}
+
+/// Pages that have no end are no failure, and nothing is compared.
+#[test]
+fn a_comparison_that_does_not_end_is_told_and_one_that_no_process_ended_is_not() {
+    let mut world = World::new();
+    let step = |event| Event::Reconciliation(Reconciliation { app: "crm".parse().unwrap(), event });
+    let told = |world: &World| {
+        let all = conditions(&world.state, world.now, &rules(), &Surroundings::default()).unwrap();
+        all.into_iter().find_map(|condition| match condition.about() {
+            About::Uncompared { by, .. } => Some(by),
+            _ => None,
+        })
+    };
+    let hours = SignedDuration::from_hours;
+    world.append(step(ReconciliationEvent::Started));
+    world.now += hours(30);
+    assert!(told(&world).is_some(), "it runs for longer than a day");
+    // The process was away meanwhile.
+    let again = world.append(step(ReconciliationEvent::Started));
+    assert_eq!(told(&world), None);
+    world.now += hours(23);
+    let progress = Progress { accounts: 90_000, ..Progress::default() };
+    world.append(step(ReconciliationEvent::Progressed { progress }));
+    assert_eq!(told(&world), None, "one of a large app takes hours");
+    world.now += hours(2);
+    assert_eq!(told(&world), Some(again));
+    world.append(step(ReconciliationEvent::Completed { progress }));
+    assert_eq!(told(&world), None);
+    // What fails is told sooner, since the first that was begun.
+    let first = world.append(step(ReconciliationEvent::Started));
+    world.append(step(ReconciliationEvent::Progressed { progress }));
+    world.append(step(ReconciliationEvent::Failed { detail: "500".into() }));
+    let reconciled = ledger::reconciled(&world.state, &"crm".parse().unwrap()).unwrap();
+    assert_eq!(reconciled.running, None, "of what was read before nothing is known any more: the next one begins anew");
+    world.append(step(ReconciliationEvent::Started));
+    assert_eq!(told(&world), None);
+    world.now += hours(1);
+    assert_eq!(told(&world), Some(first));
 }
 
 /// A wrong feed says of thousands that they join in years; people are told of the first of them.

@@ -200,6 +200,13 @@ impl Account {
         self.desired.target() == Target::Absent && self.is_pending()
     }
 
+    /// The change that took it away: it is that one, also when it has been asked for again since.
+    #[must_use]
+    pub fn removed_by(&self) -> Sequence {
+        let removals = self.owes.iter().filter(|open| open.target == Target::Absent);
+        removals.map(|open| open.id.opened_by).max().unwrap_or(self.desired_version)
+    }
+
     /// What somebody says of it as it is desired now; `None`: nothing.
     #[must_use]
     pub fn word(&self) -> Option<&Attested> {

@@ -59,14 +59,14 @@ pub struct Reconciled {
     pub last: Option<Progress>,
     /// Why the last one did not end.
     pub failure: Option<String>,
-    /// Since when none has read everything that was begun: the first that failed since.
-    pub failing: Option<Failing>,
+    /// Since when none has read everything: the first that was begun since.
+    pub unfinished: Option<Unfinished>,
 }
 
-/// Comparisons of an app fail.
+/// A comparison has begun, and neither it nor a later one has come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failing {
-    /// When the first of them did.
+pub struct Unfinished {
+    /// When it began.
     pub since: Timestamp,
     /// The event that said so.
     pub by: Sequence,

@@ -113,7 +113,7 @@ impl Hold {
     #[must_use]
     pub fn covers(&self, account: &Account) -> bool {
         account.queue() == Queue::Absent
-            && account.desired_version > self.released
+            && account.removed_by() > self.released
             && Cause::of(account).as_ref() == Some(&self.cause)
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::lists::{Kept, List};
 use super::obligations::{self, end_those};
@@ -27,8 +28,9 @@ use crate::drift::reconciliation::SyncRequested;
 use crate::event::Recorded;
 use crate::identity::content::Content;
 use crate::identity::lifecycle::{ChangeKind, Urgency};
+use crate::identity::name::name_key;
 use crate::ids::{AppId, Sequence};
-use crate::kv::{KvError, Write, store};
+use crate::kv::{KvError, Read, Write, store};
 
 /// The app says that it has done something.
 pub fn applied(
@@ -123,6 +125,7 @@ pub fn verified(
     if !event.seal.is_closed() {
         ways::verified(state, &account, verified)?;
     }
+    give_up_former_names(state, &mut account, verified)?;
     let profile = drifts::profile(state, verified, account.rejection.as_ref(), event)?;
     let shown_before: BTreeSet<String> = account.shown_groups().into_iter().map(str::to_owned).collect();
     account.observed = (!verified.observed.is_empty()).then(|| verified.observed.clone());
@@ -158,6 +161,18 @@ pub fn verified(
         settled(state, &account)?;
     }
     profile.iter().for_each(|item| drifts::keep(state, item));
+    Ok(())
+}
+
+/// An account was read by the app's id of it, and is called as it is shown: one that is called as theirs was before is not theirs
+/// because of that. Where the names are the ids, or a creation may have made another one, any of them may be.
+fn give_up_former_names(state: &impl Read, account: &mut Account, verified: &Verified) -> Result<(), KvError> {
+    let shown = verified.observed.get("userName").and_then(Value::as_str).map(name_key);
+    let is_sure = verified.target == Target::Present && verified.remote_id.is_some() && account.may_exist.is_none();
+    let (Some(shown), true, false) = (shown, is_sure, account.former_names.is_empty()) else { return Ok(()) };
+    if directory::app(state, &account.app)?.is_some_and(|app| app.spec.kind == AppKind::Scim) {
+        account.former_names.retain(|name| name_key(name) == shown);
+    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::app::kind::AppKind;
 use crate::directory;
 use crate::drift::DriftDetected;
 use crate::drift::kind::DriftKind;
-use crate::drift::reconciliation::{Failing, Reconciliation, ReconciliationEvent};
+use crate::drift::reconciliation::{Reconciliation, ReconciliationEvent, Unfinished};
 use crate::event::Recorded;
 use crate::ids::{AppId, Sequence};
 use crate::kv::{KvError, Read, Write, load, store};
@@ -185,26 +185,29 @@ pub fn ignored(state: &mut impl Write, found: &DriftDetected) -> Result<(), KvEr
 /// A comparison of it went one step on.
 pub fn reconciliation(state: &mut impl Write, step: &Reconciliation, event: &Recorded) -> Result<(), KvError> {
     let mut now = reconciled(state, &step.app)?;
+    let begun = Unfinished { since: event.recorded_at, by: event.sequence };
     match &step.event {
         ReconciliationEvent::Requested => now.requested = Some(event.sequence),
         ReconciliationEvent::Started => {
             now.requested = None;
             now.running = Some(now.running.unwrap_or_default());
+            // One that no process has ended: how long it has waited for the next one is no word on the app.
+            if now.failure.is_none() {
+                now.unfinished = Some(begun);
+            }
         }
         ReconciliationEvent::Progressed { progress } => now.running = Some(*progress),
         ReconciliationEvent::Completed { progress } => {
             now.running = None;
             now.failure = None;
-            now.failing = None;
+            now.unfinished = None;
             now.last = Some(*progress);
             now.completed_at = Some(event.recorded_at);
         }
         ReconciliationEvent::Failed { detail } => {
-            // What fails again where it goes on begins anew: what was compared before it is not to be left for ever.
-            if now.failing.is_some() {
-                now.running = None;
-            }
-            now.failing = now.failing.or(Some(Failing { since: event.recorded_at, by: event.sequence }));
+            // The next one begins anew: of what was read before nothing is known any more, such as accounts of nobody.
+            now.running = None;
+            now.unfinished = now.unfinished.or(Some(begun));
             now.failure = Some(detail.clone());
         }
     }

@@ -102,8 +102,8 @@ pub fn decided(state: &mut Kept<'_, impl Write>, decided: &HoldDecided, event: &
         }
         return Ok(());
     }
-    let (seen, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|a| a.desired_version <= decided.through);
-    match later.iter().map(|account| account.desired_version).min() {
+    let (seen, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|a| a.removed_by() <= decided.through);
+    match later.iter().map(Account::removed_by).min() {
         None => {
             state.delete(&hold_key(cause));
             // The count begins anew: what was decided about is not held again.

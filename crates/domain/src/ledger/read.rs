@@ -21,7 +21,7 @@ use crate::app::conformance::Conformance;
 use crate::app::health::{Quarantine, Synced};
 use crate::directory;
 use crate::drift::DriftItem;
-use crate::drift::reconciliation::{Failing, Reconciled};
+use crate::drift::reconciliation::Reconciled;
 use crate::governance::hold::{Cause, Hold};
 use crate::ids::{AppId, BadId, IdentityId, Sequence};
 use crate::kv::{KeyPage, KvError, Read, Typed, decode, load, load_all, suffixes, values};
@@ -599,14 +599,14 @@ pub(super) fn reconciled_key(app: &AppId) -> String {
     format!("{RECONCILED}{app}")
 }
 
-/// The apps whose comparisons fail, and since when.
+/// The apps of which a comparison has begun, and none has come to its end since.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn failing_comparisons(state: &(impl Read + ?Sized)) -> Result<Vec<(AppId, Failing)>, KvError> {
-    let all: Vec<(String, Reconciled)> = load_all(state, RECONCILED, None, usize::MAX)?;
-    let failing = |(key, now): (String, Reconciled)| Some((key.strip_prefix(RECONCILED)?.parse().ok()?, now.failing?));
-    Ok(all.into_iter().filter_map(failing).collect())
+pub fn unfinished_comparisons(state: &(impl Read + ?Sized)) -> Result<Vec<(AppId, Reconciled)>, KvError> {
+    let mut all: Vec<(String, Reconciled)> = load_all(state, RECONCILED, None, usize::MAX)?;
+    all.retain(|(_, now)| now.unfinished.is_some());
+    Ok(all.into_iter().filter_map(|(key, now)| Some((key.strip_prefix(RECONCILED)?.parse().ok()?, now))).collect())
 }
 
 /// When an app was compared, and what is asked for.

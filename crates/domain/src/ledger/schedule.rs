@@ -124,8 +124,16 @@ fn heard_key(source: &SourceName) -> String {
 
 /// Notes when a source was heard.
 pub fn heard(state: &mut impl Write, event: &Recorded) {
-    let said =
-        matches!(event.event, Event::Identity(_) | Event::Group(_) | Event::Resource(_) | Event::ChangeRefused(_));
+    let said = matches!(
+        event.event,
+        Event::Identity(_)
+            | Event::Group(_)
+            | Event::Resource(_)
+            | Event::ChangeRefused(_)
+            | Event::CredentialListed(_)
+            | Event::CredentialUnlisted(_)
+            | Event::InventoryRead(_)
+    );
     if let (true, Some(source)) = (said, &event.meta.source) {
         store(state, heard_key(source), &event.recorded_at);
     }

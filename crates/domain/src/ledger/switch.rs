@@ -10,10 +10,10 @@ use crate::directory;
 use crate::event::Recorded;
 use crate::identity::Identity;
 use crate::identity::content::Content;
-use crate::identity::lifecycle::Urgency;
+use crate::identity::lifecycle::{Lifecycle, Urgency};
 use crate::identity::name::name_key;
 use crate::identity::switch::{Switch, Switched, SwitchedOff};
-use crate::ids::IdentityId;
+use crate::ids::{IdentityId, SourceName};
 use crate::kv::{KvError, Read, Write, load, load_all, store};
 
 const PREFIX: &str = "switched-off/";
@@ -92,10 +92,13 @@ pub fn changed(state: &mut impl Write, switched: &Switched, event: &Recorded) ->
     Ok(Effect::Switched)
 }
 
-/// The names under which somebody who is switched off could be added once more, hashed.
+/// The names under which somebody who is switched off could be added once more, hashed. An `externalId` is one of its source: another
+/// source may call somebody else so.
 fn names_of(identity: &Identity) -> Vec<String> {
     let external = identity.resource.get("externalId").and_then(serde_json::Value::as_str);
-    let named = [("user", Some(identity.user_name())), ("external", external)];
+    let of = identity.created_by.as_ref().map_or("", SourceName::as_str);
+    let external_kind = format!("external/{of}");
+    let named = [("user", Some(identity.user_name())), (external_kind.as_str(), external)];
     let hash = |(kind, name): (&str, &str)| {
         let text = format!("{}/{kind}/{}", identity.kind.name(), name_key(name));
         Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string()
@@ -109,11 +112,17 @@ fn mark_key(name: &str, id: IdentityId) -> String {
     format!("{MARKS}{name}/{id}")
 }
 
-/// Who is switched off under a name, as it is hashed.
+/// Who is switched off under a name, as it is hashed, and has left: as long as they are there, whoever else is called so is somebody else.
 fn marked(state: &(impl Read + ?Sized), name: &str) -> Result<Vec<IdentityId>, KvError> {
     let prefix = format!("{MARKS}{name}/");
     let found = load_all::<()>(state, &prefix, None, usize::MAX)?;
-    Ok(found.into_iter().filter_map(|(key, ())| key.strip_prefix(&prefix)?.parse().ok()).collect())
+    let mut ids = Vec::new();
+    for id in found.into_iter().filter_map(|(key, ())| key.strip_prefix(&prefix)?.parse().ok()) {
+        if directory::identity(state, id)?.is_none_or(|who| who.deleted || who.lifecycle == Lifecycle::Left) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
 /// Who has gone from their source, and is switched off under a name that somebody has now.

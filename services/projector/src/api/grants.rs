@@ -35,7 +35,7 @@ use crate::api::paging::{Answer, List, Who};
 use crate::api::params;
 use crate::api::person::Person;
 use crate::api::query::Path;
-use crate::api::relations::{Relation, aliases, aliases_of_actor, may_approve, relation};
+use crate::api::relations::{Relation, aliases, aliases_of_actor, are_two, may_approve, relation};
 use crate::api::views::{GrantView, policy_in_words, separation_in_words};
 use crate::error::{ApiError, Problem};
 
@@ -371,6 +371,7 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
     let grant = known(&view, &id)?;
     waits(&grant)?;
     may_approve(&api, &view, &person, &grant)?;
+    are_two(&api, &view, &grant.requested_by, &person)?;
     kept_apart(&view, grant.identity, &grant.what)?;
     if let Some(approver) = person.identity(&view)?.map(|id| directory::identity(&view, id)).transpose()?.flatten() {
         allowed(&api, &view, &approver, Action::Approve, &grant.what)?;
@@ -380,6 +381,7 @@ pub async fn approve(State(api): Shared, Extension(person): Who, Path(id): Path<
         if !aliases_of_actor(&api, &view, by)?.is_disjoint(&theirs) {
             return Err(ApiError::Conflict("you have approved it already: it waits for somebody else".into()));
         }
+        are_two(&api, &view, by, &person)?;
     }
     step(&api, &view, &person, &grant, GrantStep::Approved).await
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use reqwest::StatusCode;
 use rollcall_domain::access::desired::Desired;
+use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::mapping::{Attributes, observed, to_resource, to_send};
@@ -17,6 +18,7 @@ use crate::app_client::client::{Endpoint, Failure, ScimClient};
 use crate::app_client::memberships::patch_is_missing;
 use crate::app_client::patch;
 use crate::app_client::patch_form::Operation;
+use crate::search::wanted::same;
 
 /// What an app has answered to a creation that it did not refuse otherwise.
 #[derive(Debug)]
@@ -47,6 +49,13 @@ pub async fn create(client: &ScimClient, attributes: &Attributes, can: &Capabili
         StatusCode::CREATED | StatusCode::OK => {
             let id = answer.body.as_ref().and_then(|body| body.get("id")?.as_str());
             let id = id.ok_or_else(|| answer.not_scim("the answer to a creation is not a User"))?;
+            // Some find one that is there, such as by its address, and call that a creation: it may be anybody's.
+            let text = |name: &str| answer.body.as_ref().and_then(|body| body.get(name)?.as_str());
+            let is_another = |(sent, shown): (&str, &str)| !same(sent, shown);
+            let sent = resource.get("userName").and_then(Value::as_str);
+            if answer.status == StatusCode::OK && sent.zip(text("userName")).is_some_and(is_another) {
+                return Ok(Created::Conflict(another(id, text("userName").unwrap_or_default())));
+            }
             Ok(Created::As(id.to_owned()))
         }
         StatusCode::CONFLICT => Ok(Created::Conflict(answer.failure())),
@@ -61,6 +70,15 @@ pub async fn create(client: &ScimClient, attributes: &Attributes, can: &Capabili
             Err(failure)
         }
     }
+}
+
+/// An app has answered a creation with an account that is somebody else's.
+pub fn another(id: &str, user_name: &str) -> Failure {
+    let detail = format!(
+        "the app has answered the creation with another account ('{user_name}', id {id}): see which of the values that were sent is theirs, \
+         such as an address"
+    );
+    Failure::new(RejectionCause::Conflict, detail)
 }
 
 /// Changes what differs; an app without PATCH gets the whole resource.

@@ -105,6 +105,9 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     // An id of theirs that the app refuses to read may be an account that lives, whatever it is called: all of them show that.
     let is_refused = looked.refused.is_some() && wanted.target == Target::Absent;
     if wanted.reach == Reach::ById && wanted.remote_id.is_some() && !is_refused {
+        if found.is_empty() && wanted.target == Target::Absent {
+            found = listed(app, wanted, &mut looked).await?;
+        }
         return Ok((found, looked));
     }
     // Of one that stands for itself nothing is known but its id.
@@ -142,6 +145,29 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
         looked = Looked { scanned: Some(all), refused: looked.refused, ..Looked::default() };
     }
     Ok((found, looked))
+}
+
+/// An account that stands for itself, and that its id does not show: lists may show it all the same, under the name that it was found with
+/// or wherever they can't be asked for that.
+async fn listed(app: &Search<'_>, wanted: &Wanted, looked: &mut Looked) -> Result<Vec<Remote>, Failure> {
+    let mut found = Vec::new();
+    let filters = app.can.filter != Support::No;
+    let mut untrusted = !filters || wanted.user_names.is_empty();
+    for name in wanted.user_names.iter().filter(|_| filters) {
+        match search(app, "userName", name).await? {
+            Answered::Complete(matches) => found.extend(matches),
+            Answered::NotFound => drop(looked.not_found.insert("userName")),
+            Answered::Untrusted | Answered::Failed => untrusted = true,
+        }
+        looked.filtered.insert("userName");
+    }
+    if untrusted {
+        let (matches, all) = scan(app, wanted).await?;
+        found = matches;
+        *looked = Looked { scanned: Some(all), ..Looked::default() };
+    }
+    found.retain(|remote| wanted.is_known_as(&remote.id));
+    Ok(found)
 }
 
 /// The account with an id that we know. One that the app takes for none of its own, such as after it has got other ids, keeps nobody from

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::app_client::client::Failure;
 use crate::app_client::memberships::{Hiding, Unseen};
 use crate::app_client::remote_group::Member;
-use crate::app_client::requests::{Created, create, deactivate, delete, update};
+use crate::app_client::requests::{Created, another, create, deactivate, delete, update};
 use crate::search::locate::Located;
 use crate::search::ownership::Ownership;
 use crate::search::wanted::{NameIs, Wanted};
@@ -136,7 +136,7 @@ impl Connector {
                         // Whether it was sent is not known.
                         Err(WorkError::Ours(_)) => {}
                     }
-                    match outcome? {
+                    match self.unless_anothers(account, outcome?)? {
                         Created::As(id) => wanted.remote_id = Some(id),
                         Created::Bare(id) => {
                             wanted.remote_id = Some(id);
@@ -220,6 +220,21 @@ impl Connector {
         }
         // The rest of it is a change of what is there now.
         Ok(if bare { Sent::Conflict } else { Sent::Everything })
+    }
+
+    /// What came of a creation; an account that somebody else has, and must have, is not what was made.
+    fn unless_anothers(&self, account: &Account, created: Created) -> Result<Created, WorkError> {
+        let (Created::As(id) | Created::Bare(id)) = &created else { return Ok(created) };
+        let view = self.store.view();
+        let holder = ledger::linked(&view, &account.app, id)?.filter(|holder| *holder != account.identity);
+        let theirs = match holder {
+            Some(holder) => ledger::account(&view, holder, &account.app)?,
+            None => None,
+        };
+        Ok(match theirs.filter(|theirs| theirs.desired.target() == Target::Present) {
+            Some(theirs) => Created::Conflict(another(id, theirs.desired.user_name().unwrap_or_default())),
+            None => created,
+        })
     }
 
     /// Takes an account out of the groups that it was to be put into and that never showed it, since they may hide it, and out of those that

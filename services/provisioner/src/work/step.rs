@@ -12,6 +12,7 @@ use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::standard::{Invitation, Standard};
+use rollcall_domain::drift::kind::DriftKind;
 use rollcall_domain::drift::{DriftDetected, DriftId};
 use tokio::time::Instant;
 use tracing::info;
@@ -20,9 +21,10 @@ use crate::app_client::client::Failure;
 use crate::app_client::late_lists::Before;
 use crate::app_client::remote_group::Member;
 use crate::error::ProvisionerError;
-use crate::search::locate::locate;
+use crate::search::locate::{Located, locate};
 use crate::search::look::{Search, read_by_id};
 use crate::search::ownership::Ownership;
+use crate::search::wanted::Wanted;
 use crate::work::carry_out::{Sent, check_mapping, refuse_foreign};
 use crate::work::connector::{Connector, Link};
 use crate::work::end_access::{Access, is_answer};
@@ -129,6 +131,22 @@ impl Connector {
         self.may_still_live(account, remote).max(let_in)
     }
 
+    /// Where nothing is owed of somebody any more, and an account that may be theirs can be used: that is found, so that it is owed. What is
+    /// known already, or only reported, is refused as before.
+    fn may_be_left(
+        &self,
+        account: &Account,
+        located: Option<&Located>,
+        wanted: &Wanted,
+    ) -> Result<Option<Attempt>, WorkError> {
+        let is_over = wanted.target == Target::Absent && account.owes.is_empty();
+        let lives = |found: &&Located| found.ownership.is_out_of_reach() && wanted.can_be_used(&found.remote);
+        let Some(found) = located.filter(|_| is_over).filter(lives) else { return Ok(None) };
+        let id = DriftId { app: account.app.clone(), identity: account.identity, kind: DriftKind::Zombie };
+        let drift = DriftDetected::new(id, account.desired_version, Vec::new(), Some(&found.remote));
+        Ok((!self.is_known(&drift)?).then(|| Attempt::Drift(DriftKind::Zombie, Vec::new(), Some(found.remote.clone()))))
+    }
+
     async fn attempt(&self, account: &Account) -> Result<Attempt, WorkError> {
         let Some(Link { config, client, memberships, list }) = &self.link else {
             return Err(self.not_connected().into());
@@ -167,6 +185,9 @@ impl Connector {
         let (mut hidden, mut asked_to_leave) = (None, false);
         loop {
             let mut located = locate(&search, &self.store.view(), &wanted).await?;
+            if let Some(drift) = self.may_be_left(account, located.as_ref(), &wanted)? {
+                return Ok(drift);
+            }
             refuse_foreign(located.as_ref(), wanted.target)?;
             if located.as_ref().is_some_and(|l| l.ownership == Ownership::Contested || !claim.add(&l.remote.id)) {
                 return Ok(Attempt::Wait(CONTESTED_PAUSE));

@@ -15,7 +15,7 @@ use rollcall_domain::alert::{About, Alert, AlertChanged, Level};
 use rollcall_domain::app::drill::Drilled;
 use rollcall_domain::app::health::Quarantine;
 use rollcall_domain::app::{App, Connection};
-use rollcall_domain::drift::reconciliation::Failing;
+use rollcall_domain::drift::reconciliation::Unfinished;
 use rollcall_domain::governance::hold::Hold;
 use rollcall_domain::identity::EffectFailed;
 use rollcall_domain::identity::lifecycle::ChangeKind;
@@ -49,7 +49,7 @@ pub enum AlertCondition {
     Revocations(Late),
     Quarantine(Quarantine),
     Drill(AppId, Drilled),
-    Uncompared(AppId, Failing),
+    Uncompared(AppId, Unfinished),
     Hold(Hold),
     Stuck(EffectFailed),
     FarAhead(Scheduled),
@@ -130,7 +130,7 @@ impl AlertCondition {
             Self::Drill(app, drilled) => {
                 About::Drill { app: app.clone(), by: drilled.failing_since.unwrap_or_default() }
             }
-            Self::Uncompared(app, failing) => About::Uncompared { app: app.clone(), by: failing.by },
+            Self::Uncompared(app, unfinished) => About::Uncompared { app: app.clone(), by: unfinished.by },
             Self::Hold(h) => About::Hold { cause: h.cause.clone(), by: h.by },
             Self::Stuck(failed) => About::Stuck { identity: failed.id, by: failed.version },
             Self::FarAhead(scheduled) => About::FarAhead { identity: scheduled.identity, by: scheduled.version },
@@ -190,7 +190,7 @@ pub fn conditions(
             all.push(AlertCondition::Drill(id, drilled));
         }
     }
-    all.extend(not_compared(state, now)?.into_iter().map(|(app, failing)| AlertCondition::Uncompared(app, failing)));
+    all.extend(not_compared(state, now)?.into_iter().map(|(app, unfinished)| AlertCondition::Uncompared(app, unfinished)));
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));
     if let Some(far) = rules.far_from(now) {
@@ -216,19 +216,23 @@ pub fn conditions(
 /// How many times in a row an app may not be compared when it should before people are told.
 const MISSED: u32 = 3;
 
-/// The apps whose comparisons have failed for so long that people are told, and since when.
+/// How long a comparison that has not failed may run before people are told: one of a large app takes hours.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The apps whose comparisons have failed, or not come to their end, for so long that people are told, and since when.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn not_compared(state: &impl Read, now: Timestamp) -> Result<Vec<(AppId, Failing)>, KvError> {
+pub fn not_compared(state: &impl Read, now: Timestamp) -> Result<Vec<(AppId, Unfinished)>, KvError> {
     let mut all = Vec::new();
-    for (id, failing) in ledger::failing_comparisons(state)? {
-        let Some(app) = directory::app(state, &id)? else { continue };
-        let patience = SignedDuration::try_from(app.spec.reconcile_every.saturating_mul(MISSED));
-        let is_due = now.duration_since(failing.since) > patience.unwrap_or(SignedDuration::MAX);
+    for (id, reconciled) in ledger::unfinished_comparisons(state)? {
+        let (Some(app), Some(unfinished)) = (directory::app(state, &id)?, reconciled.unfinished) else { continue };
+        let missed = app.spec.reconcile_every.saturating_mul(MISSED);
+        let patience = if reconciled.failure.is_some() { missed } else { missed.max(LONGEST) };
+        let is_due = now.duration_since(unfinished.since) > patience.try_into().unwrap_or(SignedDuration::MAX);
         // One that is left alone is told of by itself.
         if is_due && app.connection == Connection::Configured && ledger::quarantine(state, &id)?.is_none() {
-            all.push((id, failing));
+            all.push((id, unfinished));
         }
     }
     Ok(all)

@@ -209,7 +209,7 @@ fn since(wrong: &AlertCondition) -> Option<Timestamp> {
         AlertCondition::Handovers(late) | AlertCondition::Revocations(late) => Some(late.since),
         AlertCondition::Quarantine(quarantine) => Some(quarantine.since),
         AlertCondition::Drill(_, drilled) => drilled.ended_at,
-        AlertCondition::Uncompared(_, failing) => Some(failing.since),
+        AlertCondition::Uncompared(_, unfinished) => Some(unfinished.since),
         AlertCondition::Hold(hold) => Some(hold.since),
         AlertCondition::Silence { last, .. } => *last,
         AlertCondition::Stuck(failed) => Some(failed.effective_at),
@@ -352,10 +352,18 @@ fn summary(state: &impl Read, wrong: &AlertCondition, level: Level, owed: &[Obli
                 }
             }
         }
-        AlertCondition::Uncompared(app, failing) => {
-            let said = ledger::reconciled(state, app)?.failure.unwrap_or_default();
-            let app = app_name(state, app)?;
-            format!("{app} could not be compared as a whole since {}, at last because of: {said}", failing.since)
+        AlertCondition::Uncompared(app, unfinished) => {
+            let reconciled = ledger::reconciled(state, app)?;
+            let (app, since) = (app_name(state, app)?, unfinished.since);
+            match (reconciled.failure, reconciled.running) {
+                (Some(said), _) => {
+                    format!("{app} could not be compared as a whole since {since}, at last because of: {said}")
+                }
+                (None, running) => {
+                    let accounts = running.unwrap_or_default().accounts;
+                    format!("a comparison of {app} that began at {since} does not end: it has read {accounts} accounts")
+                }
+            }
         }
         AlertCondition::Hold(hold) => {
             let (app, removals) = (app_name(state, &hold.app)?, hold.removals);
