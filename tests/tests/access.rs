@@ -330,7 +330,10 @@ async fn where_people_sign_in_the_token_of_a_team_does_not_approve_what_one_of_t
     ensure!(status == 202, "{status} {made}");
     let wanted = format!("/v1/grants/{}", made["id"].as_str().context("no id")?);
     let (status, refused) = post(&stage, &format!("{wanted}/approve"), "team-secret", &json!({})).await?;
-    ensure!(status == 403 && refused["detail"].as_str().is_some_and(|d| d.contains("'identity'")), "{status} {refused}");
+    ensure!(
+        status == 403 && refused["detail"].as_str().is_some_and(|d| d.contains("'identity'")),
+        "{status} {refused}"
+    );
     ensure!(post(&stage, &format!("{wanted}/approve"), "bea-secret", &json!({})).await?.0 == 202);
     let why = json!({ "reason": "not now" });
     ensure!(post(&stage, &format!("{wanted}/deny"), "team-secret", &why).await?.0 == 202, "no is said by anybody");

@@ -538,6 +538,40 @@ async fn what_somebody_else_has_by_now_is_not_touched_for_whoever_had_the_name()
     Ok(())
 }
 
+/// A person has it looked at again, and an account that nobody may be given has the name of whoever has left: it is owed that somebody says whose
+/// it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_a_leavers_and_is_found_after_they_were_gone_is_owed() -> anyhow::Result<()> {
+    let app = Script { no_external_id: true, ..Script::default() };
+    let stage = Stage::set(app, "delete", "adopt = \"never\"\nretry_max = \"1s\"\n", "").await?;
+    let (anna, other) = (stage.join("anna").await?, stage.join("other").await?);
+    stage.verified(&other).await?;
+    stage.verified(&anna).await?;
+    stage.leave(&anna).await?;
+    stage.verified(&anna).await?;
+    ensure!(stage.rollcall.items("/v1/obligations?status=open").await?.is_empty());
+    stage.app.fill(APP, [json!({ "userName": "anna", "active": true })].into_iter());
+    let (status, answer) = stage.decide("/v1/sync", &json!({ "identity": anna })).await?;
+    ensure!(status == 202, "{status} {answer}");
+    until("it is owed", || async {
+        let owed = stage.rollcall.items("/v1/obligations?change=repair").await?;
+        Ok(owed.iter().any(|owed| owed["identity"] == anna && owed["status"] != "verified").then_some(()))
+    })
+    .await?;
+    let refused = stage.seen("account.rejected").await?;
+    ensure!(refused.to_string().contains("linked to nobody"), "{refused}");
+    ensure!(named(&stage, "anna")[0]["active"] == true, "it is nobody's to touch");
+    // Under another name it may be theirs as before; that nobody can use it ends it.
+    let by_hand = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
+        stage.app.by_hand(APP, |users| {
+            users.values_mut().filter(|user| user["userName"] != "other").for_each(|user| change(user));
+        });
+    };
+    by_hand(&|user| drop(user.insert("userName".into(), "shadow".into())));
+    by_hand(&|user| drop(user.insert("active".into(), false.into())));
+    stage.all_ended().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_creation_that_is_answered_with_somebody_elses_account_gives_it_to_nobody() -> anyhow::Result<()> {
     for status in [200, 201] {

@@ -101,10 +101,10 @@ pub use others::{other_ids, others_of};
 pub use preview::{AppPreview, Direction, Preview, PreviewChange, PreviewReason, Tally, preview};
 pub use read::{
     ACCOUNTS, HOLDS, account, account_key, account_of_leaver, accounts_of, alerting_leavers, capabilities, conformance,
-    drift, drift_of, firing_alerts, held, hold, holds, holds_something, identities_at,
-    is_hold_said, is_waived, last_obligation, leaver, missing_in, obligation, obligations_of, obligations_of_leaver,
-    obligations_opened_by, open_leavers, open_obligations, overdue_access, parked, pending, quarantine, quarantines,
-    reconciled, some_accounts, synced, unfinished_comparisons, unsaid_completions, verified_between,
+    drift, drift_of, firing_alerts, held, hold, holds, holds_something, identities_at, is_hold_said, is_waived,
+    last_obligation, leaver, missing_in, obligation, obligations_of, obligations_of_leaver, obligations_opened_by,
+    open_leavers, open_obligations, overdue_access, parked, pending, quarantine, quarantines, reconciled,
+    some_accounts, synced, unfinished_comparisons, unsaid_completions, verified_between,
 };
 pub use reevaluations::{next_piece, reevaluations};
 pub use revocations::{

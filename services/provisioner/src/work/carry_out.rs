@@ -56,8 +56,7 @@ pub fn refuse_foreign(located: Option<&Located>, target: Target) -> Result<(), F
     let why = match found.ownership {
         Ownership::Protected => "is one of the app's protected accounts".to_owned(),
         Ownership::Unlinked if target == Target::Absent => {
-            "is linked to nobody: they are not gone while it can be used. Switch it off there, give it another name, or list it \
-             under `protected`"
+            "is linked to nobody: they are not gone while it can be used. Switch it off there, or list it under `protected`"
                 .to_owned()
         }
         Ownership::Unlinked => {

@@ -190,7 +190,9 @@ pub fn conditions(
             all.push(AlertCondition::Drill(id, drilled));
         }
     }
-    all.extend(not_compared(state, now)?.into_iter().map(|(app, unfinished)| AlertCondition::Uncompared(app, unfinished)));
+    all.extend(
+        not_compared(state, now)?.into_iter().map(|(app, unfinished)| AlertCondition::Uncompared(app, unfinished)),
+    );
     all.extend(ledger::holds(state)?.into_iter().map(AlertCondition::Hold));
     all.extend(ledger::stuck(state)?.into_iter().map(AlertCondition::Stuck));
     if let Some(far) = rules.far_from(now) {
