@@ -584,9 +584,17 @@ async fn a_creation_that_is_answered_with_somebody_elses_account_gives_it_to_nob
         let refused = stage.seen("account.rejected").await?;
         ensure!(refused.to_string().contains("another account"), "{refused}");
         ensure!(named(&stage, "bert") == before && stage.account(&anna).await?["verified"] != true, "{status}");
-        // Whose it is has not changed: it goes with him.
-        stage.leave(&bert).await?;
+        // Whose it is has not changed: it goes with him, and stays with him while he is off.
+        let off = json!({ "reason": "his laptop was stolen" });
+        let (said, answer) = stage.decide(&format!("/v1/identities/{bert}/disable"), &off).await?;
+        ensure!(said == 202, "{said} {answer}");
         stage.verified(&bert).await?;
+        let cleo = stage.join("cleo").await?;
+        until("that is refused as well", || async {
+            let is_cleos = |event: &Value| event["identity"] == cleo || event.to_string().contains(&cleo);
+            Ok(stage.events("account.rejected").await?.iter().any(is_cleos).then_some(()))
+        })
+        .await?;
         ensure!(named(&stage, "bert").iter().all(|account| account["active"] == false), "{status}");
     }
     Ok(())

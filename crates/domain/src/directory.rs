@@ -31,7 +31,8 @@ pub use access_rules::{
     policies, policy, reevaluation_policy, role, roles, separation, separations,
 };
 pub use credentials::{
-    CREDENTIALS, INVENTORIES, credential, credentials_held_after, credentials_in, credentials_of, holding, inventory,
+    CREDENTIALS, INVENTORIES, credential, credentials_held_after, credentials_in, credentials_of, holders_of, holding,
+    inventory,
 };
 
 /// The key prefix of all identities.

@@ -710,6 +710,8 @@ const CONFIGURED: &str = "configured/";
 fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Change) -> Result<bool, KvError> {
     let Some(before) = before.filter(|_| change.kind != ChangeKind::Leaver) else { return Ok(false) };
     match before.desired {
+        // Nothing gave it to them when they were switched off: its removal waited then.
+        Desired::Off if before.holds.is_empty() => Ok(true),
         Desired::Off => Ok(directory::identity(state, before.identity)?.is_some_and(|who| !who.lifecycle.has_access())),
         Desired::Absent if before.is_pending() => {
             let held = holds(state)?.iter().any(|hold| hold.covers(before));

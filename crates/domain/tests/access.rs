@@ -320,6 +320,36 @@ fn a_removal_that_waits_for_a_person_is_not_made_by_switching_somebody_off() {
     switch(&mut world, person(4), Switch::Off);
     assert_eq!(account(&world).desired, Desired::Off, "switched off, and nothing else");
     world.verify(person(4), "chat");
+    // Whatever else is said of them meanwhile.
+    let titled = json!({ "userName": "p4", "userType": "Employee", "active": false, "title": "Lead" });
+    world.update(person(4), titled).unwrap();
+    assert_eq!(account(&world).desired, Desired::Off);
+    switch(&mut world, person(4), Switch::On);
+    assert_eq!(account(&world).desired, Desired::Absent);
+    assert!(hold.covers(&account(&world)), "it waits again");
+}
+
+#[test]
+fn the_removal_of_a_mover_that_waits_for_a_person_waits_while_they_are_off_too() {
+    let mut world = World::default();
+    let guarded =
+        AppSpec { guard: Guard { max_removals: 1, ..Guard::default() }, ..spec("chat", r#"userType eq "Employee""#) };
+    world.append(Event::AppConfigured(Box::new(guarded)));
+    let user = |n: u128, kind: &str, title: &str| json!({ "userName": format!("p{n}"), "userType": kind, "title": title, "active": true });
+    for n in 1..=4 {
+        world.join(person(n), user(n, "Employee", "Dev"));
+        world.verify(person(n), "chat");
+    }
+    for n in 1..=4 {
+        world.update(person(n), user(n, "Guest", "Dev")).unwrap();
+    }
+    let account = |world: &World| ledger::account(&world.state, person(4), &app_id("chat")).unwrap().unwrap();
+    let hold = ledger::holds(&world.state).unwrap().remove(0);
+    assert!(hold.covers(&account(&world)));
+    switch(&mut world, person(4), Switch::Off);
+    world.verify(person(4), "chat");
+    world.update(person(4), user(4, "Guest", "Lead")).unwrap();
+    assert_eq!(account(&world).desired, Desired::Off, "nobody has released it");
     switch(&mut world, person(4), Switch::On);
     assert_eq!(account(&world).desired, Desired::Absent);
     assert!(hold.covers(&account(&world)), "it waits again");

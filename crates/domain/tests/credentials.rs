@@ -241,6 +241,30 @@ fn whoever_has_a_leavers_key_now_the_leaver_knows_its_secret_until_it_is_another
 }
 
 #[test]
+fn a_key_that_works_again_is_owed_by_every_leaver_who_knows_its_secret() {
+    let off = |holder| Listed { usability: Usability::Disabled, ..key(KEY, Some(holder)) };
+    for passed_on_before in [false, true] {
+        let mut world = a_world();
+        lists(&mut world, key(KEY, Some(ADA)));
+        if passed_on_before {
+            lists(&mut world, off(BEN));
+        }
+        let left = active(&mut world, ADA, false).unwrap();
+        world.verify(person(ADA), "wiki");
+        if !passed_on_before {
+            lists(&mut world, off(ADA));
+        }
+        assert_eq!((status(&world, ADA, left), changes(&world, KEY)), (CaseStatus::Completed, vec![]));
+        lists(&mut world, key(KEY, Some(BEN)));
+        assert_eq!(changes(&world, KEY), [ChangeKind::Repair], "{passed_on_before}");
+        lists(&mut world, Listed { used_at: Some(at(900)), ..key(KEY, Some(BEN)) });
+        assert_eq!(changes(&world, KEY), [ChangeKind::Repair], "once");
+        lists(&mut world, Listed { rotated_at: Some(at(1000)), ..key(KEY, Some(BEN)) });
+        assert_eq!(changes(&world, KEY), []);
+    }
+}
+
+#[test]
 fn another_secret_of_a_leavers_own_key_is_no_end() {
     let mut world = a_world();
     lists(&mut world, key(KEY, Some(ADA)));

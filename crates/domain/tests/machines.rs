@@ -290,6 +290,28 @@ fn one_that_is_only_switched_off_is_somebodys_and_its_owner_who_is_off_is_not_th
     assert!(world.completed(BEN, left));
 }
 
+/// The usual order where something has happened: they are switched off, their machines are ended, and then they leave.
+#[test]
+fn what_was_retired_before_its_owner_leaves_is_handed_over_once() {
+    let mut world = a_world();
+    let switch = |to, n| Event::IdentitySwitched(Switched { id: person(n), to, reason: String::new() });
+    world.adds(BOT, machine("bot", Some(ADA)));
+    world.verify(person(BOT), "wiki");
+    world.append_by("ola", switch(Switch::Off, ADA));
+    world.verify(person(ADA), "wiki");
+    world.hands(BOT, ADA, HandoverStep::Retired);
+    world.append_by("ola", switch(Switch::Off, BOT));
+    world.verify(person(BOT), "wiki");
+    assert_eq!(world.handover(ADA, BOT).status(), HandoverStatus::Retired);
+    let left = world.leaves(ADA);
+    world.verify(person(ADA), "wiki");
+    assert_eq!(world.handover(ADA, BOT).status(), HandoverStatus::Retired);
+    assert!(world.completed(ADA, left));
+    // It is switched on again: somebody has to answer for it.
+    world.append_by("ola", switch(Switch::On, BOT));
+    assert_eq!(world.handover(ADA, BOT).status(), HandoverStatus::Open);
+}
+
 #[test]
 fn an_owner_who_answers_again_ends_what_another_was_to_hand_over() {
     let mut world = a_world();

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rollcall_config::AppConfig;
-use rollcall_config::News;
+use rollcall_config::{AppConfig, News, WithoutOwner};
 use rollcall_domain::{NewEvent, Sequence, ledger};
 use rollcall_event_log::{Clock, Expect, Log, Unit, by_service};
 use rollcall_projection::{History, Projection, Store, apply};
@@ -174,7 +173,7 @@ async fn watch(around: Around, store: Arc<Store>) {
         tokio::time::sleep(TICK).await;
         let elapsed = std::mem::replace(&mut last, Instant::now()).elapsed();
         let now = steady.read((around.clock)(), elapsed).time();
-        let _ = bring_into_effect(around.log.as_ref(), &store, now).await;
+        let _ = bring_into_effect(around.log.as_ref(), &store, now, WithoutOwner::Stage).await;
         let _ = append_due(around.log.as_ref(), &store, now).await;
         let _ = reevaluate(around.log.as_ref(), &store, TICK).await;
         if around.weather.is_rough() && around.chance.percent(20) {

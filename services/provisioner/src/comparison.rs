@@ -279,7 +279,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its
-    /// `externalId` or its user name someone who must have one; else whoever had it.
+    /// `externalId` or its user name someone who must have one, or had one; else whoever had it.
     fn owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
         let app = &self.connector.app;
         let holder = match ledger::linked(&self.view, app, &remote.id)? {
@@ -306,8 +306,13 @@ impl<'a> Pass<'a> {
         let Some(named) = directory::identity_by_user_name(&self.view, remote.text("userName"))? else {
             return Ok(None);
         };
+        // Of whoever had one it may be the one that they had, under another id, unless a person has accepted it as nobody's.
+        let nobody = orphan_id(app, &remote.id);
+        let is_accepted = ledger::drift_of(&self.view, app, nobody)?.iter().any(|item| item.accepted.is_some());
+        let by_name = self.link.config.spec.adopts_by_name() && !is_accepted;
+        let had_one = |a: &Account| a.remote_id.as_ref().is_some_and(|known| by_name || *known == remote.id);
         let account = ledger::account(&self.view, named.id, app)?;
-        Ok(account.filter(|a| a.desired.target() == Target::Present || a.remote_id.as_ref() == Some(&remote.id)))
+        Ok(account.filter(|a| a.desired.target() == Target::Present || had_one(a)))
     }
 
     /// Reads one account once more, and says how it differs if it still does.
@@ -576,7 +581,7 @@ impl<'a> Pass<'a> {
         }
         if self.link.config.spec.drift.orphan == Policy::Adopt
             && let Some(identity) = self.adopter(&now)?
-            && self.still_lacks_one(identity)?
+            && self.still_lacks_one(identity).await?
         {
             let adopted = Adopted { app: self.connector.app.clone(), identity, remote_id: now.id.clone() };
             self.connector.say(Event::AccountAdopted(adopted)).await?;
@@ -586,10 +591,14 @@ impl<'a> Pass<'a> {
         self.report(nobody, DriftKind::Orphan, (Sequence(0), Target::Absent), Vec::new(), Some(&now)).await
     }
 
-    /// Whether someone must have an account and none is known, by all that is known now: theirs may have been made since its page was read.
-    fn still_lacks_one(&self, identity: IdentityId) -> Result<bool, ProvisionerError> {
+    /// Whether someone must have an account and has none, by all that is known now: theirs may have been made since its page was read.
+    async fn still_lacks_one(&self, identity: IdentityId) -> Result<bool, WorkError> {
         let account = ledger::account(&self.connector.store.view(), identity, &self.connector.app)?;
-        Ok(account.is_some_and(|account| account.desired.target() == Target::Present && account.remote_id.is_none()))
+        Ok(match account.filter(|account| account.desired.target() == Target::Present) {
+            Some(Account { remote_id: Some(known), .. }) => read_by_id(&self.link.client, &known).await?.is_none(),
+            Some(_) => true,
+            None => false,
+        })
     }
 
     /// Whose account it should be: of someone who has one of its addresses, must have an account, and has none.

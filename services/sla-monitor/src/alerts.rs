@@ -5,3 +5,4 @@ pub mod delivery;
 pub mod left_out;
 pub mod message;
 pub mod sinks;
+pub mod told_here;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rollcall_config::WithoutOwner;
 use rollcall_domain::access::case::Case;
 use rollcall_domain::access::departure::{AppOutcome, LeaverCompleted};
 use rollcall_domain::access::grant::{GrantChanged, GrantEnd, GrantStep};
@@ -132,18 +133,23 @@ pub async fn append_due(log: &dyn Log, store: &Store, now: Timestamp) -> Result<
 }
 
 /// Brings into effect what was said before and whose time has come, from the newest state on the log. What can't take effect
-/// is said to be so, and keeps nobody else waiting.
+/// is said to be so, and keeps nobody else waiting. `unowned` is what is configured of machines without an owner.
 ///
 /// # Errors
 /// When the log or the state fails: it is done the next time.
-pub async fn bring_into_effect(log: &dyn Log, store: &Store, now: Timestamp) -> Result<usize, MonitorError> {
+pub async fn bring_into_effect(
+    log: &dyn Log,
+    store: &Store,
+    now: Timestamp,
+    unowned: WithoutOwner,
+) -> Result<usize, MonitorError> {
     let (mut place, mut done) = (None::<String>, 0);
     loop {
         let view = store.view();
         let (due, next) = ledger::taking_effect(&view, now, place.as_deref(), BATCH)?;
         let mut last: Option<Sequence> = None;
         for scheduled in &due {
-            last = last.max(take_effect_of(log, store, scheduled, now).await?);
+            last = last.max(take_effect_of(log, store, scheduled, now, unowned).await?);
         }
         done += due.len();
         if let Some(last) = last {
@@ -162,6 +168,7 @@ async fn take_effect_of(
     store: &Store,
     scheduled: &Scheduled,
     now: Timestamp,
+    unowned: WithoutOwner,
 ) -> Result<Option<Sequence>, MonitorError> {
     let id = scheduled.identity;
     let Some(Newest { recorded, last }) = newest(log, id, Some(scheduled.version)).await? else {
@@ -185,7 +192,8 @@ async fn take_effect_of(
         Some(owner) => ledger::can_own(&store.view(), owner)?,
         None => false,
     };
-    let changed = if has_owner { changed } else { without_owner(changed) };
+    let may_begin = has_owner || unowned == WithoutOwner::Allow;
+    let changed = if may_begin { changed } else { without_owner(changed) };
     if changed.before == Some(changed.after) {
         return failed(log, scheduled, "nobody answers for the machine who is there").await;
     }

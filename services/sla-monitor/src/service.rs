@@ -1,10 +1,11 @@
 //! The service: a projection of the ledger, its clocks and its sinks.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use rollcall_config::{AlertingConfig, Config, News, SourceConfig};
+use rollcall_config::{AlertingConfig, Config, News, SourceConfig, WithoutOwner};
 use rollcall_domain::kv::KvError;
 use rollcall_domain::ledger::{Ledger, List, Remembered};
 use rollcall_domain::{Recorded, Sequence};
@@ -62,6 +63,9 @@ pub struct Monitor {
     clock: Clock,
     duty: Duty,
     max_credential_age: Duration,
+    without_owner: WithoutOwner,
+    /// Its own folder.
+    folder: PathBuf,
 }
 
 /// The projection whose clocks are watched.
@@ -137,6 +141,8 @@ impl Monitor {
             clock,
             duty,
             max_credential_age,
+            without_owner: config.machines.without_owner,
+            folder,
         })
     }
 
@@ -201,7 +207,7 @@ impl Monitor {
         });
         let mut sinks = JoinSet::new();
         for sink in self.sinks {
-            sinks.spawn(AlertLoop::new(Arc::clone(&shared), sink).run(stop.clone()));
+            sinks.spawn(AlertLoop::new(Arc::clone(&shared), sink, &self.folder).run(stop.clone()));
         }
         sinks.spawn(look_around(Arc::clone(&shared), self.alerting.clone(), stop.clone()));
         let keeping = tokio::spawn(self.duty.keep(self.log.clone(), stop.clone()));
@@ -230,7 +236,7 @@ impl Monitor {
             *shared.now.lock().unwrap_or_else(PoisonError::into_inner) = now;
             if lease.is_held() {
                 // One that is told to stop no longer knows what became of what it said.
-                if let Err(e) = deadlines::bring_into_effect(&self.log, &self.store, now).await
+                if let Err(e) = deadlines::bring_into_effect(&self.log, &self.store, now, self.without_owner).await
                     && !stop.is_cancelled()
                 {
                     warn!(error = %e, "what is scheduled can't be brought into effect, trying again");

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall_config::{Config, parse};
+use rollcall_config::{Config, WithoutOwner, parse};
 use rollcall_domain::access::desired::Target;
 use rollcall_domain::access::outcome::{Left, Verified};
 use rollcall_domain::identity::{self, IdentityChanged, IdentityKind};
@@ -149,6 +149,24 @@ fn verified(version: Sequence, target: Target) -> Event {
         target,
         observed,
     })
+}
+
+/// Where machines may be without an owner one begins at its date as it would at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_begins_at_its_date_where_nobody_has_to_answer_for_it() {
+    for (without, begins) in [(WithoutOwner::Allow, true), (WithoutOwner::Stage, false)] {
+        let mut stage = Stage::set().await;
+        stage.config.machines.without_owner = without;
+        let effective = stage.now() + minutes(60);
+        let machine = identity::create(anna(), IdentityKind::ServiceAccount, user(true, Some(effective)), stage.now());
+        stage.append(Event::Identity(machine)).await;
+        stage.restart_at(effective + minutes(1)).await;
+        match begins {
+            true => drop(stage.seen("identity.joined").await),
+            false => drop(stage.seen("identity.effect_failed").await),
+        }
+        stage.stop().await;
+    }
 }
 
 fn minutes(n: i64) -> SignedDuration {

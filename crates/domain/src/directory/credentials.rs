@@ -1,7 +1,7 @@
 //! Credentials and inventories, as their lists say.
 //!
 //! Keys: `credential/<id>`, `credentials-in/<inventory>/<id>`: those that are listed, `credentials-of/<holder>/<id>`: those that
-//! somebody has, or ever had, and `inventory/<name>`.
+//! somebody has, or ever had, `holders-of/<id>/<holder>`: the same by the credential, and `inventory/<name>`.
 
 use crate::access::credential::{
     Credential, Extent, Holding, Inventory, InventoryRead, Listed, Presence, Report, Unlisted,
@@ -34,6 +34,10 @@ fn of_prefix(holder: IdentityId) -> String {
 
 fn of_key(holder: IdentityId, id: CredentialId) -> String {
     format!("{}{id}", of_prefix(holder))
+}
+
+fn holders_prefix(id: CredentialId) -> String {
+    format!("holders-of/{id}/")
 }
 
 fn inventory_key(name: &InventoryName) -> String {
@@ -70,6 +74,14 @@ pub fn credentials_in(
 /// When the state can't be read.
 pub fn credentials_of(state: &(impl Read + ?Sized), holder: IdentityId) -> Result<Vec<CredentialId>, KvError> {
     Ok(suffixes(state, &of_prefix(holder))?.iter().filter_map(|id| id.parse().ok()).collect())
+}
+
+/// Who has a credential, or ever had it.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn holders_of(state: &(impl Read + ?Sized), id: CredentialId) -> Result<Vec<IdentityId>, KvError> {
+    Ok(suffixes(state, &holders_prefix(id))?.iter().filter_map(|holder| holder.parse().ok()).collect())
 }
 
 /// How somebody has a credential, or had it; none: they never did.
@@ -141,6 +153,7 @@ fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) 
     store(state, credential_key(listed.id), &now);
     store(state, in_key(&listed.inventory, listed.id), &());
     store(state, of_key(listed.person(), listed.id), &Holding { passed_on_at: None });
+    store(state, format!("{}{}", holders_prefix(listed.id), listed.person()), &());
     Ok(())
 }
 

@@ -159,25 +159,29 @@ fn open_what_is_missing(
     credential: &Credential,
     event: &Recorded,
 ) -> Result<(), KvError> {
-    let (id, holder) = (credential.listed.id, credential.listed.person());
-    let whose = (id, holder);
+    let id = credential.listed.id;
+    let whose = (id, credential.listed.person());
     let is_owed = owed_of_credential(state, id)?.iter().any(|owed| !by_holder(owed));
     if let Some(report) = credential.standing_report().filter(|_| !is_owed) {
         let change = Change::at_once(report.by, ChangeKind::Compromise, event.recorded_at);
         open(state, whose, change, event)?;
     }
-    let Some(kind) = reason(state, holder)? else { return Ok(()) };
-    if owed(state, id, holder)?.obligations().iter().any(by_holder) {
-        return Ok(());
+    // Who knows its secret can get in by it, whoever has it now.
+    for holder in directory::holders_of(state, id)? {
+        let Some(kind) = reason(state, holder)? else { continue };
+        if !knows_secret(state, credential, holder)? || owed(state, id, holder)?.obligations().iter().any(by_holder) {
+            continue;
+        }
+        let change = Change::at_once(event.sequence, kind, event.recorded_at);
+        let departure = if kind == ChangeKind::Repair { departure(state, holder)? } else { None };
+        let change = match departure {
+            // Who is leaving is not gone while a list shows another credential of theirs.
+            Some(leaver) => Change { sequence: leaver.opened_by, kind: ChangeKind::Leaver, ..change },
+            None => change,
+        };
+        open(state, (id, holder), change, event)?;
     }
-    let change = Change::at_once(event.sequence, kind, event.recorded_at);
-    let departure = if kind == ChangeKind::Repair { departure(state, holder)? } else { None };
-    let change = match departure {
-        // Who is leaving is not gone while a list shows another credential of theirs.
-        Some(leaver) => Change { sequence: leaver.opened_by, kind: ChangeKind::Leaver, ..change },
-        None => change,
-    };
-    open(state, whose, change, event)
+    Ok(())
 }
 
 /// Why the credentials of somebody have to go; none: they may stay, or are nobody's.

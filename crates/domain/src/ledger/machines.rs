@@ -275,8 +275,14 @@ pub(super) fn owner_left(
 ) -> Result<u64, KvError> {
     let mut opened = 0;
     for id in machines_owned(state, owner, None, usize::MAX)? {
+        let before = handover(state, owner, id)?;
+        // What has been retired, and is gone since, is handed over to nobody.
+        let is_retired = before.as_ref().is_some_and(|before| before.end == Some(HandoverEnd::Retired));
+        if is_retired && switched_off(state, id)?.is_some() && how_gone(state, id, event)?.is_some() {
+            continue;
+        }
         // What was owed before they left, such as since they were switched off, is part of their departure now.
-        if let Some(before) = handover(state, owner, id)?.filter(|before| before.end.is_none()) {
+        if let Some(before) = before.filter(|before| before.end.is_none()) {
             let end_of = End::Superseded { at: event.recorded_at, by: event.sequence, because: Because::Left };
             end(state, before, HandoverEnd::Returned, end_of, facts)?;
         }

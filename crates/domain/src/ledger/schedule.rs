@@ -122,27 +122,27 @@ fn heard_key(source: &SourceName) -> String {
     format!("heard/{source}")
 }
 
-/// Notes when a source was heard.
+fn listed_key(source: &SourceName) -> String {
+    format!("heard-lists/{source}")
+}
+
+/// Notes when a source was heard. The lists of its inventories say nothing of who comes and goes.
 pub fn heard(state: &mut impl Write, event: &Recorded) {
-    let said = matches!(
-        event.event,
-        Event::Identity(_)
-            | Event::Group(_)
-            | Event::Resource(_)
-            | Event::ChangeRefused(_)
-            | Event::CredentialListed(_)
-            | Event::CredentialUnlisted(_)
-            | Event::InventoryRead(_)
-    );
-    if let (true, Some(source)) = (said, &event.meta.source) {
-        store(state, heard_key(source), &event.recorded_at);
+    let key = match event.event {
+        Event::Identity(_) | Event::Group(_) | Event::Resource(_) | Event::ChangeRefused(_) => heard_key,
+        Event::CredentialListed(_) | Event::CredentialUnlisted(_) | Event::InventoryRead(_) => listed_key,
+        _ => return,
+    };
+    if let Some(source) = &event.meta.source {
+        store(state, key(source), &event.recorded_at);
     }
 }
 
-/// When a source was heard last.
+/// When a source was heard last; one that sends lists of credentials alone, when it has sent the last one.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn last_heard(state: &(impl Read + ?Sized), source: &SourceName) -> Result<Option<Timestamp>, KvError> {
-    load(state, &heard_key(source))
+    let people = load(state, &heard_key(source))?;
+    if people.is_some() { Ok(people) } else { load(state, &listed_key(source)) }
 }

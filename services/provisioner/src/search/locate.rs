@@ -148,11 +148,11 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
 }
 
 /// An account that stands for itself, and that its id does not show: lists may show it all the same, under the name that it was found with
-/// or wherever they can't be asked for that.
+/// or, where they can't be asked for that, on a page. Of one without a name its id is all that there is.
 async fn listed(app: &Search<'_>, wanted: &Wanted, looked: &mut Looked) -> Result<Vec<Remote>, Failure> {
     let mut found = Vec::new();
     let filters = app.can.filter != Support::No;
-    let mut untrusted = !filters || wanted.user_names.is_empty();
+    let mut untrusted = !filters;
     for name in wanted.user_names.iter().filter(|_| filters) {
         match search(app, "userName", name).await? {
             Answered::Complete(matches) => found.extend(matches),

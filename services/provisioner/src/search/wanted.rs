@@ -92,14 +92,20 @@ impl Wanted {
         };
         let names = [known, account.observed.as_ref().and_then(name_in), mapped, desired.clone()];
         let former = account.former_names.iter().cloned();
-        // The account of nobody has the name that it was found with.
-        let found_as = match &identity {
-            Some(_) => Vec::new(),
-            None => ledger::drift_of(state, &account.app, account.identity)?
-                .into_iter()
-                .map(|item| item.user_name)
-                .collect(),
-        };
+        // The account of nobody has the name that it was found with, and a second one that by which it was found to be somebody's.
+        let mut found_as = Vec::new();
+        if identity.is_none() {
+            for whose in BTreeSet::from([account.identity, of]) {
+                let found = ledger::drift_of(state, &account.app, whose)?;
+                found_as.extend(found.into_iter().map(|item| item.user_name));
+            }
+            if of != account.identity
+                && let Some(owner) = directory::identity(state, of)?
+            {
+                found_as.push(owner.user_name().to_owned());
+                found_as.extend(name_in(&managed_attributes(&spec.attributes, owner.id, &owner.resource)));
+            }
+        }
         let may_exist = account.may_exist.as_ref().map(|may| may.sent.clone()).unwrap_or_default();
         let others = match account.desired.target() {
             Target::Present => BTreeSet::new(),

@@ -13,7 +13,8 @@ use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Capabilities;
 use rollcall_domain::app::mapping::{Attributes, is_within, overlap};
 use rollcall_domain::app::standard::gives_access;
-use rollcall_domain::{Event, ledger};
+use rollcall_domain::identity::lifecycle::Lifecycle;
+use rollcall_domain::{Event, directory, ledger};
 use serde_json::Value;
 
 use crate::app_client::client::Failure;
@@ -221,19 +222,22 @@ impl Connector {
         Ok(if bare { Sent::Conflict } else { Sent::Everything })
     }
 
-    /// What came of a creation; an account that somebody else has, and must have, is not what was made.
+    /// What came of a creation; an account that somebody else has is not what was made, unless they have left and theirs is gone.
     fn unless_anothers(&self, account: &Account, created: Created) -> Result<Created, WorkError> {
         let (Created::As(id) | Created::Bare(id)) = &created else { return Ok(created) };
         let view = self.store.view();
-        let holder = ledger::linked(&view, &account.app, id)?.filter(|holder| *holder != account.identity);
-        let theirs = match holder {
-            Some(holder) => ledger::account(&view, holder, &account.app)?,
-            None => None,
+        let Some(holder) = ledger::linked(&view, &account.app, id)?.filter(|holder| *holder != account.identity) else {
+            return Ok(created);
         };
-        Ok(match theirs.filter(|theirs| theirs.desired.target() == Target::Present) {
-            Some(theirs) => Created::Conflict(another(id, theirs.desired.user_name().unwrap_or_default())),
-            None => created,
-        })
+        let stays =
+            directory::identity(&view, holder)?.is_some_and(|who| !who.deleted && who.lifecycle != Lifecycle::Left);
+        let theirs = ledger::account(&view, holder, &account.app)?;
+        let is_wanted = |theirs: &Account| theirs.desired.target() == Target::Present || theirs.is_being_removed();
+        if stays || theirs.as_ref().is_some_and(is_wanted) {
+            let name = theirs.as_ref().and_then(|theirs| theirs.desired.user_name());
+            return Ok(Created::Conflict(another(id, name.unwrap_or_default())));
+        }
+        Ok(created)
     }
 
     /// Takes an account out of the groups that it was to be put into and that never showed it, since they may hide it, and out of those that

@@ -2,6 +2,7 @@
 //! is an event, so that a restart neither loses an alert nor repeats it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings,
 use crate::alerts::left_out::is_left_out;
 use crate::alerts::message::{AlertMessage, Context, again, compose};
 use crate::alerts::sinks::{REPEAT, Sink};
+use crate::alerts::told_here::ToldHere;
 use crate::error::MonitorError;
 use crate::meta::meta_for;
 
@@ -84,7 +86,7 @@ pub struct AlertLoop {
     pub shared: Arc<Shared>,
     pub sink: Sink,
     /// What can't be on the log, because it is the log that is wrong.
-    told_here: BTreeMap<String, Alert>,
+    told_here: ToldHere,
     failing_since: Option<Instant>,
     /// Where the log was when it became this monitor that tells; `None`: it is another one.
     on_duty_from: Option<Sequence>,
@@ -97,9 +99,10 @@ struct Retry {
 }
 
 impl AlertLoop {
-    /// One that has told nothing.
-    pub const fn new(shared: Arc<Shared>, sink: Sink) -> Self {
-        Self { shared, sink, told_here: BTreeMap::new(), failing_since: None, on_duty_from: None }
+    /// One that knows what an earlier process has told; `folder` is the monitor's own.
+    pub fn new(shared: Arc<Shared>, sink: Sink, folder: &Path) -> Self {
+        let told_here = ToldHere::open(folder, &sink.name);
+        Self { shared, sink, told_here, failing_since: None, on_duty_from: None }
     }
 
     /// Runs until `stop`. A sink that fails is tried for as long as there is news for it.
@@ -156,7 +159,7 @@ impl AlertLoop {
     fn firing(&self) -> Result<Vec<Alert>, MonitorError> {
         let mut message = ledger::firing_alerts(&self.shared.store.view())?;
         message.retain(|alert| alert.sink == self.sink.name);
-        message.extend(self.told_here.values().cloned());
+        message.extend(self.told_here.alerts().cloned());
         Ok(message)
     }
 
@@ -218,8 +221,7 @@ impl AlertLoop {
         if message.about == About::Log {
             if firing {
                 let (about, level, summary) = (message.about, message.level, message.summary);
-                let alert = Alert { key: key.clone(), sink, about, level, summary, fired_at: self.shared.now() };
-                self.told_here.insert(key, alert);
+                self.told_here.insert(Alert { key, sink, about, level, summary, fired_at: self.shared.now() });
             } else {
                 self.told_here.remove(&key);
             }
