@@ -212,6 +212,15 @@ impl Faulty {
         });
     }
 
+    /// Gives a group another name by hand.
+    pub fn rename_group(&self, tenant: &str, from: &str, to: &str) {
+        self.of(tenant, |t| {
+            for group in t.now.groups.values_mut().filter(|group| group.get("displayName") == Some(&from.into())) {
+                group.insert("displayName".into(), to.into());
+            }
+        });
+    }
+
     /// Puts an account into a group by hand.
     pub fn add_member(&self, tenant: &str, group: &str, account: &Value) {
         self.of(tenant, |t| {
@@ -433,7 +442,14 @@ impl Tenant {
             self.index = None;
         }
         let answer = match (method.as_str(), id) {
-            ("GET", None) => self.list(&kind, query),
+            ("GET", None) => {
+                let (status, mut list) = self.list(&kind, query);
+                let listed = list.as_mut().and_then(|list| list.get_mut("Resources")?.as_array_mut());
+                for resource in listed.into_iter().flatten().filter(|_| self.script.shape.members_on_request) {
+                    resource.as_object_mut().map(|resource| resource.remove("members"));
+                }
+                (status, list)
+            }
             ("GET", Some(id)) if self.script.misreads.as_ref().is_some_and(|(misread, _)| *misread == id) => {
                 let status = self.script.misreads.as_ref().map_or(404, |(_, status)| *status);
                 (StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_FOUND), None)
@@ -441,6 +457,10 @@ impl Tenant {
             ("GET", Some(id)) => match self.shown().of(&kind).get(&id) {
                 Some(found) => {
                     let mut found = found.clone();
+                    let asked = query.get("attributes").is_some_and(|names| names.contains("members"));
+                    if self.script.shape.members_on_request && !asked {
+                        found.remove("members");
+                    }
                     if self.script.shape.shows_groups && kind == "Users" {
                         found.insert("groups".into(), self.groups_of(&id));
                     }

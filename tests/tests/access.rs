@@ -560,9 +560,11 @@ async fn whoever_has_left_does_nothing_with_their_token_whatever_they_are_called
     ensure!(asks("bea-secret").await? == 200);
     stage.rollcall.scim(Method::PATCH, &path, &patch("active", false.into())).await?;
     until("who has left does nothing", || async { Ok((asks("bea-secret").await? == 403).then_some(())) }).await?;
-    // Somebody else has their name since.
-    join(&stage, "anna", "Dev", None).await?;
-    until("another Anna does", || async { Ok((asks("anna-secret").await? == 200).then_some(())) }).await?;
+    // Somebody else has their name since: the secret is that of the one who left.
+    let other = join(&stage, "anna", "Dev", None).await?;
+    stage.verified(&other).await?;
+    let (status, refused) = stage.rollcall.raw(Method::GET, "/v1/grants", "anna-secret", None).await?;
+    ensure!(status == 403 && refused.to_string().contains("'identity' to the id"), "{status} {refused}");
     // Switched off and deleted, what is open ends.
     let off = json!({ "reason": "her laptop was stolen" });
     let (status, answer) = post(&stage, &format!("/v1/identities/{nina}/disable"), "ola-secret", &off).await?;

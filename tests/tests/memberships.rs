@@ -133,6 +133,42 @@ async fn of_a_group_that_shows_some_of_its_members_the_account_says_whether_it_i
     Ok(())
 }
 
+/// An app without PATCH takes whole lists alone, and shows none to whoever does not ask for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_let_into_a_group_that_shows_its_members_on_request_lets_nobody_out() -> anyhow::Result<()> {
+    let shape = Shape { members_on_request: true, ..Shape::default() };
+    let stage = Stage::set(Script { shape, no_patch: true, ..Script::default() }, "deactivate", "", GROUPS).await?;
+    stage.app.fill(APP, [json!({ "userName": "by-hand", "active": true })].into_iter());
+    let other = json!(account(&stage, "by-hand")?);
+    stage.app.add_group(APP, "eng", std::slice::from_ref(&other));
+    let ada = stage.join("ada").await?;
+    stage.verified(&ada).await?;
+    let group = json!({ "schemas": [GROUP], "displayName": "Engineering", "members": [{ "value": ada }] });
+    stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    let hers = account(&stage, "ada")?;
+    until("she is in it", || async { Ok(members(&stage).contains(&hers).then_some(())) }).await?;
+    let left = members(&stage);
+    ensure!(left.len() == 2 && left.iter().any(|member| *member == other), "{left:?}");
+    Ok(())
+}
+
+/// An administrator of the app gives it another name: whoever was put into it is in it still.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_left_a_group_because_it_is_called_otherwise() -> anyhow::Result<()> {
+    let stage = Stage::set(Script::default(), "deactivate", "retry_max = \"1s\"\n", GROUPS).await?;
+    let ([ada], group) = in_the_group(&stage, ["ada"]).await?;
+    stage.verified(&ada).await?;
+    stage.app.rename_group(APP, "eng", "Engineers");
+    take_out(&stage, &group, &ada).await?;
+    let refused = stage.seen("account.rejected").await?;
+    ensure!(refused.to_string().contains("is called 'Engineers' now"), "{refused}");
+    ensure!(stage.account(&ada).await?["verified"] == false, "she is in the group");
+    stage.app.rename_group(APP, "Engineers", "eng");
+    stage.verified(&ada).await?;
+    ensure!(members(&stage).is_empty(), "{:?}", members(&stage));
+    Ok(())
+}
+
 /// It was shown in the group while it was one of few.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_a_group_has_shown_before_is_taken_out_of_it_when_it_shows_others_alone() -> anyhow::Result<()> {

@@ -27,7 +27,7 @@ pub use model::{
     InventoryField, InventoryPreset, InventoryShape, JwtConfig, KeyPlace, MachinesConfig, MailAddress, MailSink,
     NatsConfig, NatsPlace, News, OidcConfig, PersonAttribute, PrivateAddresses, Reach, Reads, Recreate, Retention,
     Role, ScimConfig, ServerConfig, Sight, SinkKind, SinkReach, SinkUrl, SourceConfig, TasksConfig, TelemetryConfig,
-    TwoPeople, WithoutOwner,
+    TwoPeople, WithoutOwner, deciders,
 };
 pub use preset::{Deletion, Emulation, Preset, presets};
 pub use reference::reference;

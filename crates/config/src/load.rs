@@ -18,7 +18,7 @@ use crate::access::{api_token, approvals, audit, machines, oidc, privacy, reeval
 use crate::alerts::{alert, alerting, tasks, tiers};
 use crate::app::app;
 use crate::inventories::inventory;
-use crate::model::{AppConfig, Config, News, Role, SinkReach, TwoPeople};
+use crate::model::{AppConfig, Config, News, Role, SinkReach, TwoPeople, deciders};
 use crate::policies::policies;
 use crate::roles::{known_entitlement, role};
 use crate::scim::scim;
@@ -192,7 +192,8 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
         }
     }
 
-    let deciders = api_tokens.iter().filter(|(_, token)| token.role >= Role::Operator).count();
+    let groups = oidc.iter().flat_map(|oidc| oidc.roles.values());
+    let deciders = deciders(api_tokens.iter().map(|(_, token)| token), groups, Role::Operator);
     if approvals.two_people == TwoPeople::Always && deciders < 2 {
         reading.mistake(
             None,

@@ -291,8 +291,9 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "api_tokens.identity",
-        "The user name of the person who holds it: by that they are their own manager's report, somebody's manager, an owner, where \
-         access is asked for and approved. Without it the token is no person's.",
+        "The user name or the id of the person who holds it: by that they are their own manager's report, somebody's manager, an owner, where \
+         access is asked for and approved. A user name that somebody had who has left opens nothing for whoever has it now: give the id. \
+         Without it the token is no person's.",
         "\"ada@example.com\"",
     ),
     (
@@ -346,8 +347,8 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "approvals.two_people",
-        "`when-possible` (the default: where `[[api_tokens]]` has more than one operator or admin), `always` or \
-         `never`: whether what is dangerous needs a second person.",
+        "`when-possible` (the default: where `[[api_tokens]]` has more than one operator or admin, or `[oidc.roles]` lets a group be one), \
+         `always` or `never`: whether what is dangerous needs a second person.",
         "\"always\"",
     ),
     ("approvals.grant_expires_after", "How long access that somebody has asked for can be approved.", ""),

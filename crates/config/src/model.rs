@@ -332,7 +332,7 @@ pub enum HolderBy {
 /// Whether what is dangerous needs a second person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TwoPeople {
-    /// Where more than one may decide: more than one operator or admin among the API tokens of the configuration.
+    /// Where more than one may decide: more than one operator or admin among the API tokens of the configuration and the groups of the provider.
     WhenPossible,
     /// In any case.
     Always,
@@ -340,8 +340,21 @@ pub enum TwoPeople {
     Never,
 }
 
+/// How many may decide what takes at least a role, by the tokens of the configuration; a group at the provider counts as two, since
+/// nobody knows here how many are in it.
+#[must_use]
+pub fn deciders<'a>(
+    tokens: impl IntoIterator<Item = &'a ApiToken>,
+    of_groups: impl IntoIterator<Item = &'a Role>,
+    least: Role,
+) -> usize {
+    let tokens = tokens.into_iter().filter(|token| token.role >= least).count();
+    let groups = of_groups.into_iter().filter(|role| **role >= least).count();
+    tokens.saturating_add(groups.saturating_mul(2))
+}
+
 impl TwoPeople {
-    /// Whether a second person is needed where as many tokens of the configuration may decide.
+    /// Whether a second person is needed where as many may decide.
     #[must_use]
     pub const fn applies(self, deciders: usize) -> bool {
         match self {
@@ -390,6 +403,8 @@ pub enum PersonAttribute {
     UserName,
     /// `externalId`, where one identity alone has it.
     ExternalId,
+    /// Rollcall's own id of it, which is nobody else's ever.
+    Id,
 }
 
 /// The SCIM door: what it serves, and its bounds.

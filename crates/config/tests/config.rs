@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use rollcall_config::{Config, ConfigError, NatsPlace, Needs, Reach, Role, parse};
+use rollcall_config::{Config, ConfigError, NatsPlace, Needs, Reach, Role, TwoPeople, deciders, parse};
 use rollcall_domain::app::deprovision::Deprovision;
 use rollcall_domain::app::kind::AppKind;
 use rollcall_domain::app::own_way::Way;
@@ -340,6 +340,21 @@ fn the_address_of_a_sink_can_be_a_secret() {
     assert!(matches!(pager.url, rollcall_config::SinkUrl::Secret(_)));
     assert_eq!(config.alerts[0].name, "slack-0");
     assert!(!format!("{config:?}").contains("secret of"));
+}
+
+#[test]
+fn a_group_at_the_provider_may_be_more_than_one_who_decides() {
+    let one = "[server]\npublic_url = \"https://rollcall.example.com\"\n[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\n\
+               token = \"the-secret-of-ola\"\n";
+    let provider =
+        "[oidc]\nissuer = \"https://idp.example.com\"\nclient_id = \"rollcall\"\n[oidc.roles]\nstaff = \"auditor\"\niam = \"operator\"\n";
+    let count = |text: &str, least| {
+        let config = parse("test.toml", text, &environment).unwrap();
+        deciders(&config.api_tokens, config.oidc.iter().flat_map(|oidc| oidc.roles.values()), least)
+    };
+    assert!(!TwoPeople::WhenPossible.applies(count(one, Role::Operator)));
+    assert!(TwoPeople::WhenPossible.applies(count(&format!("{one}{provider}"), Role::Operator)));
+    assert!(!TwoPeople::WhenPossible.applies(count(&format!("{one}{provider}"), Role::Admin)), "nobody is");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use axum::routing::{any, get, post, put};
 use axum::{Router, middleware};
-use rollcall_config::{Config, Role};
+use rollcall_config::{Config, Role, deciders};
 use rollcall_domain::decision::access_rules::AccessSpec;
 use rollcall_domain::kv::KvError;
 use rollcall_domain::{Event, Recorded, directory};
@@ -107,7 +107,8 @@ impl Gateway {
             patience: config.server.read_patience,
             registered: watch::Sender::new(false),
         };
-        let deciders = config.api_tokens.iter().filter(|token| token.role >= Role::Operator).count();
+        let groups = config.oidc.iter().flat_map(|oidc| oidc.roles.values());
+        let deciders = deciders(&config.api_tokens, groups, Role::Operator);
         let removals = match config.approvals.two_people.applies(deciders) {
             true => Removals::TwoPeople,
             false => Removals::Configuration,

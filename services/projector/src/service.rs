@@ -82,6 +82,7 @@ impl Projector {
             max_exception: config.audit.max_exception,
             max_approved_exception: config.audit.max_approved_exception,
             approvals: config.approvals,
+            roles_of_groups: config.oidc.iter().flat_map(|oidc| oidc.roles.values().copied()).collect(),
             retention: config.privacy.retention.clone(),
             previews: Arc::new(Semaphore::new(1)),
             trends: Semaphore::new(TRENDS),

@@ -1,42 +1,39 @@
 //! Comparing a whole app with what is desired: on schedule, and when someone asks. What differs is looked at once more
 //! before it is said: a page that was read a moment ago may be older than what has been done since.
 
+mod findings;
+mod look_again;
+mod orphan;
+mod owner;
 pub mod schedule;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
+use crate::app_client::client::{Endpoint, Failure};
+use crate::app_client::pages::Pages;
+use crate::error::ProvisionerError;
+use crate::list::snapshot::Snapshot;
+use crate::search::locate::locate;
+use crate::search::look::Search;
+use crate::search::sampled::is_of_one;
+use crate::search::wanted::Wanted;
+use crate::work::connector::{Connector, Link};
+use crate::work::error::WorkError;
+use crate::work::step::left_out;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::Target;
-use rollcall_domain::access::outcome::Adopted;
 use rollcall_domain::access::plan::judge;
 use rollcall_domain::access::rejection::RejectionCause;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::standard::{Invitation, Standard};
 use rollcall_domain::drift::kind::DriftKind;
-use rollcall_domain::drift::policy::Policy;
 use rollcall_domain::drift::reconciliation::{Progress, Reconciliation, ReconciliationEvent};
-use rollcall_domain::drift::{DriftDetected, DriftId, DriftItem, duplicate, orphan_id};
+use rollcall_domain::drift::{DriftId, DriftItem, duplicate};
 use rollcall_domain::ids::IdentityId;
-use rollcall_domain::{Event, Sequence, directory, ledger};
+use rollcall_domain::{Event, Sequence, ledger};
 use rollcall_projection::View;
-use rollcall_scim::Changed;
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tracing::warn;
-
-use crate::app_client::client::{Endpoint, Failure};
-use crate::app_client::pages::Pages;
-use crate::app_client::remote_group::Member;
-use crate::error::ProvisionerError;
-use crate::list::snapshot::Snapshot;
-use crate::search::locate::locate;
-use crate::search::look::{Answered, Search, read_by_id, search};
-use crate::search::sampled::{is_no_id, is_of_one};
-use crate::search::wanted::Wanted;
-use crate::work::connector::{Connector, Link};
-use crate::work::error::WorkError;
-use crate::work::step::left_out;
 
 /// How many accounts are read between two words on how far it is.
 const WORD_EVERY: u64 = 5000;
@@ -94,14 +91,6 @@ const MOST_ORPHANS: usize = 200_000;
 fn slim(mut remote: Remote) -> Remote {
     remote.resource.retain(|name, _| matches!(name.as_str(), "id" | "userName" | "active" | "externalId" | "emails"));
     remote
-}
-
-/// What came of reading an account once more.
-enum Again {
-    /// The account; `None`: it is not there.
-    Found(Option<Remote>),
-    /// It can't be read, and no page has shown it.
-    Unread,
 }
 
 impl<'a> Pass<'a> {
@@ -217,25 +206,6 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Reads an account once more by its id. One that the app lists and can't read is as its page has shown it: it keeps no other
-    /// from being compared.
-    async fn read_again(&self, id: &str, shown: Option<&Remote>) -> Result<Again, WorkError> {
-        let mut read = read_by_id(&self.link.client, id).await;
-        // A failure may pass: what a page has shown a while ago is not said of somebody without need.
-        if read.as_ref().is_err_and(is_of_one) {
-            read = read_by_id(&self.link.client, id).await;
-        }
-        match read {
-            Ok(found) => Ok(Again::Found(found)),
-            Err(failure) if is_of_one(&failure) || is_no_id(&failure) => {
-                let (app, detail) = (&self.connector.app, failure.rejection.detail);
-                warn!(app = %app, id, detail, "an account that is listed can't be read");
-                Ok(shown.map_or(Again::Unread, |shown| Again::Found(Some(shown.clone()))))
-            }
-            Err(failure) => Err(failure.into()),
-        }
-    }
-
     /// Whether what is compared was taken before the account was read last: it says nothing of it that is not known.
     fn is_older_than(&self, account: &Account) -> bool {
         let read_at = account.verified_at;
@@ -278,150 +248,6 @@ impl<'a> Pass<'a> {
         account.is_pending() && !account.owes.is_empty() && !(comes_back && account.owes_no_access())
     }
 
-    /// The account that an app's resource is: whoever must have the one that we linked has it, whatever it says; else by its
-    /// `externalId` or its user name someone who must have one, or had one; else whoever had it.
-    fn owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
-        let app = &self.connector.app;
-        let holder = match ledger::linked(&self.view, app, &remote.id)? {
-            Some(holder) => ledger::account(&self.view, holder, app)?,
-            None => None,
-        };
-        let must_have = |account: &Account| account.desired.target() == Target::Present;
-        if holder.as_ref().is_some_and(must_have) {
-            return Ok(holder);
-        }
-        let said = self.said_owner(remote)?;
-        let has_no_other = |said: &Account| said.remote_id.as_ref().is_none_or(|id| *id == remote.id);
-        Ok(said.filter(|said| holder.is_none() || (must_have(said) && has_no_other(said))).or(holder))
-    }
-
-    /// The account that an app's resource says it is, by its `externalId`, else by its user name.
-    fn said_owner(&self, remote: &Remote) -> Result<Option<Account>, ProvisionerError> {
-        let app = &self.connector.app;
-        if let Ok(id) = remote.text("externalId").parse::<IdentityId>()
-            && let Some(account) = ledger::account(&self.view, id, app)?
-        {
-            return Ok(Some(account));
-        }
-        let Some(named) = directory::identity_by_user_name(&self.view, remote.text("userName"))? else {
-            return Ok(None);
-        };
-        // Of whoever had one it may be the one that they had, under another id, unless a person has accepted it as nobody's.
-        let nobody = orphan_id(app, &remote.id);
-        let is_accepted = ledger::drift_of(&self.view, app, nobody)?.iter().any(|item| item.accepted.is_some());
-        let by_name = self.link.config.spec.adopts_by_name() && !is_accepted;
-        let had_one = |a: &Account| a.remote_id.as_ref().is_some_and(|known| by_name || *known == remote.id);
-        let account = ledger::account(&self.view, named.id, app)?;
-        Ok(account.filter(|a| a.desired.target() == Target::Present || had_one(a)))
-    }
-
-    /// Reads one account once more, and says how it differs if it still does.
-    async fn look_again(
-        &mut self,
-        identity: IdentityId,
-        remote_id: &str,
-        shown: Option<&Remote>,
-    ) -> Result<(), WorkError> {
-        let Link { config, client, memberships, .. } = self.link;
-        let Again::Found(mut remote) = self.read_again(remote_id, shown).await? else {
-            self.found.extend(self.open.get(&identity).into_iter().flatten().map(|item| item.id.clone()));
-            return Ok(());
-        };
-        if let Some(remote) = &mut remote {
-            let managed = config.spec.managed_groups();
-            remote.groups = memberships.of(client, &self.can, &managed, Member::from(&*remote)).await?;
-            // Since it was read the app may have become another one: nothing is concluded.
-            let is_there = !memberships.lacks_any(&managed)
-                || !matches!(self.read_again(remote_id, Some(remote)).await?, Again::Found(None));
-            if !is_there {
-                return Ok(());
-            }
-        }
-        let Some(account) = ledger::account(&self.view, identity, &self.connector.app)? else { return Ok(()) };
-        // A page shows an account that can be used, and its id none: who came back is not passed over because of that.
-        if remote.is_none()
-            && account.desired.target() == Target::Absent
-            && let Some(shown) = shown.filter(|shown| shown.is_active())
-            && self.is_listed(shown).await?
-        {
-            remote = Some(shown.clone());
-        }
-        if Self::is_worked_on(&account, remote.as_ref()) || self.is_older_than(&account) {
-            return Ok(());
-        }
-        let (kind, differences) =
-            match judge(&account.desired, remote.as_ref(), &self.standard_for(&account, remote_id)) {
-                // That nobody is shown there is why it was said.
-                Ok(_) if self.residue_of(identity).is_some() && !self.unseen_groups(&account).is_empty() => {
-                    self.found.extend(self.residue_of(identity));
-                    return Ok(());
-                }
-                Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
-                Ok(differences) if differences.iter().all(|change| change.path == "active") => {
-                    (DriftKind::Invited, differences)
-                }
-                Ok(differences) => (DriftKind::Attribute, differences),
-                Err(found) => found,
-            };
-        self.report(identity, kind, wanted_by(&account), differences, remote.as_ref()).await
-    }
-
-    /// Whether an account that a page has shown, and its id does not, is found by its user name, and can be used.
-    async fn is_listed(&self, shown: &Remote) -> Result<bool, WorkError> {
-        if self.can.filter == Support::No {
-            return Ok(false);
-        }
-        let (client, controls) = (&self.link.client, &self.connector.controls);
-        let app = Search { client, can: &self.can, max_scan: self.link.config.max_scan, controls };
-        Ok(match search(&app, "userName", shown.text("userName")).await? {
-            Answered::Complete(found) => found.iter().any(|remote| remote.id == shown.id && remote.is_active()),
-            Answered::NotFound | Answered::Untrusted | Answered::Failed => false,
-        })
-    }
-
-    async fn report(
-        &mut self,
-        identity: IdentityId,
-        kind: DriftKind,
-        (version, target): (Sequence, Target),
-        differences: Vec<Changed>,
-        remote: Option<&Remote>,
-    ) -> Result<(), WorkError> {
-        let id = DriftId { app: self.connector.app.clone(), identity, kind };
-        self.progress.findings += 1;
-        self.found.insert(id.clone());
-        let drift = DriftDetected::new(id, version, differences, remote);
-        if ledger::is_refused(&self.view, &drift, (self.connector.clock)())? {
-            return Ok(());
-        }
-        // What is repaired, and has come back, is said again: it opens the next repair.
-        let repairs = self.link.config.spec.drift.of(kind, target) == Policy::Repair;
-        if repairs || !self.connector.is_known(&drift)? {
-            self.connector.say(Event::DriftDetected(drift)).await?;
-        }
-        Ok(())
-    }
-
-    async fn clear(&self, id: DriftId) -> Result<(), ProvisionerError> {
-        self.connector.say(Event::DriftCleared(id)).await.map(drop)
-    }
-
-    /// An account is in line: what was open about it is not any more.
-    async fn clear_all(&mut self, identity: IdentityId) -> Result<(), WorkError> {
-        for item in self.open.remove(&identity).unwrap_or_default() {
-            // What a later list has shown is not taken back by an earlier one.
-            if self.list.as_ref().is_some_and(|list| list.taken_at <= item.detected_at) {
-                continue;
-            }
-            if item.id.kind != DriftKind::Duplicate {
-                self.clear(item.id).await?;
-            } else {
-                self.open.entry(identity).or_default().push(item);
-            }
-        }
-        Ok(())
-    }
-
     /// What follows from the accounts that the app did not show, and from those that are nobody's.
     async fn finish(mut self) -> Result<Progress, WorkError> {
         for (identity, looked_at) in std::mem::take(&mut self.inactive) {
@@ -459,58 +285,6 @@ impl<'a> Pass<'a> {
         }
         say(self.connector, ReconciliationEvent::Completed { progress: self.progress }).await?;
         Ok(self.progress)
-    }
-
-    /// Whether an account of nobody's, or someone's second one, is still that although no page has shown it: pages can pass one over, and
-    /// what is owed for it would end.
-    async fn remains(&self, item: &DriftItem) -> Result<bool, WorkError> {
-        let DriftId { app, identity, kind } = &item.id;
-        let ids: Vec<&str> = match kind {
-            DriftKind::Duplicate => item.duplicates().collect(),
-            _ => vec![item.remote_id.as_str()],
-        };
-        let must_go =
-            ledger::account(&self.view, *identity, app)?.is_some_and(|a| a.desired.target() == Target::Absent);
-        let mut is_missing = false;
-        for id in ids.into_iter().filter(|id| !id.is_empty()) {
-            let remote = match read_by_id(&self.link.client, id).await {
-                Ok(Some(remote)) => remote,
-                Ok(None) => {
-                    is_missing = true;
-                    continue;
-                }
-                // Some apps call an id that they do not have no id of theirs.
-                Err(failure) if is_no_id(&failure) => {
-                    is_missing = true;
-                    continue;
-                }
-                Err(failure) => {
-                    warn!(app = %app, id, detail = failure.rejection.detail, "whether it is still there can't be told");
-                    return Ok(true);
-                }
-            };
-            if self.link.config.spec.protects(&remote) {
-                continue;
-            }
-            let owner = self.owner(&remote)?.map(|account| account.identity);
-            let is_first = self.seen.get(identity) == Some(&remote.id);
-            let is_that = match kind {
-                DriftKind::Duplicate => owner == Some(*identity) && (must_go || !is_first),
-                _ => owner.is_none(),
-            };
-            if remote.is_active() && is_that {
-                return Ok(true);
-            }
-        }
-        Ok(is_missing && !self.shows_who_was_seen().await?)
-    }
-
-    /// Whether an account that a page has shown is found by its id: that another one is missing is not believed otherwise.
-    async fn shows_who_was_seen(&self) -> Result<bool, WorkError> {
-        match self.seen.values().next() {
-            Some(id) => Ok(read_by_id(&self.link.client, id).await?.is_some()),
-            None => Ok(true),
-        }
     }
 
     /// Accounts of someone besides the one that is known, live or to be had by an invitation; the first live one counts when that
@@ -563,56 +337,5 @@ impl<'a> Pass<'a> {
             }
             None => self.clear_all(identity).await,
         }
-    }
-
-    /// A live account that belongs to nobody, if it still does.
-    async fn orphan(&mut self, remote: &Remote) -> Result<(), WorkError> {
-        let now = match self.read_again(&remote.id, Some(remote)).await? {
-            Again::Unread => return Ok(()),
-            // A page shows one that can be used, and its id none.
-            Again::Found(None) if self.is_listed(remote).await? => remote.clone(),
-            Again::Found(now) => match now.filter(Remote::is_active) {
-                Some(now) => now,
-                None => return Ok(()),
-            },
-        };
-        if self.owner(&now)?.is_some() {
-            return Ok(());
-        }
-        if self.link.config.spec.drift.orphan == Policy::Adopt
-            && let Some(identity) = self.adopter(&now)?
-            && self.still_lacks_one(identity).await?
-        {
-            let adopted = Adopted { app: self.connector.app.clone(), identity, remote_id: now.id.clone() };
-            self.connector.say(Event::AccountAdopted(adopted)).await?;
-            return Ok(());
-        }
-        let nobody = orphan_id(&self.connector.app, &now.id);
-        self.report(nobody, DriftKind::Orphan, (Sequence(0), Target::Absent), Vec::new(), Some(&now)).await
-    }
-
-    /// Whether someone must have an account and has none, by all that is known now: theirs may have been made since its page was read.
-    async fn still_lacks_one(&self, identity: IdentityId) -> Result<bool, WorkError> {
-        let account = ledger::account(&self.connector.store.view(), identity, &self.connector.app)?;
-        Ok(match account.filter(|account| account.desired.target() == Target::Present) {
-            Some(Account { remote_id: Some(known), .. }) => read_by_id(&self.link.client, &known).await?.is_none(),
-            Some(_) => true,
-            None => false,
-        })
-    }
-
-    /// Whose account it should be: of someone who has one of its addresses, must have an account, and has none.
-    fn adopter(&self, remote: &Remote) -> Result<Option<IdentityId>, ProvisionerError> {
-        let emails = remote.resource.get("emails").and_then(Value::as_array);
-        for email in emails.into_iter().flatten().filter_map(|e| e.get("value")?.as_str()) {
-            let Some(identity) = directory::identity_by_user_name(&self.view, email)? else { continue };
-            let account = ledger::account(&self.view, identity.id, &self.connector.app)?;
-            let lacks = account.is_some_and(|a| a.desired.target() == Target::Present);
-            // Of a part that was read before it is not known any more whom it showed.
-            if lacks && self.extent == Extent::Whole && !self.seen.contains_key(&identity.id) {
-                return Ok(Some(identity.id));
-            }
-        }
-        Ok(None)
     }
 }

@@ -76,6 +76,8 @@ pub struct Shape {
     pub hides_members: bool,
     /// Groups show an empty list in the place of their members, where they hide them.
     pub empty_members: bool,
+    /// Groups show their members to whoever asks for them by name (RFC 7643 §7).
+    pub members_on_request: bool,
     /// A group shows so many of its members.
     pub members_shown_at_most: Option<usize>,
     /// Answers a creation of a user with 201 and nothing else.

@@ -83,8 +83,10 @@ pub struct GroupAuthority {
 
 impl GroupAuthority {
     fn covers(&self, display_name: &str) -> bool {
-        let name = name_key(display_name);
-        self.names.iter().any(|pattern| is_like(&name_key(pattern), &name))
+        // A rule may look at the beginning or a part of a name as it is written: where either reading is covered, it is.
+        let readings = [name_key(display_name), display_name.to_lowercase()];
+        let mut patterns = self.names.iter().flat_map(|pattern| [name_key(pattern), pattern.to_lowercase()]);
+        patterns.any(|pattern| readings.iter().any(|name| is_like(&pattern, name)))
     }
 }
 
@@ -253,4 +255,29 @@ pub struct ChangeRefused {
     pub detail: String,
     /// The parts; none when the whole of it was refused.
     pub denied: Vec<Denied>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// A rule of an app may ask whether a name begins with a text, or has it in it: letters that a mark makes other letters are in it.
+    #[test]
+    fn what_a_rule_takes_for_the_beginning_of_a_name_is_covered_by_its_pattern() {
+        let sources = vec!["hr".parse().unwrap()];
+        let rule = |pattern: &str| GroupAuthority { names: vec![pattern.into()], sources: sources.clone() };
+        for (pattern, name, is_covered) in [
+            ("eng*", "Eng-A", true),
+            ("eng*", "eng\u{306}x", true),
+            ("*admin*", "an admin\u{303}", true),
+            ("eng*", "\u{ff25}\u{ff2e}\u{ff27}-1", true),
+            ("\u{11f}*", "g\u{306}", true),
+            ("eng*", "en\u{303}g", false),
+            ("eng*", "lab", false),
+        ] {
+            assert_eq!(rule(pattern).covers(name), is_covered, "{pattern} {name}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
-use rollcall_config::Role;
+use rollcall_config::{Role, deciders};
 use rollcall_domain::access::obligation::Waived;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::app::Connection;
@@ -78,7 +78,7 @@ pub fn router() -> OpenApiRouter<Arc<Api>> {
 /// Whether what is dangerous, and takes at least this role, waits for a second person.
 pub fn needs_two(api: &Api, least: Role) -> bool {
     // One of the configuration's made all others: those are no second person.
-    api.approvals.two_people.applies(api.tokens.iter().filter(|token| token.role >= least).count())
+    api.approvals.two_people.applies(deciders(&api.tokens, &api.roles_of_groups, least))
 }
 
 /// Asks for something in the place of doing it; the id that it is approved by.

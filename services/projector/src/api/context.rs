@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter};
 use jiff::Timestamp;
-use rollcall_config::{ApiToken, ApprovalConfig, Retention};
+use rollcall_config::{ApiToken, ApprovalConfig, Retention, Role};
 use rollcall_domain::governance::api_token::{ApiTokenChanged, ApiTokenStep};
 use rollcall_domain::{Event, NewEvent, Sequence};
 use rollcall_event_log::{EventLog, Expect, Unit, by_service};
@@ -42,6 +42,8 @@ pub struct Api {
     pub max_exception: Duration,
     pub max_approved_exception: Duration,
     pub approvals: ApprovalConfig,
+    /// The roles that groups at the provider have.
+    pub roles_of_groups: Vec<Role>,
     /// When those who left are erased; none: when somebody says so.
     pub retention: Option<Retention>,
     /// What a configuration would do is looked at one after the other: each looks at everybody.

@@ -65,11 +65,28 @@ pub struct KnownBy {
     pub value: String,
 }
 
+/// Nobody could tell them from whom it is about.
+pub fn unvouched() -> ApiError {
+    ApiError::Forbidden(
+        "whoever signs in with a name that they may choose themselves is not known to be somebody else than whom it is about: set \
+         oidc.name_claim, or use a token"
+            .into(),
+    )
+}
+
+impl KnownBy {
+    /// As `identity` of a token of the configuration says it: by an id, or by a user name.
+    pub fn of_token(identity: &str) -> Self {
+        let is_id = identity.parse::<IdentityId>().is_ok();
+        let attribute = if is_id { PersonAttribute::Id } else { PersonAttribute::UserName };
+        Self { attribute, value: identity.to_owned() }
+    }
+}
+
 impl Person {
     /// Whoever holds a token of the configuration.
     pub fn of_token(token: &ApiToken) -> Self {
-        let known_by = |value: &String| KnownBy { attribute: PersonAttribute::UserName, value: value.clone() };
-        let known_by = token.identity.as_ref().map(known_by);
+        let known_by = token.identity.as_deref().map(KnownBy::of_token);
         Self { name: token.name.clone(), role: token.role, apps: None, vouched: Vouched::Yes, known_by }
     }
 
@@ -92,6 +109,7 @@ impl Person {
                 return directory::id_by_name(state, IdentityKind::User, value);
             }
             PersonAttribute::ExternalId => directory::ids_by_external_id(state, value)?,
+            PersonAttribute::Id => value.parse().into_iter().collect(),
         };
         Ok(<[IdentityId; 1]>::try_from(ids).ok().map(|[id]| id))
     }

@@ -117,7 +117,22 @@ fn known_by(state: &impl Read, KnownBy { attribute, value }: &KnownBy) -> Result
             let last = if ids.is_empty() { directory::id_by_last_external_id(state, value)? } else { None };
             Ok(ids.into_iter().chain(last).collect())
         }
+        PersonAttribute::Id => Ok(value.parse().into_iter().collect()),
     }
+}
+
+/// Whether a user name by which a token of the configuration says whose it is was that of somebody who has left, or is switched off: their
+/// secret would be that of whoever has the name now.
+fn was_anothers(state: &impl Read, name: &str) -> Result<bool, KvError> {
+    let now = directory::id_by_name(state, IdentityKind::User, name)?;
+    let former = directory::ids_by_former_name(state, IdentityKind::User, name)?;
+    for id in former.into_iter().filter(|former| now.is_some_and(|now| now != *former)) {
+        let has_left = |who: Identity| who.deleted || who.lifecycle == Lifecycle::Left;
+        if directory::identity(state, id)?.is_some_and(has_left) || ledger::switched_off(state, id)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Who has a user name, or had it last.
@@ -155,7 +170,7 @@ fn identities_behind(
         match (api.tokens.iter().find(|token| token.name == *name), people) {
             (Some(token), _) => {
                 if let Some(identity) = &token.identity {
-                    all.extend(named(state, identity)?);
+                    all.extend(known_by(state, &KnownBy::of_token(identity))?);
                 }
             }
             // What was made here may be called as it likes.
@@ -188,6 +203,17 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
     }
     let tokens = Tokens::read(state)?;
     let behind = tokens.behind_now(&person.name, Timestamp::now());
+    for token in api.tokens.iter().filter(|token| behind.contains(&token.name)) {
+        let known = token.identity.as_deref().map(KnownBy::of_token);
+        let by_name = known.filter(|known| known.attribute == PersonAttribute::UserName);
+        if by_name.map_or(Ok(false), |known| was_anothers(state, &known.value))? {
+            return Err(ApiError::Forbidden(format!(
+                "the user name of the token '{}' was that of somebody else, who has left or is switched off: set its 'identity' to the id of \
+                 whoever has it now, and give them a secret of their own",
+                token.name
+            )));
+        }
+    }
     let mut ids = identities_behind(api, state, &behind, &tokens)?;
     ids.extend(known_as(state, person)?);
     let (mut known, mut gone) = (0, 0);

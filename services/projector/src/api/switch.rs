@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::api::context::{Api, Shared, unknown};
 use crate::api::decisions::{Said, read, reason};
 use crate::api::paging::Who;
+use crate::api::person::{Vouched, unvouched};
 use crate::api::query::Path;
 use crate::api::relations::is_them;
 use crate::error::{ApiError, Problem};
@@ -83,6 +84,9 @@ async fn switch(api: &Api, Extension(person): Who, Path(id): Path<String>, body:
         }
         (Switch::On, None) => return Err(ApiError::Conflict("they are not switched off".into())),
         (Switch::Off, None) | (Switch::On, Some(_)) => {}
+    }
+    if to == Switch::On && person.vouched == Vouched::No {
+        return Err(unvouched());
     }
     if to == Switch::On && is_them(api, &view, &person, id)? {
         return Err(ApiError::Forbidden("nobody switches themselves on again".into()));

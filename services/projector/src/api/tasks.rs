@@ -25,7 +25,7 @@ use crate::api::context::{Api, Pairs, Shared, unknown};
 use crate::api::decisions::{Answer as Decided, Said, read};
 use crate::api::paging::{Answer, Extent, List, Who, page_shown};
 use crate::api::params;
-use crate::api::person::Person;
+use crate::api::person::{Person, Vouched, unvouched};
 use crate::api::plan::held_back;
 use crate::api::query::Path;
 use crate::api::relations::{is_owner, is_them};
@@ -137,6 +137,9 @@ pub async fn done(State(api): Shared, Extension(person): Who, Path(id): Path<Str
     let view = api.fresh().await?;
     let found = doable(&view, &person, &id)?;
     let DoneBody { reference } = if body.is_empty() { DoneBody::default() } else { read(&body)? };
+    if person.vouched == Vouched::No {
+        return Err(unvouched());
+    }
     if is_them(&api, &view, &person, found.identity)? {
         return Err(not_of_oneself());
     }

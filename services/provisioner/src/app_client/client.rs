@@ -300,6 +300,16 @@ impl ScimClient {
         self.send("read", Method::GET, self.address(&[kind.path(), id], &[]), None).await
     }
 
+    /// The members of a group, asked for by name (RFC 7644 §3.9); `None`: the app shows none.
+    pub async fn members_of(&self, id: &str) -> Result<Option<Vec<Value>>, Failure> {
+        let query = [("attributes", "displayName,members")];
+        let answer = self.send("read", Method::GET, self.address(&[Endpoint::Groups.path(), id], &query), None).await?;
+        if answer.status != StatusCode::OK {
+            return Ok(None);
+        }
+        Ok(answer.body.as_ref().and_then(|body| body.get("members")?.as_array()).cloned())
+    }
+
     /// `GET /{Users or Groups}?filter=attribute eq "value"`; `None`: it does not know the filter or the attribute.
     pub async fn search(&self, kind: Endpoint, attribute: &str, value: &str) -> Result<Filtered, Failure> {
         self.filter(kind, &format!("{attribute} eq {}", Value::from(value))).await

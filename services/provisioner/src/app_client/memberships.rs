@@ -145,7 +145,9 @@ impl Memberships {
                 // Nobody would find it again: it goes, and a person says what to call it.
                 if let Some(shown) = shown.filter(|shown| !same_name(shown, name)) {
                     let made = answer.body.as_ref().and_then(|body| body.get("id")?.as_str());
-                    if let Some(made) = made {
+                    if let Some(made) = made.filter(|_| answer.status == StatusCode::CREATED)
+                        && is_new(client, made, shown, account).await?
+                    {
                         client.delete(Endpoint::Groups, made).await?;
                     }
                     return Err(called_otherwise(name, shown));
@@ -335,10 +337,24 @@ impl Memberships {
         }
         let _alone = self.alone.write().await;
         // As it is now: someone else may have been let in meanwhile.
-        let Some(group) = read(client, &group.id, name).await? else { return Ok(()) };
+        let Some(mut group) = read(client, &group.id, name).await? else { return Ok(()) };
+        // Some show members only to whoever asks for them (RFC 7643 §7, "returned": "request").
+        if !group.resource.contains_key("members")
+            && let Some(asked) = client.members_of(&group.id).await?
+        {
+            group.resource.insert("members".into(), asked.into());
+        }
         let mut resource = group.resource;
         resource.remove("meta");
         let mut list = resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
+        if list.len() >= MANY && can.members_shown != Support::Yes {
+            let detail = format!(
+                "group '{name}' shows {} members, and may have more: to replace it as a whole would remove those. Where it shows all of \
+                 them, set capabilities.members_shown = true",
+                list.len()
+            );
+            return Err(Failure::new(RejectionCause::Refused, detail));
+        }
         members(&mut list);
         let sending = self.late.sending(name, &list);
         resource.insert("members".into(), list.into());
@@ -393,6 +409,17 @@ impl Memberships {
 /// How many members a request may name.
 fn at_once(can: &Capabilities) -> usize {
     can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1))
+}
+
+/// Whether a group that the app says it has made has nobody in it than whom it was made with: it may have found one that was there.
+async fn is_new(client: &ScimClient, id: &str, shown: &str, account: Member<'_>) -> Result<bool, Failure> {
+    let Some(made) = read(client, id, shown).await? else { return Ok(false) };
+    let hidden = match made.resource.contains_key("members") {
+        true => None,
+        false => client.members_of(id).await?,
+    };
+    let others = |member: &str| !account.is(member);
+    Ok(!made.members().any(others) && !hidden.iter().flatten().filter_map(named).any(others))
 }
 
 fn called_otherwise(name: &str, shown: &str) -> Failure {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient};
 use crate::app_client::pages::Pages;
-use crate::app_client::remote_group::{RemoteGroup, read};
+use crate::app_client::remote_group::{KnownGroup, RemoteGroup, read, read_known, renamed};
 
 /// The managed groups of one app, as far as their ids are known.
 #[derive(Debug, Default)]
@@ -119,8 +119,14 @@ impl NamedGroups {
             return Err(Failure::new(RejectionCause::NotScim, detail));
         }
         // One that no list shows any more is there as long as it is answered: an index may lag, or a page be left out.
-        let unlisted = before.difference(&listed).cloned().collect();
-        found.extend(read_those(client, &unlisted, name).await?);
+        for id in before.difference(&listed) {
+            match read_known(client, id, name).await? {
+                KnownGroup::Named(group) => found.push(group),
+                KnownGroup::Renamed(now) if listed.is_empty() => return Err(renamed(name, id, &now)),
+                // Another one has the name: it is that one.
+                KnownGroup::Renamed(_) | KnownGroup::Gone => {}
+            }
+        }
         let ids = found.iter().map(|group| group.id.clone()).collect();
         self.known().insert(name.to_owned(), Known { ids, at, took });
         Ok(found)

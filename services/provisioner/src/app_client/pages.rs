@@ -250,6 +250,9 @@ impl Pages {
         }
         self.read = self.read.saturating_add(page.resources.len());
         self.start = match (&start, page.next_cursor) {
+            (PageStart::Cursor(this), Some(next)) if !next.is_empty() && *this == next => {
+                return Err(answer.not_scim("the cursor of a page leads to the same page: the pages have no end"));
+            }
             (PageStart::Cursor(_), Some(next)) if !next.is_empty() => Some(PageStart::Cursor(next)),
             (PageStart::Cursor(_), _) if answer.has_total() && self.read < total => {
                 return Err(answer

@@ -9,7 +9,7 @@ use rollcall_domain::app::capability::{Capabilities, Support};
 use rollcall_domain::app::quirk::AppQuirk;
 use serde_json::{Map, Value, json};
 
-use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient};
+use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient, shorten};
 
 /// An account as a group may name it.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,45 @@ impl RemoteGroup {
     }
 }
 
-/// A group by its id, with its members; `None`: it is there no more, or was renamed, and is another group now.
+/// What became of a group that had a name.
+pub enum KnownGroup {
+    /// It is there, and has it still.
+    Named(RemoteGroup),
+    /// It is there under this name.
+    Renamed(String),
+    /// It is not there.
+    Gone,
+}
+
+/// A group by its id, whatever it is called by now.
+pub async fn read_known(client: &ScimClient, id: &str, name: &str) -> Result<KnownGroup, Failure> {
+    let answer = client.get(Endpoint::Groups, id).await?;
+    match answer.status {
+        StatusCode::OK => {
+            let body = answer.body.as_ref();
+            let shown = body.and_then(|body| body.get("displayName")?.as_str());
+            Ok(match (body.and_then(|body| RemoteGroup::read(body, name)), shown) {
+                (Some(group), _) => KnownGroup::Named(group),
+                (None, Some(now)) => KnownGroup::Renamed(now.to_owned()),
+                (None, None) => KnownGroup::Gone,
+            })
+        }
+        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(KnownGroup::Gone),
+        _ => Err(answer.failure()),
+    }
+}
+
+/// Who is in a group that was renamed is there by its old name, and has what it gives: nobody has left it by that.
+pub fn renamed(name: &str, id: &str, now: &str) -> Failure {
+    let now = shorten(now);
+    let detail = format!(
+        "the app's group '{name}' (id {id}) is called '{now}' now, and who was put into it is still there: give it its name back, or write \
+         to = \"{now}\" in [[apps.groups]]"
+    );
+    Failure::new(RejectionCause::Unmappable, detail)
+}
+
+/// A group by its id, with its members; `None`: it is there no more, or has another name.
 pub async fn read(client: &ScimClient, id: &str, name: &str) -> Result<Option<RemoteGroup>, Failure> {
     let answer = client.get(Endpoint::Groups, id).await?;
     match answer.status {
