@@ -346,8 +346,7 @@ fn the_address_of_a_sink_can_be_a_secret() {
 fn a_group_at_the_provider_may_be_more_than_one_who_decides() {
     let one = "[server]\npublic_url = \"https://rollcall.example.com\"\n[[api_tokens]]\nname = \"ola\"\nrole = \"operator\"\n\
                token = \"the-secret-of-ola\"\n";
-    let provider =
-        "[oidc]\nissuer = \"https://idp.example.com\"\nclient_id = \"rollcall\"\n[oidc.roles]\nstaff = \"auditor\"\niam = \"operator\"\n";
+    let provider = "[oidc]\nissuer = \"https://idp.example.com\"\nclient_id = \"rollcall\"\n[oidc.roles]\nstaff = \"auditor\"\niam = \"operator\"\n";
     let count = |text: &str, least| {
         let config = parse("test.toml", text, &environment).unwrap();
         deciders(&config.api_tokens, config.oidc.iter().flat_map(|oidc| oidc.roles.values()), least)

@@ -174,10 +174,16 @@ fn everybody(state: &impl Read, waiting: &WaitingApproval, wanted: &Event) -> Re
         all.extend(ledger::held(state, &hold)?.iter().map(|account| account.identity));
     }
     // The account of nobody may be somebody's second one.
-    if let Event::ObligationWaived(Waived { id, .. }) = wanted
-        && let Subject::Account { app, identity } = &id.subject
-    {
-        all.extend(ledger::duplicate_of(state, app, *identity)?);
+    let whose = match wanted {
+        Event::ObligationWaived(Waived { id, .. }) => match &id.subject {
+            Subject::Account { app, identity } => Some((app, *identity)),
+            Subject::Handover { .. } | Subject::Credential { .. } => None,
+        },
+        Event::DriftAccepted(accepted) => Some((&accepted.id.app, accepted.id.identity)),
+        _ => None,
+    };
+    if let Some((app, identity)) = whose {
+        all.extend(ledger::duplicate_of(state, app, identity)?);
     }
     Ok(all)
 }

@@ -227,7 +227,9 @@ pub async fn accept(State(api): Shared, Extension(person): Who, Path(id): Path<S
     if !open.iter().any(|item| item.id == parsed) {
         return Err(unknown("open drift item", &id));
     }
-    is_about_others(&api, &view, &person, [parsed.identity])?;
+    // The account of nobody may be somebody's second one.
+    let owner = ledger::duplicate_of(&view, &parsed.app, parsed.identity)?;
+    is_about_others(&api, &view, &person, [parsed.identity].into_iter().chain(owner))?;
     decide(
         &api,
         &person,

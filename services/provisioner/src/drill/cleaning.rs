@@ -144,12 +144,12 @@ impl<J: Journal> Cleaning<'_, J> {
         if traces.unanswered == Unanswered::Perhaps {
             let names = self.names_of(&traces.canary);
             let look = || async {
-                let (found, looked) = self.named(&names).await?;
+                let (found, looked) = self.named_or_marked(&names, &traces.canary).await?;
                 // One that can't be looked through is not waited for either.
                 Ok(if found.is_empty() && looked == Looked::Whole { Err("not yet".to_owned()) } else { Ok(()) })
             };
             let _ = self.sight.until_carried_out(look).await?;
-            let (found, looked) = self.named(&names).await?;
+            let (found, looked) = self.named_or_marked(&names, &traces.canary).await?;
             if found.is_empty() && looked == Looked::InPart {
                 cleaned.may_be = Some(names.join(" or "));
             }
@@ -236,6 +236,18 @@ impl<J: Journal> Cleaning<'_, J> {
             Some(now) if now.is_active() => Removal::KeptActive,
             Some(_) => Removal::KeptInactive,
         })
+    }
+
+    /// The accounts that have one of these user names or, where there is none, the canary's `externalId`: an app may make names of its own.
+    async fn named_or_marked(&self, names: &[String], canary: &Canary) -> Result<(BTreeSet<String>, Looked), Failure> {
+        let (mut found, looked) = self.named(names).await?;
+        if found.is_empty()
+            && self.sight.search.can.filter != Support::No
+            && let Answered::Complete(matches) = search(&self.sight.search, "externalId", &canary.external_id).await?
+        {
+            found.extend(matches.into_iter().map(|remote| remote.id));
+        }
+        Ok((found, looked))
     }
 
     /// The accounts that have one of these user names, and whether all were looked through.

@@ -95,11 +95,29 @@ impl Deployment {
         until("all of it is gone", || async {
             match self.compose(&["down", "-v", "--remove-orphans"]).await {
                 Ok(_) => Ok(Some(())),
-                Err(e) if format!("{e:#}").contains("has active endpoints") => Ok(None),
+                Err(e) if format!("{e:#}").contains("has active endpoints") => {
+                    self.let_go().await?;
+                    Ok(None)
+                }
                 Err(e) => Err(e),
             }
         })
         .await
+    }
+
+    /// Takes endpoints of containers that are gone from the networks: an engine that is busy may keep one for ever.
+    async fn let_go(&self) -> anyhow::Result<()> {
+        let label = format!("label=com.docker.compose.project={PROJECT}");
+        let networks = self.docker(&["network", "ls", "-q", "--filter", &label]).await?;
+        for network in networks.split_whitespace() {
+            let names = "{{range .Containers}}{{.Name}} {{end}}";
+            let held = self.docker(&["network", "inspect", "-f", names, network]).await?;
+            for name in held.split_whitespace() {
+                // It may have gone just now.
+                let _ = self.docker(&["network", "disconnect", "-f", network, name]).await;
+            }
+        }
+        Ok(())
     }
 
     /// What all of it uses while nothing happens: its share of a core for a minute, health checks included, and memory.
