@@ -564,7 +564,7 @@ async fn what_may_be_a_leavers_and_is_found_after_they_were_gone_is_owed() -> an
     // Under another name it may be theirs as before; that nobody can use it ends it.
     let by_hand = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
         stage.app.by_hand(APP, |users| {
-            users.values_mut().filter(|user| user["userName"] != "other").for_each(|user| change(user));
+            users.values_mut().filter(|user| user["userName"] != "other").for_each(change);
         });
     };
     by_hand(&|user| drop(user.insert("userName".into(), "shadow".into())));
