@@ -288,14 +288,16 @@ async fn a_sink_that_fails_is_named_through_the_others_and_gets_its_alerts_at_la
     let sinks = format!(
         "[alerting]\npatience = \"1s\"\n\
          [[alerts]]\nkind = \"slack\"\nname = \"chat\"\nurl = \"{}\"\n\
-         [[alerts]]\nkind = \"webhook\"\nname = \"pager\"\nurl = \"{}\"\n",
+         [[alerts]]\nkind = \"webhook\"\nname = \"pager, at night\"\nurl = \"{}\"\n",
         good.url, bad.url
     );
     let (app, rollcall, id) = stage(&sinks).await?;
     leave(&rollcall, &id).await?;
     let says = |receiver: &Receiver, word: &str| receiver.all().iter().any(|m| m.text.contains(word));
-    until("the other one says so", || async { Ok(says(&good, "alerts can't be delivered to pager").then_some(())) })
-        .await?;
+    until("the other one says so", || async {
+        Ok(says(&good, "alerts can't be delivered to pager, at night").then_some(()))
+    })
+    .await?;
     ensure!(says(&good, "LeaverOverdue") || says(&good, "LeaverAtRisk"), "the good sink waited for the bad one");
     bad.answer(StatusCode::OK);
     until("it is told at last", || async { Ok(says(&bad, "LeaverOverdue").then_some(())) }).await?;

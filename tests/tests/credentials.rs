@@ -323,10 +323,17 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
     let timeline = stage.rollcall.items(&format!("/v1/identities/{ada}/timeline")).await?;
     let told = |part: &str| timeline.iter().any(|entry| entry["summary"].as_str().is_some_and(|s| s.contains(part)));
     ensure!(told("reports that others may know the secret of the api key k1 of ada in keys"), "{timeline:#?}");
+    // Another secret: what was reported of the one before is over.
+    ensure!(listed(&stage, "is=compromised").await?.len() == 1);
+    std::fs::write(&file, format!("name,holder,rotated_at\nk1,ada,{}\n", now()))?;
+    let sent = stage.terminal(OLA, &["inventory", "keys", path, "--taken-at", &now()]).await?;
+    ensure!(sent.status.success(), "{sent:?}");
+    ensure!(listed(&stage, "is=compromised").await?.is_empty() && listed(&stage, "is=to_revoke").await?.is_empty());
+    ensure!(listed(&stage, "").await?[0]["compromised_at"].is_null());
     std::fs::write(&file, table(&[("k2", "ada")]))?;
     let sent = stage.terminal(OLA, &["inventory", "keys", path, "--taken-at", &now()]).await?;
     ensure!(sent.status.success(), "{sent:?}");
-    ensure!(listed(&stage, "is=to_revoke").await?.is_empty(), "it is still owed");
+    ensure!(listed(&stage, "").await?.len() == 1, "k1 is gone");
     Ok(())
 }
 

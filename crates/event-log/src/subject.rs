@@ -204,6 +204,11 @@ impl Subject {
 
 /// The subject an event is appended under.
 #[must_use]
+/// A text as one token of a subject: a name that people have given may have spaces, or signs that mean something in subjects.
+fn one_token(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':') { c } else { '_' }).collect()
+}
+
 pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
     match event {
         Event::Identity(changed) => match name_of_creation(changed) {
@@ -246,7 +251,9 @@ pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
         Event::ObligationAtRisk(risk) => Subject::obligation(&risk.id),
         Event::LeaverCompleted(done) => Subject(format!("rollcall.leaver.{}", done.identity)),
         Event::ObligationOverdue(overdue) => Subject::obligation(&overdue.id),
-        Event::AlertFired(alert) | Event::AlertResolved(alert) => Subject(format!("rollcall.alert.{}", alert.key)),
+        Event::AlertFired(alert) | Event::AlertResolved(alert) => {
+            Subject(format!("rollcall.alert.{}", one_token(&alert.key)))
+        }
         Event::Checkpoint(_) => Subject::checkpoint(),
         Event::Session(session) => Subject(format!("rollcall.session.{}", session.id)),
         Event::ApiToken(token) => Subject(format!("rollcall.api-token.{}", token.id)),

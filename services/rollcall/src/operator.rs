@@ -254,7 +254,8 @@ pub fn apps_of(preview: &Value) {
         let (changed, removed) = (number("changed"), number("removed"));
         println!("{app}: of {accounts} accounts {removed} would be removed, {changed} changed; {added} would be added");
         for loser in preview.get("removed_some").and_then(Value::as_array).into_iter().flatten() {
-            println!("    would be removed: {}", loser.get("user_name").and_then(Value::as_str).unwrap_or("-"));
+            let name = loser.get("user_name").and_then(Value::as_str).unwrap_or("-");
+            println!("    would be removed: {}", crate::terminal::harmless(name));
         }
         if is("would_be_held") {
             let two = if is("needs_two_people") { ", of two people where more than one may decide" } else { "" };

@@ -166,7 +166,11 @@ fn field(item: &Value, column: &Column, now: Timestamp) -> String {
         },
         other => other.to_string(),
     };
-    // What an app or a source has said must not move the cursor.
+    harmless(&text)
+}
+
+/// What an app or a source has said must not move the cursor.
+pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -9,6 +9,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::operator::{Api, ServerArgs, Target, run};
+use crate::terminal::harmless;
 
 #[derive(Debug, Args)]
 pub struct TimelineArgs {
@@ -75,12 +76,12 @@ pub fn timeline(args: &TimelineArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn show(entry: &Value) {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let text = |name: &str| harmless(entry.get(name).and_then(Value::as_str).unwrap_or_default());
     let at: String = text("recorded_at").chars().take(19).collect();
     println!("{at}Z  {:<24} {}", text("type"), text("summary"));
     for change in entry.get("changes").and_then(Value::as_array).into_iter().flatten() {
         let value = |name: &str| change.get(name).map_or_else(|| "nothing".to_owned(), Value::to_string);
-        let path = change.get("path").and_then(Value::as_str).unwrap_or_default();
+        let path = harmless(change.get("path").and_then(Value::as_str).unwrap_or_default());
         println!("                        {path}: {} → {}", value("before"), value("after"));
     }
     let (actor, reason) = (text("actor"), text("reason"));

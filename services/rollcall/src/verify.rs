@@ -272,8 +272,10 @@ impl Reading {
                         place(),
                     )));
                 }
-                let begin = self.state.as_ref().and_then(|(head, _)| head.after).unwrap_or_default();
-                if end.last != if entries == 0 { begin } else { self.last } {
+                // Of what was chosen it is not said where it begins: an empty one may end at any place.
+                let begin = self.state.as_ref().and_then(|(head, _)| head.after);
+                let expected = if entries == 0 { begin } else { Some(self.last) };
+                if expected.is_some_and(|expected| end.last != expected) {
                     return Ok(Err(format!("{}: event {} is not the last one here", place(), end.last)));
                 }
                 ended = true;

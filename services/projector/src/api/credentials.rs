@@ -89,7 +89,7 @@ impl CredentialIs {
             Self::Gone => return Ok(credential.presence != Presence::Listed),
             // A credential that no list has may still have to be revoked: a list from before the obligation does not end it.
             Self::ToRevoke => return Ok(!ledger::revocations_of_credential(state, listed.id)?.is_empty()),
-            Self::Compromised => credential.compromised.is_some(),
+            Self::Compromised => credential.standing_report().is_some(),
             Self::OfNobody => listed.holder.is_none(),
             Self::Expired => listed.expires_at.is_some_and(|end| end <= now),
             Self::OverAge => credential.is_over_age(now, max_age),

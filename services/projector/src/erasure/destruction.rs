@@ -69,11 +69,13 @@ impl Eraser {
                 return Ok(());
             }
             let event = self.log.last(&Subject::erased(id)).await.map_err(std::io::Error::other)?;
-            if let Some((event, Event::IdentityErased(erased))) = event.as_ref().map(|event| (event, &event.event)) {
-                register::add(file, event, erased)?;
-                known.insert(id);
-            }
-            Ok::<_, std::io::Error>(())
+            let Some((event, Event::IdentityErased(erased))) = event.as_ref().map(|event| (event, &event.event)) else {
+                // A server of the log that lags does not have it yet.
+                return Err(std::io::Error::other("the log does not answer with the erasure"));
+            };
+            register::add(file, event, erased)?;
+            known.insert(id);
+            Ok(())
         };
         added
             .await

@@ -87,6 +87,8 @@ pub struct AlertLoop {
     pub sink: Sink,
     /// What can't be on the log, because it is the log that is wrong.
     told_here: ToldHere,
+    /// Since when which news is tried to be told, by its key and level.
+    tried: BTreeMap<(String, u32), Timestamp>,
     failing_since: Option<Instant>,
     /// Where the log was when it became this monitor that tells; `None`: it is another one.
     on_duty_from: Option<Sequence>,
@@ -102,7 +104,7 @@ impl AlertLoop {
     /// One that knows what an earlier process has told; `folder` is the monitor's own.
     pub fn new(shared: Arc<Shared>, sink: Sink, folder: &Path) -> Self {
         let told_here = ToldHere::open(folder, &sink.name);
-        Self { shared, sink, told_here, failing_since: None, on_duty_from: None }
+        Self { shared, sink, told_here, tried: BTreeMap::new(), failing_since: None, on_duty_from: None }
     }
 
     /// Runs until `stop`. A sink that fails is tried for as long as there is news for it.
@@ -118,6 +120,7 @@ impl AlertLoop {
             });
             let keys: BTreeSet<String> = found.iter().map(|item| item.about().key()).collect();
             retries.retain(|key, _| keys.contains(key));
+            self.tried.retain(|(key, _), _| keys.contains(key));
             let (mut told, mut failed) = (0, 0);
             for item in found {
                 // What is wrong meanwhile is not to wait for many tasks, nor for a receiver that takes nothing.
@@ -209,7 +212,9 @@ impl AlertLoop {
     }
 
     async fn tell(&mut self, item: &AlertChange) -> Result<(), MonitorError> {
-        let message = self.message(item)?;
+        let mut message = self.message(item)?;
+        let news = (message.key.clone(), message.level.0);
+        message.news_since = *self.tried.entry(news.clone()).or_insert(message.news_since);
         if !matches!(item, AlertChange::Forget(_)) {
             let delivered = self.sink.deliver(&message, self.shared.now()).await;
             self.note(&delivered);
@@ -225,6 +230,7 @@ impl AlertLoop {
             } else {
                 self.told_here.remove(&key);
             }
+            self.tried.remove(&news);
             return Ok(());
         }
         let summary = match item {
@@ -239,6 +245,7 @@ impl AlertLoop {
         };
         let meta = meta_for(&view, account, &key)?;
         let appended = self.shared.log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await?;
+        self.tried.remove(&news);
         self.shared.store.wait_for(appended.last, SETTLE).await?;
         Ok(())
     }

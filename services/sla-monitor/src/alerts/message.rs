@@ -71,6 +71,9 @@ pub struct AlertMessage {
     pub about: About,
     #[serde(skip)]
     pub level: Level,
+    /// Since when it is tried to tell it: the same until it is told.
+    #[serde(skip)]
+    pub news_since: Timestamp,
 }
 
 /// Who has to do a task.
@@ -183,6 +186,7 @@ pub fn compose(
             AlertChange::Resolve(alert) | AlertChange::Forget(alert) => format!("over: {}", alert.summary),
         },
         started_at,
+        news_since: now,
         left_at: leaver.as_ref().map(|l| l.opened_at),
         apps: apps(state, &about, owed)?,
         source: source.map(|name| Origin { owner: context.owners.get(&name).cloned(), name }),

@@ -50,7 +50,7 @@ pub struct CredentialView {
     /// When the list was taken that lacks it; null: it is listed.
     #[schema(schema_with = schema::time_or_null)]
     pub gone_at: Option<Timestamp>,
-    /// When somebody reported that others may know its secret.
+    /// When somebody reported that others may know its secret; null: nobody has, or it is another secret since.
     #[schema(schema_with = schema::time_or_null)]
     pub compromised_at: Option<Timestamp>,
     /// What is owed of it.
@@ -80,7 +80,7 @@ impl CredentialView {
                 Presence::Gone { at, .. } => Some(at),
                 Presence::Listed => None,
             },
-            compromised_at: credential.compromised.as_ref().map(|report| report.at),
+            compromised_at: credential.standing_report().map(|report| report.at),
             obligations: owed.iter().map(|owed| ObligationView::of(owed, detail)).collect(),
         })
     }

@@ -43,7 +43,8 @@ fn id(message: &AlertMessage, kind: &str) -> String {
         }
         // The next silence of a source is another one.
         (About::Silence { .. }, _) => format!("{key}/{kind}/{level}/{}", message.started_at.as_microsecond()),
-        _ => format!("{key}/{kind}/{level}"),
+        // So is what is so again after it was over.
+        _ => format!("{key}/{kind}/{level}/{}", message.news_since.as_microsecond()),
     }
 }
 
