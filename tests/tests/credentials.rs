@@ -325,7 +325,7 @@ async fn what_is_reported_is_to_be_revoked_at_once_and_is_told_in_a_terminal() -
     ensure!(told("reports that others may know the secret of the api key k1 of ada in keys"), "{timeline:#?}");
     // Another secret: what was reported of the one before is over.
     ensure!(listed(&stage, "is=compromised").await?.len() == 1);
-    std::fs::write(&file, format!("name,holder,rotated_at\nk1,ada,{}\n", now()))?;
+    std::fs::write(&file, format!("Key,Owner,rotated_at\nk1,ada,{}\n", now()))?;
     let sent = stage.terminal(OLA, &["inventory", "keys", path, "--taken-at", &now()]).await?;
     ensure!(sent.status.success(), "{sent:?}");
     ensure!(listed(&stage, "is=compromised").await?.is_empty() && listed(&stage, "is=to_revoke").await?.is_empty());

@@ -1051,7 +1051,8 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     ),
     (
         "alerts.name",
-        "The name of the receiver; without it its kind and its place in the list, counted from 0, such as `slack-0`.",
+        "The name of the receiver, by which it is known what it was told; without it its kind and its place in the list, counted from 0, such as \
+         `slack-0`: where there are several, name each, or another before it takes what it was told for its own.",
         "\"oncall\"",
     ),
     (

@@ -34,6 +34,7 @@ pub struct Metrics {
     pub app_drill_score: Gauge<u64>,
     pub app_drill_keeps_access: Gauge<u64>,
     pub app_not_compared: Gauge<u64>,
+    pub erasures_unfinished: Gauge<u64>,
     pub app_drill_age_seconds: Gauge<f64>,
     pub app_vanished: Gauge<u64>,
     pub holds_waiting: Gauge<u64>,
@@ -147,6 +148,10 @@ impl Metrics {
             app_drill_keeps_access: gauge(
                 "rollcall_app_drill_keeps_access",
                 "1 while an app keeps access that should end, as a drill has shown, or the account of a drill",
+            ),
+            erasures_unfinished: gauge(
+                "rollcall_erasures_unfinished",
+                "How many are erased whose keys, or entry in the register, could not be dealt with at the last try",
             ),
             app_not_compared: gauge(
                 "rollcall_app_not_compared",

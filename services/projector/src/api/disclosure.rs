@@ -123,6 +123,17 @@ fn without_names(query: &str) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(shown).finish()
 }
 
+/// A path as it is recorded for ever: in the place of an id somebody may have written a name.
+fn path_without_names(path: &str) -> String {
+    let mut of_people = false;
+    let shown = path.split('/').map(|part| {
+        let is_name = part.contains('@') || part.contains("%40") || (of_people && part.parse::<IdentityId>().is_err());
+        of_people = matches!(part, "identities" | "leavers" | "machines" | "Users");
+        if is_name && !part.is_empty() { "(hidden)" } else { part }
+    });
+    shown.collect::<Vec<_>>().join("/")
+}
+
 impl Record {
     /// A record on the log.
     pub fn new(log: EventLog, reads: Reads, server: &ServerConfig) -> Self {
@@ -155,7 +166,7 @@ impl Record {
             outcome: Outcome::Denied,
             role: String::new(),
             method: method.to_string(),
-            path: path.chars().take(MAX_ASKED).collect(),
+            path: path_without_names(path).chars().take(MAX_ASKED).collect(),
             identity: None,
         };
         let meta = by_service("nobody", &Uuid::now_v7().to_string(), None);
@@ -194,7 +205,8 @@ impl Record {
         let asked_for =
             |query: &'a str| url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "identity");
         let identity = identity.map(str::to_owned).or_else(|| Some(asked_for(query?)?.1.into_owned()));
-        let whole = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{}", without_names(query)));
+        let named = path_without_names(path);
+        let whole = query.map_or_else(|| named.clone(), |query| format!("{named}?{}", without_names(query)));
         let access = Access {
             outcome,
             role: person.role.name().to_owned(),
@@ -204,5 +216,25 @@ impl Record {
         };
         let meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);
         self.log.append(&Unit::one(NewEvent { meta, event: Event::Access(access) }, Expect::Any)).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_kept_without_the_names_that_somebody_has_written_into_it() {
+        let id = "01a22db1-be16-70de-af88-3bbfd1fca01a";
+        for (path, kept) in [
+            (format!("/v1/identities/{id}/timeline"), format!("/v1/identities/{id}/timeline")),
+            ("/v1/identities/anna@example.com/timeline".into(), "/v1/identities/(hidden)/timeline".into()),
+            ("/v1/identities/anna/timeline".into(), "/v1/identities/(hidden)/timeline".into()),
+            ("/v1/identities/".into(), "/v1/identities/".into()),
+            ("/v1/apps/crm/drills".into(), "/v1/apps/crm/drills".into()),
+            ("/x/anna%40example.com".into(), "/x/(hidden)".into()),
+        ] {
+            assert_eq!(path_without_names(&path), kept);
+        }
     }
 }

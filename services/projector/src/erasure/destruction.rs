@@ -10,6 +10,7 @@ use rollcall_domain::kv::KvError;
 use rollcall_domain::{Event, IdentityId, KeyRef};
 use rollcall_event_log::{EventLog, KeyRing, Subject};
 use rollcall_projection::Store;
+use rollcall_telemetry::metrics::metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -88,14 +89,14 @@ impl Eraser {
 
     /// Whether all are destroyed.
     async fn destroy(&self, ring: &KeyRing, done: &mut BTreeSet<KeyRef>) -> Result<bool, KvError> {
-        let (mut all, mut registered) = (true, None);
+        let (mut unfinished, mut registered) = (0, None);
         for (person, keys) in keys::destroyed(&self.store.view())? {
             let keys: Vec<KeyRef> = keys.into_iter().filter(|key| !done.contains(key)).collect();
             if keys.is_empty() {
                 continue;
             }
             if !self.register(person, &mut registered).await {
-                all = false;
+                unfinished += 1;
                 continue;
             }
             match ring.destroy(&keys).await {
@@ -105,10 +106,11 @@ impl Eraser {
                 }
                 Err(e) => {
                     warn!(error = %e, "a key can't be destroyed, trying again");
-                    all = false;
+                    unfinished += 1;
                 }
             }
         }
-        Ok(all)
+        metrics().erasures_unfinished.record(unfinished, &[]);
+        Ok(unfinished == 0)
     }
 }
