@@ -42,6 +42,13 @@ async fn a_source_whose_requests_do_not_end_keeps_no_other_source_out() -> anyho
     let lab = format!("[[sources]]\nname = \"lab\"\ntoken = \"{LAB_TOKEN}\"\n");
     let rollcall = Rollcall::new(&[], &lab)?.with_server("max_requests_in_flight = 8\nbody_timeout = \"90s\"\n");
     rollcall.start().await?;
+    // One that is answered at once, such as while the gateway is not let to take changes yet, holds no place.
+    let first = json!({ "schemas": [USER], "userName": "first" }).to_string();
+    until("the lab is served", || async {
+        let (status, _) = rollcall.raw(Method::POST, "/scim/v2/Users", LAB_TOKEN, Some(first.clone())).await?;
+        Ok((status == 201).then_some(()))
+    })
+    .await?;
     let address = rollcall.address().trim_start_matches("http://").to_owned();
     let headers = format!("authorization: Bearer {LAB_TOKEN}\r\n");
     let mut open = Vec::new();
