@@ -272,6 +272,8 @@ fn forget_account(state: &mut impl Write, mut account: Account, of: IdentityId) 
         attested.said = Desired::Absent;
         attested.left = Left::Nothing;
         attested.before = None;
+        // Where it was, by which that is told, is not known any more.
+        attested.unseen = false;
     }
     account.former_names.clear();
     account.entered.clear();
