@@ -202,13 +202,13 @@ impl Subject {
     }
 }
 
-/// The subject an event is appended under.
-#[must_use]
 /// A text as one token of a subject: a name that people have given may have spaces, or signs that mean something in subjects.
 fn one_token(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':') { c } else { '_' }).collect()
 }
 
+/// The subject an event is appended under.
+#[must_use]
 pub fn subject_of(hash: &NameHash, event: &Event, meta: &EventMeta) -> Subject {
     match event {
         Event::Identity(changed) => match name_of_creation(changed) {

@@ -118,12 +118,10 @@ pub fn renamed(name: &str, id: &str, now: &str) -> Failure {
 
 /// A group by its id, with its members; `None`: it is there no more, or has another name.
 pub async fn read(client: &ScimClient, id: &str, name: &str) -> Result<Option<RemoteGroup>, Failure> {
-    let answer = client.get(Endpoint::Groups, id).await?;
-    match answer.status {
-        StatusCode::OK => Ok(answer.body.as_ref().and_then(|body| RemoteGroup::read(body, name))),
-        StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
-        _ => Err(answer.failure()),
-    }
+    Ok(match read_known(client, id, name).await? {
+        KnownGroup::Named(group) => Some(group),
+        KnownGroup::Renamed(_) | KnownGroup::Gone => None,
+    })
 }
 
 /// A member as the app itself names it.
