@@ -412,3 +412,28 @@ async fn a_short_life(stage: &Stage) -> anyhow::Result<String> {
     stage.verified(&id).await?;
     Ok(id)
 }
+
+/// Of them it would not be known any more that they have left, and their token would open again what it opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_erased_whom_a_token_names_by_a_user_name() -> anyhow::Result<()> {
+    let app = Faulty::start().await?;
+    app.tell(APP, &Script::default()).await?;
+    let apps = [App { assign: "active eq true", deprovision: "delete", ..App::usual(APP, app.base_url(APP)) }];
+    let by_name = "[[api_tokens]]\nname = \"annas\"\nrole = \"viewer\"\nidentity = \"ANNA\"\ntoken = \"anna-secret\"\n";
+    let rollcall = Rollcall::new(&apps, &format!("{PEOPLE}{by_name}"))?;
+    rollcall.start().await?;
+    let stage = Stage { app, rollcall };
+    let [anna, ben] = [stage.join("anna").await?, stage.join("ben").await?];
+    for id in [&anna, &ben] {
+        stage.leave(id).await?;
+        stage.verified(id).await?;
+    }
+    stage.all_ended().await?;
+    let body = json!({ "reason": "they asked for it", "legal_basis": "GDPR Art. 17(1)(b)" });
+    for (id, wanted) in [(&anna, 409), (&ben, 202)] {
+        let (status, answer) = ask(&stage, &format!("/v1/identities/{id}/erase"), "ada-secret", &body).await?;
+        ensure!(status == wanted, "{status} {answer}");
+        ensure!(wanted == 202 || answer["detail"].to_string().contains("the token 'annas'"), "{answer}");
+    }
+    Ok(())
+}

@@ -117,6 +117,49 @@ token = "ola-secret"
     }
 }
 
+/// Her account was renamed by hand before she left. Names are all that the list has.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_called_otherwise_on_a_list_without_ids_is_not_gone() -> anyhow::Result<()> {
+    let listing = Listing::start("").await?;
+    let stage = &listing.stage;
+    until("root is nobody's", || async { Ok((listing.drift("orphan").await?.len() == 1).then_some(())) }).await?;
+    let [ada, ben, cy] = [stage.join("ada").await?, stage.join("ben").await?, stage.join("cy").await?];
+    let bens = ("ben", "enabled", "");
+    let (root, cys) = (("root", "active", ""), ("cy", "enabled", ""));
+    listing.write(&[root, cys, bens, ("ada", "enabled", "")])?;
+    listing.verified(&ada).await?;
+    listing.verified(&ben).await?;
+    listing.verified(&cy).await?;
+    let renamed = ("ada.smith", "enabled", "");
+    listing.write(&[root, cys, bens, renamed])?;
+    until("ada.smith is nobody's", || async { Ok((listing.drift("orphan").await?.len() == 2).then_some(())) }).await?;
+    stage.leave(&ada).await?;
+    listing.task("open").await?;
+    // A list after she left.
+    listing.write(&[root, cys, bens, renamed])?;
+    let compared = || async { Ok::<_, anyhow::Error>(stage.events("reconciliation.completed").await?.len()) };
+    let before = compared().await?;
+    until("the list was compared", || async { Ok((compared().await? > before + 1).then_some(())) }).await?;
+    let shown = listing.account(&ada).await?;
+    ensure!(shown["verified"] == false && stage.leaver(&ada).await?["gone_at"].is_null(), "she is there: {shown}");
+    // Somebody says that it is done: it is their word.
+    listing.done(&listing.task("open").await?).await?;
+    listing.write(&[root, cys, bens])?;
+    listing.verified(&ada).await?;
+    // With his somebody has come: that may be him, until it is gone, too. Root was there when he was.
+    stage.leave(&ben).await?;
+    listing.write(&[root, cys, ("svc-new", "enabled", "")])?;
+    listing.task("open").await?;
+    until("svc-new is nobody's", || async {
+        Ok(listing.drift("orphan").await?.iter().any(|item| item["user_name"] == "svc-new").then_some(()))
+    })
+    .await?;
+    ensure!(listing.account(&ben).await?["verified"] == false, "svc-new may be his");
+    listing.write(&[root, cys])?;
+    listing.verified(&ben).await?;
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_list_that_is_newer_than_what_was_said_proves_it() -> anyhow::Result<()> {
     let listing = Listing::start("").await?;

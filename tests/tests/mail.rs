@@ -218,3 +218,16 @@ async fn nothing_is_sent_in_the_clear_where_that_is_not_wanted() -> anyhow::Resu
     ensure!(shown["items"] == json!([]), "{shown}");
     Ok(())
 }
+
+/// It was somebody's who has left.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_nobody_has_any_more_keeps_the_others_from_nothing() -> anyhow::Result<()> {
+    let server = MailServer::start(None).await?;
+    server.does_not_know("carol@example.com")?;
+    let both = "to = [\"carol@example.com\", \"iam@example.com\"]";
+    let stage = stage(&settings(server.port, "none", "").replace("to = [\"iam@example.com\"]", both)).await?;
+    stage.join("ada").await?;
+    let mail = server.with_subject("Create the account ada").await?;
+    ensure!(mail.to == ["iam@example.com"], "{mail:?}");
+    Ok(())
+}

@@ -169,6 +169,68 @@ async fn nobody_has_left_a_group_because_it_is_called_otherwise() -> anyhow::Res
     Ok(())
 }
 
+/// Whoever is to be in it is let into the other one; whoever is not is still in theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_name_another_has_by_now_still_has_whom_it_had() -> anyhow::Result<()> {
+    let stage = Stage::set(
+        Script::default(),
+        "deactivate",
+        "retry_min = \"100ms\"\nretry_max = \"200ms\"\nreconcile_every = \"1s\"\n",
+        GROUPS,
+    )
+    .await?;
+    let ([ada], group) = in_the_group(&stage, ["ada"]).await?;
+    stage.verified(&ada).await?;
+    stage.app.rename_group(APP, "eng", "archive");
+    stage.app.add_group(APP, "eng", &[]);
+    let archived = || stage.app.members(APP, "archive");
+    until("she is in the other", || async { Ok((members(&stage).len() == 1).then_some(())) }).await?;
+    stage.verified(&ada).await?;
+    take_out(&stage, &group, &ada).await?;
+    until("she is out of it", || async { Ok(members(&stage).is_empty().then_some(())) }).await?;
+    let refused = stage.seen("account.rejected").await?;
+    ensure!(refused.to_string().contains("is called 'archive' now"), "{refused}");
+    ensure!(archived().len() == 1 && stage.account(&ada).await?["verified"] == false, "she is in the archive");
+    stage.app.empty_group(APP, "archive");
+    stage.verified(&ada).await
+}
+
+/// She has to leave the other one. Once the first has its name back it goes on by itself, however often it has failed before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_called_otherwise_keeps_nobody_in_another() -> anyhow::Result<()> {
+    let two = concat!(
+        "[[apps.groups]]\nfrom = \"Engineering\"\nto = \"eng\"\n",
+        "[[apps.groups]]\nfrom = \"Operations\"\nto = \"ops\"\n"
+    );
+    let keys = "retry_min = \"100ms\"\nretry_max = \"200ms\"\nreconcile_every = \"2s\"\n";
+    let stage = Stage::set(Script::default(), "deactivate", keys, two).await?;
+    let ([ada], _) = in_the_group(&stage, ["ada"]).await?;
+    let group = json!({ "schemas": [GROUP], "displayName": "Operations", "members": [{ "value": ada }] });
+    let ops = stage.rollcall.scim(Method::POST, "/Groups", &group).await?;
+    until("she is in both", || async { Ok((stage.app.members(APP, "ops").len() == 1).then_some(())) }).await?;
+    stage.verified(&ada).await?;
+    stage.app.rename_group(APP, "eng", "Engineers");
+    take_out(&stage, &format!("/Groups/{}", ops["id"].as_str().context("no id")?), &ada).await?;
+    until("she is out", || async { Ok(stage.app.members(APP, "ops").is_empty().then_some(())) }).await?;
+    let refused = stage.seen("account.rejected").await?;
+    ensure!(refused.to_string().contains("is called 'Engineers' now"), "{refused}");
+    // Everything else of the app is compared.
+    stage.app.fill(APP, [json!({ "userName": "stranger", "active": true })].into_iter());
+    let drift = || async { stage.rollcall.items("/v1/drift").await };
+    until("an account of nobody is found", || async {
+        Ok(drift().await?.iter().any(|item| item["kind"] == "orphan").then_some(()))
+    })
+    .await?;
+    let asked = || stage.app.requests(APP).len();
+    let before = asked();
+    until("it was tried again and again", || async { Ok((asked() > before + 40).then_some(())) }).await?;
+    ensure!(stage.account(&ada).await?["verified"] == false, "one of her groups can't be told");
+    stage.app.rename_group(APP, "Engineers", "eng");
+    stage.verified(&ada).await?;
+    ensure!(drift().await?.iter().all(|item| item["kind"] == "orphan"), "{:?}", drift().await?);
+    Ok(())
+}
+
 /// It was shown in the group while it was one of few.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_a_group_has_shown_before_is_taken_out_of_it_when_it_shows_others_alone() -> anyhow::Result<()> {

@@ -18,7 +18,7 @@ use crate::access::{api_token, approvals, audit, machines, oidc, privacy, reeval
 use crate::alerts::{alert, alerting, tasks, tiers};
 use crate::app::app;
 use crate::inventories::inventory;
-use crate::model::{AppConfig, Config, News, Role, SinkReach, TwoPeople, deciders};
+use crate::model::{AppConfig, Config, JwtConfig, News, Role, SinkReach, TwoPeople, deciders};
 use crate::policies::policies;
 use crate::roles::{known_entitlement, role};
 use crate::scim::scim;
@@ -189,6 +189,23 @@ fn read<'a>(file: &str, root_table: &'a DeTable<'a>, reading: &Rc<Reading<'a>>) 
     for (index, (line, token)) in tokens.iter().enumerate() {
         if let Some((first, _)) = tokens.iter().take(index).find(|(_, other)| token.same_as(other)) {
             reading.mistake(Some(*line), format!("the same token is used at line {first}: each needs its own"));
+        }
+    }
+
+    // Whose token it is must not depend on which source stands first.
+    let issued: Vec<(usize, &JwtConfig)> =
+        sources.iter().filter_map(|(line, s)| Some((*line, s.jwt.as_ref()?))).collect();
+    for (index, (line, jwt)) in issued.iter().enumerate() {
+        let may_be_same = |other: &JwtConfig| {
+            let same_subject = other.subject.is_none() || jwt.subject.is_none() || other.subject == jwt.subject;
+            other.issuer == jwt.issuer && other.audience == jwt.audience && same_subject
+        };
+        if let Some((first, _)) = issued.iter().take(index).find(|(_, other)| may_be_same(other)) {
+            let message = format!(
+                "the source at line {first} takes access tokens of the same issuer and audience: give each a subject of its own \
+                 (sources.jwt.subject)"
+            );
+            reading.mistake(Some(*line), message);
         }
     }
 

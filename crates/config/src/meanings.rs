@@ -407,7 +407,7 @@ pub(crate) const MEANINGS: &[(&str, &str, &str)] = &[
     (
         "inventories.max_missing_percent",
         "So many of the credentials that were listed may be missing from the next list, in percent; a list that lacks more, and more \
-         than five, is refused until somebody confirms their number.",
+         than five (of few, than half of them and than one), is refused until somebody confirms their number.",
         "",
     ),
     (

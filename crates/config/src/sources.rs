@@ -154,6 +154,9 @@ fn jwt(mut s: Section<'_>) -> Option<JwtConfig> {
         _ => {}
     }
     let keys = url.or(file);
+    if subject.is_none() {
+        s.warn("sources.jwt.subject is not set: whoever gets a token of this issuer for this audience is the source, perhaps a person");
+    }
     s.finish();
     Some(JwtConfig { issuer: issuer?, audience: audience?, subject, keys: keys? })
 }

@@ -263,6 +263,25 @@ fn every_mistake_about_a_source_is_named() {
     }
 }
 
+/// Whose a token is would depend on which of them stands first.
+#[test]
+fn two_sources_take_no_access_tokens_of_each_other() {
+    let source = |name: &str, subject: &str| {
+        format!(
+            "[[sources]]\nname = \"{name}\"\n[sources.jwt]\nissuer = \"https://idp\"\naudience = \"a\"\njwks_file = \"k\"\n{subject}"
+        )
+    };
+    let (hr, lab) = ("subject = \"hr-sync\"\n", "subject = \"lab-sync\"\n");
+    for (first, second, fits) in [(hr, lab, true), (hr, hr, false), ("", lab, false), (hr, "", false), ("", "", false)]
+    {
+        let text = source("hr", first) + &source("lab", second);
+        match read(&text) {
+            Ok(_) => assert!(fits, "{first:?} {second:?}"),
+            Err(e) => assert!(!fits && e.to_string().contains("give each a subject of its own"), "{e}"),
+        }
+    }
+}
+
 #[test]
 fn own_schemas_are_read_from_a_folder_and_rules_may_name_their_attributes() {
     let folder = tempfile::tempdir().unwrap();

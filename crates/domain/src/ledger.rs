@@ -627,7 +627,9 @@ impl Ledger {
                     let decision = holder.decide(app, rule, &roles, access.asked(principal.as_ref()));
                     let desired = match holders::desired_for(&decision, identity, app, off.as_ref()) {
                         // A removal that waits for a person stays one that waits: they are only switched off meanwhile.
-                        Desired::Absent if off.is_some() && waits_for_a_person(state, before.as_ref(), change)? => {
+                        Desired::Absent
+                            if off.is_some() && waits_for_a_person(state, before.as_ref(), change, event)? =>
+                        {
                             Desired::Off
                         }
                         desired => desired,
@@ -707,7 +709,12 @@ fn may_lose(state: &impl Read, id: IdentityId, apps: Option<&BTreeSet<AppId>>) -
 const CONFIGURED: &str = "configured/";
 
 /// Whether the removal of an account of somebody who is switched off waits for a person, or has since they were.
-fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Change) -> Result<bool, KvError> {
+fn waits_for_a_person(
+    state: &impl Read,
+    before: Option<&Account>,
+    change: Change,
+    event: &Recorded,
+) -> Result<bool, KvError> {
     let Some(before) = before.filter(|_| change.kind != ChangeKind::Leaver) else { return Ok(false) };
     match before.desired {
         // Nothing gave it to them when they were switched off: its removal waited then.
@@ -715,7 +722,7 @@ fn waits_for_a_person(state: &impl Read, before: Option<&Account>, change: Chang
         Desired::Off => Ok(directory::identity(state, before.identity)?.is_some_and(|who| !who.lifecycle.has_access())),
         Desired::Absent if before.is_pending() => {
             let held = holds(state)?.iter().any(|hold| hold.covers(before));
-            Ok(held || is_waived(state, &before.app, before.identity)?)
+            Ok(held || is_waived(state, &before.app, before.identity, event.recorded_at)?)
         }
         Desired::Absent | Desired::Deleted | Desired::Present(_) => Ok(false),
     }

@@ -10,6 +10,7 @@ use rollcall_domain::access::credential::{
 };
 use rollcall_domain::access::obligation::{Because, Count, End, Obligation, ObligationStatus, Overdue, Waived};
 use rollcall_domain::identity;
+use rollcall_domain::identity::authority::ChangeRefused;
 use rollcall_domain::identity::lifecycle::{ChangeKind, Lifecycle};
 use rollcall_domain::identity::switch::{Switch, Switched};
 use rollcall_domain::ids::{CredentialId, Sequence};
@@ -262,6 +263,65 @@ fn a_key_that_works_again_is_owed_by_every_leaver_who_knows_its_secret() {
         lists(&mut world, Listed { rotated_at: Some(at(1000)), ..key(KEY, Some(BEN)) });
         assert_eq!(changes(&world, KEY), []);
     }
+}
+
+/// It has the name of one that a leaver had: they have never known its secret.
+#[test]
+fn a_key_that_is_made_anew_under_a_name_is_owed_by_nobody_who_had_the_former_one() {
+    for is_unlisted in [true, false] {
+        let mut world = a_world();
+        lists(&mut world, Listed { issued_at: Some(at(1)), ..key(KEY, Some(ADA)) });
+        reports(&mut world, KEY);
+        if is_unlisted {
+            lacks(&mut world, KEY);
+        }
+        let left = active(&mut world, ADA, false).unwrap();
+        world.verify(person(ADA), "wiki");
+        let made_at = Some(now(&world));
+        lists(&mut world, Listed { issued_at: made_at, ..key(KEY, Some(BEN)) });
+        assert_eq!(changes(&world, KEY), [], "{is_unlisted}");
+        assert_eq!(status(&world, ADA, left), CaseStatus::Completed, "{is_unlisted}");
+        let known = directory::credential(&world.state, credential(KEY)).unwrap().unwrap();
+        assert_eq!(known.standing_report(), None, "the secret that was reported is another one");
+        // His own departure is about it.
+        active(&mut world, BEN, false).unwrap();
+        assert_eq!(changes(&world, KEY), [ChangeKind::Leaver], "{is_unlisted}");
+    }
+    // It was made before she left, perhaps by her.
+    let mut world = a_world();
+    lists(&mut world, Listed { issued_at: Some(at(1)), ..key(KEY, Some(ADA)) });
+    let made_at = Some(now(&world));
+    let left = active(&mut world, ADA, false).unwrap();
+    world.verify(person(ADA), "wiki");
+    lists(&mut world, Listed { issued_at: made_at, ..key(KEY, Some(BEN)) });
+    assert_eq!((changes(&world, KEY), status(&world, ADA, left)), (vec![ChangeKind::Leaver], CaseStatus::Open));
+}
+
+/// Somebody has tried its token once.
+#[test]
+fn a_source_of_lists_alone_is_no_source_of_people_by_a_request_that_was_refused() {
+    let mut world = World::default();
+    let (hr, resource_type) = ("hr".parse().unwrap(), "User".to_owned());
+    let refused = ChangeRefused {
+        target: None,
+        resource_type,
+        operation: "create".into(),
+        detail: "no".into(),
+        denied: Vec::new(),
+    };
+    let refused_at = world.append(Event::ChangeRefused(refused.clone()));
+    let heard = |world: &World| ledger::last_heard(&world.state, &hr).unwrap();
+    assert_eq!(heard(&world), Some(at(refused_at.0)));
+    let listed_at = lists(&mut world, key(KEY, None));
+    assert_eq!(heard(&world), Some(at(listed_at.0)));
+    world.append(Event::ChangeRefused(refused.clone()));
+    assert_eq!(heard(&world), Some(at(listed_at.0)));
+    // One of people is heard by what is refused, too, and not by its lists.
+    let joined_at = world.join(person(ADA), employee("Dev"));
+    lists(&mut world, key(KEY, None));
+    assert_eq!(heard(&world), Some(at(joined_at.0)));
+    let refused_at = world.append(Event::ChangeRefused(refused));
+    assert_eq!(heard(&world), Some(at(refused_at.0)));
 }
 
 #[test]

@@ -648,7 +648,7 @@ fn a_waiver_is_someones_it_expires_and_then_it_is_overdue() {
     let leaver = |world: &World| ledger::leaver(&world.state, person(1), left).unwrap().unwrap();
     assert_eq!(world.obligation(person(1), "chat", left).status(), ObligationStatus::Waived);
     assert_eq!((leaver(&world).status(), leaver(&world).count.waived), (CaseStatus::Open, 1));
-    assert!(ledger::is_waived(&world.state, &app_id("chat"), person(1)).unwrap());
+    assert!(ledger::is_waived(&world.state, &app_id("chat"), person(1), Timestamp::MIN).unwrap());
     // Its deadline passes without a word.
     assert!(due_by(&world, at(left.0 + 400)).is_empty());
     let early = Overdue { id: id.clone(), change: ChangeKind::Leaver, deadline: at(left.0 + 100) };

@@ -72,14 +72,33 @@ async fn received(message: &StreamMessage, keys: &Sealing) -> Result<Recorded, L
     keys.read(Sequence(message.sequence), at, &message.subject, &message.payload).await
 }
 
+/// Whose messages are appended.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    /// Of one unit, which is there as a whole where its last message is.
+    OneUnit {
+        attempt: u32,
+    },
+    Several,
+}
+
 impl Appender {
     /// One for a stream.
     pub fn new(client: async_nats::Client, stream: Stream, retries: usize) -> Self {
         Self { client, stream, batches: Semaphore::new(BATCHES_IN_FLIGHT), retries }
     }
 
-    /// Appends messages, all or none; `attempt` is above 1 when they may have been appended before.
+    /// Appends the messages of one unit, all or none; `attempt` is above 1 when they may have been appended before.
     pub async fn try_append(&self, messages: &[&Message], attempt: u32) -> Result<Appended, LogError> {
+        self.send(messages, Of::OneUnit { attempt }).await
+    }
+
+    /// Appends the messages of several units, all or none. That one of them is there already says nothing of the others: they are refused.
+    pub async fn try_together(&self, messages: &[&Message]) -> Result<Appended, LogError> {
+        self.send(messages, Of::Several).await
+    }
+
+    async fn send(&self, messages: &[&Message], of: Of) -> Result<Appended, LogError> {
         let Some((last, earlier)) = messages.split_last() else { return Err(LogError::UnitSize(0)) };
         let _permit = if earlier.is_empty() { None } else { Some(self.batches.acquire().await) };
         let batch = Uuid::now_v7().simple().to_string();
@@ -108,7 +127,7 @@ impl Appender {
             .map_err(|e| unanswered(format!("the answer is not an acknowledgement: {e}")))?;
         match ack.error {
             None => Ok(Appended { last: Sequence(ack.seq) }),
-            Some(error) => self.refused(messages, last, &error, attempt).await,
+            Some(error) => self.refused(messages, last, &error, of).await,
         }
     }
 
@@ -117,11 +136,15 @@ impl Appender {
         messages: &[&Message],
         last: &Message,
         error: &AckError,
-        attempt: u32,
+        of: Of,
     ) -> Result<Appended, LogError> {
         let conflict = error.is_wrong_last_sequence();
         // An earlier attempt may have been appended without our hearing of it.
-        if error.err_code == BATCH_HAS_DUPLICATE || (conflict && attempt > 1) {
+        let may_be_there = match of {
+            Of::OneUnit { attempt } => error.err_code == BATCH_HAS_DUPLICATE || (conflict && attempt > 1),
+            Of::Several => false,
+        };
+        if may_be_there {
             let found = last_event(&self.stream, &last.subject, &Sealing::default())
                 .await?
                 .filter(|e| e.meta.event_id == last.event_id);

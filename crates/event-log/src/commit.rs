@@ -152,7 +152,7 @@ async fn commit(appender: &Appender, group: Vec<Pending>) {
             continue;
         }
         let all: Vec<&Message> = part.iter().flat_map(|unit| &unit.messages).collect();
-        match appender.try_append(&all, 1).await {
+        match appender.try_together(&all).await {
             Ok(appended) => {
                 let mut left = all.len() as u64;
                 for unit in part {

@@ -114,6 +114,32 @@ async fn the_same_event_twice_is_appended_once() {
     assert_eq!(log.head().await.unwrap(), Sequence(1));
 }
 
+/// Units that wait go together; that one of them is there already says nothing of the others.
+#[tokio::test]
+async fn nothing_is_lost_that_goes_together_with_what_is_there_already() {
+    let (_dir, _server, log) = fresh().await;
+    let before: Vec<Unit> = (1..=8).map(|n| Unit::one(joined(n), Expect::Any)).collect();
+    for unit in &before {
+        log.append(unit).await.unwrap();
+    }
+    let new = (100..400).map(|n| Unit::one(joined(n), Expect::Any));
+    let mut all: Vec<Unit> = new.collect();
+    for (place, unit) in before.into_iter().enumerate() {
+        all.insert(30 + place * 37, unit);
+    }
+    let mut tasks = tokio::task::JoinSet::new();
+    for unit in all {
+        let log = log.clone();
+        tasks.spawn(async move { log.append(&unit).await });
+    }
+    for outcome in tasks.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(log.head().await.unwrap(), Sequence(308), "what was acknowledged is lost, or there twice");
+    let kept: BTreeSet<_> = read(&log, 0, 308).await.into_iter().map(|recorded| recorded.meta.event_id).collect();
+    assert_eq!(kept.len(), 308);
+}
+
 #[tokio::test]
 async fn a_unit_is_appended_whole_or_not_at_all() {
     let (_dir, _server, log) = fresh().await;

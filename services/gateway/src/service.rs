@@ -28,7 +28,7 @@ use crate::register::{Policies, Removals, register};
 use crate::state::{GatewayState, NAME};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 15;
+const STAMP: u32 = 16;
 
 /// How many lists of inventories are held and compared at once: each may be large.
 const LISTS_AT_ONCE: usize = 2;

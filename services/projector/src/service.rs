@@ -68,6 +68,7 @@ impl Projector {
             log.clone(),
             Arc::clone(&store),
             config.privacy.retention.clone(),
+            config.api_tokens.clone(),
             config.server.read_patience,
         );
         let api = Arc::new(Api {

@@ -8,6 +8,7 @@ mod owner;
 pub mod schedule;
 
 use crate::app_client::client::{Endpoint, Failure};
+use crate::app_client::memberships::All;
 use crate::app_client::pages::Pages;
 use crate::error::ProvisionerError;
 use crate::list::snapshot::Snapshot;
@@ -31,6 +32,7 @@ use rollcall_domain::drift::{DriftId, DriftItem, duplicate};
 use rollcall_domain::ids::IdentityId;
 use rollcall_domain::{Event, Sequence, ledger};
 use rollcall_projection::View;
+use rollcall_scim::Changed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracing::warn;
@@ -67,6 +69,10 @@ struct Pass<'a> {
     list: Option<Arc<Snapshot>>,
     /// The managed groups of each account, by the app's id of it.
     groups: BTreeMap<String, BTreeSet<String>>,
+    /// The same of those that had a name which another one has by now.
+    left_over: BTreeMap<String, BTreeSet<String>>,
+    /// The managed groups of which it can't be told who is in them.
+    unread: BTreeMap<String, Failure>,
     /// The items that were open at the start.
     open: BTreeMap<IdentityId, Vec<DriftItem>>,
     pages: Pages,
@@ -104,7 +110,7 @@ impl<'a> Pass<'a> {
             None => None,
         };
         let managed = link.config.spec.managed_groups();
-        let groups = link.memberships.all(&link.client, &can, &managed).await?;
+        let All { groups, left_over, unread } = link.memberships.all(&link.client, &can, &managed).await?;
         let mut open: BTreeMap<IdentityId, Vec<DriftItem>> = BTreeMap::new();
         for item in ledger::drift(&view, Some(&connector.app))? {
             open.entry(item.id.identity).or_default().push(item);
@@ -125,6 +131,8 @@ impl<'a> Pass<'a> {
             standard,
             list,
             groups,
+            left_over,
+            unread,
             open,
             pages,
             extent,
@@ -194,7 +202,8 @@ impl<'a> Pass<'a> {
         if Self::is_worked_on(account, Some(&remote)) || self.is_older_than(account) {
             return Ok(());
         }
-        match judge(&account.desired, Some(&remote), &self.standard_for(account, &remote.id)) {
+        let judged = self.judge(account, Some(&remote), &remote.id);
+        match judged {
             Ok(_) if account.desired.target() == Target::Absent => {
                 let looked_at = self.may_hide(account).then(|| remote.id.clone());
                 self.inactive.push((identity, looked_at));
@@ -210,6 +219,29 @@ impl<'a> Pass<'a> {
     fn is_older_than(&self, account: &Account) -> bool {
         let read_at = account.verified_at;
         self.list.as_ref().zip(read_at).is_some_and(|(list, read_at)| list.taken_at <= read_at)
+    }
+
+    /// How an account differs. In groups that can't be read it is taken to be as it should: nothing is said of these.
+    fn judge(
+        &self,
+        account: &Account,
+        remote: Option<&Remote>,
+        remote_id: &str,
+    ) -> Result<Vec<Changed>, (DriftKind, Vec<Changed>)> {
+        let standard = self.standard_for(account, remote_id);
+        let is_plain = self.unread.is_empty() && self.left_over.is_empty();
+        let Some(remote) = remote.filter(|_| !is_plain) else {
+            return judge(&account.desired, remote, &standard);
+        };
+        let mut remote = remote.clone();
+        let desired: BTreeSet<&String> = account.desired.groups().into_iter().flatten().collect();
+        // It may be named by its user name.
+        let left_over = [&remote.id, remote.text("userName")].into_iter().filter_map(|name| self.left_over.get(name));
+        let left_over: Vec<String> = left_over.flatten().filter(|group| !desired.contains(group)).cloned().collect();
+        remote.groups.extend(left_over);
+        remote.groups.retain(|group| !self.unread.contains_key(group));
+        remote.groups.extend(desired.into_iter().filter(|group| self.unread.contains_key(*group)).cloned());
+        judge(&account.desired, Some(&remote), &standard)
     }
 
     fn standard_for(&self, account: &Account, remote_id: &str) -> Standard {
@@ -282,6 +314,10 @@ impl<'a> Pass<'a> {
                     self.clear(item.id).await?;
                 }
             }
+        }
+        // Everything else is compared by now; what is not is said.
+        if let Some(failure) = self.unread.into_values().next() {
+            return Err(failure.into());
         }
         say(self.connector, ReconciliationEvent::Completed { progress: self.progress }).await?;
         Ok(self.progress)

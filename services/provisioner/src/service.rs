@@ -32,7 +32,7 @@ use crate::work::unanswered::Unanswered;
 use crate::work::worker::Worker;
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 31;
+const STAMP: u32 = 32;
 
 /// The provisioner.
 #[derive(Debug)]

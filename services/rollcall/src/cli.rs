@@ -40,6 +40,9 @@ enum Command {
         /// The configuration file
         #[arg(long)]
         config: PathBuf,
+        /// Need the secrets of this service alone, where those of others are kept from it; may be given more than once
+        #[arg(long = "service")]
+        services: Vec<Service>,
         /// Ask no app whether it can be used as it is configured
         #[arg(long)]
         offline: bool,
@@ -184,9 +187,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Up(args) => serve(&args, &Service::ALL, "rollcall"),
         Command::Run { service, args } => serve(&args, &[service], &format!("rollcall-{}", service.name())),
-        Command::Check { config, offline, strict } => {
-            let reach = if offline { Reach::FileOnly } else { Reach::Apps };
-            check(&config, reach, if strict { Level::Strict } else { Level::Usual })
+        Command::Check { config, services, offline, strict } => {
+            // Only the provisioner has what apps are asked with.
+            let has_tokens = services.is_empty() || services.contains(&Service::Provisioner);
+            let reach = if offline || !has_tokens { Reach::FileOnly } else { Reach::Apps };
+            check(&config, &services, reach, if strict { Level::Strict } else { Level::Usual })
         }
         Command::Ready(args) => ready::run(&args),
         Command::Init(args) => init::run(&args),
@@ -244,9 +249,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn check(path: &std::path::Path, reach: Reach, level: Level) -> anyhow::Result<ExitCode> {
+fn check(path: &std::path::Path, only: &[Service], reach: Reach, level: Level) -> anyhow::Result<ExitCode> {
     let config = load(path)?;
-    config.require(&[Needs::Everything])?;
+    let needs: Vec<Needs> = only.iter().map(|service| service.needs()).collect();
+    config.require(if needs.is_empty() { &[Needs::Everything] } else { &needs })?;
     let ordinary = config.apps.iter().filter(|app| app.token.as_ref().is_some_and(Token::is_ordinary));
     let ordinary: Vec<&str> = ordinary.map(|app| app.spec.id.as_str()).collect();
     anyhow::ensure!(

@@ -172,7 +172,9 @@ async fn take_effect_of(
 ) -> Result<Option<Sequence>, MonitorError> {
     let id = scheduled.identity;
     let Some(Newest { recorded, last }) = newest(log, id, Some(scheduled.version)).await? else {
-        return failed(log, scheduled, "there is no statement about it on the log").await;
+        // It is known here, and nothing is ever taken off the log: a server of it lags.
+        warn!(identity = %id, version = %scheduled.version, "a server of the log does not have yet what takes effect now");
+        return Ok(None);
     };
     // Something newer was said: it is looked at once it is known here. A server of the log that lags answers with something older.
     if recorded.sequence != scheduled.version {
@@ -234,6 +236,11 @@ async fn failed(log: &dyn Log, scheduled: &Scheduled, reason: &str) -> Result<Op
 pub async fn reevaluate(log: &dyn Log, store: &Store, within: Duration) -> Result<usize, MonitorError> {
     let (started, mut pieces) = (Instant::now(), 0);
     while started.elapsed() < within {
+        if ledger::reevaluations(&store.view())?.is_empty() {
+            break;
+        }
+        // A piece that is on the log already is not said again.
+        store.wait_for(log.head().await?, SETTLE).await?;
         let view = store.view();
         let Some(running) = ledger::reevaluations(&view)?.into_iter().next() else { break };
         let piece = ledger::next_piece(&view, &running)?;

@@ -29,7 +29,7 @@ use crate::over_age::OverAge;
 use crate::{deadlines, measure};
 
 /// Changes whenever the state would be derived otherwise than before.
-const STAMP: u32 = 32;
+const STAMP: u32 = 33;
 
 /// The same where tasks are told, for which more is derived.
 const STAMP_WITH_TASKS: u32 = STAMP + 10_000;

@@ -243,6 +243,9 @@ pub struct Credential {
     pub presence: Presence,
     /// That others may know its secret.
     pub compromised: Option<Report>,
+    /// When it was made, where another one was listed by its name before.
+    #[serde(default, with = "crate::stored::time_or_none")]
+    pub made_anew_at: Option<Timestamp>,
 }
 
 impl Credential {
@@ -252,11 +255,29 @@ impl Credential {
         self.listed.rotated_at.map(|at| at.min(self.listed.taken_at))
     }
 
+    /// Since when it has the secret that it has, as far as that is known to be another one than before.
+    #[must_use]
+    pub fn secret_since(&self) -> Option<Timestamp> {
+        self.rotated_at().max(self.made_anew_at)
+    }
+
+    /// When the one that a list shows was made, where it is another than this one, which has its name.
+    #[must_use]
+    pub fn replaced_by(&self, listed: &Listed) -> Option<Timestamp> {
+        let made_at = listed.issued_at.filter(|_| self.listed.issued_at != listed.issued_at)?;
+        let is_newer = match self.listed.issued_at {
+            Some(before) => made_at > before,
+            // A list may begin to say when what it lists was made.
+            None => self.presence != Presence::Listed,
+        };
+        is_newer.then(|| made_at.min(listed.taken_at))
+    }
+
     /// The report by which others may know the secret that it has now; none: nobody has reported it, or it is another since.
     #[must_use]
     pub fn standing_report(&self) -> Option<&Report> {
-        let rotated = self.rotated_at();
-        self.compromised.as_ref().filter(|report| rotated.is_none_or(|rotated| rotated <= report.at))
+        let since = self.secret_since();
+        self.compromised.as_ref().filter(|report| since.is_none_or(|since| since <= report.at))
     }
 
     /// How old its secret is at a time; `None`: its list does not say when it was made or was another one.

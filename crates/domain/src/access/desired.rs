@@ -153,6 +153,15 @@ impl Desired {
         if self == Self::Absent && now == Some(&Self::Deleted) { Self::Deleted } else { self }
     }
 
+    /// The managed groups that the account must be in.
+    #[must_use]
+    pub const fn groups(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Present(presence) => Some(&presence.groups),
+            Self::Absent | Self::Deleted | Self::Off => None,
+        }
+    }
+
     /// The user name that the account must have; `None`: there must be none, or the mapping gives no name.
     #[must_use]
     pub fn user_name(&self) -> Option<&str> {

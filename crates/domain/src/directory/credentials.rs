@@ -3,10 +3,13 @@
 //! Keys: `credential/<id>`, `credentials-in/<inventory>/<id>`: those that are listed, `credentials-of/<holder>/<id>`: those that
 //! somebody has, or ever had, `holders-of/<id>/<holder>`: the same by the credential, and `inventory/<name>`.
 
+use jiff::Timestamp;
+
 use crate::access::credential::{
     Credential, Extent, Holding, Inventory, InventoryRead, Listed, Presence, Report, Unlisted,
 };
 use crate::event::{Event, Recorded};
+use crate::identity::lifecycle::Lifecycle;
 use crate::ids::{CredentialId, IdentityId, InventoryName};
 use crate::kv::{KeyPage, KvError, Read, Write, load, load_all, load_some, store, suffixes};
 
@@ -139,15 +142,22 @@ pub(super) fn evolve(state: &mut (impl Write + ?Sized), event: &Recorded) -> Res
 
 fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) -> Result<(), KvError> {
     let before = credential(state, listed.id)?;
-    if let Some(former) = before.as_ref().map(|before| before.listed.person()).filter(|of| *of != listed.person()) {
-        let passed_on = Holding { passed_on_at: Some(listed.taken_at) };
-        store(state, of_key(former, listed.id), &passed_on);
+    let made_anew_at = before.as_ref().and_then(|before| before.replaced_by(listed));
+    if let Some(before) = before.as_ref().filter(|before| before.listed.person() != listed.person()) {
+        let never_had_it = match made_anew_at {
+            Some(made_at) => is_without(state, before, made_at)?,
+            None => false,
+        };
+        let had_until = if never_had_it { before.listed.taken_at } else { listed.taken_at };
+        let passed_on = Holding { passed_on_at: Some(had_until) };
+        store(state, of_key(before.listed.person(), listed.id), &passed_on);
     }
     let now = Credential {
         listed: listed.clone(),
         version: event.sequence,
         first_listed_at: before.as_ref().map_or(event.recorded_at, |before| before.first_listed_at),
         presence: Presence::Listed,
+        made_anew_at: made_anew_at.or_else(|| before.as_ref().and_then(|before| before.made_anew_at)),
         compromised: before.and_then(|before| before.compromised),
     };
     store(state, credential_key(listed.id), &now);
@@ -155,6 +165,16 @@ fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) 
     store(state, of_key(listed.person(), listed.id), &Holding { passed_on_at: None });
     store(state, format!("{}{}", holders_prefix(listed.id), listed.person()), &());
     Ok(())
+}
+
+/// Whether one that was made at a time under the name of this one was not made for whoever had this one: a list has lacked it between, or
+/// they were not there any more.
+fn is_without(state: &(impl Read + ?Sized), former: &Credential, made_at: Timestamp) -> Result<bool, KvError> {
+    if let Presence::Gone { at, .. } = former.presence {
+        return Ok(at < made_at);
+    }
+    let holder = super::identity(state, former.listed.person())?;
+    Ok(holder.is_some_and(|who| (who.deleted || who.lifecycle == Lifecycle::Left) && who.changed_at < made_at))
 }
 
 fn unlisted(state: &mut (impl Write + ?Sized), unlisted: &Unlisted, event: &Recorded) -> Result<(), KvError> {

@@ -63,8 +63,13 @@ pub(super) fn holder_left(
 /// Whether somebody knows the secret of a credential: it is theirs, or was, and is the same since.
 fn knows_secret(state: &Kept<'_, impl Write>, credential: &Credential, holder: IdentityId) -> Result<bool, KvError> {
     let Some(holding) = directory::holding(state, holder, credential.listed.id)? else { return Ok(false) };
-    let since = |passed_on_at| credential.rotated_at().is_none_or(|rotated| rotated <= passed_on_at);
-    Ok(holding.passed_on_at.is_none_or(since))
+    Ok(is_known_to(credential, holding.passed_on_at))
+}
+
+/// The same of whoever has it, or passed it on at a time.
+fn is_known_to(credential: &Credential, passed_on_at: Option<Timestamp>) -> bool {
+    let was_the_same = |at| credential.secret_since().is_none_or(|since| since <= at);
+    passed_on_at.is_none_or(was_the_same)
 }
 
 /// Somebody has come, has left, is back, or was switched: what their credentials owe is looked at anew.
@@ -145,13 +150,11 @@ fn is_over(credential: &Credential, owed: &Obligation, passed_on_at: Option<Time
         return seen_at >= owed.opened_at;
     }
     // Who leaves may know the secret, whoever has it now: only another, made once it was not theirs, ends that.
-    let since = match (by_holder(owed), passed_on_at, &credential.compromised) {
-        (true, None, _) => return false,
-        (true, Some(passed_on_at), _) => owed.opened_at.max(passed_on_at),
-        (false, _, Some(report)) => report.at,
-        (false, _, None) => owed.opened_at,
-    };
-    credential.rotated_at().is_some_and(|rotated| rotated > since)
+    if by_holder(owed) {
+        return !is_known_to(credential, passed_on_at);
+    }
+    let reported_at = credential.compromised.as_ref().map_or(owed.opened_at, |report| report.at);
+    credential.secret_since().is_some_and(|since| since > reported_at)
 }
 
 fn open_what_is_missing(

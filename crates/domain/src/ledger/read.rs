@@ -460,13 +460,19 @@ pub(super) fn of_account(app: &AppId, identity: IdentityId) -> String {
     format!("drift/{app}/{identity}/")
 }
 
-/// Whether everything that is open for an account is left as it is by someone's decision.
+/// Whether everything that is open for an account is left as it is by someone's decision, which holds at a time.
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn is_waived(state: &(impl Read + ?Sized), app: &AppId, identity: IdentityId) -> Result<bool, KvError> {
+pub fn is_waived(
+    state: &(impl Read + ?Sized),
+    app: &AppId,
+    identity: IdentityId,
+    at: Timestamp,
+) -> Result<bool, KvError> {
     let Some(account) = account(state, identity, app)? else { return Ok(false) };
-    Ok(!account.owes.is_empty() && account.owes.iter().all(|o| o.waived.is_some()))
+    Ok(!account.owes.is_empty()
+        && account.owes.iter().all(|o| o.waived.as_ref().is_some_and(|waived| waived.expires_at > at)))
 }
 
 /// The key prefix of all holds.

@@ -126,10 +126,15 @@ fn listed_key(source: &SourceName) -> String {
     format!("heard-lists/{source}")
 }
 
+fn refused_key(source: &SourceName) -> String {
+    format!("heard-refused/{source}")
+}
+
 /// Notes when a source was heard. The lists of its inventories say nothing of who comes and goes.
 pub fn heard(state: &mut impl Write, event: &Recorded) {
     let key = match event.event {
-        Event::Identity(_) | Event::Group(_) | Event::Resource(_) | Event::ChangeRefused(_) => heard_key,
+        Event::Identity(_) | Event::Group(_) | Event::Resource(_) => heard_key,
+        Event::ChangeRefused(_) => refused_key,
         Event::CredentialListed(_) | Event::CredentialUnlisted(_) | Event::InventoryRead(_) => listed_key,
         _ => return,
     };
@@ -138,11 +143,16 @@ pub fn heard(state: &mut impl Write, event: &Recorded) {
     }
 }
 
-/// When a source was heard last; one that sends lists of credentials alone, when it has sent the last one.
+/// When a source was heard last; one that sends lists of credentials alone, when it has sent the last one. That something else of it was
+/// refused once makes it no source of people.
 ///
 /// # Errors
 /// When the state can't be read.
 pub fn last_heard(state: &(impl Read + ?Sized), source: &SourceName) -> Result<Option<Timestamp>, KvError> {
-    let people = load(state, &heard_key(source))?;
-    if people.is_some() { Ok(people) } else { load(state, &listed_key(source)) }
+    let [people, listed, refused]: [Option<Timestamp>; 3] =
+        [load(state, &heard_key(source))?, load(state, &listed_key(source))?, load(state, &refused_key(source))?];
+    Ok(match (people, listed) {
+        (None, Some(listed)) => Some(listed),
+        (people, _) => people.max(refused),
+    })
 }

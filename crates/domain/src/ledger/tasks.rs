@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::read::{account, hold, is_waived, pending};
 use super::switch::switched_off;
 use crate::access::account::Account;
@@ -94,8 +96,8 @@ pub fn names_of_others(state: &(impl Read + ?Sized), account: &Account) -> Resul
 ///
 /// # Errors
 /// When the state can't be read.
-pub fn is_to_be_done(state: &impl Read, account: &Account) -> Result<bool, KvError> {
-    if account.standing_word().is_some() || is_waived(state, &account.app, account.identity)? {
+pub fn is_to_be_done(state: &impl Read, account: &Account, now: Timestamp) -> Result<bool, KvError> {
+    if account.standing_word().is_some() || is_waived(state, &account.app, account.identity, now)? {
         return Ok(false);
     }
     Ok(hold_on(state, account)?.is_none())

@@ -28,7 +28,7 @@ const UNIT: usize = 900;
 /// So many known credentials are looked at at a time.
 const PAGE: usize = 10_000;
 
-/// Fewer than so many that are missing are no surprise.
+/// So many that are missing are no surprise, where as many stay.
 const FEW: u64 = 5;
 
 /// How many of those of nobody an answer names.
@@ -200,7 +200,9 @@ fn in_order(list: &List, newest: Option<Timestamp>) -> Result<(), Refusal> {
 fn usual(list: &List, survey: &Survey) -> Result<(), Refusal> {
     let lost = survey.surprising + survey.without_holder + survey.switched_off;
     let most = survey.known.saturating_mul(u64::from(list.inventory.max_missing_percent)) / 100;
-    let is_usual = lost <= most.max(FEW) && (survey.listed > 0 || survey.known == 0);
+    // Of a few not all are lost as a rule.
+    let few = FEW.min((survey.known / 2).max(1));
+    let is_usual = lost <= most.max(few) && (survey.listed > 0 || survey.known == 0);
     if is_usual || list.confirmed == Some(lost) {
         return Ok(());
     }

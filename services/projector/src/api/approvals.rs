@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use jiff::{SignedDuration, Timestamp};
-use rollcall_config::{Role, deciders};
+use rollcall_config::{ApiToken, Role, deciders};
 use rollcall_domain::access::obligation::Waived;
 use rollcall_domain::access::subject::Subject;
 use rollcall_domain::app::Connection;
@@ -189,7 +189,7 @@ fn everybody(state: &impl Read, waiting: &WaitingApproval, wanted: &Event) -> Re
 }
 
 /// Whether what was asked for can still be done.
-fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<bool, KvError> {
+fn is_still_wanted(tokens: &[ApiToken], state: &impl Read, wanted: &Event, now: Timestamp) -> Result<bool, KvError> {
     Ok(match wanted {
         Event::ObligationWaived(waived) => {
             waived.expires_at > now && ledger::obligation(state, &waived.id)?.is_some_and(|owed| owed.end.is_none())
@@ -210,7 +210,7 @@ fn is_still_wanted(state: &impl Read, wanted: &Event, now: Timestamp) -> Result<
             accepted.expires_at > now && known.is_some_and(|known| known.held.is_subset(&accepted.held))
         }
         Event::ErasureOrdered(order) => {
-            ledger::ordered(state, order.id)?.is_none() && decision::erasable(state, order.id).is_ok()
+            ledger::ordered(state, order.id)?.is_none() && decision::erasable(tokens, state, order.id).is_ok()
         }
         _ => false,
     })
@@ -237,7 +237,7 @@ pub async fn approve(
     let view = api.store.view();
     relations::are_two(&api, &view, &waiting.asked_by, &person)?;
     relations::is_about_others(&api, &view, &person, everybody(&view, &waiting, &wanted)?)?;
-    if !is_still_wanted(&view, &wanted, Timestamp::now())? {
+    if !is_still_wanted(&api.tokens, &view, &wanted, Timestamp::now())? {
         return Err(ApiError::Conflict("what was asked for has ended meanwhile: there is nothing to approve".into()));
     }
     let approved = by_service(&person.name, &id, None);
@@ -249,7 +249,7 @@ pub async fn approve(
     match wanted {
         Event::ErasureOrdered(order) => {
             let order = ErasureOrdered { approved_by: Some(person.name.clone()), ..order };
-            decision::push(&api.log, &api.fresh().await?, &mut unit, meta, order).await?;
+            decision::push(&api.log, (&api.tokens, &api.fresh().await?), &mut unit, meta, order).await?;
         }
         event => unit.push(NewEvent { meta, event }, Expect::Any),
     }

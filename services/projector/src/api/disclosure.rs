@@ -116,9 +116,11 @@ const NAMES: [&str; 7] = ["user_name", "name", "text", "q", "reason", "owner", "
 /// A query as it is recorded for ever: whom somebody has looked for by name may be erased one day.
 fn without_names(query: &str) -> String {
     let pairs = url::form_urlencoded::parse(query.as_bytes());
-    let shown = pairs.map(|(key, value)| match NAMES.contains(&&*key) {
-        true => (key, "(hidden)".into()),
-        false => (key, value),
+    let shown = pairs.map(|(key, value)| {
+        let is_name = NAMES.contains(&&*key)
+            || value.contains('@')
+            || (matches!(&*key, "identity" | "by") && value.parse::<IdentityId>().is_err());
+        (key, if is_name { "(hidden)".into() } else { value })
     });
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(shown).finish()
 }

@@ -99,7 +99,7 @@ async fn erase(
         ));
     }
     let view = api.fresh().await?;
-    let waits_for = decision::erasable(&view, id)?.waits_for();
+    let waits_for = decision::erasable(&api.tokens, &view, id)?.waits_for();
     decision::not_ordered(&view, id)?;
     let order = ErasureOrdered { id, reason, legal_basis, approved_by: None };
     if approvals::needs_two(&api, Role::Admin) {
@@ -109,7 +109,7 @@ async fn erase(
     }
     let mut unit = Unit::default();
     let meta = by_service(&person.name, &Uuid::now_v7().to_string(), None);
-    decision::push(&api.log, &api.fresh().await?, &mut unit, meta, order).await?;
+    decision::push(&api.log, (&api.tokens, &api.fresh().await?), &mut unit, meta, order).await?;
     let sequence = match api.append_unit(&unit).await {
         Err(ApiError::Log(LogError::Conflict { .. })) => return Err(decision::changed_meanwhile()),
         outcome => outcome?,
@@ -133,8 +133,13 @@ struct ErasureView {
 }
 
 impl ErasureView {
-    fn of(state: &View, identity: IdentityId, ordered_by: Option<Sequence>, at: Timestamp) -> Result<Self, ApiError> {
-        let waits_for = match decision::erasable(state, identity) {
+    fn of(
+        api: &Api,
+        state: &View,
+        identity: IdentityId,
+        (ordered_by, at): (Option<Sequence>, Timestamp),
+    ) -> Result<Self, ApiError> {
+        let waits_for = match decision::erasable(&api.tokens, state, identity) {
             Ok(erasable) => erasable.waits_for(),
             Err(ApiError::Conflict(reason)) => vec![reason],
             Err(trouble) => return Err(trouble),
@@ -165,7 +170,7 @@ async fn erasures(State(api): Shared, Extension(person): Extension<Person>, pair
     let mut ordered = Vec::new();
     // They are shown with the first page.
     for (id, order) in ledger::all_ordered(&view)?.into_iter().filter(|_| query.cursor().is_none()) {
-        ordered.push(ErasureView::of(&view, id, Some(order.sequence), order.at)?);
+        ordered.push(ErasureView::of(&api, &view, id, (Some(order.sequence), order.at))?);
     }
     let (mut due, mut next_cursor) = (Vec::new(), None);
     if let Some(retention) = &api.retention {
@@ -173,7 +178,7 @@ async fn erasures(State(api): Shared, Extension(person): Extension<Person>, pair
         let (found, next) = departed::before(&view, due_since(retention, until), query.cursor(), limit)?;
         for Departed { identity, left_at } in found {
             if ledger::ordered(&view, identity)?.is_none() {
-                due.push(ErasureView::of(&view, identity, None, due_at(retention, left_at))?);
+                due.push(ErasureView::of(&api, &view, identity, (None, due_at(retention, left_at)))?);
             }
         }
         next_cursor = next;

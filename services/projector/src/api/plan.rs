@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use jiff::Timestamp;
 use rollcall_config::Role;
 use rollcall_domain::access::account::Account;
 use rollcall_domain::access::desired::{Presence, Queue, Target};
@@ -113,7 +114,7 @@ pub fn held_back(state: &impl Read, account: &Account) -> Result<Option<String>,
 pub fn waits_for_a_person(state: &impl Read, account: &Account) -> Result<Option<String>, KvError> {
     Ok(match held_back(state, account)? {
         Some(held) => Some(held),
-        None if ledger::is_waived(state, &account.app, account.identity)? => {
+        None if ledger::is_waived(state, &account.app, account.identity, Timestamp::now())? => {
             Some("everything that it owes is waived".to_owned())
         }
         None if ledger::reevaluations(state)?.iter().any(|running| running.keeps_waiting(account)) => {

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rollcall_config::{PersonAttribute, Role};
+use rollcall_config::{ApiToken, PersonAttribute, Role};
 use rollcall_domain::access::entitlement::{Approver, EntitlementId, Grantable};
 use rollcall_domain::access::grant::Grant;
 use rollcall_domain::decision::rule::counting;
@@ -121,18 +121,35 @@ fn known_by(state: &impl Read, KnownBy { attribute, value }: &KnownBy) -> Result
     }
 }
 
-/// Whether a user name by which a token of the configuration says whose it is was that of somebody who has left, or is switched off: their
-/// secret would be that of whoever has the name now.
+/// Whether a user name by which a token of the configuration says whose it is was that of somebody else than has it now: the secret may
+/// still be theirs, wherever they are by now.
 fn was_anothers(state: &impl Read, name: &str) -> Result<bool, KvError> {
-    let now = directory::id_by_name(state, IdentityKind::User, name)?;
+    let Some(now) = directory::id_by_name(state, IdentityKind::User, name)? else { return Ok(false) };
     let former = directory::ids_by_former_name(state, IdentityKind::User, name)?;
-    for id in former.into_iter().filter(|former| now.is_some_and(|now| now != *former)) {
-        let has_left = |who: Identity| who.deleted || who.lifecycle == Lifecycle::Left;
-        if directory::identity(state, id)?.is_some_and(has_left) || ledger::switched_off(state, id)?.is_some() {
-            return Ok(true);
+    Ok(former.into_iter().any(|former| former != now))
+}
+
+/// A token of the configuration that says by a user name whose it is, and is somebody's by that, or was. Once they are erased nothing
+/// would tell any more that they have left.
+///
+/// # Errors
+/// When the state can't be read.
+pub fn token_by_name_of<'a>(
+    tokens: &'a [ApiToken],
+    state: &impl Read,
+    id: IdentityId,
+) -> Result<Option<&'a str>, KvError> {
+    for token in tokens {
+        let known = token.identity.as_deref().map(KnownBy::of_token);
+        let Some(KnownBy { value, .. }) = known.filter(|known| known.attribute == PersonAttribute::UserName) else {
+            continue;
+        };
+        let now = directory::id_by_name(state, IdentityKind::User, &value)?;
+        if now == Some(id) || directory::ids_by_former_name(state, IdentityKind::User, &value)?.contains(&id) {
+            return Ok(Some(&token.name));
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// Who has a user name, or had it last.
@@ -208,8 +225,8 @@ pub fn may_act(api: &Api, state: &impl Read, person: &Person) -> Result<(), ApiE
         let by_name = known.filter(|known| known.attribute == PersonAttribute::UserName);
         if by_name.map_or(Ok(false), |known| was_anothers(state, &known.value))? {
             return Err(ApiError::Forbidden(format!(
-                "the user name of the token '{}' was that of somebody else, who has left or is switched off: set its 'identity' to the id of \
-                 whoever has it now, and give them a secret of their own",
+                "the user name of the token '{}' was that of somebody else: set its 'identity' to the id of whoever has it now, and give them \
+                 a secret of their own",
                 token.name
             )));
         }

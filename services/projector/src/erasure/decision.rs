@@ -1,5 +1,6 @@
 //! Whether somebody can be erased, and the event that follows when that is decided.
 
+use rollcall_config::ApiToken;
 use rollcall_domain::governance::erasure::{Erased, ErasureOrdered};
 use rollcall_domain::identity::Identity;
 use rollcall_domain::identity::content::Content;
@@ -10,6 +11,7 @@ use rollcall_domain::{Event, EventMeta, NewEvent, directory};
 use rollcall_event_log::{EventLog, Subject, Unit};
 
 use crate::api::context::unknown;
+use crate::api::relations;
 use crate::error::ApiError;
 use crate::state::keys;
 
@@ -28,11 +30,11 @@ impl Erasable {
     }
 }
 
-/// Whether someone can be erased.
+/// Whether someone can be erased, where these are the tokens of the configuration.
 ///
 /// # Errors
 /// With everything that stands in the way.
-pub fn erasable(state: &impl Read, id: IdentityId) -> Result<Erasable, ApiError> {
+pub fn erasable(tokens: &[ApiToken], state: &impl Read, id: IdentityId) -> Result<Erasable, ApiError> {
     let identity = directory::identity(state, id)?.ok_or_else(|| unknown("identity", &id.to_string()))?;
     match identity.content {
         Content::Erased => return Err(ApiError::Conflict(format!("identity {id} is erased already"))),
@@ -51,6 +53,12 @@ pub fn erasable(state: &impl Read, id: IdentityId) -> Result<Erasable, ApiError>
     if !others.is_empty() {
         let others: Vec<String> = others.iter().map(ToString::to_string).collect();
         return Err(ApiError::Conflict(format!("identity {id} can't be erased yet: {}", others.join("; "))));
+    }
+    if let Some(token) = relations::token_by_name_of(tokens, state, id)? {
+        return Err(ApiError::Conflict(format!(
+            "identity {id} can't be erased yet: the token '{token}' in [[api_tokens]] names them by a user name, and would open again what \
+             it opened once nobody knows that they have left: take it out, or name an id in it"
+        )));
     }
     Ok(Erasable { identity, kept })
 }
@@ -76,14 +84,14 @@ pub fn not_ordered(state: &impl Read, id: IdentityId) -> Result<(), ApiError> {
 /// When they can't be erased, or the log can't be reached.
 pub async fn push(
     log: &EventLog,
-    state: &impl Read,
+    (tokens, state): (&[ApiToken], &impl Read),
     unit: &mut Unit,
     meta: EventMeta,
     order: ErasureOrdered,
 ) -> Result<(), ApiError> {
     let subject = Subject::identity(order.id);
     let last = log.last_sequence(&subject).await?;
-    let Erasable { identity, kept } = erasable(state, order.id)?;
+    let Erasable { identity, kept } = erasable(tokens, state, order.id)?;
     if last > identity.version {
         return Err(changed_meanwhile());
     }

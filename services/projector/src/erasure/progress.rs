@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rollcall_config::Retention;
+use rollcall_config::{ApiToken, Retention};
 use rollcall_domain::governance::erasure::ErasureOrdered;
 use rollcall_domain::ids::{IdentityId, Sequence};
 use rollcall_domain::kv::KvError;
@@ -34,12 +34,19 @@ pub struct Progress {
     log: EventLog,
     store: Arc<Store>,
     retention: Option<Retention>,
+    tokens: Vec<ApiToken>,
     patience: Duration,
 }
 
 impl Progress {
-    pub const fn new(log: EventLog, store: Arc<Store>, retention: Option<Retention>, patience: Duration) -> Self {
-        Self { log, store, retention, patience }
+    pub const fn new(
+        log: EventLog,
+        store: Arc<Store>,
+        retention: Option<Retention>,
+        tokens: Vec<ApiToken>,
+        patience: Duration,
+    ) -> Self {
+        Self { log, store, retention, tokens, patience }
     }
 
     /// Carries it out until `stop`.
@@ -120,7 +127,7 @@ impl Progress {
 
     /// Whether anybody could erase them: what stands in the way is shown with those who are due.
     fn may_be_erased(&self, view: &View, id: IdentityId) -> Result<bool, ApiError> {
-        match decision::erasable(view, id) {
+        match decision::erasable(&self.tokens, view, id) {
             Ok(_) => Ok(true),
             Err(ApiError::Conflict(_) | ApiError::NotFound(_)) => Ok(false),
             Err(trouble) => Err(trouble),
@@ -139,7 +146,7 @@ impl Progress {
             return Ok(());
         }
         let mut unit = Unit::default();
-        let appended = match decision::push(&self.log, &view, &mut unit, meta, order).await {
+        let appended = match decision::push(&self.log, (&self.tokens, &view), &mut unit, meta, order).await {
             Ok(()) => self.log.append(&unit).await,
             // Something has happened since it was looked: it is looked again.
             Err(ApiError::Conflict(reason)) => {

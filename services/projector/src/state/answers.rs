@@ -16,7 +16,7 @@ use crate::trends;
 pub const NAME: &str = "projector";
 
 /// Changes whenever the state would be derived otherwise than before.
-pub(crate) const STAMP: u32 = 35;
+pub(crate) const STAMP: u32 = 36;
 
 /// What is derived from the log to answer questions: the ledger, the tree, and the timeline with what leads into it.
 #[derive(Debug)]

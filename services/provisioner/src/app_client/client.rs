@@ -55,6 +55,8 @@ pub enum Scope {
     App,
     /// One group, while the app answers for the account itself.
     Group,
+    /// Reading one group, or finding it by its name: that may be so until a person has seen to it.
+    GroupRead,
 }
 
 impl Failure {
@@ -73,6 +75,11 @@ impl Failure {
         Self { scope: Scope::Group, ..self }
     }
 
+    /// The same of whether a group can be read, or found by its name.
+    pub fn of_a_group_read(self) -> Self {
+        Self { scope: Scope::GroupRead, ..self }
+    }
+
     /// Why, as it may be said of the whole app: that is about nobody, so that it stays when somebody is erased.
     pub fn of_the_app(&self) -> Rejection {
         Rejection { detail: self.ours.clone(), ..self.rejection.clone() }
@@ -86,7 +93,7 @@ impl Failure {
     /// Whether the app itself is sick, not only what was asked of it.
     pub fn is_of_the_app(&self) -> bool {
         match (self.rejection.cause, self.rejection.status) {
-            _ if self.scope == Scope::Group => false,
+            _ if self.scope != Scope::App => false,
             (
                 RejectionCause::Unreachable
                 | RejectionCause::Timeout
@@ -113,6 +120,10 @@ impl Failure {
 
     /// Whether the app said that it will not do this, however often it is asked.
     pub fn is_final(&self) -> bool {
+        // It goes on by itself once the group can be read again, or has its name back.
+        if self.scope == Scope::GroupRead {
+            return false;
+        }
         let by_app = self.rejection.cause == RejectionCause::Refused
             && self.rejection.status.is_some_and(|s| (400..500).contains(&s) && !matches!(s, 401 | 403 | 408 | 425));
         by_app || matches!(self.rejection.cause, RejectionCause::Conflict | RejectionCause::Unmappable)

@@ -26,27 +26,57 @@ pub struct Memberships {
 }
 
 impl Memberships {
-    /// Those of the managed groups that an account is in.
+    /// Those of the managed groups that an account is in, and those of which that can't be told.
     ///
     /// # Errors
-    /// When one of them can't be read: what was not seen is not said.
+    /// When the app does not answer, or can't be asked now.
     pub async fn of(
         &self,
         client: &ScimClient,
         can: &Capabilities,
         managed: &BTreeSet<String>,
         account: Member<'_>,
-    ) -> Result<BTreeSet<String>, Failure> {
-        let mut found = BTreeSet::new();
+    ) -> Result<Seen, Failure> {
+        let mut seen = Seen::default();
         for name in managed {
-            for group in self.groups.find(client, can, name, Look::IfNeeded).await? {
-                if has(client, can, &group, account).await? {
-                    found.insert(name.clone());
-                    break;
+            match self.look(client, can, name, account, &mut seen).await {
+                Ok(()) => {}
+                // One group keeps nobody from leaving another.
+                Err(failure) if is_of_one_group(&failure) => {
+                    drop(seen.unread.insert(name.clone(), of_one_group(failure)))
                 }
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(found)
+        Ok(seen)
+    }
+
+    /// Looks whether an account is in the groups of a name, and in those that had it.
+    async fn look(
+        &self,
+        client: &ScimClient,
+        can: &Capabilities,
+        name: &str,
+        account: Member<'_>,
+        seen: &mut Seen,
+    ) -> Result<(), Failure> {
+        let found = self.groups.find(client, can, name, Look::IfNeeded).await?;
+        for group in &found.groups {
+            if has(client, can, group, account).await? {
+                seen.groups.insert(name.to_owned());
+                break;
+            }
+        }
+        for renamed in &found.renamed {
+            let is_in = has(client, can, &renamed.group, account).await?;
+            match (found.groups.is_empty(), is_in) {
+                (true, true) => drop(seen.unread.insert(name.to_owned(), renamed.refusal(name))),
+                (true, false) => drop(seen.nameless.insert(name.to_owned(), renamed.refusal(name))),
+                (false, true) => drop(seen.left_over.insert(name.to_owned(), renamed.left_over(name))),
+                (false, false) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether one of these groups was not found when it was looked for last: that an account is not in it is only believed of an
@@ -55,25 +85,36 @@ impl Memberships {
         managed.iter().any(|name| self.groups.is_missing(name))
     }
 
-    /// Every managed group with its members, by the name that the app gives them; those that it does not show are not among them.
+    /// The managed groups of each account, by what the app calls it in them; members that are not shown are not among them. And the groups
+    /// that can't be read.
     ///
     /// # Errors
-    /// When one of them can't be read.
+    /// When the app does not answer, or can't be asked now.
     pub async fn all(
         &self,
         client: &ScimClient,
         can: &Capabilities,
         managed: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, BTreeSet<String>>, Failure> {
-        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    ) -> Result<All, Failure> {
+        let mut all = All::default();
         for name in managed {
-            for group in self.groups.find(client, can, name, Look::Afresh).await? {
-                for member in group.members() {
-                    found.entry(member.to_owned()).or_default().insert(name.clone());
+            let found = match self.groups.find(client, can, name, Look::Afresh).await {
+                Err(failure) if is_of_one_group(&failure) => {
+                    all.unread.insert(name.clone(), of_one_group(failure));
+                    continue;
                 }
+                found => found?,
+            };
+            let renamed = found.renamed.first().filter(|_| found.groups.is_empty());
+            all.unread.extend(renamed.map(|renamed| (name.clone(), renamed.refusal(name))));
+            for member in found.groups.iter().flat_map(RemoteGroup::members) {
+                all.groups.entry(member.to_owned()).or_default().insert(name.clone());
+            }
+            for member in found.renamed.iter().flat_map(|renamed| renamed.group.members()) {
+                all.left_over.entry(member.to_owned()).or_default().insert(name.clone());
             }
         }
-        Ok(found)
+        Ok(all)
     }
 
     /// For how long an account that is in none of these groups may still be let into one: by a list of members that was not answered.
@@ -98,11 +139,11 @@ impl Memberships {
         name: &str,
         account: Member<'_>,
     ) -> Result<(), Failure> {
-        let mut found = self.groups.find(client, can, name, Look::IfNeeded).await?.into_iter().next();
+        let mut found = self.groups.find(client, can, name, Look::IfNeeded).await?.first(name)?;
         if found.is_none() {
             let _alone = self.alone.write().await;
             // Someone else may have needed it, too, and made it meanwhile.
-            found = self.groups.find(client, can, name, Look::Afresh).await?.into_iter().next();
+            found = self.groups.find(client, can, name, Look::Afresh).await?.first(name)?;
             if found.is_none() {
                 found = Some(self.make(client, can, name, account).await?);
                 // Some apps make a group without the members that it was sent with.
@@ -152,7 +193,7 @@ impl Memberships {
                     }
                     return Err(called_otherwise(name, shown));
                 }
-                let made = self.groups.find(client, can, name, Look::Afresh).await?.into_iter().next();
+                let made = self.groups.find(client, can, name, Look::Afresh).await?.first(name)?;
                 made.ok_or_else(|| answer.not_scim("the app says that it has made a group, and has none of that name"))
             }
         }
@@ -167,7 +208,7 @@ impl Memberships {
         name: &str,
         account: Member<'_>,
     ) -> Result<Vec<RemoteGroup>, Failure> {
-        let all = self.groups.find(client, can, name, Look::IfNeeded).await?;
+        let all = self.groups.find(client, can, name, Look::IfNeeded).await?.groups;
         if all.len() < 2 {
             return Ok(all);
         }
@@ -212,7 +253,7 @@ impl Memberships {
         hiding: Hiding,
     ) -> Result<Unseen, Failure> {
         let mut unseen = Unseen::NotAsked;
-        for group in self.groups.find(client, can, name, Look::IfNeeded).await? {
+        for group in self.groups.find(client, can, name, Look::IfNeeded).await?.groups {
             let remove = removal(client, can, account.id);
             let _beside_others = self.alone.read().await;
             let answer = patch::send(client, can, Endpoint::Groups, &group.id, &[remove]).await?;
@@ -338,12 +379,8 @@ impl Memberships {
         let _alone = self.alone.write().await;
         // As it is now: someone else may have been let in meanwhile.
         let Some(mut group) = read(client, &group.id, name).await? else { return Ok(()) };
-        // Some show members only to whoever asks for them (RFC 7643 §7, "returned": "request").
-        if !group.resource.contains_key("members")
-            && let Some(asked) = client.members_of(&group.id).await?
-        {
-            group.resource.insert("members".into(), asked.into());
-        }
+        let asked = unshown_members(client, &group).await?;
+        group.resource.extend(asked.map(|members| ("members".to_owned(), members.into())));
         let mut resource = group.resource;
         resource.remove("meta");
         let mut list = resource.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -406,6 +443,60 @@ impl Memberships {
     }
 }
 
+/// The managed groups of an app, as far as it shows them.
+#[derive(Debug, Default)]
+pub struct All {
+    /// Those that each account is in, by what the app calls it in them.
+    pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// The same of groups that had the name: whoever was put into them is in them still.
+    pub left_over: BTreeMap<String, BTreeSet<String>>,
+    /// Those of which it can't be told who is in them.
+    pub unread: BTreeMap<String, Failure>,
+}
+
+/// Which managed groups an account is in, as far as the app shows that.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub groups: BTreeSet<String>,
+    /// Those of which it can't be told, or that have another name by now and still have the account.
+    pub unread: BTreeMap<String, Failure>,
+    /// Those that have another name by now, and do not show the account: nobody can be let into them, and they may hide it.
+    pub nameless: BTreeMap<String, Failure>,
+    /// Those whose name another group has by now, and that still have the account.
+    pub left_over: BTreeMap<String, Failure>,
+}
+
+impl Seen {
+    /// The groups that it is in, where that can be told of each of these.
+    ///
+    /// # Errors
+    /// The first of them that can't be read, or has another name.
+    pub fn all(self) -> Result<BTreeSet<String>, Failure> {
+        let Self { groups, unread, nameless, left_over } = self;
+        unread.into_values().chain(nameless.into_values()).chain(left_over.into_values()).next().map_or(Ok(groups), Err)
+    }
+
+    /// What keeps it from being told whether an account is in the groups that it is to be in, or may be in, and out of the others.
+    pub fn unread_of(&mut self, concerned: impl Fn(&str) -> bool) -> BTreeMap<String, Failure> {
+        let mut unread = std::mem::take(&mut self.unread);
+        unread.extend(std::mem::take(&mut self.nameless).into_iter().filter(|(name, _)| concerned(name)));
+        unread
+    }
+}
+
+/// Whether a failure says something of a group, and not of the app: another one may be read all the same.
+fn is_of_one_group(failure: &Failure) -> bool {
+    match failure.rejection.status {
+        Some(status) => (400..500).contains(&status) && !matches!(status, 401 | 403 | 408 | 425 | 429) || status == 500,
+        None => failure.rejection.cause == RejectionCause::Unmappable,
+    }
+}
+
+/// What the app answers of one group says nothing of the others, nor of itself.
+fn of_one_group(failure: Failure) -> Failure {
+    if failure.rejection.status.is_some() { failure.of_a_group_read() } else { failure }
+}
+
 /// How many members a request may name.
 fn at_once(can: &Capabilities) -> usize {
     can.members_per_request.map_or(usize::MAX, |most| most.try_into().unwrap_or(usize::MAX).max(1))
@@ -414,12 +505,14 @@ fn at_once(can: &Capabilities) -> usize {
 /// Whether a group that the app says it has made has nobody in it than whom it was made with: it may have found one that was there.
 async fn is_new(client: &ScimClient, id: &str, shown: &str, account: Member<'_>) -> Result<bool, Failure> {
     let Some(made) = read(client, id, shown).await? else { return Ok(false) };
-    let hidden = match made.resource.contains_key("members") {
-        true => None,
-        false => client.members_of(id).await?,
-    };
+    let hidden = unshown_members(client, &made).await?;
     let others = |member: &str| !account.is(member);
     Ok(!made.members().any(others) && !hidden.iter().flatten().filter_map(named).any(others))
+}
+
+/// The members of a group that is shown without: some show them only to whoever asks for them (RFC 7643 §7, "returned": "request").
+async fn unshown_members(client: &ScimClient, group: &RemoteGroup) -> Result<Option<Vec<Value>>, Failure> {
+    if group.resource.contains_key("members") { Ok(None) } else { client.members_of(&group.id).await }
 }
 
 fn called_otherwise(name: &str, shown: &str) -> Failure {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient};
 use crate::app_client::pages::Pages;
-use crate::app_client::remote_group::{KnownGroup, RemoteGroup, read, read_known, renamed};
+use crate::app_client::remote_group::{KnownGroup, RemoteGroup, RenamedGroup, read_known};
 
 /// The managed groups of one app, as far as their ids are known.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub struct NamedGroups {
 #[derive(Debug, Clone)]
 struct Known {
     ids: BTreeSet<String>,
+    /// Those that had the name, and are called otherwise now.
+    renamed: BTreeSet<String>,
     at: Instant,
     took: Duration,
 }
@@ -50,6 +52,28 @@ pub enum Look {
     Afresh,
 }
 
+/// What was found of the groups of a name.
+#[derive(Default)]
+pub struct Found {
+    /// Those that have it.
+    pub groups: Vec<RemoteGroup>,
+    /// Those that had it while this process has known them: whoever was put into them is still there.
+    pub renamed: Vec<RenamedGroup>,
+}
+
+impl Found {
+    /// The first of those that have the name. One that is called otherwise is not made a second time.
+    ///
+    /// # Errors
+    /// When the only one that there is was renamed.
+    pub fn first(self, name: &str) -> Result<Option<RemoteGroup>, Failure> {
+        match (self.groups.into_iter().next(), self.renamed.first()) {
+            (None, Some(renamed)) => Err(renamed.refusal(name)),
+            (group, _) => Ok(group),
+        }
+    }
+}
+
 impl NamedGroups {
     fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
@@ -66,7 +90,8 @@ impl NamedGroups {
 
     /// A group was made, with this id.
     pub fn was_made(&self, name: &str, id: &str) {
-        let unknown = || Known { ids: BTreeSet::new(), at: Instant::now(), took: Duration::ZERO };
+        let unknown =
+            || Known { ids: BTreeSet::new(), renamed: BTreeSet::new(), at: Instant::now(), took: Duration::ZERO };
         self.known().entry(name.to_owned()).or_insert_with(unknown).ids.insert(id.to_owned());
     }
 
@@ -75,19 +100,19 @@ impl NamedGroups {
         self.known().get(name).is_none_or(|known| known.ids.is_empty())
     }
 
-    /// The ids of a name, where it is not long ago that they were looked up. That there is none is looked up each time: the app may have
-    /// been another one for a moment.
-    fn fresh(&self, name: &str) -> Option<BTreeSet<String>> {
+    /// What is known of a name, where it is not long ago that it was looked up. That there is none is looked up each time: the app may
+    /// have been another one for a moment.
+    fn fresh(&self, name: &str) -> Option<Known> {
         let is_fresh = |known: &&Known| known.at.elapsed() < LOOKED_UP_FOR.max(known.took * LOOKED_UP_FOR_TIMES);
-        let believed = self.known().get(name).filter(is_fresh)?.ids.clone();
-        if believed.is_empty() {
+        let believed = self.known().get(name).filter(is_fresh)?.clone();
+        if believed.ids.is_empty() {
             return None;
         }
         let may_be_made = self.made().get(name).is_some_and(|at| at.elapsed() < MAY_BE_MADE_FOR);
         (!may_be_made).then_some(believed)
     }
 
-    /// The groups with this name, each with its members.
+    /// The groups with this name, and those that had it, each with its members.
     ///
     /// # Errors
     /// When they can't be read, or what the app lists is not what it has.
@@ -97,47 +122,49 @@ impl NamedGroups {
         can: &Capabilities,
         name: &str,
         look: Look,
-    ) -> Result<Vec<RemoteGroup>, Failure> {
+    ) -> Result<Found, Failure> {
         if can.groups == Support::No {
             let detail = format!("the app has no groups, and the mapping names its group '{name}'");
             return Err(Failure::new(RejectionCause::Unmappable, detail));
         }
-        if let Some(ids) = self.fresh(name).filter(|_| look == Look::IfNeeded) {
-            let found = read_those(client, &ids, name).await?;
-            if found.len() == ids.len() {
+        if let Some(known) = self.fresh(name).filter(|_| look == Look::IfNeeded) {
+            let found = read_those(client, known.ids.union(&known.renamed), name).await?;
+            if found.groups.len() == known.ids.len() && found.renamed.len() == known.renamed.len() {
                 return Ok(found);
             }
         }
-        let before = self.known().get(name).map(|known| known.ids.clone()).unwrap_or_default();
+        let (before, renamed) =
+            self.known().get(name).map(|known| (known.ids.clone(), known.renamed.clone())).unwrap_or_default();
         let at = Instant::now();
         let listed = look_up(client, can, name, &before).await?;
         let took = at.elapsed();
         // A list may leave members out; the group itself does not.
-        let mut found = read_those(client, &listed, name).await?;
-        if found.len() < listed.len() {
+        let mut found = read_those(client, listed.iter(), name).await?;
+        if found.groups.len() < listed.len() {
             let detail = format!("a group '{name}' is listed, and is not there, or has another name, when it is read");
             return Err(Failure::new(RejectionCause::NotScim, detail));
         }
         // One that no list shows any more is there as long as it is answered: an index may lag, or a page be left out.
-        for id in before.difference(&listed) {
-            match read_known(client, id, name).await? {
-                KnownGroup::Named(group) => found.push(group),
-                KnownGroup::Renamed(now) if listed.is_empty() => return Err(renamed(name, id, &now)),
-                // Another one has the name: it is that one.
-                KnownGroup::Renamed(_) | KnownGroup::Gone => {}
-            }
-        }
-        let ids = found.iter().map(|group| group.id.clone()).collect();
-        self.known().insert(name.to_owned(), Known { ids, at, took });
+        let unlisted: BTreeSet<&String> = before.union(&renamed).filter(|id| !listed.contains(*id)).collect();
+        let unlisted = read_those(client, unlisted.into_iter(), name).await?;
+        found.groups.extend(unlisted.groups);
+        found.renamed = unlisted.renamed;
+        let ids = found.groups.iter().map(|group| group.id.clone()).collect();
+        let renamed = found.renamed.iter().map(|renamed| renamed.group.id.clone()).collect();
+        self.known().insert(name.to_owned(), Known { ids, renamed, at, took });
         Ok(found)
     }
 }
 
-/// Those of these groups that are there, and have this name.
-async fn read_those(client: &ScimClient, ids: &BTreeSet<String>, name: &str) -> Result<Vec<RemoteGroup>, Failure> {
-    let mut found = Vec::new();
+/// Those of these groups that are there, by whether they have this name.
+async fn read_those(client: &ScimClient, ids: impl Iterator<Item = &String>, name: &str) -> Result<Found, Failure> {
+    let mut found = Found::default();
     for id in ids {
-        found.extend(read(client, id, name).await?);
+        match read_known(client, id, name).await? {
+            KnownGroup::Named(group) => found.groups.push(group),
+            KnownGroup::Renamed(renamed) => found.renamed.push(renamed),
+            KnownGroup::Gone => {}
+        }
     }
     Ok(found)
 }
@@ -259,7 +286,7 @@ mod tests {
             *app.lists.lock().unwrap() = lists;
             tokio::time::advance(LOOKED_UP_FOR).await;
             let found = groups.find(&client, &can, "eng", Look::IfNeeded).await;
-            found.map(|all| all.into_iter().map(|group| group.id).collect::<BTreeSet<_>>())
+            found.map(|all| all.groups.into_iter().map(|group| group.id).collect::<BTreeSet<_>>())
         };
         let both = BTreeSet::from(["g1".to_owned(), "g2".to_owned()]);
         for lists in [Lists::BlindFilter, Lists::Whole, Lists::BlindFilter, Lists::HideTheFirst] {
@@ -275,7 +302,7 @@ mod tests {
         // It was another tenant for a moment.
         app.ids.lock().unwrap().push("g1");
         let found = groups.find(&client, &can, "eng", Look::IfNeeded).await.unwrap();
-        assert_eq!(found.len(), 1, "that there was none is believed");
+        assert_eq!(found.groups.len(), 1, "that there was none is believed");
     }
 
     #[tokio::test]

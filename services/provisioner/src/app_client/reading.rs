@@ -54,6 +54,10 @@ fn mend(value: &mut Value, quirks: &mut BTreeSet<AppQuirk>) {
 fn mend_resource(resource: &mut Value, quirks: &mut BTreeSet<AppQuirk>) {
     let Some(object) = resource.as_object_mut() else { return };
     mend_id(object.get_mut("id"), quirks);
+    // In an address these stand for the collection, or what is above it (RFC 3986 §5.2.4): nothing has them for an id.
+    if object.get("id").and_then(Value::as_str).is_some_and(|id| matches!(id, "" | "." | "..")) {
+        object.remove("id");
+    }
     let said = match object.get("active") {
         Some(Value::String(text)) => match text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" => Some(true),
@@ -84,6 +88,14 @@ fn mend_id(id: Option<&mut Value>, quirks: &mut BTreeSet<AppQuirk>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_be_another_address_is_no_id() {
+        for id in ["", ".", ".."] {
+            let (read_, _) = read(serde_json::json!({ "id": id, "userName": "ada" }).to_string().as_bytes());
+            assert_eq!(read_, Some(serde_json::json!({ "userName": "ada" })), "{id}");
+        }
+    }
 
     #[test]
     fn answers_that_are_not_quite_as_the_rfcs_say_are_read_and_named() {

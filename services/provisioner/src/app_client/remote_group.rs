@@ -82,10 +82,39 @@ impl RemoteGroup {
 pub enum KnownGroup {
     /// It is there, and has it still.
     Named(RemoteGroup),
-    /// It is there under this name.
-    Renamed(String),
+    /// It is there under another name.
+    Renamed(RenamedGroup),
     /// It is not there.
     Gone,
+}
+
+/// A group that is called otherwise than when it was looked up by its name.
+pub struct RenamedGroup {
+    pub group: RemoteGroup,
+    pub now: String,
+}
+
+impl RenamedGroup {
+    /// The same where another group has the name by now.
+    pub fn left_over(&self, name: &str) -> Failure {
+        let (id, now) = (&self.group.id, shorten(&self.now));
+        let detail = format!(
+            "the app's group that was called '{name}' (id {id}) is called '{now}' now, and who was put into it is still there: take them out of \
+             it in the app"
+        );
+        Failure::new(RejectionCause::Unmappable, detail).of_a_group_read()
+    }
+
+    /// Who is in it is there by its old name, and has what it gives: nobody has left it by that.
+    pub fn refusal(&self, name: &str) -> Failure {
+        let now = shorten(&self.now);
+        let id = &self.group.id;
+        let detail = format!(
+            "the app's group '{name}' (id {id}) is called '{now}' now, and who was put into it is still there: give it its name back, or \
+             write to = \"{now}\" in [[apps.groups]]"
+        );
+        Failure::new(RejectionCause::Unmappable, detail).of_a_group_read()
+    }
 }
 
 /// A group by its id, whatever it is called by now.
@@ -94,26 +123,16 @@ pub async fn read_known(client: &ScimClient, id: &str, name: &str) -> Result<Kno
     match answer.status {
         StatusCode::OK => {
             let body = answer.body.as_ref();
-            let shown = body.and_then(|body| body.get("displayName")?.as_str());
-            Ok(match (body.and_then(|body| RemoteGroup::read(body, name)), shown) {
-                (Some(group), _) => KnownGroup::Named(group),
-                (None, Some(now)) => KnownGroup::Renamed(now.to_owned()),
-                (None, None) => KnownGroup::Gone,
+            let now = body.and_then(|body| body.get("displayName")?.as_str()).unwrap_or(name);
+            Ok(match body.and_then(|body| RemoteGroup::read(body, now)) {
+                Some(group) if same_name(now, name) => KnownGroup::Named(group),
+                Some(group) => KnownGroup::Renamed(RenamedGroup { group, now: now.to_owned() }),
+                None => KnownGroup::Gone,
             })
         }
         StatusCode::NOT_FOUND | StatusCode::GONE => Ok(KnownGroup::Gone),
         _ => Err(answer.failure()),
     }
-}
-
-/// Who is in a group that was renamed is there by its old name, and has what it gives: nobody has left it by that.
-pub fn renamed(name: &str, id: &str, now: &str) -> Failure {
-    let now = shorten(now);
-    let detail = format!(
-        "the app's group '{name}' (id {id}) is called '{now}' now, and who was put into it is still there: give it its name back, or write \
-         to = \"{now}\" in [[apps.groups]]"
-    );
-    Failure::new(RejectionCause::Unmappable, detail)
 }
 
 /// A group by its id, with its members; `None`: it is there no more, or has another name.

@@ -47,6 +47,11 @@ impl Pass<'_> {
             if self.list.as_ref().is_some_and(|list| list.taken_at <= item.detected_at) {
                 continue;
             }
+            // It may be in a group that can't be read.
+            if !self.unread.is_empty() && matches!(item.id.kind, DriftKind::Membership | DriftKind::Residue) {
+                self.found.insert(item.id);
+                continue;
+            }
             if item.id.kind != DriftKind::Duplicate {
                 self.clear(item.id).await?;
             } else {

@@ -8,7 +8,6 @@ use crate::search::sampled::{is_no_id, is_of_one};
 use crate::work::connector::Link;
 use crate::work::error::WorkError;
 use rollcall_domain::access::desired::Target;
-use rollcall_domain::access::plan::judge;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::capability::Support;
 use rollcall_domain::drift::kind::DriftKind;
@@ -59,7 +58,10 @@ impl Pass<'_> {
         };
         if let Some(remote) = &mut remote {
             let managed = config.spec.managed_groups();
-            remote.groups = memberships.of(client, &self.can, &managed, Member::from(&*remote)).await?;
+            // Of what can't be read nothing is said, and at the end that it can't.
+            let seen = memberships.of(client, &self.can, &managed, Member::from(&*remote)).await?;
+            remote.groups = seen.groups;
+            self.unread.extend(seen.unread);
             // Since it was read the app may have become another one: nothing is concluded.
             let is_there = !memberships.lacks_any(&managed)
                 || !matches!(self.read_again(remote_id, Some(remote)).await?, Again::Found(None));
@@ -79,20 +81,19 @@ impl Pass<'_> {
         if Self::is_worked_on(&account, remote.as_ref()) || self.is_older_than(&account) {
             return Ok(());
         }
-        let (kind, differences) =
-            match judge(&account.desired, remote.as_ref(), &self.standard_for(&account, remote_id)) {
-                // That nobody is shown there is why it was said.
-                Ok(_) if self.residue_of(identity).is_some() && !self.unseen_groups(&account).is_empty() => {
-                    self.found.extend(self.residue_of(identity));
-                    return Ok(());
-                }
-                Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
-                Ok(differences) if differences.iter().all(|change| change.path == "active") => {
-                    (DriftKind::Invited, differences)
-                }
-                Ok(differences) => (DriftKind::Attribute, differences),
-                Err(found) => found,
-            };
+        let (kind, differences) = match self.judge(&account, remote.as_ref(), remote_id) {
+            // That nobody is shown there is why it was said.
+            Ok(_) if self.residue_of(identity).is_some() && !self.unseen_groups(&account).is_empty() => {
+                self.found.extend(self.residue_of(identity));
+                return Ok(());
+            }
+            Ok(differences) if differences.is_empty() => return self.clear_all(identity).await,
+            Ok(differences) if differences.iter().all(|change| change.path == "active") => {
+                (DriftKind::Invited, differences)
+            }
+            Ok(differences) => (DriftKind::Attribute, differences),
+            Err(found) => found,
+        };
         self.report(identity, kind, wanted_by(&account), differences, remote.as_ref()).await
     }
 

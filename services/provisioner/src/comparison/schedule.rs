@@ -18,11 +18,15 @@ use crate::work::error::WorkError;
 /// How soon after the start an app that was never compared is, and one that could not be read to its end.
 const SOON: Duration = Duration::from_secs(60);
 
+/// The same in times of how long it took, so that an app is not read all the time for something that stays as it is.
+const SOON_TIMES: u32 = 20;
+
 /// When the app is compared, and the comparison that runs.
 pub struct Schedule {
     connector: Arc<Connector>,
     every: Duration,
     due: Instant,
+    started: Instant,
     running: Option<AbortOnDropHandle<()>>,
 }
 
@@ -35,7 +39,7 @@ impl Schedule {
             Some(since) => every.saturating_sub(since.unwrap_or_default()),
             None => every.min(SOON),
         };
-        Self { connector, every, due: Instant::now() + wait, running: None }
+        Self { connector, every, due: Instant::now() + wait, started: Instant::now(), running: None }
     }
 
     /// Starts a comparison when it is time, or when someone has asked for one.
@@ -48,7 +52,8 @@ impl Schedule {
         if !asked && self.due > Instant::now() {
             return;
         }
-        self.due = Instant::now() + self.every;
+        self.started = Instant::now();
+        self.due = self.started + self.every;
         let connector = Arc::clone(&self.connector);
         self.running = Some(AbortOnDropHandle::new(tokio::spawn(async move { run(&connector).await })));
     }
@@ -76,7 +81,7 @@ impl Schedule {
         let failed =
             ledger::reconciled(&self.connector.store.view(), &self.connector.app).is_ok_and(|r| r.failure.is_some());
         if failed {
-            self.due = self.due.min(Instant::now() + SOON);
+            self.due = self.due.min(Instant::now() + SOON.max(self.started.elapsed() * SOON_TIMES));
         }
     }
 

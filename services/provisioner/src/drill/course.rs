@@ -385,7 +385,7 @@ impl<'a, J: Journal> Course<'a, J> {
         let one = BTreeSet::from([name.clone()]);
         let user_name = self.names().user_name;
         let member = Member { id, user_name: &user_name, remote: None };
-        let is_in = || async { Ok(self.memberships.of(client, can, &one, member).await?.contains(&name)) };
+        let is_in = || async { Ok(self.memberships.of(client, can, &one, member).await?.all()?.contains(&name)) };
         let was_in = self.sight.patiently(is_in).await;
         let missing = self.memberships.lacks_any(&one);
         match was_in {

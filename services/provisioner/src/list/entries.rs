@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use rollcall_config::AccountListConfig;
+use rollcall_domain::access::remote::Remote;
 use rollcall_domain::app::mapping::{Attributes, to_resource};
 use rollcall_rows::{Format, Row, rows};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,18 @@ pub struct Entry {
     pub resource: Map<String, Value>,
     /// The names of its groups.
     pub groups: Vec<String>,
+}
+
+impl Entry {
+    /// Whether somebody can sign in with it. A list without that says that whoever is on it can.
+    pub fn can_be_used(&self) -> bool {
+        self.resource.get("active") != Some(&Value::Bool(false))
+    }
+
+    /// As an app would show it.
+    pub fn remote(&self) -> Remote {
+        Remote { id: self.id.clone(), resource: self.resource.clone(), groups: self.groups.iter().cloned().collect() }
+    }
 }
 
 /// Every account of a list.

@@ -24,7 +24,7 @@ use url::Url;
 
 use super::answers::answer;
 use super::entries::{Entry, read};
-use super::snapshot::{Content, Snapshot};
+use super::snapshot::{Content, Snapshot, Strangers};
 use super::source::{Mark, Newest, Source};
 use crate::app_client::client::Failure;
 use crate::app_client::transport::{Exchange, Response, Secrets, Transport};
@@ -106,8 +106,10 @@ impl ListedApp {
                     known.trouble = Some(self.bad("it is being written, and none was read before"));
                 }
                 Ok(Newest::Other { mark, written_at, body }) => {
-                    known.mark = Some(mark);
+                    // Until it is read it is not the one that may still be so.
+                    known.mark = None;
                     self.take(&mut known, written_at, body).await?;
+                    known.mark = Some(mark);
                 }
             }
         }
@@ -181,7 +183,12 @@ impl ListedApp {
         known.generation += 1;
         let content = Arc::new(Content::new(entries));
         let missing = self.missing(&content).map_err(|e| self.bad(&e.to_string()))?;
-        let snapshot = Arc::new(Snapshot::new(taken_at, known.generation, missing.all, content));
+        let strangers = self.strangers(&content).map_err(|e| self.bad(&e.to_string()))?;
+        let strangers = match &known.current {
+            Some(before) => before.met(strangers, &content, taken_at),
+            None => Strangers::of_the_first(strangers),
+        };
+        let snapshot = Arc::new(Snapshot::new(taken_at, known.generation, missing.all, strangers, content));
         let (missing, all) = (missing.suddenly, missing.known);
         let allowed = usize::try_from(self.list.max_missing_percent).unwrap_or(usize::MAX);
         if missing >= FEW && missing.saturating_mul(100) > allowed.saturating_mul(all) {
@@ -198,6 +205,18 @@ impl ListedApp {
         known.current = Some(snapshot);
         known.refused = None;
         Ok(())
+    }
+
+    /// The accounts that can be used, and are linked to nobody.
+    fn strangers(&self, list: &Content) -> Result<Vec<usize>, KvError> {
+        let view = self.store.view();
+        let mut strangers = Vec::new();
+        for (index, entry) in list.entries.iter().enumerate() {
+            if entry.can_be_used() && ledger::linked(&view, &self.app, &entry.id)?.is_none() {
+                strangers.push(index);
+            }
+        }
+        Ok(strangers)
     }
 
     /// Who must be there, and was in a list before, and is not in this one.

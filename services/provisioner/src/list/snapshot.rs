@@ -17,7 +17,33 @@ pub struct Snapshot {
     pub generation: u64,
     /// How many who must be there it does not show: then it may have been cut off.
     pub missing: usize,
+    /// The entries that can be used, and were linked to nobody when it was read.
+    strangers: Arc<[usize]>,
+    history: Arc<History>,
     content: Arc<Content>,
+}
+
+/// The entries of a list that can be used, and were linked to nobody when it was read, and since when they are known.
+#[derive(Debug)]
+pub struct Strangers {
+    entries: Arc<[usize]>,
+    history: Arc<History>,
+}
+
+impl Strangers {
+    /// Those of the first list: nothing is known of an earlier one.
+    pub fn of_the_first(entries: Vec<usize>) -> Self {
+        Self { entries: entries.into(), history: Arc::default() }
+    }
+}
+
+/// What was on the lists that this process has read, by its id.
+#[derive(Debug, Default)]
+struct History {
+    /// From which list on those are known that are linked to nobody.
+    since: HashMap<String, Timestamp>,
+    /// Which list was the last that had it, of what is on none any more.
+    until: HashMap<String, Timestamp>,
 }
 
 /// What a list says.
@@ -32,18 +58,52 @@ pub struct Content {
 }
 
 impl Snapshot {
-    pub const fn new(taken_at: Timestamp, generation: u64, missing: usize, content: Arc<Content>) -> Self {
-        Self { taken_at, generation, missing, content }
+    pub fn new(
+        taken_at: Timestamp,
+        generation: u64,
+        missing: usize,
+        strangers: Strangers,
+        content: Arc<Content>,
+    ) -> Self {
+        let Strangers { entries: strangers, history } = strangers;
+        Self { taken_at, generation, missing, strangers, history, content }
+    }
+
+    /// Those who were linked to nobody, by what was known of them in this list and the ones before.
+    pub fn met(&self, strangers: Vec<usize>, content: &Content, taken_at: Timestamp) -> Strangers {
+        let mut history = History::default();
+        for Entry { id, .. } in strangers.iter().filter_map(|index| content.entries.get(*index)) {
+            let was_there = self.by_id(id).map(|_| self.taken_at);
+            let since = self.history.since.get(id).copied().or(was_there).unwrap_or(taken_at);
+            history.since.insert(id.clone(), since);
+        }
+        let before = self.history.until.iter().map(|(id, until)| (id, *until));
+        let now_gone = self.entries.iter().map(|entry| (&entry.id, self.taken_at));
+        let gone = before.chain(now_gone).filter(|(id, _)| content.by_id(id).is_none());
+        history.until.extend(gone.map(|(id, until)| (id.clone(), until)));
+        Strangers { entries: strangers.into(), history: Arc::new(history) }
+    }
+
+    /// Whether an account was on a list together with one of nobody that is on this one: then the two are not the same.
+    pub fn was_beside(&self, id: &str, stranger: &str) -> bool {
+        let (until, since) = (self.history.until.get(id), self.history.since.get(stranger));
+        until.zip(since).is_some_and(|(until, since)| since <= until)
+    }
+
+    /// The accounts that can be used, and were linked to nobody when it was read.
+    pub fn strangers(&self) -> impl Iterator<Item = &Entry> {
+        self.strangers.iter().filter_map(|index| self.content.entries.get(*index))
     }
 
     /// The same list, of which somebody says that nobody is missing who must be there.
     pub fn whole(&self) -> Self {
-        Self::new(self.taken_at, self.generation, 0, Arc::clone(&self.content))
+        Self { missing: 0, ..self.as_of(self.taken_at, self.generation) }
     }
 
     /// The same list, which its place says is so at another time.
     pub fn as_of(&self, taken_at: Timestamp, generation: u64) -> Self {
-        Self::new(taken_at, generation, self.missing, Arc::clone(&self.content))
+        let (entries, history) = (Arc::clone(&self.strangers), Arc::clone(&self.history));
+        Self::new(taken_at, generation, self.missing, Strangers { entries, history }, Arc::clone(&self.content))
     }
 }
 

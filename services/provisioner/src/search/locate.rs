@@ -131,13 +131,8 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     if settled(&found) {
         return Ok((found, looked));
     }
-    for name in wanted.user_names.iter().filter(|_| filters) {
-        match search(app, "userName", name).await? {
-            Answered::Complete(matches) => found.extend(matches),
-            Answered::NotFound => drop(looked.not_found.insert("userName")),
-            Answered::Untrusted | Answered::Failed => untrusted = true,
-        }
-        looked.filtered.insert("userName");
+    if filters {
+        untrusted |= !by_names(app, wanted, &mut found, &mut looked).await?;
     }
     if untrusted {
         let (matches, all) = scan(app, wanted).await?;
@@ -147,21 +142,30 @@ async fn look(app: &Search<'_>, wanted: &Wanted) -> Result<(Vec<Remote>, Looked)
     Ok((found, looked))
 }
 
+/// Looks for each of their user names; whether every answer can be believed.
+async fn by_names(
+    app: &Search<'_>,
+    wanted: &Wanted,
+    found: &mut Vec<Remote>,
+    looked: &mut Looked,
+) -> Result<bool, Failure> {
+    let mut believed = true;
+    for name in &wanted.user_names {
+        match search(app, "userName", name).await? {
+            Answered::Complete(matches) => found.extend(matches),
+            Answered::NotFound => drop(looked.not_found.insert("userName")),
+            Answered::Untrusted | Answered::Failed => believed = false,
+        }
+        looked.filtered.insert("userName");
+    }
+    Ok(believed)
+}
+
 /// An account that stands for itself, and that its id does not show: lists may show it all the same, under the name that it was found with
 /// or, where they can't be asked for that, on a page. Of one without a name its id is all that there is.
 async fn listed(app: &Search<'_>, wanted: &Wanted, looked: &mut Looked) -> Result<Vec<Remote>, Failure> {
     let mut found = Vec::new();
-    let filters = app.can.filter != Support::No;
-    let mut untrusted = !filters;
-    for name in wanted.user_names.iter().filter(|_| filters) {
-        match search(app, "userName", name).await? {
-            Answered::Complete(matches) => found.extend(matches),
-            Answered::NotFound => drop(looked.not_found.insert("userName")),
-            Answered::Untrusted | Answered::Failed => untrusted = true,
-        }
-        looked.filtered.insert("userName");
-    }
-    if untrusted {
+    if app.can.filter == Support::No || !by_names(app, wanted, &mut found, looked).await? {
         let (matches, all) = scan(app, wanted).await?;
         found = matches;
         *looked = Looked { scanned: Some(all), ..Looked::default() };

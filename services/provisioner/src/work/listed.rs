@@ -9,10 +9,13 @@ use rollcall_domain::access::plan::is_gone;
 use rollcall_domain::access::remote::Remote;
 use rollcall_domain::access::task::Attested;
 use rollcall_domain::app::standard::Standard;
+use rollcall_domain::directory;
 use rollcall_domain::drift::kind::DriftKind;
+use rollcall_domain::drift::orphan_id;
 use rollcall_domain::identity::lifecycle::ChangeKind;
+use rollcall_domain::kv::KvError;
+use rollcall_domain::ledger;
 use rollcall_scim::Changed;
-use serde_json::Value;
 use tracing::debug;
 
 use crate::list::listed::ListedApp;
@@ -40,21 +43,66 @@ pub fn is_to_be_refuted(account: &Account) -> bool {
     account.standing_word().is_some()
 }
 
-/// Whether that an account is not on a list is no proof of its end: a list that lacks others who must be there may have been cut off, one
-/// that was said to be made, and that no list has ever shown, may have another name, and one under its name may still be theirs.
-pub fn needs_a_word(snapshot: &Snapshot, account: &Account, wanted: &Wanted, remote: Option<&Remote>) -> bool {
-    let said = account.attested.as_ref();
-    let is_unseen = account.remote_id.is_none() && said.is_some_and(Attested::says_there_was_one);
-    let lives = |name: &String| {
-        let named = snapshot.by_attribute("userName", name).unwrap_or_default();
-        named.iter().any(|entry| entry.resource.get("active") != Some(&Value::Bool(false)))
-    };
-    let is_named = wanted.names_are_ids && wanted.user_names.iter().any(lives);
-    let in_doubt = snapshot.missing > 0 || is_unseen || is_named;
-    account.desired.target() == Target::Absent && remote.is_none() && in_doubt
-}
-
 impl Connector {
+    /// Whether that an account is not on a list is no proof of its end: a list that lacks others who must be there may have been cut off, one
+    /// that was said to be made, and that no list has ever shown, may have another name, and one under its name may still be theirs. Where
+    /// names are all that there is, one of nobody that has come since theirs was read last may be theirs, called otherwise.
+    pub fn needs_a_word(
+        &self,
+        snapshot: &Snapshot,
+        account: &Account,
+        wanted: &Wanted,
+        remote: Option<&Remote>,
+    ) -> Result<bool, WorkError> {
+        if account.desired.target() != Target::Absent || remote.is_some() {
+            return Ok(false);
+        }
+        let said = account.attested.as_ref();
+        let is_unseen = account.remote_id.is_none() && said.is_some_and(Attested::says_there_was_one);
+        if snapshot.missing > 0 || is_unseen {
+            return Ok(true);
+        }
+        if !wanted.names_are_ids {
+            return Ok(false);
+        }
+        let lives = |name: &String| {
+            let named = snapshot.by_attribute("userName", name).unwrap_or_default();
+            named.iter().any(|entry| entry.can_be_used())
+        };
+        Ok(wanted.user_names.iter().any(lives)
+            || (account.remote_id.is_some() && self.may_be_called_otherwise(snapshot, account)?))
+    }
+
+    fn may_be_called_otherwise(&self, snapshot: &Snapshot, account: &Account) -> Result<bool, KvError> {
+        let view = self.store.view();
+        let Some(app) = directory::app(&view, &self.app)? else { return Ok(true) };
+        for entry in snapshot.strangers() {
+            let shown = entry.remote();
+            if ledger::linked(&view, &self.app, &entry.id)?.is_some() || app.spec.protects(&shown) {
+                continue;
+            }
+            let theirs = account.remote_id.as_deref().unwrap_or_default();
+            if snapshot.was_beside(theirs, &entry.id) {
+                continue;
+            }
+            // It was there, and was nobody's, when theirs was there, too.
+            let nobody = orphan_id(&self.app, &entry.id);
+            let since = ledger::drift_of(&view, &self.app, nobody)?.into_iter().map(|item| item.detected_at).min();
+            if since.zip(account.verified_at).is_some_and(|(since, read_at)| since < read_at) {
+                continue;
+            }
+            // Somebody who is to have one has its name: it is made for them.
+            if let Some(named) = directory::identity_by_user_name(&view, shown.text("userName"))?
+                && named.id != account.identity
+                && ledger::account(&view, named.id, &self.app)?.is_some_and(|a| a.desired.target() == Target::Present)
+            {
+                continue;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     /// The newest list of the app; `None`: it is older than what it would have to show.
     pub async fn newer_list(&self, list: &ListedApp, account: &Account) -> Result<Option<Arc<Snapshot>>, WorkError> {
         Ok(Some(list.current().await?).filter(|snapshot| is_newer(snapshot, account)))

@@ -1,6 +1,6 @@
 //! One account, once: look, change, look again, say what was seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rollcall_domain::Event;
@@ -29,7 +29,7 @@ use crate::work::carry_out::{Sent, check_mapping, refuse_foreign};
 use crate::work::connector::{Connector, Link};
 use crate::work::end_access::{Access, is_answer};
 use crate::work::error::WorkError;
-use crate::work::listed::{NEXT_LIST, is_said_before, is_to_be_refuted, needs_a_word};
+use crate::work::listed::{NEXT_LIST, is_said_before, is_to_be_refuted};
 use crate::work::outcome::{Attempt, CONTESTED_PAUSE, Outcome};
 use crate::work::verify::may_still_show;
 
@@ -213,7 +213,7 @@ impl Connector {
                     standard.switches_off = Deprovision::Delete;
                 }
             }
-            let mut groups_unread = None;
+            let (mut groups_unread, mut unread) = (None, BTreeMap::new());
             // Of whom a person has switched off nothing else is changed.
             if let Some(found) = located.as_mut().filter(|_| account.desired != Desired::Off) {
                 match memberships.of(client, &can, &managed, Member::from(&found.remote)).await {
@@ -223,11 +223,17 @@ impl Connector {
                     {
                         return Ok(Attempt::Wait(CONTESTED_PAUSE));
                     }
-                    Ok(groups) => {
-                        found.remote.groups = groups;
+                    Ok(mut seen) => {
+                        found.remote.groups = std::mem::take(&mut seen.groups);
+                        let is_desired = |group: &str| account.desired.groups().is_some_and(|all| all.contains(group));
+                        let may_be_in = |group: &str| was_in(account, group) == Before::PerhapsIn;
+                        unread = seen.unread_of(|group| is_desired(group) || may_be_in(group));
+                        let left_over = seen.left_over.into_iter().find(|(group, _)| !is_desired(group));
+                        groups_unread = unread.values().next().cloned().or(left_over.map(|(_, failure)| failure));
                         if !asked_to_leave && list.is_none() {
                             asked_to_leave = true;
-                            match self.leave_unseen(account, found, left_out(&managed, account), &can).await {
+                            let to_leave = left_out(&managed, account).filter(|group| !unread.contains_key(*group));
+                            match self.leave_unseen(account, found, to_leave, &can).await {
                                 // First what gives access, and what else is desired.
                                 Err(WorkError::App(failure)) => {
                                     hidden = Some(failure.of_a_group());
@@ -244,6 +250,10 @@ impl Connector {
             let sending = if is_sent { standard.clone().for_a_change() } else { standard.clone() };
             let remote = located.as_ref().map(|l| &l.remote);
             let mut steps = plan(&account.desired, remote, &sending);
+            // What is read can be changed all the same.
+            let is_of_unread =
+                |step: &Step| matches!(step, Step::Enter(group) | Step::Leave(group) if unread.contains_key(group));
+            steps.retain(|step| !is_of_unread(step));
             let judged = judge(&account.desired, remote, &standard);
             // What it shows is of one list: what was seen in two proves nothing.
             if let Some((list, snapshot)) = &list
@@ -256,7 +266,7 @@ impl Connector {
                     && judged.as_ref().is_ok_and(|differences| differences.is_empty()));
             if is_as_desired {
                 if let Some((_, snapshot)) = &list
-                    && needs_a_word(snapshot, account, &wanted, remote)
+                    && self.needs_a_word(snapshot, account, &wanted, remote)?
                 {
                     return match wanted.is_said {
                         true => self.stands_on_word(account).await,
@@ -272,7 +282,9 @@ impl Connector {
                 if let Some(wait) = self.may_still_change(account, remote, &can) {
                     return Ok(Attempt::Wait(wait));
                 }
-                if let (Some(failure), Target::Present) = (&hidden, account.desired.target()) {
+                if let (Some(failure), Target::Present) =
+                    (groups_unread.as_ref().or(hidden.as_ref()), account.desired.target())
+                {
                     return Err(failure.clone().into());
                 }
                 if let Some(failure) = groups_unread.or(hidden) {
@@ -311,6 +323,10 @@ impl Connector {
                     && unfinished.is_none()
                 {
                     return Ok(Attempt::Wait(delay));
+                }
+                // In what can't be read they may be, or not be: nothing is verified.
+                if let (Some(failure), Target::Present) = (&groups_unread, account.desired.target()) {
+                    return Err(failure.clone().into());
                 }
                 // Where nothing was done in this attempt it may show what was before an earlier one.
                 let lag = unfinished.as_ref().and_then(|_| self.settled.wait(account, &can));

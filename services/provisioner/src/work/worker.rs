@@ -385,7 +385,7 @@ impl Worker {
                         // A person has decided, and that goes before every other decision.
                         Queue::Off => false,
                         // A person has to look at it first, or has decided.
-                        Queue::Absent => held || ledger::is_waived(&view, &self.app, id)?,
+                        Queue::Absent => held || ledger::is_waived(&view, &self.app, id, (self.connector.clock)())?,
                         // Asked again when the identity changes, which makes another version, or when the app does.
                         Queue::Present => account.parked_at.is_some() && account.parked_at >= app_version,
                     };

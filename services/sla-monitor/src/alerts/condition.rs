@@ -200,7 +200,7 @@ pub fn conditions(
     }
     let ending = ledger::grants_ending(state, now, rules.remind_before, MOST_ENDING)?;
     all.extend(ending.into_iter().map(AlertCondition::GrantEnds));
-    all.extend(tasks(state, rules.most_tasks)?.into_iter().map(|account| AlertCondition::Task(Box::new(account))));
+    all.extend(tasks(state, rules.most_tasks, now)?.into_iter().map(|account| AlertCondition::Task(Box::new(account))));
     for (source, patience) in &rules.silent_after {
         let last = ledger::last_heard(state, source)?;
         let quiet = now.duration_since(last.unwrap_or(rules.listening_since));
@@ -241,13 +241,13 @@ pub fn not_compared(state: &impl Read, now: Timestamp) -> Result<Vec<(AppId, Unf
 }
 
 /// The tasks that somebody has to do now, at most so many.
-fn tasks(state: &impl Read, most: usize) -> Result<Vec<Account>, KvError> {
+fn tasks(state: &impl Read, most: usize, now: Timestamp) -> Result<Vec<Account>, KvError> {
     let (mut all, mut after, mut looked) = (Vec::new(), None::<String>, 0);
     while all.len() < most && looked < MOST_LOOKED_AT {
         let page = ledger::tasks_after(state, None, after.as_deref(), PAGE)?;
         looked += page.pairs.len();
         for (_, account) in page.pairs {
-            if all.len() < most && ledger::is_to_be_done(state, &account)? {
+            if all.len() < most && ledger::is_to_be_done(state, &account, now)? {
                 all.push(account);
             }
         }

@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use crate::alerts::condition::{AlertChange, AlertCondition, Rules, Surroundings, changes, conditions};
 use crate::alerts::left_out::is_left_out;
 use crate::alerts::message::{AlertMessage, Context, again, compose};
-use crate::alerts::sinks::{REPEAT, Sink};
+use crate::alerts::sinks::{Delivered, REPEAT, Sink};
 use crate::alerts::told_here::ToldHere;
 use crate::error::MonitorError;
 use crate::meta::meta_for;
@@ -90,6 +90,8 @@ pub struct AlertLoop {
     /// Since when which news is tried to be told, by its key and level.
     tried: BTreeMap<(String, u32), Timestamp>,
     failing_since: Option<Instant>,
+    /// Whether somebody whom the sink is for was not reached when all were told last.
+    reaches_some_only: bool,
     /// Where the log was when it became this monitor that tells; `None`: it is another one.
     on_duty_from: Option<Sequence>,
 }
@@ -104,7 +106,15 @@ impl AlertLoop {
     /// One that knows what an earlier process has told; `folder` is the monitor's own.
     pub fn new(shared: Arc<Shared>, sink: Sink, folder: &Path) -> Self {
         let told_here = ToldHere::open(folder, &sink.name);
-        Self { shared, sink, told_here, tried: BTreeMap::new(), failing_since: None, on_duty_from: None }
+        Self {
+            shared,
+            sink,
+            told_here,
+            tried: BTreeMap::new(),
+            failing_since: None,
+            reaches_some_only: false,
+            on_duty_from: None,
+        }
     }
 
     /// Runs until `stop`. A sink that fails is tried for as long as there is news for it.
@@ -270,26 +280,34 @@ impl AlertLoop {
                 firing.push(again(&view, alert, &self.shared.context, now)?);
             }
         }
-        let delivered = self.sink.repeat(&firing, now).await;
+        let delivered = self.sink.repeat(&firing, now).await.map(|()| Delivered::ToAll);
         self.note(&delivered);
-        delivered
+        delivered.map(drop)
     }
 
     /// A sink that fails for too long is something that the others have to say.
-    fn note(&mut self, delivered: &Result<(), MonitorError>) {
+    fn note(&mut self, delivered: &Result<Delivered, MonitorError>) {
         let name = self.sink.name.clone();
-        match delivered {
-            Ok(()) => {
-                self.failing_since = None;
+        let reason = match delivered {
+            Ok(Delivered::NotSent) => return,
+            // Whoever is refused is so still.
+            Ok(Delivered::ToOne) if self.reaches_some_only => return,
+            Ok(Delivered::ToAll | Delivered::ToOne) => {
+                (self.failing_since, self.reaches_some_only) = (None, false);
                 self.shared.see(|s| drop(s.failing_sinks.remove(&name)));
+                return;
             }
-            Err(e) => {
-                let since = *self.failing_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= self.shared.patience {
-                    let reason = e.to_string();
-                    self.shared.see(|s| drop(s.failing_sinks.insert(name, reason)));
-                }
+            // It will be so the next time as well.
+            Ok(Delivered::ToSome { reason }) => {
+                warn!(sink = name, reason, "an alert is delivered to some only");
+                self.reaches_some_only = true;
+                return self.shared.see(|s| drop(s.failing_sinks.insert(name, reason.clone())));
             }
+            Err(e) => e.to_string(),
+        };
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.shared.patience {
+            self.shared.see(|s| drop(s.failing_sinks.insert(name, reason)));
         }
     }
 }

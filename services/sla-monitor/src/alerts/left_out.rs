@@ -17,7 +17,7 @@ pub fn is_left_out(state: &impl Read, about: &About, now: Timestamp, rules: &Rul
         About::Task { app, identity, by } => {
             let id = TaskId { version: *by, app: app.clone(), identity: *identity };
             match ledger::task(state, &id)? {
-                Some(account) => ledger::is_to_be_done(state, &account),
+                Some(account) => ledger::is_to_be_done(state, &account, now),
                 None => Ok(false),
             }
         }

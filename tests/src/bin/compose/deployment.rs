@@ -155,6 +155,11 @@ impl Deployment {
         id.lines().next().map(str::to_owned).with_context(|| format!("there is no container of {service}"))
     }
 
+    /// The first container of a service.
+    pub fn first(&self, service: &str) -> anyhow::Result<&'static str> {
+        self.shape.services.iter().copied().find(|name| name.starts_with(service)).context("no such service")
+    }
+
     /// The network that the containers share.
     fn network() -> String {
         format!("{PROJECT}_default")

@@ -3,6 +3,7 @@
 mod deployment;
 mod images;
 mod mistakes;
+mod secrets;
 mod walk;
 
 use std::path::Path;
@@ -80,7 +81,9 @@ async fn main() -> anyhow::Result<()> {
             continue;
         }
         let settings = folder.path().join(shape.file.replace('/', "-"));
-        std::fs::create_dir_all(&settings)?;
+        for service in ["gateway", "projector", "provisioner", "sla-monitor"] {
+            std::fs::create_dir_all(settings.join("secrets").join(service))?;
+        }
         one(shape, compose.clone(), &settings).await?;
         passed += 1;
     }
@@ -100,6 +103,7 @@ async fn one(shape: Shape, compose: Vec<String>, settings: &Path) -> anyhow::Res
         ("ALERTMANAGER_IMAGE", "rollcall-test/prometheus-alertmanager".to_owned()),
         ("ROLLCALL_PUBLISH", format!("127.0.0.1:{port}")),
         ("ROLLCALL_CONFIG_DIR", settings.display().to_string()),
+        ("ROLLCALL_SECRETS_DIR", settings.join("secrets").display().to_string()),
     ];
     let mut deployment = Deployment {
         shape,
@@ -206,7 +210,7 @@ async fn test(deployment: &mut Deployment, settings: &Path) -> anyhow::Result<()
         outside.configuration()
     );
     std::fs::write(settings.join("rollcall.toml"), &text)?;
-    std::fs::write(settings.join("app-token"), APP_TOKEN)?;
+    std::fs::write(settings.join("secrets/provisioner/app-token"), APP_TOKEN)?;
     let own = ("ROLLCALL_CONFIG_FILE".to_owned(), "/etc/rollcall/rollcall.toml".to_owned());
     deployment.environment.push(own);
     deployment.compose(&["up", "-d", "--no-build"]).await?;
@@ -214,6 +218,7 @@ async fn test(deployment: &mut Deployment, settings: &Path) -> anyhow::Result<()
     walk::walk(deployment, &outside).await?;
     let key = deployment.compose(&show("--show=public-key")).await?;
     proved(deployment, key.trim()).await?;
+    secrets::each_has_its_own(deployment).await?;
     mistakes::mistakes(deployment, settings).await
 }
 

@@ -9,7 +9,17 @@ use crate::deployment::{Deployment, say};
 /// Runs a container of a service once, as it is configured but for `more`, and gives the last two lines: a mistake in the
 /// configuration stands below the name of the file.
 async fn complaint(deployment: &Deployment, service: &str, more: &[&str]) -> anyhow::Result<String> {
-    let arguments = [&["run", "--rm", "--no-deps", "-T"], more, &[service]].concat();
+    complaint_of(deployment, service, more, &[]).await
+}
+
+/// The same of another command than the service's own.
+pub async fn complaint_of(
+    deployment: &Deployment,
+    service: &str,
+    more: &[&str],
+    command: &[&str],
+) -> anyhow::Result<String> {
+    let arguments = [&["run", "--rm", "--no-deps", "-T"], more, &[service], command].concat();
     let (worked, output) = deployment.try_compose(&arguments).await?;
     ensure!(!worked, "{service} started with {more:?}:\n{output}");
     // An old compose adds the exit code.
@@ -18,8 +28,8 @@ async fn complaint(deployment: &Deployment, service: &str, more: &[&str]) -> any
 }
 
 pub async fn mistakes(deployment: &Deployment, settings: &Path) -> anyhow::Result<()> {
-    let named = |kind: &str| deployment.shape.services.iter().find(|s| s.starts_with(kind)).context("no such service");
-    let (projector, gateway, provisioner) = (named("projector")?, named("gateway")?, named("provisioner")?);
+    let (projector, gateway, provisioner) =
+        (deployment.first("projector")?, deployment.first("gateway")?, deployment.first("provisioner")?);
     let file = settings.join("rollcall.toml");
     let text = std::fs::read_to_string(&file)?;
     let expect = |line: &str, words: &[&str]| {
@@ -31,7 +41,7 @@ pub async fn mistakes(deployment: &Deployment, settings: &Path) -> anyhow::Resul
     expect(&complaint(deployment, gateway, &[]).await?, &["rollcall.toml", "line ", "wi ki"])?;
     std::fs::write(&file, &text)?;
 
-    let token = settings.join("app-token");
+    let token = settings.join("secrets/provisioner/app-token");
     let secret = std::fs::read_to_string(&token)?;
     std::fs::remove_file(&token)?;
     expect(&complaint(deployment, provisioner, &[]).await?, &["app-token"])?;

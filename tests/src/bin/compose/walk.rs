@@ -74,7 +74,7 @@ impl Outside {
     pub fn configuration(&self) -> String {
         let app = |id: &str, base: &str, rest: &str| {
             format!(
-                "[[apps]]\nid = {id:?}\nbase_url = {base:?}\ntoken_file = \"/etc/rollcall/app-token\"\nowner = \"o@example.com\"\n\
+                "[[apps]]\nid = {id:?}\nbase_url = {base:?}\ntoken_file = \"/run/secrets/app-token\"\nowner = \"o@example.com\"\n\
                  retry_min = \"200ms\"\nretry_max = \"1s\"\nprobe_every = \"1s\"\n{rest}\n"
             )
         };

@@ -1,7 +1,10 @@
 //! Mail (RFC 5321, RFC 5322).
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::Credentials;
@@ -12,6 +15,7 @@ use rollcall_domain::alert::About;
 use secrecy::ExposeSecret as _;
 
 use crate::alerts::message::{AlertMessage, Status};
+use crate::alerts::sinks::Delivered;
 use crate::error::MonitorError;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -29,7 +33,15 @@ pub struct Mailer {
     from: Mailbox,
     to: Vec<Mailbox>,
     transport: AsyncSmtpTransport<Tokio1Executor>,
+    /// Which of `to` have got what others have not: news is tried again for these alone.
+    got: Mutex<BTreeMap<News, BTreeSet<usize>>>,
 }
+
+/// What somebody is told: about what, how urgent, whether it is so, and since when that is news: the same may be so once more.
+type News = (String, u32, Status, Timestamp);
+
+/// Of so much news it is known at most who has got it.
+const MOST_NEWS: usize = 1000;
 
 impl Mailer {
     /// One that has sent nothing.
@@ -61,16 +73,17 @@ impl Mailer {
             from,
             to: sink.to.iter().map(mailbox).collect::<Result<_, _>>()?,
             transport: builder.build(),
+            got: Mutex::default(),
         })
     }
 
-    /// Sends it. That a task is over is no news for whoever has done it.
+    /// Sends it, to whom it is addressed, or to everybody. That a task is over is no news for whoever has done it.
     ///
     /// # Errors
-    /// When the server does not take it.
-    pub async fn deliver(&self, message: &AlertMessage) -> Result<(), MonitorError> {
+    /// When the server takes it for nobody, or may take it later for somebody.
+    pub async fn deliver(&self, message: &AlertMessage) -> Result<Delivered, MonitorError> {
         if matches!(message.about, About::Task { .. }) && message.status == Status::Resolved {
-            return Ok(());
+            return Ok(Delivered::NotSent);
         }
         let addressee = message.addressee.as_ref();
         let theirs = addressee.and_then(|them| Some((them.address.parse::<Mailbox>().ok()?, them.link.as_deref())));
@@ -79,13 +92,52 @@ impl Mailer {
                 // Nobody would hear of it: the others do, who say nothing in somebody else's name.
                 Err(Unsent::Refused) => {}
                 Err(Unsent::Failed(reason)) => return Err(self.failed(reason)),
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Delivered::ToOne),
             }
         }
-        self.send(self.to.clone(), message, None).await.map_err(|unsent| match unsent {
-            Unsent::Refused => self.failed("it is refused for good, or an address of to can't be written".into()),
-            Unsent::Failed(reason) => self.failed(reason),
-        })
+        self.deliver_to_all(message).await
+    }
+
+    /// Sends it to each of `to` by itself: an address that nobody has any more keeps the others from nothing.
+    async fn deliver_to_all(&self, message: &AlertMessage) -> Result<Delivered, MonitorError> {
+        let news = (message.key.clone(), message.level.0, message.status, message.news_since);
+        let mut got = self.got().remove(&news).unwrap_or_default();
+        let (mut refused, mut failed) = (0, None);
+        for (index, address) in self.to.iter().enumerate() {
+            if got.contains(&index) {
+                continue;
+            }
+            match self.send(vec![address.clone()], message, None).await {
+                Ok(()) => drop(got.insert(index)),
+                Err(Unsent::Refused) => refused += 1,
+                Err(Unsent::Failed(reason)) => failed = Some(reason),
+            }
+        }
+        // Whoever has heard that it is over must hear of it when it is so again: it is over for all.
+        let is_over = message.status == Status::Resolved && !got.is_empty();
+        if let Some(reason) = failed.filter(|_| !is_over) {
+            let mut all = self.got();
+            if all.len() >= MOST_NEWS {
+                all.clear();
+            }
+            all.insert(news, got);
+            return Err(self.failed(reason));
+        }
+        match (refused, got.is_empty()) {
+            (0, false) if got.len() < self.to.len() => {
+                Ok(Delivered::ToSome { reason: "not everybody has been told that it is over".into() })
+            }
+            (0, _) => Ok(Delivered::ToAll),
+            (_, true) => Err(self.failed("it is refused for good, or an address of to can't be written".into())),
+            (refused, false) => {
+                let reason = format!("mail for {refused} of the {} addresses of to is refused for good", self.to.len());
+                Ok(Delivered::ToSome { reason })
+            }
+        }
+    }
+
+    fn got(&self) -> MutexGuard<'_, BTreeMap<News, BTreeSet<usize>>> {
+        self.got.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, reason: String) -> MonitorError {

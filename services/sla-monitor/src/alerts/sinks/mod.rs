@@ -59,6 +59,20 @@ struct Http {
     client: reqwest::Client,
 }
 
+/// Who has got it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivered {
+    ToAll,
+    /// Whom it is addressed to, and not everybody whom the sink is for.
+    ToOne,
+    /// It is no news for anybody.
+    NotSent,
+    /// Not everybody whom the sink is for, and why.
+    ToSome {
+        reason: String,
+    },
+}
+
 impl Sink {
     /// One that has delivered nothing.
     ///
@@ -76,12 +90,18 @@ impl Sink {
     ///
     /// # Errors
     /// With why it was not taken.
-    pub async fn deliver(&self, message: &AlertMessage, now: Timestamp) -> Result<(), MonitorError> {
+    pub async fn deliver(&self, message: &AlertMessage, now: Timestamp) -> Result<Delivered, MonitorError> {
         let outcome = match &self.reach {
-            Reach::Http(http) => http.deliver(message, now).await,
+            Reach::Http(http) => http.deliver(message, now).await.map(|()| Delivered::ToAll),
             Reach::Mail(mailer) => mailer.deliver(message).await,
         };
-        self.counted(outcome)
+        match outcome {
+            Ok(Delivered::ToSome { reason }) => {
+                self.count("partly");
+                Ok(Delivered::ToSome { reason })
+            }
+            outcome => self.counted(outcome),
+        }
     }
 
     /// Says again everything that is so, with the sign of life; for receivers that forget.
@@ -101,10 +121,13 @@ impl Sink {
         matches!(&self.reach, Reach::Http(http) if http.kind == SinkKind::Alertmanager)
     }
 
-    fn counted(&self, outcome: Result<(), MonitorError>) -> Result<(), MonitorError> {
-        let counted = if outcome.is_ok() { "delivered" } else { "failed" };
-        metrics().alerts.add(1, &[label("sink", self.name.as_str()), label("outcome", counted)]);
+    fn counted<T>(&self, outcome: Result<T, MonitorError>) -> Result<T, MonitorError> {
+        self.count(if outcome.is_ok() { "delivered" } else { "failed" });
         outcome
+    }
+
+    fn count(&self, outcome: &'static str) {
+        metrics().alerts.add(1, &[label("sink", self.name.as_str()), label("outcome", outcome)]);
     }
 }
 
