@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use jiff::SignedDuration;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::operator::{Api, ServerArgs, run};
@@ -321,8 +320,7 @@ pub fn holds(args: &HoldsArgs) -> anyhow::Result<ExitCode> {
     };
     let found = run(async {
         let api = Api::new(&decide.server)?;
-        let all = api.ask(Method::GET, "/v1/holds", &[("limit", "200")], None).await?.unwrap_or_default();
-        let items = all.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        let items = all(&api, "/v1/holds", &[], u64::MAX).await?;
         let found = items.into_iter().find(|hold| hold.get("source").and_then(Value::as_str) == Some(cause.as_str()));
         found.with_context(|| format!("nothing waits by '{cause}': `rollcall holds` lists what does"))
     })?;

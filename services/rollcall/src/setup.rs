@@ -332,8 +332,16 @@ fn move_secrets(before: &Path, secrets: &Path) -> anyhow::Result<()> {
             continue;
         }
         let to = secrets.join(name);
-        if !to.exists() {
-            let text = fs::read_to_string(&from).with_context(|| format!("{} can't be read", from.display()))?;
+        let text = fs::read_to_string(&from).with_context(|| format!("{} can't be read", from.display()))?;
+        if to.exists() {
+            let kept = fs::read_to_string(&to).with_context(|| format!("{} can't be read", to.display()))?;
+            anyhow::ensure!(
+                kept.trim() == text.trim(),
+                "{} is another one than {}, where secrets are kept now: take the one away that is wrong",
+                from.display(),
+                to.display()
+            );
+        } else {
             let new = to.with_extension("new");
             write(&new, &text)?;
             fs::rename(&new, &to).with_context(|| format!("{} can't be written", to.display()))?;

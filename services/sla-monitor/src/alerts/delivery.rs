@@ -289,7 +289,7 @@ impl AlertLoop {
     fn note(&mut self, delivered: &Result<Delivered, MonitorError>) {
         let name = self.sink.name.clone();
         let reason = match delivered {
-            Ok(Delivered::NotSent) => return,
+            Ok(Delivered::NotSent | Delivered::NotToAll) => return,
             // Whoever is refused is so still.
             Ok(Delivered::ToOne) if self.reaches_some_only => return,
             Ok(Delivered::ToAll | Delivered::ToOne) => {

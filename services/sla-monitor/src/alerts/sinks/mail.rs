@@ -34,11 +34,21 @@ pub struct Mailer {
     to: Vec<Mailbox>,
     transport: AsyncSmtpTransport<Tokio1Executor>,
     /// Which of `to` have got what others have not: news is tried again for these alone.
-    got: Mutex<BTreeMap<News, BTreeSet<usize>>>,
+    got: Mutex<BTreeMap<News, Got>>,
 }
 
 /// What somebody is told: about what, how urgent, whether it is so, and since when that is news: the same may be so once more.
 type News = (String, u32, Status, Timestamp);
+
+/// Which of `to` have got some news, and how often it was tried.
+#[derive(Debug, Default)]
+struct Got {
+    by: BTreeSet<usize>,
+    tries: u32,
+}
+
+/// How often news is tried that some have got: whoever has it is to hear of its end, too, and that it was told is not on the log before.
+const TRIES: u32 = 5;
 
 /// Of so much news it is known at most who has got it.
 const MOST_NEWS: usize = 1000;
@@ -104,39 +114,46 @@ impl Mailer {
         let mut got = self.got().remove(&news).unwrap_or_default();
         let (mut refused, mut failed) = (0, None);
         for (index, address) in self.to.iter().enumerate() {
-            if got.contains(&index) {
+            if got.by.contains(&index) {
                 continue;
             }
             match self.send(vec![address.clone()], message, None).await {
-                Ok(()) => drop(got.insert(index)),
+                Ok(()) => drop(got.by.insert(index)),
                 Err(Unsent::Refused) => refused += 1,
                 Err(Unsent::Failed(reason)) => failed = Some(reason),
             }
         }
-        // Whoever has heard that it is over must hear of it when it is so again: it is over for all.
-        let is_over = message.status == Status::Resolved && !got.is_empty();
-        if let Some(reason) = failed.filter(|_| !is_over) {
-            let mut all = self.got();
-            if all.len() >= MOST_NEWS {
-                all.clear();
+        got.tries += 1;
+        let (all, some) = (self.to.len(), !got.by.is_empty());
+        match failed {
+            // Whoever has heard that it is over must hear of it when it is so again: it is over for all.
+            Some(_) if some && message.status == Status::Resolved => return Ok(Delivered::NotToAll),
+            Some(reason) if some && got.tries >= TRIES => {
+                let left = all - got.by.len();
+                return Ok(Delivered::ToSome {
+                    reason: format!("{left} of the {all} addresses of to get no mail: {reason}"),
+                });
             }
-            all.insert(news, got);
-            return Err(self.failed(reason));
+            Some(reason) => {
+                let mut known = self.got();
+                if known.len() >= MOST_NEWS {
+                    known.clear();
+                }
+                known.insert(news, got);
+                return Err(self.failed(reason));
+            }
+            None => {}
         }
-        match (refused, got.is_empty()) {
-            (0, false) if got.len() < self.to.len() => {
-                Ok(Delivered::ToSome { reason: "not everybody has been told that it is over".into() })
-            }
+        match (refused, some) {
             (0, _) => Ok(Delivered::ToAll),
-            (_, true) => Err(self.failed("it is refused for good, or an address of to can't be written".into())),
-            (refused, false) => {
-                let reason = format!("mail for {refused} of the {} addresses of to is refused for good", self.to.len());
-                Ok(Delivered::ToSome { reason })
-            }
+            (_, false) => Err(self.failed("it is refused for good, or an address of to can't be written".into())),
+            (refused, true) => Ok(Delivered::ToSome {
+                reason: format!("mail for {refused} of the {all} addresses of to is refused for good"),
+            }),
         }
     }
 
-    fn got(&self) -> MutexGuard<'_, BTreeMap<News, BTreeSet<usize>>> {
+    fn got(&self) -> MutexGuard<'_, BTreeMap<News, Got>> {
         self.got.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -67,6 +67,8 @@ pub enum Delivered {
     ToOne,
     /// It is no news for anybody.
     NotSent,
+    /// Not everybody has heard that it is over, for a reason that may pass.
+    NotToAll,
     /// Not everybody whom the sink is for, and why.
     ToSome {
         reason: String,
