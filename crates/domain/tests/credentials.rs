@@ -283,6 +283,11 @@ fn a_key_that_is_made_anew_under_a_name_is_owed_by_nobody_who_had_the_former_one
         assert_eq!(status(&world, ADA, left), CaseStatus::Completed, "{is_unlisted}");
         let known = directory::credential(&world.state, credential(KEY)).unwrap().unwrap();
         assert_eq!(known.standing_report(), None, "the secret that was reported is another one");
+        // The former one is back, as from a backup: what was reported opens again.
+        lists(&mut world, Listed { issued_at: Some(at(1)), ..key(KEY, Some(BEN)) });
+        assert!(changes(&world, KEY).contains(&ChangeKind::Compromise), "{:?}", changes(&world, KEY));
+        lists(&mut world, Listed { issued_at: made_at, ..key(KEY, Some(BEN)) });
+        assert_eq!(changes(&world, KEY), [], "{is_unlisted}");
         // His own departure is about it.
         active(&mut world, BEN, false).unwrap();
         assert_eq!(changes(&world, KEY), [ChangeKind::Leaver], "{is_unlisted}");

@@ -176,6 +176,17 @@ impl SimApp {
         self.truth().down_until = Some(Instant::now() + time);
     }
 
+    /// Somebody removes an account by hand, as they were told to.
+    pub fn remove_by_hand(&self, id: &str) {
+        let mut truth = self.truth();
+        if truth.now.users.remove(id).is_some() {
+            let whose = truth.whose.get(id).cloned().unwrap_or_default();
+            truth.touched.insert(whose, Instant::now());
+            self.laws.note(format!("{}: {id} is removed by hand", self.nature.id));
+            remember(&mut truth);
+        }
+    }
+
     /// Someone changes an account by hand.
     pub fn meddle(&self) {
         let mut truth = self.truth();

@@ -231,6 +231,20 @@ impl Laws {
         Ok(out)
     }
 
+    /// The accounts that people are to remove by hand: no drill recognizes them any more.
+    pub fn to_be_removed_by_hand(&self) -> Result<Vec<(SimApp, String)>, KvError> {
+        let book = self.book();
+        let mut out = Vec::new();
+        for (name, app) in &book.apps {
+            let Ok(id) = name.parse() else { continue };
+            let known = ledger::drilled(&book.state, &id)?;
+            let is_told = known.failure.as_ref().is_some_and(|why| why.contains("remove it by hand"));
+            let left = known.left_behind.into_iter().filter(|_| is_told && known.running.is_none());
+            out.extend(left.map(|left| (app.clone(), left.id)));
+        }
+        Ok(out)
+    }
+
     /// The apps whose last drill has shown something, or was stopped, and that are not drilled yet.
     pub fn to_be_drilled_again(&self) -> Result<Vec<AppId>, KvError> {
         let book = self.book();

@@ -342,6 +342,11 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
         }
+        if !weather.is_rough() {
+            for (app, id) in laws.to_be_removed_by_hand().unwrap_or_default() {
+                app.remove_by_hand(&id);
+            }
+        }
         // Apps are drilled now and then; one whose last drill has shown something is drilled again until it shows nothing.
         let drilled = match weather.is_rough() {
             true => chance.pick(&NATURES).filter(|_| chance.percent(15)).and_then(|nature| nature.id.parse().ok()),

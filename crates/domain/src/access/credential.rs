@@ -273,6 +273,12 @@ impl Credential {
         is_newer.then(|| made_at.min(listed.taken_at))
     }
 
+    /// Whether a list shows one that was made before this one: the former is back, as from a backup.
+    #[must_use]
+    pub fn is_older(&self, listed: &Listed) -> bool {
+        listed.issued_at.zip(self.listed.issued_at).is_some_and(|(now, before)| now < before)
+    }
+
     /// The report by which others may know the secret that it has now; none: nobody has reported it, or it is another since.
     #[must_use]
     pub fn standing_report(&self) -> Option<&Report> {

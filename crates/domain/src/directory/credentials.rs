@@ -157,7 +157,9 @@ fn listed(state: &mut (impl Write + ?Sized), listed: &Listed, event: &Recorded) 
         version: event.sequence,
         first_listed_at: before.as_ref().map_or(event.recorded_at, |before| before.first_listed_at),
         presence: Presence::Listed,
-        made_anew_at: made_anew_at.or_else(|| before.as_ref().and_then(|before| before.made_anew_at)),
+        made_anew_at: made_anew_at.or_else(|| {
+            before.as_ref().filter(|before| !before.is_older(listed)).and_then(|before| before.made_anew_at)
+        }),
         compromised: before.and_then(|before| before.compromised),
     };
     store(state, credential_key(listed.id), &now);

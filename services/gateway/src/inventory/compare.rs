@@ -439,7 +439,8 @@ fn news(known: Option<&Credential>, now: Listed) -> Option<Listed> {
     let used_at = if used_again { now.used_at } else { before.used_at };
     // What is not said any more is not taken back.
     let rotated_at = now.rotated_at.or(before.rotated_at);
-    let now = Listed { name, holder_named, used_at, rotated_at, ..now };
+    let issued_at = now.issued_at.or(before.issued_at.filter(|_| *presence == Presence::Listed));
+    let now = Listed { name, holder_named, used_at, rotated_at, issued_at, ..now };
     let same = *before == Listed { taken_at: before.taken_at, ..now.clone() };
     (!same || *presence != Presence::Listed).then_some(now)
 }

@@ -39,7 +39,7 @@ impl Memberships {
     ) -> Result<Seen, Failure> {
         let mut seen = Seen::default();
         for name in managed {
-            match self.look(client, can, name, account, &mut seen).await {
+            match self.look(client, can, (name, managed), account, &mut seen).await {
                 Ok(()) => {}
                 // One group keeps nobody from leaving another.
                 Err(failure) if is_of_one_group(&failure) => {
@@ -56,11 +56,11 @@ impl Memberships {
         &self,
         client: &ScimClient,
         can: &Capabilities,
-        name: &str,
+        (name, managed): (&str, &BTreeSet<String>),
         account: Member<'_>,
         seen: &mut Seen,
     ) -> Result<(), Failure> {
-        let found = self.groups.find(client, can, name, Look::IfNeeded).await?;
+        let found = self.groups.find(client, can, name, Look::IfNeeded).await?.without_managed(managed);
         for group in &found.groups {
             if has(client, can, group, account).await? {
                 seen.groups.insert(name.to_owned());
@@ -103,7 +103,7 @@ impl Memberships {
                     all.unread.insert(name.clone(), of_one_group(failure));
                     continue;
                 }
-                found => found?,
+                found => found?.without_managed(managed),
             };
             let renamed = found.renamed.first().filter(|_| found.groups.is_empty());
             all.unread.extend(renamed.map(|renamed| (name.clone(), renamed.refusal(name))));

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::app_client::client::{Endpoint, Failure, Filtered, ScimClient};
 use crate::app_client::pages::Pages;
-use crate::app_client::remote_group::{KnownGroup, RemoteGroup, RenamedGroup, read_known};
+use crate::app_client::remote_group::{KnownGroup, RemoteGroup, RenamedGroup, read_known, same_name};
 
 /// The managed groups of one app, as far as their ids are known.
 #[derive(Debug, Default)]
@@ -62,6 +62,12 @@ pub struct Found {
 }
 
 impl Found {
+    /// The same without those that have the name of another managed group by now: who is in them is in that one.
+    pub fn without_managed(mut self, managed: &BTreeSet<String>) -> Self {
+        self.renamed.retain(|renamed| !managed.iter().any(|name| same_name(name, &renamed.now)));
+        self
+    }
+
     /// The first of those that have the name. One that is called otherwise is not made a second time.
     ///
     /// # Errors
