@@ -38,6 +38,9 @@ use crate::office::{self, DESK, Office, PAPER};
 use crate::reasons::Reasons;
 use crate::vault::{self, Mood, Vault};
 
+/// After what time a person looks at an app themselves of which nothing is believed.
+const TOLD_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
 /// How long a change by hand excuses what was seen before it: the longest that a look can take until it is on the log.
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -206,6 +209,24 @@ impl Laws {
                 _ => false,
             };
             if is_so {
+                out.push((app, quarantine.by));
+            }
+        }
+        Ok(out)
+    }
+
+    /// The apps of which nothing has been believed for long although accounts that are known are there: all of them were renamed by hand. Each
+    /// with the event that says that nothing is believed.
+    pub fn renamed(&self) -> Result<Vec<(AppId, Sequence)>, KvError> {
+        let now = self.now();
+        let book = self.book();
+        let mut out = Vec::new();
+        for quarantine in ledger::quarantines(&book.state)? {
+            let app = quarantine.app;
+            let linked = |id: &String| ledger::linked(&book.state, &app, id).is_ok_and(|of| of.is_some());
+            let is_there = book.apps.get(app.as_str()).is_some_and(|app| app.ids().iter().any(linked));
+            let is_old = now.duration_since(quarantine.since) > TOLD_AFTER;
+            if quarantine.rejection.cause == RejectionCause::Vanished && is_there && is_old {
                 out.push((app, quarantine.by));
             }
         }

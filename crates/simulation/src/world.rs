@@ -400,8 +400,12 @@ async fn operate(log: Arc<SimLog>, laws: Arc<Laws>, chance: Chance, weather: Wea
             let meta = by_service("operator", "", None);
             let _ = log.append(&Unit::one(NewEvent { meta, event }, Expect::Any)).await;
         }
-        for (app, told) in laws.vanished().unwrap_or_default() {
-            let event = Event::SyncRequested(SyncRequested::Gone { app, told });
+        let gone = laws.vanished().unwrap_or_default().into_iter();
+        let gone = gone.map(|(app, told)| SyncRequested::Gone { app, told });
+        let renamed = if weather.is_rough() { Vec::new() } else { laws.renamed().unwrap_or_default() };
+        let same = renamed.into_iter().map(|(app, told)| SyncRequested::Same { app, told });
+        for said in gone.chain(same) {
+            let event = Event::SyncRequested(said);
             let _ =
                 log.append(&Unit::one(NewEvent { meta: by_service("operator", "", None), event }, Expect::Any)).await;
         }
